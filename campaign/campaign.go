@@ -1,0 +1,140 @@
+// Package campaign is the domain: what a campaign, a contact, a chunk and a
+// ledger are, and which changes of a contact's state are allowed.
+//
+// It is pure Go: no Redis, no queue, no clock of its own. Everything that must
+// be decided alike by the sender, the sweeper, the inbox and the commands is
+// decided here, by Record.Next.
+package campaign
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// A Mode is the way in which contacts go to the platform.
+type Mode string
+
+const (
+	Batch    Mode = "batch"    // one request carries a whole chunk
+	Dispatch Mode = "dispatch" // one request carries one contact
+)
+
+// Contacts per chunk when --chunk-size says nothing, and the most there may be:
+// a contact's place in its chunk is kept in two bytes.
+const (
+	DefaultBatchChunk    = 500
+	DefaultDispatchChunk = 50
+	MaxChunkSize         = 10_000
+)
+
+// Settings are what a campaign is to do; they are fixed when it is loaded.
+type Settings struct {
+	Agent       string   `json:"agent"`
+	Mode        Mode     `json:"mode"`
+	ChannelID   int      `json:"channel_id"`
+	Lane        Lane     `json:"lane,omitempty"` // empty: by the length of the list
+	ChunkSize   int      `json:"chunk_size"`     // contacts per chunk; the last chunk may hold fewer
+	MaxAttempts int      `json:"max_attempts"`   // requests per contact and run, the first included; at most 200
+	Strict5xx   bool     `json:"strict_5xx,omitempty"`
+	Region      string   `json:"region,omitempty"` // ISO 3166 alpha-2, for numbers without a country code
+	Columns     []Column `json:"columns"`
+	PhoneColumn int      `json:"phone_column"`          // its index in Columns
+	WebhookURL  string   `json:"webhook_url,omitempty"` // public base of the inbox; empty: no events
+}
+
+// A Lane is one of an agent's queues: short lists do not wait behind long ones.
+type Lane string
+
+const (
+	Urgent Lane = "urgent"
+	Normal Lane = "normal"
+	Bulk   Lane = "bulk"
+)
+
+// bulkChunks is the longest list, in chunks, that still runs in the normal lane.
+const bulkChunks = 50
+
+// LaneFor is the lane of a list of so many chunks, unless one was chosen.
+func (s Settings) LaneFor(chunks int) Lane {
+	switch {
+	case s.Lane != "":
+		return s.Lane
+	case chunks > bulkChunks:
+		return Bulk
+	default:
+		return Normal
+	}
+}
+
+// Counts are what came of the lines of a contact file. Rows = Contacts +
+// Invalid + Duplicates + Suppressed, always; Rows leaves out the header.
+type Counts struct {
+	Rows       int            `json:"rows"`
+	Contacts   int            `json:"contacts"`
+	Invalid    int            `json:"invalid"`
+	Duplicates int            `json:"duplicates"`
+	Suppressed int            `json:"suppressed"`
+	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
+}
+
+// Check tells whether the counts add up.
+func (c Counts) Check() error {
+	if sum := c.Contacts + c.Invalid + c.Duplicates + c.Suppressed; sum != c.Rows {
+		return fmt.Errorf("counts: %d rows, but %d contacts and refused lines", c.Rows, sum)
+	}
+	refused := 0
+	for _, n := range c.Refused {
+		refused += n
+	}
+	if refused != c.Rows-c.Contacts {
+		return fmt.Errorf("counts: %d refused lines, but reasons for %d", c.Rows-c.Contacts, refused)
+	}
+	return nil
+}
+
+// A Campaign is one run over one list.
+type Campaign struct {
+	Name        string
+	Settings    Settings
+	Phase       Phase  // as stored; Finished is derived, see Tally.Phase
+	PhaseReason string // why it is paused or canceled
+	Fingerprint string // of the file, the suppression files and the load flags
+	Counts      Counts
+	Chunks      int
+	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
+	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
+	CreatedAt   time.Time // when its load began
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// CheckName tells whether name can name a campaign.
+func CheckName(name string) error {
+	if !namePattern.MatchString(name) {
+		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	}
+	return nil
+}
+
+// Check finds settings that make no sense.
+func (s Settings) Check() error {
+	switch {
+	case !namePattern.MatchString(s.Agent):
+		return errors.New("agent: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	case s.Mode != Batch && s.Mode != Dispatch:
+		return fmt.Errorf("mode %q: want %s or %s", s.Mode, Batch, Dispatch)
+	case s.ChannelID <= 0:
+		return errors.New("channel: want a positive id")
+	case s.Lane != "" && s.Lane != Urgent && s.Lane != Normal && s.Lane != Bulk:
+		return fmt.Errorf("lane %q: want %s, %s or %s", s.Lane, Urgent, Normal, Bulk)
+	case s.ChunkSize < 1 || s.ChunkSize > MaxChunkSize:
+		return fmt.Errorf("chunk size %d: want 1 to %d", s.ChunkSize, MaxChunkSize)
+	case s.MaxAttempts < 1 || s.MaxAttempts > 200:
+		return fmt.Errorf("max attempts %d: want 1 to 200", s.MaxAttempts)
+	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
+		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
+	}
+	return nil
+}

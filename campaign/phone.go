@@ -1,0 +1,50 @@
+package campaign
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+)
+
+// A Phone is a telephone number: its E.164 digits as a number, without the
+// plus. +966501234567 is Phone(966501234567). Zero is no number.
+//
+// Printing a Phone masks it, with every fmt verb and in slog, so that a number
+// cannot reach a log or an error by accident. E164 is the one way to have it
+// in full.
+type Phone uint64
+
+// The shortest and longest number accepted, in digits without the plus. E.164
+// allows 15 at most (ITU-T E.164, 6.1); nothing shorter than 7 reaches a person.
+const (
+	minPhoneDigits = 7
+	maxPhoneDigits = 15
+)
+
+// ParsePhone reads a number written in strict E.164: a plus, then 7 to 15
+// digits, the first not zero. It knows nothing of regions or punctuation.
+func ParsePhone(e164 string) (Phone, error) {
+	if len(e164) < 1+minPhoneDigits || len(e164) > 1+maxPhoneDigits || e164[0] != '+' || e164[1] == '0' {
+		return 0, fmt.Errorf("phone: want + and %d to %d digits", minPhoneDigits, maxPhoneDigits)
+	}
+	var p Phone
+	for _, c := range []byte(e164[1:]) {
+		if c < '0' || c > '9' {
+			return 0, fmt.Errorf("phone: want + and %d to %d digits", minPhoneDigits, maxPhoneDigits)
+		}
+		p = p*10 + Phone(c-'0')
+	}
+	return p, nil
+}
+
+// E164 is the number in full, as the platform wants it: "+966501234567".
+func (p Phone) E164() string { return "+" + strconv.FormatUint(uint64(p), 10) }
+
+// String is the number masked to its last four digits: "+…4567".
+func (p Phone) String() string { return fmt.Sprintf("+…%04d", uint64(p)%10_000) }
+
+// Format masks the number under every verb, %d and %#v included.
+func (p Phone) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) }
+
+// LogValue masks the number in structured logs.
+func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }

@@ -1,0 +1,138 @@
+package campaign
+
+import "time"
+
+// A Cause is something that happened to a contact.
+type Cause uint8
+
+const (
+	// By the holder of the claim on the chunk.
+
+	Send     Cause = iota // the request that carries it is about to leave
+	Unsent                // nothing reached the platform, or it refused the request and not the contact: no attempt
+	Retry                 // the platform answered with an error that is safe to retry
+	Fail                  // the same, and the attempts are used up
+	Reject                // the platform refused this contact
+	Withdraw              // a Reject is taken back: the list was not at fault
+	Lose                  // the request may have arrived, its answer did not
+
+	// Evidence: by anybody, at any time.
+
+	Accept // the platform answered 2xx
+	Start  // an event says the conversation began
+	End    // an event says the conversation is over
+
+	// By a person, or a rule a person set.
+
+	Cancel       // do not send it
+	Rerun        // send it (again)
+	ConfirmSent  // looked up in the platform: it has the contact
+	ConfirmNever // looked up in the platform: it never saw the contact
+	causeCount
+)
+
+// Evidence reports whether the cause is the platform's own word that it has the
+// contact, which counts whoever brings it.
+func (c Cause) Evidence() bool { return c == Accept || c == Start || c == End }
+
+// A Move is a cause with what belongs to it.
+type Move struct {
+	Cause  Cause
+	Reason Reason
+	Run    uint8 // for Rerun: the run that begins
+	At     time.Time
+}
+
+// Next is the table of DESIGN §5, whole: the record that r becomes by m, and
+// whether m is allowed on it. A record that m leaves as it is (a second 2xx,
+// an old event) is not allowed to change either.
+//
+//	Send                          pending                → sending      one attempt more
+//	Unsent                        sending                → pending      the attempt taken back
+//	Retry                         sending                → pending
+//	Fail                          sending                → failed
+//	Reject                        sending                → rejected
+//	Withdraw                      rejected               → pending      the attempt taken back
+//	Lose                          sending                → unconfirmed
+//	Accept, Start, End            any that was ever sent → accepted, started, ended; never back
+//	Cancel                        pending                → canceled
+//	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
+//	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
+func (r Record) Next(m Move) (Record, bool) {
+	next, allowed := r, false
+	next.Reason = m.Reason
+	next.Changed = uint32(m.At.Unix())
+	move := func(to State, from ...State) {
+		next.State = to
+		for _, s := range from {
+			allowed = allowed || s == r.State
+		}
+	}
+	switch m.Cause {
+	case Send:
+		move(Sending, Pending)
+		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
+	case Unsent, Withdraw:
+		from := Sending
+		if m.Cause == Withdraw {
+			from = Rejected
+		}
+		move(Pending, from)
+		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
+	case Retry:
+		move(Pending, Sending)
+	case Fail:
+		move(Failed, Sending)
+	case Reject:
+		move(Rejected, Sending)
+	case Lose:
+		move(Unconfirmed, Sending)
+	case Accept, Start, End:
+		to := map[Cause]State{Accept: Accepted, Start: Started, End: Ended}[m.Cause]
+		next.State = to
+		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(to) > evidenceRank(r.State))
+	case Cancel:
+		move(Canceled, Pending)
+	case Rerun:
+		move(Pending, Rejected, Failed, Unconfirmed, Canceled, Ended)
+		next.Tries, next.Run = 0, m.Run
+	case ConfirmSent:
+		move(Accepted, Unconfirmed)
+	case ConfirmNever:
+		move(Pending, Unconfirmed)
+		next.Tries = 0
+	}
+	if !allowed {
+		return r, false
+	}
+	return next, true
+}
+
+// evidenceRank orders the states of evidence: a later one covers an earlier one.
+func evidenceRank(s State) int {
+	switch s {
+	case Accepted:
+		return 1
+	case Started:
+		return 2
+	case Ended:
+		return 3
+	}
+	return 0
+}
+
+// addOne and takeOne count attempts in a byte. A count that has reached 255 no
+// longer moves: it stands for "255 or more".
+func addOne(n uint8) uint8 {
+	if n == 255 {
+		return n
+	}
+	return n + 1
+}
+
+func takeOne(n uint8) uint8 {
+	if n == 0 || n == 255 {
+		return n
+	}
+	return n - 1
+}
