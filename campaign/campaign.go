@@ -106,6 +106,7 @@ type Campaign struct {
 	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
 	CreatedAt   time.Time // when its load began
+	LoadUntil   time.Time // while loading: when the load counts as dead unless it is heard of again
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// Campaign reads a campaign's settings, phase and counts.
+func (s *Store) Campaign(ctx context.Context, name string) (campaign.Campaign, error) {
+	if err := campaign.CheckName(name); err != nil {
+		return campaign.Campaign{}, err
+	}
+	hash, err := s.rdb.HGetAll(ctx, keyCampaign(name)).Result()
+	if err != nil {
+		return campaign.Campaign{}, fmt.Errorf("read campaign %s: %w", name, err)
+	}
+	c, err := decodeCampaign(name, hash)
+	if err != nil {
+		return campaign.Campaign{}, fmt.Errorf("read campaign %s: %w", name, err)
+	}
+	return c, nil
+}
+
+func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, error) {
+	c := campaign.Campaign{
+		Name:        name,
+		Phase:       campaign.Phase(hash["phase"]),
+		PhaseReason: hash["phase_reason"],
+		Fingerprint: hash["fingerprint"],
+	}
+	if c.Phase == "" {
+		return c, ErrNotFound
+	}
+	if err := json.Unmarshal([]byte(hash["settings"]), &c.Settings); err != nil {
+		return c, fmt.Errorf("settings: %w", err)
+	}
+	if counts := hash["counts"]; counts != "" {
+		if err := json.Unmarshal([]byte(counts), &c.Counts); err != nil {
+			return c, fmt.Errorf("counts: %w", err)
+		}
+	}
+	number := func(field string) int64 { n, _ := strconv.ParseInt(hash[field], 10, 64); return n }
+	c.Chunks = int(number("chunks"))
+	c.RowsPerCall = int(number("rows_per_call"))
+	c.Run = uint8(min(number("run"), 255))
+	if ms := number("created_at"); ms > 0 {
+		c.CreatedAt = timeOf(ms)
+	}
+	if ms := number("load_until"); ms > 0 {
+		c.LoadUntil = timeOf(ms)
+	}
+	return c, nil
+}
+
+// Tally reads how many contacts are in each state.
+func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) {
+	hash, err := s.rdb.HGetAll(ctx, keyTally(name)).Result()
+	if err != nil {
+		return campaign.Tally{}, fmt.Errorf("read tally of %s: %w", name, err)
+	}
+	t, err := decodeTally(hash)
+	if err != nil {
+		return campaign.Tally{}, fmt.Errorf("read tally of %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// decodeTally reads fields "state" and "state:reason", both as numbers.
+func decodeTally(hash map[string]string) (campaign.Tally, error) {
+	t := campaign.Tally{Reasons: make(map[campaign.StateReason]int)}
+	for field, value := range hash {
+		var state campaign.State
+		var reason campaign.Reason
+		count, err := strconv.Atoi(value)
+		if err != nil {
+			return t, fmt.Errorf("field %q: %w", field, err)
+		}
+		parts, _ := fmt.Sscanf(field, "%d:%d", &state, &reason)
+		if parts == 0 || !state.Valid() {
+			return t, fmt.Errorf("field %q: no such state", field)
+		}
+		if parts == 2 {
+			t.Reasons[campaign.StateReason{State: state, Reason: reason}] = count
+		} else {
+			t.States[state] = count
+		}
+	}
+	return t, nil
+}
+
+// phaseScript moves a campaign's phase.
+//
+// KEYS campaign; ARGV to, reason, then the phases it may come from.
+// Answers the phase it came from, or the present one with a minus before it.
+var phaseScript = redis.NewScript(`
+local phase = redis.call('HGET', KEYS[1], 'phase')
+if not phase then return '' end
+for i = 3, #ARGV do
+  if phase == ARGV[i] then
+    redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2])
+    return phase
+  end
+end
+return '-' .. phase`)
+
+// SetPhase moves a campaign from one of the given phases to another, with the
+// reason people are shown. It reports whether it did; when not, was is the phase
+// that the campaign is in.
+func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason string, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
+	args := []any{string(to), reason}
+	for _, f := range from {
+		args = append(args, string(f))
+	}
+	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, args...).Text()
+	if err != nil {
+		return "", false, fmt.Errorf("set phase of %s: %w", name, err)
+	}
+	if len(answer) > 0 && answer[0] == '-' {
+		return campaign.Phase(answer[1:]), false, nil
+	}
+	was = campaign.Phase(answer)
+	return was, was != "", emptyAsNotFound(name, was)
+}
+
+// NextRun begins another run of a campaign and returns its number.
+func (s *Store) NextRun(ctx context.Context, name string) (uint8, error) {
+	run, err := s.rdb.HIncrBy(ctx, keyCampaign(name), "run", 1).Result()
+	if err != nil {
+		return 0, fmt.Errorf("begin run of %s: %w", name, err)
+	}
+	return uint8(min(run, 255)), nil
+}
+
+// lowerScript keeps the lowest positive value of a field. KEYS campaign; ARGV
+// field, value.
+var lowerScript = redis.NewScript(`
+local old = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if old == 0 or tonumber(ARGV[2]) < old then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+return 1`)
+
+// LowerRowsPerCall remembers that the platform takes no more rows per request.
+func (s *Store) LowerRowsPerCall(ctx context.Context, name string, rows int) error {
+	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
+		return fmt.Errorf("lower rows per call of %s: %w", name, err)
+	}
+	return nil
+}
+
+// A Due is a chunk of a campaign with the time by which it must have moved.
+type Due struct {
+	Chunk int
+	At    time.Time
+}
+
+// Open lists the chunks that are not through, those due by before first; all of
+// them when before is zero.
+func (s *Store) Open(ctx context.Context, name string, before time.Time, limit int) ([]Due, error) {
+	to := "+inf"
+	if !before.IsZero() {
+		to = strconv.FormatInt(before.UnixMilli(), 10)
+	}
+	members, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+	}
+	open := make([]Due, len(members))
+	for i, m := range members {
+		text, _ := m.Member.(string)
+		chunk, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+		}
+		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
+	}
+	return open, nil
+}

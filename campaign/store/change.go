@@ -1,0 +1,319 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+//go:embed change.lua
+var changeSource string
+
+var changeScript = redis.NewScript(changeSource)
+
+// An Act is the right by which a change is made.
+type Act string
+
+const (
+	// Begin is a sender's before its request leaves: it takes or renews the
+	// claim and changes all of its contacts or none. It needs a running campaign
+	// and a claim that is free, its own, expired or dead.
+	Begin Act = "begin"
+	// Commit is a sender's after its request, and anybody's who brings evidence:
+	// under the stored claim every move counts, otherwise evidence alone.
+	Commit Act = "commit"
+	// Recover is anybody's once the claim has expired or its worker is gone. It
+	// ends the claim.
+	Recover Act = "recover"
+	// Steer is a person's: rerun, cancel, resolve. It asks for no claim.
+	Steer Act = "steer"
+)
+
+// A Change asks to move contacts of a chunk.
+type Change struct {
+	Act   Act
+	Token string // the sender's claim
+	Dead  string // a claim whose worker is known to be gone
+	Hold  time.Duration
+	// Due is when, from now, the chunk must have moved on, or the sweeper looks
+	// after it. Begin and Commit under a claim want one.
+	Due   *time.Duration
+	Moves []Move
+}
+
+// A Move moves one contact.
+type Move struct {
+	Index int // of the contact in its chunk
+	campaign.Move
+}
+
+// A Changed says what came of a Change.
+type Changed struct {
+	Moved   []Move    // in effect now
+	Refused []Move    // not allowed from the contact's present state, or not by this caller
+	Request int       // Begin: the number of this request among all ever begun on the chunk
+	Now     time.Time // Redis's clock
+}
+
+// maxRounds bounds how often a change is made again because contacts had moved
+// meanwhile. Each round but the first means that somebody else made progress.
+const maxRounds = 20
+
+// Apply makes a change. Contacts that may not move are left alone and named in
+// the answer; the others move. chunk's ledger is brought up to date. It may be
+// called by several goroutines on one chunk.
+//
+// Begin fails with ErrNotRunning, ErrBusy (a *BusyError), ErrUnsettled or
+// ErrMoved and has then changed nothing.
+func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
+	chunk.mu.Lock()
+	defer chunk.mu.Unlock()
+
+	var done Changed
+	todo := c.Moves
+	for range maxRounds {
+		var changes []byte
+		var asked []Move
+		for _, m := range todo {
+			if m.Index < 0 || m.Index >= chunk.ledger.Len() {
+				return done, fmt.Errorf("change chunk %s: no contact %d", chunk.Ref, m.Index)
+			}
+			old := chunk.ledger.At(m.Index)
+			next, ok := old.Next(m.Move)
+			if !ok {
+				done.Refused = append(done.Refused, m)
+				continue
+			}
+			changes = binary.LittleEndian.AppendUint16(changes, uint16(m.Index))
+			changes = campaign.AppendRecord(changes, old)
+			changes = campaign.AppendRecord(changes, next)
+			asked = append(asked, m)
+		}
+		if c.Act == Begin && len(done.Refused) > 0 {
+			return Changed{}, fmt.Errorf("begin chunk %s: %w", chunk.Ref, ErrMoved)
+		}
+
+		answer, err := s.runChange(ctx, chunk.Ref, c, changes)
+		if err != nil {
+			return done, err
+		}
+		for index, record := range answer.moved {
+			chunk.ledger.Set(index, record)
+		}
+		if err := answer.err(chunk.Ref); err != nil {
+			return done, err
+		}
+		done.Now, done.Request = answer.now, answer.request
+
+		todo = nil
+		for k, m := range asked {
+			present, left := answer.moved[m.Index]
+			if !left {
+				next := recordAt(changes, k, 1)
+				chunk.ledger.Set(m.Index, next)
+				done.Moved = append(done.Moved, m)
+				continue
+			}
+			if present == recordAt(changes, k, 0) {
+				done.Refused = append(done.Refused, m) // it had not moved: we have no right to move it
+				continue
+			}
+			todo = append(todo, m)
+		}
+		if len(todo) == 0 {
+			return done, nil
+		}
+	}
+	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
+}
+
+// changeWidth is the width of one contact in a change: its index, the old and
+// the new record.
+const changeWidth = 2 + 2*campaign.RecordSize
+
+// recordAt reads the old (0) or new (1) record of the k-th change.
+func recordAt(changes []byte, k, which int) campaign.Record {
+	return campaign.DecodeRecord(changes[k*changeWidth+2+which*campaign.RecordSize:])
+}
+
+type changeAnswer struct {
+	status  string
+	now     time.Time
+	detail  string
+	request int
+	moved   map[int]campaign.Record
+}
+
+func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
+	due := ""
+	if c.Due != nil {
+		due = strconv.FormatInt(millis(*c.Due), 10)
+	}
+	reply, err := changeScript.Run(ctx, s.rdb, chunkKeys(ref),
+		string(c.Act), c.Token, c.Dead, millis(c.Hold), due, ref.Chunk,
+		campaign.RecordSize, evidenceStates, changes).Slice()
+	if err != nil {
+		return changeAnswer{}, fmt.Errorf("change chunk %s: %w", ref, err)
+	}
+	if len(reply) != 4 {
+		return changeAnswer{}, fmt.Errorf("change chunk %s: unexpected answer of %d parts", ref, len(reply))
+	}
+	status, _ := reply[0].(string)
+	now, _ := reply[1].(int64)
+	detail, _ := reply[2].(string)
+	moved, _ := reply[3].(string)
+	a := changeAnswer{status: status, now: timeOf(now), detail: detail}
+	const width = 2 + campaign.RecordSize
+	if len(moved) > 0 {
+		a.moved = make(map[int]campaign.Record, len(moved)/width)
+		for b := []byte(moved); len(b) >= width; b = b[width:] {
+			a.moved[int(binary.LittleEndian.Uint16(b))] = campaign.DecodeRecord(b[2:])
+		}
+	}
+	if status == "ok" {
+		if a.request, err = strconv.Atoi(detail); err != nil {
+			return a, fmt.Errorf("change chunk %s: request number: %w", ref, err)
+		}
+	}
+	return a, nil
+}
+
+// evidenceStates names to the script the states that anybody may bring about.
+var evidenceStates = string([]byte{byte(campaign.Accepted), byte(campaign.Started), byte(campaign.Ended)})
+
+// err is the refusal in an answer, if it is one.
+func (a changeAnswer) err(ref Ref) error {
+	switch a.status {
+	case "ok":
+		return nil
+	case "phase":
+		return fmt.Errorf("chunk %s: campaign is %s: %w", ref, a.detail, ErrNotRunning)
+	case "busy":
+		until, err := strconv.ParseInt(a.detail, 10, 64)
+		if err != nil {
+			return fmt.Errorf("chunk %s: end of its claim: %w", ref, err)
+		}
+		return fmt.Errorf("chunk %s: %w", ref, &BusyError{Left: timeOf(until).Sub(a.now)})
+	case "unsettled":
+		return fmt.Errorf("chunk %s: %w", ref, ErrUnsettled)
+	case "moved":
+		return fmt.Errorf("chunk %s: %w", ref, ErrMoved)
+	case "gone":
+		return fmt.Errorf("chunk %s: %w", ref, ErrGone)
+	}
+	return fmt.Errorf("chunk %s: unknown answer %q", ref, a.status)
+}
+
+// A BusyError is ErrBusy with the time the claim has left.
+type BusyError struct{ Left time.Duration }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%v for another %v", ErrBusy, e.Left.Round(time.Millisecond))
+}
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+
+// A Chunk is a slice of a campaign as it was read: its contacts and, kept up to
+// date by Apply, the ledger of what became of them.
+type Chunk struct {
+	Ref        Ref
+	Contacts   []campaign.Contact // nil when only the ledger was read
+	Claim      string             // the token that held it when it was read; empty: free
+	ClaimUntil time.Time
+	Seq        int // releases so far
+	Version    int // changes so far; it never falls unless Redis has lost writes
+
+	mu     sync.Mutex
+	ledger campaign.Ledger
+}
+
+// Len is the number of contacts.
+func (c *Chunk) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.Len()
+}
+
+// Record is what is known of contact i.
+func (c *Chunk) Record(i int) campaign.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.At(i)
+}
+
+// In lists the contacts that are in one of the states.
+func (c *Chunk) In(states ...campaign.State) []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var in []int
+	for i := range c.ledger.Len() {
+		for _, s := range states {
+			if c.ledger.At(i).State == s {
+				in = append(in, i)
+			}
+		}
+	}
+	return in
+}
+
+// ReadChunk reads a chunk with its contacts.
+func (s *Store) ReadChunk(ctx context.Context, ref Ref) (*Chunk, error) {
+	return s.readChunk(ctx, ref, true)
+}
+
+// ReadLedger reads a chunk without its contacts, which costs a tenth.
+func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
+	return s.readChunk(ctx, ref, false)
+}
+
+func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, error) {
+	fields := []string{"claim", "claim_until", "seq", "version"}
+	if rows {
+		fields = append(fields, "rows")
+	}
+	var hash *redis.SliceCmd
+	var ledger *redis.StringCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		hash = p.HMGet(ctx, keyChunk(ref), fields...)
+		ledger = p.Get(ctx, keyLedger(ref))
+		return nil
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, ErrGone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+	}
+	values := hash.Val()
+	text := func(i int) string { t, _ := values[i].(string); return t }
+	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
+	chunk := &Chunk{
+		Ref:     ref,
+		Claim:   text(0),
+		Seq:     int(number(2)),
+		Version: int(number(3)),
+		ledger:  campaign.Ledger(ledger.Val()),
+	}
+	if chunk.Claim != "" {
+		chunk.ClaimUntil = timeOf(number(1))
+	}
+	contacts := len(chunk.ledger) / campaign.RecordSize
+	if rows {
+		if chunk.Contacts, err = s.decodeRows([]byte(text(4))); err != nil {
+			return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+		}
+		contacts = len(chunk.Contacts)
+	}
+	if err := chunk.ledger.Check(contacts); err != nil {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+	}
+	return chunk, nil
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// loadLease is how long a load counts as alive after its last sign of life. It
+// only decides what people are told: a new enqueue takes over at any time.
+const loadLease = 30 * time.Second
+
+// A Load is the right to write a campaign for the first time. Every write names
+// its id, so a load that was taken over can no longer do anything. Its methods
+// may be called by several goroutines.
+type Load struct {
+	store    *Store
+	campaign campaign.Campaign
+	id       string
+}
+
+// beginLoadScript makes a campaign, or takes over an unfinished load of it.
+//
+// KEYS campaign; ARGV load id, lease ms, settings, fingerprint. Answers 1, or 0
+// when the campaign has been loaded.
+var beginLoadScript = redis.NewScript(`
+local phase = redis.call('HGET', KEYS[1], 'phase')
+if phase and phase ~= 'loading' then return 0 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV[1],
+  'load_until', string.format('%.0f', now + tonumber(ARGV[2])),
+  'settings', ARGV[3], 'fingerprint', ARGV[4], 'created_at', string.format('%.0f', now))
+return 1`)
+
+// BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
+// campaign that was loaded is left alone: ErrExists.
+func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, error) {
+	if err := errors.Join(campaign.CheckName(c.Name), c.Settings.Check()); err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.Name, err)
+	}
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: settings: %w", c.Name, err)
+	}
+	l := &Load{store: s, campaign: c, id: rand.Text()}
+	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
+		l.id, millis(loadLease), settings, c.Fingerprint).Bool()
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.Name, err)
+	}
+	if !begun {
+		return nil, fmt.Errorf("load %s: %w", c.Name, ErrExists)
+	}
+	// Named only now that the hash is there: whoever lists campaigns may read them.
+	if err := s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.Name, err)
+	}
+	if err := s.clearLoad(ctx, c.Name); err != nil {
+		return nil, fmt.Errorf("load %s: clear what an earlier load left: %w", c.Name, err)
+	}
+	return l, nil
+}
+
+// clearLoad deletes what an unfinished load has written. Its chunks are those in
+// the open set, since each is written together with its entry there.
+func (s *Store) clearLoad(ctx context.Context, name string) error {
+	for {
+		open, err := s.Open(ctx, name, time.Time{}, 1000)
+		if err != nil || len(open) == 0 {
+			if err != nil {
+				return err
+			}
+			return s.rdb.Del(ctx, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name)).Err()
+		}
+		_, err = s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			for _, o := range open {
+				ref := Ref{Campaign: name, Chunk: o.Chunk}
+				p.Del(ctx, keyChunk(ref), keyLedger(ref))
+				p.ZRem(ctx, keyOpen(name), o.Chunk)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// addChunkScript stores a chunk. KEYS campaign, chunk, ledger, open; ARGV load
+// id, lease ms, rows, ledger, chunk number. Answers 0 when the load was lost.
+var addChunkScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('HSET', KEYS[1], 'load_until', string.format('%.0f', now + tonumber(ARGV[2])))
+redis.call('HSET', KEYS[2], 'rows', ARGV[3])
+redis.call('SET', KEYS[3], ARGV[4])
+redis.call('ZADD', KEYS[4], 0, ARGV[5])
+return 1`)
+
+// Add stores chunk number n. All chunks but the last hold Settings.ChunkSize
+// contacts, so that a contact's ordinal is n*ChunkSize plus its index.
+func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
+	ref := Ref{Campaign: l.campaign.Name, Chunk: n}
+	if size := l.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
+		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
+	}
+	rows, err := l.store.encodeRows(contacts, len(l.campaign.Settings.Columns))
+	if err != nil {
+		return fmt.Errorf("store chunk %s: %w", ref, err)
+	}
+	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref), keyOpen(ref.Campaign)}
+	kept, err := addChunkScript.Run(ctx, l.store.rdb, keys,
+		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n).Bool()
+	return l.wrote(kept, err, "store chunk "+ref.String())
+}
+
+// addPartScript appends to a list. KEYS campaign, list; ARGV load id, value.
+var addPartScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+return 1`)
+
+// AddRejects stores the next part of the rejects file, so that every machine can
+// hand it out. Parts are called one after the other and kept in their order.
+func (l *Load) AddRejects(ctx context.Context, part []byte) error {
+	keys := []string{keyCampaign(l.campaign.Name), keyRejects(l.campaign.Name)}
+	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.zip.EncodeAll(part, nil)).Bool()
+	return l.wrote(kept, err, "store rejects")
+}
+
+// finishLoadScript makes a loaded campaign known. KEYS campaign, tally; ARGV
+// load id, phase, counts, chunks, contacts. Answers 0 when the load was lost; a
+// second call with the same id answers 1.
+var finishLoadScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
+if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
+if tonumber(ARGV[5]) > 0 then redis.call('HSET', KEYS[2], '0', ARGV[5]) end
+redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
+redis.call('HDEL', KEYS[1], 'load', 'load_until')
+return 1`)
+
+// Finish makes the campaign known with its counts and puts it into phase. Only
+// from then on can anybody of it be contacted.
+func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, phase campaign.Phase) error {
+	name := l.campaign.Name
+	if err := counts.Check(); err != nil {
+		return fmt.Errorf("finish load of %s: %w", name, err)
+	}
+	text, err := json.Marshal(counts)
+	if err != nil {
+		return fmt.Errorf("finish load of %s: %w", name, err)
+	}
+	kept, err := finishLoadScript.Run(ctx, l.store.rdb, []string{keyCampaign(name), keyTally(name)},
+		l.id, string(phase), text, chunks, counts.Contacts).Bool()
+	return l.wrote(kept, err, "finish load of "+name)
+}
+
+func (l *Load) wrote(kept bool, err error, what string) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !kept:
+		return fmt.Errorf("%s: %w", what, ErrLoadLost)
+	}
+	return nil
+}
+
+// Rejects calls yield with each part of the rejects file, in order.
+func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte) error) error {
+	const page = 16
+	for from := int64(0); ; from += page {
+		parts, err := s.rdb.LRange(ctx, keyRejects(name), from, from+page-1).Result()
+		if err != nil {
+			return fmt.Errorf("read rejects of %s: %w", name, err)
+		}
+		for _, p := range parts {
+			part, err := s.zap.DecodeAll([]byte(p), nil)
+			if err != nil {
+				return fmt.Errorf("read rejects of %s: %w", name, err)
+			}
+			if err := yield(part); err != nil {
+				return err
+			}
+		}
+		if len(parts) < page {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"campaign-runner/campaign"
+)
+
+// maxBlobBytes bounds what a chunk's rows may take decompressed. It is far above
+// any real chunk and keeps a damaged blob from taking the machine's memory.
+const maxBlobBytes = 256 << 20
+
+// encodeRows packs contacts: their number and that of their cells, then for each
+// the phone, the lines since the one before, and its cells, each with its length
+// plus one before it; zero stands for a cell that is the number in E.164. All
+// numbers are uvarints; zstd goes over the whole.
+func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, error) {
+	raw := binary.AppendUvarint(nil, uint64(len(contacts)))
+	raw = binary.AppendUvarint(raw, uint64(columns))
+	line := 0
+	for _, c := range contacts {
+		if len(c.Fields) != columns {
+			return nil, fmt.Errorf("encode rows: line %d: want %d cells, have %d", c.Line, columns, len(c.Fields))
+		}
+		if c.Line < line {
+			return nil, fmt.Errorf("encode rows: line %d after line %d", c.Line, line)
+		}
+		raw = binary.AppendUvarint(raw, uint64(c.Phone))
+		raw = binary.AppendUvarint(raw, uint64(c.Line-line))
+		line = c.Line
+		e164 := c.Phone.E164()
+		for _, cell := range c.Fields {
+			if cell == e164 {
+				raw = append(raw, 0)
+				continue
+			}
+			raw = binary.AppendUvarint(raw, uint64(len(cell))+1)
+			raw = append(raw, cell...)
+		}
+	}
+	if len(raw) > maxBlobBytes {
+		return nil, fmt.Errorf("encode rows: %d bytes in a chunk, at most %d; use a smaller --chunk-size", len(raw), maxBlobBytes)
+	}
+	return s.zip.EncodeAll(raw, nil), nil
+}
+
+var errDamaged = errors.New("decode rows: damaged")
+
+func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
+	raw, err := s.zap.DecodeAll(blob, nil)
+	if err != nil {
+		return nil, fmt.Errorf("decode rows: %w", err)
+	}
+	text := string(raw) // the cells are parts of this one string
+	at, damaged := 0, false
+	uvarint := func() uint64 {
+		n, width := binary.Uvarint(raw[at:])
+		if width <= 0 {
+			damaged = true
+			return 0
+		}
+		at += width
+		return n
+	}
+	count, columns := uvarint(), uvarint()
+	// Every contact and every cell takes a byte at least.
+	if size := uint64(len(raw)); damaged || count > size || columns > size || count*columns > size {
+		return nil, errDamaged
+	}
+	contacts := make([]campaign.Contact, count)
+	cells := make([]string, count*columns)
+	line := 0
+	for i := range contacts {
+		phone := campaign.Phone(uvarint())
+		line += int(uvarint())
+		row := cells[:columns:columns]
+		cells = cells[columns:]
+		for k := range row {
+			n := uvarint()
+			switch {
+			case damaged || n > uint64(len(raw)-at)+1:
+				return nil, errDamaged
+			case n == 0:
+				row[k] = phone.E164()
+			default:
+				row[k] = text[at : at+int(n-1)]
+				at += int(n - 1)
+			}
+		}
+		contacts[i] = campaign.Contact{Phone: phone, Line: line, Fields: row}
+	}
+	if damaged || at != len(raw) {
+		return nil, errDamaged
+	}
+	return contacts, nil
+}

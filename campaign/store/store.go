@@ -1,0 +1,141 @@
+// Package store keeps campaigns in Redis.
+//
+// A campaign is one hash of settings and counts, and for each chunk a hash with
+// its compressed rows beside a small fixed-width ledger of what became of each
+// contact: about 40 bytes of Redis for a contact with two short values.
+//
+// It promises that every change is atomic and conditional. What a record
+// becomes is decided in Go, by campaign.Record.Next; one script (change.lua)
+// checks that the records are still those the decision was made on and that the
+// caller has the right to change them, writes them, and moves the tally by the
+// same amounts. So the tally always adds up to the contacts, two senders can
+// never both hold a chunk, and a script that Redis runs twice acts once.
+//
+// It leaves to others when to send (package jobs) and what a person may ask for.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+var (
+	// ErrNotFound: there is no campaign of that name.
+	ErrNotFound = errors.New("no such campaign")
+	// ErrExists: a campaign of that name has been loaded already.
+	ErrExists = errors.New("campaign exists")
+	// ErrLoadLost: another enqueue has taken this load over.
+	ErrLoadLost = errors.New("another enqueue has taken this load over")
+	// ErrGone: the chunk is not there (any more).
+	ErrGone = errors.New("no such chunk")
+	// ErrNotRunning: the campaign's phase allows nobody to be sent.
+	ErrNotRunning = errors.New("campaign is not running")
+	// ErrBusy: somebody else holds a living claim on the chunk.
+	ErrBusy = errors.New("chunk is claimed")
+	// ErrUnsettled: contacts are still sending under a claim that has ended;
+	// they must be recovered before anybody takes the chunk.
+	ErrUnsettled = errors.New("chunk has contacts sending under an ended claim")
+	// ErrMoved: contacts of the request are no longer what they were; nothing
+	// was changed.
+	ErrMoved = errors.New("contacts have moved")
+)
+
+// A Ref names a chunk.
+type Ref struct {
+	Campaign string
+	Chunk    int // from 0
+}
+
+func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) }
+
+// A Store reads and changes campaigns. It is safe for use by many goroutines.
+type Store struct {
+	rdb redis.UniversalClient
+	zip *zstd.Encoder
+	zap *zstd.Decoder
+
+	mu      sync.Mutex
+	reasons map[string]*dictionary // by campaign
+}
+
+// New returns a Store on rdb, which stays the caller's to close.
+func New(rdb redis.UniversalClient) *Store {
+	// Both constructors fail on bad options only, and these are constants.
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		panic(err)
+	}
+	zap, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxBlobBytes), zstd.WithDecoderConcurrency(0))
+	if err != nil {
+		panic(err)
+	}
+	return &Store{rdb: rdb, zip: zip, zap: zap, reasons: make(map[string]*dictionary)}
+}
+
+// Redis is the client the store works on.
+func (s *Store) Redis() redis.UniversalClient { return s.rdb }
+
+// Names lists all campaigns, sorted.
+func (s *Store) Names(ctx context.Context) ([]string, error) {
+	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Now is Redis's clock. Claims and dues are told by it alone, so that the
+// clocks of the workers never matter.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	now, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	return now, nil
+}
+
+// Keys. The braces make a campaign's keys one hash slot, so that one script can
+// touch them together on a cluster, too.
+const (
+	keyCampaigns = "campaigns" // set of names
+	keyWorkers   = "workers"   // set of worker ids, pruned by whoever reads it
+)
+
+func keyCampaign(name string) string { return "c:{" + name + "}" }
+func keyOpen(name string) string     { return keyCampaign(name) + ":open" }
+func keyTally(name string) string    { return keyCampaign(name) + ":tally" }
+func keyReasons(name string) string  { return keyCampaign(name) + ":reasons" }
+func keyIndex(name string) string    { return keyCampaign(name) + ":idx" }
+func keyRejects(name string) string  { return keyCampaign(name) + ":rejects" }
+func keyChunk(r Ref) string          { return fmt.Sprintf("%s:k:%d", keyCampaign(r.Campaign), r.Chunk) }
+func keyLedger(r Ref) string         { return fmt.Sprintf("%s:l:%d", keyCampaign(r.Campaign), r.Chunk) }
+func keyWorker(id string) string     { return "worker:" + id }
+
+// chunkKeys are the keys that change.lua takes, in its order.
+func chunkKeys(r Ref) []string {
+	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign)}
+}
+
+// millis is a duration as the scripts take it.
+func millis(d time.Duration) int64 { return d.Milliseconds() }
+
+// timeOf turns a script's milliseconds into a time.
+func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// emptyAsNotFound is ErrNotFound when a campaign's hash had no phase.
+func emptyAsNotFound(name string, phase campaign.Phase) error {
+	if phase == "" {
+		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
+	}
+	return nil
+}

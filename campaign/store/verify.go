@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// A Verification is what a recount found.
+type Verification struct {
+	Contacts int      // by the ledgers
+	Problems []string // empty: everything adds up
+}
+
+// verifyPage is the number of chunks read at once; verifyRounds bounds how often
+// chunks that changed meanwhile are read again.
+const (
+	verifyPage   = 200
+	verifyRounds = 100
+)
+
+// Verify recounts every ledger of a campaign against its tally and its counts.
+//
+// It may run while the campaign does: it reads all ledgers, then in one
+// transaction the tally with every chunk's version, and reads those chunks again
+// that have changed, until a transaction shows that none has.
+func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
+	c, err := s.Campaign(ctx, name)
+	if err != nil {
+		return Verification{}, err
+	}
+	if c.Phase == campaign.Loading {
+		return Verification{}, fmt.Errorf("verify %s: it is still loading", name)
+	}
+	v := &verifier{store: s, name: name, version: make([]int64, c.Chunks), tally: make([]campaign.Tally, c.Chunks), bad: make(map[int]string)}
+	stale := make([]int, c.Chunks)
+	for i := range stale {
+		stale[i] = i
+	}
+	for range verifyRounds {
+		if err := v.count(ctx, stale); err != nil {
+			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
+		}
+		var stored campaign.Tally
+		if stored, stale, err = v.changed(ctx); err != nil {
+			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
+		}
+		if len(stale) == 0 {
+			return v.compare(c, stored), nil
+		}
+	}
+	return Verification{}, fmt.Errorf("verify %s: it changes faster than it can be counted; pause it or try again", name)
+}
+
+type verifier struct {
+	store   *Store
+	name    string
+	version []int64
+	tally   []campaign.Tally
+	bad     map[int]string
+}
+
+// count reads the ledgers of the given chunks.
+func (v *verifier) count(ctx context.Context, chunks []int) error {
+	for page := range slices.Chunk(chunks, verifyPage) {
+		// Version and ledger of one chunk must belong together.
+		versions, ledgers := make([]*redis.StringCmd, len(page)), make([]*redis.StringCmd, len(page))
+		_, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			for i, n := range page {
+				ref := Ref{Campaign: v.name, Chunk: n}
+				versions[i] = p.HGet(ctx, keyChunk(ref), "version")
+				ledgers[i] = p.Get(ctx, keyLedger(ref))
+			}
+			return nil
+		})
+		if err != nil && err != redis.Nil {
+			return err
+		}
+		for i, n := range page {
+			v.version[n], _ = strconv.ParseInt(versions[i].Val(), 10, 64)
+			v.tally[n] = campaign.Tally{}
+			delete(v.bad, n)
+			ledger := campaign.Ledger(ledgers[i].Val())
+			if len(ledger) == 0 {
+				v.bad[n] = "its ledger is missing"
+				continue
+			}
+			if err := ledger.Check(ledger.Len()); err != nil {
+				v.bad[n] = err.Error()
+				continue
+			}
+			for k := range ledger.Len() {
+				v.tally[n].Count(ledger.At(k))
+			}
+		}
+	}
+	return nil
+}
+
+// changed reads the tally and, at the same moment, which chunks have changed
+// since they were counted.
+func (v *verifier) changed(ctx context.Context) (campaign.Tally, []int, error) {
+	var tally *redis.MapStringStringCmd
+	versions := make([]*redis.StringCmd, len(v.version))
+	_, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		tally = p.HGetAll(ctx, keyTally(v.name))
+		for n := range versions {
+			versions[n] = p.HGet(ctx, keyChunk(Ref{Campaign: v.name, Chunk: n}), "version")
+		}
+		return nil
+	})
+	if err != nil && err != redis.Nil {
+		return campaign.Tally{}, nil, err
+	}
+	var stale []int
+	for n, cmd := range versions {
+		if now, _ := strconv.ParseInt(cmd.Val(), 10, 64); now != v.version[n] {
+			stale = append(stale, n)
+		}
+	}
+	stored, err := decodeTally(tally.Val())
+	return stored, stale, err
+}
+
+func (v *verifier) compare(c campaign.Campaign, stored campaign.Tally) Verification {
+	var sum campaign.Tally
+	var found Verification
+	problem := func(format string, args ...any) {
+		found.Problems = append(found.Problems, fmt.Sprintf(format, args...))
+	}
+	sum.Reasons = make(map[campaign.StateReason]int)
+	for n, t := range v.tally {
+		for state, count := range t.States {
+			sum.States[state] += count
+		}
+		for key, count := range t.Reasons {
+			sum.Reasons[key] += count
+		}
+		if text := v.bad[n]; text != "" {
+			problem("chunk %d: %s", n, text)
+			continue
+		}
+		want := c.Settings.ChunkSize
+		if have := t.Contacts(); have > want || (have < want && n < c.Chunks-1) {
+			problem("chunk %d: holds %d contacts, not %d", n, have, want)
+		}
+	}
+	found.Contacts = sum.Contacts()
+	if found.Contacts != c.Counts.Contacts {
+		problem("ledgers hold %d contacts, the file had %d", found.Contacts, c.Counts.Contacts)
+	}
+	if err := c.Counts.Check(); err != nil {
+		problem("%v", err)
+	}
+	for _, state := range campaign.States() {
+		if counted, told := sum.States[state], stored.States[state]; counted != told {
+			problem("%s: the ledgers count %d, the tally says %d", state, counted, told)
+		}
+	}
+	for key, counted := range sum.Reasons {
+		if told := stored.Reasons[key]; counted != told {
+			problem("%s for reason %d: the ledgers count %d, the tally says %d", key.State, key.Reason, counted, told)
+		}
+	}
+	for key, told := range stored.Reasons {
+		if sum.Reasons[key] == 0 && told != 0 {
+			problem("%s for reason %d: the ledgers count none, the tally says %d", key.State, key.Reason, told)
+		}
+	}
+	return found
+}

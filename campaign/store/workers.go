@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// HeartbeatTTL is how long a worker counts as alive after its last heartbeat.
+// Work of a dead one goes on elsewhere soon after.
+const HeartbeatTTL = 8 * time.Second
+
+// A Worker is a running worker as its heartbeat tells.
+type Worker struct {
+	ID      string    `json:"id"`
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Agents  []string  `json:"agents"`
+	Started time.Time `json:"started"`
+}
+
+// Heartbeat says that w is alive.
+func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
+	text, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, keyWorker(w.ID), text, HeartbeatTTL)
+		p.SAdd(ctx, keyWorkers, w.ID)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	return nil
+}
+
+// Goodbye ends a worker's heartbeat, so that nobody waits for it.
+func (s *Store) Goodbye(ctx context.Context, id string) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Del(ctx, keyWorker(id))
+		p.SRem(ctx, keyWorkers, id)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end heartbeat: %w", err)
+	}
+	return nil
+}
+
+// Workers lists the living workers by id, and forgets the dead.
+func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
+	ids, err := s.rdb.SMembers(ctx, keyWorkers).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
+	slices.Sort(ids)
+	var alive []Worker
+	for _, id := range ids {
+		text, err := s.rdb.Get(ctx, keyWorker(id)).Bytes()
+		if errors.Is(err, redis.Nil) {
+			err = s.rdb.SRem(ctx, keyWorkers, id).Err()
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list workers: %w", err)
+		}
+		var w Worker
+		if err := json.Unmarshal(text, &w); err != nil {
+			return nil, fmt.Errorf("list workers: worker %s: %w", id, err)
+		}
+		alive = append(alive, w)
+	}
+	return alive, nil
+}
+
+// A claim's token names its worker, so that anybody can tell whether the one who
+// holds it is still alive.
+
+// NewClaim is a token for a claim of the worker: nonce must never repeat.
+func NewClaim(worker, nonce string) string { return worker + "/" + nonce }
+
+// ClaimIsDead reports whether the worker that holds the claim is gone.
+func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
+	worker, _, ok := strings.Cut(token, "/")
+	if !ok {
+		return false, nil
+	}
+	n, err := s.rdb.Exists(ctx, keyWorker(worker)).Result()
+	if err != nil {
+		return false, fmt.Errorf("look for worker %s: %w", worker, err)
+	}
+	return n == 0, nil
+}
