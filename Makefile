@@ -1,0 +1,50 @@
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+
+# Stamping needs a git that trusts the owner of the checkout; nothing reads it.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+.PHONY: help build test lint fmt demo bench bench-quota cover fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build enqueue, worker, campaign and sandbox into bin/
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+test: ## run every test with the race detector, against a real Redis
+	@scripts/need.sh gcc redis-server
+	$(GO) test -race -shuffle=on -timeout=30m ./...
+
+lint: ## check formatting, vet and staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+fmt: ## format the code
+	gofmt -w .
+
+demo: ## rehearse a campaign of 2,000 contacts in about a minute
+	@scripts/demo.sh
+
+bench: ## run the benchmarks
+	@scripts/need.sh redis-server
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+
+bench-quota: ## measure how fully the quota is used
+	$(GO) run ./ratelimit/sim/...
+
+cover: ## print the test coverage of the packages that decide
+	@scripts/need.sh redis-server
+	$(GO) test -cover ./campaign/... ./contacts/... ./jobs/... ./ratelimit/... ./velents/...
+
+fuzz: ## fuzz every fuzz test for FUZZTIME
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's|/[^/]*:func | |' | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$dir" </dev/null || exit 1; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin
