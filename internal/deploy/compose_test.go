@@ -1,0 +1,143 @@
+// Package deploy holds the test of what docker-compose.yml promises.
+package deploy
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+)
+
+// compose is as much of the format as the file uses: reading it is strict, so
+// that a misspelled key fails, and so does a fixed container_name or network
+// mode that would be in the way of scaling.
+type compose struct {
+	Services map[string]service `yaml:"services"`
+	Volumes  map[string]any     `yaml:"volumes"`
+}
+
+type service struct {
+	Image string `yaml:"image"`
+	Build *struct {
+		Context string `yaml:"context"`
+		Target  string `yaml:"target"`
+	} `yaml:"build"`
+	Command     string            `yaml:"command"`
+	Profiles    []string          `yaml:"profiles"`
+	EnvFile     string            `yaml:"env_file"`
+	Environment map[string]string `yaml:"environment"`
+	Volumes     []string          `yaml:"volumes"`
+	Ports       []string          `yaml:"ports"`
+	DependsOn   map[string]struct {
+		Condition string `yaml:"condition"`
+	} `yaml:"depends_on"`
+	Healthcheck struct {
+		Test        string `yaml:"test"`
+		Interval    string `yaml:"interval"`
+		Timeout     string `yaml:"timeout"`
+		StartPeriod string `yaml:"start_period"`
+		Retries     int    `yaml:"retries"`
+	} `yaml:"healthcheck"`
+	StopGracePeriod string `yaml:"stop_grace_period"`
+	Restart         string `yaml:"restart"`
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile("../../" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func readCompose(t *testing.T) compose {
+	t.Helper()
+	var c compose
+	if err := yaml.UnmarshalWithOptions([]byte(readFile(t, "docker-compose.yml")), &c, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestServices(t *testing.T) {
+	c := readCompose(t)
+	if diff := cmp.Diff([]string{"redis", "sandbox", "worker"}, slices.Sorted(maps.Keys(c.Services))); diff != "" {
+		t.Fatalf("services (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"sandbox"}, c.Services["sandbox"].Profiles); diff != "" {
+		t.Errorf("profiles of sandbox (-want +got):\n%s", diff)
+	}
+	for name, s := range c.Services {
+		if s.Healthcheck.Test == "" {
+			t.Errorf("%s: no health check", name)
+		}
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s: port %s is published beyond this machine", name, port)
+			}
+		}
+		for _, volume := range s.Volumes {
+			source, _, _ := strings.Cut(volume, ":")
+			if _, ok := c.Volumes[source]; !ok {
+				t.Errorf("%s: volume %s is not a named one", name, volume)
+			}
+		}
+	}
+}
+
+func TestRedisLosesNothing(t *testing.T) {
+	redis := readCompose(t).Services["redis"]
+	if !strings.HasPrefix(redis.Image, "redis:7") {
+		t.Errorf("image is %s, want Redis 7", redis.Image)
+	}
+	for _, setting := range []string{"--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"} {
+		if !strings.Contains(redis.Command, setting) {
+			t.Errorf("command %q lacks %s", redis.Command, setting)
+		}
+	}
+	if !slices.Contains(redis.Volumes, "redis:/data") {
+		t.Errorf("volumes are %q: the data would not outlive the container", redis.Volumes)
+	}
+}
+
+func TestWorker(t *testing.T) {
+	worker := readCompose(t).Services["worker"]
+	if got := worker.Environment["ADMIN_PASSWORD"]; !strings.HasPrefix(got, "${ADMIN_PASSWORD:?") {
+		t.Errorf("ADMIN_PASSWORD is %q: it must be required", got)
+	}
+	if got := worker.DependsOn["redis"].Condition; got != "service_healthy" {
+		t.Errorf("waits for Redis to be %q, want service_healthy", got)
+	}
+	for _, port := range worker.Ports {
+		if !regexp.MustCompile(`^127\.0\.0\.1:\d+-\d+:\d+$`).MatchString(port) {
+			t.Errorf("port %s: a second worker needs another", port)
+		}
+	}
+}
+
+func TestImage(t *testing.T) {
+	dockerfile := readFile(t, "Dockerfile")
+	for name, s := range readCompose(t).Services {
+		if s.Build == nil {
+			continue
+		}
+		_, stage, ok := strings.Cut(dockerfile, " AS "+s.Build.Target+"\n")
+		if !ok {
+			t.Fatalf("%s: the Dockerfile has no stage %q", name, s.Build.Target)
+		}
+		stage, _, _ = strings.Cut(stage, "\nFROM ")
+		if !regexp.MustCompile(`(?m)^USER [1-9]\d*:`).MatchString(stage) {
+			t.Errorf("%s: stage %s runs as root", name, s.Build.Target)
+		}
+		command := strings.Fields(s.Command)[0]
+		if _, err := os.Stat("../../cmd/" + command); err != nil {
+			t.Errorf("%s: runs a command that is not built: %v", name, err)
+		}
+	}
+}
