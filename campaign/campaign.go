@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -109,7 +110,27 @@ type Campaign struct {
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it is heard of again
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var (
+	namePattern  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+)
+
+// AgentName is an agent's name as it is kept: lower case, with - for _, so that
+// VELENTS_TOKEN_SALES_KSA, "sales_ksa" and "Sales-KSA" name the same agent.
+func AgentName(name string) (string, error) {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	if len(name) > 64 || !agentPattern.MatchString(name) {
+		return "", errors.New("agent: want 1 to 64 letters and digits, with - or _ between them")
+	}
+	// An agent's lanes are queues named after it: no agent may be named like
+	// another's lane.
+	for _, lane := range []Lane{Urgent, Bulk} {
+		if strings.HasSuffix(name, "-"+string(lane)) {
+			return "", fmt.Errorf("agent: its name must not end in -%s", lane)
+		}
+	}
+	return name, nil
+}
 
 // CheckName tells whether name can name a campaign.
 func CheckName(name string) error {
@@ -121,9 +142,12 @@ func CheckName(name string) error {
 
 // Check finds settings that make no sense.
 func (s Settings) Check() error {
+	agent, err := AgentName(s.Agent)
 	switch {
-	case !namePattern.MatchString(s.Agent):
-		return errors.New("agent: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	case err != nil:
+		return err
+	case agent != s.Agent:
+		return fmt.Errorf("agent: want it written %q", agent)
 	case s.Mode != Batch && s.Mode != Dispatch:
 		return fmt.Errorf("mode %q: want %s or %s", s.Mode, Batch, Dispatch)
 	case s.ChannelID <= 0:

@@ -43,10 +43,10 @@ type Change struct {
 	Act   Act
 	Token string // the sender's claim
 	Dead  string // a claim whose worker is known to be gone
-	Hold  time.Duration
+	Hold  time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
 	// Due is when, from now, the chunk must have moved on, or the sweeper looks
-	// after it. Begin and Commit under a claim want one.
-	Due   *time.Duration
+	// after it; 0 leaves that as it is. A chunk that is through is never due.
+	Due   time.Duration
 	Moves []Move
 }
 
@@ -154,12 +154,8 @@ type changeAnswer struct {
 }
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
-	due := ""
-	if c.Due != nil {
-		due = strconv.FormatInt(millis(*c.Due), 10)
-	}
 	reply, err := changeScript.Run(ctx, s.rdb, chunkKeys(ref),
-		string(c.Act), c.Token, c.Dead, millis(c.Hold), due, ref.Chunk,
+		string(c.Act), c.Token, c.Dead, millis(c.Hold), millis(c.Due), ref.Chunk,
 		campaign.RecordSize, evidenceStates, changes).Slice()
 	if err != nil {
 		return changeAnswer{}, fmt.Errorf("change chunk %s: %w", ref, err)

@@ -5,7 +5,7 @@
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, ''
 --       hold     ms the claim is to last from now; 0 gives it up
---       due      ms from now by which the chunk must have moved; '' leaves that as it is
+--       due      ms from now by which the chunk must have moved; 0 leaves that as it is
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
@@ -26,7 +26,7 @@
 
 local PENDING, SENDING = 0, 1
 
-local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local campaign, chunk, ledger, open, tally = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
@@ -120,12 +120,10 @@ elseif act == 'recover' then
   redis.call('HDEL', chunk, 'claim', 'claim_until')
 end
 
-if due ~= '' then
-  records = redis.call('GET', ledger)
-  if any({[PENDING] = true, [SENDING] = true}) then
-    redis.call('ZADD', open, string.format('%.0f', now + tonumber(due)), number)
-  else
-    redis.call('ZREM', open, number)
-  end
+records = redis.call('GET', ledger)
+if not any({[PENDING] = true, [SENDING] = true}) then
+  redis.call('ZREM', open, number)
+elseif due > 0 then
+  redis.call('ZADD', open, string.format('%.0f', now + due), number)
 end
 return {'ok', now, tostring(requests), table.concat(moved)}
