@@ -41,8 +41,8 @@ const (
 // A Change asks to move contacts of a chunk.
 type Change struct {
 	Act   Act
-	Token string // the sender's claim
-	Dead  string // a claim whose worker is known to be gone
+	Token string        // the sender's claim
+	Dead  string        // a claim whose worker is known to be gone
 	Hold  time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
 	// Due is when, from now, the chunk must have moved on, or the sweeper looks
 	// after it; 0 leaves that as it is. A chunk that is through is never due.
