@@ -44,7 +44,8 @@ var layers = []layer{
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"launch", []string{"campaign", "campaign/store", "contacts", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
-	{"cmd/...", everything},
+	{"cmd/internal/...", everything},
+	{"cmd/...", append([]string{"cmd/internal/..."}, everything...)},
 	{"internal/...", append([]string{"internal/..."}, everything...)},
 }
 
@@ -148,6 +149,7 @@ func TestViolations(t *testing.T) {
 			[]string{"launch must not speak to asynq: it imports github.com/hibiken/asynqmon"}},
 		{"the worker mounts its pages", "cmd/worker", []string{"github.com/hibiken/asynqmon"}, nil},
 		{"commands import no command", "cmd/worker", []string{module + "cmd/enqueue"}, []string{"cmd/worker must not import cmd/enqueue"}},
+		{"but what they share", "cmd/worker", []string{module + "cmd/internal/cli"}, nil},
 		{"test helpers are for tests", "cmd/worker", []string{module + "internal/redistest"},
 			[]string{"cmd/worker must not import internal/redistest"}},
 		{"test helpers import what they need", "internal/chaos", []string{module + "jobs", module + "internal/redistest"}, nil},
