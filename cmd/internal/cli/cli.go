@@ -1,0 +1,135 @@
+// Package cli is what the commands share: how they end, where their settings
+// come from, how they reach Redis and how they print.
+//
+// A command is a function over its arguments, streams and environment; Main
+// gives it the real ones and turns its error into one line and an exit code.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Run is a command: main without the process around it.
+type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error
+
+// Main runs a command and ends the process. The first Ctrl-C or SIGTERM ends
+// the context, a second one kills.
+func Main(name string, run Run) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	Report(os.Stderr, name, err)
+	os.Exit(ExitCode(err))
+}
+
+// Exit codes beside 0, done, and 1, failed.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitPartial     = 3
+	exitInterrupted = 130
+)
+
+// An exitError asks for an exit code.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// Usage marks an error as one of the call: wrong arguments, flags or settings.
+// Exit 2. A nil error stays nil.
+func Usage(err error) error { return exitWith(exitUsage, err) }
+
+// Usagef is Usage of a new error.
+func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
+
+// Partialf says that all was done, but not for everybody. Exit 3.
+func Partialf(format string, args ...any) error {
+	return exitWith(exitPartial, fmt.Errorf(format, args...))
+}
+
+// Interruptedf says what an interrupted command leaves behind. Exit 130. Plain
+// context.Canceled ends with that code, too.
+func Interruptedf(format string, args ...any) error {
+	return exitWith(exitInterrupted, fmt.Errorf(format, args...))
+}
+
+func exitWith(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code, err}
+}
+
+// ExitCode is the code that a command's error asks for.
+func ExitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// Report prints a command's error, if there is one, as one line.
+func Report(w io.Writer, name string, err error) {
+	if err == nil {
+		return
+	}
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	var exit *exitError
+	if errors.Is(err, context.Canceled) && !errors.As(err, &exit) {
+		text = "interrupted"
+	}
+	fmt.Fprintf(w, "%s: %s\n", name, text)
+}
+
+// Execute runs a command tree. Flags bound to the environment (Bind) are filled
+// from it. Whatever fails before a command has begun is a usage error.
+func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.DisableSuggestions = true // they take several lines
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFromEnv(cmd.Flags(), getenv) }
+
+	begun := false
+	observe(root, func() { begun = true })
+	err := root.ExecuteContext(ctx)
+	if err != nil && !begun {
+		return Usagef("%w; %s -h shows how", err, root.Name())
+	}
+	return err
+}
+
+// observe calls begin when any command of the tree begins.
+func observe(cmd *cobra.Command, begin func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			begin()
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		observe(sub, begin)
+	}
+}

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"campaign-runner/campaign/store"
+)
+
+// Bind lets a flag take its value from an environment variable when it is not
+// given: flag beats environment beats default. -h names the variable.
+func Bind(flags *pflag.FlagSet, flag, variable string) {
+	f := flags.Lookup(flag)
+	f.Usage += " [$" + variable + "]"
+	if f.Annotations == nil {
+		f.Annotations = make(map[string][]string)
+	}
+	f.Annotations[variableAnnotation] = []string{variable}
+}
+
+const variableAnnotation = "environment variable"
+
+func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		variable := f.Annotations[variableAnnotation]
+		if len(variable) == 0 || f.Changed {
+			return
+		}
+		if value := getenv(variable[0]); value != "" {
+			if err := flags.Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", variable[0], errors.Unwrap(err)))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// A Setting comes from the environment alone, because it is a secret, may hold
+// one, or belongs to the installation.
+type Setting struct {
+	Variable string
+	Default  string
+	Help     string
+}
+
+// Settings that several commands read.
+var (
+	RedisURL = Setting{"REDIS_URL", "redis://127.0.0.1:6379/0",
+		"redis:// or rediss://, redis+sentinel://HOST:PORT,…/MASTER/DB, redis+cluster://HOST:PORT,…"}
+	PlatformURL = Setting{"VELENTS_URL", "https://velents-agents.velents.ai", "address of the platform"}
+	AgentToken  = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
+	WebhookURL  = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
+)
+
+// Get is the setting's value, or its default.
+func (s Setting) Get(getenv func(string) string) string { return cmp.Or(getenv(s.Variable), s.Default) }
+
+// Document adds settings to the help of cmd and its subcommands.
+func Document(cmd *cobra.Command, settings ...Setting) {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	for _, s := range settings {
+		fmt.Fprintf(table, "  %s\t%s", s.Variable, s.Help)
+		if s.Default != "" {
+			fmt.Fprintf(table, " (default %s)", s.Default)
+		}
+		fmt.Fprintln(table)
+	}
+	_ = table.Flush() // into memory
+	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
+}
+
+// AgentName is the one spelling of an agent's name: lower case, with dashes.
+// The environment's variables know neither, so names that differ in nothing
+// else are the same agent.
+func AgentName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '.' {
+			return '-'
+		}
+		return r
+	}, strings.ToLower(name))
+}
+
+// DefaultAgent is the agent of VELENTS_TOKEN.
+const DefaultAgent = "default"
+
+// TokenVariable is the environment variable of an agent's token.
+func TokenVariable(agent string) string {
+	if agent = AgentName(agent); agent != DefaultAgent {
+		return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
+	}
+	return AgentToken.Variable
+}
+
+// Token is the API token of an agent. It must never be printed.
+func Token(getenv func(string) string, agent string) (string, error) {
+	variable := TokenVariable(agent)
+	token := strings.TrimSpace(getenv(variable))
+	if token == "" {
+		return "", fmt.Errorf("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, AgentName(agent))
+	}
+	return token, nil
+}
+
+// TokenAgents lists the agents that have a token in an environment of
+// KEY=value, as os.Environ gives it.
+func TokenAgents(environ []string) []string {
+	var agents []string
+	for _, entry := range environ {
+		key, value, _ := strings.Cut(entry, "=")
+		if strings.TrimSpace(value) == "" {
+			continue
+		}
+		if key == AgentToken.Variable {
+			agents = append(agents, DefaultAgent)
+		} else if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok && TokenVariable(name) == key {
+			agents = append(agents, AgentName(name))
+		}
+	}
+	slices.Sort(agents)
+	return slices.Compact(agents)
+}
+
+// OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
+func OpenRedis(ctx context.Context, getenv func(string) string) (redis.UniversalClient, error) {
+	redis.SetLogger(silence{}) // a failure is told once, by its error
+	return store.Connect(ctx, RedisURL.Get(getenv))
+}
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
+// Rate is the quota that holds while the platform names none: Limit requests
+// per Window. A Limit of 0 means none at all. It is a flag's value, written
+// "30/60s" or "none".
+type Rate struct {
+	Limit  int
+	Window time.Duration
+}
+
+// DefaultRate is what the platform's documentation shows.
+func DefaultRate() Rate { return Rate{Limit: 30, Window: time.Minute} }
+
+func (r Rate) String() string {
+	if r.Limit == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d/%gs", r.Limit, r.Window.Seconds())
+}
+
+// Type names the value in -h.
+func (Rate) Type() string { return "N/DURATION" }
+
+// Set reads a rate.
+func (r *Rate) Set(text string) error {
+	if text == "none" {
+		*r = Rate{Window: time.Minute}
+		return nil
+	}
+	count, per, _ := strings.Cut(text, "/")
+	limit, err := strconv.Atoi(count)
+	if err != nil || limit < 1 {
+		return fmt.Errorf("rate %q: want something like 30/60s, or none", text)
+	}
+	window, err := time.ParseDuration(per)
+	if err != nil || window < time.Second {
+		return fmt.Errorf("rate %q: want a window of at least a second, as in 30/60s", text)
+	}
+	*r = Rate{Limit: limit, Window: window}
+	return nil
+}
