@@ -1,0 +1,132 @@
+// Command sandbox is a stand-in for the Velents platform, to rehearse a campaign
+// against. Package sandbox says what it imitates.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"campaign-runner/sandbox"
+)
+
+func main() {
+	terminated, stopTerm := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stopInt := signal.NotifyContext(terminated, os.Interrupt)
+	context.AfterFunc(ctx, func() { stopTerm(); stopInt() }) // a second signal kills at once
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+	}
+	os.Exit(exitCode(err, ctx.Err() != nil && terminated.Err() == nil))
+}
+
+// errUsage marks what the caller wrote wrong on the command line.
+var errUsage = errors.New("see sandbox -h")
+
+// exitCode tells a Ctrl-C (130) from being stopped by a supervisor (0).
+func exitCode(err error, interrupted bool) int {
+	switch {
+	case errors.Is(err, errUsage):
+		return 2
+	case err != nil:
+		return 1
+	case interrupted:
+		return 130
+	default:
+		return 0
+	}
+}
+
+// Requests under way when the command is told to stop have this long to end.
+const drainTimeout = 5 * time.Second
+
+// run serves until ctx ends, and tells on stdout where it listens and, at the
+// end, what it saw.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cmd := newCommand(func(o options) error { return serve(ctx, o, stdout, stderr) })
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	return cmd.Execute()
+}
+
+func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	level := slog.LevelInfo
+	if o.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	o.config.Logger = log
+	platform, err := sandbox.New(o.config)
+	if err != nil {
+		return usage(err)
+	}
+	defer platform.Close()
+
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err // "listen tcp ADDR: reason"
+	}
+	if err := o.say(stdout, listening{"http://" + listener.Addr().String()}); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	server := &http.Server{
+		Handler:           platform,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	stopped := context.AfterFunc(ctx, func() {
+		_ = platform.Close() // hanging requests would hold up the shutdown
+		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		if server.Shutdown(drain) != nil {
+			_ = server.Close()
+		}
+	})
+	defer stopped()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return o.say(stdout, summary(platform.Stats()))
+}
+
+// say prints one line: the value's text, or with --json its JSON.
+func (o options) say(w io.Writer, v fmt.Stringer) error {
+	line := v.String()
+	if o.json {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		line = string(b)
+	}
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+type listening struct {
+	URL string `json:"url"`
+}
+
+func (l listening) String() string { return "sandbox listening on " + l.URL }
+
+type summary sandbox.Stats
+
+func (s summary) String() string {
+	return fmt.Sprintf("sandbox stopped: requests=%d contacts=%d numbers=%d repeated=%d "+
+		"cut_before=%d cut_after=%d too_many=%d most_in_window=%d",
+		s.Requests, s.Contacts, s.Numbers, s.Repeated, s.CutBefore, s.CutAfter, s.TooMany, s.MostInWindow)
+}

@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Abilities of a Support Center token. That there are abilities is published,
+// their names are not.
+const (
+	viewTickets   = "tickets:view"
+	createTickets = "tickets:create"
+	viewMessages  = "messages:view"
+	sendMessages  = "messages:send"
+)
+
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// known is the token if any surface accepts it, else "": requests without a
+// valid token share one window.
+func (s *Server) known(token string) string {
+	if _, support := s.supports(token); support || s.isAgent(token) {
+		return token
+	}
+	return ""
+}
+
+func (s *Server) isAgent(token string) bool {
+	_, support := s.cfg.SupportTokens[token]
+	return token != "" && !support && (len(s.agents) == 0 || s.agents[token])
+}
+
+// supports tells the abilities of a Support Center token.
+func (s *Server) supports(token string) (abilities []string, ok bool) {
+	if len(s.cfg.SupportTokens) > 0 {
+		abilities, ok = s.cfg.SupportTokens[token]
+		return abilities, ok
+	}
+	return []string{"*"}, tenantOf(token) != ""
+}
+
+// tenantOf reads the tenant out of AppName_tenantId_PersonalAccessToken_plainText.
+func tenantOf(token string) string {
+	parts := strings.SplitN(token, "_", 4)
+	if len(parts) < 4 || slices.Contains(parts, "") {
+		return ""
+	}
+	return parts[1]
+}
+
+// agent admits agents' tokens.
+func (s *Server) agent(next endpoint) endpoint {
+	return func(out *reply, r *http.Request) {
+		if !s.isAgent(bearer(r)) {
+			out.fail(http.StatusUnauthorized, "Unauthenticated.")
+			return
+		}
+		next(out, r)
+	}
+}
+
+type tenantKey struct{}
+
+// tenant admits Support Center tokens that have the ability, if one is named.
+func (s *Server) tenant(ability string, next endpoint) endpoint {
+	return func(out *reply, r *http.Request) {
+		token := bearer(r)
+		abilities, ok := s.supports(token)
+		if !ok {
+			out.fail(http.StatusUnauthorized, "Unauthenticated.")
+			return
+		}
+		if ability != "" && !slices.Contains(abilities, ability) && !slices.Contains(abilities, "*") {
+			out.fail(http.StatusForbidden, "Invalid ability provided.")
+			return
+		}
+		tenant := tenantOf(token)
+		if tenant == "" {
+			tenant = TokenID(token) // configured, in a form of its own
+		}
+		next(out, r.WithContext(context.WithValue(r.Context(), tenantKey{}, tenant)))
+	}
+}

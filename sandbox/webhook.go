@@ -1,0 +1,252 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Webhooks tells whether and how conversations are reported to the webhook.link
+// of their request: onStarted, onMessage, onUpdate and onEnded, in that order
+// and once, unless asked otherwise. An event that is not taken is not repeated.
+// A zero field means its default.
+type Webhooks struct {
+	Enabled     bool
+	Secret      string        // sent as x-velents-authorization; none
+	Concurrency int           // conversations reported at a time; 16
+	Delay       time.Duration // before each event; none
+	Duplicates  float64       // share of events that are sent twice
+	Disorder    float64       // share of conversations whose events come in any order
+	OldVoice    bool          // calls (channel 3) end in one event of the older shape, and send no other
+}
+
+const (
+	maxWaiting     = 100_000 // conversations
+	eventTimeout   = 10 * time.Second
+	createdLayout  = "2006-01-02 15:04:05"
+	voiceChannel   = 3
+	silentCustomer = 0.2 // share of conversations that nothing can be extracted from
+)
+
+func (w Webhooks) check() error {
+	switch {
+	case w.Concurrency < 0:
+		return fmt.Errorf("webhooks: concurrency %d: want more than 0", w.Concurrency)
+	case w.Delay < 0:
+		return fmt.Errorf("webhooks: delay %v: want 0 or more", w.Delay)
+	case !(w.Duplicates >= 0 && w.Duplicates <= 1), !(w.Disorder >= 0 && w.Disorder <= 1):
+		return errors.New("webhooks: duplicates and disorder: want shares from 0 to 1")
+	}
+	return nil
+}
+
+// A conversation is what there is to report about a contact.
+type conversation struct {
+	id      string
+	agent   string // TokenID
+	channel int
+	contact contact
+	hook    hook
+	began   time.Time
+}
+
+// courier reports conversations, a few at a time.
+type courier struct {
+	cfg     Webhooks
+	seed    uint64
+	count   func(func(*Stats))
+	client  *http.Client
+	waiting chan conversation
+	stop    context.CancelFunc
+	workers sync.WaitGroup
+}
+
+func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 16
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c := &courier{cfg: cfg, seed: seed, count: count, stop: stop}
+	if !cfg.Enabled {
+		return c
+	}
+	c.waiting = make(chan conversation, maxWaiting)
+	c.client = &http.Client{
+		Timeout:   eventTimeout,
+		Transport: &http.Transport{MaxIdleConnsPerHost: cfg.Concurrency, IdleConnTimeout: eventTimeout},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // the secret is for the link alone
+		},
+	}
+	for range cfg.Concurrency {
+		c.workers.Go(func() { c.work(ctx) })
+	}
+	return c
+}
+
+// close gives up what is not reported yet.
+func (c *courier) close() {
+	c.stop()
+	c.workers.Wait()
+	if c.client != nil {
+		c.client.CloseIdleConnections()
+	}
+}
+
+// send queues a report about each contact. It never waits: when too many are
+// waiting already, the rest of the conversations stay silent.
+func (c *courier) send(agent string, channel int, contacts []contact, h hook) {
+	if !c.cfg.Enabled {
+		return
+	}
+	began := time.Now().UTC()
+	for i, person := range contacts {
+		select {
+		case c.waiting <- conversation{randomID(), agent, channel, person, h, began}:
+		default:
+			c.count(func(st *Stats) { st.EventsDropped += len(contacts) - i })
+			return
+		}
+	}
+}
+
+func (c *courier) work(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case conv := <-c.waiting:
+			c.report(ctx, conv)
+		}
+	}
+}
+
+func (c *courier) report(ctx context.Context, conv conversation) {
+	rng := rand.New(rand.NewPCG(c.seed, conv.contact.number)) // whatever the order of the workers
+	events := conv.events(rng, c.cfg.OldVoice && conv.channel == voiceChannel)
+	if rng.Float64() < c.cfg.Disorder {
+		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	}
+	for _, event := range events {
+		times := 1
+		if rng.Float64() < c.cfg.Duplicates {
+			times = 2
+		}
+		for range times {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(c.cfg.Delay):
+			}
+			taken := c.post(ctx, conv.hook, event)
+			c.count(func(st *Stats) {
+				if taken {
+					st.EventsSent++
+				} else {
+					st.EventsFailed++
+				}
+			})
+		}
+	}
+}
+
+// post tells whether the event was answered 2xx. Why it was not is the
+// receiver's to find out: the platform would not tell either.
+func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
+	body, err := json.Marshal(event)
+	if err != nil {
+		panic(err) // only what this package makes, or what came as JSON
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.link, bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	for key, value := range h.headers {
+		req.Header.Set(key, fmt.Sprint(value))
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if c.cfg.Secret != "" {
+		req.Header.Set("x-velents-authorization", c.cfg.Secret)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode >= 200 && resp.StatusCode <= 299
+}
+
+// events tells the whole conversation. What the request's webhook.body holds
+// stands beside the event's own fields.
+func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
+	extraction := any(map[string]any{"interested": rng.IntN(2) == 0, "summary": "Asked about the offer."})
+	if rng.Float64() < silentCustomer {
+		extraction = []any{} // as PHP writes an empty object
+	}
+	said, answered := "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."
+	at := c.began.Add(time.Second).Format(time.RFC3339)
+	conv := map[string]any{
+		"id":     c.id,
+		"phone":  "+" + strconv.FormatUint(c.contact.number, 10),
+		"values": c.contact.values,
+	}
+	if c.contact.values == nil {
+		conv["values"] = []any{}
+	}
+	event := func(kind, about string, result map[string]any) map[string]any {
+		e := maps.Clone(c.hook.body)
+		if e == nil {
+			e = make(map[string]any)
+		}
+		e["event"] = map[string]any{"type": kind, "about": about}
+		e["agent"] = map[string]any{"id": agentID(c.agent), "public": "agent-" + c.agent}
+		e["result"] = result
+		return e
+	}
+
+	if oldVoice {
+		conv["channel_id"] = c.channel
+		e := event("ondone", "call", map[string]any{
+			"recording": "https://recordings.example/" + c.id + ".mp3",
+			"goals":     extraction,
+			"history": []map[string]any{
+				{"role": "user", "content": said, "timeAdded": at},
+				{"role": "assistant", "content": answered, "timeAdded": at},
+			},
+		})
+		e["call"] = conv
+		return []map[string]any{e}
+	}
+
+	exchange := map[string]any{"customer": said, "agent": answered, "timestamp": at}
+	history := []map[string]any{
+		{"role": "customer", "message": said, "timestamp": at},
+		{"role": "agent", "message": answered, "timestamp": at},
+	}
+	none := []any{}
+	events := []map[string]any{
+		event("onStarted", "conversation", map[string]any{"extraction": none}),
+		event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}),
+	}
+	if _, nothing := extraction.([]any); !nothing {
+		events = append(events, event("onUpdate", "conversation",
+			map[string]any{"extraction": extraction, "message": exchange, "history": history}))
+	}
+	events = append(events, event("onEnded", "conversation",
+		map[string]any{"extraction": extraction, "history": history}))
+	for _, e := range events {
+		e["conversation"] = conv
+	}
+	started := maps.Clone(conv)
+	started["created_at"] = c.began.Format(createdLayout)
+	events[0]["conversation"] = started
+	return events
+}
