@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Rehearses a campaign: 2,000 contacts against a stand-in platform that has a
+# limit, is sometimes slow and sometimes fails. Needs Go and nothing else.
+# Exits 0, or 3 when some contacts were refused, as campaign watch does.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n=== %s\n' "$*"; }
+fail() {
+	echo "demo: $*" >&2
+	exit 1
+}
+
+# No setting of a real campaign reaches the rehearsal.
+unset "${!VELENTS_@}" "${!REDIS_@}" "${!WEBHOOK_@}" "${!ADMIN_@}" "${!NOTIFY_@}"
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/campaign-demo.XXXXXX")
+sandbox='' worker=''
+
+# stop PID ends a child, within ten seconds by force.
+stop() {
+	[[ -n $1 ]] || return 0
+	kill "$1" 2>/dev/null || true
+	for _ in {1..100}; do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL "$1"
+	wait "$1" || true
+}
+trap 'stop "$worker"; stop "$sandbox"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# answers PORT: something listens there.
+answers() { (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; }
+
+# free_port prints a port that nobody listens on, below those that outgoing
+# connections are given.
+free_port() {
+	local port
+	while port=$((20000 + RANDOM % 12000)) && answers "$port"; do :; done
+	echo "$port"
+}
+
+# wait_for PID LOG COMMAND... waits until the command succeeds while PID lives.
+wait_for() {
+	local pid=$1 log=$2
+	for _ in {1..300}; do
+		"${@:3}" && return
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$log" >&2
+	fail "did not start, see above"
+}
+
+say "Building"
+make --no-print-directory build
+
+say "Starting the sandbox and a worker"
+bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --fault-5xx 0.05 --latency 50ms-400ms \
+	--seed 7 --bad-numbers "+966500000013,+966500001300" >"$out/sandbox.out" 2>"$out/sandbox.log" &
+sandbox=$!
+wait_for "$sandbox" "$out/sandbox.log" test -s "$out/sandbox.out"
+
+redis_port=$(free_port)
+admin_port=$(free_port)
+export REDIS_URL="redis://127.0.0.1:$redis_port/0"
+VELENTS_URL=$(grep -o 'http://[0-9.:]*' "$out/sandbox.out")
+export VELENTS_URL VELENTS_TOKEN=demo-token
+bin/worker --embedded-redis --rate 10/10s --admin-addr "127.0.0.1:$admin_port" >"$out/worker.log" 2>&1 &
+worker=$!
+wait_for "$worker" "$out/worker.log" answers "$redis_port"
+wait_for "$worker" "$out/worker.log" answers "$admin_port"
+echo "platform  $VELENTS_URL"
+echo "queues    http://127.0.0.1:$admin_port/queues"
+echo "logs      $out"
+
+# through COMMAND... runs it and lets exit code 3 pass: done, not for everybody.
+code=0
+through() {
+	code=0
+	"$@" || code=$?
+	((code == 0 || code == 3)) || exit "$code"
+}
+
+say "Enqueueing 2,000 contacts"
+through bin/enqueue testdata/contacts-2000.csv --name demo --channel voice --region SA --chunk-size 100
+
+say "Watching"
+through bin/campaign watch demo
+ended=$code
+
+say "What became of them"
+bin/campaign show demo
+bin/campaign verify demo
+bin/campaign results demo -o "$out/results.csv"
+
+stop "$worker"
+worker=''
+stop "$sandbox"
+sandbox=''
+seen=$(tail -n 1 "$out/sandbox.out")
+say "What the platform saw"
+echo "$seen"
+[[ $seen == *" repeated=0 "* ]] || fail "the platform was asked to contact somebody twice"
+echo "nobody was contacted twice"
+
+say "Results: $out/results.csv"
+exit "$ended"
