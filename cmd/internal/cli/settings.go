@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
@@ -82,56 +83,44 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 }
 
-// AgentName is the one spelling of an agent's name: lower case, with dashes.
-// The environment's variables know neither, so names that differ in nothing
-// else are the same agent.
-func AgentName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '_' || r == '.' {
-			return '-'
-		}
-		return r
-	}, strings.ToLower(name))
-}
-
 // DefaultAgent is the agent of VELENTS_TOKEN.
 const DefaultAgent = "default"
 
 // TokenVariable is the environment variable of an agent's token.
 func TokenVariable(agent string) string {
-	if agent = AgentName(agent); agent != DefaultAgent {
-		return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
+	if agent == DefaultAgent {
+		return AgentToken.Variable
 	}
-	return AgentToken.Variable
+	return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
 }
 
-// Token is the API token of an agent. It must never be printed.
+// Token is the API token of an agent, which is named as campaign.AgentName has
+// it. The token must never be printed.
 func Token(getenv func(string) string, agent string) (string, error) {
 	variable := TokenVariable(agent)
 	token := strings.TrimSpace(getenv(variable))
 	if token == "" {
-		return "", fmt.Errorf("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, AgentName(agent))
+		return "", fmt.Errorf("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, agent)
 	}
 	return token, nil
 }
 
 // TokenAgents lists the agents that have a token in an environment of
-// KEY=value, as os.Environ gives it.
+// KEY=value, as os.Environ gives it. Variables that name no agent are left out.
 func TokenAgents(environ []string) []string {
 	var agents []string
 	for _, entry := range environ {
 		key, value, _ := strings.Cut(entry, "=")
-		if strings.TrimSpace(value) == "" {
-			continue
+		agent := DefaultAgent
+		if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok {
+			agent, _ = campaign.AgentName(name)
 		}
-		if key == AgentToken.Variable {
-			agents = append(agents, DefaultAgent)
-		} else if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok && TokenVariable(name) == key {
-			agents = append(agents, AgentName(name))
+		if agent != "" && key == TokenVariable(agent) && strings.TrimSpace(value) != "" {
+			agents = append(agents, agent)
 		}
 	}
 	slices.Sort(agents)
-	return slices.Compact(agents)
+	return agents
 }
 
 // OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
