@@ -26,7 +26,7 @@ fmt: ## format the code
 	gofmt -w .
 
 demo: ## rehearse a campaign of 2,000 contacts in about a minute
-	@scripts/demo.sh
+	@scripts/demo.sh || test $$? -eq 3 # not everybody: as meant, and make knows no 3
 
 bench: ## run the benchmarks
 	@scripts/need.sh redis-server

@@ -15,11 +15,9 @@ fail() {
 unset "${!VELENTS_@}" "${!REDIS_@}" "${!WEBHOOK_@}" "${!ADMIN_@}" "${!NOTIFY_@}"
 
 out=$(mktemp -d "${TMPDIR:-/tmp}/campaign-demo.XXXXXX")
-sandbox='' worker=''
 
-# stop PID ends a child, within ten seconds by force.
+# stop PID ends a child, after ten seconds by force.
 stop() {
-	[[ -n $1 ]] || return 0
 	kill "$1" 2>/dev/null || true
 	for _ in {1..100}; do
 		kill -0 "$1" 2>/dev/null || return 0
@@ -28,7 +26,7 @@ stop() {
 	kill -KILL "$1"
 	wait "$1" || true
 }
-trap 'stop "$worker"; stop "$sandbox"' EXIT
+trap 'for pid in $(jobs -p); do stop "$pid"; done' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -98,9 +96,7 @@ bin/campaign verify demo
 bin/campaign results demo -o "$out/results.csv"
 
 stop "$worker"
-worker=''
 stop "$sandbox"
-sandbox=''
 seen=$(tail -n 1 "$out/sandbox.out")
 say "What the platform saw"
 echo "$seen"
