@@ -1,0 +1,321 @@
+// Package ratelimit decides when the next request may leave, so that all
+// workers on one token together use the whole of its limit, and no more.
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config tunes a Quota. A zero field means its default.
+type Config struct {
+	Rate    Rate          // holds while the server sends no limit headers; 30 per 60 s
+	Share   float64       // of the limit that is ours, above 0 up to 1; 1. Less leaves room for other systems
+	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 1 minute
+	Logger  *slog.Logger  // discards when nil
+}
+
+const (
+	defaultTimeout = time.Minute
+	// Retry-After is the difference of two clocks that show whole seconds, so
+	// it can be up to one second too short.
+	retrySlack = time.Second
+	// Reporting survives its context, but not longer than this.
+	reportTimeout = 5 * time.Second
+)
+
+func (c Config) policy() (policy, error) {
+	if c.Rate == (Rate{}) {
+		c.Rate = defaultRate
+	}
+	if c.Share == 0 {
+		c.Share = 1
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	switch {
+	case c.Share < 0.001 || c.Share > 1:
+		return policy{}, fmt.Errorf("quota: share %v: want above 0 up to 1", c.Share)
+	case c.Timeout < time.Second:
+		return policy{}, fmt.Errorf("quota: timeout %v: want at least 1s", c.Timeout)
+	}
+	if err := c.Rate.validate(); err != nil {
+		return policy{}, fmt.Errorf("quota: %w", err)
+	}
+	p := policy{
+		Limit:   int64(c.Rate.Limit),
+		Window:  c.Rate.Window.Milliseconds(),
+		Share:   int64(c.Share * 1000),
+		Timeout: c.Timeout.Milliseconds(),
+	}
+	if c.Rate.Unlimited {
+		p.Limit = 0
+	}
+	if p.Window == 0 { // "none" has no window of its own; headers may tell a limit later
+		p.Window = defaultRate.Window.Milliseconds()
+	}
+	return p, nil
+}
+
+// A Ticket allows one request. It must be reported or returned.
+type Ticket struct {
+	state   int64 // the identity of the state that granted it
+	serial  int64
+	at      int64 // when it was granted
+	landed  int64 // how many tickets had been reported then
+	expired int64 // how many requests had run out then
+}
+
+// An Answer is what became of a request.
+type Answer struct {
+	Status           int  // 0: no answer came
+	Known            bool // both rate headers were there
+	Limit, Remaining int  // of the rate headers
+	RetryAfter       time.Duration
+	HasRetryAfter    bool
+	Failed           bool // 5xx, refused connection, lost answer: repeated ones block
+	Unsent           bool // nothing reached the server, it counted nothing
+}
+
+// outcome adds a second to a 429's wait, see retrySlack. Without Retry-After a
+// 429 blocks for a sixth of a window.
+func (a Answer) outcome(p policy) outcome {
+	o := outcome{
+		Counted:  !a.Unsent && a.Status != 429,
+		Answered: a.Status != 0,
+		Failed:   a.Failed,
+		Refused:  a.Status == 429,
+	}
+	if a.Known && a.Limit > 0 && a.Limit <= maxLimit {
+		o.Limit = int64(a.Limit)
+		o.Remaining = int64(min(max(a.Remaining, 0), a.Limit))
+	}
+	if o.Refused {
+		o.RetryAfter = p.Window / 6
+		if a.HasRetryAfter {
+			o.RetryAfter = (min(max(a.RetryAfter, 0), maxWindow) + retrySlack).Milliseconds()
+		}
+	}
+	return o
+}
+
+// Status describes a quota at one moment.
+type Status struct {
+	Limit           int // 0: no limit is known
+	Remaining       int
+	Window          time.Duration
+	OthersPerWindow float64       // requests by others on the same token, estimated
+	Wait            time.Duration // until the next request may leave
+	Reason          string        // why it waits; empty when it need not
+}
+
+// book keeps the state: in this process, or in Redis for all of them.
+type book interface {
+	acquire(context.Context, ask) (reply, error)
+	report(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error)
+	look(context.Context) (s state, now int64, err error)
+}
+
+// A Quota hands out the right to send a request. It is safe for concurrent use.
+type Quota struct {
+	policy  policy
+	book    book
+	log     *slog.Logger
+	peer    int64
+	gate    gate
+	turn    chan []Ticket // the right to ask, with tickets that are over from the last time
+	waiting atomic.Int64  // callers of Acquire
+	limit   atomic.Int64  // last seen, to log changes
+}
+
+// New returns a quota for this process alone.
+func New(cfg Config) (*Quota, error) {
+	p, err := cfg.policy()
+	if err != nil {
+		return nil, err
+	}
+	return newQuota(cfg, p, newLocalBook(p)), nil
+}
+
+func newQuota(cfg Config, p policy, b book) *Quota {
+	q := &Quota{policy: p, book: b, log: cfg.Logger, peer: identity(), turn: make(chan []Ticket, 1)}
+	if q.log == nil {
+		q.log = slog.New(slog.DiscardHandler)
+	}
+	q.gate.moved = make(chan struct{}, 1)
+	q.gate.set(0)
+	q.turn <- nil
+	return q
+}
+
+// identity is random and exact as a Lua number.
+func identity() int64 { return 1 + rand.Int64N(1<<46) }
+
+// Acquire waits for a ticket, first come first served, until its context ends.
+func (q *Quota) Acquire(ctx context.Context) (Ticket, error) {
+	came := time.Now()
+	q.waiting.Add(1)
+	var tickets []Ticket
+	var err error
+	select {
+	case tickets = <-q.turn:
+	case <-ctx.Done():
+		q.waiting.Add(-1)
+		q.tidy()
+		return Ticket{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
+	}
+	for len(tickets) == 0 && err == nil {
+		if err = q.gate.wait(ctx); err == nil {
+			tickets, err = q.ask(ctx, came)
+		}
+	}
+	q.waiting.Add(-1)
+	var t Ticket
+	if err == nil {
+		t, tickets = tickets[0], tickets[1:]
+	}
+	q.turn <- tickets
+	q.tidy()
+	if err != nil {
+		return Ticket{}, fmt.Errorf("quota: wait: %w", err)
+	}
+	return t, nil
+}
+
+// tidy gives back tickets that are over when nobody waits any more.
+func (q *Quota) tidy() {
+	if q.waiting.Load() > 0 {
+		return
+	}
+	select {
+	case tickets := <-q.turn:
+		q.turn <- nil
+		for _, t := range tickets {
+			q.Return(context.Background(), t)
+		}
+	default: // somebody is asking, and tidies up after that
+	}
+}
+
+func (q *Quota) ask(ctx context.Context, came time.Time) ([]Ticket, error) {
+	// A ticket granted to a caller that is gone would count as used.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
+	defer cancel()
+	r, err := q.book.acquire(ctx, ask{
+		Peer:   q.peer,
+		Waited: time.Since(came).Milliseconds(),
+		Want:   max(1, q.waiting.Load()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.heed(ctx, r)
+	tickets := make([]Ticket, r.Tickets)
+	for i := range tickets {
+		tickets[i] = r.Ticket
+		tickets[i].serial += int64(i)
+	}
+	return tickets, nil
+}
+
+// Report tells what became of a ticket's request. It returns soon, also when
+// its context has ended.
+func (q *Quota) Report(ctx context.Context, t Ticket, a Answer) {
+	q.report(ctx, t, a.outcome(q.policy))
+}
+
+// Return gives back a ticket with which nothing was sent.
+func (q *Quota) Return(ctx context.Context, t Ticket) { q.report(ctx, t, outcome{}) }
+
+func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
+	defer cancel()
+	r, err := q.book.report(ctx, q.peer, t, o)
+	if err != nil {
+		q.log.WarnContext(ctx, "quota report lost", "error", err)
+		return
+	}
+	q.heed(ctx, r)
+}
+
+// heed follows what the state says: when to ask next, and the limit.
+func (q *Quota) heed(ctx context.Context, r reply) {
+	q.gate.set(time.Duration(r.Wait) * time.Millisecond)
+	if was := q.limit.Swap(r.Limit); was != r.Limit && r.Limit > 0 {
+		q.log.InfoContext(ctx, "rate limit changed", "limit", r.Limit, "was", was,
+			"window", time.Duration(q.policy.Window)*time.Millisecond)
+	}
+}
+
+var reasons = map[int64]string{
+	whyFull:    "the quota is used up",
+	whyPace:    "spread over the window",
+	whyTurn:    "others came first",
+	whyRefused: "refused with 429",
+	whyFailing: "the platform is failing",
+	whyProbe:   "one request is finding out",
+}
+
+// Status tells how the quota stands.
+func (q *Quota) Status(ctx context.Context) (Status, error) {
+	s, now, err := q.book.look(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("quota: status: %w", err)
+	}
+	now = s.advance(now, q.policy)
+	at, why := s.next(now, q.policy)
+	st := Status{
+		Limit:           int(s.limit(q.policy)),
+		Window:          time.Duration(q.policy.Window) * time.Millisecond,
+		OthersPerWindow: float64(s.Others) / 1000,
+	}
+	if st.Limit > 0 {
+		st.Remaining = int(max(0, s.credits(q.policy)))
+	}
+	if at > now {
+		st.Wait = time.Duration(at-now) * time.Millisecond
+		st.Reason = reasons[why]
+	}
+	return st, nil
+}
+
+// localBook keeps the state in this process.
+type localBook struct {
+	policy policy
+	start  time.Time
+	mu     sync.Mutex
+	state  state
+}
+
+func newLocalBook(p policy) *localBook {
+	return &localBook{policy: p, start: time.Now(), state: state{ID: identity(), Unsure: true}}
+}
+
+// now is read off the monotonic clock.
+func (b *localBook) now() int64 {
+	return b.start.UnixMilli() + time.Since(b.start).Milliseconds()
+}
+
+func (b *localBook) acquire(_ context.Context, a ask) (reply, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.acquire(b.now(), b.policy, a), nil
+}
+
+func (b *localBook) report(_ context.Context, peer int64, t Ticket, o outcome) (reply, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.report(b.now(), b.policy, peer, t, o), nil
+}
+
+func (b *localBook) look(context.Context) (state, int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.clone(), b.now(), nil
+}
