@@ -43,7 +43,7 @@ type Move struct {
 	At     time.Time
 }
 
-// Next is the table of DESIGN §5, whole: the record that r becomes by m, and
+// Next is the table of transitions, whole: the record that r becomes by m, and
 // whether m is allowed on it. A record that m leaves as it is (a second 2xx,
 // an old event) is not allowed to change either.
 //
@@ -59,6 +59,9 @@ type Move struct {
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 func (r Record) Next(m Move) (Record, bool) {
+	if !r.State.Valid() {
+		return r, false
+	}
 	next, allowed := r, false
 	next.Reason = m.Reason
 	next.Changed = uint32(m.At.Unix())
