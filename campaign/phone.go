@@ -9,9 +9,9 @@ import (
 // A Phone is a telephone number: its E.164 digits as a number, without the
 // plus. +966501234567 is Phone(966501234567). Zero is no number.
 //
-// Printing a Phone masks it, with every fmt verb and in slog, so that a number
-// cannot reach a log or an error by accident. E164 is the one way to have it
-// in full.
+// Printing a Phone masks it, with every fmt verb, in slog and in JSON, so that a
+// number cannot reach a log or an error by accident. E164 is the one way to have
+// it in full. Keep Phones in exported fields: fmt calls no methods of others.
 type Phone uint64
 
 // The shortest and longest number accepted, in digits without the plus. E.164
@@ -48,3 +48,6 @@ func (p Phone) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) 
 
 // LogValue masks the number in structured logs.
 func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalText masks the number in JSON, as slog writes whole structs.
+func (p Phone) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
