@@ -1,0 +1,184 @@
+package campaign
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCheckName(t *testing.T) {
+	for _, tt := range []struct {
+		name, campaign string
+		ok             bool
+	}{
+		{"letters, digits and marks", "Ramadan-2026_v1.2", true},
+		{"a single character", "x", true},
+		{"64 characters", strings.Repeat("a", 64), true},
+		{"65 characters", strings.Repeat("a", 65), false},
+		{"nothing", "", false},
+		{"a space", "spring sale", false},
+		{"a line break at the end", "sale\n", false},
+		{"braces, which are Redis's", "sa{l}e", false},
+		{"a colon, which parts keys", "sale:1", false},
+		{"a slash", "a/b", false},
+		{"Arabic letters", "حملة", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := CheckName(tt.campaign); (err == nil) != tt.ok {
+				t.Errorf("CheckName(%q) = %v", tt.campaign, err)
+			}
+		})
+	}
+}
+
+func validSettings() Settings {
+	return Settings{
+		Agent: "default", Mode: Batch, ChannelID: 7, ChunkSize: 500, MaxAttempts: 5,
+		Columns: []Column{{Name: "phone"}, {Name: "Name", Key: "name"}},
+	}
+}
+
+func TestSettingsCheck(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Settings)
+		want   string
+	}{
+		{"the plain case", func(*Settings) {}, ""},
+		{"dispatch, urgent, at every bound", func(s *Settings) {
+			s.Mode, s.Lane, s.ChunkSize, s.MaxAttempts, s.PhoneColumn = Dispatch, Urgent, MaxChunkSize, 200, 1
+		}, ""},
+		{"the other lanes", func(s *Settings) { s.Lane = Bulk }, ""},
+		{"the normal lane by name", func(s *Settings) { s.Lane = Normal }, ""},
+		{"no agent", func(s *Settings) { s.Agent = "" }, "agent: want 1 to 64 letters and digits, with - or _ between them"},
+		{"an agent no queue can be named after", func(s *Settings) { s.Agent = "a:b" }, "agent: want 1 to 64 letters and digits, with - or _ between them"},
+		{"an agent that is not written as it is kept", func(s *Settings) { s.Agent = "Sales_KSA" }, `agent: want it written "sales-ksa"`},
+		{"no mode", func(s *Settings) { s.Mode = "" }, `mode "": want batch or dispatch`},
+		{"an unknown mode", func(s *Settings) { s.Mode = "bulk" }, `mode "bulk": want batch or dispatch`},
+		{"no channel", func(s *Settings) { s.ChannelID = 0 }, "channel: want a positive id"},
+		{"an unknown lane", func(s *Settings) { s.Lane = "fast" }, `lane "fast": want urgent, normal or bulk`},
+		{"no chunk size", func(s *Settings) { s.ChunkSize = 0 }, "chunk size 0: want 1 to 10000"},
+		{"too large a chunk size", func(s *Settings) { s.ChunkSize = 10_001 }, "chunk size 10001: want 1 to 10000"},
+		{"no attempts", func(s *Settings) { s.MaxAttempts = 0 }, "max attempts 0: want 1 to 200"},
+		{"more attempts than can be counted", func(s *Settings) { s.MaxAttempts = 201 }, "max attempts 201: want 1 to 200"},
+		{"a phone column before the first", func(s *Settings) { s.PhoneColumn = -1 }, "phone column -1: the file has 2 columns"},
+		{"a phone column behind the last", func(s *Settings) { s.PhoneColumn = 2 }, "phone column 2: the file has 2 columns"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := validSettings()
+			tt.change(&s)
+			got := ""
+			if err := s.Check(); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Chunks are named by two bytes in a change of the store.
+func TestChunksFitTwoBytes(t *testing.T) {
+	if MaxChunkSize > 1<<16 {
+		t.Errorf("%d contacts per chunk do not fit two bytes", MaxChunkSize)
+	}
+}
+
+func TestAgentName(t *testing.T) {
+	const malformed = "agent: want 1 to 64 letters and digits, with - or _ between them"
+	for _, tt := range []struct{ name, agent, want, err string }{
+		{"as it is kept", "sales-ksa", "sales-ksa", ""},
+		{"as in an environment variable", "SALES_KSA", "sales-ksa", ""},
+		{"digits", "2", "2", ""},
+		{"64 characters", strings.Repeat("a", 64), strings.Repeat("a", 64), ""},
+		{"65 characters", strings.Repeat("a", 65), "", malformed},
+		{"nothing", "", "", malformed},
+		{"a mark at the end", "sales-", "", malformed},
+		{"two marks in a row", "sales--ksa", "", malformed},
+		{"a dot", "sales.ksa", "", malformed},
+		{"another agent's urgent lane", "sales_urgent", "", "agent: its name must not end in -urgent"},
+		{"another agent's bulk lane", "sales-bulk", "", "agent: its name must not end in -bulk"},
+		{"a lane's name alone", "bulk", "bulk", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := AgentName(tt.agent)
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if got != tt.want || text != tt.err {
+				t.Errorf("got %q, %q, want %q, %q", got, text, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestLaneFor(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lane   Lane
+		chunks int
+		want   Lane
+	}{
+		{"a short list", "", 1, Normal},
+		{"the longest that is still short", "", 50, Normal},
+		{"a long list", "", 51, Bulk},
+		{"a long list that is urgent", Urgent, 5000, Urgent},
+		{"a short list that has time", Bulk, 1, Bulk},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := (Settings{Lane: tt.lane}).LaneFor(tt.chunks); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCountsCheck(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		counts Counts
+		want   string
+	}{
+		{"an empty file", Counts{}, ""},
+		{"all of them contacts", Counts{Rows: 3, Contacts: 3}, ""},
+		{"some refused", Counts{Rows: 9, Contacts: 3, Invalid: 3, Duplicates: 2, Suppressed: 1,
+			Refused: map[string]int{"invalid number": 3, "duplicate": 2, "suppressed": 1}}, ""},
+		{"a line that went nowhere", Counts{Rows: 4, Contacts: 3}, "counts: 4 rows, but 3 contacts and refused lines"},
+		{"a contact out of nowhere", Counts{Rows: 3, Contacts: 4}, "counts: 3 rows, but 4 contacts and refused lines"},
+		{"a refused line without a reason", Counts{Rows: 4, Contacts: 3, Invalid: 1}, "counts: 1 refused lines, but reasons for 0"},
+		{"a reason without a refused line", Counts{Rows: 3, Contacts: 3, Refused: map[string]int{"duplicate": 1}},
+			"counts: 0 refused lines, but reasons for 1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			if err := tt.counts.Check(); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestContactValues(t *testing.T) {
+	columns := []Column{{Name: "phone"}, {Name: "الاسم", Key: "name"}, {Name: "note"}, {Name: "City", Key: "city"}}
+	for _, tt := range []struct {
+		name   string
+		fields []string
+		want   map[string]string
+	}{
+		{"only columns with a key go to the platform", []string{"+966501234567", "نورة", "vip", "Riyadh"}, map[string]string{"name": "نورة", "city": "Riyadh"}},
+		{"empty cells go as empty values", []string{"+966501234567", "", "", ""}, map[string]string{"name": "", "city": ""}},
+		{"a short row has no value for what it lacks", []string{"+966501234567", "نورة"}, map[string]string{"name": "نورة"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, (Contact{Fields: tt.fields}).Values(columns)); diff != "" {
+				t.Errorf("values (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
