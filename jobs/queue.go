@@ -1,0 +1,256 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+const (
+	// releaseDue is by when a released chunk's task must be seen in its queue.
+	releaseDue = 15 * time.Second
+	// queuedDue is how often a chunk is looked at whose task waits in its queue.
+	queuedDue = 2 * time.Minute
+	// stewards is how many chunks are read or changed at once for a person.
+	stewards = 8
+)
+
+// A Queue releases chunks and does what people ask of a campaign. It needs no
+// worker to be running, and everything it does may be done again: what an
+// interrupted call has left undone, the next one or the sweeper does.
+type Queue struct {
+	store     *store.Store
+	client    *asynq.Client
+	inspector *asynq.Inspector
+	log       *slog.Logger
+}
+
+// NewQueue returns a Queue on the store's Redis. log may be nil.
+func NewQueue(st *store.Store, log *slog.Logger) *Queue {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{
+		store:     st,
+		client:    asynq.NewClientFromRedisClient(st.Redis()),
+		inspector: asynq.NewInspectorFromRedisClient(st.Redis()),
+		log:       log,
+	}
+}
+
+// Release puts every chunk of a running campaign into its queue that is not
+// through and does not wait there already. It returns how many.
+func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	open, err := q.store.Open(ctx, name, time.Time{}, 0)
+	if err != nil {
+		return 0, err
+	}
+	var released atomic.Int64
+	err = each(ctx, open, func(ctx context.Context, due store.Due) error {
+		ref := store.Ref{Campaign: name, Chunk: due.Chunk}
+		chunk, err := q.store.ReadLedger(ctx, ref)
+		if errors.Is(err, store.ErrGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ok, err := q.release(ctx, c, chunk)
+		if ok {
+			released.Add(1)
+		}
+		return err
+	})
+	return int(released.Load()), err
+}
+
+// release puts a chunk's next task into its queue, unless one is waiting there.
+func (q *Queue) release(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (bool, error) {
+	waits, err := q.waiting(c, chunk)
+	if err != nil {
+		return false, err
+	}
+	if waits > 0 {
+		return false, q.store.SetDue(ctx, chunk.Ref, waits)
+	}
+	seq, ok, err := q.store.Release(ctx, chunk.Ref, chunk.Seq, releaseDue)
+	if err != nil || !ok {
+		return false, err
+	}
+	task, err := newTask(c, chunk.Ref.Chunk, seq)
+	if err != nil {
+		return false, err
+	}
+	// A conflict is our own call, repeated after its answer was lost.
+	if _, err := q.client.EnqueueContext(ctx, task); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return false, fmt.Errorf("enqueue chunk %s: %w", chunk.Ref, err)
+	}
+	return true, nil
+}
+
+// waiting is how long the chunk may be left alone because the task of its last
+// release waits in the queue; 0 when there is none. A task that is active does
+// not count: its worker may be gone.
+func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (time.Duration, error) {
+	if chunk.Seq == 0 {
+		return 0, nil
+	}
+	info, err := q.inspector.GetTaskInfo(queueOf(c), taskID(chunk.Ref, chunk.Seq))
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for the task of chunk %s: %w", chunk.Ref, err)
+	}
+	switch info.State {
+	case asynq.TaskStatePending:
+		return queuedDue, nil
+	case asynq.TaskStateRetry, asynq.TaskStateScheduled:
+		return max(time.Until(info.NextProcessAt), 0) + keepDue, nil
+	}
+	return 0, nil
+}
+
+// Pause lets nothing more of a campaign be sent. What is on its way still gets
+// its answer. Pausing again only changes the reason.
+func (q *Queue) Pause(ctx context.Context, name, reason string) error {
+	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
+		return err
+	}
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("pause %s: it is %s", name, was)
+	}
+	return nil
+}
+
+// halt pauses a campaign because sending it cannot go well. A pause that is
+// there already keeps its reason.
+func (q *Queue) halt(ctx context.Context, name, reason string) error {
+	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
+	if halted {
+		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
+	}
+	return err
+}
+
+// haltAgent pauses every running campaign of an agent.
+func (q *Queue) haltAgent(ctx context.Context, agent, reason string) error {
+	names, err := q.store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		c, err := q.store.Campaign(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err == nil && c.Settings.Agent == agent {
+			err = q.halt(ctx, name, reason)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resume sets a paused campaign running and releases what is not through. It
+// returns how many chunks it released.
+func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error) {
+	if err := q.mustBeOpen(ctx, name, "resume"); err != nil {
+		return 0, err
+	}
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.Paused, campaign.Running)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("resume %s: it is %s", name, was)
+	}
+	return q.Release(ctx, name)
+}
+
+// Cancel stops a campaign for good: whoever is still pending becomes canceled.
+// What is on its way still gets its answer. It returns how many it canceled.
+func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err error) {
+	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
+		return 0, err
+	}
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, "",
+		campaign.Ready, campaign.Scheduled, campaign.Running, campaign.Paused, campaign.CanceledPhase)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
+	}
+	return q.cancelOpen(ctx, name)
+}
+
+// cancelOpen cancels what is pending in a canceled campaign.
+func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
+	open, err := q.store.Open(ctx, name, time.Time{}, 0)
+	if err != nil {
+		return 0, err
+	}
+	var canceled atomic.Int64
+	err = each(ctx, open, func(ctx context.Context, due store.Due) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: due.Chunk})
+		if err != nil {
+			return err
+		}
+		n, err := cancelPending(ctx, q.store, chunk)
+		canceled.Add(int64(n))
+		return err
+	})
+	return int(canceled.Load()), err
+}
+
+// mustBeOpen refuses to steer a campaign that is not there or already through.
+func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return err
+	}
+	tally, err := q.store.Tally(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch tally.Phase(c.Phase) {
+	case campaign.Finished:
+		return fmt.Errorf("%s %s: it is finished", what, name)
+	case campaign.Loading:
+		return fmt.Errorf("%s %s: it is still loading; nobody is contacted before its enqueue has ended", what, name)
+	}
+	return nil
+}
+
+// each calls do for every item, several at once, and stops at the first error.
+func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(stewards)
+	for _, item := range items {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(ctx, item) })
+	}
+	return errors.Join(g.Wait(), context.Cause(ctx))
+}

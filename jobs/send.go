@@ -1,0 +1,615 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// platform makes one attempt; *velents.Client is the real one.
+type platform interface {
+	Batch(ctx context.Context, b velents.Batch) (velents.Answer, error)
+	Dispatch(ctx context.Context, d velents.Dispatch) (velents.Answer, error)
+}
+
+// quota says when a request may leave; *ratelimit.Quota is the real one. Each
+// ticket is reported or returned once.
+type quota interface {
+	Acquire(ctx context.Context) (ratelimit.Ticket, error)
+	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
+	Return(ctx context.Context, t ratelimit.Ticket)
+}
+
+const (
+	// keepDue is by when a chunk in a living sender's hands must have been heard
+	// of again; keepEvery is how often it is. Death shows within keepDue.
+	keepDue   = 12 * time.Second
+	keepEvery = 4 * time.Second
+
+	// claimMargin is what a claim outlives its request by.
+	claimMargin = 30 * time.Second
+
+	// commitPatience is how long a sender tries to write down an answer it has:
+	// longer than a failover of Redis takes.
+	commitPatience = 3 * time.Minute
+
+	// maxBodyBytes keeps requests below what servers refuse unread: such an early
+	// refusal looks like a lost answer.
+	maxBodyBytes = 900_000
+
+	// dispatchesInFlight is how many contacts of one chunk are under way at once
+	// in dispatch mode.
+	dispatchesInFlight = 4
+
+	// vagueLimit is how many single contacts in a row may be refused without a
+	// word about them, none of their chunk ever accepted, before it is taken for
+	// a fault of the request.
+	vagueLimit = 8
+
+	// busyWait bounds how long a task waits for a chunk that somebody else holds.
+	busyWait = 15 * time.Second
+)
+
+// A sender works off the chunks of one agent.
+type sender struct {
+	store          *store.Store
+	queue          *Queue
+	platform       platform
+	quota          quota
+	worker         string                                   // the id in our claims
+	requestTimeout time.Duration                            // of one request, as the platform's client keeps it
+	alive          func(now time.Time) bool                 // whether others still take this worker for living
+	webhook        func(campaign.Campaign) *velents.Webhook // where its events go; nil: nowhere
+	drain          context.Context
+	log            *slog.Logger
+}
+
+// send works off one chunk. Nil means that nothing is left to do for now; a
+// *comeBack asks to be run again.
+func (s *sender) send(ctx context.Context, ref store.Ref) error {
+	c, err := s.store.Campaign(ctx, ref.Campaign)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // purged meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	if c.Phase == campaign.Loading {
+		return nil // a task of an earlier load of that name
+	}
+	chunk, err := s.store.ReadChunk(ctx, ref)
+	if errors.Is(err, store.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if wait, err := settle(ctx, s.store, chunk); err != nil || wait > 0 {
+		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
+	}
+	switch {
+	case c.Phase == campaign.CanceledPhase:
+		_, err := cancelPending(ctx, s.store, chunk)
+		return err
+	case c.Phase != campaign.Running:
+		return nil // whoever sets it running releases the chunk again
+	}
+	return s.newRun(c, chunk).work(ctx)
+}
+
+func orComeBack(err error, after time.Duration, why string) error {
+	if err != nil {
+		return err
+	}
+	return &comeBack{after, why}
+}
+
+// settle makes contacts unconfirmed that are sending under a claim which has
+// expired or whose worker is gone: their request may have arrived. While the
+// claim is alive it changes nothing and says how long that lasts at the most.
+func settle(ctx context.Context, st *store.Store, chunk *store.Chunk) (wait time.Duration, err error) {
+	sending := chunk.In(campaign.Sending)
+	if chunk.Claim == "" && len(sending) == 0 {
+		return 0, nil
+	}
+	change := store.Change{Act: store.Recover, Due: keepDue}
+	dead, err := st.ClaimIsDead(ctx, chunk.Claim)
+	if err != nil {
+		return 0, err
+	}
+	if dead {
+		change.Dead = chunk.Claim
+	}
+	reason, err := st.ReasonCode(ctx, chunk.Ref.Campaign, "the sender died: the request may have been carried out")
+	if err != nil {
+		return 0, err
+	}
+	change.Moves = moves(sending, campaign.Lose, reason)
+	_, err = st.Apply(ctx, chunk, change)
+	var busy *store.BusyError
+	if errors.As(err, &busy) {
+		return max(busy.Left, time.Second), nil
+	}
+	return 0, err
+}
+
+// cancelPending cancels the contacts of a chunk that are still to be sent.
+func cancelPending(ctx context.Context, st *store.Store, chunk *store.Chunk) (int, error) {
+	change := store.Change{Act: store.Steer, Moves: moves(chunk.In(campaign.Pending), campaign.Cancel, campaign.NoReason)}
+	done, err := st.Apply(ctx, chunk, change)
+	return len(done.Moved), err
+}
+
+func moves(contacts []int, cause campaign.Cause, reason campaign.Reason) []store.Move {
+	now := time.Now()
+	list := make([]store.Move, len(contacts))
+	for i, index := range contacts {
+		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason, At: now}}
+	}
+	return list
+}
+
+// A run is one pass over what is pending in a chunk, under one claim.
+type run struct {
+	*sender
+	campaign campaign.Campaign
+	chunk    *store.Chunk
+	token    string
+	log      *slog.Logger
+
+	mu     sync.Mutex
+	pieces [][]int       // what is still to be sent, as requests; the last is the next
+	vague  []int         // single contacts refused in a row without being named
+	wait   time.Duration // before the chunk is looked at again; the longest asked for
+	over   bool          // no further request
+	after  *comeBack     // why it is over, when it is to go on later
+}
+
+func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) *run {
+	r := &run{
+		sender:   s,
+		campaign: c,
+		chunk:    chunk,
+		token:    store.NewClaim(s.worker, rand.Text()),
+		log:      s.log.With("campaign", c.Name, "chunk", chunk.Ref.Chunk),
+	}
+	r.plan(chunk.In(campaign.Pending))
+	return r
+}
+
+// plan cuts contacts into requests, the first to be sent last in pieces.
+func (r *run) plan(contacts []int) {
+	size := 1
+	if r.campaign.Settings.Mode == campaign.Batch {
+		size = r.campaign.Settings.ChunkSize
+		if most := r.campaign.RowsPerCall; most > 0 {
+			size = min(size, most)
+		}
+	}
+	for end := len(contacts); end > 0; {
+		start := (end - 1) / size * size
+		r.pieces = append(r.pieces, contacts[start:end])
+		end = start
+	}
+}
+
+// work sends all pieces and gives the claim up at the end.
+func (r *run) work(ctx context.Context) error {
+	if len(r.pieces) == 0 {
+		return nil
+	}
+	stop := context.AfterFunc(r.drain, func() { r.finish(&comeBack{0, "the worker is stopping"}) })
+	defer stop()
+	kept := r.keep(ctx)
+	defer kept()
+
+	inFlight := 1
+	if r.campaign.Settings.Mode == campaign.Dispatch {
+		inFlight = dispatchesInFlight
+	}
+	var g errgroup.Group
+	for range inFlight {
+		g.Go(func() error {
+			for {
+				piece, ok := r.next()
+				if !ok {
+					return nil
+				}
+				if err := r.request(ctx, piece); err != nil {
+					r.finish(nil)
+					return err
+				}
+			}
+		})
+	}
+	return r.close(ctx, g.Wait())
+}
+
+// next takes the next piece off the stack.
+func (r *run) next() (piece []int, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || len(r.pieces) == 0 {
+		return nil, false
+	}
+	last := len(r.pieces) - 1
+	piece, r.pieces = r.pieces[last], r.pieces[:last]
+	return piece, true
+}
+
+// push puts pieces on the stack, the first to be sent first.
+func (r *run) push(pieces ...[]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := len(pieces) - 1; i >= 0; i-- {
+		if len(pieces[i]) > 0 {
+			r.pieces = append(r.pieces, pieces[i])
+		}
+	}
+}
+
+// finish lets no further request begin. after may be nil: whoever stopped the
+// campaign, or an error, sees to the rest.
+func (r *run) finish(after *comeBack) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	if r.after == nil {
+		r.after = after
+	}
+}
+
+// keep says now and then that the chunk is in living hands, until it is called
+// off: the wait for the quota can be long.
+func (r *run) keep(ctx context.Context) (callOff func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(keepEvery)
+		defer tick.Stop()
+		for {
+			// A failure needs no care: the sweeper then looks after the chunk early,
+			// and finds the claim alive.
+			_ = r.store.SetDue(ctx, r.chunk.Ref, keepDue)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// close gives the claim up and says what the task is to do next.
+func (r *run) close(ctx context.Context, failed error) error {
+	r.mu.Lock()
+	wait, after, over := r.wait, r.after, r.over
+	r.mu.Unlock()
+	if after != nil {
+		wait = after.after
+	} else if !over && len(r.chunk.In(campaign.Pending)) > 0 {
+		after = &comeBack{wait, "contacts wait for their next attempt"}
+	}
+	err := r.commit(ctx, store.Change{Due: wait + keepDue})
+	if failed != nil || err != nil || after == nil {
+		return errors.Join(failed, err)
+	}
+	return after
+}
+
+// request sends one piece and records what became of it.
+func (r *run) request(ctx context.Context, piece []int) error {
+	batch := r.batch(piece)
+	if len(piece) > 1 && batch.Size() > maxBodyBytes {
+		r.push(piece[:len(piece)/2], piece[len(piece)/2:])
+		return nil
+	}
+	ticket, err := r.permit(ctx)
+	if err != nil || ticket == nil {
+		return err
+	}
+	claimed := time.Now()
+	begun, err := r.store.Apply(ctx, r.chunk, store.Change{
+		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue,
+		Moves: moves(piece, campaign.Send, campaign.NoReason),
+	})
+	if err != nil {
+		r.quota.Return(context.WithoutCancel(ctx), *ticket)
+		return r.notBegun(ctx, piece, err)
+	}
+	batch.Name = fmt.Sprintf("%s/%d/%d-%d", r.campaign.Name, r.chunk.Ref.Chunk, r.chunk.Seq, begun.Request)
+
+	// From here on the request runs under its own timeout alone, and its answer
+	// is written down, whatever becomes of the task.
+	ctx = context.WithoutCancel(ctx)
+	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
+	if errors.Is(err, errNotOurs) {
+		r.quota.Return(ctx, *ticket)
+	} else {
+		r.quota.Report(ctx, *ticket, quotaAnswer(answer, err))
+	}
+	return r.record(ctx, piece, begun.Request, err)
+}
+
+// permit waits for the quota. No ticket and no error: the worker is stopping.
+func (r *run) permit(ctx context.Context) (*ratelimit.Ticket, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.drain, cancel)()
+	ticket, err := r.quota.Acquire(ctx)
+	switch {
+	case err == nil:
+		return &ticket, nil
+	case r.drain.Err() != nil:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// hold is how long a claim must last for one request.
+func (r *run) hold() time.Duration { return r.requestTimeout + claimMargin }
+
+// errNotOurs is the guard's word that the chunk may have been taken over.
+var errNotOurs = errors.New("the chunk may be somebody else's by now")
+
+// stillOurs is asked directly before a request is written. A process that was
+// frozen (SIGSTOP, a paused machine) may wake up long after others have taken
+// its chunk over: it must not send. Both clocks are asked, because the
+// monotonic one may stand still while a machine is paused.
+func (r *run) stillOurs(claimed time.Time) error {
+	now := time.Now()
+	elapsed := max(now.Sub(claimed), now.Round(0).Sub(claimed.Round(0)))
+	if elapsed > claimMargin/2 || !r.alive(now) {
+		return errNotOurs
+	}
+	return nil
+}
+
+// notBegun decides what to do when a request could not begin.
+func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
+	var busy *store.BusyError
+	switch {
+	case errors.Is(err, store.ErrMoved):
+		// Evidence or a person got to some of them first: go on with the others.
+		var rest []int
+		for _, i := range piece {
+			if r.chunk.Record(i).State == campaign.Pending {
+				rest = append(rest, i)
+			}
+		}
+		r.push(rest)
+	case errors.Is(err, store.ErrNotRunning), errors.Is(err, store.ErrGone):
+		r.finish(nil)
+	case errors.As(err, &busy):
+		r.finish(&comeBack{min(max(busy.Left, time.Second), busyWait), "somebody else is sending it"})
+	case errors.Is(err, store.ErrUnsettled):
+		r.finish(&comeBack{0, "an ended claim must be settled first"})
+	default:
+		// Redis may have done it and lost only the answer. Nothing was sent.
+		return errors.Join(err, r.takeBack(ctx, piece))
+	}
+	return nil
+}
+
+// takeBack makes contacts pending again that a begin without an answer may have
+// marked, so that they do not end up unconfirmed.
+func (r *run) takeBack(ctx context.Context, piece []int) error {
+	return patiently(ctx, func(ctx context.Context) error {
+		chunk, err := r.store.ReadLedger(ctx, r.chunk.Ref)
+		if err != nil || chunk.Claim != r.token {
+			return err
+		}
+		change := store.Change{Act: store.Commit, Token: r.token, Hold: r.hold(), Due: keepDue}
+		change.Moves = moves(piece, campaign.Unsent, campaign.NoReason)
+		_, err = r.store.Apply(ctx, chunk, change)
+		return err
+	})
+}
+
+// batch is the request for a piece, but for its name.
+func (r *run) batch(piece []int) velents.Batch {
+	b := velents.Batch{ChannelID: r.campaign.Settings.ChannelID, Rows: make([]velents.Row, len(piece))}
+	for i, index := range piece {
+		contact := r.chunk.Contacts[index]
+		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: contact.Values(r.campaign.Settings.Columns)}
+	}
+	if r.webhook != nil {
+		b.Webhook = r.webhook(r.campaign)
+	}
+	return b
+}
+
+// attempt makes the one request.
+func (r *run) attempt(ctx context.Context, b velents.Batch) (velents.Answer, error) {
+	if r.campaign.Settings.Mode == campaign.Dispatch {
+		row := b.Rows[0]
+		return r.platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
+	}
+	return r.platform.Batch(ctx, b)
+}
+
+// quotaAnswer is what the quota learns from an answer.
+func quotaAnswer(a velents.Answer, err error) ratelimit.Answer {
+	report := ratelimit.Answer{Status: a.Status, Known: a.Rate.Known, Limit: a.Rate.Limit, Remaining: a.Rate.Remaining}
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case errors.As(err, &refused):
+		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
+		report.Failed = refused.Status >= 500
+	case errors.As(err, &unanswered):
+		report.Failed, report.Unsent = true, !unanswered.Sent
+	}
+	return report
+}
+
+// record writes down what the answer means and acts on it.
+func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
+	v := verdictOf(answer, len(piece), r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx)
+	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue}
+	reason, err := r.reason(ctx, v.reason)
+	if err != nil {
+		return err
+	}
+	counts := make(map[campaign.Cause]int)
+	for place, index := range piece {
+		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: time.Now()}}
+		if text, named := v.refused[place]; named {
+			move.Cause = campaign.Reject
+			if move.Reason, err = r.reason(ctx, text); err != nil {
+				return err
+			}
+		} else if v.cause == campaign.Unsent {
+			move.Reason = campaign.NoReason // it is as if nothing had happened to it
+		} else if tries := r.chunk.Record(index).Tries; v.cause == campaign.Retry {
+			if int(tries) >= r.campaign.Settings.MaxAttempts {
+				move.Cause = campaign.Fail
+			} else {
+				r.defer_(max(v.wait, jitter(retryBackoff.delay(int(tries)+1))))
+			}
+		}
+		counts[move.Cause]++
+		change.Moves = append(change.Moves, move)
+	}
+	if err := r.commit(ctx, change); err != nil {
+		return err
+	}
+	r.logAnswer(request, answer, counts)
+	return r.act(ctx, piece, v)
+}
+
+// reason is the code of a text, found for as long as a commit would be tried.
+func (r *run) reason(ctx context.Context, text string) (code campaign.Reason, err error) {
+	err = patiently(ctx, func(ctx context.Context) error {
+		code, err = r.store.ReasonCode(ctx, r.campaign.Name, text)
+		return err
+	})
+	return code, err
+}
+
+// act does what the verdict asks for beyond the contacts of the request.
+func (r *run) act(ctx context.Context, piece []int, v verdict) error {
+	if v.tooMany {
+		most := max(len(piece)/2, 1)
+		if err := r.store.LowerRowsPerCall(ctx, r.campaign.Name, most); err != nil {
+			r.log.WarnContext(ctx, "rows per call not remembered", "error", err)
+		}
+	}
+	if fault, err := r.vagueInARow(ctx, piece, v); err != nil || fault {
+		return err
+	}
+	switch v.then {
+	case again:
+		var rest []int
+		for place, index := range piece {
+			if _, refused := v.refused[place]; !refused {
+				rest = append(rest, index)
+			}
+		}
+		r.push(rest)
+	case halve:
+		r.push(piece[:len(piece)/2], piece[len(piece)/2:])
+	case backOff:
+		r.defer_(v.wait)
+		if v.cause == campaign.Unsent {
+			r.defer_(jitter(retryBackoff.base))
+		}
+	case pauseCampaign:
+		r.finish(nil)
+		return r.queue.halt(ctx, r.campaign.Name, v.reason)
+	case pauseAgent:
+		r.finish(nil)
+		return r.queue.haltAgent(ctx, r.campaign.Settings.Agent, v.reason)
+	}
+	return nil
+}
+
+// vagueInARow counts single contacts that were refused without being named. When
+// they are many and nobody of the chunk was ever accepted, the request is at
+// fault rather than they: they become pending again and the campaign pauses.
+func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bool, err error) {
+	r.mu.Lock()
+	switch {
+	case v.cause == campaign.Accept:
+		r.vague = nil
+	case v.vague:
+		r.vague = append(r.vague, piece[0])
+	}
+	suspects := r.vague
+	fault = v.vague && len(suspects) >= vagueLimit
+	r.mu.Unlock()
+	if !fault || len(r.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
+		return false, nil
+	}
+	r.finish(nil)
+	err = r.commit(ctx, store.Change{Hold: r.hold(), Due: keepDue, Moves: moves(suspects, campaign.Withdraw, campaign.NoReason)})
+	if err != nil {
+		return true, err
+	}
+	return true, r.queue.halt(ctx, r.campaign.Name,
+		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.reason))
+}
+
+// defer_ keeps the chunk from being looked at again for a while.
+func (r *run) defer_(wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wait = max(r.wait, wait)
+}
+
+// commit writes a change under our claim, for as long as it takes Redis to come
+// back: an answer that was received must not be lost.
+func (r *run) commit(ctx context.Context, change store.Change) error {
+	change.Act, change.Token = store.Commit, r.token
+	return patiently(ctx, func(ctx context.Context) error {
+		done, err := r.store.Apply(ctx, r.chunk, change)
+		if err == nil && len(done.Refused) > 0 {
+			// Evidence came first, or the claim was taken over: what is written
+			// stands, and it is not ours to change.
+			r.log.InfoContext(ctx, "contacts left as they are", "contacts", len(done.Refused))
+		}
+		return err
+	})
+}
+
+// patiently repeats an action on Redis that must not be lost, cancelled or not,
+// for commitPatience.
+func patiently(ctx context.Context, action func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitPatience)
+	defer cancel()
+	wait := 100 * time.Millisecond
+	for {
+		err := action(ctx)
+		if err == nil || errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrMoved) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+			wait = min(2*wait, 5*time.Second)
+		}
+	}
+}
+
+func (r *run) logAnswer(request int, answer error, counts map[campaign.Cause]int) {
+	level, attrs := slog.LevelInfo, []any{"request", request, "accepted", counts[campaign.Accept], "rejected", counts[campaign.Reject],
+		"failed", counts[campaign.Fail], "unconfirmed", counts[campaign.Lose], "again", counts[campaign.Retry] + counts[campaign.Unsent]}
+	if answer != nil {
+		level, attrs = slog.LevelWarn, append(attrs, "answer", answer)
+	}
+	r.log.Log(context.Background(), level, "request answered", attrs...)
+}

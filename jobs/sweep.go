@@ -1,0 +1,105 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+const (
+	sweepEvery = 2 * time.Second
+	// sweepChunks bounds the chunks of one campaign looked at in one sweep.
+	sweepChunks = 1000
+	// restDue is how often an open chunk of a campaign that does not run is
+	// looked at.
+	restDue = 10 * time.Minute
+)
+
+// A sweeper looks after chunks that should have moved and have not: it ends
+// claims of dead workers, and releases what has pending contacts and no task.
+// Every worker has one; several at once do no harm, since each step is
+// conditional.
+type sweeper struct {
+	store *store.Store
+	queue *Queue
+	log   *slog.Logger
+}
+
+// sweep looks once at every campaign. One that makes trouble does not keep it
+// from the others.
+func (s *sweeper) sweep(ctx context.Context) error {
+	names, err := s.store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if err := s.sweepCampaign(ctx, name, now); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time) error {
+	overdue, err := s.store.Open(ctx, name, now, sweepChunks)
+	if err != nil || len(overdue) == 0 {
+		return err
+	}
+	c, err := s.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil || c.Phase == campaign.Loading {
+		return err
+	}
+	return each(ctx, overdue, func(ctx context.Context, due store.Due) error {
+		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk})
+		if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotRunning) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref) error {
+	chunk, err := s.store.ReadLedger(ctx, ref)
+	if err != nil {
+		return err
+	}
+	unsettled := len(chunk.In(campaign.Sending))
+	wait, err := settle(ctx, s.store, chunk)
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		return s.store.SetDue(ctx, ref, min(wait, keepDue))
+	}
+	if unsettled > 0 {
+		s.log.WarnContext(ctx, "sender died", "campaign", ref.Campaign, "chunk", ref.Chunk, "unconfirmed", unsettled)
+	}
+	switch c.Phase {
+	case campaign.CanceledPhase:
+		_, err := cancelPending(ctx, s.store, chunk)
+		return err
+	case campaign.Running:
+		if len(chunk.In(campaign.Pending)) == 0 {
+			return nil // settling it has closed it
+		}
+		released, err := s.queue.release(ctx, c, chunk)
+		if released {
+			s.log.InfoContext(ctx, "chunk released again", "campaign", ref.Campaign, "chunk", ref.Chunk)
+		}
+		return err
+	default:
+		return s.store.SetDue(ctx, ref, restDue)
+	}
+}

@@ -1,0 +1,263 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+const (
+	heartbeatEvery = 2 * time.Second
+	// aliveFor is how old the last heartbeat may be for a request to be written:
+	// less than the time after which others take this worker for dead.
+	aliveFor = store.HeartbeatTTL - 2*time.Second
+
+	archiveEvery = 10 * time.Minute
+
+	defaultConcurrency = 4
+)
+
+// An Agent is one API token with what belongs to it.
+type Agent struct {
+	Name     string
+	Platform platform
+	Quota    quota
+}
+
+// Config says what a Worker works on. A zero field means its default, except
+// Store and Agents, which are required.
+type Config struct {
+	Store          *store.Store
+	Agents         []Agent
+	Concurrency    int           // chunks per agent in hand at once; 4. The quota, not this, sets the pace
+	RequestTimeout time.Duration // of one request, as the platform's client keeps it; 60 s
+	// Webhook tells where the platform is to post a campaign's events; nowhere
+	// when nil.
+	Webhook func(campaign.Campaign) *velents.Webhook
+	Logger  *slog.Logger // discards when nil
+}
+
+// A Worker sends the chunks of its agents. Each agent has an asynq server of
+// its own, so that one which waits for its quota never holds up another.
+type Worker struct {
+	id       string
+	cfg      Config
+	queue    *Queue
+	agents   []*agentServer
+	lastBeat atomic.Pointer[time.Time]
+	log      *slog.Logger
+}
+
+type agentServer struct {
+	name   string
+	server *asynq.Server
+	sender *sender
+}
+
+// NewWorker prepares a worker. It touches nothing before Run.
+func NewWorker(cfg Config) (*Worker, error) {
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = defaultConcurrency
+	}
+	if cfg.RequestTimeout == 0 {
+		cfg.RequestTimeout = time.Minute
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case cfg.Concurrency < 0:
+		return nil, fmt.Errorf("worker: concurrency %d: want 1 or more", cfg.Concurrency)
+	case cfg.RequestTimeout < 0:
+		return nil, fmt.Errorf("worker: request timeout %v: want more than 0", cfg.RequestTimeout)
+	case len(cfg.Agents) == 0:
+		return nil, errors.New("worker: no agents")
+	}
+	w := &Worker{id: rand.Text()[:12], cfg: cfg, log: cfg.Logger}
+	w.log = w.log.With("worker", w.id)
+	w.queue = NewQueue(cfg.Store, w.log)
+	for _, a := range cfg.Agents {
+		if _, err := campaign.AgentName(a.Name); err != nil {
+			return nil, fmt.Errorf("worker: %w", err)
+		}
+		w.agents = append(w.agents, &agentServer{
+			name:   a.Name,
+			server: w.newServer(a.Name),
+			sender: &sender{
+				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
+				worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
+				alive: w.alive, log: w.log.With("agent", a.Name),
+			},
+		})
+	}
+	return w, nil
+}
+
+// ID names this worker in heartbeats and claims.
+func (w *Worker) ID() string { return w.id }
+
+func (w *Worker) newServer(agent string) *asynq.Server {
+	queues := make(map[string]int, len(lanes))
+	for lane, weight := range lanes {
+		queues[queueName(agent, lane)] = weight
+	}
+	return asynq.NewServerFromRedisClient(ackClient{w.cfg.Store.Redis()}, asynq.Config{
+		Queues:                   queues,
+		Concurrency:              w.cfg.Concurrency,
+		RetryDelayFunc:           retryDelay,
+		IsFailure:                isFailure,
+		DelayedTaskCheckInterval: time.Second,
+		// Handlers end by themselves when they are told to drain; asynq must not
+		// hand their chunks to others before.
+		ShutdownTimeout: w.cfg.RequestTimeout + commitPatience,
+		Logger:          asynqLogger{w.log.With("component", "asynq", "agent", agent)},
+		LogLevel:        asynq.WarnLevel,
+	})
+}
+
+// Run works until ctx is over. Then it begins nothing new, lets requests on
+// their way get their answers, writes those down, and leaves the rest in the
+// queues for others.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.beat(ctx); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	for _, a := range w.agents {
+		a.sender.drain = ctx
+		if err := a.server.Start(w.handler(a)); err != nil {
+			return fmt.Errorf("worker: agent %s: %w", a.name, err)
+		}
+	}
+	w.log.InfoContext(ctx, "worker started", "agents", w.agentNames())
+
+	// The heartbeat goes on while the last answers come in.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { w.every(background, heartbeatEvery, w.beat, "heartbeat missed"); return nil })
+	g.Go(func() error { w.every(ctx, sweepEvery, w.newSweeper().sweep, "sweep failed"); return nil })
+	g.Go(func() error { w.every(ctx, archiveEvery, w.emptyArchives, "archive not emptied"); return nil })
+
+	<-ctx.Done()
+	w.log.InfoContext(background, "worker stopping: requests on their way get their answers")
+	var servers errgroup.Group
+	for _, a := range w.agents {
+		servers.Go(func() error { a.server.Shutdown(); return nil })
+	}
+	_ = servers.Wait()
+	stop()
+	_ = g.Wait()
+
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return w.cfg.Store.Goodbye(last, w.id)
+}
+
+func (w *Worker) newSweeper() *sweeper {
+	return &sweeper{store: w.cfg.Store, queue: w.queue, log: w.log}
+}
+
+// every calls do now and then, until ctx is over.
+func (w *Worker) every(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, trouble, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// handler runs the tasks of one agent.
+func (w *Worker) handler(a *agentServer) asynq.Handler {
+	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		ref, err := decodeTask(t)
+		if err != nil {
+			w.log.ErrorContext(ctx, "task dropped", "error", err)
+			return nil // nothing of ours; whatever chunk it meant is swept
+		}
+		if a.sender.drain.Err() != nil {
+			return &comeBack{0, "the worker is stopping"}
+		}
+		err = a.sender.send(ctx, ref)
+		var later *comeBack
+		if err != nil && !errors.As(err, &later) {
+			w.log.ErrorContext(ctx, "chunk not worked off", "campaign", ref.Campaign, "chunk", ref.Chunk, "error", err)
+		}
+		return err
+	})
+}
+
+// beat tells the others that this worker is alive, and keeps when it did.
+func (w *Worker) beat(ctx context.Context) error {
+	now := time.Now()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	ctx, cancel := context.WithTimeout(ctx, aliveFor)
+	defer cancel()
+	err = w.cfg.Store.Heartbeat(ctx, store.Worker{ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames()})
+	if err == nil {
+		w.lastBeat.Store(&now)
+	}
+	return err
+}
+
+// alive reports whether others still take this worker for living: whether its
+// last heartbeat that arrived is young enough, by both clocks.
+func (w *Worker) alive(now time.Time) bool {
+	last := w.lastBeat.Load()
+	return last != nil && max(now.Sub(*last), now.Round(0).Sub(last.Round(0))) < aliveFor
+}
+
+func (w *Worker) agentNames() []string {
+	names := make([]string, len(w.agents))
+	for i, a := range w.agents {
+		names[i] = a.name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// emptyArchives deletes archived tasks: asynq v0.26 fails when too many of them
+// grow old together. Nothing is lost with them, a task authorises nothing.
+func (w *Worker) emptyArchives(context.Context) error {
+	var errs []error
+	for _, a := range w.agents {
+		for lane := range lanes {
+			_, err := w.queue.inspector.DeleteAllArchivedTasks(queueName(a.name, lane))
+			if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// asynqLogger hands asynq's own messages on.
+type asynqLogger struct{ log *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
