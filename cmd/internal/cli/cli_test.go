@@ -16,6 +16,7 @@ import (
 
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/ratelimit"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -46,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 
 // execute runs a small command tree and returns what it printed.
 func execute(env map[string]string, args ...string) (string, error) {
-	rate := cli.DefaultRate()
+	var rate ratelimit.Rate
 	root := &cobra.Command{
 		Use:  "x FILE",
 		Args: cobra.ExactArgs(1),
@@ -86,8 +87,8 @@ func TestExecute(t *testing.T) {
 		{"a failure", nil, []string{"broken"}, "broken 30/60s\n", 1, "cannot"},
 		{"missing argument", nil, nil, "", 2, "accepts 1 arg(s), received 0; x -h shows how"},
 		{"unknown flag", nil, []string{"f", "--no"}, "", 2, "unknown flag: --no; x -h shows how"},
-		{"bad flag", nil, []string{"f", "--rate", "0/60s"}, "", 2, `invalid argument "0/60s" for "--rate" flag: rate "0/60s": want something like 30/60s, or none; x -h shows how`},
-		{"bad environment", map[string]string{"VELENTS_RATE": "30"}, []string{"f"}, "", 2, `VELENTS_RATE: rate "30": want a window of at least a second, as in 30/60s; x -h shows how`},
+		{"bad flag", nil, []string{"f", "--rate", "0/60s"}, "", 2, `invalid argument "0/60s" for "--rate" flag: rate "0/60s": want requests per window such as "30/60s", or "none"; x -h shows how`},
+		{"bad environment", map[string]string{"VELENTS_RATE": "30"}, []string{"f"}, "", 2, `VELENTS_RATE: rate "30": want requests per window such as "30/60s", or "none"; x -h shows how`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := execute(tt.env, tt.args...)

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -132,43 +130,3 @@ func OpenRedis(ctx context.Context, getenv func(string) string) (redis.Universal
 type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
-
-// Rate is the quota that holds while the platform names none: Limit requests
-// per Window. A Limit of 0 means none at all. It is a flag's value, written
-// "30/60s" or "none".
-type Rate struct {
-	Limit  int
-	Window time.Duration
-}
-
-// DefaultRate is what the platform's documentation shows.
-func DefaultRate() Rate { return Rate{Limit: 30, Window: time.Minute} }
-
-func (r Rate) String() string {
-	if r.Limit == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("%d/%gs", r.Limit, r.Window.Seconds())
-}
-
-// Type names the value in -h.
-func (Rate) Type() string { return "N/DURATION" }
-
-// Set reads a rate.
-func (r *Rate) Set(text string) error {
-	if text == "none" {
-		*r = Rate{Window: time.Minute}
-		return nil
-	}
-	count, per, _ := strings.Cut(text, "/")
-	limit, err := strconv.Atoi(count)
-	if err != nil || limit < 1 {
-		return fmt.Errorf("rate %q: want something like 30/60s, or none", text)
-	}
-	window, err := time.ParseDuration(per)
-	if err != nil || window < time.Second {
-		return fmt.Errorf("rate %q: want a window of at least a second, as in 30/60s", text)
-	}
-	*r = Rate{Limit: limit, Window: window}
-	return nil
-}
