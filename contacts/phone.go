@@ -1,0 +1,243 @@
+package contacts
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"campaign-runner/campaign"
+)
+
+// A PhoneParser reads phone numbers as people and their spreadsheets write them.
+//
+// A number is accepted when it has a length that numbers of its country have,
+// not only when it lies in a range known to be in use: such ranges change more
+// often than this program is built, and a person refused for ever is worse than
+// one request that the platform refuses. Only where the plus is missing and the
+// country must be guessed does the number have to be in a known range.
+type PhoneParser struct {
+	region string // empty: numbers must have their country code
+	home   *plan
+}
+
+// NewPhoneParser reads numbers without a country code as those of region, an
+// ISO 3166 alpha-2 code. Without a region such numbers are refused.
+func NewPhoneParser(region string) (*PhoneParser, error) {
+	if region == "" {
+		return &PhoneParser{}, nil
+	}
+	upper := strings.ToUpper(region)
+	if !phonenumbers.GetSupportedRegions()[upper] {
+		return nil, fmt.Errorf("region %q: want an ISO 3166 code of two letters, such as SA", region)
+	}
+	return &PhoneParser{region: upper, home: world().byRegion[upper]}, nil
+}
+
+// maxNumberBytes bounds a cell that can be a number: the longest has 15 digits,
+// some of three bytes, with punctuation and invisible marks between them.
+const maxNumberBytes = 128
+
+// Parse reads one cell. A number that cannot be used has a Reason, else it is empty.
+func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
+	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
+		if phone, why, known := world().international(cell[1:]); known {
+			return phone, why
+		}
+	}
+	if len(cell) > maxNumberBytes {
+		return 0, NotANumber
+	}
+	if cell != "" && allDigits(cell) {
+		return p.parse(cell, false)
+	}
+	var buf [maxNumberBytes]byte
+	digits, plus, why := bare(buf[:0], cell)
+	if why != "" {
+		return 0, why
+	}
+	return p.parse(string(digits), plus)
+}
+
+// parse decides a run of digits.
+func (p *PhoneParser) parse(digits string, plus bool) (campaign.Phone, Reason) {
+	if rest, ok := strings.CutPrefix(digits, "00"); ok {
+		// 00 stands for the plus nearly everywhere, also where the region's own
+		// prefix is another.
+		phone, why := p.international(rest)
+		if why == "" || plus || p.region == "" {
+			return phone, why
+		}
+		return p.national(digits)
+	}
+	if plus && digits[0] != '0' { // +050… is a local number, however the plus came there
+		return p.international(digits)
+	}
+	if p.region == "" {
+		return p.unmarked(digits)
+	}
+	if digits[0] == '0' || len(digits) < minUnmarked {
+		return p.national(digits)
+	}
+	if phone, why, known := p.home.national(digits); known && why == "" && strings.HasPrefix(digits, p.home.code) {
+		return phone, "" // 966501234567 in Saudi Arabia
+	}
+	return p.unmarked(digits)
+}
+
+// minUnmarked is the fewest digits in which a country code without its plus is
+// believed. A shorter one may be a local number: 531234567 is a Saudi mobile
+// number without its 0, or one in Cuba.
+const minUnmarked = 11
+
+// unmarked decides a number that may begin with its country code, without a
+// plus: many exports drop it. What is valid in the region is of the region.
+func (p *PhoneParser) unmarked(digits string) (campaign.Phone, Reason) {
+	if p.region != "" {
+		if n, err := phonenumbers.Parse(digits, p.region); err == nil && phonenumbers.IsValidNumber(n) {
+			return fromLibrary(n)
+		}
+	}
+	if len(digits) >= minUnmarked {
+		if n, err := phonenumbers.Parse("+"+digits, ""); err == nil && phonenumbers.IsValidNumber(n) {
+			return fromLibrary(n)
+		}
+	}
+	switch {
+	case p.region != "":
+		return p.national(digits)
+	case len(digits) < minDigits:
+		return 0, TooShort
+	case len(digits) > maxDigits:
+		return 0, TooLong
+	default:
+		return 0, NoCountryCode
+	}
+}
+
+func (p *PhoneParser) international(digits string) (campaign.Phone, Reason) {
+	if phone, why, known := world().international(digits); known {
+		return phone, why
+	}
+	return p.library("+" + digits)
+}
+
+func (p *PhoneParser) national(digits string) (campaign.Phone, Reason) {
+	if phone, why, known := p.home.national(digits); known {
+		return phone, why
+	}
+	return p.library(digits)
+}
+
+// library decides what the plans do not.
+func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
+	n, err := phonenumbers.Parse(number, p.region)
+	switch {
+	case err == nil:
+		return fromLibrary(n)
+	case errors.Is(err, phonenumbers.ErrNumTooLong):
+		return 0, TooLong
+	case !errors.Is(err, phonenumbers.ErrInvalidCountryCode):
+		return 0, TooShort
+	default:
+		return 0, UnknownCode
+	}
+}
+
+// fromLibrary is a number the library has read, if its length is right.
+func fromLibrary(n *phonenumbers.PhoneNumber) (campaign.Phone, Reason) {
+	switch phonenumbers.IsPossibleNumberWithReason(n) {
+	case phonenumbers.IS_POSSIBLE:
+	case phonenumbers.TOO_LONG:
+		return 0, TooLong
+	case phonenumbers.INVALID_LENGTH:
+		return 0, WrongLength
+	default: // too short, or short of its area code
+		return 0, TooShort
+	}
+	whole := phonenumbers.Format(n, phonenumbers.E164)
+	phone, why, _ := e164("", whole[1:])
+	return phone, why
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`) // tel:, whatsapp:, the p: of lead exports
+	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
+)
+
+// bare reduces a cell to the ASCII digits of the number in it, and whether it
+// has a plus. Punctuation, spaces and marks that cannot be seen are dropped;
+// anything else, letters above all, makes it no number: the library would turn
+// letters into digits and drop extensions.
+func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
+	cell = strings.TrimFunc(cell, isWrapping)
+	if cell == "" {
+		return nil, false, EmptyNumber
+	}
+	if strings.IndexByte(cell, ':') > 0 {
+		cell = cell[len(schemePattern.FindString(cell)):]
+	}
+	if m := scientificPattern.FindStringSubmatch(cell); m != nil {
+		if strconv.Itoa(len(m[2])) != strings.TrimLeft(m[3], "0") {
+			return nil, false, Scientific
+		}
+		return append(append(digits, m[1]...), m[2]...), false, "" // not one digit is missing
+	}
+	dots, afterDot, closed := 0, 0, false
+	for _, r := range cell {
+		switch {
+		case r == '.':
+			dots++
+			afterDot = len(digits)
+		case r == '+' || r == '＋':
+			closed = len(digits) > 0 // right-to-left text often ends with its plus
+			plus = true
+		case isPunctuation(r):
+		default:
+			d, ok := digit(r)
+			if !ok || closed {
+				return nil, false, NotANumber
+			}
+			digits = append(digits, d)
+		}
+	}
+	if tail := string(digits[afterDot:]); dots == 1 && (tail == "0" || tail == "00") {
+		digits = digits[:afterDot] // 966501234567.0: a spreadsheet took it for an amount
+	}
+	if len(digits) == 0 {
+		return nil, false, NotANumber
+	}
+	return digits, plus, ""
+}
+
+func digit(r rune) (byte, bool) {
+	for _, zero := range [...]rune{'0', '٠', '۰', '０'} { // ASCII, Arabic-Indic, Extended Arabic-Indic, full width
+		if r >= zero && r <= zero+9 {
+			return byte(r-zero) + '0', true
+		}
+	}
+	return 0, false
+}
+
+// isWrapping reports whether r may stand around a number: spaces, marks that
+// cannot be seen, and how spreadsheets are told that it is text: '050, ="050".
+func isWrapping(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`'’‘"=`, r)
+}
+
+func isPunctuation(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`-‐‑‒–—―−()[]/`, r)
+}

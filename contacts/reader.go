@@ -1,0 +1,299 @@
+// Package contacts reads contact files: CSV in, one Row out for each row of the
+// file, which is either a contact of a campaign or a refusal with its reason.
+// Rows read are contacts plus refused lines, always; Reader.Counts has the sums.
+//
+// The package reads UTF-8 with a separator it is told. What turns other
+// encodings and formats into that belongs in front of it.
+//
+// # Why not gocsv or encoding/csv
+//
+// gocsv takes 2.1 s for a million rows where encoding/csv takes 0.56 s. It panics
+// on a row longer than the header and keeps only the last of two equal columns.
+// encoding/csv skips empty lines, so that they cannot be counted; it reads on to
+// the end of the file after a quote that is not closed; and it does not hand out
+// a row it could not read. So rows are cut here, and a test holds every row that
+// is accepted equal to what encoding/csv makes of it.
+//
+// The caller's goroutine cuts blocks of whole rows, workers make cells and phone
+// numbers of them, and the caller's goroutine takes the blocks back in order and
+// looks for duplicates. That takes less time than encoding/csv alone.
+package contacts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"campaign-runner/campaign"
+)
+
+// Options say how a file is read. The zero value reads commas and international
+// numbers.
+type Options struct {
+	Comma       rune                      // an ASCII character; 0: a comma
+	PhoneColumn string                    // header name; empty: found by its common names
+	Region      string                    // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
+	Suppressed  func(campaign.Phone) bool // nil: nobody
+	Workers     int                       // 0: GOMAXPROCS
+}
+
+// A Row is one row of the file.
+type Row struct {
+	campaign.Contact         // Phone is 0 if the number was refused; Fields is nil if the cells do not fit the columns
+	Refusal          Refusal // zero: the row is a contact
+	Original         string  // the row as it stands in the file, if its cells do not fit the columns
+}
+
+// A Reader reads one contact file.
+type Reader struct {
+	src        *splitter
+	parser     *PhoneParser
+	suppressed func(campaign.Phone) bool
+	workers    int
+
+	columns     []string
+	phoneColumn int
+
+	seen   index // the contacts read
+	counts campaign.Counts
+}
+
+// NewReader reads the header of r. A header without rows is no error; a file
+// without a header is.
+func NewReader(r io.Reader, opt Options) (*Reader, error) {
+	c, err := open(r, opt)
+	if err != nil {
+		return nil, err
+	}
+	first, err := c.firstRow()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.useHeader(first); err != nil {
+		return nil, err
+	}
+	if c.phoneColumn, err = findPhoneColumn(c.columns, opt.PhoneColumn); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Columns are the names in the header, trimmed. They may be empty, and equal.
+func (c *Reader) Columns() []string { return c.columns }
+
+// PhoneColumn is the index of the column with the numbers.
+func (c *Reader) PhoneColumn() int { return c.phoneColumn }
+
+// Counts are of the rows handed out so far.
+func (c *Reader) Counts() campaign.Counts {
+	counts := c.counts
+	counts.Refused = maps.Clone(c.counts.Refused)
+	return counts
+}
+
+// All hands out the rows in the order of the file, once. An error ends it: of
+// the source, or of a file that is not what it seemed to be. It names the line
+// and never shows what stands there.
+func (c *Reader) All() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		ahead := 2 * c.workers // blocks that are parsed or wait for it
+		work := make(chan *block, ahead)
+		var workers sync.WaitGroup
+		defer workers.Wait()
+		defer close(work)
+		for range c.workers {
+			workers.Go(func() {
+				for b := range work {
+					c.parse(b)
+					b.done <- struct{}{}
+				}
+			})
+		}
+		var (
+			free   []*block
+			queue  = make(chan *block, ahead)
+			srcErr error
+		)
+		for range ahead {
+			free = append(free, &block{done: make(chan struct{}, 1)})
+		}
+		for more := true; ; {
+			for more && len(free) > 0 {
+				b := free[len(free)-1]
+				b.text, b.spans, srcErr = c.src.next(b.spans[:0])
+				if more = srcErr == nil && len(b.spans) > 0; !more {
+					break
+				}
+				free = free[:len(free)-1]
+				work <- b
+				queue <- b
+			}
+			if len(queue) == 0 {
+				break
+			}
+			b := <-queue
+			<-b.done
+			for i := range b.rows {
+				c.settle(&b.rows[i])
+				if !yield(b.rows[i], nil) {
+					return
+				}
+			}
+			if b.err != nil {
+				yield(Row{}, b.err)
+				return
+			}
+			free = append(free, b)
+		}
+		if srcErr != nil {
+			yield(Row{}, srcErr)
+		}
+	}
+}
+
+// A block is a run of rows on its way through a worker. Its slices are used
+// again; its text and the cells in it are not.
+type block struct {
+	text  string
+	spans []span
+	rows  []Row
+	err   error // of the row after the last of rows
+	done  chan struct{}
+}
+
+// parse makes rows of a block, as far as that needs no other block.
+func (c *Reader) parse(b *block) {
+	b.rows, b.err = b.rows[:0], nil
+	valid := checkText(b.text) == nil
+	columns := len(c.columns)
+	cells := make([]string, 0, len(b.spans)*columns+1)
+	for _, s := range b.spans {
+		text := b.text[s.start:s.end]
+		if !valid {
+			if err := checkText(text); err != nil {
+				b.err = fmt.Errorf("line %d: %w", s.line, err)
+				return
+			}
+		}
+		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
+		row := &b.rows[len(b.rows)-1]
+		if s.broken {
+			row.Refusal.Reason, row.Original = BrokenQuotes, text
+			continue
+		}
+		begin := len(cells)
+		cells = appendCells(cells, text, c.src.comma, columns+1)
+		fields := cells[begin:len(cells):len(cells)]
+		if why := checkShape(fields, columns); why != "" {
+			row.Refusal.Reason, row.Original = why, text
+			cells = cells[:begin]
+			continue
+		}
+		row.Fields = fields
+		row.Phone, row.Refusal.Reason = c.parser.Parse(fields[c.phoneColumn])
+	}
+}
+
+// checkShape tells why cells do not fit the columns.
+func checkShape(cells []string, columns int) Reason {
+	switch {
+	case len(cells) > columns:
+		return TooManyCells
+	case !slices.ContainsFunc(cells, isFilled):
+		return EmptyLine
+	case len(cells) < columns:
+		return TooFewCells
+	}
+	return ""
+}
+
+func isFilled(cell string) bool { return strings.TrimSpace(cell) != "" }
+
+// settle decides what depends on the rows before, and counts the row.
+func (c *Reader) settle(row *Row) {
+	if row.Refusal.Reason == "" {
+		if c.suppressed != nil && c.suppressed(row.Phone) {
+			row.Refusal.Reason = Suppressed
+		} else if first, added := c.seen.add(row.Phone, row.Line); !added {
+			row.Refusal = Refusal{Reason: Duplicate, First: first}
+		}
+	}
+	count(&c.counts, row.Refusal)
+}
+
+// open prepares a reader before its first line.
+func open(r io.Reader, opt Options) (*Reader, error) {
+	if opt.Comma == 0 {
+		opt.Comma = ','
+	}
+	if opt.Comma > '~' || opt.Comma < ' ' && opt.Comma != '\t' || opt.Comma == '"' {
+		return nil, fmt.Errorf("comma %q: want an ASCII character that is not a quote", opt.Comma)
+	}
+	if opt.Workers < 0 {
+		return nil, fmt.Errorf("workers %d: want 0 or more", opt.Workers)
+	}
+	parser, err := NewPhoneParser(opt.Region)
+	if err != nil {
+		return nil, err
+	}
+	c := &Reader{
+		src:        &splitter{src: r, comma: byte(opt.Comma), line: 1},
+		parser:     parser,
+		suppressed: opt.Suppressed,
+		workers:    opt.Workers,
+	}
+	if c.workers == 0 {
+		c.workers = runtime.GOMAXPROCS(0)
+	}
+	c.src.fill(blockBytes)
+	if c.src.err != nil && !c.src.eof() {
+		return nil, fmt.Errorf("line 1: %w", c.src.err)
+	}
+	if kind := looksLike(c.src.buf); kind != "" {
+		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	}
+	c.src.buf = bytes.TrimPrefix(c.src.buf, []byte(bom))
+	if len(bytes.TrimSpace(c.src.buf)) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	return c, nil
+}
+
+const bom = "\ufeff"
+
+// firstRow is the cells of the first line, which is not consumed.
+func (c *Reader) firstRow() ([]string, error) {
+	n, broken := c.src.row(c.src.buf)
+	if n == 0 {
+		return nil, fmt.Errorf("line 1: longer than %d bytes: this is not a contact list", blockBytes)
+	}
+	text := string(trimLineEnd(c.src.buf[:n]))
+	if err := checkText(text); err != nil {
+		return nil, fmt.Errorf("line 1: %w", err)
+	}
+	if broken {
+		return nil, fmt.Errorf("line 1: %s", BrokenQuotes)
+	}
+	return appendCells(nil, text, c.src.comma, maxColumns+1), nil
+}
+
+// useHeader takes the first line for the names of the columns.
+func (c *Reader) useHeader(cells []string) error {
+	for _, cell := range cells {
+		c.columns = append(c.columns, trimName(cell))
+	}
+	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
+		return fmt.Errorf("line 1: %w", err)
+	}
+	n, _ := c.src.row(c.src.buf)
+	c.src.line += bytes.Count(c.src.buf[:n], newline)
+	c.src.buf = c.src.buf[n:]
+	return nil
+}

@@ -1,0 +1,63 @@
+package contacts
+
+import (
+	"fmt"
+
+	"campaign-runner/campaign"
+)
+
+// A Reason is why a line did not become a contact, as people read it. The texts
+// are stored with campaigns: they are not changed.
+type Reason string
+
+const (
+	EmptyNumber   Reason = "empty number"
+	NotANumber    Reason = "not a phone number"
+	TooShort      Reason = "number too short"
+	TooLong       Reason = "number too long"
+	WrongLength   Reason = "wrong number of digits for its country"
+	NoCountryCode Reason = "no country code (give --region)"
+	UnknownCode   Reason = "unknown country code"
+	Scientific    Reason = "number in scientific notation: digits were lost; format the column as text and export again"
+	EmptyLine     Reason = "empty line"
+	TooManyCells  Reason = "too many cells"
+	TooFewCells   Reason = "too few cells"
+	BrokenQuotes  Reason = "broken quotes"
+	Duplicate     Reason = "duplicate"
+	Suppressed    Reason = "on a suppression list"
+)
+
+// A Refusal is the reason with what belongs to it. The zero Refusal is none:
+// the row is a contact.
+type Refusal struct {
+	Reason Reason
+	First  int // for Duplicate: the line of the contact that has the number
+}
+
+// String is the refusal as the rejects file tells it.
+func (r Refusal) String() string {
+	if r.Reason == Duplicate {
+		return fmt.Sprintf("duplicate of line %d", r.First)
+	}
+	return string(r.Reason)
+}
+
+// count adds what became of a row to counts.
+func count(c *campaign.Counts, r Refusal) {
+	c.Rows++
+	switch r.Reason {
+	case "":
+		c.Contacts++
+		return
+	case Duplicate:
+		c.Duplicates++
+	case Suppressed:
+		c.Suppressed++
+	default:
+		c.Invalid++
+	}
+	if c.Refused == nil {
+		c.Refused = make(map[string]int)
+	}
+	c.Refused[string(r.Reason)]++
+}

@@ -1,0 +1,53 @@
+package contacts
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+)
+
+// A RejectWriter writes refused rows as CSV that a spreadsheet opens and that,
+// once corrected, can be read again: the columns of the file, then line, reason
+// and original. Original is the row as it stood if its cells do not fit the
+// columns, which are then empty. Cells are escaped, see EscapeCell.
+type RejectWriter struct {
+	csv     *csv.Writer
+	columns int
+	record  []string
+}
+
+// NewRejectWriter writes the header. The first bytes are a byte order mark,
+// without which Excel does not know UTF-8.
+func NewRejectWriter(w io.Writer, columns []string) (*RejectWriter, error) {
+	if _, err := io.WriteString(w, bom); err != nil {
+		return nil, err
+	}
+	rw := &RejectWriter{csv: csv.NewWriter(w), columns: len(columns)}
+	return rw, rw.write(columns, "line", "reason", "original")
+}
+
+// Write writes a refused row.
+func (w *RejectWriter) Write(row Row) error {
+	return w.write(row.Fields, strconv.Itoa(row.Line), row.Refusal.String(), row.Original)
+}
+
+func (w *RejectWriter) write(fields []string, rest ...string) error {
+	w.record = w.record[:0]
+	for i := range w.columns {
+		cell := ""
+		if i < len(fields) {
+			cell = fields[i]
+		}
+		w.record = append(w.record, EscapeCell(cell))
+	}
+	for _, cell := range rest {
+		w.record = append(w.record, EscapeCell(cell))
+	}
+	return w.csv.Write(w.record)
+}
+
+// Flush writes what is buffered and returns the first error of any write.
+func (w *RejectWriter) Flush() error {
+	w.csv.Flush()
+	return w.csv.Error()
+}

@@ -1,0 +1,199 @@
+package contacts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	blockBytes   = 256 << 10 // read and parsed at once
+	maxRowBytes  = 1 << 20   // a longer line is not of a contact list
+	maxRowLines  = 1000      // a quoted cell over more lines has lost its closing quote
+	maxColumns   = 1000
+	readAttempts = 100 // reads without data or error before a reader is given up
+)
+
+// A span is one row within a block.
+type span struct {
+	start, end int // without the line end
+	line       int // physical line on which it begins, from 1
+	broken     bool
+}
+
+// A splitter cuts a stream into rows at line ends that are not within quotes.
+//
+// A row whose quotes make no sense is broken: only its first line is taken for
+// it, and the next line begins a row again, so that a lost quote costs one row
+// and not the rest of the file.
+type splitter struct {
+	src   io.Reader
+	comma byte
+	buf   []byte // read and not yet cut
+	line  int    // of buf[0]
+	err   error  // of src
+}
+
+// fill reads until buf holds n bytes or src ends.
+func (s *splitter) fill(n int) {
+	if cap(s.buf) < n {
+		s.buf = append(make([]byte, 0, n), s.buf...)
+	}
+	for empty := 0; len(s.buf) < n && s.err == nil; {
+		var m int
+		m, s.err = s.src.Read(s.buf[len(s.buf):n])
+		s.buf = s.buf[:len(s.buf)+m]
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty == readAttempts {
+			s.err = io.ErrNoProgress
+		}
+	}
+}
+
+// next cuts whole rows, about blockBytes of them. No rows and no error is the
+// end.
+func (s *splitter) next(spans []span) (text string, _ []span, err error) {
+	for want := blockBytes; ; want *= 2 {
+		s.fill(want)
+		pos := 0
+		for pos < len(s.buf) {
+			n, broken := s.row(s.buf[pos:])
+			if n == 0 {
+				break
+			}
+			row := trimLineEnd(s.buf[pos : pos+n])
+			spans = append(spans, span{start: pos, end: pos + len(row), line: s.line, broken: broken})
+			s.line += bytes.Count(s.buf[pos:pos+n], newline)
+			pos += n
+		}
+		if pos > 0 {
+			text = string(s.buf[:pos])
+			s.buf = s.buf[:copy(s.buf, s.buf[pos:])]
+			return text, spans, nil
+		}
+		switch {
+		case len(s.buf) > maxRowBytes:
+			return "", spans, fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", s.line, maxRowBytes)
+		case s.err != nil && !s.eof():
+			return "", spans, fmt.Errorf("line %d: %w", s.line, s.err)
+		case s.err != nil:
+			return "", spans, nil
+		}
+	}
+}
+
+func (s *splitter) eof() bool { return errors.Is(s.err, io.EOF) }
+
+var (
+	newline = []byte{'\n'}
+	quote   = []byte{'"'}
+)
+
+func trimLineEnd(row []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(row, newline), []byte{'\r'})
+}
+
+// row is the length of the row at the beginning of data, line end included; 0
+// when more must be read to know.
+func (s *splitter) row(data []byte) (n int, broken bool) {
+	line := bytes.IndexByte(data, '\n') + 1
+	if line == 0 {
+		if !s.eof() {
+			return 0, false
+		}
+		line = len(data)
+	}
+	if bytes.IndexByte(data[:line], '"') < 0 {
+		return line, false
+	}
+	n, ok := s.quoted(data)
+	switch {
+	case ok:
+		return n, false
+	case n == 0 && !s.eof() && len(data) <= maxRowBytes:
+		return 0, false
+	default:
+		return line, true
+	}
+}
+
+// quoted is the length of a row with quotes in it. It is not ok when the quotes
+// are broken, or, with 0, when data ends within the row.
+func (s *splitter) quoted(data []byte) (n int, ok bool) {
+	lines, eof := 0, s.eof()
+	for i := 0; ; i++ { // one cell in each turn, i at its first byte
+		if i < len(data) && data[i] == '"' {
+			for {
+				i++
+				inside, _, closed := bytes.Cut(data[i:], quote)
+				if lines += bytes.Count(inside, newline); lines >= maxRowLines {
+					return i, false
+				}
+				if i += len(inside) + 1; !closed || i == len(data) && !eof {
+					return 0, false
+				}
+				if i == len(data) || data[i] != '"' {
+					break
+				}
+			}
+		} else {
+			for i < len(data) && data[i] != '"' && data[i] != '\n' && data[i] != s.comma {
+				i++
+			}
+		}
+		switch {
+		case i == len(data) || data[i] == '\r' && i+1 == len(data):
+			if !eof {
+				return 0, false
+			}
+			return len(data), true
+		case data[i] == '\n':
+			return i + 1, true
+		case data[i] == '\r' && data[i+1] == '\n':
+			return i + 2, true
+		case data[i] != s.comma:
+			return i, false
+		}
+	}
+}
+
+// appendCells appends the cells of a row that is not broken to cells, most at
+// the most.
+func appendCells(cells []string, row string, comma byte, most int) []string {
+	for range most {
+		if len(row) == 0 || row[0] != '"' {
+			cell, rest, more := cutByte(row, comma)
+			cells = append(cells, cell)
+			if !more {
+				return cells
+			}
+			row = rest
+			continue
+		}
+		end := 1
+		for {
+			end += strings.IndexByte(row[end:], '"') + 1
+			if end == len(row) || row[end] != '"' {
+				break
+			}
+			end++
+		}
+		cells = append(cells, strings.ReplaceAll(row[1:end-1], `""`, `"`))
+		if end == len(row) {
+			return cells
+		}
+		row = row[end+1:]
+	}
+	return cells
+}
+
+func cutByte(s string, b byte) (before, after string, found bool) {
+	if i := strings.IndexByte(s, b); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
