@@ -173,7 +173,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Webhooks.check(); err != nil {
 		return nil, err
 	}
-	s.courier = newCourier(cfg.Webhooks, cfg.Seed, s.countEvent)
+	s.courier = newCourier(cfg.Webhooks, cfg.Seed, s.count)
 	s.close = sync.OnceFunc(func() {
 		close(s.done)
 		s.courier.close()
@@ -216,6 +216,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	began := time.Now()
 	p := s.faults.next(began)
+	s.count(func(st *Stats) { st.Requests++ })
 	token := s.known(bearer(r))
 	out := &reply{header: make(http.Header), status: http.StatusOK}
 	cut := s.handle(out, r, token, p)
@@ -301,22 +302,20 @@ func (s *Server) tooLarge(out *reply) (cut bool) {
 // cut counts a request whose answer is lost; done is what it had come to, nil
 // when it was not carried out.
 func (s *Server) cut(done *reply) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stats.Requests++
-	if done == nil {
-		s.stats.CutBefore++
-		return true
-	}
-	s.stats.CutAfter++
-	s.stats.CutAfterContacts += done.contacts
+	s.count(func(st *Stats) {
+		if done == nil {
+			st.CutBefore++
+			return
+		}
+		st.CutAfter++
+		st.CutAfterContacts += done.contacts
+	})
 	return true
 }
 
 // finish sends the answer.
 func (s *Server) finish(w http.ResponseWriter, r *http.Request, token string, out *reply) {
 	s.mu.Lock()
-	s.stats.Requests++
 	s.state(token).stats.Statuses[out.status]++
 	if r.Context().Err() != nil {
 		s.stats.Abandoned++
@@ -403,10 +402,10 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-func (s *Server) countEvent(count func(*Stats)) {
+func (s *Server) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	count(&s.stats)
+	change(&s.stats)
 }
 
 // randomID is an id as the platform's public ids look.

@@ -21,8 +21,10 @@ import (
 
 func main() {
 	terminated, stopTerm := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stopTerm()
 	ctx, stopInt := signal.NotifyContext(terminated, os.Interrupt)
-	context.AfterFunc(ctx, func() { stopTerm(); stopInt() }) // a second signal kills at once
+	defer stopInt()
+	context.AfterFunc(ctx, func() { signal.Reset() }) // a second signal kills at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
@@ -86,17 +88,18 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	stopped := context.AfterFunc(ctx, func() {
-		_ = platform.Close() // hanging requests would hold up the shutdown
-		drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
-		defer cancel()
-		if server.Shutdown(drain) != nil {
-			_ = server.Close()
-		}
-	})
-	defer stopped()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	_ = platform.Close() // hanging requests would hold up the shutdown
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if server.Shutdown(drain) != nil {
+		_ = server.Close() // those who never finish their request
 	}
 	return o.say(stdout, summary(platform.Stats()))
 }
