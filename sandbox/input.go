@@ -100,6 +100,7 @@ func missing(v any) bool {
 	}
 }
 
+// channel wants one of the configured ids.
 func (s *Server) channel(v *violations, in map[string]any) int {
 	number, _ := in["channel_id"].(json.Number)
 	id, err := number.Int64()
@@ -133,6 +134,7 @@ func (p place) field(name string) string {
 	return fmt.Sprintf("rows.%d.%s", p, name)
 }
 
+// contact checks one person.
 func (s *Server) contact(v *violations, in map[string]any, at place) contact {
 	phone, isString := in["phone"].(string)
 	number, ok := parsePhone(phone)

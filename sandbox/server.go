@@ -17,9 +17,9 @@
 // keyed by path (rows.3.phone), a batch accepted as a whole or not at all, a
 // window that opens with the first request, does not count its 429s and answers
 // them with a Retry-After that can be a second short. Also the id of WhatsApp,
-// the size limits, the paths of the three GET operations of an agent, the
-// bodies of their answers, how body and headers of a webhook are echoed, and
-// the names of the abilities.
+// the size limits, 400 for a body not declared as JSON, the paths of the three
+// GET operations of an agent, the bodies of all answers that succeed, how body
+// and headers of a webhook are echoed, and the names of the abilities.
 //
 // # The way of a request
 //

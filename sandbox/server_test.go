@@ -502,7 +502,7 @@ func TestHanging(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				start := time.Now()
-				hang(t, s, ctx, batchOf(number))
+				hang(ctx, t, s, batchOf(number))
 				if waited := time.Since(start); waited != time.Hour {
 					t.Errorf("hung for %v, want until the client left", waited)
 				}
@@ -516,7 +516,7 @@ func TestHanging(t *testing.T) {
 				s := newServer(t, Config{Faults: tt.faults})
 				time.AfterFunc(time.Minute, func() { _ = s.Close() })
 				start := time.Now()
-				hang(t, s, t.Context(), batchOf(number))
+				hang(t.Context(), t, s, batchOf(number))
 				if waited := time.Since(start); waited != time.Minute {
 					t.Errorf("hung for %v", waited)
 				}
@@ -526,7 +526,7 @@ func TestHanging(t *testing.T) {
 }
 
 // hang makes a request that must end without an answer.
-func hang(t *testing.T, s *Server, ctx context.Context, body string) {
+func hang(ctx context.Context, t *testing.T, s *Server, body string) {
 	t.Helper()
 	defer func() {
 		if got := recover(); got != http.ErrAbortHandler {
