@@ -57,6 +57,7 @@ type Worker struct {
 	cfg      Config
 	queue    *Queue
 	agents   []*agentServer
+	started  time.Time
 	lastBeat atomic.Pointer[time.Time]
 	log      *slog.Logger
 }
@@ -86,7 +87,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 	case len(cfg.Agents) == 0:
 		return nil, errors.New("worker: no agents")
 	}
-	w := &Worker{id: rand.Text()[:12], cfg: cfg, log: cfg.Logger}
+	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), log: cfg.Logger}
 	w.log = w.log.With("worker", w.id)
 	w.queue = NewQueue(cfg.Store, w.log)
 	for _, a := range cfg.Agents {
@@ -215,7 +216,7 @@ func (w *Worker) beat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, aliveFor)
 	defer cancel()
-	err = w.cfg.Store.Heartbeat(ctx, store.Worker{ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames()})
+	err = w.cfg.Store.Heartbeat(ctx, store.Worker{ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started})
 	if err == nil {
 		w.lastBeat.Store(&now)
 	}

@@ -1,0 +1,10 @@
+// Command worker sends campaigns to the platform and serves the admin pages.
+package main
+
+import (
+	"os"
+
+	"campaign-runner/cmd/internal/cli"
+)
+
+func main() { cli.Main("worker", worker(os.Environ)) }
