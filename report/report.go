@@ -1,0 +1,240 @@
+// Package report is what people are shown of campaigns: where they stand, what
+// they wait for, what became of each contact, and which lines were refused.
+//
+// It reads and never changes anything. A campaign may go on meanwhile: what is
+// told of one contact is always true of one moment, what is told of a million
+// need not be of the same one.
+package report
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// A Summary is a campaign in one row of a list.
+type Summary struct {
+	Campaign    string         `json:"campaign"`
+	State       campaign.Phase `json:"state"`
+	StateReason string         `json:"state_reason"`
+	Contacts    int            `json:"contacts"`
+	States      States         `json:"states"`
+	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when nothing holds it up
+	Agent       string         `json:"agent"`
+	Mode        campaign.Mode  `json:"mode"`
+	Channel     int            `json:"channel"`
+	Workers     int            `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time      `json:"created_at"`
+}
+
+// An Overview is all there is to know of a campaign as a whole.
+type Overview struct {
+	Summary
+	Reasons    []Reason       `json:"reasons"` // the most frequent first
+	Run        int            `json:"run"`     // 0 for the launch, one more for each rerun
+	Chunks     int            `json:"chunks"`
+	Rows       int            `json:"rows"`
+	Invalid    int            `json:"invalid"`
+	Duplicates int            `json:"duplicates"`
+	Suppressed int            `json:"suppressed"`
+	Refused    map[string]int `json:"refused"`
+}
+
+// States counts contacts by the name of their state; it holds every state.
+type States map[string]int
+
+// In counts the contacts in any of the states.
+func (s States) In(states ...campaign.State) int {
+	n := 0
+	for _, state := range states {
+		n += s[state.String()]
+	}
+	return n
+}
+
+// Open counts the contacts that are not through yet.
+func (s States) Open() int { return s.In(campaign.Pending, campaign.Sending) }
+
+// Unreached counts the contacts that need a person's attention once the campaign
+// is over.
+func (s States) Unreached() int {
+	return s.In(campaign.Rejected, campaign.Failed, campaign.Unconfirmed)
+}
+
+// A Reason is how many contacts are in a state for it.
+type Reason struct {
+	State    string `json:"state"`
+	Reason   string `json:"reason"`
+	Contacts int    `json:"contacts"`
+}
+
+// Over reports whether nothing more will happen by itself.
+func (s Summary) Over() bool {
+	return s.State == campaign.Finished || s.State == campaign.CanceledPhase && s.States.Open() == 0
+}
+
+// Find reads the overview of a campaign.
+func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
+	present, err := look(ctx, s)
+	if err != nil {
+		return Overview{}, err
+	}
+	c, tally, err := read(ctx, s, name)
+	if err != nil {
+		return Overview{}, err
+	}
+	o := Overview{
+		Summary:    present.summary(c, tally),
+		Reasons:    []Reason{},
+		Run:        int(c.Run),
+		Chunks:     c.Chunks,
+		Rows:       c.Counts.Rows,
+		Invalid:    c.Counts.Invalid,
+		Duplicates: c.Counts.Duplicates,
+		Suppressed: c.Counts.Suppressed,
+		Refused:    c.Counts.Refused,
+	}
+	if o.Refused == nil {
+		o.Refused = map[string]int{}
+	}
+	texts := reasonTexts{store: s, campaign: name}
+	for key, contacts := range tally.Reasons {
+		text, err := texts.of(ctx, key.Reason)
+		if err != nil {
+			return Overview{}, err
+		}
+		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts})
+	}
+	slices.SortFunc(o.Reasons, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))
+	})
+	return o, nil
+}
+
+// List reads all campaigns, the newest first.
+func List(ctx context.Context, s *store.Store) ([]Summary, error) {
+	present, err := look(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []Summary{}
+	for _, name := range names {
+		c, tally, err := read(ctx, s, name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue // purged meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, present.summary(c, tally))
+	}
+	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return list, nil
+}
+
+// Rejects writes the refused lines of a campaign's file as they were stored,
+// and returns how many there are.
+func Rejects(ctx context.Context, s *store.Store, name string, w io.Writer) (lines int, err error) {
+	c, err := loaded(ctx, s, name)
+	if err != nil {
+		return 0, err
+	}
+	err = s.Rejects(ctx, name, func(part []byte) error {
+		_, err := w.Write(part)
+		return err
+	})
+	return c.Counts.Rows - c.Counts.Contacts, err
+}
+
+// read reads a campaign and then its tally: in this order, because a campaign
+// that is seen loaded has its tally, while one seen before its tally was written
+// would look finished.
+func read(ctx context.Context, s *store.Store, name string) (campaign.Campaign, campaign.Tally, error) {
+	c, err := s.Campaign(ctx, name)
+	if err != nil || c.Phase == campaign.Loading {
+		return c, campaign.Tally{}, err
+	}
+	tally, err := s.Tally(ctx, name)
+	return c, tally, err
+}
+
+// loaded reads a campaign whose file has been stored as a whole.
+func loaded(ctx context.Context, s *store.Store, name string) (campaign.Campaign, error) {
+	c, err := s.Campaign(ctx, name)
+	if err == nil && c.Phase == campaign.Loading {
+		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
+	}
+	return c, err
+}
+
+// present is what does not belong to one campaign.
+type present struct {
+	now     time.Time      // Redis's clock
+	workers map[string]int // alive, by agent
+}
+
+func look(ctx context.Context, s *store.Store) (present, error) {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return present{}, err
+	}
+	alive, err := s.Workers(ctx)
+	if err != nil {
+		return present{}, err
+	}
+	p := present{now, make(map[string]int)}
+	for _, w := range alive {
+		for _, agent := range w.Agents {
+			p.workers[agent]++
+		}
+	}
+	return p, nil
+}
+
+func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
+	s := Summary{
+		Campaign:  c.Name,
+		State:     tally.Phase(c.Phase),
+		Contacts:  c.Counts.Contacts,
+		States:    make(States),
+		Agent:     c.Settings.Agent,
+		Mode:      c.Settings.Mode,
+		Channel:   c.Settings.ChannelID,
+		Workers:   p.workers[c.Settings.Agent],
+		CreatedAt: c.CreatedAt,
+	}
+	if s.State == c.Phase { // a reason to be paused is none to be finished
+		s.StateReason = c.PhaseReason
+	}
+	for _, state := range campaign.States() {
+		s.States[state.String()] = tally.States[state]
+	}
+	s.WaitingFor = waitingFor(s, c.LoadUntil, p.now)
+	return s
+}
+
+// waitingFor says in a sentence why a campaign does not move.
+func waitingFor(s Summary, loadUntil, now time.Time) string {
+	switch {
+	case s.State == campaign.Loading && now.After(loadUntil):
+		return "its enqueue has stopped; run it again"
+	case s.State == campaign.Loading:
+		return "its contact file is still being loaded"
+	case s.State == campaign.Paused:
+		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
+	case s.States.Open() > 0 && s.Workers == 0:
+		return fmt.Sprintf("no live worker serves agent %s (start one with: worker --agents %[1]s)", s.Agent)
+	}
+	return ""
+}
