@@ -1,0 +1,176 @@
+package velents
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Error is an answer that is not 2xx. Its texts come from the platform, made
+// fit to be shown: one line, bounded, without control characters, the token and
+// anything that could be a phone number.
+type Error struct {
+	Status  int
+	Message string // never empty
+
+	// Fields are the platform's validation errors by field, such as
+	// "rows.3.phone". Nil when there are none, or too many or too long to have
+	// come whole: half of them would mislead.
+	Fields map[string][]string
+
+	RetryAfter    time.Duration // 0 to 24 h
+	HasRetryAfter bool
+	JSON          bool // the body was a JSON object, so the platform itself spoke
+	Rate          Rate
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
+
+// Unanswered is a request without an answer.
+type Unanswered struct {
+	// Sent means that the request may have been carried out. It is false only
+	// when no connection was ever had (DNS, dial, TLS, or the context was over
+	// before), or when the guard refused before a byte of the body had left.
+	Sent bool
+	Err  error
+}
+
+func (e *Unanswered) Error() string {
+	if e.Sent {
+		return fmt.Sprintf("no answer: %v", e.Err)
+	}
+	return fmt.Sprintf("not sent: %v", e.Err)
+}
+
+func (e *Unanswered) Unwrap() error { return e.Err }
+
+// scrubbed hides the text of an error that may quote what the server sent or
+// the address of a proxy.
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (e *scrubbed) Error() string { return e.text }
+func (e *scrubbed) Unwrap() error { return e.err }
+
+func (a *api) unanswered(sent bool, err error) *Unanswered {
+	return &Unanswered{Sent: sent, Err: &scrubbed{a.clean(err.Error()), err}}
+}
+
+const (
+	maxFields        = 50_000 // several for each row of a batch of 10,000
+	maxFieldTexts    = 3      // of one field
+	maxFieldKeyBytes = 200
+	maxTextBytes     = 300
+	maxPageBytes     = 64 << 10 // of an HTML page, searched for its title
+)
+
+// refused reads an answer that is not 2xx.
+func (a *api) refused(res *http.Response, r reply, now time.Time) *Error {
+	e := &Error{Status: res.StatusCode, Rate: rateOf(res.Header)}
+	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
+
+	var said string
+	var wire map[string]json.RawMessage
+	switch {
+	case r.whole && json.Unmarshal(r.body, &wire) == nil && wire != nil:
+		e.JSON = true
+		e.Fields = a.fields(wire["errors"])
+		said = cmp.Or(stringOf(wire["message"]), stringOf(wire["error"]))
+	case isHTML(r.contentType, r.body):
+		said = pageText(r.body)
+	case r.contentType == "" || strings.HasPrefix(r.contentType, "text/"):
+		said = string(r.body)
+	}
+	if res.StatusCode/100 == 3 {
+		// Where to is what a person must know; the rest of it may be secret.
+		if to, err := url.Parse(res.Header.Get("Location")); err == nil && to.Host != "" {
+			said = "redirects to " + to.Scheme + "://" + to.Host
+		}
+	}
+	e.Message = cmp.Or(a.clean(said), http.StatusText(res.StatusCode), "no message")
+	return e
+}
+
+// fields reads Laravel's errors: by field a list of texts, or a single one. A
+// field whose texts cannot be read is still named.
+func (a *api) fields(raw json.RawMessage) map[string][]string {
+	var wire map[string]json.RawMessage
+	if json.Unmarshal(raw, &wire) != nil || len(wire) == 0 || len(wire) > maxFields {
+		return nil
+	}
+	fields := make(map[string][]string, len(wire))
+	for field, raw := range wire {
+		if len(field) > maxFieldKeyBytes {
+			return nil
+		}
+		list := []text{text(stringOf(raw))}
+		if list[0] == "" {
+			_ = json.Unmarshal(raw, &list) // what cannot be read stays empty
+		}
+		field = a.clean(field)
+		texts := fields[field] // two fields may look the same when clean
+		for _, t := range list {
+			if t := a.clean(string(t)); t != "" && len(texts) < maxFieldTexts {
+				texts = append(texts, t)
+			}
+		}
+		fields[field] = texts
+	}
+	return fields
+}
+
+var (
+	// A phone number is a run of seven digits or more; also in groups, where a
+	// plus or a zero leads.
+	phoneLike = regexp.MustCompile(`\+?\p{Nd}{7,}|(?:\+|\b0|٠)(?:[\s()\-]{0,2}\p{Nd}){6,}`)
+	userinfo  = regexp.MustCompile(`//[^/@\s]*@`)
+
+	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+	pageNoise = regexp.MustCompile(`(?is)<script.*?</script>|<style.*?</style>|<!--.*?-->|<[^>]*>`)
+)
+
+// clean makes a text of the platform or the transport fit to be shown.
+func (a *api) clean(s string) string {
+	s = strings.ReplaceAll(s, a.token, "…")
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	s = userinfo.ReplaceAllString(s, "//…@")
+	s = phoneLike.ReplaceAllString(s, "…")
+	if len(s) <= maxTextBytes {
+		return s
+	}
+	cut := maxTextBytes - len("…")
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// pageText is the title of an HTML page, or else its text.
+func pageText(page []byte) string {
+	page = page[:min(len(page), maxPageBytes)]
+	if title := pageTitle.FindSubmatch(page); title != nil && len(bytes.TrimSpace(title[1])) > 0 {
+		return html.UnescapeString(string(title[1]))
+	}
+	return html.UnescapeString(string(pageNoise.ReplaceAll(page, []byte(" "))))
+}

@@ -1,0 +1,252 @@
+package velents
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// EventType is what an Event reports.
+type EventType string
+
+// The events of a conversation. Their order, their number and their arrival are
+// not promised.
+const (
+	EventStarted EventType = "started"
+	EventMessage EventType = "message" // one exchange
+	EventUpdate  EventType = "update"  // the agent extracted something new
+	EventEnded   EventType = "ended"
+)
+
+// Event is what the platform posts to a webhook, in one form for both of the
+// shapes it uses. Fields that an event does not have are zero.
+type Event struct {
+	Type           EventType
+	ConversationID string
+	Phone          string // as the platform writes it
+	ChannelID      string
+	AgentID        string
+	CreatedAt      time.Time // of the conversation
+
+	// Values are the contact's, as they were sent; what is not a string is in
+	// its JSON form.
+	Values map[string]string
+
+	// Extraction is the JSON object of what the agent learned, nil when it is
+	// empty.
+	Extraction json.RawMessage
+
+	Message   *Exchange
+	History   []Turn
+	Recording string // URL of a call's recording
+}
+
+// Exchange is what the customer said and what the agent answered.
+type Exchange struct {
+	Customer string
+	Agent    string
+	At       time.Time
+}
+
+// Turn is one entry of a conversation's history.
+type Turn struct {
+	Role string
+	Text string
+	At   time.Time
+}
+
+// ErrUnknownEvent is a well-formed event of a type that is not known.
+var ErrUnknownEvent = errors.New("unknown event type")
+
+const (
+	maxEventBytes = 1 << 20
+	maxEventDepth = 64
+)
+
+// ParseEvent reads the body of a webhook request. It is strict about what makes
+// an event, its type and the conversation, and lenient about all else. Its
+// errors quote nothing of the body but the type.
+func ParseEvent(raw []byte) (Event, error) {
+	if len(raw) > maxEventBytes {
+		return Event{}, fmt.Errorf("event: %d bytes, at most %d", len(raw), maxEventBytes)
+	}
+	if depth(raw) > maxEventDepth {
+		return Event{}, fmt.Errorf("event: nested deeper than %d", maxEventDepth)
+	}
+	var wire wireEvent
+	if err := json.Unmarshal(raw, &wire); err != nil {
+		return Event{}, errors.New("event: not a JSON object")
+	}
+	eventType, err := typeOf(wire.Event.v.Type, wire.Event.v.About)
+	if err != nil {
+		return Event{}, err
+	}
+	conversation := wire.Conversation
+	if !conversation.ok {
+		conversation = wire.Call
+	}
+	e := Event{
+		Type:           eventType,
+		ConversationID: string(conversation.v.ID),
+		Phone:          string(conversation.v.Phone),
+		ChannelID:      string(conversation.v.ChannelID),
+		AgentID:        string(wire.Agent.v.ID),
+		CreatedAt:      parseTime(conversation.v.CreatedAt),
+		Values:         values(conversation.v.Values.v),
+		Message:        exchange(wire.Result.v.Message),
+		History:        turns(wire.Result.v.History.v),
+		Recording:      first(wire.Result.v.Recording, wire.Result.v.CallRecordingURL),
+	}
+	if e.ConversationID == "" && e.Phone == "" {
+		return Event{}, errors.New("event: names no conversation and no phone")
+	}
+	if e.Extraction = object(wire.Result.v.Extraction); e.Extraction == nil {
+		e.Extraction = object(wire.Result.v.Goals)
+	}
+	return e, nil
+}
+
+// wireEvent is both shapes at once; the older one, of voice, has call and goals.
+type wireEvent struct {
+	Event        lenient[struct{ Type, About text }]
+	Agent        lenient[struct{ ID text }]
+	Conversation lenient[wireConversation]
+	Call         lenient[wireConversation]
+	Result       lenient[struct {
+		Extraction       json.RawMessage
+		Goals            json.RawMessage
+		Message          lenient[wireExchange]
+		History          lenient[[]lenient[turn]]
+		Recording        text
+		CallRecordingURL text `json:"call_recording_url"`
+	}]
+}
+
+type wireConversation struct {
+	ID        text
+	Phone     text
+	ChannelID text `json:"channel_id"`
+	CreatedAt text `json:"created_at"`
+	Values    lenient[map[string]json.RawMessage]
+}
+
+type wireExchange struct{ Customer, Agent, Timestamp text }
+
+// turn is a Turn in either shape.
+type turn struct {
+	Role, Message, Content text
+	Timestamp, TimeAdded   text
+	CreatedAt              text `json:"created_at"`
+}
+
+func typeOf(eventType, about text) (EventType, error) {
+	switch strings.ToLower(string(about)) {
+	case "", "conversation", "call":
+	default:
+		return "", fmt.Errorf("event: %w: about %.40q", ErrUnknownEvent, about)
+	}
+	switch strings.ToLower(string(eventType)) {
+	case "onstarted":
+		return EventStarted, nil
+	case "onmessage":
+		return EventMessage, nil
+	case "onupdate":
+		return EventUpdate, nil
+	case "onended", "ondone":
+		return EventEnded, nil
+	case "":
+		return "", errors.New("event: no type")
+	default:
+		return "", fmt.Errorf("event: %w: %.40q", ErrUnknownEvent, eventType)
+	}
+}
+
+func exchange(l lenient[wireExchange]) *Exchange {
+	if !l.ok {
+		return nil
+	}
+	return &Exchange{Customer: string(l.v.Customer), Agent: string(l.v.Agent), At: parseTime(l.v.Timestamp)}
+}
+
+func turns(wire []lenient[turn]) []Turn {
+	var all []Turn
+	for _, t := range wire {
+		if t.ok {
+			all = append(all, Turn{
+				Role: string(t.v.Role),
+				Text: first(t.v.Message, t.v.Content),
+				At:   parseTime(text(first(t.v.Timestamp, t.v.TimeAdded, t.v.CreatedAt))),
+			})
+		}
+	}
+	return all
+}
+
+func values(wire map[string]json.RawMessage) map[string]string {
+	if len(wire) == 0 {
+		return nil
+	}
+	all := make(map[string]string, len(wire))
+	for key, raw := range wire {
+		switch raw[0] {
+		case '"', 'n':
+			all[key] = stringOf(raw)
+		default:
+			all[key] = string(compact(raw))
+		}
+	}
+	return all
+}
+
+// object is raw in compact form when it is a JSON object with anything in it.
+func object(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	if raw = compact(raw); string(raw) == "{}" {
+		return nil
+	}
+	return raw
+}
+
+// compact is valid JSON without its white space.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	_ = json.Compact(&b, raw) // raw was decoded before
+	return b.Bytes()
+}
+
+// parseTime reads the platform's timestamps, zero for all else. One without a
+// zone is taken for UTC, as those with a zone are.
+func parseTime(t text) time.Time {
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05"} {
+		if at, err := time.Parse(layout, string(t)); err == nil {
+			return at.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// depth is how deep raw nests. It runs before any decoding.
+func depth(raw []byte) int {
+	deepest, open := 0, 0
+	inString := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{', c == '[':
+			open++
+			deepest = max(deepest, open)
+		case c == '}', c == ']':
+			open--
+		}
+	}
+	return deepest
+}

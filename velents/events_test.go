@@ -1,0 +1,133 @@
+package velents
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseEvent(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		file string
+		want Event
+	}{
+		{"a start has values of every type and a time without zone", "started.json", Event{
+			Type: EventStarted, ConversationID: "4711", Phone: "+966500000001", AgentID: "12",
+			CreatedAt: time.Date(2025, 11, 13, 23, 24, 50, 0, time.UTC),
+			Values:    map[string]string{"name": "ليلى", "order": "1212", "vip": "true", "tags": `["a","b"]`, "note": ""},
+		}},
+		{"a message has an exchange, lists for empty maps and fields unknown", "message.json", Event{
+			Type: EventMessage, ConversationID: "c-4711", Phone: "+966500000001", AgentID: "12",
+			Message: &Exchange{"Hello", "مرحبا", time.Date(2025, 11, 13, 23, 25, 10, 250e6, time.UTC)},
+		}},
+		{"an update keeps large numbers and drops what is no turn", "update.json", Event{
+			Type: EventUpdate, ConversationID: "c-4711", Phone: "+966500000001", AgentID: "12",
+			Values:     map[string]string{"name": "Layla"},
+			Extraction: json.RawMessage(`{"size":"L","amount":12345678901234567890}`),
+			Message:    &Exchange{"Large", "Noted", time.Date(2025, 11, 13, 23, 26, 0, 0, time.UTC)},
+			History: []Turn{
+				{"user", "Large", time.Date(2025, 11, 13, 23, 26, 0, 0, time.UTC)},
+				{"agent", "Noted", time.Time{}},
+			},
+		}},
+		{"an end may extract nothing and write a phone as a number", "ended.json", Event{
+			Type: EventEnded, ConversationID: "c-4711", Phone: "966500000001",
+			Values: map[string]string{"name": "Layla"},
+		}},
+		{"the older shape of voice is an end too", "ondone_call.json", Event{
+			Type: EventEnded, ConversationID: "99", Phone: "+966500000001", ChannelID: "3",
+			Values:     map[string]string{"name": "Layla"},
+			Extraction: json.RawMessage(`{"agreed":true}`),
+			History:    []Turn{{"assistant", "Hello", time.Date(2024, 5, 1, 10, 0, 0, 0, time.UTC)}},
+			Recording:  "https://records.example/99.mp3",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw, err := os.ReadFile(filepath.Join("testdata", "events", tt.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := ParseEvent(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("ParseEvent (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseEventRefuses(t *testing.T) {
+	const who = `"conversation":{"id":"c-1"}`
+	for _, tt := range []struct {
+		name    string
+		raw     string
+		unknown bool
+		text    string
+	}{
+		{"nothing", ``, false, "event: not a JSON object"},
+		{"half an object", `{"event":{"type":"onEnded"}`, false, "event: not a JSON object"},
+		{"a list", `[]`, false, "event: not a JSON object"},
+		{"null", `null`, false, "event: no type"},
+		{"an event without a type", `{` + who + `}`, false, "event: no type"},
+		{"an event that is no object", `{"event":"onEnded",` + who + `}`, false, "event: no type"},
+		{"a type that is not known", `{"event":{"type":"onPaused"},` + who + `}`, true, `event: unknown event type: "onPaused"`},
+		{"a subject that is not known", `{"event":{"type":"onEnded","about":"ticket"},` + who + `}`, true, `event: unknown event type: about "ticket"`},
+		{"an event of nobody", `{"event":{"type":"onEnded"},"conversation":[]}`, false, "event: names no conversation and no phone"},
+		{"deep nesting", strings.Repeat("[", 65) + strings.Repeat("]", 65), false, "event: nested deeper than 64"},
+		{"a long body", strings.Repeat(" ", maxEventBytes+1), false, "event: 1048577 bytes, at most 1048576"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := ParseEvent([]byte(tt.raw))
+			if err == nil || err.Error() != tt.text || errors.Is(err, ErrUnknownEvent) != tt.unknown {
+				t.Errorf("error = %v, want %s (unknown type: %t)", err, tt.text, tt.unknown)
+			}
+		})
+	}
+}
+
+func TestDepthIgnoresBracketsInStrings(t *testing.T) {
+	if got := depth([]byte(`{"a":"[[\"[[","b":[{}]}`)); got != 3 {
+		t.Errorf("depth = %d, want 3", got)
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	files, err := filepath.Glob("testdata/events/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal("no seeds", err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		e, err := ParseEvent(raw)
+		if err != nil {
+			if diff := cmp.Diff(Event{}, e); diff != "" {
+				t.Errorf("an error beside an event: %s", diff)
+			}
+			return
+		}
+		if e.ConversationID == "" && e.Phone == "" {
+			t.Error("an event of nobody")
+		}
+		if e.Extraction != nil && (e.Extraction[0] != '{' || !json.Valid(e.Extraction)) {
+			t.Errorf("extraction is no object: %s", e.Extraction)
+		}
+		if _, err := json.Marshal(e); err != nil { // as the inbox would store it
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,279 @@
+package velents
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	defaultBaseURL   = "https://velents-agents.velents.ai"
+	defaultTimeout   = 60 * time.Second
+	defaultUserAgent = "campaign-runner"
+
+	// A dial and a TLS handshake end well before the request does: what fails
+	// here was certainly not sent.
+	connectTimeout = 10 * time.Second
+
+	// A request that meets a server just closing an idle connection loses its
+	// answer, and its contacts are unconfirmed. Servers keep idle connections
+	// for 5 s and more; a new handshake costs less than asking a person.
+	idleConnTimeout = 2 * time.Second
+
+	maxIdleConns       = 64
+	maxAnswerBytes     = 8 << 20 // the errors of 10,000 rows, several each
+	maxAnswerHeadBytes = 64 << 10
+)
+
+// Config says where the platform is and who calls. A zero field means its
+// default, except Token, which is required.
+type Config struct {
+	BaseURL   string        // https://velents-agents.velents.ai
+	Token     string        // of the agent, or of the Support Center
+	Timeout   time.Duration // of one request, from dial to last byte; 60 s
+	UserAgent string        // campaign-runner
+
+	// Dial opens connections; a net.Dialer's DialContext when nil. The rest of
+	// the transport is not for changing: what Unanswered says depends on it.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// api makes requests with one token.
+type api struct {
+	base      *url.URL
+	token     string
+	timeout   time.Duration
+	userAgent string
+	posts     http.RoundTripper
+	gets      http.RoundTripper
+}
+
+// newAPI refuses what could not work. Its errors quote nothing of cfg: a token
+// or a password in the address must not reach a log.
+func newAPI(cfg Config) (*api, error) {
+	base, err := url.Parse(cmp.Or(cfg.BaseURL, defaultBaseURL))
+	switch {
+	case err != nil:
+		return nil, errors.New("velents: base URL: malformed")
+	case base.Scheme != "http" && base.Scheme != "https":
+		return nil, errors.New("velents: base URL: want http:// or https://")
+	case base.Hostname() == "":
+		return nil, errors.New("velents: base URL: no host")
+	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
+		return nil, errors.New("velents: base URL: want no user, query or fragment")
+	case cfg.Token == "":
+		return nil, errors.New("velents: token: missing")
+	case strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, errors.New("velents: token: want visible ASCII without spaces")
+	case cfg.Timeout < 0:
+		return nil, fmt.Errorf("velents: timeout: want more than 0, have %v", cfg.Timeout)
+	case strings.ContainsFunc(cfg.UserAgent, unicode.IsControl):
+		return nil, errors.New("velents: user agent: control character")
+	}
+	base.Path = cmp.Or(base.Path, "/") // JoinPath makes a relative path of none
+	posts := newTransport(cfg.Dial)
+	// net/http repeats a GET whose reused connection turns out to be dead. That
+	// is harmless but not one request per call; without reuse it cannot happen.
+	gets := posts.Clone()
+	gets.DisableKeepAlives = true
+	return &api{
+		base:      base,
+		token:     cfg.Token,
+		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
+		userAgent: cmp.Or(cfg.UserAgent, defaultUserAgent),
+		posts:     posts,
+		gets:      gets,
+	}, nil
+}
+
+func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	}
+	var http1 http.Protocols
+	http1.SetHTTP1(true) // HTTP/2 replays requests in more cases
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dial,
+		Protocols:              &http1,
+		TLSHandshakeTimeout:    connectTimeout,
+		MaxIdleConnsPerHost:    maxIdleConns,
+		IdleConnTimeout:        idleConnTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeadBytes,
+		DisableCompression:     true, // a small answer must not unpack to a large one
+	}
+}
+
+type guardKey struct{}
+
+// WithGuard has guard called directly before the body of a request leaves, and
+// again before each further piece of a long one; for a request without a body,
+// before it is made. When guard returns an error the request is broken off with
+// nothing more written, and the call returns an *Unanswered that wraps the
+// error, with Sent false unless an earlier piece had left. This is how a sender
+// that was frozen past its claim does not send. guard must not block.
+//
+// The request's head may have left before: net/http flushes it when the body is
+// of a type unknown to it. But it announces the body's length, and a server
+// that never gets that many bytes has no complete request to act on.
+func WithGuard(ctx context.Context, guard func() error) context.Context {
+	return context.WithValue(ctx, guardKey{}, guard)
+}
+
+// body is a request's body. Its type is unknown to net/http and it cannot be
+// rewound, so no transport can send it twice.
+type body struct {
+	guard func() error
+
+	mu     sync.Mutex
+	unread []byte
+	begun  bool  // some of it was handed to the transport
+	broken error // set once, then every Read returns it
+	veto   error // of the guard
+}
+
+var errOver = errors.New("the call is over")
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken != nil {
+		return 0, b.broken
+	}
+	if len(b.unread) == 0 { // before the guard: all has left already
+		return 0, io.EOF
+	}
+	if err := b.guard(); err != nil {
+		b.veto, b.broken = err, err
+		return 0, err
+	}
+	n := copy(p, b.unread)
+	b.unread, b.begun = b.unread[n:], true
+	return n, nil
+}
+
+func (b *body) Close() error { return nil }
+
+// refusal is the guard's error, and whether a part of the body had left before.
+func (b *body) refusal() (veto error, begun bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.veto, b.begun
+}
+
+// stop holds back what has not left. An answer that came early ends the call
+// while net/http still writes.
+func (b *body) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken == nil {
+		b.broken = errOver
+	}
+}
+
+// target fills in an operation's path.
+type target struct {
+	id    string // for {id}
+	query string
+}
+
+// reply is the body of an answer.
+type reply struct {
+	body        []byte
+	whole       bool // complete, in plain encoding, within its bound
+	contentType string
+}
+
+// do makes one request, with payload as its body if not nil, and reads the
+// answer. Its errors are *Error and *Unanswered, or of a bad id.
+func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (Answer, reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+
+	connected := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected = true }, // called within RoundTrip
+	})
+	req, err := a.request(ctx, op, to)
+	if err != nil {
+		return Answer{}, reply{}, op.failed(err)
+	}
+	guard, ok := ctx.Value(guardKey{}).(func() error)
+	if !ok {
+		guard = func() error { return nil }
+	}
+
+	out := &body{unread: payload, guard: guard}
+	defer out.stop()
+	transport := a.gets
+	if payload != nil {
+		transport = a.posts
+		req.Header.Set("Content-Type", "application/json")
+		req.Body, req.ContentLength = out, int64(len(payload))
+	} else if err := guard(); err != nil {
+		return Answer{}, reply{}, op.failed(a.unanswered(false, err))
+	}
+
+	start := time.Now()
+	res, err := transport.RoundTrip(req)
+	answer := Answer{Latency: time.Since(start)}
+	if res != nil {
+		defer res.Body.Close()
+	}
+	if veto, begun := out.refusal(); veto != nil {
+		return answer, reply{}, op.failed(a.unanswered(begun, veto))
+	}
+	if err != nil {
+		return answer, reply{}, op.failed(a.unanswered(connected, err))
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return answer, reply{}, op.failed(a.unanswered(true, errors.New("protocol switched")))
+	}
+
+	// From here on there is an answer, and its status holds whatever comes of
+	// its body.
+	r := readReply(res)
+	answer = Answer{Status: res.StatusCode, Rate: rateOf(res.Header), Latency: time.Since(start)}
+	if res.StatusCode/100 != 2 {
+		return answer, r, op.failed(a.refused(res, r, start))
+	}
+	return answer, r, nil
+}
+
+func (a *api) request(ctx context.Context, op operation, to target) (*http.Request, error) {
+	path := op.path
+	if strings.Contains(path, "{id}") {
+		if strings.Trim(to.id, ".") == "" {
+			return nil, errors.New("id: empty or dots")
+		}
+		path = strings.Replace(path, "{id}", url.PathEscape(to.id), 1)
+	}
+	u := a.base.JoinPath(path)
+	u.RawQuery = to.query
+	req := &http.Request{Method: op.method, URL: u, Header: http.Header{
+		"Authorization": {"Bearer " + a.token},
+		"Accept":        {"application/json"}, // else Laravel answers some failures with a redirect
+		"User-Agent":    {a.userAgent},
+	}}
+	return req.WithContext(ctx), nil
+}
+
+func readReply(res *http.Response) reply {
+	r := reply{contentType: res.Header.Get("Content-Type")}
+	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return r // nobody asked for it
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
+	r.body, r.whole = body, err == nil && len(body) <= maxAnswerBytes
+	return r
+}
