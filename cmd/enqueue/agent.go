@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
+	"campaign-runner/velents"
+)
+
+// test makes one real dispatch.
+func (a *app) test() *cobra.Command {
+	var f agentFlags
+	var to, channel, region string
+	var values map[string]string
+	cmd := &cobra.Command{
+		Use:   "test --to NUMBER --channel voice|whatsapp|ID",
+		Short: "Contact one number, such as your own, before a launch",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			id, err := a.channelID(channel)
+			if err != nil {
+				return err
+			}
+			numbers, err := contacts.NewPhoneParser(region)
+			if err != nil {
+				return cli.Usagef("--region: %w", err)
+			}
+			phone, why := numbers.Parse(to)
+			if why != "" {
+				return cli.Usagef("--to: %s", why)
+			}
+			return a.try(cmd.Context(), f, phone, velents.Dispatch{ChannelID: id, Phone: phone.E164(), Values: values})
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&to, "to", "", "`NUMBER` to contact")
+	flags.StringVar(&channel, "channel", "", channelUsage)
+	flags.StringToStringVar(&values, "value", nil, "`KEY=VALUE` of the agent; may be repeated")
+	flags.StringVar(&region, "region", "", "country of a number without a country code, such as SA")
+	f.add(flags)
+	cli.Bind(flags, "channel", "VELENTS_CHANNEL")
+	cli.Bind(flags, "region", "VELENTS_REGION")
+	for _, required := range []string{"to", "channel"} {
+		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
+	}
+	return cmd
+}
+
+func (a *app) try(ctx context.Context, f agentFlags, phone campaign.Phone, d velents.Dispatch) error {
+	l, err := a.launcher(f)
+	if err != nil {
+		return err
+	}
+	answer, err := l.Try(ctx, d)
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("the platform refused %s: %w", phone, refused)
+	case errors.As(err, &unanswered) && unanswered.Sent:
+		return fmt.Errorf("%s may have been contacted, or not: %w", phone, unanswered)
+	case err != nil:
+		return explain(err, f.agent)
+	}
+	result := struct {
+		To             string `json:"to"` // masked
+		Accepted       bool   `json:"accepted"`
+		Status         int    `json:"status"`
+		ConversationID string `json:"conversation_id,omitempty"`
+	}{phone.String(), true, answer.Status, answer.ID}
+	text := fmt.Sprintf("the platform accepted %s", phone)
+	if answer.ID != "" {
+		text += ", conversation " + answer.ID
+	}
+	return a.print(result, text+"\n")
+}
+
+// template prints the agent's own template of a contact file.
+func (a *app) template() *cobra.Command {
+	var f agentFlags
+	cmd := &cobra.Command{
+		Use:   "template",
+		Short: "Print the agent's template of a contact file",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := a.launcher(f)
+			if err != nil {
+				return err
+			}
+			csv, err := l.Template(cmd.Context())
+			if err != nil {
+				return explain(err, f.agent)
+			}
+			return a.print(struct {
+				CSV string `json:"csv"`
+			}{string(csv)}, string(csv))
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
+	"campaign-runner/launch"
+)
+
+const launchHelp = `Start a campaign from a contact file: CSV in UTF-8 whose first line names the
+columns. One column is the phone, the others are values of the agent.
+
+The platform is asked first whether it takes the token and which values the agent
+wants. Nobody is contacted before the whole file is stored. The same command may
+be run again at any time: interrupted, it starts the load anew; after success it
+changes nothing and prints the same summary.
+
+The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
+1: failed, 2: wrong usage, 3: done, but lines of the file were refused,
+130: interrupted.`
+
+type launchFlags struct {
+	agentFlags
+	request       launch.Request
+	channel       string
+	mode          string
+	skipPreflight bool
+}
+
+func (a *app) enqueue() *cobra.Command {
+	var f launchFlags
+	settings := &f.request.Settings
+	cmd := &cobra.Command{
+		Use:   "enqueue CONTACTS --name NAME --channel voice|whatsapp|ID",
+		Short: "Start a campaign from a contact file",
+		Long:  launchHelp,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.request.File = args[0]
+			if !cmd.Flags().Changed("rejects") {
+				f.request.RejectsFile = f.request.Name + "-rejects.csv"
+			}
+			return a.launch(cmd.Context(), f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.request.Name, "name", "", "`NAME` of the campaign, which nothing else may have")
+	flags.StringVar(&f.channel, "channel", "", channelUsage)
+	f.agentFlags.add(flags)
+	flags.StringVar(&f.mode, "mode", string(campaign.Batch), "batch: one request carries a chunk; dispatch: one contact")
+	flags.IntVar(&settings.ChunkSize, "chunk-size", 0, "contacts per chunk (default 500, in dispatch mode 50)")
+	flags.StringVar(&settings.Region, "region", "", "country of numbers without a country code, such as SA")
+	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
+	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
+	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
+	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
+	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
+	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store")
+	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
+	for flag, variable := range map[string]string{
+		"channel": "VELENTS_CHANNEL", "mode": "VELENTS_MODE", "chunk-size": "VELENTS_CHUNK_SIZE", "region": "VELENTS_REGION",
+		"max-attempts": "VELENTS_MAX_ATTEMPTS", "strict-5xx": "VELENTS_STRICT_5XX",
+	} {
+		cli.Bind(flags, flag, variable)
+	}
+	for _, required := range []string{"name", "channel"} {
+		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
+	}
+	return cmd
+}
+
+func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
+	s := &f.request.Settings
+	s.Agent = string(f.agent)
+	s.Mode = campaign.Mode(f.mode)
+	s.Region = strings.ToUpper(s.Region)
+	s.WebhookURL = cli.WebhookURL.Get(a.getenv)
+	if s.ChannelID, err = a.channelID(f.channel); err != nil {
+		return err
+	}
+	if err := f.request.Check(); err != nil {
+		return cli.Usage(err)
+	}
+	l := &launch.Launcher{Rate: f.rate, Note: a.note}
+	if !f.skipPreflight {
+		if l, err = a.launcher(f.agentFlags); err != nil {
+			return err
+		}
+	}
+	if f.request.DryRun {
+		return a.finish(ctx, l, f)
+	}
+	return a.withStore(ctx, func(st *store.Store) error {
+		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
+		return a.finish(ctx, l, f)
+	})
+}
+
+// finish launches and prints what came of it.
+func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags) error {
+	req := f.request
+	bar := newProgress(a.stderr, a.json)
+	l.Progress = bar.show
+	sum, err := l.Launch(ctx, req)
+	bar.close()
+	var unfinished *launch.UnfinishedError
+	switch {
+	case errors.As(err, &unfinished) && errors.Is(err, context.Canceled):
+		return cli.Interruptedf("interrupted: %s is not loaded and nobody of it is contacted; the same command starts it anew", req.Name)
+	case err != nil:
+		return explain(err, f.agent)
+	}
+	if err := a.print(output(sum), text(sum)); err != nil {
+		return err
+	}
+	if !a.json {
+		for _, warning := range sum.Warnings {
+			a.note("warning: " + warning)
+		}
+	}
+	if sum.State == campaign.Running {
+		a.noteWorkers(ctx, l.Store, req.Settings.Agent)
+	}
+	if refused := sum.Rows - sum.Contacts; refused > 0 {
+		return cli.Partialf("%s not used: see %s", cli.Count(refused, "line was", "lines were"),
+			cmp.Or(sum.RejectsFile, "'campaign rejects "+req.Name+"'"))
+	}
+	return nil
+}
+
+// noteWorkers says when nobody is there to send.
+func (a *app) noteWorkers(ctx context.Context, st *store.Store, agent string) {
+	workers, err := st.Workers(ctx)
+	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {
+		a.note("no worker serves the agent '" + agent + "' now: start one with 'worker'")
+	}
+}

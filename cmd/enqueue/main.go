@@ -1,0 +1,141 @@
+// Command enqueue starts campaigns from contact files, and sends again what
+// failed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/launch"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+func main() { cli.Main("enqueue", run) }
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
+	root := a.enqueue()
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
+	root.AddCommand(a.rerun(), a.test(), a.template())
+	cli.Document(root, cli.RedisURL, cli.PlatformURL, cli.AgentToken, whatsappChannel, cli.WebhookURL)
+	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
+}
+
+// app is what the subcommands share.
+type app struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	json           bool
+}
+
+// print prints a result: v with --json, otherwise the text.
+func (a *app) print(v any, text string) error {
+	if a.json {
+		return cli.PrintJSON(a.stdout, v)
+	}
+	if _, err := io.WriteString(a.stdout, text); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+func (a *app) note(text string) { fmt.Fprintln(a.stderr, "enqueue:", text) }
+
+func (a *app) withStore(ctx context.Context, do func(*store.Store) error) error {
+	rdb, err := cli.OpenRedis(ctx, a.getenv)
+	if err != nil {
+		return err
+	}
+	defer rdb.Close()
+	return do(store.New(rdb))
+}
+
+// agentFlags are those of every command that speaks to the platform.
+type agentFlags struct {
+	agent agentName
+	rate  ratelimit.Rate
+}
+
+func (f *agentFlags) add(flags *pflag.FlagSet) {
+	f.agent = cli.DefaultAgent
+	flags.Var(&f.agent, "agent", "agent, whose token is VELENTS_TOKEN_NAME")
+	cli.Bind(flags, "agent", "VELENTS_AGENT")
+	flags.Var(&f.rate, "rate", "requests per window while the platform names no limit: 30/60s, or none")
+	cli.Bind(flags, "rate", "VELENTS_RATE")
+}
+
+// An agentName is a flag's value: an agent's name as it is kept.
+type agentName string
+
+func (n *agentName) Set(text string) error {
+	name, err := campaign.AgentName(text)
+	*n = agentName(name)
+	return err
+}
+
+func (n *agentName) String() string { return string(*n) }
+
+func (n *agentName) Type() string { return "NAME" }
+
+// requestTimeout bounds a request that somebody at a terminal waits for.
+const requestTimeout = 30 * time.Second
+
+// launcher is one that may ask the platform.
+func (a *app) launcher(f agentFlags) (*launch.Launcher, error) {
+	token, err := cli.Token(a.getenv, string(f.agent))
+	if err != nil {
+		return nil, err
+	}
+	client, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: requestTimeout})
+	if err != nil {
+		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(string(f.agent)), err)
+	}
+	quota, err := ratelimit.New(ratelimit.Config{Rate: f.rate})
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return &launch.Launcher{Platform: client, Quota: quota, Rate: f.rate, Note: a.note}, nil
+}
+
+// explain names the token's variable in an error that is about it.
+func explain(err error, agent agentName) error {
+	var refused *launch.TokenError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("%s: %w", cli.TokenVariable(string(agent)), refused)
+	}
+	return err
+}
+
+// voiceChannel was seen in use; WhatsApp's id is not published.
+const voiceChannel = 3
+
+var whatsappChannel = cli.Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel, for --channel whatsapp"}
+
+const channelUsage = "voice, whatsapp, or the platform's `ID` of a channel"
+
+func (a *app) channelID(channel string) (int, error) {
+	text := channel
+	switch channel {
+	case "voice":
+		return voiceChannel, nil
+	case "whatsapp":
+		if text = whatsappChannel.Get(a.getenv); text == "" {
+			return 0, cli.Usagef("--channel whatsapp: set %s to the platform's id of that channel", whatsappChannel.Variable)
+		}
+	}
+	id, err := strconv.Atoi(text)
+	if err != nil || id < 1 {
+		return 0, cli.Usagef("--channel %q: want voice, whatsapp or a positive id", text)
+	}
+	return id, nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/launch"
+)
+
+// output is the summary as --json prints it.
+func output(s launch.Summary) any {
+	return struct {
+		launch.Summary
+		EstimatedTime string `json:"estimated_time"`
+	}{s, estimatedTime(s)}
+}
+
+func estimatedTime(s launch.Summary) string {
+	return cli.About(time.Duration(s.EstimatedSeconds) * time.Second)
+}
+
+// text is the summary as people read it.
+func text(s launch.Summary) string {
+	var b strings.Builder
+	if s.DryRun {
+		fmt.Fprintf(&b, "Campaign %s: a dry run, nothing is stored\n\n", s.Campaign)
+	} else {
+		fmt.Fprintf(&b, "Campaign %s is %s\n\n", s.Campaign, s.State)
+	}
+	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
+	count("rows read", s.Rows)
+	count("contacts", s.Contacts)
+	count("lines refused", s.Rows-s.Contacts)
+	reasons := slices.SortedFunc(maps.Keys(s.Refused), func(a, b string) int {
+		return cmp.Or(s.Refused[b]-s.Refused[a], strings.Compare(a, b))
+	})
+	for _, reason := range reasons {
+		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(s.Refused[reason]), reason)
+	}
+	count("chunks", s.Chunks)
+	count("calls needed", s.Calls)
+	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, value) }
+	line("estimated time", estimatedTime(s))
+	if len(s.Sent) > 0 {
+		line("columns sent", strings.Join(s.Sent, ", "))
+	}
+	if len(s.NotSent) > 0 {
+		line("columns not sent", strings.Join(s.NotSent, ", "))
+	}
+	if s.RejectsFile != "" {
+		line("rejects", s.RejectsFile)
+	}
+	return b.String()
+}

@@ -1,0 +1,262 @@
+// Package launch turns a contact file into a running campaign: it asks the
+// platform whether the campaign can work, reads the file, stores it and puts it
+// into the queue, in that order.
+//
+// It promises that nobody is contacted before the whole file is stored, that
+// every line of the file is counted, and that the same call can be made again
+// at any time: killed half-way, it starts the load anew; after success it
+// changes nothing and tells the same. Memory does not grow with the file but by
+// a phone number for each contact.
+//
+// Sending is the work of package jobs.
+package launch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/contacts"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// A Request says what to launch.
+type Request struct {
+	Name        string
+	File        string            // CSV of contacts
+	Suppress    []string          // files of numbers that must not be contacted
+	PhoneColumn string            // header of the column with the numbers; empty: found by its common names
+	Settings    campaign.Settings // but for the columns, which the file has; a ChunkSize of 0 is the mode's own
+	RejectsFile string            // where refused lines go, if there are any; empty: nowhere but to Redis
+	DryRun      bool              // do all but store
+}
+
+// Check finds what is wrong with a request before anything is read.
+func (r Request) Check() error {
+	if err := campaign.CheckName(r.Name); err != nil {
+		return err
+	}
+	settings := r.settings()
+	settings.Columns, settings.PhoneColumn = make([]campaign.Column, 1), 0
+	if err := settings.Check(); err != nil {
+		return err
+	}
+	if _, err := contacts.NewPhoneParser(settings.Region); err != nil {
+		return err
+	}
+	if base := settings.WebhookURL; base != "" {
+		if u, err := url.Parse(base); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return errors.New("webhook URL: want http:// or https:// and a host")
+		}
+	}
+	return nil
+}
+
+// settings are those asked for with defaults filled in.
+func (r Request) settings() campaign.Settings {
+	s := r.Settings
+	byMode := campaign.DefaultBatchChunk
+	if s.Mode == campaign.Dispatch {
+		byMode = campaign.DefaultDispatchChunk
+	}
+	s.ChunkSize = cmp.Or(s.ChunkSize, byMode)
+	return s
+}
+
+// A Launcher launches campaigns of one agent.
+type Launcher struct {
+	Store    *store.Store   // not needed for dry runs
+	Queue    queue          // not needed for dry runs
+	Platform platform       // nil: nothing is asked, and every column is sent
+	Quota    quota          // of the agent's token; needed with Platform
+	Rate     ratelimit.Rate // estimates go by it unless the platform names a limit
+
+	Note     func(text string)                // told what a person may want to know meanwhile; may be nil
+	Progress func(read, size int64, rows int) // told often while the file is read, in bytes; may be nil
+}
+
+// queue puts chunks into the queue; *jobs.Queue is the real one.
+type queue interface {
+	// Release releases every chunk of a running campaign that waits for it.
+	Release(ctx context.Context, name string) (chunks int, err error)
+}
+
+// platform is the agent's API; *velents.Client is the real one.
+type platform interface {
+	Agent(ctx context.Context) (velents.Agent, velents.Answer, error)
+	ValueKeys(ctx context.Context) ([]string, velents.Answer, error)
+	CSVTemplate(ctx context.Context) ([]byte, velents.Answer, error)
+	Dispatch(ctx context.Context, d velents.Dispatch) (velents.Answer, error)
+}
+
+// quota allows requests; *ratelimit.Quota is the real one.
+type quota interface {
+	Acquire(ctx context.Context) (ratelimit.Ticket, error)
+	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
+}
+
+// An UnfinishedError ends a launch whose load had begun. Nobody of the campaign
+// is contacted, and the same launch starts it anew.
+type UnfinishedError struct {
+	Campaign string
+	Err      error
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("%v; the load of %s is unfinished and nobody of it is contacted: the same command starts it anew", e.Err, e.Campaign)
+}
+
+func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// Launch loads a campaign and sets it running. A campaign that was loaded from
+// the same files and settings before is left as it is, but for chunks that are
+// still to be released; from others it is an error that wraps store.ErrExists.
+func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
+	if err := req.Check(); err != nil {
+		return Summary{}, err
+	}
+	src, err := openSources(ctx, req)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer src.close()
+
+	if !req.DryRun {
+		switch c, err := l.Store.Campaign(ctx, req.Name); {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return Summary{}, err
+		case c.Phase != campaign.Loading:
+			return l.again(ctx, req, c, src.fingerprint)
+		default:
+			l.noteTakeover(ctx, c)
+		}
+	}
+	found, err := l.preflight(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	list, err := src.list(ctx, req, found)
+	if err != nil {
+		return Summary{}, err
+	}
+	c := campaign.Campaign{Name: req.Name, Settings: list.settings, Fingerprint: src.fingerprint}
+	out, err := l.load(ctx, req, c, list)
+	if errors.Is(err, store.ErrExists) { // another enqueue was faster
+		c, err := l.Store.Campaign(ctx, req.Name)
+		if err != nil {
+			return Summary{}, err
+		}
+		return l.again(ctx, req, c, src.fingerprint)
+	}
+	if err != nil {
+		return Summary{}, err
+	}
+	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, campaign.Running
+	s := summarize(c, l.Rate, found.limit)
+	s.DryRun, s.RejectsFile = req.DryRun, out.rejectsFile
+	if !req.DryRun {
+		if err := l.release(ctx, c); err != nil {
+			return Summary{}, err
+		}
+		s.State = out.tally().Phase(c.Phase)
+	}
+	s.warn(found.warnings...)
+	s.warn(list.warnings...)
+	s.warn(out.warnings...)
+	return s, nil
+}
+
+// again answers a launch of a campaign that has been loaded.
+func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, fingerprint string) (Summary, error) {
+	if c.Fingerprint != fingerprint {
+		return Summary{}, fmt.Errorf("campaign %s: %w, from %s; nothing was changed: choose another name", c.Name, store.ErrExists,
+			difference(c.Settings, req.settings()))
+	}
+	if err := l.release(ctx, c); err != nil {
+		return Summary{}, err
+	}
+	tally, err := l.Store.Tally(ctx, c.Name)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := summarize(c, l.Rate, l.limitNow(ctx))
+	s.State = tally.Phase(c.Phase)
+	if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
+		if err := l.restoreRejects(ctx, c.Name, req.RejectsFile); err != nil {
+			s.warn(rejectsLost(c.Name, err))
+		} else {
+			s.RejectsFile = req.RejectsFile
+		}
+	}
+	return s, nil
+}
+
+// release puts a running campaign into the queue. What it leaves undone, the
+// workers' sweeper does.
+func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
+	if c.Phase != campaign.Running {
+		return nil // a person has stopped it
+	}
+	if _, err := l.Queue.Release(ctx, c.Name); err != nil && !errors.Is(err, store.ErrNotRunning) {
+		return fmt.Errorf("campaign %s is loaded and runs, but not all of it is in the queue; the same command goes on: %w", c.Name, err)
+	}
+	return nil
+}
+
+func (l *Launcher) noteTakeover(ctx context.Context, c campaign.Campaign) {
+	if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
+		l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
+		return
+	}
+	l.note("an earlier load of %s was not finished; it starts anew", c.Name)
+}
+
+func (l *Launcher) progress(s *source, rows int) {
+	if l.Progress != nil {
+		l.Progress(s.read, s.size, rows)
+	}
+}
+
+func (l *Launcher) note(format string, args ...any) {
+	if l.Note != nil {
+		l.Note(fmt.Sprintf(format, args...))
+	}
+}
+
+// difference says what a campaign that exists was loaded with instead.
+func difference(have, asked campaign.Settings) string {
+	for _, d := range []struct {
+		flag        string
+		have, asked any
+	}{
+		{"--agent", have.Agent, asked.Agent},
+		{"--channel", have.ChannelID, asked.ChannelID},
+		{"--mode", have.Mode, asked.Mode},
+		{"--chunk-size", have.ChunkSize, asked.ChunkSize},
+		{"--max-attempts", have.MaxAttempts, asked.MaxAttempts},
+		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
+		{"--region", have.Region, asked.Region},
+	} {
+		if d.have != d.asked {
+			return fmt.Sprintf("%s %v and not %v", d.flag, d.have, d.asked)
+		}
+	}
+	return "another file, suppression list or phone column"
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,152 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// loaded is what came of reading a list.
+type loaded struct {
+	counts      campaign.Counts
+	chunks      int
+	rejectsFile string
+	warnings    []string
+}
+
+// tally is that of a campaign which has just been loaded.
+func (l loaded) tally() campaign.Tally {
+	var t campaign.Tally
+	t.States[campaign.Pending] = l.counts.Contacts
+	return t
+}
+
+// load stores a list as a campaign that runs. A dry run reads it and stores
+// nothing.
+func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list) (loaded, error) {
+	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: list.reader.Columns()}}
+	in.rejects.local.path = req.RejectsFile
+	defer in.rejects.local.discard()
+	if req.DryRun {
+		in.rejects.keep = func([]byte) error { return nil }
+		return in.read(ctx, list)
+	}
+	if err := l.hasRoom(ctx, list.source.size); err != nil {
+		return loaded{}, err
+	}
+	load, err := l.Store.BeginLoad(ctx, c)
+	if err != nil {
+		return loaded{}, err
+	}
+	in.load = load
+	in.rejects.keep = func(part []byte) error { return load.AddRejects(ctx, part) }
+	out, err := in.read(ctx, list)
+	if err == nil && c.Settings.WebhookURL != "" {
+		err = load.AddIndex(ctx, in.index)
+	}
+	if errors.Is(err, store.ErrLoadLost) {
+		return loaded{}, err
+	}
+	if err != nil {
+		return loaded{}, &UnfinishedError{c.Name, err}
+	}
+	// From here on a Ctrl-C would leave open whether the campaign runs.
+	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, campaign.Running); err != nil {
+		return loaded{}, fmt.Errorf("%w; whether the campaign runs is not known: the same command finds out", err)
+	}
+	return out, nil
+}
+
+// An intake takes the rows of a list: contacts into chunks, the others into the
+// rejects.
+type intake struct {
+	name     string
+	settings campaign.Settings
+	load     *store.Load // nil: a dry run
+	rejects  rejects
+	index    []store.Entry // only when there will be events to match
+	contacts int
+	progress func(src *source, rows int)
+}
+
+// progressRows is how often progress is told of.
+const progressRows = 1000
+
+// chunksAhead is how many chunks may be on their way to Redis beyond one for
+// each core.
+const chunksAhead = 2
+
+func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0) + chunksAhead)
+	chunks := 0
+	var chunk []campaign.Contact
+	flush := func() {
+		if n, full := chunks, chunk; in.load != nil {
+			group.Go(func() error { return in.load.Add(ctx, n, full) })
+		}
+		chunks++
+		chunk = make([]campaign.Contact, 0, in.settings.ChunkSize)
+	}
+	err := in.rows(ctx, list, func(c campaign.Contact) {
+		if chunk = append(chunk, c); len(chunk) == in.settings.ChunkSize {
+			flush()
+		}
+	})
+	if err == nil && len(chunk) > 0 {
+		flush()
+	}
+	// What stopped the chunks has stopped the rows as well, and says more.
+	if failed := group.Wait(); failed != nil {
+		err = failed
+	}
+	if err == nil {
+		err = in.rejects.finish()
+	}
+	if err != nil {
+		return loaded{}, err
+	}
+	out := loaded{counts: list.reader.Counts(), chunks: chunks}
+	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
+		out.rejectsFile = in.rejects.local.path
+	}
+	if err := in.rejects.local.err; err != nil {
+		out.warnings = append(out.warnings, rejectsLost(in.name, err))
+	}
+	return out, nil
+}
+
+// rows hands out the contacts of a list and puts the other rows into the rejects.
+func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Contact)) error {
+	rows := 0
+	defer func() { in.progress(list.source, rows) }()
+	for row, err := range list.reader.All() {
+		if err != nil {
+			return fmt.Errorf("%s: %w", list.source.what, err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if rows++; rows%progressRows == 0 {
+			in.progress(list.source, rows)
+		}
+		if row.Refusal.Reason != "" {
+			if err := in.rejects.write(row); err != nil {
+				return err
+			}
+			continue
+		}
+		if in.load != nil && in.settings.WebhookURL != "" {
+			in.index = append(in.index, store.Entry{Phone: row.Phone, Ordinal: uint32(in.contacts)})
+		}
+		in.contacts++
+		take(row.Contact)
+	}
+	return list.source.unchanged()
+}

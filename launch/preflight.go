@@ -1,0 +1,183 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// A TokenError says that the platform does not take the agent's token.
+type TokenError struct{ Status int }
+
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("the platform refuses the token (%d)", e.Status)
+}
+
+// checked is what the platform said before the launch.
+type checked struct {
+	keys      []string // the agent's value keys
+	keysKnown bool
+	limit     int // requests per window; 0: not known
+	warnings  []string
+}
+
+const (
+	preflightTries = 3
+	// longestWait bounds a Retry-After that a person at the terminal is made to
+	// wait for: a window and a little more.
+	longestWait = 90 * time.Second
+	// limitPatience bounds the one request that only makes an estimate better.
+	limitPatience = 5 * time.Second
+)
+
+// preflight asks the platform whether it takes the token and what the agent
+// wants to know of each contact.
+func (l *Launcher) preflight(ctx context.Context) (checked, error) {
+	if l.Platform == nil {
+		return checked{}, nil
+	}
+	rate, err := l.ask(ctx, func() (velents.Answer, error) {
+		_, answer, err := l.Platform.Agent(ctx)
+		return answer, err
+	})
+	if err != nil && !errors.Is(err, velents.ErrUnreadable) {
+		return checked{}, preflightError(err)
+	}
+	found := checked{keysKnown: true, limit: rate.Limit}
+	_, err = l.ask(ctx, func() (answer velents.Answer, err error) {
+		found.keys, answer, err = l.Platform.ValueKeys(ctx)
+		return answer, err
+	})
+	switch {
+	case err == nil:
+	case errors.Is(err, velents.ErrUnreadable), statusOf(err) == http.StatusNotFound, statusOf(err) == http.StatusMethodNotAllowed:
+		// The platform takes the token; how it tells the keys is not published.
+		found.keysKnown = false
+		found.warnings = append(found.warnings, fmt.Sprintf("the agent's value keys are not known (%v): every column is sent", err))
+	default:
+		return checked{}, preflightError(err)
+	}
+	return found, nil
+}
+
+// Template reads the agent's own template of a contact file.
+func (l *Launcher) Template(ctx context.Context) (csv []byte, err error) {
+	_, err = l.ask(ctx, func() (answer velents.Answer, err error) {
+		csv, answer, err = l.Platform.CSVTemplate(ctx)
+		return answer, err
+	})
+	return csv, tokenError(err)
+}
+
+// Try starts one real conversation, once, to see whether a campaign can work.
+func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer, error) {
+	ticket, err := l.Quota.Acquire(ctx)
+	if err != nil {
+		return velents.Answer{}, err
+	}
+	answer, err := l.Platform.Dispatch(ctx, d)
+	l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+	return answer, tokenError(err)
+}
+
+// limitNow is the platform's limit if it is soon told, else 0.
+func (l *Launcher) limitNow(ctx context.Context) int {
+	if l.Platform == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, limitPatience)
+	defer cancel()
+	ticket, err := l.Quota.Acquire(ctx)
+	if err != nil {
+		return 0
+	}
+	_, answer, err := l.Platform.Agent(ctx)
+	l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+	return answer.Rate.Limit
+}
+
+// ask makes a request under the quota, and again while that may help.
+func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Rate, error) {
+	for try := 1; ; try++ {
+		ticket, err := l.Quota.Acquire(ctx)
+		if err != nil {
+			return velents.Rate{}, err
+		}
+		answer, err := request()
+		l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+		wait, again := retryIn(err, try)
+		if !again || ctx.Err() != nil {
+			return answer.Rate, err
+		}
+		l.note("%v; trying again", err)
+		if err := sleep(ctx, wait); err != nil {
+			return velents.Rate{}, err
+		}
+	}
+}
+
+// retryIn alone decides whether a request of the preflight is made again after
+// its try-th try, and when.
+func retryIn(err error, try int) (wait time.Duration, again bool) {
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case try >= preflightTries:
+		return 0, false
+	case errors.As(err, &refused):
+		if refused.RetryAfter > longestWait {
+			return 0, false
+		}
+		if refused.Status == http.StatusTooManyRequests {
+			return 0, true // the quota knows, and waits
+		}
+		return max(backoff(try), refused.RetryAfter), refused.Status >= 500
+	}
+	return backoff(try), errors.As(err, &unanswered)
+}
+
+// backoff is the wait after the try-th try: 1 s, then 3 s.
+func backoff(try int) time.Duration { return time.Duration(2*try-1) * time.Second }
+
+func statusOf(err error) int {
+	var refused *velents.Error
+	if errors.As(err, &refused) {
+		return refused.Status
+	}
+	return 0
+}
+
+// tokenError is err, or a TokenError where the token is at fault.
+func tokenError(err error) error {
+	if status := statusOf(err); status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return &TokenError{status}
+	}
+	return err
+}
+
+func preflightError(err error) error {
+	var refused *TokenError
+	if err = tokenError(err); errors.As(err, &refused) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("preflight: %w; to launch without asking the platform, use --skip-preflight", err)
+}
+
+// quotaAnswer is what became of a request, as the quota wants to hear it.
+func quotaAnswer(answer velents.Answer, err error) ratelimit.Answer {
+	a := ratelimit.Answer{Status: answer.Status, Known: answer.Rate.Known, Limit: answer.Rate.Limit, Remaining: answer.Rate.Remaining}
+	var refused *velents.Error
+	if errors.As(err, &refused) {
+		a.RetryAfter, a.HasRetryAfter, a.Failed = refused.RetryAfter, refused.HasRetryAfter, refused.Status >= 500
+	}
+	var unanswered *velents.Unanswered
+	if errors.As(err, &unanswered) {
+		a.Failed, a.Unsent = true, !unanswered.Sent
+	}
+	return a
+}
