@@ -19,7 +19,8 @@ import (
 // not only when it lies in a range known to be in use: such ranges change more
 // often than this program is built, and a person refused for ever is worse than
 // one request that the platform refuses. Only where the plus is missing and the
-// country must be guessed does the number have to be in a known range.
+// country must be guessed, or a zero stands where hardly any country has one,
+// does the number have to be in a known range.
 type PhoneParser struct {
 	region string // empty: numbers must have their country code
 	home   *plan
@@ -159,8 +160,15 @@ func fromLibrary(n *phonenumbers.PhoneNumber) (campaign.Phone, Reason) {
 	default: // too short, or short of its area code
 		return 0, TooShort
 	}
-	whole := phonenumbers.Format(n, phonenumbers.E164)
-	phone, why, _ := e164("", whole[1:])
+	code := strconv.Itoa(int(n.GetCountryCode()))
+	digits := phonenumbers.GetNationalSignificantNumber(n)
+	if p := world().of(code); p != nil && p.isDoubtful(digits) && !phonenumbers.IsValidNumber(n) {
+		if why := p.check(len(strings.TrimPrefix(digits, p.dialled))); why != "" {
+			return 0, why
+		}
+		return 0, WrongLength
+	}
+	phone, why, _ := e164(code, digits)
 	return phone, why
 }
 

@@ -19,10 +19,12 @@ type plan struct {
 	code    string         // country calling code
 	idd     prefix         // dialled before a foreign number
 	trunk   prefix         // dialled before a number of the country: the 0 of 0501234567
+	dialled string         // the trunk prefix in plain digits
 	simple  bool           // the trunk prefix is plain digits and is dropped, not rewritten
 	general *regexp.Regexp // every number of the country matches it
 	lengths uint32         // bit n: numbers may have n digits after the calling code
 	local   uint32         // bit n: numbers of n digits can be dialled within an area only
+	main    *plan          // of the countries that share the calling code, the one whose lengths hold for all
 }
 
 // A prefix matches the beginning of a run of digits; the zero prefix matches none.
@@ -53,6 +55,7 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 		code:    strconv.Itoa(int(m.GetCountryCode())),
 		idd:     newPrefix(m.GetInternationalPrefix()),
 		trunk:   newPrefix(m.GetNationalPrefixForParsing()),
+		dialled: m.GetNationalPrefix(),
 		general: regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$"),
 	}
 	p.simple = p.trunk.pattern == nil && m.GetNationalPrefixTransformRule() == ""
@@ -87,6 +90,13 @@ func (p *plan) check(n int) Reason {
 	}
 }
 
+// isDoubtful reports whether the digits after the calling code begin with what
+// only precedes them in most countries. 050123456 in Saudi Arabia lacks a digit,
+// yet with its 0 it has a length that numbers have there.
+func (p *plan) isDoubtful(digits string) bool {
+	return strings.HasPrefix(digits, "0") || p.dialled != "" && strings.HasPrefix(digits, p.dialled)
+}
+
 // plans are the numbering plans of the world.
 type plans struct {
 	byRegion map[string]*plan
@@ -100,16 +110,12 @@ var world = sync.OnceValue(func() *plans {
 		panic(err) // embedded in the library, which has read it before us
 	}
 	for _, m := range metadata.GetMetadata() {
-		if m.GetGeneralDesc().GetNationalNumberPattern() == "" {
-			continue // left to the library
-		}
 		p := newPlan(m)
-		code := int(m.GetCountryCode())
-		if region := m.GetId(); region != phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
+		code, region := int(m.GetCountryCode()), m.GetId()
+		if region != phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
 			w.byRegion[region] = p
 		}
-		// Countries that share a calling code share the rules of the first.
-		if m.GetId() != phonenumbers.GetRegionCodeForCountryCode(code) {
+		if region != phonenumbers.GetRegionCodeForCountryCode(code) {
 			continue
 		}
 		first, last := code, code
@@ -120,8 +126,28 @@ var world = sync.OnceValue(func() *plans {
 			w.byCode[i] = p
 		}
 	}
+	for _, p := range w.byRegion {
+		p.main = w.of(p.code)
+	}
+	for _, p := range w.byCode {
+		if p != nil {
+			p.main = p
+		}
+	}
 	return w
 })
+
+// of is the plan of a number by its first digits, nil if there is none.
+func (w *plans) of(digits string) *plan {
+	i := 0
+	for k := range 3 {
+		i *= 10
+		if k < len(digits) {
+			i += int(digits[k] - '0')
+		}
+	}
+	return w.byCode[i]
+}
 
 // international decides a number that begins with its calling code. It is
 // unknown when the plan cannot tell.
@@ -129,7 +155,7 @@ func (w *plans) international(digits string) (phone campaign.Phone, why Reason, 
 	if len(digits) < 4 || digits[0] == '0' {
 		return 0, "", false
 	}
-	p := w.byCode[int(digits[0]-'0')*100+int(digits[1]-'0')*10+int(digits[2]-'0')]
+	p := w.of(digits)
 	if p == nil {
 		return 0, "", false
 	}
@@ -153,17 +179,17 @@ func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known 
 		if p.check(len(rest)) != "" || p.general.MatchString(digits) {
 			return 0, "", false
 		}
-		return e164(p.code, rest)
+		return p.significant(rest)
 	}
 	return p.significant(digits)
 }
 
 // significant decides the digits that follow the calling code.
 func (p *plan) significant(digits string) (phone campaign.Phone, why Reason, known bool) {
-	if p.trunk.matches(digits) {
+	if p.trunk.matches(digits) || p.main.isDoubtful(digits) {
 		return 0, "", false
 	}
-	if why := p.check(len(digits)); why != "" {
+	if why := p.main.check(len(digits)); why != "" {
 		return 0, why, true
 	}
 	return e164(p.code, digits)

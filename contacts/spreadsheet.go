@@ -1,6 +1,9 @@
 package contacts
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // EscapeCell makes a cell safe for a spreadsheet that opens the CSV, by an
 // apostrophe in front:
@@ -33,11 +36,8 @@ func UnescapeCell(cell string) string {
 const maxShownDigits = 11
 
 func isUnsafe(cell string) bool {
-	for _, c := range cell {
-		if strings.ContainsRune("=+-@\t\r\n＝＋－＠", c) {
-			return true
-		}
-		break
+	if first, _ := utf8.DecodeRuneInString(cell); strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
+		return true
 	}
 	return len(cell) > 1 && allDigits(cell) && (cell[0] == '0' || len(cell) > maxShownDigits)
 }

@@ -1,0 +1,84 @@
+package contacts_test
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/contacts"
+)
+
+// FuzzReader feeds the reader anything. It must not panic or hang, every
+// physical line must belong to exactly one row, and rows that are accepted must
+// have the cells that encoding/csv finds in them.
+func FuzzReader(f *testing.F) {
+	for _, rows := range []string{
+		"",
+		"\n",
+		"0501234567,محمد العتيبي,الرياض\n0501234568,نورة بنت \"\"سعد,جدة\n",
+		"٠٥٠١٢٣٤٥٦٧,\"سارة، \"\"أم علي\"\"\",\"الرياض\nحي النرجس\"\r\n",
+		"+966 50 123 4567,Sara,\"Riyadh\r\nNorth\"\r\n\r\n,,\r\n",
+		"0501234567,\"Sara,Riyadh\n0501234568,Omar,Jeddah\n0501234569,\"Ali\",\"Mecca\"\n",
+		"0501234567,5\" pipe,Riyadh\n0501234567,\"5\" pipe\",Riyadh\n\"\n\"\"\n\"\"\"\n",
+		"0501234567,Sara\n0501234567,Sara,Riyadh,x\n0501234567\n,\n",
+		"9.66501E+11,=cmd(),\ta\n966501234567.0,@x,-1\n'0501234567,+1,\r\n",
+		"0501234567,\"a\"\r",
+		"0501234567,a\rb,c\r\r\n",
+		"0501234567,\u200fa\u200e,\ufeff\n",
+		"\xff\xfe,\x00,\n",
+		strings.Repeat("\",\n", 50),
+		strings.Repeat("\"a\n", 50),
+		strings.Repeat("0501234567,\"\n\n\n", 50),
+	} {
+		f.Add(rows, byte(','))
+		f.Add(strings.ReplaceAll(rows, ",", ";"), byte(';'))
+	}
+	f.Fuzz(func(t *testing.T, body string, comma byte) {
+		header := strings.ReplaceAll("phone,name,city\n", ",", string(rune(comma)))
+		r, rows, err := readAll(header+body, contacts.Options{Comma: rune(comma), Region: "SA", Workers: 2})
+		if err != nil {
+			return
+		}
+		checkCounts(t, r.Counts(), rows)
+		physical := strings.SplitAfter(body, "\n")
+		if physical[len(physical)-1] == "" {
+			physical = physical[:len(physical)-1]
+		}
+		line := 2
+		for _, row := range rows {
+			if row.Line != line {
+				t.Fatalf("row begins on line %d, want %d", row.Line, line)
+			}
+			text := row.Original + strings.Join(row.Fields, "")
+			line += 1 + strings.Count(text, "\n")
+			if row.Fields == nil {
+				continue
+			}
+			raw := strings.Join(physical[row.Line-2:line-2], "")
+			want := csvCells(t, raw, rune(comma))
+			got := make([]string, len(row.Fields))
+			for i, cell := range row.Fields {
+				got[i] = strings.ReplaceAll(cell, "\r\n", "\n") // as encoding/csv does
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("cells of line %d (-encoding/csv +got):\n%s", row.Line, diff)
+			}
+		}
+		if want := 2 + len(physical); line != want {
+			t.Fatalf("%d lines accounted for, want %d", line-2, want-2)
+		}
+	})
+}
+
+// csvCells is what encoding/csv makes of the text of one row.
+func csvCells(t *testing.T, text string, comma rune) []string {
+	r := csv.NewReader(strings.NewReader(text))
+	r.Comma = comma
+	records, err := r.ReadAll()
+	if err != nil || len(records) != 1 {
+		t.Fatalf("encoding/csv: %d records, %v", len(records), err)
+	}
+	return records[0]
+}

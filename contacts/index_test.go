@@ -1,0 +1,38 @@
+package contacts
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"campaign-runner/campaign"
+)
+
+func TestIndexIsAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var x index
+		first := make(map[campaign.Phone]int)
+		// Few different numbers, close together, so that many meet in the table.
+		phones := rapid.SliceOfN(rapid.Uint64Range(1, 5000), 0, 5000).Draw(t, "phones")
+		for i, n := range phones {
+			p, line := campaign.Phone(n), i+1
+			got, added := x.add(p, line)
+			want, seen := first[p]
+			if added == seen || got != want {
+				t.Fatalf("add %d: line %d, added %v, want line %d, added %v", n, got, added, want, !seen)
+			}
+			if !seen {
+				first[p] = line
+			}
+		}
+		if x.len != len(first) {
+			t.Fatalf("%d numbers, want %d", x.len, len(first))
+		}
+		for n := campaign.Phone(1); n <= 5001; n++ {
+			got, ok := x.line(n)
+			if want, seen := first[n]; got != want || ok != seen {
+				t.Fatalf("line of %d: %d, %v, want %d, %v", uint64(n), got, ok, want, seen)
+			}
+		}
+	})
+}

@@ -1,0 +1,166 @@
+package contacts_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"campaign-runner/campaign"
+	"campaign-runner/contacts"
+)
+
+func TestRejects(t *testing.T) {
+	file := "phone,name,note\n" +
+		"0501234567,Sara,ok\n" +
+		"+966501234567,سارة,=HYPERLINK(\"http://x\")\n" +
+		"12,\"Um \"\"Ali\"\"\",-\n" +
+		"0501234568,Omar\n" +
+		"\n" +
+		"0501234569,\"Ali,x\n"
+	_, rows, err := readAll(strings.Replace(file, `=HYPERLINK("http://x")`, "=A1", 1), contacts.Options{Region: "SA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := writeRejects(t, []string{"phone", "name", "note"}, rows)
+	want := "\ufeffphone,name,note,line,reason,original\n" +
+		"'+966501234567,سارة,'=A1,3,duplicate of line 2,\n" +
+		"12,\"Um \"\"Ali\"\"\",'-,4,number too short,\n" +
+		",,,5,too few cells,\"0501234568,Omar\"\n" +
+		",,,6,empty line,\n" +
+		",,,7,broken quotes,\"0501234569,\"\"Ali,x\"\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rejects (-want +got):\n%s", diff)
+	}
+}
+
+func writeRejects(t *testing.T, columns []string, rows []contacts.Row) string {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := contacts.NewRejectWriter(&out, columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if row.Refusal.Reason == "" {
+			continue
+		}
+		if err := w.Write(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// What was refused only because of where it stood, such as a duplicate, is a
+// contact when the rejects are read as a file of their own.
+func TestRejectsAreAContactFile(t *testing.T) {
+	_, rows, err := readAll("phone\n+966501234567\n+966501234567\n+966501234568\n0501234568\n", contacts.Options{Region: "SA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, again, err := readAll(writeRejects(t, []string{"phone"}, rows), contacts.Options{Region: "SA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var phones []campaign.Phone
+	for _, row := range again {
+		phones = append(phones, row.Phone)
+	}
+	if diff := cmp.Diff([]campaign.Phone{966501234567, 966501234568}, phones); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRejectsThatCannotBeWritten(t *testing.T) {
+	full := errors.New("disk full")
+	if _, err := contacts.NewRejectWriter(failAfter(0, full), nil); !errors.Is(err, full) {
+		t.Errorf("byte order mark: %v", err)
+	}
+	w, err := contacts.NewRejectWriter(failAfter(1, full), []string{"phone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(); !errors.Is(err, full) {
+		t.Errorf("flush: %v", err)
+	}
+}
+
+// failAfter is a writer whose first n writes succeed.
+func failAfter(n int, err error) writerFunc {
+	return func(p []byte) (int, error) {
+		if n--; n < 0 {
+			return 0, err
+		}
+		return len(p), nil
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestEscapeCell(t *testing.T) {
+	for _, tt := range []struct{ name, cell, want string }{
+		{"a formula", "=1+1", "'=1+1"},
+		{"a plus", "+1", "'+1"},
+		{"a minus", "-1", "'-1"},
+		{"an at sign", "@SUM(A1)", "'@SUM(A1)"},
+		{"a tab", "\t=1", "'\t=1"},
+		{"a carriage return", "\r=1", "'\r=1"},
+		{"a newline", "\n=1", "'\n=1"},
+		{"a full-width formula", "＝1", "'＝1"},
+		{"an apostrophe before a formula", "'=1", "''=1"},
+		{"a number in E.164", "+966501234567", "'+966501234567"},
+		{"a number that would lose its zero", "0501234567", "'0501234567"},
+		{"a number that would lose digits", "966501234567", "'966501234567"},
+		{"a number that loses nothing", "501234567", "501234567"},
+		{"zero", "0", "0"},
+		{"a word", "Sara", "Sara"},
+		{"an Arabic name", "سارة", "سارة"},
+		{"a sign within", "a=b", "a=b"},
+		{"only an apostrophe", "'", "'"},
+		{"empty", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := contacts.EscapeCell(tt.cell)
+			if got != tt.want {
+				t.Errorf("EscapeCell = %q, want %q", got, tt.want)
+			}
+			if back := contacts.UnescapeCell(got); back != tt.cell {
+				t.Errorf("UnescapeCell = %q, want %q", back, tt.cell)
+			}
+		})
+	}
+}
+
+func TestEscapingIsSafeAndReversible(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cell := rapid.StringOf(rapid.SampledFrom([]rune("'=+-@\t\r\n＝＋01a\",س"))).Draw(t, "cell")
+		escaped := contacts.EscapeCell(cell)
+		if back := contacts.UnescapeCell(escaped); back != cell {
+			t.Fatalf("%q escaped is %q and comes back as %q", cell, escaped, back)
+		}
+		if strings.IndexAny(escaped, "=+-@\t\r\n＝＋－＠") == 0 {
+			t.Fatalf("%q escaped is %q", cell, escaped)
+		}
+		// A row keeps its shape in CSV, too.
+		var out bytes.Buffer
+		w := csv.NewWriter(&out)
+		if err := w.Write([]string{escaped, "x"}); err != nil {
+			t.Fatal(err)
+		}
+		w.Flush()
+		_, rows, err := readAll("phone,note\n"+out.String(), contacts.Options{})
+		if err != nil || len(rows) != 1 || len(rows[0].Fields) != 2 || contacts.UnescapeCell(rows[0].Fields[0]) != cell {
+			t.Fatalf("%q through CSV: %v, %v", cell, lines(rows), err)
+		}
+	})
+}
