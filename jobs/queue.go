@@ -244,13 +244,16 @@ func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
 
 // each calls do for every item, several at once, and stops at the first error.
 func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, groupCtx := errgroup.WithContext(ctx)
 	g.SetLimit(stewards)
 	for _, item := range items {
-		if ctx.Err() != nil {
+		if groupCtx.Err() != nil {
 			break
 		}
-		g.Go(func() error { return do(ctx, item) })
+		g.Go(func() error { return do(groupCtx, item) })
 	}
-	return errors.Join(g.Wait(), context.Cause(ctx))
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }

@@ -209,8 +209,6 @@ func (r *run) work(ctx context.Context) error {
 	if len(r.pieces) == 0 {
 		return nil
 	}
-	stop := context.AfterFunc(r.drain, func() { r.finish(&comeBack{0, "the worker is stopping"}) })
-	defer stop()
 	kept := r.keep(ctx)
 	defer kept()
 
@@ -240,7 +238,7 @@ func (r *run) work(ctx context.Context) error {
 func (r *run) next() (piece []int, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over || len(r.pieces) == 0 {
+	if r.over || r.drain.Err() != nil || len(r.pieces) == 0 {
 		return nil, false
 	}
 	last := len(r.pieces) - 1
@@ -298,9 +296,13 @@ func (r *run) close(ctx context.Context, failed error) error {
 	r.mu.Lock()
 	wait, after, over := r.wait, r.after, r.over
 	r.mu.Unlock()
-	if after != nil {
+	switch {
+	case after != nil:
 		wait = after.after
-	} else if !over && len(r.chunk.In(campaign.Pending)) > 0 {
+	case over || len(r.chunk.In(campaign.Pending)) == 0:
+	case r.drain.Err() != nil:
+		after = &comeBack{wait, "the worker is stopping"}
+	default:
 		after = &comeBack{wait, "contacts wait for their next attempt"}
 	}
 	err := r.commit(ctx, store.Change{Due: wait + keepDue})
@@ -472,13 +474,13 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 			if move.Reason, err = r.reason(ctx, text); err != nil {
 				return err
 			}
-		} else if v.cause == campaign.Unsent {
+		} else if v.cause == campaign.Unsent && v.then != backOff {
 			move.Reason = campaign.NoReason // it is as if nothing had happened to it
 		} else if tries := r.chunk.Record(index).Tries; v.cause == campaign.Retry {
 			if int(tries) >= r.campaign.Settings.MaxAttempts {
 				move.Cause = campaign.Fail
 			} else {
-				r.defer_(max(v.wait, jitter(retryBackoff.delay(int(tries)+1))))
+				r.postpone(max(v.wait, jitter(retryBackoff.delay(int(tries)+1))))
 			}
 		}
 		counts[move.Cause]++
@@ -523,9 +525,9 @@ func (r *run) act(ctx context.Context, piece []int, v verdict) error {
 	case halve:
 		r.push(piece[:len(piece)/2], piece[len(piece)/2:])
 	case backOff:
-		r.defer_(v.wait)
+		r.postpone(v.wait)
 		if v.cause == campaign.Unsent {
-			r.defer_(jitter(retryBackoff.base))
+			r.postpone(jitter(retryBackoff.base))
 		}
 	case pauseCampaign:
 		r.finish(nil)
@@ -563,8 +565,8 @@ func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bo
 		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.reason))
 }
 
-// defer_ keeps the chunk from being looked at again for a while.
-func (r *run) defer_(wait time.Duration) {
+// postpone keeps the chunk from being looked at again for a while.
+func (r *run) postpone(wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wait = max(r.wait, wait)

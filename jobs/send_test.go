@@ -1,0 +1,602 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+func batchOf(size int) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.ChunkSize = size }
+}
+
+func dispatching(s *campaign.Settings) { s.Mode, s.ChunkSize = campaign.Dispatch, 50 }
+
+func TestSendAcceptsOnceHoweverOftenItRuns(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		edit     func(*campaign.Settings)
+		contacts int
+		requests int
+	}{
+		{"batch", batchOf(500), 500, 1},
+		{"dispatch", dispatching, 50, 50},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.contacts, tt.edit)
+			for range 3 {
+				if later := s.send("w1", 0); later != nil {
+					t.Errorf("wants to %v", later)
+				}
+			}
+			s.want(map[campaign.State]int{campaign.Accepted: tt.contacts})
+			if s.platform.count() != tt.requests || s.quota.acquired != tt.requests || len(s.quota.reported) != tt.requests {
+				t.Errorf("%d requests, %d permits, %d reports; want %d", s.platform.count(), s.quota.acquired, len(s.quota.reported), tt.requests)
+			}
+			if r := s.record(7); r.Attempts != 1 || r.Tries != 1 {
+				t.Errorf("record %+v, want one attempt", r)
+			}
+		})
+	}
+}
+
+func TestSendTwiceAtOnceContactsOnce(t *testing.T) {
+	for _, edit := range []func(*campaign.Settings){batchOf(500), dispatching} {
+		s := newStage(t, 50, edit)
+		underWay, goOn := make(chan struct{}), make(chan struct{})
+		var first sync.Once
+		s.platform.answer = func([]velents.Row) error {
+			first.Do(func() { close(underWay); <-goOn })
+			return nil
+		}
+		done := make(chan error)
+		one, two := s.sender("w1"), s.sender("w2")
+		go func() { done <- one.send(context.Background(), store.Ref{Campaign: "c"}) }()
+		<-underWay
+		if later := s.sendAs(two, 0); later == nil || later.after <= 0 {
+			t.Errorf("the second sender does not come back later: %v", later)
+		}
+		close(goOn)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		s.check()
+		s.want(map[campaign.State]int{campaign.Accepted: 50})
+	}
+}
+
+func TestNamedRowsAreRejectedAlone(t *testing.T) {
+	s := newStage(t, 500)
+	s.platform.answer = refuseNamed(3, 77, 499)
+	if later := s.send("w1", 0); later != nil {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 497, campaign.Rejected: 3})
+	if diff := cmp.Diff(map[string]int{"The phone field is invalid.": 3}, s.reasons(campaign.Rejected)); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{500, 497}, s.platform.requests); diff != "" {
+		t.Errorf("rows per request (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"c/0/0-1", "c/0/0-2"}, s.platform.names); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnnamedRowsAreFoundByHalving(t *testing.T) {
+	s := newStage(t, 500)
+	s.platform.answer = refuseUnnamed(0, 250, 499)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 497, campaign.Rejected: 3})
+	if n := s.platform.count(); n > 60 {
+		t.Errorf("took %d requests", n)
+	}
+	if r := s.record(0); r.Attempts != 1 || s.record(1).Attempts != 1 {
+		t.Errorf("halving counts as attempts: %+v", r)
+	}
+}
+
+func TestDispatchRejectsByField(t *testing.T) {
+	s := newStage(t, 50, dispatching)
+	s.platform.answer = func(rows []velents.Row) error {
+		if isOneOf(rows[0], []int{4, 9}) {
+			return &velents.Error{Status: 422, Message: "invalid", Fields: map[string][]string{"phone": {"The phone field is invalid."}}}
+		}
+		return nil
+	}
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 48, campaign.Rejected: 2})
+}
+
+func TestTooManyRowsAreHalvedAndRemembered(t *testing.T) {
+	for _, refusal := range []error{
+		&velents.Error{Status: 413, Message: "Request Entity Too Large"},
+		&velents.Error{Status: 422, Message: "too many", Fields: map[string][]string{"rows": {"At most 100."}}},
+	} {
+		s := newStage(t, 1000)
+		s.platform.answer = func(rows []velents.Row) error {
+			if len(rows) > 100 {
+				return refusal
+			}
+			return nil
+		}
+		s.send("w1", 0)
+		first := s.platform.count()
+		s.send("w1", 1)
+		s.want(map[campaign.State]int{campaign.Accepted: 1000})
+		if second := s.platform.count() - first; second >= first || second > 9 {
+			t.Errorf("%d requests for the first chunk, %d for the second", first, second)
+		}
+	}
+}
+
+func TestLargeBodiesAreSplitBeforeTheyLeave(t *testing.T) {
+	s := newStage(t, 4, func(c *campaign.Settings) { c.ChunkSize = 4 })
+	long := strings.Repeat("x", maxBodyBytes/3)
+	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	for i := range run.chunk.Contacts {
+		run.chunk.Contacts[i].Fields[1] = long
+	}
+	if err := run.work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{2, 2}, s.platform.requests); diff != "" {
+		t.Errorf("rows per request (-want +got):\n%s", diff)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 4})
+}
+
+func (s *stage) chunk(n int) *store.Chunk {
+	s.t.Helper()
+	chunk, err := s.store.ReadChunk(s.t.Context(), store.Ref{Campaign: "c", Chunk: n})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return chunk
+}
+
+func TestVagueRefusalsOfAllPauseTheCampaign(t *testing.T) {
+	for _, edit := range []func(*campaign.Settings){batchOf(500), dispatching} {
+		s := newStage(t, 50, edit)
+		s.platform.answer = refuseAll(400, "Malformed.")
+		if later := s.send("w1", 0); later != nil {
+			t.Errorf("wants to %v", later)
+		}
+		s.want(map[campaign.State]int{campaign.Pending: 50})
+		phase, reason := s.phase("c")
+		if phase != campaign.Paused || !strings.Contains(reason, "400: Malformed.") {
+			t.Errorf("campaign is %s because %q", phase, reason)
+		}
+		if n := s.platform.count(); n > 30 {
+			t.Errorf("took %d requests", n)
+		}
+		if r := s.record(0); r.Attempts != 0 {
+			t.Errorf("refusals taken back count as attempts: %+v", r)
+		}
+	}
+}
+
+func TestVagueRefusalsBesideAcceptancesReject(t *testing.T) {
+	s := newStage(t, 64)
+	bad := make([]int, 12)
+	for i := range bad {
+		bad[i] = 20 + i
+	}
+	s.platform.answer = refuseUnnamed(bad...)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 52, campaign.Rejected: 12})
+	if phase, reason := s.phase("c"); phase != campaign.Running {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
+func TestFaultsOfTheRequestPauseTheCampaign(t *testing.T) {
+	s := newStage(t, 500)
+	s.platform.answer = func([]velents.Row) error {
+		return &velents.Error{Status: 422, Message: "invalid", Fields: map[string][]string{"channel_id": {"The selected channel id is invalid."}}}
+	}
+	if later := s.send("w1", 0); later != nil {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Pending: 500})
+	phase, reason := s.phase("c")
+	if phase != campaign.Paused || !strings.Contains(reason, "The selected channel id is invalid.") {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+	if r := s.record(0); r.Attempts != 0 || s.platform.count() != 1 {
+		t.Errorf("%d requests, record %+v", s.platform.count(), r)
+	}
+}
+
+func TestFaultsOfTheTokenPauseTheAgent(t *testing.T) {
+	s := newStage(t, 10)
+	s.load("sibling", 10)
+	s.load("other", 10, func(c *campaign.Settings) { c.Agent = "other" })
+	if err := s.queue.Pause(t.Context(), "sibling", "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	s.load("cousin", 10)
+	s.platform.answer = refuseAll(401, "Unauthenticated.")
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	for name, want := range map[string]campaign.Phase{
+		"c": campaign.Paused, "cousin": campaign.Paused, "sibling": campaign.Paused, "other": campaign.Running,
+	} {
+		if phase, _ := s.phase(name); phase != want {
+			t.Errorf("campaign %s is %s, want %s", name, phase, want)
+		}
+	}
+	if _, reason := s.phase("cousin"); !strings.Contains(reason, "401: Unauthenticated.") || !strings.Contains(reason, "token") {
+		t.Errorf("reason %q", reason)
+	}
+	if _, reason := s.phase("sibling"); reason != "by hand" {
+		t.Errorf("a person's reason became %q", reason)
+	}
+}
+
+func TestServerErrorsAreRetriedUntilTheAttemptsAreUsedUp(t *testing.T) {
+	for _, edit := range []func(*campaign.Settings){batchOf(500), dispatching} {
+		s := newStage(t, 50, edit)
+		s.platform.answer = refuseAll(500, "Server Error")
+		for attempt := range 3 {
+			later := s.send("w1", 0)
+			if last := attempt == 2; last != (later == nil) {
+				t.Errorf("attempt %d: wants to %v", attempt+1, later)
+			}
+			if r := s.record(0); int(r.Attempts) != attempt+1 {
+				t.Errorf("attempt %d: record %+v", attempt+1, r)
+			}
+		}
+		s.want(map[campaign.State]int{campaign.Failed: 50})
+		if diff := cmp.Diff(map[string]int{"500: Server Error": 50}, s.reasons(campaign.Failed)); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
+		}
+		if a := s.quota.reported[0]; !a.Failed || a.Unsent {
+			t.Errorf("the quota heard %+v", a)
+		}
+	}
+}
+
+func TestRetryWaitsAsLongAsThePlatformSays(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = func([]velents.Row) error {
+		return &velents.Error{Status: 503, Message: "down", RetryAfter: time.Hour, HasRetryAfter: true}
+	}
+	if later := s.send("w1", 0); later == nil || later.after < time.Hour {
+		t.Errorf("wants to %v", later)
+	}
+}
+
+func TestOneBadPieceDoesNotHoldUpTheOthers(t *testing.T) {
+	s := newStage(t, 50, dispatching)
+	s.platform.answer = func(rows []velents.Row) error {
+		if isOneOf(rows[0], []int{0, 1, 2, 3, 4, 5}) {
+			return &velents.Error{Status: 500, Message: "oops", JSON: true}
+		}
+		return nil
+	}
+	if later := s.send("w1", 0); later == nil {
+		t.Error("does not come back")
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 44, campaign.Pending: 6})
+}
+
+func TestRateLimitSendsAgainWithoutAnAttempt(t *testing.T) {
+	s := newStage(t, 5)
+	refused := false
+	s.platform.answer = func([]velents.Row) error {
+		if !refused {
+			refused = true
+			return &velents.Error{Status: 429, Message: "Too Many Attempts.", RetryAfter: 7 * time.Second, HasRetryAfter: true}
+		}
+		return nil
+	}
+	if later := s.send("w1", 0); later != nil {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 5})
+	if r := s.record(0); r.Attempts != 1 {
+		t.Errorf("record %+v, want one attempt", r)
+	}
+	if a := s.quota.reported[0]; a.Status != 200 || a.RetryAfter != 7*time.Second || !a.HasRetryAfter {
+		t.Errorf("the quota heard %+v", a)
+	}
+}
+
+func TestUnsentIsNoAttempt(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = func([]velents.Row) error { return &velents.Unanswered{Err: errors.New("refused")} }
+	for range 5 {
+		if later := s.send("w1", 0); later == nil {
+			t.Error("does not come back")
+		}
+	}
+	s.want(map[campaign.State]int{campaign.Pending: 5})
+	if r := s.record(0); r.Attempts != 0 {
+		t.Errorf("record %+v, want no attempt", r)
+	}
+	if a := s.quota.reported[0]; !a.Failed || !a.Unsent {
+		t.Errorf("the quota heard %+v", a)
+	}
+}
+
+func TestLostAnswersAreNeverSentAgainByThemselves(t *testing.T) {
+	for _, edit := range []func(*campaign.Settings){batchOf(500), dispatching} {
+		s := newStage(t, 50, edit)
+		s.platform.answer = func([]velents.Row) error { return errLostAnswer }
+		for range 3 {
+			if later := s.send("w1", 0); later != nil {
+				t.Errorf("wants to %v", later)
+			}
+		}
+		s.want(map[campaign.State]int{campaign.Unconfirmed: 50})
+	}
+}
+
+func TestDeadSendersContactsAreUnconfirmed(t *testing.T) {
+	s := newStage(t, 50)
+	s.begin("dead/1", 20)
+	if later := s.send("w1", 0); later != nil {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Unconfirmed: 20, campaign.Accepted: 30})
+}
+
+// begin marks the first n contacts of chunk 0 as sending under a claim.
+func (s *stage) begin(token string, n int) *store.Chunk {
+	s.t.Helper()
+	chunk := s.chunk(0)
+	contacts := make([]int, n)
+	for i := range contacts {
+		contacts[i] = i
+	}
+	_, err := s.store.Apply(s.t.Context(), chunk, store.Change{
+		Act: store.Begin, Token: token, Hold: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return chunk
+}
+
+func TestLivingSendersAreLeftAlone(t *testing.T) {
+	s := newStage(t, 50)
+	s.sender("other")
+	s.begin("other/1", 20)
+	if later := s.send("w1", 0); later == nil || later.after > busyWait {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Sending: 20, campaign.Pending: 30})
+	if s.platform.count() != 0 {
+		t.Error("sent beside a living sender")
+	}
+}
+
+func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer error
+		want   map[campaign.State]int
+	}{
+		{"a late acceptance is evidence", nil, map[campaign.State]int{campaign.Accepted: 10}},
+		{"a late refusal changes nothing", &velents.Error{Status: 500, Message: "oops"}, map[campaign.State]int{campaign.Unconfirmed: 10}},
+		{"a late rejection changes nothing", &velents.Error{Status: 413, Message: "large"}, map[campaign.State]int{campaign.Unconfirmed: 10}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 10)
+			frozen := s.sender("frozen")
+			s.platform.answer = func([]velents.Row) error {
+				// Meanwhile the others take this worker for dead.
+				if err := s.store.Goodbye(t.Context(), "frozen"); err != nil {
+					t.Error(err)
+				}
+				if _, err := settle(t.Context(), s.store, s.chunk(0)); err != nil {
+					t.Error(err)
+				}
+				s.want(map[campaign.State]int{campaign.Unconfirmed: 10})
+				return tt.answer
+			}
+			s.sendAs(frozen, 0)
+			s.want(tt.want)
+		})
+	}
+}
+
+func TestGuardKeepsADeadWorkerFromSending(t *testing.T) {
+	s := newStage(t, 10)
+	sender := s.sender("w1")
+	sender.alive = func(time.Time) bool { return false }
+	sender.platform = guardedPlatform{}
+	if later := s.sendAs(sender, 0); later == nil {
+		t.Error("does not come back")
+	}
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	if s.quota.returned != 1 || len(s.quota.reported) != 0 {
+		t.Errorf("%d permits returned, %d reported: nothing was sent", s.quota.returned, len(s.quota.reported))
+	}
+}
+
+// A guardedPlatform sends to nowhere, through the real client and its guard.
+type guardedPlatform struct{ platform }
+
+func (guardedPlatform) Batch(ctx context.Context, b velents.Batch) (velents.Answer, error) {
+	client, err := velents.New(velents.Config{BaseURL: "http://127.0.0.1:1", Token: "t", Dial: discardDial})
+	if err != nil {
+		return velents.Answer{}, err
+	}
+	return client.Batch(ctx, b)
+}
+
+func TestStillOurs(t *testing.T) {
+	s := newStage(t, 1)
+	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	if err := run.stillOurs(time.Now()); err != nil {
+		t.Errorf("a fresh claim: %v", err)
+	}
+	if err := run.stillOurs(time.Now().Add(-claimMargin)); !errors.Is(err, errNotOurs) {
+		t.Errorf("an old claim: %v", err)
+	}
+}
+
+func TestPhasesThatSendNobody(t *testing.T) {
+	ctx := t.Context()
+	t.Run("paused", func(t *testing.T) {
+		s := newStage(t, 10)
+		if err := s.queue.Pause(ctx, "c", ""); err != nil {
+			t.Fatal(err)
+		}
+		if later := s.send("w1", 0); later != nil {
+			t.Errorf("wants to %v", later)
+		}
+		s.want(map[campaign.State]int{campaign.Pending: 10})
+	})
+	t.Run("paused while the request is on its way", func(t *testing.T) {
+		s := newStage(t, 10, batchOf(10))
+		s.platform.answer = func(rows []velents.Row) error {
+			if err := s.queue.Pause(ctx, "c", ""); err != nil {
+				t.Error(err)
+			}
+			return refuseNamed(3)(rows)
+		}
+		if later := s.send("w1", 0); later != nil {
+			t.Errorf("wants to %v", later)
+		}
+		s.want(map[campaign.State]int{campaign.Rejected: 1, campaign.Pending: 9})
+	})
+	t.Run("canceled", func(t *testing.T) {
+		s := newStage(t, 10)
+		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, "", campaign.Running); err != nil {
+			t.Fatal(err)
+		}
+		s.send("w1", 0)
+		s.want(map[campaign.State]int{campaign.Canceled: 10})
+	})
+	t.Run("still loading", func(t *testing.T) {
+		s := newStage(t, 10)
+		if err := s.rdb.HSet(ctx, "c:{c}", "phase", "loading").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.sender("w1").send(ctx, store.Ref{Campaign: "c"}); err != nil {
+			t.Error(err)
+		}
+		if s.platform.count() != 0 {
+			t.Error("sent before the load was finished")
+		}
+	})
+	t.Run("no such campaign or chunk", func(t *testing.T) {
+		s := newStage(t, 10)
+		for _, ref := range []store.Ref{{Campaign: "nobody"}, {Campaign: "c", Chunk: 9}} {
+			if err := s.sender("w1").send(ctx, ref); err != nil {
+				t.Errorf("%s: %v", ref, err)
+			}
+		}
+	})
+}
+
+func TestDrainingSenderLeavesTheRest(t *testing.T) {
+	s := newStage(t, 50, dispatching)
+	sender := s.sender("w1")
+	var drain context.CancelFunc
+	sender.drain, drain = context.WithCancel(t.Context())
+	s.platform.answer = func([]velents.Row) error { drain(); return nil }
+	later := s.sendAs(sender, 0)
+	if later == nil || later.after != 0 {
+		t.Errorf("wants to %v, want at once", later)
+	}
+	sent := len(s.platform.contacted())
+	if sent == 0 || sent > dispatchesInFlight {
+		t.Errorf("%d contacts were sent after the drain", sent)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: sent, campaign.Pending: 50 - sent})
+	if s.chunk(0).Claim != "" {
+		t.Error("the claim was not given up")
+	}
+}
+
+func TestRedisFaultsAroundARequest(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		faults  *flakyRedis
+		want    map[campaign.State]int
+		sent    bool
+		wantErr bool
+	}{
+		{"the answer to a begin is lost: nothing is sent, nobody is unconfirmed",
+			&flakyRedis{on: "begin", lose: 1}, map[campaign.State]int{campaign.Pending: 10}, false, true},
+		{"a begin never arrives", &flakyRedis{on: "begin", refuse: 1}, map[campaign.State]int{campaign.Pending: 10}, false, true},
+		{"the answer to a commit is lost: it is written once", &flakyRedis{on: "commit", lose: 1}, map[campaign.State]int{campaign.Accepted: 10}, true, false},
+		{"a commit arrives when Redis is back", &flakyRedis{on: "commit", refuse: 2}, map[campaign.State]int{campaign.Accepted: 10}, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 10)
+			sender := s.sender("w1")
+			s.rdb.AddHook(tt.faults)
+			err := sender.send(t.Context(), store.Ref{Campaign: "c"})
+			if (err != nil) != tt.wantErr || (err != nil && !errors.Is(err, errRedisGone)) {
+				t.Errorf("error %v", err)
+			}
+			s.check()
+			s.want(tt.want)
+			if sent := s.platform.count() > 0; sent != tt.sent {
+				t.Errorf("sent: %v", sent)
+			}
+			s.send("w1", 0)
+			s.want(map[campaign.State]int{campaign.Accepted: 10})
+		})
+	}
+}
+
+func TestEvidenceThatComesBeforeTheRequestKeepsItFromLeaving(t *testing.T) {
+	s := newStage(t, 10)
+	s.platform.answer = refuseAll(500, "oops")
+	s.send("w1", 0) // everybody has an attempt now
+	s.platform.answer = func([]velents.Row) error { return nil }
+
+	// Two of them turn out to have been reached, after the chunk has been read.
+	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	_, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: moves([]int{2, 5}, campaign.Start, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.check()
+	s.want(map[campaign.State]int{campaign.Accepted: 8, campaign.Started: 2})
+	for _, i := range []int{2, 5} {
+		if s.platform.contacted()[phoneOf(i).E164()] != 0 {
+			t.Errorf("contact %d was sent although the platform had it", i)
+		}
+	}
+}
+
+func TestMaxAttemptsCountPerRun(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseAll(500, "oops")
+	for range 3 {
+		s.send("w1", 0)
+	}
+	s.want(map[campaign.State]int{campaign.Failed: 5})
+	if n, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}}); n != 5 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.send("w1", 0)
+	if r := s.record(0); r.State != campaign.Pending || r.Attempts != 4 || r.Tries != 1 || r.Run != 1 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func ExampleQueue_names() {
+	fmt.Println(queueName("default", campaign.Urgent), queueName("default", campaign.Normal), queueName("default", campaign.Bulk))
+	// Output: default-urgent default default-bulk
+}

@@ -1,0 +1,357 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// A stage is a real Redis with one loaded campaign, and a platform that answers
+// as the test says and remembers whom it really contacted.
+type stage struct {
+	t        *testing.T
+	rdb      *redis.Client
+	store    *store.Store
+	queue    *Queue
+	platform *fakePlatform
+	quota    *openQuota
+	campaign campaign.Campaign
+}
+
+// newStage loads a campaign named "c" of so many contacts, whose numbers are
+// phoneOf(0), phoneOf(1), …
+func newStage(t *testing.T, contacts int, edit ...func(*campaign.Settings)) *stage {
+	t.Helper()
+	rdb := redistest.Shared(t)
+	s := &stage{t: t, rdb: rdb, store: store.New(rdb), platform: newFakePlatform(), quota: &openQuota{}}
+	s.queue = NewQueue(s.store, nil)
+	s.campaign = s.load("c", contacts, edit...)
+	return s
+}
+
+func (s *stage) load(name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
+	s.t.Helper()
+	ctx := s.t.Context()
+	settings := campaign.Settings{
+		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 500, MaxAttempts: 3,
+		Columns: []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
+	}
+	for _, e := range edit {
+		e(&settings)
+	}
+	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: settings})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	chunks := 0
+	for from := 0; from < contacts; from += settings.ChunkSize {
+		var list []campaign.Contact
+		for i := from; i < min(from+settings.ChunkSize, contacts); i++ {
+			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164(), fmt.Sprint("name ", i)}})
+		}
+		if err := load.Add(ctx, chunks, list); err != nil {
+			s.t.Fatal(err)
+		}
+		chunks++
+	}
+	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := s.store.Campaign(ctx, name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
+
+// sender is a worker's sender for the stage's agent; it has a heartbeat.
+func (s *stage) sender(worker string) *sender {
+	s.t.Helper()
+	if err := s.store.Heartbeat(s.t.Context(), store.Worker{ID: worker}); err != nil {
+		s.t.Fatal(err)
+	}
+	return &sender{
+		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, worker: worker,
+		requestTimeout: time.Minute, alive: func(time.Time) bool { return true },
+		drain: context.Background(), log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// send runs the task of a chunk once and returns its wish to come back, if any.
+func (s *stage) send(worker string, chunk int) *comeBack {
+	s.t.Helper()
+	return s.sendAs(s.sender(worker), chunk)
+}
+
+func (s *stage) sendAs(sender *sender, chunk int) *comeBack {
+	s.t.Helper()
+	err := sender.send(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
+	var later *comeBack
+	if err != nil && !errors.As(err, &later) {
+		s.t.Fatal(err)
+	}
+	s.check()
+	return later
+}
+
+// check is what must hold at every moment: the states add up, and nobody was
+// contacted twice.
+func (s *stage) check() {
+	s.t.Helper()
+	v, err := s.store.Verify(context.WithoutCancel(s.t.Context()), "c")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, problem := range v.Problems {
+		s.t.Error(problem)
+	}
+	for phone, times := range s.platform.contacted() {
+		if times > 1 {
+			s.t.Errorf("%s was contacted %d times", phone, times)
+		}
+	}
+}
+
+// want checks the number of contacts in each state; states not named are empty.
+func (s *stage) want(want map[campaign.State]int) {
+	s.t.Helper()
+	tally, err := s.store.Tally(s.t.Context(), "c")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, state := range campaign.States() {
+		if got := tally.States[state]; got != want[state] {
+			s.t.Errorf("%d contacts are %s, want %d", got, state, want[state])
+		}
+	}
+}
+
+// reasons are the texts of the contacts in a state, with their number.
+func (s *stage) reasons(state campaign.State) map[string]int {
+	s.t.Helper()
+	tally, err := s.store.Tally(s.t.Context(), "c")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	texts, err := s.store.ReasonTexts(s.t.Context(), "c")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	reasons := make(map[string]int)
+	for at, n := range tally.Reasons {
+		if at.State == state {
+			reasons[texts[at.Reason]] = n
+		}
+	}
+	return reasons
+}
+
+// phase is the stored phase of a campaign with its reason.
+func (s *stage) phase(name string) (campaign.Phase, string) {
+	s.t.Helper()
+	c, err := s.store.Campaign(s.t.Context(), name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c.Phase, c.PhaseReason
+}
+
+// record is what is known of contact i of chunk 0.
+func (s *stage) record(i int) campaign.Record {
+	s.t.Helper()
+	chunk, err := s.store.ReadLedger(s.t.Context(), store.Ref{Campaign: "c"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return chunk.Record(i)
+}
+
+// A fakePlatform answers requests as answer says; nil accepts. It carries out
+// what it accepts, and what it loses the answer of.
+type fakePlatform struct {
+	answer func(rows []velents.Row) error
+
+	mu       sync.Mutex
+	requests []int // rows of each
+	names    []string
+	times    map[string]int
+}
+
+func newFakePlatform() *fakePlatform {
+	return &fakePlatform{answer: func([]velents.Row) error { return nil }, times: make(map[string]int)}
+}
+
+// errLostAnswer is carried out, but its answer never comes.
+var errLostAnswer = &velents.Unanswered{Sent: true, Err: errors.New("reset")}
+
+func (p *fakePlatform) Batch(_ context.Context, b velents.Batch) (velents.Answer, error) {
+	return p.request(b.Name, b.Rows)
+}
+
+func (p *fakePlatform) Dispatch(_ context.Context, d velents.Dispatch) (velents.Answer, error) {
+	return p.request("", []velents.Row{{Phone: d.Phone, Values: d.Values}})
+}
+
+func (p *fakePlatform) request(name string, rows []velents.Row) (velents.Answer, error) {
+	err := p.answer(rows)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests, p.names = append(p.requests, len(rows)), append(p.names, name)
+	if err == nil || err == error(errLostAnswer) {
+		for _, r := range rows {
+			p.times[r.Phone]++
+		}
+	}
+	return velents.Answer{Status: 200}, err
+}
+
+func (p *fakePlatform) contacted() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	times := make(map[string]int, len(p.times))
+	for phone, n := range p.times {
+		times[phone] = n
+	}
+	return times
+}
+
+func (p *fakePlatform) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.requests)
+}
+
+// refuseNamed refuses rows whose number is one of the bad, by name.
+func refuseNamed(bad ...int) func([]velents.Row) error {
+	return func(rows []velents.Row) error {
+		fields := make(map[string][]string)
+		for i, r := range rows {
+			if isOneOf(r, bad) {
+				fields[fmt.Sprintf("rows.%d.phone", i)] = []string{fmt.Sprintf("The rows.%d.phone field is invalid.", i)}
+			}
+		}
+		if len(fields) == 0 {
+			return nil
+		}
+		return &velents.Error{Status: 422, Message: "The given data was invalid.", Fields: fields, JSON: true}
+	}
+}
+
+// refuseUnnamed refuses requests with a bad row, and says no more than that.
+func refuseUnnamed(bad ...int) func([]velents.Row) error {
+	return func(rows []velents.Row) error {
+		for _, r := range rows {
+			if isOneOf(r, bad) {
+				return &velents.Error{Status: 422, Message: "The given data was invalid.", JSON: true}
+			}
+		}
+		return nil
+	}
+}
+
+func isOneOf(r velents.Row, numbers []int) bool {
+	for _, i := range numbers {
+		if r.Phone == phoneOf(i).E164() {
+			return true
+		}
+	}
+	return false
+}
+
+func refuseAll(status int, message string) func([]velents.Row) error {
+	return func([]velents.Row) error { return &velents.Error{Status: status, Message: message, JSON: true} }
+}
+
+// An openQuota never waits and counts what comes back.
+type openQuota struct {
+	mu       sync.Mutex
+	acquired int
+	returned int
+	reported []ratelimit.Answer
+}
+
+func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ctx.Err() != nil {
+		return ratelimit.Ticket{}, ctx.Err()
+	}
+	q.acquired++
+	return ratelimit.Ticket{}, nil
+}
+
+func (q *openQuota) Report(_ context.Context, _ ratelimit.Ticket, a ratelimit.Answer) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reported = append(q.reported, a)
+}
+
+func (q *openQuota) Return(context.Context, ratelimit.Ticket) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.returned++
+}
+
+// flakyRedis lets scripts be carried out and loses their answers, or refuses
+// them, as long as lose or refuse says.
+type flakyRedis struct {
+	mu     sync.Mutex
+	lose   int
+	refuse int
+	on     string // only scripts with this argument
+}
+
+func (f *flakyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *flakyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (f *flakyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		f.mu.Lock()
+		hit := strings.Contains(fmt.Sprint(cmd.Args()...), f.on)
+		refuse, lose := hit && f.refuse > 0, hit && f.refuse == 0 && f.lose > 0
+		if refuse {
+			f.refuse--
+		} else if lose {
+			f.lose--
+		}
+		f.mu.Unlock()
+		if refuse {
+			cmd.SetErr(errRedisGone)
+			return errRedisGone
+		}
+		err := next(ctx, cmd)
+		if lose && err == nil {
+			cmd.SetErr(errRedisGone)
+			return errRedisGone
+		}
+		return err
+	}
+}
+
+var errRedisGone = errors.New("connection reset")
+
+// discardDial connects to a peer that reads everything and never answers.
+func discardDial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, there) }()
+	return here, nil
+}
