@@ -107,6 +107,7 @@ func TestParse(t *testing.T) {
 		{"a local number without its area", "SA", "1234567", 0, contacts.TooShort},
 		{"nothing after 00", "SA", "00", 0, contacts.TooShort},
 		{"too short for anybody", "", "12345", 0, contacts.TooShort},
+		{"enough digits for its country, too few for E.164", "", "+491234", 0, contacts.TooShort},
 		{"the shortest there is", "", "+2904567", 2904567, ""},
 		{"too long", "SA", "+96650123456789", 0, contacts.TooLong},
 		{"too long, local", "SA", "050123456789", 0, contacts.TooLong},
