@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"campaign-runner/campaign"
 	"campaign-runner/contacts"
 )
 
@@ -68,6 +69,38 @@ func FuzzReader(f *testing.F) {
 		}
 		if want := 2 + len(physical); line != want {
 			t.Fatalf("%d lines accounted for, want %d", line-2, want-2)
+		}
+	})
+}
+
+// FuzzParse feeds the phone parser anything. What it accepts is a number that
+// it reads the same again in E.164, and that campaign.ParsePhone takes.
+func FuzzParse(f *testing.F) {
+	for _, cell := range []string{
+		"+966501234567", "0501234567", "٠٥٠١٢٣٤٥٦٧", "00966 50 123 4567", "966501234567+", "9.66501234567E+11", "966501234567.0",
+		"'0501234567", "\u202a+966 (0) 50\u00a0123–4567\u202c", "+54 9 11 2345 6789", "011 15 2345 6789", "+390612345678", "tel:+1 415 555 2671",
+	} {
+		for _, region := range []string{"", "SA", "US", "AR", "BR", "IT", "DE"} {
+			f.Add(cell, region)
+		}
+	}
+	f.Fuzz(func(t *testing.T, cell, region string) {
+		parser, err := contacts.NewPhoneParser(region)
+		if err != nil {
+			return
+		}
+		phone, why := parser.Parse(cell)
+		if (phone == 0) != (why != "") {
+			t.Fatalf("Parse(%q) in %s: %d, %q", cell, region, uint64(phone), why)
+		}
+		if why != "" {
+			return
+		}
+		if again, why := parser.Parse(phone.E164()); again != phone {
+			t.Fatalf("Parse(%q) in %s: %s, and from that %d, %q", cell, region, phone.E164(), uint64(again), why)
+		}
+		if _, err := campaign.ParsePhone(phone.E164()); err != nil {
+			t.Fatalf("Parse(%q) in %s: %s: %v", cell, region, phone.E164(), err)
 		}
 	})
 }

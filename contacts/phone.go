@@ -14,6 +14,7 @@ import (
 )
 
 // A PhoneParser reads phone numbers as people and their spreadsheets write them.
+// Goroutines may share it.
 //
 // A number is accepted when it has a length that numbers of its country have,
 // not only when it lies in a range known to be in use: such ranges change more

@@ -7,16 +7,20 @@
 //
 // # Why not gocsv or encoding/csv
 //
-// gocsv takes 2.1 s for a million rows where encoding/csv takes 0.56 s. It panics
-// on a row longer than the header and keeps only the last of two equal columns.
+// gocsv takes nearly four times the time of encoding/csv for the same file (2.1
+// s and 0.56 s for a million rows of five columns). It panics on a row longer
+// than the header and keeps only the last of two columns of one name.
+//
 // encoding/csv skips empty lines, so that they cannot be counted; it reads on to
 // the end of the file after a quote that is not closed; and it does not hand out
-// a row it could not read. So rows are cut here, and a test holds every row that
-// is accepted equal to what encoding/csv makes of it.
+// a row that it could not read. So rows are cut here, and a fuzz test holds the
+// cells of every row that is accepted equal to what encoding/csv makes of it.
 //
 // The caller's goroutine cuts blocks of whole rows, workers make cells and phone
 // numbers of them, and the caller's goroutine takes the blocks back in order and
-// looks for duplicates. That takes less time than encoding/csv alone.
+// looks for duplicates. With two cores that takes less than twice the time of
+// encoding/csv, for numbers in E.164 and for common local ones alike; the
+// benchmarks have both beside each other.
 package contacts
 
 import (
