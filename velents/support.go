@@ -178,7 +178,7 @@ func (s *Support) ListTickets(ctx context.Context, at *Cursor) (Page, Answer, er
 
 func pageOf(r reply, at *Cursor) (Page, error) {
 	var list []json.RawMessage
-	if !r.whole || json.Unmarshal(unwrap(r.body), &list) != nil {
+	if !r.whole || json.Unmarshal(unwrap(r.body), &list) != nil || list == nil {
 		return Page{}, ErrUnreadable
 	}
 	var page Page

@@ -1,0 +1,207 @@
+package velents
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestErrorFromAnswer(t *testing.T) {
+	var gz bytes.Buffer
+	w := gzip.NewWriter(&gz)
+	io.WriteString(w, `{"message":"compressed"}`)
+	w.Close()
+
+	for _, tt := range []struct {
+		name   string
+		status int
+		header map[string]string
+		body   string
+		want   Error
+	}{
+		{"a validation error names its rows", 422, nil,
+			`{"message":"The given data was invalid.","errors":{"rows.3.phone":["The rows.3.phone is invalid."],"rows.7.values.name":"required","rows.9":{"a":1},"rows.10":[1,null]}}`,
+			Error{Message: "The given data was invalid.", JSON: true, Fields: map[string][]string{
+				"rows.3.phone": {"The rows.3.phone is invalid."}, "rows.7.values.name": {"required"}, "rows.9": nil, "rows.10": {"1"}}}},
+		{"errors as an empty list are none", 422, nil, `{"message":"No.","errors":[]}`, Error{Message: "No.", JSON: true}},
+		{"a phone number and the token do not come back", 422, nil,
+			`{"message":"` + testPhone + ` and 00966 50 123 4567 under Bearer ` + testToken + `","errors":{"` + testPhone + `":["no ` + testPhone[1:] + `"]}}`,
+			Error{Message: "… and … under Bearer …", JSON: true, Fields: map[string][]string{"…": {"no …"}}}},
+		{"three texts of a field are enough", 422, nil, `{"errors":{"name":["a","b","c","d"]}}`,
+			Error{Message: "Unprocessable Entity", JSON: true, Fields: map[string][]string{"name": {"a", "b", "c"}}}},
+		{"a long name of a field voids them all", 422, nil, `{"errors":{"name":["a"],"` + strings.Repeat("a", 201) + `":["b"]}}`,
+			Error{Message: "Unprocessable Entity", JSON: true}},
+		{"a JSON error in other words", 500, nil, `{"error":"boom"}`, Error{Message: "boom", JSON: true}},
+		{"a JSON list is not the platform's", 500, map[string]string{"Content-Type": "application/json"}, `["boom"]`, Error{Message: "Internal Server Error"}},
+		{"a page is told by its title", 502, map[string]string{"Content-Type": "text/html; charset=UTF-8"},
+			"<html><head><title>502 Bad\n Gateway</title></head><body>nginx &amp; co</body></html>", Error{Message: "502 Bad Gateway"}},
+		{"a page without a title is told by its text", 502, map[string]string{"Content-Type": "text/html"},
+			"<style>b{}</style><script>var a = '<b>'</script><!-- x --><h1>Down &amp; out</h1><p>back soon", Error{Message: "Down & out back soon"}},
+		{"a page that does not say so is one", 502, map[string]string{"Content-Type": ""}, "<h1>Down</h1>", Error{Message: "Down"}},
+		{"plain text is a message", 503, map[string]string{"Content-Type": "text/plain"}, "upstream\r\n\tis \x00away\u202e", Error{Message: "upstream is away"}},
+		{"something binary is none", 503, map[string]string{"Content-Type": "image/png"}, "\x89PNG", Error{Message: "Service Unavailable"}},
+		{"something compressed is none", 503, map[string]string{"Content-Encoding": "gzip", "Content-Type": "application/json"}, gz.String(), Error{Message: "Service Unavailable"}},
+		{"no body is told by its status", 404, nil, "", Error{Message: "Not Found"}},
+		{"a status nobody knows", 799, nil, "", Error{Message: "no message"}},
+		{"a huge body is cut", 500, map[string]string{"Content-Type": "text/plain"}, strings.Repeat("é", maxAnswerBytes/2+1), Error{Message: strings.Repeat("é", 148) + "…"}},
+		{"a huge JSON body counts as cut", 422, map[string]string{"Content-Type": "application/json"},
+			`{"message":"` + strings.Repeat("a", maxAnswerBytes) + `"}`, Error{Message: "Unprocessable Entity"}},
+		{"too many requests, with all headers", 429, map[string]string{"Retry-After": "17", "X-RateLimit-Limit": "30", "X-RateLimit-Remaining": "0"},
+			`{"message":"Too Many Attempts."}`, Error{Message: "Too Many Attempts.", JSON: true, RetryAfter: 17 * time.Second, HasRetryAfter: true, Rate: Rate{true, 30, 0}}},
+		{"too many requests, without headers", 429, nil, "", Error{Message: "Too Many Requests"}},
+		{"not modified is no success", 304, nil, "", Error{Message: "Not Modified"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = nil // not guessed
+				for k, v := range tt.header {
+					if v != "" {
+						w.Header().Set(k, v)
+					}
+				}
+				w.WriteHeader(tt.status)
+				io.WriteString(w, tt.body)
+			}))
+			defer srv.Close()
+			answer, err := newClient(t, srv.URL).Dispatch(t.Context(), oneContact)
+			got, ok := errors.AsType[*Error](err)
+			if !ok {
+				t.Fatalf("error = %v, want an *Error", err)
+			}
+			tt.want.Status = tt.status
+			if diff := cmp.Diff(tt.want, *got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if answer.Status != tt.status || answer.Rate != got.Rate {
+				t.Errorf("answer = %+v beside %+v", answer, got)
+			}
+			if want := fmt.Sprintf("velents: dispatch: status %d: %s", tt.status, got.Message); err.Error() != want {
+				t.Errorf("error = %q, want %q", err, want)
+			}
+			checkText(t, err)
+		})
+	}
+}
+
+func TestErrorFieldsOfAFullBatch(t *testing.T) {
+	named := func(n int, field, text string) []byte {
+		var b bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&b, `,"`+field+`":["`+text+`"]`, i)
+		}
+		return append(append([]byte("{"), b.Bytes()[1:]...), '}')
+	}
+	a := newClient(t, "").api
+	if got := len(a.fields(named(10_000, "rows.%d.phone", "The phone field format is invalid."))); got != 10_000 {
+		t.Errorf("%d of 10000 fields", got)
+	}
+	if got := a.fields(named(maxFields+1, "%d", "")); got != nil {
+		t.Errorf("%d fields of too many, want none", len(got))
+	}
+}
+
+func TestRateOf(t *testing.T) {
+	for _, tt := range []struct {
+		name, limit, remaining string
+		want                   Rate
+	}{
+		{"both make sense", "30", "29", Rate{true, 30, 29}},
+		{"used up", "30", "0", Rate{true, 30, 0}},
+		{"no headers", "", "", Rate{}},
+		{"the limit alone", "30", "", Rate{}},
+		{"the rest alone", "", "29", Rate{}},
+		{"more left than allowed", "30", "31", Rate{}},
+		{"a limit of none", "0", "0", Rate{}},
+		{"a negative rest", "30", "-1", Rate{}},
+		{"a limit beyond reason", "1000001", "1", Rate{}},
+		{"words", "thirty", "29", Rate{}},
+		{"lists", "30, 30", "29", Rate{}},
+		{"overflow", "99999999999999999999", "1", Rate{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			h.Set("X-RateLimit-Limit", tt.limit)
+			h.Set("X-RateLimit-Remaining", tt.remaining)
+			if got := rateOf(h); got != tt.want {
+				t.Errorf("rateOf = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2025, 11, 13, 23, 24, 50, 0, time.UTC)
+	at := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	for _, tt := range []struct {
+		name, value, date string
+		want              time.Duration
+		ok                bool
+	}{
+		{"missing", "", "", 0, false},
+		{"seconds", "17", "", 17 * time.Second, true},
+		{"zero", "0", "", 0, true},
+		{"a day and no more", "86401", "", 24 * time.Hour, true},
+		{"seconds beyond counting", strings.Repeat("9", 40), "", 24 * time.Hour, true},
+		{"negative seconds", "-5", "", 0, false},
+		{"a fraction", "1.5", "", 0, false},
+		{"words", "later", "", 0, false},
+		{"a time, by our clock", at(30 * time.Second), "", 30 * time.Second, true},
+		{"a time, by the server's clock", at(time.Hour + 30*time.Second), at(time.Hour), 30 * time.Second, true},
+		{"a time that has passed", at(-time.Hour), "", 0, true},
+		{"a time years away", at(9000 * time.Hour), "", 24 * time.Hour, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			h.Set("Retry-After", tt.value)
+			h.Set("Date", tt.date)
+			if got, ok := retryAfter(h, now); got != tt.want || ok != tt.ok {
+				t.Errorf("retryAfter = %v, %t, want %v, %t", got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+func TestCleanKeepsWhatIsNoPhone(t *testing.T) {
+	a := newClient(t, "").api
+	for _, s := range []string{
+		"dial tcp 192.168.100.20:8443: connection refused",
+		"down from 2025-11-13 23:24:50 on",
+		"The rows.123.phone field is required.",
+		"order 123456 is unknown",
+		"رقم غير صالح",
+	} {
+		if got := a.clean(s); got != s {
+			t.Errorf("clean(%q) = %q", s, got)
+		}
+	}
+}
+
+// Whatever the platform says, what is shown of it is bounded, printable and
+// holds neither a phone number nor the token.
+func TestCleanTexts(t *testing.T) {
+	a := newClient(t, "").api
+	digits := regexp.MustCompile(`\p{Nd}{7}`)
+	piece := rapid.OneOf(rapid.String(), rapid.Just(testToken), rapid.Just(testPhone), rapid.Just("٠٥٠١٢٣٤٥٦٧"),
+		rapid.StringMatching(`\+[1-9]( ?[0-9]){7,14}`), rapid.Just("\x1b[31m\xff\u202e"))
+	rapid.Check(t, func(t *rapid.T) {
+		got := a.clean(strings.Join(rapid.SliceOfN(piece, 0, 30).Draw(t, "pieces"), ""))
+		switch {
+		case len(got) > maxTextBytes, !utf8.ValidString(got), strings.ContainsFunc(got, unicode.IsControl),
+			strings.Contains(got, testToken), digits.MatchString(got):
+			t.Errorf("clean = %q", got)
+		}
+	})
+}
