@@ -114,9 +114,22 @@ func (e *UnfinishedError) Error() string {
 
 func (e *UnfinishedError) Unwrap() error { return e.Err }
 
+// An ExistsError says that the campaign has been loaded with something else.
+// Nothing was changed.
+type ExistsError struct {
+	Campaign string
+	With     string // what it was loaded with
+}
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("campaign %s exists: it was loaded with %s; nothing was changed, choose another --name", e.Campaign, e.With)
+}
+
+func (e *ExistsError) Is(target error) bool { return target == store.ErrExists }
+
 // Launch loads a campaign and sets it running. A campaign that was loaded from
 // the same files and settings before is left as it is, but for chunks that are
-// still to be released; from others it is an error that wraps store.ErrExists.
+// still to be released; from others it is an ExistsError.
 func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := req.Check(); err != nil {
 		return Summary{}, err
@@ -176,8 +189,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 // again answers a launch of a campaign that has been loaded.
 func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, fingerprint string) (Summary, error) {
 	if c.Fingerprint != fingerprint {
-		return Summary{}, fmt.Errorf("campaign %s: %w, from %s; nothing was changed: choose another name", c.Name, store.ErrExists,
-			difference(c.Settings, req.settings()))
+		return Summary{}, &ExistsError{c.Name, difference(c.Settings, req.settings())}
 	}
 	if err := l.release(ctx, c); err != nil {
 		return Summary{}, err
@@ -242,10 +254,10 @@ func difference(have, asked campaign.Settings) string {
 		{"--chunk-size", have.ChunkSize, asked.ChunkSize},
 		{"--max-attempts", have.MaxAttempts, asked.MaxAttempts},
 		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
-		{"--region", have.Region, asked.Region},
+		{"--region", cmp.Or(have.Region, "none"), cmp.Or(asked.Region, "none")},
 	} {
 		if d.have != d.asked {
-			return fmt.Sprintf("%s %v and not %v", d.flag, d.have, d.asked)
+			return fmt.Sprintf("%s %v, not %v", d.flag, d.have, d.asked)
 		}
 	}
 	return "another file, suppression list or phone column"

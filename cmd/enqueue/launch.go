@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -43,7 +44,12 @@ func (a *app) enqueue() *cobra.Command {
 		Use:   "enqueue CONTACTS --name NAME --channel voice|whatsapp|ID",
 		Short: "Start a campaign from a contact file",
 		Long:  launchHelp,
-		Args:  cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("want one contact file, have %d arguments", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.request.File = args[0]
 			if !cmd.Flags().Changed("rejects") {
