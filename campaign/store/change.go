@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -45,7 +46,8 @@ type Change struct {
 	Dead  string        // a claim whose worker is known to be gone
 	Hold  time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
 	// Due is when, from now, the chunk must have moved on, or the sweeper looks
-	// after it; 0 leaves that as it is. A chunk that is through is never due.
+	// after it; 0 leaves that as it is. A chunk that is through is never due, one
+	// that is no longer through is due at once.
 	Due   time.Duration
 	Moves []Move
 }
@@ -81,53 +83,52 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	var done Changed
 	todo := c.Moves
 	for range maxRounds {
-		var changes []byte
+		read, planned := chunk.ledger, slices.Clone(chunk.ledger)
 		var asked []Move
 		for _, m := range todo {
-			if m.Index < 0 || m.Index >= chunk.ledger.Len() {
+			if m.Index < 0 || m.Index >= planned.Len() {
 				return done, fmt.Errorf("change chunk %s: no contact %d", chunk.Ref, m.Index)
 			}
-			old := chunk.ledger.At(m.Index)
-			next, ok := old.Next(m.Move)
+			next, ok := planned.At(m.Index).Next(m.Move)
 			if !ok {
 				done.Refused = append(done.Refused, m)
 				continue
 			}
-			changes = binary.LittleEndian.AppendUint16(changes, uint16(m.Index))
-			changes = campaign.AppendRecord(changes, old)
-			changes = campaign.AppendRecord(changes, next)
+			planned.Set(m.Index, next)
 			asked = append(asked, m)
 		}
 		if c.Act == Begin && len(done.Refused) > 0 {
 			return Changed{}, fmt.Errorf("begin chunk %s: %w", chunk.Ref, ErrMoved)
 		}
 
-		answer, err := s.runChange(ctx, chunk.Ref, c, changes)
+		answer, err := s.runChange(ctx, chunk.Ref, c, changesOf(read, planned))
 		if err != nil {
 			return done, err
 		}
-		for index, record := range answer.moved {
-			chunk.ledger.Set(index, record)
+		refused := answer.err(chunk.Ref)
+		if refused != nil {
+			planned = slices.Clone(read)
 		}
-		if err := answer.err(chunk.Ref); err != nil {
-			return done, err
+		for index, record := range answer.moved {
+			planned.Set(index, record)
+		}
+		chunk.ledger = planned
+		if refused != nil {
+			return done, refused
 		}
 		done.Now, done.Request = answer.now, answer.request
 
 		todo = nil
-		for k, m := range asked {
+		for _, m := range asked {
 			present, left := answer.moved[m.Index]
-			if !left {
-				next := recordAt(changes, k, 1)
-				chunk.ledger.Set(m.Index, next)
+			switch {
+			case !left:
 				done.Moved = append(done.Moved, m)
-				continue
-			}
-			if present == recordAt(changes, k, 0) {
+			case present == read.At(m.Index):
 				done.Refused = append(done.Refused, m) // it had not moved: we have no right to move it
-				continue
+			default:
+				todo = append(todo, m)
 			}
-			todo = append(todo, m)
 		}
 		if len(todo) == 0 {
 			return done, nil
@@ -136,13 +137,18 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
 }
 
-// changeWidth is the width of one contact in a change: its index, the old and
-// the new record.
-const changeWidth = 2 + 2*campaign.RecordSize
-
-// recordAt reads the old (0) or new (1) record of the k-th change.
-func recordAt(changes []byte, k, which int) campaign.Record {
-	return campaign.DecodeRecord(changes[k*changeWidth+2+which*campaign.RecordSize:])
+// changesOf are the contacts in which two ledgers of a chunk differ, as the
+// script takes them: each contact once, even if several moves name it.
+func changesOf(old, planned campaign.Ledger) []byte {
+	var changes []byte
+	for i := range old.Len() {
+		if before, after := old.At(i), planned.At(i); before != after {
+			changes = binary.LittleEndian.AppendUint16(changes, uint16(i))
+			changes = campaign.AppendRecord(changes, before)
+			changes = campaign.AppendRecord(changes, after)
+		}
+	}
+	return changes
 }
 
 type changeAnswer struct {

@@ -5,7 +5,8 @@
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, ''
 --       hold     ms the claim is to last from now; 0 gives it up
---       due      ms from now by which the chunk must have moved; 0 leaves that as it is
+--       due      ms from now by which the chunk must have moved; 0 leaves that as it is,
+--                or is now for a chunk that was through
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
@@ -19,7 +20,7 @@
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unsettled begin only: contacts are sending under another claim that has ended
 --   moved    begin only: nothing was changed, because of the contacts in moved
---   gone     the chunk is not there
+--   gone     the chunk, or one of the contacts in its ledger, is not there
 --
 -- A record that already is the new one counts as changed: this very script may
 -- have run before, and only its answer been lost.
@@ -64,6 +65,7 @@ for at = 1, #changes, 2 + 2 * size do
   local old = string.sub(changes, at + 2, at + 1 + size)
   local new = string.sub(changes, at + 2 + size, at + 1 + 2 * size)
   local present = string.sub(records, index * size + 1, (index + 1) * size)
+  if #present < size then return {'gone', now, '', ''} end
   local allowed = act ~= 'commit' or mine or string.find(evidence, string.sub(new, 1, 1), 1, true)
   if present == old and allowed then
     apply[#apply + 1] = {index, old, new}
@@ -125,5 +127,7 @@ if not any({[PENDING] = true, [SENDING] = true}) then
   redis.call('ZREM', open, number)
 elseif due > 0 then
   redis.call('ZADD', open, string.format('%.0f', now + due), number)
+else
+  redis.call('ZADD', open, 'NX', string.format('%.0f', now), number)
 end
 return {'ok', now, tostring(requests), table.concat(moved)}
