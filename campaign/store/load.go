@@ -24,6 +24,7 @@ type Load struct {
 	store    *Store
 	campaign campaign.Campaign
 	id       string
+	rejects  int // parts stored
 }
 
 // beginLoadScript makes a campaign, or takes over an unfinished load of it.
@@ -63,32 +64,41 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if err := s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
 	}
-	if err := s.clearLoad(ctx, c.Name); err != nil {
-		return nil, fmt.Errorf("load %s: clear what an earlier load left: %w", c.Name, err)
+	if err := l.clear(ctx); err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.Name, err)
 	}
 	return l, nil
 }
 
-// clearLoad deletes what an unfinished load has written. Its chunks are those in
-// the open set, since each is written together with its entry there.
-func (s *Store) clearLoad(ctx context.Context, name string) error {
+// clearScript deletes what an earlier load has written. KEYS campaign, open,
+// then what to delete; ARGV load id, then the numbers of the chunks among it.
+// Answers 0 when the load was lost.
+var clearScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
+for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
+for i = 2, #ARGV do redis.call('ZREM', KEYS[2], ARGV[i]) end
+return 1`)
+
+// clear deletes what an unfinished load has written. Its chunks are those in the
+// open set, since each is written together with its entry there.
+func (l *Load) clear(ctx context.Context) error {
+	name := l.campaign.Name
+	const what = "clear what an earlier load left"
 	for {
-		open, err := s.Open(ctx, name, time.Time{}, 1000)
-		if err != nil || len(open) == 0 {
-			if err != nil {
-				return err
-			}
-			return s.rdb.Del(ctx, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name)).Err()
-		}
-		_, err = s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for _, o := range open {
-				ref := Ref{Campaign: name, Chunk: o.Chunk}
-				p.Del(ctx, keyChunk(ref), keyLedger(ref))
-				p.ZRem(ctx, keyOpen(name), o.Chunk)
-			}
-			return nil
-		})
+		open, err := l.store.Open(ctx, name, time.Time{}, 1000)
 		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		keys, args := []string{keyCampaign(name), keyOpen(name)}, []any{l.id}
+		for _, o := range open {
+			ref := Ref{Campaign: name, Chunk: o.Chunk}
+			keys, args = append(keys, keyChunk(ref), keyLedger(ref)), append(args, o.Chunk)
+		}
+		if len(open) == 0 {
+			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name))
+		}
+		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
+		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {
 			return err
 		}
 	}
@@ -123,18 +133,23 @@ func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) erro
 	return l.wrote(kept, err, "store chunk "+ref.String())
 }
 
-// addPartScript appends to a list. KEYS campaign, list; ARGV load id, value.
+// addPartScript appends to a list, once. KEYS campaign, list; ARGV load id,
+// value, the length the list has without it.
 var addPartScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
-redis.call('RPUSH', KEYS[2], ARGV[2])
+if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
 return 1`)
 
 // AddRejects stores the next part of the rejects file, so that every machine can
 // hand it out. Parts are called one after the other and kept in their order.
 func (l *Load) AddRejects(ctx context.Context, part []byte) error {
 	keys := []string{keyCampaign(l.campaign.Name), keyRejects(l.campaign.Name)}
-	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.zip.EncodeAll(part, nil)).Bool()
-	return l.wrote(kept, err, "store rejects")
+	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.zip.EncodeAll(part, nil), l.rejects).Bool()
+	if err := l.wrote(kept, err, "store rejects"); err != nil {
+		return err
+	}
+	l.rejects++
+	return nil
 }
 
 // finishLoadScript makes a loaded campaign known. KEYS campaign, tally; ARGV
