@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,24 +16,6 @@ import (
 const maxReasonBytes = 300
 
 const otherReason = "other"
-
-// A dictionary remembers reasons that were looked up: codes never change.
-type dictionary struct {
-	mu     sync.Mutex
-	byText map[string]campaign.Reason
-	byCode map[campaign.Reason]string
-}
-
-func (s *Store) dictionary(name string) *dictionary {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.reasons[name]
-	if d == nil {
-		d = &dictionary{byText: make(map[string]campaign.Reason), byCode: make(map[campaign.Reason]string)}
-		s.reasons[name] = d
-	}
-	return d
-}
 
 // reasonScript finds or makes the code of a text. KEYS reasons; ARGV text, the
 // code that means the dictionary is full. The hash holds code → text and, with
@@ -48,7 +29,8 @@ redis.call('HSET', KEYS[1], code, ARGV[1], '=' .. ARGV[1], code)
 return code`)
 
 // ReasonCode is the code of a reason's text in a campaign; the empty text is
-// NoReason.
+// NoReason. It always asks Redis: a name may be given to another campaign, whose
+// codes are others.
 func (s *Store) ReasonCode(ctx context.Context, name, text string) (campaign.Reason, error) {
 	text = strings.ToValidUTF8(text, "�")
 	for len(text) > maxReasonBytes {
@@ -57,24 +39,11 @@ func (s *Store) ReasonCode(ctx context.Context, name, text string) (campaign.Rea
 	if text == "" {
 		return campaign.NoReason, nil
 	}
-	d := s.dictionary(name)
-	d.mu.Lock()
-	code, known := d.byText[text]
-	d.mu.Unlock()
-	if known {
-		return code, nil
-	}
-	n, err := reasonScript.Run(ctx, s.rdb, []string{keyReasons(name)}, text, int(campaign.OtherReason)).Int()
+	code, err := reasonScript.Run(ctx, s.rdb, []string{keyReasons(name)}, text, int(campaign.OtherReason)).Int()
 	if err != nil {
 		return 0, fmt.Errorf("reason code in %s: %w", name, err)
 	}
-	code = campaign.Reason(n)
-	if code != campaign.OtherReason {
-		d.mu.Lock()
-		d.byText[text], d.byCode[code] = code, text
-		d.mu.Unlock()
-	}
-	return code, nil
+	return campaign.Reason(code), nil
 }
 
 // ReasonTexts are all reasons of a campaign by their code.

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -62,9 +61,6 @@ type Store struct {
 	rdb redis.UniversalClient
 	zip *zstd.Encoder
 	zap *zstd.Decoder
-
-	mu      sync.Mutex
-	reasons map[string]*dictionary // by campaign
 }
 
 // New returns a Store on rdb, which stays the caller's to close.
@@ -78,7 +74,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, zip: zip, zap: zap, reasons: make(map[string]*dictionary)}
+	return &Store{rdb: rdb, zip: zip, zap: zap}
 }
 
 // Redis is the client the store works on.
