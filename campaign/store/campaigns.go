@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -76,21 +77,24 @@ func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) 
 func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	t := campaign.Tally{Reasons: make(map[campaign.StateReason]int)}
 	for field, value := range hash {
-		var state campaign.State
-		var reason campaign.Reason
 		count, err := strconv.Atoi(value)
 		if err != nil {
 			return t, fmt.Errorf("field %q: %w", field, err)
 		}
-		parts, _ := fmt.Sscanf(field, "%d:%d", &state, &reason)
-		if parts == 0 || !state.Valid() {
+		left, right, both := strings.Cut(field, ":")
+		state, err := strconv.ParseUint(left, 10, 8)
+		if err != nil || !campaign.State(state).Valid() {
 			return t, fmt.Errorf("field %q: no such state", field)
 		}
-		if parts == 2 {
-			t.Reasons[campaign.StateReason{State: state, Reason: reason}] = count
-		} else {
+		if !both {
 			t.States[state] = count
+			continue
 		}
+		reason, err := strconv.ParseUint(right, 10, 16)
+		if err != nil {
+			return t, fmt.Errorf("field %q: no such reason", field)
+		}
+		t.Reasons[campaign.StateReason{State: campaign.State(state), Reason: campaign.Reason(reason)}] = count
 	}
 	return t, nil
 }

@@ -24,7 +24,8 @@ const (
 	verifyRounds = 100
 )
 
-// Verify recounts every ledger of a campaign against its tally and its counts.
+// Verify recounts every ledger of a campaign against its tally, its counts and
+// the list of open chunks.
 //
 // It may run while the campaign does: it reads all ledgers, then in one
 // transaction the tally with every chunk's version, and reads those chunks again
@@ -46,12 +47,11 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 		if err := v.count(ctx, stale); err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
-		var stored campaign.Tally
-		if stored, stale, err = v.changed(ctx); err != nil {
+		if stale, err = v.changed(ctx); err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
 		if len(stale) == 0 {
-			return v.compare(c, stored), nil
+			return v.compare(c), nil
 		}
 	}
 	return Verification{}, fmt.Errorf("verify %s: it changes faster than it can be counted; pause it or try again", name)
@@ -60,9 +60,11 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 type verifier struct {
 	store   *Store
 	name    string
-	version []int64
+	version []int64 // by chunk, as are the next two
 	tally   []campaign.Tally
 	bad     map[int]string
+	stored  campaign.Tally
+	open    map[string]bool // chunks by number
 }
 
 // count reads the ledgers of the given chunks.
@@ -70,11 +72,13 @@ func (v *verifier) count(ctx context.Context, chunks []int) error {
 	for page := range slices.Chunk(chunks, verifyPage) {
 		// Version and ledger of one chunk must belong together.
 		versions, ledgers := make([]*redis.StringCmd, len(page)), make([]*redis.StringCmd, len(page))
+		rows := make([]*redis.BoolCmd, len(page))
 		_, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for i, n := range page {
 				ref := Ref{Campaign: v.name, Chunk: n}
 				versions[i] = p.HGet(ctx, keyChunk(ref), "version")
 				ledgers[i] = p.Get(ctx, keyLedger(ref))
+				rows[i] = p.HExists(ctx, keyChunk(ref), "rows")
 			}
 			return nil
 		})
@@ -90,6 +94,9 @@ func (v *verifier) count(ctx context.Context, chunks []int) error {
 				v.bad[n] = "its ledger is missing"
 				continue
 			}
+			if !rows[i].Val() {
+				v.bad[n] = "its rows are missing"
+			}
 			if err := ledger.Check(ledger.Len()); err != nil {
 				v.bad[n] = err.Error()
 				continue
@@ -102,32 +109,37 @@ func (v *verifier) count(ctx context.Context, chunks []int) error {
 	return nil
 }
 
-// changed reads the tally and, at the same moment, which chunks have changed
-// since they were counted.
-func (v *verifier) changed(ctx context.Context) (campaign.Tally, []int, error) {
+// changed reads the tally and the open chunks and, at the same moment, which
+// chunks have changed since they were counted.
+func (v *verifier) changed(ctx context.Context) (stale []int, err error) {
 	var tally *redis.MapStringStringCmd
+	var open *redis.StringSliceCmd
 	versions := make([]*redis.StringCmd, len(v.version))
-	_, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	_, err = v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		tally = p.HGetAll(ctx, keyTally(v.name))
+		open = p.ZRange(ctx, keyOpen(v.name), 0, -1)
 		for n := range versions {
 			versions[n] = p.HGet(ctx, keyChunk(Ref{Campaign: v.name, Chunk: n}), "version")
 		}
 		return nil
 	})
 	if err != nil && err != redis.Nil {
-		return campaign.Tally{}, nil, err
+		return nil, err
 	}
-	var stale []int
 	for n, cmd := range versions {
 		if now, _ := strconv.ParseInt(cmd.Val(), 10, 64); now != v.version[n] {
 			stale = append(stale, n)
 		}
 	}
-	stored, err := decodeTally(tally.Val())
-	return stored, stale, err
+	v.open = make(map[string]bool)
+	for _, chunk := range open.Val() {
+		v.open[chunk] = true
+	}
+	v.stored, err = decodeTally(tally.Val())
+	return stale, err
 }
 
-func (v *verifier) compare(c campaign.Campaign, stored campaign.Tally) Verification {
+func (v *verifier) compare(c campaign.Campaign) Verification {
 	var sum campaign.Tally
 	var found Verification
 	problem := func(format string, args ...any) {
@@ -149,6 +161,9 @@ func (v *verifier) compare(c campaign.Campaign, stored campaign.Tally) Verificat
 		if have := t.Contacts(); have > want || (have < want && n < c.Chunks-1) {
 			problem("chunk %d: holds %d contacts, not %d", n, have, want)
 		}
+		if listed := v.open[strconv.Itoa(n)]; listed != (t.Open() > 0) {
+			problem("chunk %d: has %d contacts pending or sending, listed as open: %v", n, t.Open(), listed)
+		}
 	}
 	found.Contacts = sum.Contacts()
 	if found.Contacts != c.Counts.Contacts {
@@ -158,16 +173,16 @@ func (v *verifier) compare(c campaign.Campaign, stored campaign.Tally) Verificat
 		problem("%v", err)
 	}
 	for _, state := range campaign.States() {
-		if counted, told := sum.States[state], stored.States[state]; counted != told {
+		if counted, told := sum.States[state], v.stored.States[state]; counted != told {
 			problem("%s: the ledgers count %d, the tally says %d", state, counted, told)
 		}
 	}
 	for key, counted := range sum.Reasons {
-		if told := stored.Reasons[key]; counted != told {
+		if told := v.stored.Reasons[key]; counted != told {
 			problem("%s for reason %d: the ledgers count %d, the tally says %d", key.State, key.Reason, counted, told)
 		}
 	}
-	for key, told := range stored.Reasons {
+	for key, told := range v.stored.Reasons {
 		if sum.Reasons[key] == 0 && told != 0 {
 			problem("%s for reason %d: the ledgers count none, the tally says %d", key.State, key.Reason, told)
 		}
