@@ -24,19 +24,20 @@ func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) 
 		return nil, err
 	}
 	options.ContextTimeoutEnabled = true
-	rdb := redis.NewUniversalClient(options)
-	if err := ping(ctx, rdb); err != nil {
-		_ = rdb.Close()
+	if err := probe(ctx, *options); err != nil {
 		return nil, &UnreachableError{Addrs: options.Addrs, Err: err}
 	}
-	return rdb, nil
+	return redis.NewUniversalClient(options), nil
 }
 
-// ping asks once, without the client's own patience: a wrong address should be
-// told at once.
-func ping(ctx context.Context, rdb redis.UniversalClient) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+// probe asks once, without the client's patience: a wrong address should be told
+// at once, and by its own error.
+func probe(ctx context.Context, options redis.UniversalOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	options.MaxRetries, options.DialTimeout = -1, 3*time.Second
+	rdb := redis.NewUniversalClient(&options)
+	defer rdb.Close()
 	return rdb.Ping(ctx).Err()
 }
 
@@ -58,6 +59,9 @@ func parseURL(raw string) (*redis.UniversalOptions, error) {
 	if !ok {
 		return nil, errors.New("REDIS_URL: want something like redis://127.0.0.1:6379/0")
 	}
+	if strings.Contains(raw, "?") {
+		return nil, errors.New("REDIS_URL: takes no options after a question mark; in a password, write it as %3F")
+	}
 	o := &redis.UniversalOptions{
 		MaxRetries:      10,
 		MinRetryBackoff: 50 * time.Millisecond,
@@ -67,7 +71,7 @@ func parseURL(raw string) (*redis.UniversalOptions, error) {
 	case "redis", "rediss":
 		one, err := redis.ParseURL(raw)
 		if err != nil {
-			return nil, redactURL(err)
+			return nil, urlError(raw, err)
 		}
 		o.Addrs, o.DB = []string{one.Addr}, one.DB
 		o.Username, o.Password, o.TLSConfig = one.Username, one.Password, one.TLSConfig
@@ -77,7 +81,7 @@ func parseURL(raw string) (*redis.UniversalOptions, error) {
 	case "redis+cluster", "rediss+cluster":
 		cluster, err := redis.ParseClusterURL(clusterURL(raw))
 		if err != nil {
-			return nil, redactURL(err)
+			return nil, urlError(raw, err)
 		}
 		o.Addrs, o.IsClusterMode = cluster.Addrs, true
 		o.Username, o.Password, o.TLSConfig = cluster.Username, cluster.Password, cluster.TLSConfig
@@ -100,10 +104,13 @@ func sentinelOptions(o *redis.UniversalOptions, raw string) (*redis.UniversalOpt
 	scheme := strings.TrimSuffix(raw[:strings.Index(raw, "://")], "+sentinel")
 	one, err := redis.ParseURL(scheme + "://" + credentials + "sentinel:0/" + db)
 	if err != nil {
-		return nil, redactURL(err)
+		return nil, urlError(raw, err)
 	}
 	o.Addrs, o.MasterName, o.DB = strings.Split(hosts, ","), master, one.DB
 	o.Username, o.Password, o.TLSConfig = one.Username, one.Password, one.TLSConfig
+	if o.TLSConfig != nil {
+		o.TLSConfig.ServerName = "" // each server's certificate names its own address
+	}
 	return o, nil
 }
 
@@ -113,19 +120,19 @@ func clusterURL(raw string) string {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	rest, _, _ = strings.Cut(rest, "/")
 	hosts := strings.Split(rest, ",")
-	u := strings.TrimSuffix(scheme, "+cluster") + "://" + hosts[0]
-	for i, h := range hosts[1:] {
-		u += map[bool]string{true: "?", false: "&"}[i == 0] + "addr=" + url.QueryEscape(h)
-	}
-	return u
+	others := url.Values{"addr": hosts[1:]}
+	return strings.TrimSuffix(scheme, "+cluster") + "://" + hosts[0] + "?" + others.Encode()
 }
 
-// redactURL keeps the address out of an error of the URL parser: it may hold a
-// password.
-func redactURL(err error) error {
+// urlError says what is wrong with a URL. The parsers' errors quote parts of it,
+// so one that may hold a password is not explained further.
+func urlError(raw string, err error) error {
+	if strings.Contains(raw, "@") {
+		return errors.New("REDIS_URL: malformed; characters other than letters and digits in a password must be percent-encoded, as %2F for /")
+	}
 	var bad *url.Error
 	if errors.As(err, &bad) {
-		err = bad.Err
+		err = bad.Err // without the URL
 	}
 	return fmt.Errorf("REDIS_URL: %w", err)
 }
