@@ -10,7 +10,7 @@ import (
 
 // maxBlobBytes bounds what a chunk's rows may take decompressed. It is far above
 // any real chunk and keeps a damaged blob from taking the machine's memory.
-const maxBlobBytes = 256 << 20
+const maxBlobBytes = 64 << 20
 
 // encodeRows packs contacts: their number and that of their cells, then for each
 // the phone, the lines since the one before, and its cells, each with its length
@@ -65,8 +65,8 @@ func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
 		return n
 	}
 	count, columns := uvarint(), uvarint()
-	// Every contact and every cell takes a byte at least.
-	if size := uint64(len(raw)); damaged || count > size || columns > size || count*columns > size {
+	// Every cell takes a byte at least.
+	if size := uint64(len(raw)); damaged || count > campaign.MaxChunkSize || columns > size || count*columns > size {
 		return nil, errDamaged
 	}
 	contacts := make([]campaign.Contact, count)

@@ -86,18 +86,19 @@ func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
 // A claim's token names its worker, so that anybody can tell whether the one who
 // holds it is still alive.
 
-// NewClaim is a token for a claim of the worker: nonce must never repeat.
+// NewClaim is a token for a claim of the worker: nonce must never repeat, and
+// hold no slash.
 func NewClaim(worker, nonce string) string { return worker + "/" + nonce }
 
 // ClaimIsDead reports whether the worker that holds the claim is gone.
 func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
-	worker, _, ok := strings.Cut(token, "/")
-	if !ok {
+	end := strings.LastIndexByte(token, '/') // an id may hold slashes, a nonce none
+	if end < 0 {
 		return false, nil
 	}
-	n, err := s.rdb.Exists(ctx, keyWorker(worker)).Result()
+	n, err := s.rdb.Exists(ctx, keyWorker(token[:end])).Result()
 	if err != nil {
-		return false, fmt.Errorf("look for worker %s: %w", worker, err)
+		return false, fmt.Errorf("look for worker %s: %w", token[:end], err)
 	}
 	return n == 0, nil
 }
