@@ -25,7 +25,6 @@ type state struct {
 	Block    int64 `json:"block"`    // no request before then
 	Why      int64 `json:"why"`      // the reason for Block
 	Unsure   bool  `json:"unsure"`   // one request has to find out before others follow
-	Probe    int64 `json:"probe"`    // the ticket that is finding out
 	Failures int64 `json:"failures"` // failed requests in a row
 
 	Others   int64 `json:"others"`    // thousandths of requests per window by others on the token
@@ -61,10 +60,9 @@ type policy struct {
 const (
 	whyFull    = 1 // the quota is used up
 	whyPace    = 2 // spreading what is left over the window
-	whyTurn    = 3 // others came first
-	whyRefused = 4 // a 429 told to wait
-	whyFailing = 5 // repeated failures
-	whyProbe   = 6 // one request is finding out
+	whyRefused = 3 // a 429 told to wait
+	whyFailing = 4 // repeated failures
+	whyProbe   = 5 // one request is finding out
 )
 
 const (
@@ -72,6 +70,8 @@ const (
 	firstBlock   = 1_000     // of failures, doubling up to
 	longestBlock = 64_000    //
 	batchAhead   = 500       // tickets taken in one call are worth at most this time
+	firstPoll    = 25        // an answer that others wait for is awaited this long at first
+	turnPoll     = 5         // a peer whose turn is near waits this long for each one ahead
 	lateness     = 1_000     // a peer that is later than this loses its turn
 	fewLeft      = int64(3)  // with others about, the last credits go one by one
 	marginParts  = int64(20) // of the window is kept to use up what is left
@@ -97,14 +97,14 @@ type reply struct {
 func (s *state) acquire(now int64, p policy, a ask) reply {
 	now = s.advance(now, p)
 	me := s.peer(now, p, a)
-	at, _ := s.next(now, p)
+	at, _ := s.next(now, p, 0)
 	var n int64
 	if at <= now && s.ahead(now, me) == 0 {
 		n = s.grant(now, at, p, a.Want)
 	}
 	r := reply{Tickets: n, Limit: s.limit(p), Others: s.Others, Peers: int64(len(s.Peers))}
 	if n > 0 {
-		r.Ticket = Ticket{state: s.ID, serial: s.Granted - n + 1, at: now, landed: s.Landed, expired: s.Expired}
+		r.Ticket = Ticket{state: s.ID, serial: s.Granted - n + 1, landed: s.Landed, expired: s.Expired}
 		s.Peers[me].Since = 0
 	}
 	r.Wait = s.wait(now, p, me)
@@ -143,12 +143,6 @@ func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 	if !s.land(t.serial) {
 		return // booked as lost meanwhile
 	}
-	if t.serial == s.Probe {
-		s.Probe = 0
-		if s.Why == whyProbe {
-			s.Block = 0
-		}
-	}
 	if a.Counted {
 		s.book(now+p.Window, p, entry{Ours: 1})
 	}
@@ -186,19 +180,23 @@ func (s *state) correct(now int64, p policy, t Ticket, a outcome, pending int64,
 	}
 	if (dropped > 0 || now >= s.End) && a.Limit-a.Remaining <= 1+pending+a.Limit/8 {
 		s.End = now + p.Window // it has just opened
+		if !silent {
+			s.Paced = now
+		}
 	}
 }
 
 // refuse blocks until the server will have forgotten what it counted. Without
 // headers it was a proxy that refused, and nothing is known of the server.
 func (s *state) refuse(now int64, a outcome) {
-	if until := now + a.RetryAfter; until > s.Block || s.Why == whyProbe {
+	if until := now + a.RetryAfter; until > s.Block {
 		s.Block, s.Why = until, whyRefused
 	}
 	if a.Limit > 0 {
 		for i := range s.Log {
 			s.Log[i].At = min(s.Log[i].At, s.Block)
 		}
+		s.End = s.Block
 	}
 	s.Unsure = true
 }
@@ -220,23 +218,36 @@ func (s *state) fail(now int64) {
 	s.Block, s.Why, s.Unsure = now+wait, whyFailing, true
 }
 
-// next is the earliest time the next request may leave, and what it waits for.
-func (s *state) next(now int64, p policy) (at, why int64) {
+// next is when the next request may leave once those of ahead others have left,
+// and what it waits for. A time that has passed means now.
+func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
+	interval := s.interval(now, p)
 	switch {
 	case now < s.Block:
-		return s.Block, s.Why
+		return s.Block + ahead*interval, s.Why
 	case s.limit(p) == 0:
-		return now, whyPace
-	case s.credits(p) > 0:
-		interval, burst := s.interval(now, p), p.Burst
-		if burst == 0 {
-			burst = max(1, s.limit(p)/3)
-		}
-		return max(s.Paced, now-burst*interval) + interval, whyPace
-	case len(s.Log) > 0:
-		return s.Log[0].At, whyFull
+		at = now
+	case s.credits(p) <= 0 && len(s.Log) == 0:
+		return now + interval, whyFull
+	case s.credits(p) <= 0:
+		return s.Log[0].At + ahead*interval, whyFull
+	case s.scarce(p):
+		at = now + ahead*interval
+	default:
+		at = max(s.Paced, now-s.burst(p)*interval) + (1+ahead)*interval
 	}
-	return now + s.interval(now, p), whyFull
+	if asked, ok := s.awaited(now, p); ok { // ask soon, but less and less often
+		return max(at, now+max(firstPoll, (now-asked)/4)), whyProbe
+	}
+	return at, whyPace
+}
+
+// burst is how many requests may leave at once on an idle token.
+func (s *state) burst(p policy) int64 {
+	if p.Burst > 0 {
+		return p.Burst
+	}
+	return max(1, s.limit(p)/3)
 }
 
 // interval spreads the credits over what is left of the window, leaving to
@@ -260,18 +271,14 @@ func (s *state) interval(now int64, p policy) int64 {
 func (s *state) grant(now, at int64, p policy, want int64) int64 {
 	n := want
 	interval := s.interval(now, p)
-	alone := s.Unsure || s.silent(now, p)
 	if s.limit(p) > 0 {
 		n = min(n, s.credits(p))
 		if interval > 0 {
 			n = min(n, 1+(now+batchAhead-at)/interval)
 		}
-		alone = alone || s.Others >= 1000 && s.credits(p) <= fewLeft
 	}
-	if alone {
+	if s.alone(now, p) {
 		n = 1
-		s.Probe = s.Granted + 1
-		s.Block, s.Why = now+p.Timeout, whyProbe
 	}
 	for range n {
 		s.Granted++
@@ -281,8 +288,32 @@ func (s *state) grant(now, at int64, p policy, want int64) int64 {
 	return n
 }
 
-// silent says that nothing was heard for so long that one request finds out
-// before others follow.
+// alone says that one request has to find out before the next may follow.
+func (s *state) alone(now int64, p policy) bool {
+	return s.Unsure || s.silent(now, p) || s.scarce(p)
+}
+
+// awaited is when the request left that has to find out, if its answer may
+// still come. After failures that is worth the whole timeout of a request.
+func (s *state) awaited(now int64, p policy) (asked int64, ok bool) {
+	if len(s.Flight) == 0 || !s.alone(now, p) {
+		return 0, false
+	}
+	patience := p.Window / 6
+	if s.Unsure {
+		patience = p.Timeout
+	}
+	asked = s.Flight[len(s.Flight)-1].At
+	return asked, asked >= s.Block && now < asked+patience
+}
+
+// scarce says that others may take the last credits at any moment, so that
+// they go one by one, each as soon as the answer before it is known.
+func (s *state) scarce(p policy) bool {
+	return s.limit(p) > 0 && s.Others >= 1000 && s.credits(p) <= fewLeft
+}
+
+// silent says that nothing was heard for so long that anything may have changed.
 func (s *state) silent(now int64, p policy) bool { return now-s.Heard > p.Window/3 }
 
 // limit is 0 when there is none.
@@ -412,18 +443,14 @@ func (s *state) ahead(now int64, me int) int64 {
 	return n
 }
 
-// wait is when me should ask next.
+// wait is how long me should wait before it asks again.
 func (s *state) wait(now int64, p policy, me int) int64 {
-	at, why := s.next(now, p)
-	if why == whyProbe { // it may be answered at any moment
-		asked := s.Block - p.Timeout
-		return max(25, (now-asked)/4)
-	}
 	var ahead int64
 	if s.Peers[me].Since > 0 {
 		ahead = s.ahead(now, me)
 	}
-	return max(0, at-now) + ahead*max(1, s.interval(now, p))
+	at, _ := s.next(now, p, ahead)
+	return max(0, at-now, ahead*turnPoll)
 }
 
 func (s *state) clone() state {

@@ -16,12 +16,12 @@ import (
 type Config struct {
 	Rate    Rate          // holds while the server sends no limit headers; 30 per 60 s
 	Share   float64       // of the limit that is ours, above 0 up to 1; 1. Less leaves room for other systems
-	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 1 minute
+	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 75 s
 	Logger  *slog.Logger  // discards when nil
 }
 
 const (
-	defaultTimeout = time.Minute
+	defaultTimeout = 75 * time.Second
 	// Retry-After is the difference of two clocks that show whole seconds, so
 	// it can be up to one second too short.
 	retrySlack = time.Second
@@ -67,7 +67,6 @@ func (c Config) policy() (policy, error) {
 type Ticket struct {
 	state   int64 // the identity of the state that granted it
 	serial  int64
-	at      int64 // when it was granted
 	landed  int64 // how many tickets had been reported then
 	expired int64 // how many requests had run out then
 }
@@ -256,7 +255,6 @@ func (q *Quota) heed(ctx context.Context, r reply) {
 var reasons = map[int64]string{
 	whyFull:    "the quota is used up",
 	whyPace:    "spread over the window",
-	whyTurn:    "others came first",
 	whyRefused: "refused with 429",
 	whyFailing: "the platform is failing",
 	whyProbe:   "one request is finding out",
@@ -269,7 +267,7 @@ func (q *Quota) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("quota: status: %w", err)
 	}
 	now = s.advance(now, q.policy)
-	at, why := s.next(now, q.policy)
+	at, why := s.next(now, q.policy, 0)
 	st := Status{
 		Limit:           int(s.limit(q.policy)),
 		Window:          time.Duration(q.policy.Window) * time.Millisecond,

@@ -1,0 +1,209 @@
+package ratelimit
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed core.lua
+var coreLua string
+
+var core = redis.NewScript(scriptText)
+
+// scriptText begins with the constants of core.go.
+var scriptText = fmt.Sprintf(`
+local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
+local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
+local BATCH_AHEAD, FIRST_POLL, TURN_POLL, LATENESS = %d, %d, %d, %d
+local FEW_LEFT, MARGIN_PARTS = %d, %d
+`, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
+	patience, firstBlock, longestBlock,
+	batchAhead, firstPoll, turnPoll, lateness,
+	fewLeft, marginParts) + coreLua
+
+const (
+	opAcquire = 1
+	opReport  = 2
+)
+
+// How a process goes on without Redis: it leaves part of the quota, for it does
+// not see what the others send, and tries Redis again every few seconds.
+const (
+	cautionPermille = 700
+	retryRedis      = 5 * time.Second
+)
+
+// NewShared returns the quota that all processes with this token and Redis
+// share. Nothing but a hash of the token is stored.
+func NewShared(rdb redis.UniversalClient, token string, cfg Config) (*Quota, error) {
+	p, err := cfg.policy()
+	if err != nil {
+		return nil, err
+	}
+	q := newQuota(cfg, p, nil)
+	q.book = &sharedBook{rdb: rdb, key: key(token), script: core, policy: p, quota: q, last: reply{Limit: p.Limit, Peers: 1}}
+	return q, nil
+}
+
+func key(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return "quota:" + hex.EncodeToString(sum[:12])
+}
+
+// sharedBook keeps the state in Redis.
+type sharedBook struct {
+	rdb    redis.UniversalClient
+	key    string
+	script *redis.Script
+	policy policy
+	quota  *Quota
+
+	mu    sync.Mutex
+	last  reply      // the latest from Redis
+	alone *localBook // in use while Redis is gone
+	retry time.Time  // when to try Redis again
+}
+
+func (b *sharedBook) acquire(ctx context.Context, a ask) (reply, error) {
+	if alone := b.outage(); alone != nil {
+		return b.guess(alone.acquire(ctx, a))
+	}
+	r, err := b.callAcquire(ctx, a)
+	if err != nil {
+		return b.guess(b.lost(ctx, err).acquire(ctx, a))
+	}
+	b.found(ctx, r)
+	return r, nil
+}
+
+func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
+	alone := b.outage()
+	if alone == nil {
+		r, err := b.callReport(ctx, peer, t, o)
+		if err == nil {
+			b.found(ctx, r)
+			return r, nil
+		}
+		alone = b.lost(ctx, err)
+	}
+	o.Limit = 0 // the headers speak of all processes, the state alone of this one
+	return b.guess(alone.report(ctx, peer, t, o))
+}
+
+func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
+	return b.call(ctx, opAcquire, a.Peer, a.Waited, a.Want)
+}
+
+func (b *sharedBook) callReport(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
+	return b.call(ctx, opReport, peer, t.state, t.serial, t.landed, t.expired,
+		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), o.RetryAfter, o.Limit, o.Remaining)
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// call runs the script. go-redis repeats a call whose reply was lost: a second
+// acquire costs a ticket that runs out, a second report finds nothing to do.
+func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (reply, error) {
+	p := b.policy
+	argv := []any{op, peer, identity(), p.Limit, p.Window, p.Share, p.Timeout, p.Burst}
+	for _, a := range args {
+		argv = append(argv, a)
+	}
+	v, err := b.script.Run(ctx, b.rdb, []string{b.key}, argv...).Int64Slice()
+	if err != nil {
+		return reply{}, err
+	}
+	if len(v) != 9 {
+		return reply{}, fmt.Errorf("%s: want 9 numbers, have %d", b.key, len(v))
+	}
+	return reply{
+		Tickets: v[0],
+		Ticket:  Ticket{state: v[1], serial: v[2], landed: v[3], expired: v[4]},
+		Wait:    v[5], Limit: v[6], Others: v[7], Peers: v[8],
+	}, nil
+}
+
+func (b *sharedBook) look(ctx context.Context) (state, int64, error) {
+	pipe := b.rdb.Pipeline()
+	get, clock := pipe.Get(ctx, b.key), pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return state{}, 0, err
+	}
+	s := state{Unsure: true}
+	if text, err := get.Bytes(); err == nil {
+		if err := json.Unmarshal(text, &s); err != nil {
+			return state{}, 0, fmt.Errorf("%s: %w", b.key, err)
+		}
+	}
+	return s, clock.Val().UnixMilli(), nil
+}
+
+// outage is the state to use while Redis is gone, and nil when it is to be tried.
+func (b *sharedBook) outage() *localBook {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.alone != nil && time.Now().Before(b.retry) {
+		return b.alone
+	}
+	return nil
+}
+
+// lost begins or prolongs an outage.
+func (b *sharedBook) lost(ctx context.Context, err error) *localBook {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.retry = time.Now().Add(retryRedis)
+	if b.alone == nil {
+		b.alone = newLocalBook(cautious(b.policy, b.last))
+		if b.last.Limit > 0 { // not all processes at once
+			b.alone.state.Block = b.alone.now() + rand.Int64N(b.alone.policy.Window)
+		}
+		b.quota.log.WarnContext(ctx, "quota goes on without redis", "processes", b.last.Peers, "error", err)
+	}
+	return b.alone
+}
+
+func (b *sharedBook) found(ctx context.Context, r reply) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = r
+	if b.alone != nil {
+		b.alone = nil
+		b.quota.log.InfoContext(ctx, "redis is back, the quota is shared again")
+	}
+}
+
+// guess fills in what the state of one process does not know.
+func (b *sharedBook) guess(r reply, err error) (reply, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.Limit, r.Others, r.Peers = b.last.Limit, b.last.Others, b.last.Peers
+	return r, err
+}
+
+// cautious is one process's part of the quota: one request at a time, as far
+// apart as that part asks for.
+func cautious(p policy, last reply) policy {
+	if last.Limit == 0 {
+		return p
+	}
+	ours := max(1000, 1000*last.Limit*p.Share/1000-last.Others)
+	p.Window = p.Window * last.Peers * 1000 * 1000 / (ours * cautionPermille)
+	p.Limit, p.Share, p.Burst = 1, 1000, 1
+	return p
+}
