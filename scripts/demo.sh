@@ -57,8 +57,9 @@ say "Building"
 make --no-print-directory build
 
 say "Starting the sandbox and a worker"
-bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --fault-5xx 0.05 --latency 50ms-400ms \
-	--seed 7 --bad-numbers "+966500000013,+966500001300" >"$out/sandbox.out" 2>"$out/sandbox.log" &
+bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --value-keys name,company \
+	--fault-5xx 0.05 --seed 3 --latency 50ms-400ms --bad-numbers +966522476554,+966525957654 \
+	>"$out/sandbox.out" 2>"$out/sandbox.log" &
 sandbox=$!
 wait_for "$sandbox" "$out/sandbox.log" test -s "$out/sandbox.out"
 
@@ -66,8 +67,8 @@ redis_port=$(free_port)
 admin_port=$(free_port)
 export REDIS_URL="redis://127.0.0.1:$redis_port/0"
 VELENTS_URL=$(grep -o 'http://[0-9.:]*' "$out/sandbox.out")
-export VELENTS_URL VELENTS_TOKEN=demo-token
-bin/worker --embedded-redis --rate 10/10s --admin-addr "127.0.0.1:$admin_port" >"$out/worker.log" 2>&1 &
+export VELENTS_URL VELENTS_TOKEN=demo-token VELENTS_RATE=10/10s
+bin/worker --embedded-redis --admin-addr "127.0.0.1:$admin_port" >"$out/worker.log" 2>&1 &
 worker=$!
 wait_for "$worker" "$out/worker.log" answers "$redis_port"
 wait_for "$worker" "$out/worker.log" answers "$admin_port"
@@ -84,10 +85,11 @@ through() {
 }
 
 say "Enqueueing 2,000 contacts"
-through bin/enqueue testdata/contacts-2000.csv --name demo --channel voice --region SA --chunk-size 100
+through bin/enqueue testdata/contacts-2000.csv --name demo --channel voice --region SA --chunk-size 100 \
+	--suppress testdata/do-not-contact.csv --rejects "$out/rejects.csv"
 
 say "Watching"
-through bin/campaign watch demo
+through bin/campaign watch demo >"$out/watch.out" # the same as show, below
 ended=$code
 
 say "What became of them"
