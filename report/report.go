@@ -62,9 +62,9 @@ func (s States) In(states ...campaign.State) int {
 // Open counts the contacts that are not through yet.
 func (s States) Open() int { return s.In(campaign.Pending, campaign.Sending) }
 
-// Unreached counts the contacts that need a person's attention once the campaign
-// is over.
-func (s States) Unreached() int {
+// Problems counts the contacts that a person should look at once the campaign is
+// over.
+func (s States) Problems() int {
 	return s.In(campaign.Rejected, campaign.Failed, campaign.Unconfirmed)
 }
 

@@ -43,8 +43,8 @@ func TestOverviewHoldsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "overview.json", string(text)+"\n")
-	if got := o.States.Unreached(); got != 4 {
-		t.Errorf("unreached: %d, want 4", got)
+	if got := o.States.Problems(); got != 4 {
+		t.Errorf("problems: %d, want 4", got)
 	}
 }
 

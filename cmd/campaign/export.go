@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/report"
+)
+
+// exported is what --json says of a file that was written.
+type exported struct {
+	Campaign string `json:"campaign"`
+	Rows     int    `json:"rows"`
+	File     string `json:"file"`
+}
+
+func (a *app) results() *cobra.Command {
+	var states []string
+	var file string
+	var q report.Results
+	cmd := a.on("results", "Write what became of each contact", func(ctx context.Context, s *store.Store, name string) error {
+		return a.export(name, file, "contacts", func(w io.Writer) (int, error) { return q.Write(ctx, s, name, w) })
+	})
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		for _, text := range states {
+			state, err := campaign.ParseState(text)
+			if err != nil {
+				return err
+			}
+			q.States = append(q.States, state)
+		}
+		switch ext := strings.ToLower(filepath.Ext(file)); {
+		case toStdout(file) && a.json || ext == ".jsonl":
+			q.Format = report.JSONLines
+		case toStdout(file):
+		case ext == ".csv" || ext == "":
+			q.BOM = true
+		default:
+			return fmt.Errorf("%s: want a name that ends in .csv or .jsonl", file)
+		}
+		return nil
+	}
+	cmd.Long = `Write what became of each contact: the columns of its file, then phone_e164,
+state, reason, attempts, run (0 for the launch), changed_at (RFC 3339, UTC) and
+conversation_id. A column of the file that has one of these names is written
+"NAME (file)".
+
+A FILE.csv opens in Excel: it begins with a byte order mark, and cells that a
+spreadsheet would run or rewrite, phone numbers among them, have an apostrophe in
+front. CSV on stdout is the same without the mark. A FILE.jsonl, and --json on
+stdout, hold one object per contact with every value untouched, for programs.`
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
+	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
+	outputFlag(cmd, &file)
+	return cmd
+}
+
+func (a *app) rejects() *cobra.Command {
+	var file string
+	cmd := a.on("rejects", "Write the lines of the file that were refused", func(ctx context.Context, s *store.Store, name string) error {
+		return a.export(name, file, "lines", func(w io.Writer) (int, error) { return report.Rejects(ctx, s, name, w) })
+	})
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.json && toStdout(file) {
+			return errors.New("--json tells of a file: give -o FILE; the lines themselves are CSV")
+		}
+		return nil
+	}
+	cmd.Long = `Write the lines of a campaign's file that were refused, as CSV: its columns, then
+line, reason and the original line. Cells are made safe for spreadsheets. Once
+corrected, the file can be enqueued.`
+	outputFlag(cmd, &file)
+	return cmd
+}
+
+func outputFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "output", "o", "-", "file to write; - is stdout")
+}
+
+func toStdout(file string) bool { return file == "-" }
+
+// export writes rows to a file or stdout and says how many.
+func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, err error)) error {
+	if toStdout(file) {
+		rows, err := write(a.stdout)
+		if err == nil {
+			fmt.Fprintf(a.stderr, "%s %s\n", cli.Number(rows), noun)
+		}
+		return err
+	}
+	rows, err := writeFile(file, write)
+	if err != nil {
+		return err
+	}
+	return a.print(exported{name, rows, file}, fmt.Sprintf("%s %s written to %s\n", cli.Number(rows), noun, file))
+}
+
+// writeFile writes a file beside its place and then puts it there, so that the
+// place never holds half of one. What is no regular file, like /dev/stdout, is
+// written as it is.
+func writeFile(path string, write func(io.Writer) (int, error)) (n int, err error) {
+	place := path
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		place = real
+	}
+	info, err := os.Stat(place)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(place, os.O_WRONLY, 0)
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		return write(f)
+	}
+	// Not os.CreateTemp: who may read the file is for the umask to say.
+	f, err := os.OpenFile(fmt.Sprintf("%s.%d.tmp", place, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	out := bufio.NewWriterSize(f, 1<<20)
+	if n, err = write(out); err != nil {
+		return n, err
+	}
+	if err := errors.Join(out.Flush(), f.Close()); err != nil {
+		return n, err
+	}
+	return n, os.Rename(f.Name(), place)
+}

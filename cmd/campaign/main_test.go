@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"campaign-runner/campaign"
+	"campaign-runner/cmd/internal/cli"
+)
+
+func TestShown(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	f.load("done", 2)
+	f.move("done", 0, "", campaign.Send, campaign.Accept)
+	f.move("done", 1, "", campaign.Send, campaign.Accept)
+	f.load("nobody", 0)
+	f.load("many", 20)
+	for i := range 20 {
+		f.move("many", i, fmt.Sprintf("reason %02d", i), campaign.Send, campaign.Reject)
+	}
+	for _, tt := range []struct {
+		golden string
+		args   []string
+	}{
+		{"list.txt", []string{"list"}},
+		{"list.json", []string{"list", "--json"}},
+		{"show.txt", []string{"show", "sale"}},
+		{"show.json", []string{"show", "--json", "sale"}},
+		{"show-many.txt", []string{"show", "many"}},
+		{"resolve.txt", []string{"resolve", "sale"}},
+		{"resolve.json", []string{"resolve", "sale", "--json"}},
+		{"resolve-chunk.json", []string{"--json", "resolve", "sale", "--chunk", "0"}},
+		{"resolve-nobody.txt", []string{"resolve", "done"}},
+		{"verify.txt", []string{"verify", "sale"}},
+		{"verify.json", []string{"verify", "sale", "--json"}},
+		{"results.csv", []string{"results", "sale"}},
+		{"failed.jsonl", []string{"results", "--state", "failed", "sale", "--state=rejected,canceled", "--json"}},
+		{"timeouts.csv", []string{"results", "sale", "--reason", "TIMEOUT"}},
+		{"rejects.csv", []string{"rejects", "sale"}},
+	} {
+		t.Run(tt.golden, func(t *testing.T) {
+			got := f.run(tt.args...)
+			if got.code != 0 {
+				t.Errorf("exit %d: %s", got.code, got.stderr)
+			}
+			golden(t, tt.golden, got.stdout)
+		})
+	}
+}
+
+func TestListWithoutCampaigns(t *testing.T) {
+	f := newFixture(t)
+	if got, want := f.run("list"), (outcome{"no campaigns yet: enqueue starts one\n", "", 0}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got, want := f.run("list", "--json"), (outcome{`{"campaigns":[]}` + "\n", "", 0}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestTextFromOutsideCannotReachTheTerminal(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 2)
+	f.move("sale", 0, "\x1b[2Jtwo\nlines", campaign.Send, campaign.Reject)
+	f.run("pause", "sale", "--reason", "\x1b]0;title\a")
+	got := f.run("show", "sale")
+	if strings.Contains(got.stdout, "\x1b") || !strings.Contains(got.stdout, " [2Jtwo lines\n") || !strings.Contains(got.stdout, "paused:  ]0;title ;") {
+		t.Errorf("%q", got.stdout)
+	}
+}
+
+func TestSteering(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	f.load("done", 0)
+	for _, step := range []struct {
+		args string
+		want outcome
+	}{
+		{"pause sale", outcome{"sale is paused: by a person\n", "", 0}},
+		{"pause sale --reason=budget", outcome{"sale was paused already (by a person); now: budget\n", "", 0}},
+		{"pause --json sale", outcome{`{"campaign":"sale","state":"paused","already":true}` + "\n", "", 0}},
+		{"resolve sale --not-sent --chunk 0", outcome{"sale: 0 unconfirmed contacts will be sent\n", "", 0}},
+		{"resolve sale --accepted --chunk 1", outcome{"sale: 2 unconfirmed contacts are accepted now\n", "", 0}},
+		{"resolve sale --accepted --json", outcome{`{"campaign":"sale","resolved":"accepted","contacts":0}` + "\n", "", 0}},
+		{"resolve sale --not-sent --json", outcome{`{"campaign":"sale","resolved":"not_sent","contacts":0}` + "\n", "", 0}},
+		{"resume sale", outcome{"sale is running; 2 chunks released\n", "", 0}},
+		{"resume sale", outcome{"sale was already running; 0 chunks released\n", "", 0}},
+		{"resume sale --json", outcome{`{"campaign":"sale","state":"running","already":true}` + "\n", "", 0}},
+		{"cancel sale", outcome{"sale is canceled; 3 contacts will not be sent\n", "", 0}},
+		{"cancel sale", outcome{"sale was already canceled; 0 contacts will not be sent\n", "", 0}},
+		{"cancel sale --json", outcome{`{"campaign":"sale","state":"canceled","already":true}` + "\n", "", 0}},
+		{"pause sale", outcome{"", "campaign: pause sale: it is canceled\n", 1}},
+		{"resume sale", outcome{"", "campaign: resume sale: it is canceled\n", 1}},
+		{"resolve sale --accepted --chunk 99", outcome{"", "campaign: resolve sale: chunk 99: it has 5, counted from 0\n", 1}},
+		{"verify sale", outcome{"ok: 9 contacts, states add up\n", "", 0}},
+		{"cancel done", outcome{"", "campaign: cancel done: it is finished\n", 1}},
+	} {
+		if got := f.run(strings.Fields(step.args)...); got != step.want {
+			t.Errorf("%s:\n got %+v\nwant %+v", step.args, got, step.want)
+		}
+	}
+}
+
+func TestVerifyNamesWhatDoesNotAddUp(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	f.Redis().HIncrBy(t.Context(), "c:{sale}:tally", "0", 1)
+	want := outcome{
+		"pending: the ledgers count 3, the tally says 4\n",
+		"campaign: sale does not add up: 1 problem\n", 1,
+	}
+	if got := f.run("verify", "sale"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	want.stdout = `{"campaign":"sale","ok":false,"contacts":9,"problems":["pending: the ledgers count 3, the tally says 4"]}` + "\n"
+	if got := f.run("verify", "sale", "--json"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	f := newFixture(t)
+	const unknown = "campaign: read campaign nobody: no such campaign\n"
+	const hint = "; campaign -h shows how\n"
+	for _, tt := range []struct {
+		args   string
+		stderr string
+		code   int
+	}{
+		{"show nobody", unknown, 1},
+		{"watch nobody", unknown, 1},
+		{"results nobody", unknown, 1},
+		{"rejects nobody", unknown, 1},
+		{"pause nobody", unknown, 1},
+		{"resume nobody", unknown, 1},
+		{"cancel nobody", unknown, 1},
+		{"verify nobody", unknown, 1},
+		{"resolve nobody", unknown, 1},
+		{"resolve nobody --accepted", unknown, 1},
+		{"shwo nobody", `campaign: unknown command "shwo" for "campaign"` + hint, 2},
+		{"list all", `campaign: unknown command "all" for "campaign list"` + hint, 2},
+		{"show", "campaign: show: want the name of one campaign, have 0" + hint, 2},
+		{"show a b", "campaign: show: want the name of one campaign, have 2" + hint, 2},
+		{"show a/b", "campaign: campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -" + hint, 2},
+		{"show a --what", "campaign: unknown flag: --what" + hint, 2},
+		{"watch a --interval 0s", "campaign: interval 0s: want more than 0" + hint, 2},
+		{"results a --state gone", `campaign: state "gone": want one of [pending sending accepted rejected failed unconfirmed started ended canceled]` + hint, 2},
+		{"results a -o r.xlsx", "campaign: r.xlsx: want a name that ends in .csv or .jsonl" + hint, 2},
+		{"rejects a --json", "campaign: --json tells of a file: give -o FILE; the lines themselves are CSV" + hint, 2},
+		{"resolve a --accepted --not-sent", "campaign: --accepted or --not-sent: not both" + hint, 2},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			if got, want := f.run(strings.Fields(tt.args)...), (outcome{"", tt.stderr, tt.code}); got != want {
+				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestRedisThatIsNotThere(t *testing.T) {
+	f := fixture{t: t, url: "redis://127.0.0.1:1/0"}
+	for _, args := range [][]string{{"list"}, {"show", "sale"}, {"watch", "sale"}} {
+		got := f.run(args...)
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "campaign: redis at 127.0.0.1:1: ") || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}
+
+func TestRedisThatHoldsSomethingElse(t *testing.T) {
+	f := newFixture(t)
+	f.Redis().Set(t.Context(), "campaigns", "x", 0)
+	got := f.run("list")
+	if got.code != 1 || !strings.HasPrefix(got.stderr, "campaign: list campaigns: WRONGTYPE ") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", "sale"}, {"pause", "sale"}, {"results", "sale"}, {"rejects", "sale"}, {"verify", "sale"}} {
+		err := run(t.Context(), args, nil, full{}, &bytes.Buffer{}, f.getenv)
+		if !errors.Is(err, errFull) || cli.ExitCode(err) != 1 {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+var errFull = errors.New("disk full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func TestFiles(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+
+	t.Run("a CSV begins with the mark that Excel wants", func(t *testing.T) {
+		got := f.run("results", "sale", "-o", path("r.csv"), "--state", "accepted")
+		if want := (outcome{"2 contacts written to " + path("r.csv") + "\n", "", 0}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		golden(t, "accepted.csv", read(t, path("r.csv")))
+	})
+	t.Run("JSON lines by the name", func(t *testing.T) {
+		got := f.run("results", "sale", "-o", path("r.jsonl"), "--json")
+		if want := (outcome{fmt.Sprintf(`{"campaign":"sale","rows":9,"file":%q}`+"\n", path("r.jsonl")), "", 0}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		for line := range strings.Lines(read(t, path("r.jsonl"))) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("no JSON: %s", line)
+			}
+		}
+	})
+	t.Run("an older file is replaced, a link to it stays", func(t *testing.T) {
+		if err := os.WriteFile(path("old.csv"), []byte("old"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("old.csv", path("link.csv")); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.run("rejects", "sale", "-o", path("link.csv")); got.code != 0 || got.stdout != "3 lines written to "+path("link.csv")+"\n" {
+			t.Errorf("%+v", got)
+		}
+		if to, err := os.Readlink(path("link.csv")); err != nil || to != "old.csv" {
+			t.Errorf("link: %s, %v", to, err)
+		}
+		golden(t, "rejects.csv", read(t, path("old.csv")))
+	})
+	t.Run("a device is written, not replaced", func(t *testing.T) {
+		got := f.run("results", "sale", "-o", os.DevNull)
+		if info, err := os.Stat(os.DevNull); got.code != 0 || err != nil || info.Mode().IsRegular() {
+			t.Errorf("%+v; %v, %v", got, info, err)
+		}
+	})
+	t.Run("a failure leaves the older file and nothing else", func(t *testing.T) {
+		before, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Redis().Del(t.Context(), "c:{sale}:l:3")
+		got := f.run("results", "sale", "-o", path("old.csv"))
+		if want := (outcome{"", "campaign: read chunk sale/3: no such chunk\n", 1}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		golden(t, "rejects.csv", read(t, path("old.csv")))
+		if after, err := os.ReadDir(dir); err != nil || len(after) != len(before) {
+			t.Errorf("%d files, %v, want %d", len(after), err, len(before))
+		}
+	})
+	for name, want := range map[string]string{
+		"no/such/place.csv": "no such file or directory",
+		".":                 "is a directory",
+		"old.csv/r":         "not a directory",
+	} {
+		t.Run(want, func(t *testing.T) {
+			got := f.run("rejects", "sale", "-o", dir+"/"+name)
+			if got.code != 1 || !strings.HasSuffix(got.stderr, want+"\n") {
+				t.Errorf("%+v, want %s", got, want)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestHelp(t *testing.T) {
+	f := newFixture(t)
+	for _, args := range [][]string{{}, {"-h"}, {"watch", "-h"}, {"help", "results"}} {
+		got := f.run(args...)
+		if got.code != 0 || got.stderr != "" || !strings.Contains(got.stdout, "REDIS_URL") || !strings.Contains(got.stdout, "--json") {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := run(ctx, []string{"show", "sale"}, nil, &bytes.Buffer{}, &bytes.Buffer{}, f.getenv)
+	if got := cli.ExitCode(err); got != 130 {
+		t.Errorf("exit %d: %v", got, err)
+	}
+}

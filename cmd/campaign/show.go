@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/report"
+)
+
+func (a *app) list() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all campaigns, the newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				list, err := report.List(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				return a.print(map[string][]report.Summary{"campaigns": list}, listText(list))
+			})
+		},
+	}
+}
+
+func (a *app) show() *cobra.Command {
+	return a.on("show", "Show where a campaign stands and what it waits for", func(ctx context.Context, s *store.Store, name string) error {
+		o, err := report.Find(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		return a.print(o, overviewText(o))
+	})
+}
+
+func listText(list []report.Summary) string {
+	if len(list) == 0 {
+		return "no campaigns yet: enqueue starts one\n"
+	}
+	rows := [][]string{{"CAMPAIGN", "STATE", "CONTACTS", "DONE", "PROBLEMS", "CREATED", ""}}
+	for _, s := range list {
+		rows = append(rows, []string{
+			s.Campaign, string(s.State), cli.Number(s.Contacts), percent(s.Contacts-s.States.Open(), s.Contacts),
+			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor,
+		})
+	}
+	return table(rows, 2, 3, 4)
+}
+
+// shownReasons bounds the reasons that people are shown; --json has them all.
+const shownReasons = 15
+
+func overviewText(o report.Overview) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
+	facts := [][]string{
+		{"  waiting", o.WaitingFor},
+		{"  contacts", contactsText(o)},
+		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
+		{"  created", local(o.CreatedAt)},
+	}
+	if o.WaitingFor == "" {
+		facts = facts[1:]
+	}
+	b.WriteString(table(facts))
+
+	var states [][]string
+	for _, state := range campaign.States() {
+		if n := o.States.In(state); n > 0 {
+			states = append(states, []string{"  " + state.String(), cli.Number(n), percent(n, o.Contacts)})
+		}
+	}
+	if len(states) > 0 {
+		b.WriteString("\n" + table(states, 1, 2))
+	}
+
+	var reasons [][]string
+	for _, r := range o.Reasons[:min(len(o.Reasons), shownReasons)] {
+		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason})
+	}
+	if len(reasons) > 0 {
+		b.WriteString("\n" + table(reasons, 1))
+	}
+	if more := len(o.Reasons) - shownReasons; more > 0 {
+		fmt.Fprintf(&b, "  and %s; all with --json\n", cli.Count(more, "more reason", "more reasons"))
+	}
+	return b.String()
+}
+
+// contactsText tells what became of the lines of the file.
+func contactsText(o report.Overview) string {
+	text := fmt.Sprintf("%s in %s", cli.Number(o.Contacts), cli.Count(o.Chunks, "chunk", "chunks"))
+	if o.Rows == o.Contacts {
+		return text
+	}
+	var why []string
+	for _, reason := range slices.SortedFunc(maps.Keys(o.Refused), func(a, b string) int {
+		return cmp.Or(o.Refused[b]-o.Refused[a], strings.Compare(a, b))
+	}) {
+		why = append(why, reason+" "+cli.Number(o.Refused[reason]))
+	}
+	return fmt.Sprintf("%s; %s of %s refused (%s)", text,
+		cli.Number(o.Rows-o.Contacts), cli.Count(o.Rows, "row", "rows"), strings.Join(why, ", "))
+}
+
+func percent(part, whole int) string {
+	if whole == 0 {
+		return ""
+	}
+	// Cut, not rounded: 100 % means all of them.
+	return fmt.Sprintf("%.1f %%", float64(part*1000/whole)/10)
+}
+
+// local is a time as the reader's clock shows it.
+func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// printable is a text from outside without what a terminal would obey.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// table aligns cells, those of the columns named to the right.
+func table(rows [][]string, right ...int) string {
+	var width []int
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = printable(cell)
+			if i == len(width) {
+				width = append(width, 0)
+			}
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			if slices.Contains(right, i) {
+				line.WriteString(pad + cell + "  ")
+			} else {
+				line.WriteString(cell + pad + "  ")
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}

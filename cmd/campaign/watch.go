@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/report"
+)
+
+func (a *app) watch() *cobra.Command {
+	interval := time.Second
+	cmd := a.on("watch", "Watch a campaign to its end", func(ctx context.Context, s *store.Store, name string) error {
+		var to screen = &lines{w: a.stderr}
+		terminal := cli.IsTerminal(a.stderr)
+		if terminal {
+			to = newBar(a.stderr)
+		}
+		o, err := watch(ctx, to, interval, func(ctx context.Context) (report.Overview, error) { return report.Find(ctx, s, name) })
+		if ctx.Err() != nil && terminal {
+			fmt.Fprint(a.stderr, "\r") // back to before the ^C it has echoed, where the bar is redrawn from
+		}
+		to.close()
+		switch {
+		case ctx.Err() != nil:
+			return cli.Interruptedf("no longer watching %s, which goes on", name)
+		case err != nil:
+			return err
+		}
+		if err := a.print(o, overviewText(o)); err != nil {
+			return err
+		}
+		return ending(o)
+	})
+	cmd.Long = `Watch a campaign to its end, and say what holds it up meanwhile. At the end its
+overview goes to stdout.
+
+Exit code 0: finished, 3: finished, but contacts were rejected, failed or are
+unconfirmed, 1: canceled, 130: interrupted; the campaign goes on.`
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if interval <= 0 {
+			return fmt.Errorf("interval %v: want more than 0", interval)
+		}
+		return nil
+	}
+	cmd.Flags().DurationVar(&interval, "interval", interval, "time between looks at the campaign")
+	return cmd
+}
+
+// ending is how a campaign that is over ends its watch.
+func ending(o report.Overview) error {
+	var left []string
+	for _, state := range []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed} {
+		if n := o.States.In(state); n > 0 {
+			left = append(left, cli.Number(n)+" "+state.String())
+		}
+	}
+	switch {
+	case o.State == campaign.CanceledPhase:
+		return fmt.Errorf("%s was canceled", o.Campaign)
+	case len(left) > 0:
+		return cli.Partialf("%s has finished, but of its contacts are %s", o.Campaign, strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// screen is where a watch shows what it sees.
+type screen interface {
+	say(at time.Time, line string)                 // a line that stays
+	show(at time.Time, o report.Overview, p *pace) // how far it has got
+	close()
+}
+
+// watch looks at a campaign until it is over, and returns its last overview.
+// Once it has seen the campaign, it bears with a Redis that is gone for a while.
+func watch(ctx context.Context, to screen, interval time.Duration, find func(context.Context) (report.Overview, error)) (report.Overview, error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var said string
+	var p pace
+	for seen := false; ; {
+		o, err := find(ctx)
+		now := time.Now()
+		line := standing(o)
+		switch {
+		case ctx.Err() != nil:
+			return o, ctx.Err()
+		case err != nil && (!seen || errors.Is(err, store.ErrNotFound)):
+			return o, err
+		case err != nil:
+			line = fmt.Sprintf("%v; trying again", err)
+		default:
+			seen = true
+		}
+		if line != said {
+			to.say(now, line)
+			said, p = line, pace{} // what was measured before says nothing about what comes
+		}
+		if err == nil {
+			p.add(now, o.States.Open())
+			to.show(now, o, &p)
+			if o.Over() {
+				return o, nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return o, ctx.Err()
+		}
+	}
+}
+
+// standing is a campaign's state, or why it does not move, as a line.
+func standing(o report.Overview) string {
+	if o.WaitingFor != "" {
+		return printable(o.Campaign + ": " + o.WaitingFor)
+	}
+	return fmt.Sprintf("%s is %s", o.Campaign, o.State)
+}
+
+// A pace is how fast contacts got through lately.
+type pace struct{ seen []sighting }
+
+type sighting struct {
+	at   time.Time
+	open int
+}
+
+// A pace is taken over paceWindow, and not told before paceLeast: a batch of
+// hundreds every few seconds would make it jump.
+const (
+	paceWindow = time.Minute
+	paceLeast  = 5 * time.Second
+)
+
+func (p *pace) add(at time.Time, open int) {
+	if n := len(p.seen); n > 0 && open > p.seen[n-1].open {
+		p.seen = nil // a rerun
+	}
+	p.seen = append(p.seen, sighting{at, open})
+	for len(p.seen) > 2 && at.Sub(p.seen[1].at) >= paceWindow {
+		p.seen = p.seen[1:]
+	}
+}
+
+// String is the pace and the time left at it; empty while nothing can be told.
+func (p *pace) String() string {
+	if len(p.seen) == 0 {
+		return ""
+	}
+	first, last := p.seen[0], p.seen[len(p.seen)-1]
+	took, done := last.at.Sub(first.at), first.open-last.open
+	if took < paceLeast || done == 0 || last.open == 0 {
+		return ""
+	}
+	perMinute := float64(done) / took.Minutes()
+	left := time.Duration(float64(last.open) / float64(done) * float64(took))
+	return fmt.Sprintf("%s/min, %s left", cli.Number(int(perMinute)), cli.About(left))
+}
+
+// lines is the screen where there is no terminal: a line at times.
+type lines struct {
+	w    io.Writer
+	next time.Time // when progress is worth a line again
+}
+
+const linesEvery = 10 * time.Second
+
+func (l *lines) say(at time.Time, line string) {
+	fmt.Fprintf(l.w, "%s %s\n", at.Format(time.TimeOnly), line)
+}
+
+func (l *lines) show(at time.Time, o report.Overview, p *pace) {
+	if o.Contacts == 0 || at.Before(l.next) {
+		return
+	}
+	l.next = at.Add(linesEvery)
+	l.say(at, fmt.Sprintf("%s (%s)", join(progress(o), p.String()), statesText(o)))
+}
+
+func (l *lines) close() {}
+
+// progress is how many contacts are through.
+func progress(o report.Overview) string {
+	done := o.Contacts - o.States.Open()
+	return fmt.Sprintf("%s  %s of %s", percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
+}
+
+// statesText is how many contacts are in each state.
+func statesText(o report.Overview) string {
+	var text []string
+	for _, state := range campaign.States() {
+		if n := o.States.In(state); n > 0 {
+			text = append(text, state.String()+" "+cli.Number(n))
+		}
+	}
+	return strings.Join(text, ", ")
+}
+
+// join joins what is not empty.
+func join(parts ...string) string {
+	var text []string
+	for _, part := range parts {
+		if part != "" {
+			text = append(text, part)
+		}
+	}
+	return strings.Join(text, ", ")
+}
