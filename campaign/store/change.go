@@ -124,10 +124,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			switch {
 			case !left:
 				done.Moved = append(done.Moved, m)
-			case present == read.At(m.Index):
-				done.Refused = append(done.Refused, m) // it had not moved: we have no right to move it
-			default:
+			case decidedAnew(m, read.At(m.Index), present):
 				todo = append(todo, m)
+			default:
+				done.Refused = append(done.Refused, m)
 			}
 		}
 		if len(todo) == 0 {
@@ -135,6 +135,19 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		}
 	}
 	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
+}
+
+// decidedAnew reports whether m, decided on the record that was read, may be
+// decided again on the present one. A record that has not changed was left alone
+// because the caller has no right to it. Evidence holds wherever the contact is
+// by now; all else was said of one state and one request: a rerun of the failed
+// must not send again whoever has answered meanwhile, nor a late refusal speak of
+// a later request.
+func decidedAnew(m Move, read, present campaign.Record) bool {
+	if present == read {
+		return false
+	}
+	return m.Cause.Evidence() || (present.State == read.State && present.Attempts == read.Attempts)
 }
 
 // changesOf are the contacts in which two ledgers of a chunk differ, as the
