@@ -1,0 +1,570 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/sandbox"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestMain(m *testing.M) {
+	if os.Getenv("ENQUEUE_IS_MAIN") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+const token = "secret-token"
+
+// A world is what a command finds: a platform, a Redis, files.
+type world struct {
+	t        *testing.T
+	dir      string
+	env      map[string]string
+	rdb      *redis.Client
+	store    *store.Store
+	platform *sandbox.Server
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	platform, err := sandbox.New(sandbox.Config{ValueKeys: []string{"name", "city"}, Limit: 60, BadNumbers: []string{"+966500000013"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(platform)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { platform.Close() })
+	rdb := redistest.Shared(t)
+	w := &world{t: t, dir: t.TempDir(), rdb: rdb, store: store.New(rdb), platform: platform}
+	w.env = map[string]string{
+		"REDIS_URL":     fmt.Sprintf("redis://%s/%d", rdb.Options().Addr, rdb.Options().DB),
+		"VELENTS_URL":   server.URL,
+		"VELENTS_TOKEN": token,
+	}
+	t.Chdir(w.dir)
+	return w
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run runs a command line and returns its exit code and what it printed.
+func (w *world) run(line string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	return w.runArgs(strings.Fields(line)...)
+}
+
+func (w *world) runArgs(args ...string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	var out, errs bytes.Buffer
+	err := run(w.t.Context(), args, strings.NewReader(""), &out, &errs, func(key string) string { return w.env[key] })
+	cli.Report(&errs, "enqueue", err)
+	for _, text := range []string{out.String(), errs.String()} {
+		if strings.Contains(text, token) || strings.Contains(text, "9665000000") || strings.Contains(text, "goroutine") {
+			w.t.Errorf("%v prints a token, a number or a stack:\n%s", args, text)
+		}
+	}
+	return cli.ExitCode(err), out.String(), errs.String()
+}
+
+const list = `phone,name,city,notes
++966500000001,Ali,Riyadh,a
++966 50 000 0001,Ali,Riyadh,again
+00966500000002,سارة,"Jeddah, KSA",b
+0500000003,Omar,Dammam,c
+123,Nobody,Nowhere,d
+
++966500000004,Half
++966500000005,Stop,Riyadh,e
+`
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags = " --channel voice --region SA --suppress stop.csv "
+	for _, tt := range []struct{ golden, line string }{
+		{"summary.txt", "list.csv --name spring" + flags},
+		{"summary.json", flags + "--json --name spring list.csv"},
+		{"dry-run.txt", "--dry-run list.csv --name spring --mode dispatch" + flags},
+	} {
+		t.Run(tt.golden, func(t *testing.T) {
+			w := newWorld(t)
+			w.write("list.csv", list)
+			w.write("stop.csv", "+966500000005\n")
+			code, first, errs := w.run(tt.line)
+			if code != 3 {
+				t.Fatalf("exit %d: %s", code, errs)
+			}
+			again, second, _ := w.run(tt.line)
+			if again != 3 || second != first {
+				t.Errorf("again: exit %d, (-first +second):\n%s", again, cmp.Diff(first, second))
+			}
+			rejects, err := os.ReadFile("spring-rejects.csv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(here)
+			golden(t, tt.golden, first+"--- stderr\n"+errs)
+			golden(t, "rejects.csv", string(rejects))
+		})
+	}
+}
+
+func TestWhatIsEnqueued(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	w.env["VELENTS_CHANNEL_WHATSAPP"] = "7"
+	w.env["WEBHOOK_URL"] = "https://example.org"
+	w.env["VELENTS_TOKEN_SALES_KSA"] = token
+	delete(w.env, "VELENTS_TOKEN")
+	code, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx")
+	if code != 3 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	c, err := w.store.Campaign(t.Context(), "spring")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := campaign.Settings{
+		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Strict5xx: true, Region: "SA",
+		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}, {Name: "city", Key: "city"}, {Name: "notes"}},
+		WebhookURL: "https://example.org",
+	}
+	if diff := cmp.Diff(want, c.Settings); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	tasks, err := w.rdb.LLen(t.Context(), "asynq:{sales-ksa}:pending").Result()
+	if err != nil || tasks != 2 {
+		t.Errorf("%d tasks, %v, want 2", tasks, err)
+	}
+	if ref, i, err := w.store.Find(t.Context(), c, 966500000003); err != nil || ref.Chunk != 1 || i != 0 {
+		t.Errorf("index: %v, %d, %v", ref, i, err)
+	}
+	if !strings.Contains(errs, "no worker serves the agent 'sales-ksa' now") {
+		t.Errorf("stderr %s", errs)
+	}
+	if err := w.store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"sales-ksa"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx"); strings.Contains(errs, "no worker") {
+		t.Errorf("stderr %s", errs)
+	}
+	if stats := w.platform.Stats(); stats.Contacts != 0 {
+		t.Errorf("%d people were contacted", stats.Contacts)
+	}
+}
+
+func TestWithoutPreflightTheTokenIsNotNeeded(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", "phone,anything\n+966500000001,x\n")
+	delete(w.env, "VELENTS_TOKEN")
+	w.env["VELENTS_URL"] = "http://127.0.0.1:1"
+	code, out, errs := w.run("list.csv --name spring --channel 3 --skip-preflight --json")
+	if code != 0 || !strings.Contains(out, `"columns_sent":["anything"]`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
+func TestBadCallsGetOneLine(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	w.write("empty.csv", "")
+	w.write("binary.csv", "PK\x03\x04\x00\x00")
+	w.write("nophone.csv", "name,city\nAli,Riyadh\n")
+	w.write("nokey.csv", "phone,name\n+966500000001,Ali\n")
+	w.write("numbers.csv", "+966500000001\n")
+	const rest = " --name spring --channel voice"
+	for _, tt := range []struct {
+		name string
+		line string
+		env  map[string]string
+		code int
+		want string
+	}{
+		{"no file", rest, nil, 2, "want one contact file, have 0 arguments"},
+		{"two files", "a b" + rest, nil, 2, "want one contact file, have 2 arguments"},
+		{"no name", "list.csv --channel voice", nil, 2, `required flag(s) "name" not set`},
+		{"no channel", "list.csv --name spring", nil, 2, `required flag(s) "channel" not set`},
+		{"an unknown flag", "list.csv --start-at noon" + rest, nil, 2, "unknown flag: --start-at"},
+		{"a bad name", "list.csv --name a/b --channel voice", nil, 2, "campaign name: want"},
+		{"a bad channel", "list.csv --name spring --channel fax", nil, 2, `--channel "fax": want voice, whatsapp or a positive id`},
+		{"WhatsApp without its id", "list.csv --name spring --channel whatsapp", nil, 2, "set VELENTS_CHANNEL_WHATSAPP"},
+		{"a bad id of WhatsApp", "list.csv --name spring --channel whatsapp", map[string]string{"VELENTS_CHANNEL_WHATSAPP": "x"}, 2, `"x"`},
+		{"a bad mode", "list.csv --mode fast" + rest, nil, 2, `mode "fast": want batch or dispatch`},
+		{"a bad chunk size", "list.csv --chunk-size -1" + rest, nil, 2, "chunk size -1: want 1 to 10000"},
+		{"a bad number of attempts", "list.csv --max-attempts 0" + rest, nil, 2, "max attempts 0"},
+		{"a bad region", "list.csv --region Riyadh" + rest, nil, 2, `region "RIYADH"`},
+		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},
+		{"a bad agent", "list.csv --agent a.b" + rest, nil, 2, "agent: want"},
+		{"a bad address of the platform", "list.csv" + rest, map[string]string{"VELENTS_URL": "platform"}, 2, "VELENTS_URL or VELENTS_TOKEN: velents: base URL"},
+		{"a bad webhook address", "list.csv" + rest, map[string]string{"WEBHOOK_URL": "inbox"}, 2, "webhook URL: want"},
+		{"no token", "list.csv" + rest, map[string]string{"VELENTS_TOKEN": ""}, 1, "VELENTS_TOKEN is not set: the API token of the agent 'default'"},
+		{"no token of another agent", "list.csv --agent sales" + rest, nil, 1, "VELENTS_TOKEN_SALES is not set"},
+		{"a missing file", "nope.csv" + rest, nil, 1, "contact file nope.csv: no such file or directory"},
+		{"a directory", "." + rest, nil, 1, "it is a directory"},
+		{"an empty file", "empty.csv" + rest, nil, 1, "the file is empty"},
+		{"a binary file", "binary.csv" + rest, nil, 1, "an Excel workbook"},
+		{"no phone column", "nophone.csv" + rest, nil, 1, `no phone column: the columns are "name", "city"`},
+		{"no header", "numbers.csv" + rest, nil, 1, "no phone column"},
+		{"a missing value", "nokey.csv" + rest, nil, 1, `missing "city"; the columns are "phone", "name"`},
+		{"Redis down", "list.csv" + rest, map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, 1, "worker --embedded-redis"},
+		{"a bad address of Redis", "list.csv" + rest, map[string]string{"REDIS_URL": "localhost"}, 1, "REDIS_URL: want"},
+		{"a test without number", "test --channel voice", nil, 2, `required flag(s) "to" not set`},
+		{"a test of a bad number", "test --channel voice --to 0500000001", nil, 2, "--to: no country code"},
+		{"a test in a bad region", "test --channel voice --to 1 --region XX", nil, 2, "--region"},
+		{"a test on a bad channel", "test --channel fax --to 1", nil, 2, "--channel"},
+		{"a test without token", "test --channel voice --to +966500000001", map[string]string{"VELENTS_TOKEN": ""}, 1, "VELENTS_TOKEN is not set"},
+		{"a template without token", "template", map[string]string{"VELENTS_TOKEN": ""}, 1, "VELENTS_TOKEN is not set"},
+		{"a rerun of nothing", "rerun", nil, 2, "accepts 1 arg(s)"},
+		{"a rerun of a bad name", "rerun a/b", nil, 2, "campaign name"},
+		{"a rerun of a bad state", "rerun spring --state accepted", nil, 2, `--state "accepted": want some of [rejected failed unconfirmed canceled]`},
+		{"a rerun of an unknown campaign", "rerun nope", nil, 1, "no such campaign"},
+		{"a rerun with Redis down", "rerun spring", map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, 1, "redis at 127.0.0.1:1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := *w
+			w.t = t
+			was := w.env
+			w.env = map[string]string{}
+			for key, value := range was {
+				w.env[key] = value
+			}
+			for key, value := range tt.env {
+				w.env[key] = value
+			}
+			code, out, errs := w.run(tt.line)
+			if code != tt.code || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, tt.want) {
+				t.Errorf("exit %d, stdout %q, stderr %q; want %d and %s", code, out, errs, tt.code, tt.want)
+			}
+			if n := w.rdb.DBSize(t.Context()).Val(); n != 0 {
+				t.Errorf("%d keys are left in Redis", n)
+			}
+		})
+	}
+}
+
+func TestPlatformThatRefusesTheToken(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	if err := w.platform.SetFaults(sandbox.Faults{Unauthorized: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"list.csv --name spring --channel voice",
+		"list.csv --name spring --channel voice --dry-run",
+		"test --to +966500000001 --channel voice",
+		"template",
+	} {
+		code, out, errs := w.run(line)
+		if code != 1 || out != "" || errs != "enqueue: VELENTS_TOKEN: the platform refuses the token (401)\n" {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q", line, code, out, errs)
+		}
+	}
+}
+
+func TestTestContactsOneNumberOnce(t *testing.T) {
+	w := newWorld(t)
+	values := []string{"--value", "name=Ali", "--value", "city=Riyadh, KSA"}
+	args := append([]string{"test", "--to", "0500000001", "--region", "SA", "--channel", "voice"}, values...)
+	code, out, errs := w.runArgs(args...)
+	if code != 0 || !strings.HasPrefix(out, "the platform accepted +…0001, conversation ") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	if stats := w.platform.Stats(); stats.Contacts != 1 {
+		t.Errorf("%d contacts", stats.Contacts)
+	}
+	code, out, _ = w.runArgs(append(args, "--json")...)
+	var result struct {
+		To       string
+		Accepted bool
+	}
+	if err := json.Unmarshal([]byte(out), &result); err != nil || code != 0 || !result.Accepted || result.To != "+…0001" {
+		t.Errorf("exit %d, %s", code, out)
+	}
+
+	code, _, errs = w.run("test --to +966500000001 --channel voice")
+	if code != 1 || !strings.HasPrefix(errs, "enqueue: the platform refused +…0001: status 422: The values.name field is required.") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if err := w.platform.SetFaults(sandbox.Faults{ResetAfter: 1}); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = w.runArgs(args...)
+	if code != 1 || !strings.HasPrefix(errs, "enqueue: +…0001 may have been contacted, or not: no answer") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	w := newWorld(t)
+	if code, out, errs := w.run("template"); code != 0 || !strings.HasPrefix(out, "phone,name,city\n") {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+	if code, out, errs := w.run("template --json"); code != 0 || !strings.HasPrefix(out, `{"csv":"phone,name,city\n`) {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+}
+
+func TestRerun(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	if code, _, errs := w.run("list.csv --name spring --channel voice"); code != 3 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	ctx := t.Context()
+	chunk, err := w.store.ReadLedger(ctx, store.Ref{Campaign: "spring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := store.Change{Act: store.Begin, Token: "w/1", Hold: time.Minute}
+	begin.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Send}}, {Index: 1, Move: campaign.Move{Cause: campaign.Send}}}
+	if _, err := w.store.Apply(ctx, chunk, begin); err != nil {
+		t.Fatal(err)
+	}
+	commit := store.Change{Act: store.Commit, Token: "w/1"}
+	commit.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Fail}}, {Index: 1, Move: campaign.Move{Cause: campaign.Lose}}}
+	if _, err := w.store.Apply(ctx, chunk, commit); err != nil {
+		t.Fatal(err)
+	}
+
+	code, out, errs := w.run("rerun spring --reason nothing")
+	if code != 0 || out != "0 contacts of spring to be sent again; the campaign is running\n" || errs != "" {
+		t.Errorf("no such reason: exit %d, %s%s", code, out, errs)
+	}
+	code, out, errs = w.run("rerun spring --json")
+	if code != 0 || out != `{"campaign":"spring","contacts":1,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
+		t.Errorf("the failed: exit %d, %s%s", code, out, errs)
+	}
+	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, "", campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = w.run("rerun --state failed,unconfirmed spring")
+	if code != 0 || out != "1 contact of spring to be sent again; the campaign is paused\n" ||
+		!strings.Contains(errs, "warning: unconfirmed contacts may have been contacted already") || !strings.Contains(errs, "'campaign resume spring'") {
+		t.Errorf("the unconfirmed of a paused campaign: exit %d, %s%s", code, out, errs)
+	}
+}
+
+// A stalling proxy stands before Redis and lets so many bytes through.
+type stalling struct {
+	addr  string
+	stall chan struct{} // closed once it does
+}
+
+func newStalling(t *testing.T, target string, bytes int) *stalling {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stalling{addr: listener.Addr().String(), stall: make(chan struct{})}
+	var mu sync.Mutex
+	closed := make(chan struct{})
+	pass := func(n int) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if bytes -= n; bytes > 0 {
+			return true
+		}
+		select {
+		case <-s.stall:
+		default:
+			close(s.stall)
+		}
+		return false
+	}
+	t.Cleanup(func() {
+		close(closed)
+		listener.Close()
+	})
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				client.Close()
+				return
+			}
+			go func() {
+				defer client.Close()
+				defer server.Close()
+				buf := make([]byte, 4096)
+				for {
+					n, err := client.Read(buf)
+					if err != nil {
+						return
+					}
+					if !pass(n) {
+						<-closed
+						return
+					}
+					if _, err := server.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+			go func() {
+				buf := make([]byte, 4096)
+				for {
+					n, err := server.Read(buf)
+					if err != nil {
+						return
+					}
+					if _, err := client.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return s
+}
+
+// midLoad prepares a list of 20,000 and a Redis that stalls while it is loaded.
+func midLoad(t *testing.T) (*world, *stalling, string) {
+	w := newWorld(t)
+	var b strings.Builder
+	b.WriteString("phone,name,city\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "+96650%07d,Person %d,City %d\n", 100+i, i, i%7)
+	}
+	w.write("list.csv", b.String())
+	proxy := newStalling(t, w.rdb.Options().Addr, 60_000)
+	return w, proxy, fmt.Sprintf("redis://%s/%d", proxy.addr, w.rdb.Options().DB)
+}
+
+func (w *world) mustBeLoading() {
+	w.t.Helper()
+	c, err := w.store.Campaign(w.t.Context(), "spring")
+	if err != nil || c.Phase != campaign.Loading {
+		w.t.Fatalf("not killed in mid-load: %+v, %v", c, err)
+	}
+	open, err := w.store.Open(w.t.Context(), "spring", time.Time{}, 0)
+	if err != nil || len(open) == 0 {
+		w.t.Fatalf("not killed in mid-load: %d chunks stored, %v", len(open), err)
+	}
+	if n := w.rdb.Exists(w.t.Context(), "asynq:queues").Val(); n != 0 {
+		w.t.Fatal("somebody may be contacted")
+	}
+}
+
+func (w *world) mustLoadAnew() {
+	w.t.Helper()
+	code, _, errs := w.run("list.csv --name spring --channel voice")
+	if code != 0 {
+		w.t.Fatalf("exit %d: %s", code, errs)
+	}
+	found, err := w.store.Verify(w.t.Context(), "spring")
+	if err != nil || found.Contacts != 20_000 || len(found.Problems) > 0 {
+		w.t.Errorf("verify: %+v, %v", found, err)
+	}
+	if n := w.rdb.LLen(w.t.Context(), "asynq:{default}:pending").Val(); n != 40 {
+		w.t.Errorf("%d tasks, want 40", n)
+	}
+}
+
+func TestKilledInMidLoadStartsAnew(t *testing.T) {
+	w, proxy, url := midLoad(t)
+	cmd := exec.Command(os.Args[0], "list.csv", "--name", "spring", "--channel", "voice")
+	cmd.Env = []string{"ENQUEUE_IS_MAIN=1", "REDIS_URL=" + url, "VELENTS_URL=" + w.env["VELENTS_URL"], "VELENTS_TOKEN=" + token}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-proxy.stall
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed, as it should be
+	w.mustBeLoading()
+	w.mustLoadAnew()
+}
+
+func TestInterruptedInMidLoadSaysWhatIsLeft(t *testing.T) {
+	w, proxy, url := midLoad(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		<-proxy.stall
+		interrupt()
+	}()
+	w.env["REDIS_URL"] = url
+	err := run(ctx, strings.Fields("list.csv --name spring --channel voice"), nil, &bytes.Buffer{}, &bytes.Buffer{},
+		func(key string) string { return w.env[key] })
+	const want = "interrupted: spring is not loaded and nobody of it is contacted; the same command starts it anew"
+	if cli.ExitCode(err) != 130 || err.Error() != want {
+		t.Fatalf("exit %d: %v", cli.ExitCode(err), err)
+	}
+	w.mustBeLoading()
+	w.env["REDIS_URL"] = fmt.Sprintf("redis://%s/%d", w.rdb.Options().Addr, w.rdb.Options().DB)
+	w.mustLoadAnew()
+}
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out, false)
+	p.show(0, 200, 0)
+	p.show(50, 200, 1000)
+	if out.Len() > 0 {
+		t.Errorf("too often: %s", out.String())
+	}
+	p.told = p.told.Add(-lineEvery)
+	p.show(100, 200, 12_000)
+	p.close()
+	if !strings.HasPrefix(out.String(), "50% read, 12,000 rows, ") {
+		t.Errorf("line %q", out.String())
+	}
+	out.Reset()
+	quiet := newProgress(&out, true)
+	quiet.show(0, 200, 0)
+	quiet.close()
+	if out.Len() > 0 {
+		t.Errorf("with --json: %q", out.String())
+	}
+}
