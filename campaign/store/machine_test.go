@@ -1,0 +1,487 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
+)
+
+const (
+	machineChunks   = 2
+	machineContacts = 3 // per chunk
+)
+
+// A machine is a campaign with all who act on it: two senders, the platform and
+// its events, a sweeper and a person. Every step is done in Redis and, by rules
+// written down here once more, on a model; then both are compared.
+type machine struct {
+	store *Store
+	name  string
+	twice bool // each script runs twice, as after a lost answer
+
+	// The model.
+	chunks [machineChunks]modelChunk
+	phase  campaign.Phase
+	clock  time.Time
+	run    uint8
+
+	senders  [2]*sender
+	requests []*request // that have left and were not answered for
+	dead     map[string]bool
+	tokens   int
+}
+
+type modelChunk struct {
+	records [machineContacts]campaign.Record
+	claim   string
+	expired bool
+	begun   int
+	reached [machineContacts]int // by the platform's own count
+	allowed [machineContacts]int // how often people have asked for it to be reached
+}
+
+type sender struct {
+	worker string
+	token  [machineChunks]string
+	copy   [machineChunks]*Chunk // as it read them, perhaps long ago
+}
+
+type request struct {
+	token    string
+	chunk    *Chunk
+	contacts []int
+	arrived  bool
+}
+
+func TestTwoSendersEventsAndPeople(t *testing.T) {
+	rdb := redistest.Shared(t)
+	m := new(machine)
+	rdb.AddHook(&scripts{before: func(ctx context.Context, cmd redis.Cmder, run redis.ProcessHook) {
+		if m.twice {
+			_ = run(ctx, cmd)
+		}
+	}})
+	campaigns := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		campaigns++
+		*m = machine{
+			store: New(rdb), name: fmt.Sprintf("c%d", campaigns), phase: campaign.Running,
+			clock: noon, dead: make(map[string]bool), senders: [2]*sender{{worker: "a0"}, {worker: "b0"}},
+		}
+		for c := range m.chunks {
+			m.chunks[c].allowed = [machineContacts]int{1, 1, 1}
+		}
+		launch(t, m.store, m.name, machineChunks*machineContacts, machineContacts, campaign.Running)
+		rt.Repeat(map[string]func(*rapid.T){
+			"a sender reads":           m.senderReads,
+			"a sender begins":          m.senderBegins,
+			"a request arrives":        m.requestArrives,
+			"an answer is written":     m.answer,
+			"the claim's time is over": m.claimExpires,
+			"a worker dies":            m.workerDies,
+			"the sweeper recovers":     m.sweeperRecovers,
+			"an event comes":           m.event,
+			"a person steers":          m.personSteers,
+			"a person pauses":          m.personPauses,
+			"":                         m.check,
+		})
+	})
+}
+
+func (m *machine) ref(c int) Ref { return Ref{Campaign: m.name, Chunk: c} }
+
+// tick gives each step its own time, and draws whether its scripts run twice.
+func (m *machine) tick(t *rapid.T) time.Time {
+	m.clock = m.clock.Add(time.Second)
+	m.twice = rapid.Bool().Draw(t, "answer lost")
+	return m.clock
+}
+
+func (m *machine) chunk(t *rapid.T) int { return rapid.IntRange(0, machineChunks-1).Draw(t, "chunk") }
+
+func (m *machine) sender(t *rapid.T) *sender {
+	return m.senders[rapid.IntRange(0, 1).Draw(t, "sender")]
+}
+
+// some draws a part of the contacts, in any order.
+func some(t *rapid.T, of []int) []int {
+	if len(of) == 0 {
+		t.Skip("nobody")
+	}
+	return rapid.Permutation(of).Draw(t, "order")[:rapid.IntRange(1, len(of)).Draw(t, "how many")]
+}
+
+func (c *modelChunk) in(states ...campaign.State) (in []int) {
+	for i, r := range c.records {
+		if slices.Contains(states, r.State) {
+			in = append(in, i)
+		}
+	}
+	return in
+}
+
+// mayTake are the rules of who may take a chunk.
+func (m *machine) mayTake(c *modelChunk, token string) error {
+	switch {
+	case c.claim == "" || c.claim == token || c.expired || m.dead[c.claim]:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// deadClaim is what a caller knows of dead workers: the claim it has read.
+func (m *machine) deadClaim(chunk *Chunk) string {
+	if m.dead[chunk.Claim] {
+		return chunk.Claim
+	}
+	return ""
+}
+
+func (m *machine) senderReads(t *rapid.T) {
+	s, c := m.sender(t), m.chunk(t)
+	chunk, err := m.store.ReadChunk(t.Context(), m.ref(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.copy[c] = chunk
+	if s.token[c] == "" || rapid.Bool().Draw(t, "another task") {
+		m.tokens++
+		s.token[c] = NewClaim(s.worker, fmt.Sprint(m.tokens))
+	}
+}
+
+func (m *machine) senderBegins(t *rapid.T) {
+	s, c := m.sender(t), m.chunk(t)
+	chunk, model, token := s.copy[c], &m.chunks[c], s.token[c]
+	if chunk == nil {
+		t.Skip("has read nothing")
+	}
+	contacts := some(t, chunk.In(campaign.Pending))
+	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), Hold: time.Hour, Due: time.Hour}
+	at := m.tick(t)
+	stale := false
+	for _, i := range contacts {
+		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: campaign.Send, At: at}})
+		stale = stale || chunk.Record(i) != model.records[i]
+	}
+	var want error
+	takes := m.mayTake(model, token)
+	if m.dead[model.claim] && change.Dead != model.claim && !model.expired && model.claim != token {
+		takes = ErrBusy // it does not know
+	}
+	switch {
+	case m.phase != campaign.Running:
+		want = ErrNotRunning
+	case takes != nil:
+		want = takes
+	case model.claim != token && len(model.in(campaign.Sending)) > 0:
+		want = ErrUnsettled
+	case stale:
+		want = ErrMoved
+	}
+	done, err := m.store.Apply(t.Context(), chunk, change)
+	if !errors.Is(err, want) {
+		t.Fatalf("begin: got %v, want %v", err, want)
+	}
+	if err != nil {
+		return
+	}
+	model.begun++
+	if done.Request != model.begun {
+		t.Fatalf("request number %d, want %d", done.Request, model.begun)
+	}
+	for _, r := range m.requests {
+		if r.chunk.Ref == chunk.Ref && r.token == token {
+			for _, i := range contacts {
+				if slices.Contains(r.contacts, i) && model.records[i].State == campaign.Sending {
+					t.Fatalf("contact %d is in two requests at once", i)
+				}
+			}
+		}
+	}
+	for _, i := range contacts {
+		model.records[i] = next(t, model.records[i], change.Moves[slices.Index(contacts, i)].Move)
+	}
+	model.claim, model.expired = token, false
+	m.requests = append(m.requests, &request{token: token, chunk: chunk, contacts: contacts})
+}
+
+func next(t *rapid.T, r campaign.Record, move campaign.Move) campaign.Record {
+	after, ok := r.Next(move)
+	if !ok {
+		t.Fatalf("%+v by %+v is not allowed", r, move)
+	}
+	return after
+}
+
+func (m *machine) drawRequest(t *rapid.T) *request {
+	if len(m.requests) == 0 {
+		t.Skip("no request")
+	}
+	return rapid.SampledFrom(m.requests).Draw(t, "request")
+}
+
+// requestArrives: the platform carries it out, whatever became of its sender.
+func (m *machine) requestArrives(t *rapid.T) {
+	r := m.drawRequest(t)
+	if r.arrived {
+		t.Skip("a request arrives once")
+	}
+	r.arrived = true
+	model := &m.chunks[r.chunk.Ref.Chunk]
+	for _, i := range r.contacts {
+		model.reached[i]++
+	}
+}
+
+// answer writes down what came of a request, in time or late: the truth, if an
+// answer came, and else that it was lost.
+func (m *machine) answer(t *rapid.T) {
+	r := m.drawRequest(t)
+	model := &m.chunks[r.chunk.Ref.Chunk]
+	causes := []campaign.Cause{campaign.Unsent, campaign.Retry, campaign.Fail, campaign.Reject, campaign.Lose}
+	if r.arrived {
+		causes = []campaign.Cause{campaign.Accept, campaign.Lose}
+	}
+	at := m.tick(t)
+	change := Change{Act: Commit, Token: r.token, Due: time.Hour}
+	if rapid.Bool().Draw(t, "more to send") {
+		change.Hold = time.Hour
+	}
+	mine := model.claim == r.token
+	read := make(map[int]campaign.Record) // what the sender goes by
+	for _, i := range r.contacts {
+		read[i] = r.chunk.Record(i)
+		cause := rapid.SampledFrom(causes).Draw(t, "cause")
+		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: cause, At: at}})
+	}
+	if _, err := m.store.Apply(t.Context(), r.chunk, change); err != nil {
+		t.Fatal(err)
+	}
+	for _, move := range change.Moves {
+		present := model.records[move.Index]
+		after, ok := present.Next(move.Move)
+		if ok && (move.Cause.Evidence() || mine && present == read[move.Index]) {
+			model.records[move.Index] = after
+		}
+	}
+	if mine && change.Hold > 0 {
+		model.expired = false
+	} else if mine {
+		model.claim = ""
+	}
+	m.requests = slices.DeleteFunc(m.requests, func(other *request) bool { return other == r })
+}
+
+func (m *machine) claimExpires(t *rapid.T) {
+	c := m.chunk(t)
+	if m.chunks[c].claim == "" {
+		t.Skip("no claim")
+	}
+	if err := m.store.rdb.HSet(t.Context(), keyChunk(m.ref(c)), "claim_until", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	m.chunks[c].expired = true
+}
+
+// workerDies: its claims are dead, its requests stay under way, their answers
+// reach nobody. Frozen, it only seems dead: what it began is still answered.
+func (m *machine) workerDies(t *rapid.T) {
+	s := m.sender(t)
+	frozen := rapid.Bool().Draw(t, "only frozen")
+	for c := range m.chunks {
+		if token := s.token[c]; token != "" {
+			m.dead[token] = true
+		}
+	}
+	for _, r := range m.requests {
+		if !frozen && slices.Contains(s.token[:], r.token) {
+			if rapid.Bool().Draw(t, "had arrived") && !r.arrived {
+				m.arrive(r)
+			}
+			r.contacts = nil
+		}
+	}
+	m.requests = slices.DeleteFunc(m.requests, func(r *request) bool { return len(r.contacts) == 0 })
+	s.worker += "x"
+	s.token, s.copy = [machineChunks]string{}, [machineChunks]*Chunk{}
+}
+
+func (m *machine) arrive(r *request) {
+	r.arrived = true
+	for _, i := range r.contacts {
+		m.chunks[r.chunk.Ref.Chunk].reached[i]++
+	}
+}
+
+func (m *machine) sweeperRecovers(t *rapid.T) {
+	c := m.chunk(t)
+	model := &m.chunks[c]
+	chunk, err := m.store.ReadLedger(t.Context(), m.ref(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := m.tick(t)
+	change := Change{Act: Recover, Dead: m.deadClaim(chunk), Due: time.Minute}
+	for _, i := range chunk.In(campaign.Sending) {
+		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: campaign.Lose, At: at}})
+	}
+	want := m.mayTake(model, "")
+	if _, err := m.store.Apply(t.Context(), chunk, change); !errors.Is(err, want) {
+		t.Fatalf("recover: got %v, want %v", err, want)
+	}
+	if want != nil {
+		return
+	}
+	for _, move := range change.Moves {
+		model.records[move.Index] = next(t, model.records[move.Index], move.Move)
+	}
+	model.claim = ""
+}
+
+// event brings a batch of true events about contacts that were reached, old ones
+// among them, perhaps several of one contact.
+func (m *machine) event(t *rapid.T) {
+	c := m.chunk(t)
+	model := &m.chunks[c]
+	var reached []int
+	for i, n := range model.reached {
+		if n > 0 {
+			reached = append(reached, i)
+		}
+	}
+	if len(reached) == 0 {
+		t.Skip("nobody was reached")
+	}
+	chunk, err := m.store.ReadLedger(t.Context(), m.ref(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := Change{Act: Commit}
+	at := m.tick(t)
+	for range rapid.IntRange(1, 4).Draw(t, "events") {
+		i := rapid.SampledFrom(reached).Draw(t, "contact")
+		cause := rapid.SampledFrom([]campaign.Cause{campaign.Accept, campaign.Start, campaign.End}).Draw(t, "event")
+		move := campaign.Move{Cause: cause, At: at}
+		change.Moves = append(change.Moves, Move{Index: i, Move: move})
+		if after, ok := model.records[i].Next(move); ok {
+			model.records[i] = after
+		}
+	}
+	if _, err := m.store.Apply(t.Context(), chunk, change); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range reached {
+		if named := slices.ContainsFunc(change.Moves, func(move Move) bool { return move.Index == i }); named && !model.records[i].State.Evidence() {
+			t.Fatalf("contact %d was reached and said so, and is %s", i, model.records[i].State)
+		}
+	}
+}
+
+// personSteers acts on what was read, while an event may come in between.
+func (m *machine) personSteers(t *rapid.T) {
+	c := m.chunk(t)
+	model := &m.chunks[c]
+	steer := rapid.SampledFrom([]struct {
+		cause campaign.Cause
+		of    []campaign.State
+	}{
+		{campaign.Cancel, []campaign.State{campaign.Pending}},
+		{campaign.Rerun, []campaign.State{campaign.Rejected, campaign.Failed, campaign.Canceled}},
+		{campaign.Rerun, []campaign.State{campaign.Unconfirmed}},
+		{campaign.Rerun, []campaign.State{campaign.Ended}},
+		{campaign.ConfirmSent, []campaign.State{campaign.Unconfirmed}},
+		{campaign.ConfirmNever, []campaign.State{campaign.Unconfirmed}},
+	}).Draw(t, "steer")
+	chunk, err := m.store.ReadLedger(t.Context(), m.ref(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contacts := some(t, chunk.In(steer.of...))
+	if rapid.Bool().Draw(t, "meanwhile an event") && slices.Max(model.reached[:]) > 0 {
+		m.event(t)
+	}
+	m.run++
+	at := m.tick(t)
+	change := Change{Act: Steer}
+	for _, i := range contacts {
+		move := campaign.Move{Cause: steer.cause, Run: m.run, At: at}
+		change.Moves = append(change.Moves, Move{Index: i, Move: move})
+		if model.records[i] != chunk.Record(i) {
+			continue // an event has overtaken it
+		}
+		if state := model.records[i].State; state == campaign.Ended || state == campaign.Unconfirmed && steer.cause != campaign.ConfirmSent {
+			model.allowed[i]++
+		}
+		model.records[i] = next(t, model.records[i], move)
+	}
+	if _, err := m.store.Apply(t.Context(), chunk, change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) personPauses(t *rapid.T) {
+	to := campaign.Paused
+	if m.phase == campaign.Paused {
+		to = campaign.Running
+	}
+	m.tick(t)
+	if _, _, err := m.store.SetPhase(t.Context(), m.name, to, "", m.phase); err != nil {
+		t.Fatal(err)
+	}
+	m.phase = to
+}
+
+// check is what holds after every step.
+func (m *machine) check(t *rapid.T) {
+	var recount campaign.Tally
+	for c := range m.chunks {
+		model := &m.chunks[c]
+		chunk, err := m.store.ReadLedger(t.Context(), m.ref(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var records [machineContacts]campaign.Record
+		for i := range records {
+			records[i] = chunk.Record(i)
+			recount.Count(records[i])
+			if model.reached[i] > model.allowed[i] {
+				t.Fatalf("contact %d/%d was reached %d times, %d were asked for", c, i, model.reached[i], model.allowed[i])
+			}
+			if records[i].State == campaign.Accepted && model.reached[i] == 0 && records[i].Attempts == 0 {
+				t.Fatalf("contact %d/%d is accepted and was never sent", c, i)
+			}
+		}
+		if diff := cmp.Diff(model.records, records); diff != "" {
+			t.Fatalf("chunk %d (-model +redis):\n%s", c, diff)
+		}
+		if chunk.Claim != model.claim {
+			t.Fatalf("chunk %d is claimed by %q, want %q", c, chunk.Claim, model.claim)
+		}
+		if len(model.in(campaign.Sending)) > 0 && model.claim == "" {
+			t.Fatalf("chunk %d has contacts sending under no claim", c)
+		}
+	}
+	tally, err := m.store.Tally(t.Context(), m.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tally.States != recount.States || tally.Contacts() != machineChunks*machineContacts {
+		t.Fatalf("tally %v, the ledgers hold %v", tally.States, recount.States)
+	}
+	v, err := m.store.Verify(t.Context(), m.name)
+	if err != nil || len(v.Problems) > 0 {
+		t.Fatalf("verify: %q, %v", v.Problems, err)
+	}
+}
