@@ -5,17 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeCell makes a cell safe for a spreadsheet that opens the CSV, by an
-// apostrophe in front:
+// EscapeCell makes a cell safe for a spreadsheet that opens the CSV: one that
+// begins with = + - @, their full-width forms, tab, carriage return or newline,
+// which a spreadsheet may execute, gets an apostrophe in front.
 //
-//   - cells that begin with = + - @, their full-width forms, tab, carriage
-//     return or newline, which a spreadsheet may execute;
-//   - digits that it would rewrite: 0501234567 would lose its 0, and
-//     966501234567 would become 9.66501E+11 and lose its digits when saved.
+// Phone numbers stay as they are, plus and all: programs compare them, and
+// nothing in them can be executed. A spreadsheet may drop their plus, which
+// PhoneParser puts back, or save them in scientific notation, which it refuses
+// with advice, so a number is never quietly another one afterwards.
 //
 // Cells that already are apostrophes before any of these get one more, so that
-// UnescapeCell gives back exactly what was there. PhoneParser reads numbers with
-// the apostrophe and without.
+// UnescapeCell gives back exactly what was there.
 func EscapeCell(cell string) string {
 	if isUnsafe(strings.TrimLeft(cell, "'")) {
 		return "'" + cell
@@ -31,13 +31,22 @@ func UnescapeCell(cell string) string {
 	return cell
 }
 
-// maxShownDigits is how many digits a spreadsheet shows before it turns to
-// scientific notation.
-const maxShownDigits = 11
-
 func isUnsafe(cell string) bool {
-	if first, _ := utf8.DecodeRuneInString(cell); strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
-		return true
+	first, _ := utf8.DecodeRuneInString(cell)
+	return strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) && !looksLikePhone(cell)
+}
+
+// looksLikePhone reports whether a cell is a plus, digits enough for a number,
+// and what people put between them.
+func looksLikePhone(cell string) bool {
+	number, ok := strings.CutPrefix(cell, "+")
+	digits := 0
+	for _, c := range number {
+		if c >= '0' && c <= '9' {
+			digits++
+		} else if !strings.ContainsRune(" ().-", c) || digits == 0 {
+			return false
+		}
 	}
-	return len(cell) > 1 && allDigits(cell) && (cell[0] == '0' || len(cell) > maxShownDigits)
+	return ok && digits >= 7
 }
