@@ -150,7 +150,9 @@ func TestSummary(t *testing.T) {
 			}
 			t.Chdir(here)
 			golden(t, tt.golden, first+"--- stderr\n"+errs)
-			golden(t, "rejects.csv", string(rejects))
+			if lines := strings.Count(string(rejects), "\n"); lines != 1+5 {
+				t.Errorf("%d lines of rejects, want a header and 5:\n%s", lines, rejects)
+			}
 		})
 	}
 }
@@ -337,6 +339,20 @@ func TestTestContactsOneNumberOnce(t *testing.T) {
 	code, _, errs = w.runArgs(args...)
 	if code != 1 || !strings.HasPrefix(errs, "enqueue: +…0001 may have been contacted, or not: no answer") {
 		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+func TestHelpShowsEveryFlag(t *testing.T) {
+	w := newWorld(t)
+	_, out, _ := w.run("-h")
+	for _, want := range []string{
+		"--name NAME", "--channel ID", "--agent NAME", "--mode", "--chunk-size", "--region", "--phone-column", "--suppress",
+		"--dry-run", "--skip-preflight", "--max-attempts", "--strict-5xx", "--rate", "--json", "--rejects",
+		"[$VELENTS_RATE] (default 30/60s)", "REDIS_URL", "VELENTS_URL", "VELENTS_TOKEN", "VELENTS_CHANNEL_WHATSAPP", "WEBHOOK_URL",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("help lacks %s:\n%s", want, out)
+		}
 	}
 }
 
