@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,8 +29,9 @@ const (
 // the list of open chunks.
 //
 // It may run while the campaign does: it reads all ledgers, then in one
-// transaction the tally with every chunk's version, and reads those chunks again
-// that have changed, until a transaction shows that none has.
+// transaction the tally with every chunk's version, until no chunk has changed
+// since it was read. Those that have are read in the next transaction itself, so
+// that a few busy chunks cannot hold it up.
 func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
@@ -39,20 +41,28 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 		return Verification{}, fmt.Errorf("verify %s: it is still loading", name)
 	}
 	v := &verifier{store: s, name: name, version: make([]int64, c.Chunks), tally: make([]campaign.Tally, c.Chunks), bad: make(map[int]string)}
-	stale := make([]int, c.Chunks)
-	for i := range stale {
-		stale[i] = i
+	all := make([]int, c.Chunks)
+	for n := range all {
+		all[n] = n
 	}
-	for range verifyRounds {
-		if err := v.count(ctx, stale); err != nil {
+	for page := range slices.Chunk(all, verifyPage) {
+		if err := v.read(ctx, page, func(redis.Pipeliner) {}); err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
-		if stale, err = v.changed(ctx); err != nil {
+	}
+	var busy []int
+	for range verifyRounds {
+		stale, err := v.settle(ctx, busy)
+		if err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
 		if len(stale) == 0 {
 			return v.compare(c), nil
 		}
+		if len(busy)+len(stale) > verifyPage {
+			busy = nil
+		}
+		busy = append(busy, stale...)
 	}
 	return Verification{}, fmt.Errorf("verify %s: it changes faster than it can be counted; pause it or try again", name)
 }
@@ -67,63 +77,66 @@ type verifier struct {
 	open    map[string]bool // chunks by number
 }
 
-// count reads the ledgers of the given chunks.
-func (v *verifier) count(ctx context.Context, chunks []int) error {
-	for page := range slices.Chunk(chunks, verifyPage) {
-		// Version and ledger of one chunk must belong together.
-		versions, ledgers := make([]*redis.StringCmd, len(page)), make([]*redis.StringCmd, len(page))
-		rows := make([]*redis.BoolCmd, len(page))
-		_, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for i, n := range page {
-				ref := Ref{Campaign: v.name, Chunk: n}
-				versions[i] = p.HGet(ctx, keyChunk(ref), "version")
-				ledgers[i] = p.Get(ctx, keyLedger(ref))
-				rows[i] = p.HExists(ctx, keyChunk(ref), "rows")
-			}
-			return nil
-		})
-		if err != nil && err != redis.Nil {
+// read counts the ledgers of the given chunks, and reads what else is asked for
+// at the same moment.
+func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipeliner)) error {
+	versions, ledgers := make([]*redis.StringCmd, len(chunks)), make([]*redis.StringCmd, len(chunks))
+	rows := make([]*redis.BoolCmd, len(chunks))
+	cmds, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range chunks {
+			ref := Ref{Campaign: v.name, Chunk: n}
+			versions[i] = p.HGet(ctx, keyChunk(ref), "version")
+			ledgers[i] = p.Get(ctx, keyLedger(ref))
+			rows[i] = p.HExists(ctx, keyChunk(ref), "rows")
+		}
+		also(p)
+		return nil
+	})
+	for _, cmd := range cmds { // err is that of the first, often a key that is missing
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
-		for i, n := range page {
-			v.version[n], _ = strconv.ParseInt(versions[i].Val(), 10, 64)
-			v.tally[n] = campaign.Tally{}
-			delete(v.bad, n)
-			ledger := campaign.Ledger(ledgers[i].Val())
-			if len(ledger) == 0 {
-				v.bad[n] = "its ledger is missing"
-				continue
-			}
-			if !rows[i].Val() {
-				v.bad[n] = "its rows are missing"
-			}
-			if err := ledger.Check(ledger.Len()); err != nil {
-				v.bad[n] = err.Error()
-				continue
-			}
-			for k := range ledger.Len() {
-				v.tally[n].Count(ledger.At(k))
-			}
+	}
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	for i, n := range chunks {
+		v.version[n], _ = strconv.ParseInt(versions[i].Val(), 10, 64)
+		v.tally[n] = campaign.Tally{}
+		delete(v.bad, n)
+		ledger := campaign.Ledger(ledgers[i].Val())
+		if len(ledger) == 0 {
+			v.bad[n] = "its ledger is missing"
+			continue
+		}
+		if !rows[i].Val() {
+			v.bad[n] = "its rows are missing"
+		}
+		if err := ledger.Check(ledger.Len()); err != nil {
+			v.bad[n] = err.Error()
+			continue
+		}
+		for k := range ledger.Len() {
+			v.tally[n].Count(ledger.At(k))
 		}
 	}
 	return nil
 }
 
-// changed reads the tally and the open chunks and, at the same moment, which
-// chunks have changed since they were counted.
-func (v *verifier) changed(ctx context.Context) (stale []int, err error) {
+// settle reads the tally, the open chunks and the busy ones and, at the same
+// moment, which others have changed since they were counted.
+func (v *verifier) settle(ctx context.Context, busy []int) (stale []int, err error) {
 	var tally *redis.MapStringStringCmd
 	var open *redis.StringSliceCmd
 	versions := make([]*redis.StringCmd, len(v.version))
-	_, err = v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	err = v.read(ctx, busy, func(p redis.Pipeliner) {
 		tally = p.HGetAll(ctx, keyTally(v.name))
 		open = p.ZRange(ctx, keyOpen(v.name), 0, -1)
 		for n := range versions {
 			versions[n] = p.HGet(ctx, keyChunk(Ref{Campaign: v.name, Chunk: n}), "version")
 		}
-		return nil
 	})
-	if err != nil && err != redis.Nil {
+	if err != nil {
 		return nil, err
 	}
 	for n, cmd := range versions {
