@@ -82,11 +82,12 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			m.chunks[c].allowed = [machineContacts]int{1, 1, 1}
 		}
 		launch(t, m.store, m.name, machineChunks*machineContacts, machineContacts, campaign.Running)
-		rt.Repeat(map[string]func(*rapid.T){
-			"a sender reads":           m.senderReads,
+		steps := map[string]func(*rapid.T){
 			"a sender begins":          m.senderBegins,
+			"a sender begins again":    m.senderBegins, // more often than the rest
 			"a request arrives":        m.requestArrives,
 			"an answer is written":     m.answer,
+			"another answer":           m.answer,
 			"the claim's time is over": m.claimExpires,
 			"a worker dies":            m.workerDies,
 			"the sweeper recovers":     m.sweeperRecovers,
@@ -94,7 +95,10 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			"a person steers":          m.personSteers,
 			"a person pauses":          m.personPauses,
 			"":                         m.check,
-		})
+		}
+		for range 3 {
+			rt.Repeat(steps)
+		}
 	})
 }
 
@@ -148,14 +152,13 @@ func (m *machine) deadClaim(chunk *Chunk) string {
 	return ""
 }
 
-func (m *machine) senderReads(t *rapid.T) {
-	s, c := m.sender(t), m.chunk(t)
+func (m *machine) senderReads(t *rapid.T, s *sender, c int) {
 	chunk, err := m.store.ReadChunk(t.Context(), m.ref(c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.copy[c] = chunk
-	if s.token[c] == "" || rapid.Bool().Draw(t, "another task") {
+	if s.token[c] == "" || rapid.IntRange(0, 3).Draw(t, "another task") == 0 {
 		m.tokens++
 		s.token[c] = NewClaim(s.worker, fmt.Sprint(m.tokens))
 	}
@@ -163,10 +166,10 @@ func (m *machine) senderReads(t *rapid.T) {
 
 func (m *machine) senderBegins(t *rapid.T) {
 	s, c := m.sender(t), m.chunk(t)
-	chunk, model, token := s.copy[c], &m.chunks[c], s.token[c]
-	if chunk == nil {
-		t.Skip("has read nothing")
+	if s.copy[c] == nil || rapid.Bool().Draw(t, "reads first") {
+		m.senderReads(t, s, c)
 	}
+	chunk, model, token := s.copy[c], &m.chunks[c], s.token[c]
 	contacts := some(t, chunk.In(campaign.Pending))
 	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), Hold: time.Hour, Due: time.Hour}
 	at := m.tick(t)
@@ -435,6 +438,8 @@ func (m *machine) personPauses(t *rapid.T) {
 	to := campaign.Paused
 	if m.phase == campaign.Paused {
 		to = campaign.Running
+	} else if rapid.IntRange(0, 3).Draw(t, "really") > 0 {
+		t.Skip("it mostly runs")
 	}
 	m.tick(t)
 	if _, _, err := m.store.SetPhase(t.Context(), m.name, to, "", m.phase); err != nil {
@@ -468,9 +473,6 @@ func (m *machine) check(t *rapid.T) {
 		}
 		if chunk.Claim != model.claim {
 			t.Fatalf("chunk %d is claimed by %q, want %q", c, chunk.Claim, model.claim)
-		}
-		if len(model.in(campaign.Sending)) > 0 && model.claim == "" {
-			t.Fatalf("chunk %d has contacts sending under no claim", c)
 		}
 	}
 	tally, err := m.store.Tally(t.Context(), m.name)

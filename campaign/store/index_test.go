@@ -1,0 +1,90 @@
+package store
+
+import (
+	"errors"
+	"testing"
+
+	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
+)
+
+func TestFind(t *testing.T) {
+	const contacts, chunkSize = 10_000, 300
+	s := New(redistest.Shared(t))
+	c := testCampaign("sale", chunkSize)
+	load, err := s.BeginLoad(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := load.AddIndex(t.Context(), indexOf(contacts)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range contacts {
+		ref, index, err := s.Find(t.Context(), c, person(n).Phone)
+		if want := (Ref{"sale", n / chunkSize}); err != nil || ref != want || index != n%chunkSize {
+			t.Fatalf("contact %d is at %s, %d, %v", n, ref, index, err)
+		}
+	}
+	for n := contacts; n < contacts+1000; n++ {
+		if ref, index, err := s.Find(t.Context(), c, person(n).Phone); !errors.Is(err, ErrNotFound) {
+			t.Fatalf("number %d, which is not in the list, is at %s, %d, %v", n, ref, index, err)
+		}
+	}
+}
+
+// indexOf are the entries of so many contacts, the last first.
+func indexOf(contacts int) []Entry {
+	var entries []Entry
+	for n := contacts - 1; n >= 0; n-- {
+		entries = append(entries, Entry{Phone: person(n).Phone, Ordinal: uint32(n)})
+	}
+	return entries
+}
+
+func TestFindWithoutAnIndex(t *testing.T) {
+	s := New(redistest.Shared(t))
+	c := launch(t, s, "sale", 2, 2, campaign.Running)
+	if _, _, err := s.Find(t.Context(), c, person(0).Phone); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	load, err := s.BeginLoad(t.Context(), testCampaign("empty", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := load.AddIndex(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	s.rdb.HSet(t.Context(), keyCampaign("sale"), "buckets", 1)
+	s.rdb.Set(t.Context(), keyIndex("sale"), "no hash", 0)
+	if _, _, err := s.Find(t.Context(), c, person(0).Phone); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("a damaged index: got %v", err)
+	}
+}
+
+// A look-up reads one bucket, so none may be much larger than the others, even
+// for numbers that follow each other or share their last digits.
+func TestBucketsAreEven(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		step uint64
+	}{
+		{"numbers in a row", 1},
+		{"numbers that end in three zeros", 1000},
+		{"every 64th number", 64},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const contacts = 100_000
+			buckets := contacts/bucketContacts + 1
+			size := make([]int, buckets)
+			largest := 0
+			for n := range uint64(contacts) {
+				b := bucketOf(campaign.Phone(966500000000+n*tt.step), buckets)
+				size[b]++
+				largest = max(largest, size[b])
+			}
+			if largest > 2*bucketContacts {
+				t.Errorf("a bucket holds %d contacts", largest)
+			}
+		})
+	}
+}
