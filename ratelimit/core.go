@@ -71,7 +71,7 @@ const (
 	longestBlock = 64_000    //
 	batchAhead   = 500       // tickets taken in one call are worth at most this time
 	firstPoll    = 25        // an answer that others wait for is awaited this long at first
-	turnPoll     = 5         // a peer whose turn is near waits this long for each one ahead
+	turnPoll     = 25        // and one whose turn comes before ours this long
 	lateness     = 1_000     // a peer that is later than this loses its turn
 	fewLeft      = int64(3)  // with others about, the last credits go one by one
 	marginParts  = int64(20) // of the window is kept to use up what is left
@@ -98,8 +98,9 @@ func (s *state) acquire(now int64, p policy, a ask) reply {
 	now = s.advance(now, p)
 	me := s.peer(now, p, a)
 	at, _ := s.next(now, p, 0)
+	ahead, _ := s.ahead(now, me)
 	var n int64
-	if at <= now && s.ahead(now, me) == 0 {
+	if at <= now && ahead == 0 {
 		n = s.grant(now, at, p, a.Want)
 	}
 	r := reply{Tickets: n, Limit: s.limit(p), Others: s.Others, Peers: int64(len(s.Peers))}
@@ -218,23 +219,25 @@ func (s *state) fail(now int64) {
 	s.Block, s.Why, s.Unsure = now+wait, whyFailing, true
 }
 
-// next is when the next request may leave once those of ahead others have left,
-// and what it waits for. A time that has passed means now.
+// next is when the next request may leave, and what it waits for; a time that
+// has passed means now. With others ahead it is when half of them will have
+// left: who asks again then is not late even if things have moved on.
 func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
 	interval := s.interval(now, p)
+	queue := ahead * min(interval, s.even(p)) / 2
 	switch {
 	case now < s.Block:
-		return s.Block + ahead*interval, s.Why
+		return s.Block + queue, s.Why
 	case s.limit(p) == 0:
 		at = now
 	case s.credits(p) <= 0 && len(s.Log) == 0:
 		return now + interval, whyFull
 	case s.credits(p) <= 0:
-		return s.Log[0].At + ahead*interval, whyFull
+		return s.Log[0].At + queue, whyFull
 	case s.scarce(p):
-		at = now + ahead*interval
+		at = now + queue
 	default:
-		at = max(s.Paced, now-s.burst(p)*interval) + (1+ahead)*interval
+		at = max(s.Paced, now-s.burst(p)*interval) + interval + queue
 	}
 	if asked, ok := s.awaited(now, p); ok { // ask soon, but less and less often
 		return max(at, now+max(firstPoll, (now-asked)/4)), whyProbe
@@ -253,19 +256,25 @@ func (s *state) burst(p policy) int64 {
 // interval spreads the credits over what is left of the window, leaving to
 // others what they have been using. In the last part of it all may go.
 func (s *state) interval(now int64, p policy) int64 {
-	limit := s.limit(p)
-	if limit == 0 {
-		return 0
-	}
 	credits := s.credits(p)
-	margin := p.Window / marginParts
-	if now >= s.End || credits <= 0 {
-		return (p.Window - margin) / limit
+	if s.limit(p) == 0 || now >= s.End || credits <= 0 {
+		return s.even(p)
 	}
 	left := 1000 * credits
 	left = max(left-s.Others*(s.End-now)/p.Window, left/2)
-	return 1000 * max(0, s.End-margin-now) / left
+	return 1000 * max(0, s.End-p.margin()-now) / left
 }
+
+// even is the interval when the end of the window is not known.
+func (s *state) even(p policy) int64 {
+	if s.limit(p) == 0 {
+		return 0
+	}
+	return (p.Window - p.margin()) / s.limit(p)
+}
+
+// margin is kept at the end of a window to use up what is left.
+func (p policy) margin() int64 { return p.Window / marginParts }
 
 // grant gives up to want tickets, due since at.
 func (s *state) grant(now, at int64, p policy, want int64) int64 {
@@ -431,26 +440,30 @@ func (s *state) peer(now int64, p policy, a ask) int {
 	return me
 }
 
-// ahead counts the processes whose turn comes before that of me.
-func (s *state) ahead(now int64, me int) int64 {
-	var n int64
+// ahead counts the processes whose turn comes before that of me, and says when
+// the first of them will be back.
+func (s *state) ahead(now int64, me int) (n, back int64) {
+	mine := s.Peers[me].Since
 	for i, o := range s.Peers {
 		waits := o.Since > 0 && now <= o.Back+lateness
-		if waits && (o.Since < s.Peers[me].Since || o.Since == s.Peers[me].Since && i < me) {
+		if waits && (o.Since < mine || o.Since == mine && i < me) {
 			n++
+			if due := max(o.Back, now+turnPoll); n == 1 || due < back {
+				back = due
+			}
 		}
 	}
-	return n
+	return n, back
 }
 
 // wait is how long me should wait before it asks again.
 func (s *state) wait(now int64, p policy, me int) int64 {
-	var ahead int64
+	var ahead, back int64
 	if s.Peers[me].Since > 0 {
-		ahead = s.ahead(now, me)
+		ahead, back = s.ahead(now, me)
 	}
 	at, _ := s.next(now, p, ahead)
-	return max(0, at-now, ahead*turnPoll)
+	return max(0, max(at, back)-now)
 }
 
 func (s *state) clone() state {

@@ -95,15 +95,19 @@ local function advance()
   end
 end
 
+local function margin() return floor(p.window / MARGIN_PARTS) end
+
+local function even()
+  if limit() == 0 then return 0 end
+  return floor((p.window - margin()) / limit())
+end
+
 local function interval()
-  local l = limit()
-  if l == 0 then return 0 end
-  local margin = floor(p.window / MARGIN_PARTS)
   local c = credits()
-  if now >= s['end'] or c <= 0 then return floor((p.window - margin) / l) end
+  if limit() == 0 or now >= s['end'] or c <= 0 then return even() end
   local left = 1000 * c
   left = max(left - floor(s.others * (s['end'] - now) / p.window), floor(left / 2))
-  return floor(1000 * max(0, s['end'] - margin - now) / left)
+  return floor(1000 * max(0, s['end'] - margin() - now) / left)
 end
 
 local function burst()
@@ -113,19 +117,20 @@ end
 
 local function next_at(ahead)
   local step = interval()
+  local queue = floor(ahead * min(step, even()) / 2)
   local at
   if now < s.block then
-    return s.block + ahead * step, s.why
+    return s.block + queue, s.why
   elseif limit() == 0 then
     at = now
   elseif credits() <= 0 and #s.log == 0 then
     return now + step, FULL
   elseif credits() <= 0 then
-    return s.log[1].at + ahead * step, FULL
+    return s.log[1].at + queue, FULL
   elseif scarce() then
-    at = now + ahead * step
+    at = now + queue
   else
-    at = max(s.paced, now - burst() * step) + (1 + ahead) * step
+    at = max(s.paced, now - burst() * step) + step + queue
   end
   local asked = awaited()
   if asked then return max(at, now + max(FIRST_POLL, floor((now - asked) / 4))), PROBE end
@@ -219,22 +224,24 @@ local function peer(id, waited, want)
 end
 
 local function ahead_of(me)
-  local n, before = 0, true
+  local n, back, before = 0, 0, true
   for _, o in ipairs(s.peers) do
     if o == me then
       before = false
     elseif o.since > 0 and now <= o.back + LATENESS
       and (o.since < me.since or o.since == me.since and before) then
       n = n + 1
+      local due = max(o.back, now + TURN_POLL)
+      if n == 1 or due < back then back = due end
     end
   end
-  return n
+  return n, back
 end
 
 local function wait_of(me)
-  local ahead = 0
-  if me.since > 0 then ahead = ahead_of(me) end
-  return max(0, next_at(ahead) - now, ahead * TURN_POLL)
+  local ahead, back = 0, 0
+  if me.since > 0 then ahead, back = ahead_of(me) end
+  return max(0, max(next_at(ahead), back) - now)
 end
 
 local arg, args = 0, ARGV
