@@ -341,7 +341,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
 	} else {
-		r.quota.Report(ctx, *ticket, quotaAnswer(answer, err))
+		r.quota.Report(ctx, *ticket, QuotaAnswer(answer, err))
 	}
 	return r.record(ctx, piece, begun.Request, err)
 }
@@ -443,8 +443,8 @@ func (r *run) attempt(ctx context.Context, b velents.Batch) (velents.Answer, err
 	return r.platform.Batch(ctx, b)
 }
 
-// quotaAnswer is what the quota learns from an answer.
-func quotaAnswer(a velents.Answer, err error) ratelimit.Answer {
+// QuotaAnswer is what the quota learns from what became of a request.
+func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	report := ratelimit.Answer{Status: a.Status, Known: a.Rate.Known, Limit: a.Rate.Limit, Remaining: a.Rate.Remaining}
 	var refused *velents.Error
 	var unanswered *velents.Unanswered

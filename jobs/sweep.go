@@ -62,7 +62,7 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 		return err
 	}
 	return each(ctx, overdue, func(ctx context.Context, due store.Due) error {
-		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk})
+		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk}, now)
 		if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotRunning) {
 			return nil
 		}
@@ -70,10 +70,10 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	})
 }
 
-func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref) error {
+func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref, now time.Time) error {
 	chunk, err := s.store.ReadLedger(ctx, ref)
-	if err != nil {
-		return err
+	if err != nil || chunk.Due.After(now) {
+		return err // another sweeper was faster
 	}
 	unsettled := len(chunk.In(campaign.Sending))
 	wait, err := settle(ctx, s.store, chunk)

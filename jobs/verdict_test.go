@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -180,5 +181,28 @@ func TestBackoff(t *testing.T) {
 	}
 	if jitter(0) != 0 {
 		t.Error("jitter of nothing waits")
+	}
+}
+
+func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
+	rate := velents.Rate{Known: true, Limit: 30, Remaining: 7}
+	for _, tt := range []struct {
+		name   string
+		answer velents.Answer
+		err    error
+		want   ratelimit.Answer
+	}{
+		{"an answer", velents.Answer{Status: 200, Rate: rate}, nil, ratelimit.Answer{Status: 200, Known: true, Limit: 30, Remaining: 7}},
+		{"too many requests", velents.Answer{Status: 429}, &velents.Error{Status: 429, RetryAfter: time.Second, HasRetryAfter: true},
+			ratelimit.Answer{Status: 429, RetryAfter: time.Second, HasRetryAfter: true}},
+		{"a failure", velents.Answer{Status: 502}, &velents.Error{Status: 502}, ratelimit.Answer{Status: 502, Failed: true}},
+		{"a lost answer", velents.Answer{}, errLostAnswer, ratelimit.Answer{Failed: true}},
+		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errRedisGone}, ratelimit.Answer{Failed: true, Unsent: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, QuotaAnswer(tt.answer, tt.err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

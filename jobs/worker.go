@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -245,13 +246,19 @@ func (w *Worker) emptyArchives(context.Context) error {
 	var errs []error
 	for _, a := range w.agents {
 		for lane := range lanes {
-			_, err := w.queue.inspector.DeleteAllArchivedTasks(queueName(a.name, lane))
-			if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			queue := queueName(a.name, lane)
+			if _, err := w.queue.inspector.DeleteAllArchivedTasks(queue); err != nil && !isQueueMissing(err) {
 				errs = append(errs, err)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isQueueMissing reports whether asynq has never seen the queue. DeleteAll…Tasks
+// of v0.26 has no sentinel for that.
+func isQueueMissing(err error) bool {
+	return errors.Is(err, asynq.ErrQueueNotFound) || strings.Contains(err.Error(), "does not exist")
 }
 
 // asynqLogger hands asynq's own messages on.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,13 +55,29 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 		return loaded{}, err
 	}
 	if err != nil {
-		return loaded{}, &UnfinishedError{c.Name, err}
+		return loaded{}, l.abandon(ctx, load, c.Name, err)
 	}
 	// From here on a Ctrl-C would leave open whether the campaign runs.
 	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, campaign.Running); err != nil {
 		return loaded{}, fmt.Errorf("%w; whether the campaign runs is not known: the same command finds out", err)
 	}
 	return out, nil
+}
+
+// abandonPatience bounds the attempt to take a load back.
+const abandonPatience = 10 * time.Second
+
+// abandon takes back a load that the file has made fail. What was interrupted,
+// by a person or by Redis, stays and is started anew by the same command.
+func (l *Launcher) abandon(ctx context.Context, load *store.Load, name string, failed error) error {
+	if ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
+		defer cancel()
+		if load.Abandon(ctx) == nil {
+			return failed
+		}
+	}
+	return &UnfinishedError{name, failed}
 }
 
 // An intake takes the rows of a list: contacts into chunks, the others into the

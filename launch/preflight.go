@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"campaign-runner/ratelimit"
+	"campaign-runner/jobs"
 	"campaign-runner/velents"
 )
 
@@ -54,6 +54,11 @@ func (l *Launcher) preflight(ctx context.Context) (checked, error) {
 		return answer, err
 	})
 	switch {
+	case err == nil && len(found.keys) == 0:
+		// The answer's shape is not published: an empty one may be a misreading.
+		// A value too many does no harm, a missing one spoils a conversation.
+		found.keysKnown = false
+		found.warnings = append(found.warnings, "the agent names no value keys: every column is sent")
 	case err == nil:
 	case errors.Is(err, velents.ErrUnreadable), statusOf(err) == http.StatusNotFound, statusOf(err) == http.StatusMethodNotAllowed:
 		// The platform takes the token; how it tells the keys is not published.
@@ -81,7 +86,7 @@ func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer,
 		return velents.Answer{}, err
 	}
 	answer, err := l.Platform.Dispatch(ctx, d)
-	l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+	l.Quota.Report(ctx, ticket, jobs.QuotaAnswer(answer, err))
 	return answer, tokenError(err)
 }
 
@@ -97,7 +102,7 @@ func (l *Launcher) limitNow(ctx context.Context) int {
 		return 0
 	}
 	_, answer, err := l.Platform.Agent(ctx)
-	l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+	l.Quota.Report(ctx, ticket, jobs.QuotaAnswer(answer, err))
 	return answer.Rate.Limit
 }
 
@@ -109,7 +114,7 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 			return velents.Rate{}, err
 		}
 		answer, err := request()
-		l.Quota.Report(ctx, ticket, quotaAnswer(answer, err))
+		l.Quota.Report(ctx, ticket, jobs.QuotaAnswer(answer, err))
 		wait, again := retryIn(err, try)
 		if !again || ctx.Err() != nil {
 			return answer.Rate, err
@@ -166,18 +171,4 @@ func preflightError(err error) error {
 		return err
 	}
 	return fmt.Errorf("preflight: %w; to launch without asking the platform, use --skip-preflight", err)
-}
-
-// quotaAnswer is what became of a request, as the quota wants to hear it.
-func quotaAnswer(answer velents.Answer, err error) ratelimit.Answer {
-	a := ratelimit.Answer{Status: answer.Status, Known: answer.Rate.Known, Limit: answer.Rate.Limit, Remaining: answer.Rate.Remaining}
-	var refused *velents.Error
-	if errors.As(err, &refused) {
-		a.RetryAfter, a.HasRetryAfter, a.Failed = refused.RetryAfter, refused.HasRetryAfter, refused.Status >= 500
-	}
-	var unanswered *velents.Unanswered
-	if errors.As(err, &unanswered) {
-		a.Failed, a.Unsent = true, !unanswered.Sent
-	}
-	return a
 }

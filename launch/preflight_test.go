@@ -3,7 +3,6 @@ package launch
 import (
 	"context"
 	"errors"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,13 +71,13 @@ func TestPreflight(t *testing.T) {
 		took time.Duration
 		n    int
 	}{
-		{"answers at once", nil, nil, checked{keysKnown: true, limit: 60}, "", 0, 1},
-		{"answers in a form of its own", []error{velents.ErrUnreadable}, nil, checked{keysKnown: true}, "", 0, 1},
-		{"fails twice", []error{refused(500, 0), lost}, nil, checked{keysKnown: true, limit: 60}, "", 4 * time.Second, 3},
+		{"answers at once", nil, nil, checked{keys: []string{"name"}, keysKnown: true, limit: 60}, "", 0, 1},
+		{"answers in a form of its own", []error{velents.ErrUnreadable}, nil, checked{keys: []string{"name"}, keysKnown: true}, "", 0, 1},
+		{"fails twice", []error{refused(500, 0), lost}, nil, checked{keys: []string{"name"}, keysKnown: true, limit: 60}, "", 4 * time.Second, 3},
 		{"fails three times", []error{lost, lost, lost}, nil, checked{}, "preflight: no answer: reset" + skip, 4 * time.Second, 3},
-		{"says when to come again", []error{refused(503, 20*time.Second)}, nil, checked{keysKnown: true, limit: 60}, "", 20 * time.Second, 2},
+		{"says when to come again", []error{refused(503, 20*time.Second)}, nil, checked{keys: []string{"name"}, keysKnown: true, limit: 60}, "", 20 * time.Second, 2},
 		{"says to come again tomorrow", []error{refused(503, 20*time.Hour)}, nil, checked{}, "preflight: status 503: no" + skip, 0, 1},
-		{"a 429 is left to the quota", []error{refused(429, 20*time.Second)}, nil, checked{keysKnown: true, limit: 60}, "", 0, 2},
+		{"a 429 is left to the quota", []error{refused(429, 20*time.Second)}, nil, checked{keys: []string{"name"}, keysKnown: true, limit: 60}, "", 0, 2},
 		{"refuses the token", []error{refused(401, 0)}, nil, checked{}, "the platform refuses the token (401)", 0, 1},
 		{"forbids the token", []error{refused(403, 0)}, nil, checked{}, "the platform refuses the token (403)", 0, 1},
 		{"is somewhere else", []error{refused(404, 0)}, nil, checked{}, "preflight: status 404: no" + skip, 0, 1},
@@ -92,7 +91,7 @@ func TestPreflight(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				m := &moody{agent: agent{limit: 60}, errs: tt.errs, keys: tt.keys}
+				m := &moody{agent: agent{limit: 60, keys: []string{"name"}}, errs: tt.errs, keys: tt.keys}
 				l := &Launcher{Platform: m, Quota: free{}}
 				got, err := l.preflight(t.Context())
 				text := ""
@@ -159,27 +158,4 @@ func TestTemplateIsAskedForAgainAndADispatchIsNot(t *testing.T) {
 			t.Errorf("dispatch: %v", err)
 		}
 	})
-}
-
-func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
-	rate := velents.Rate{Known: true, Limit: 30, Remaining: 7}
-	for _, tt := range []struct {
-		name   string
-		answer velents.Answer
-		err    error
-		want   ratelimit.Answer
-	}{
-		{"an answer", velents.Answer{Status: 200, Rate: rate}, nil, ratelimit.Answer{Status: 200, Known: true, Limit: 30, Remaining: 7}},
-		{"too many requests", velents.Answer{Status: 429}, refused(http.StatusTooManyRequests, time.Second),
-			ratelimit.Answer{Status: 429, RetryAfter: time.Second, HasRetryAfter: true}},
-		{"a failure", velents.Answer{Status: 502}, refused(502, 0), ratelimit.Answer{Status: 502, Failed: true}},
-		{"a lost answer", velents.Answer{}, lost, ratelimit.Answer{Failed: true}},
-		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errFault}, ratelimit.Answer{Failed: true, Unsent: true}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, quotaAnswer(tt.answer, tt.err)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
 }

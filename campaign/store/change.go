@@ -243,8 +243,9 @@ type Chunk struct {
 	Contacts   []campaign.Contact // nil when only the ledger was read
 	Claim      string             // the token that held it when it was read; empty: free
 	ClaimUntil time.Time
-	Seq        int // releases so far
-	Version    int // changes so far; it never falls unless Redis has lost writes
+	Seq        int       // releases so far
+	Version    int       // changes so far; it never falls unless Redis has lost writes
+	Due        time.Time // when it must have moved; zero when it is through
 
 	mu     sync.Mutex
 	ledger campaign.Ledger
@@ -296,15 +297,17 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	}
 	var hash *redis.SliceCmd
 	var ledger *redis.StringCmd
+	var due *redis.FloatCmd
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		hash = p.HMGet(ctx, keyChunk(ref), fields...)
 		ledger = p.Get(ctx, keyLedger(ref))
+		due = p.ZScore(ctx, keyOpen(ref.Campaign), strconv.Itoa(ref.Chunk)) // after the count of releases
 		return nil
 	})
-	if errors.Is(err, redis.Nil) {
+	if errors.Is(ledger.Err(), redis.Nil) {
 		return nil, fmt.Errorf("read chunk %s: %w", ref, ErrGone)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read chunk %s: %w", ref, err)
 	}
 	values := hash.Val()
@@ -316,6 +319,9 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 		Seq:     int(number(2)),
 		Version: int(number(3)),
 		ledger:  campaign.Ledger(ledger.Val()),
+	}
+	if due.Err() == nil {
+		chunk.Due = timeOf(int64(due.Val()))
 	}
 	if chunk.Claim != "" {
 		chunk.ClaimUntil = timeOf(number(1))

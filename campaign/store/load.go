@@ -83,7 +83,7 @@ return 1`)
 // open set, since each is written together with its entry there.
 func (l *Load) clear(ctx context.Context) error {
 	name := l.campaign.Name
-	const what = "clear what an earlier load left"
+	const what = "clear what a load left"
 	for {
 		open, err := l.store.Open(ctx, name, time.Time{}, 1000)
 		if err != nil {
@@ -133,6 +133,27 @@ func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) erro
 	return l.wrote(kept, err, "store chunk "+ref.String())
 }
 
+// abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id.
+// Answers 0 when the load was lost; a second call does no harm.
+var abandonScript = redis.NewScript(`
+local load = redis.call('HGET', KEYS[1], 'load')
+if load and load ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+return 1`)
+
+// Abandon takes an unfinished load back, as if it had never begun.
+func (l *Load) Abandon(ctx context.Context) error {
+	if err := l.clear(ctx); err != nil {
+		return err
+	}
+	// Should another load begin just now, its Finish lists the campaign again.
+	if err := l.store.rdb.SRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
+		return fmt.Errorf("abandon load: %w", err)
+	}
+	kept, err := abandonScript.Run(ctx, l.store.rdb, []string{keyCampaign(l.campaign.Name)}, l.id).Bool()
+	return l.wrote(kept, err, "abandon load")
+}
+
 // addPartScript appends to a list, once. KEYS campaign, list; ARGV load id,
 // value, the length the list has without it.
 var addPartScript = redis.NewScript(`
@@ -172,6 +193,9 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	}
 	text, err := json.Marshal(counts)
 	if err != nil {
+		return fmt.Errorf("finish load of %s: %w", name, err)
+	}
+	if err := l.store.rdb.SAdd(ctx, keyCampaigns, name).Err(); err != nil {
 		return fmt.Errorf("finish load of %s: %w", name, err)
 	}
 	kept, err := finishLoadScript.Run(ctx, l.store.rdb, []string{keyCampaign(name), keyTally(name)},

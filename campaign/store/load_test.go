@@ -114,6 +114,7 @@ func TestLoadIsTakenOver(t *testing.T) {
 			"AddRejects": func() error { return first.AddRejects(t.Context(), []byte("x")) },
 			"AddIndex":   func() error { return first.AddIndex(t.Context(), []Entry{{Phone: 1}}) },
 			"clear":      func() error { return first.clear(t.Context()) },
+			"Abandon":    func() error { return first.Abandon(t.Context()) },
 			"Finish": func() error {
 				return first.Finish(t.Context(), campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running)
 			},
@@ -134,6 +135,30 @@ func TestLoadIsTakenOver(t *testing.T) {
 		if err := first.Finish(t.Context(), campaign.Counts{}, 0, campaign.Running); !errors.Is(err, ErrLoadLost) {
 			t.Errorf("the first load finished behind the second: %v", err)
 		}
+		mustAddUp(t, s, "sale")
+	})
+}
+
+func TestAbandonedLoadLeavesNothing(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, s *Store) {
+		load, err := s.BeginLoad(t.Context(), testCampaign("sale", 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			if err := load.Add(t.Context(), n, people(2*n, 2*n+2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := load.Abandon(t.Context()); err != nil && !errors.Is(err, ErrLoadLost) {
+				t.Fatal(err)
+			}
+		}
+		if n := s.rdb.DBSize(t.Context()).Val(); n != 0 {
+			t.Errorf("%d keys are left", n)
+		}
+		launch(t, s, "sale", 3, 2, campaign.Running)
 		mustAddUp(t, s, "sale")
 	})
 }

@@ -223,7 +223,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"lower rows per call of sale: ": func() error { return s.LowerRowsPerCall(ctx, "sale", 3) },
 		"list open chunks of sale: ":    func() error { _, err := s.Open(ctx, "sale", time.Time{}, 1); return err },
 		"load sale: ":                   func() error { _, err := s.BeginLoad(ctx, c); return err },
-		"clear what an earlier load ":   func() error { return load.clear(ctx) },
+		"clear what a load ":            func() error { return load.clear(ctx) },
 		"store chunk sale/3: ":          func() error { return load.Add(ctx, 3, people(0, 2)) },
 		"store rejects: ":               func() error { return load.AddRejects(ctx, nil) },
 		"store index: ":                 func() error { return load.AddIndex(ctx, []Entry{{Phone: 1}}) },
