@@ -54,7 +54,7 @@ type policy struct {
 	Window  int64
 	Share   int64 // thousandths of the limit that are ours to use
 	Timeout int64 // after which a ticket is lost with its worker
-	Burst   int64 // requests an idle token may send at once; 0: a third of the limit
+	Burst   int64 // requests an idle token may send at once; 0: two fifths of the limit
 }
 
 const (
@@ -70,8 +70,6 @@ const (
 	firstBlock   = 1_000     // of failures, doubling up to
 	longestBlock = 64_000    //
 	batchAhead   = 500       // tickets taken in one call are worth at most this time
-	firstPoll    = 25        // an answer that others wait for is awaited this long at first
-	turnPoll     = 25        // and one whose turn comes before ours this long
 	lateness     = 1_000     // a peer that is later than this loses its turn
 	fewLeft      = int64(3)  // with others about, the last credits go one by one
 	marginParts  = int64(20) // of the window is kept to use up what is left
@@ -240,17 +238,20 @@ func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
 		at = max(s.Paced, now-s.burst(p)*interval) + interval + queue
 	}
 	if asked, ok := s.awaited(now, p); ok { // ask soon, but less and less often
-		return max(at, now+max(firstPoll, (now-asked)/4)), whyProbe
+		return max(at, now+poll(now-asked)), whyProbe
 	}
 	return at, whyPace
 }
+
+// poll is the pause before looking again for what may come at any moment.
+func poll(waited int64) int64 { return max(5, waited/16) }
 
 // burst is how many requests may leave at once on an idle token.
 func (s *state) burst(p policy) int64 {
 	if p.Burst > 0 {
 		return p.Burst
 	}
-	return max(1, s.limit(p)/3)
+	return max(1, s.limit(p)*2/5)
 }
 
 // interval spreads the credits over what is left of the window, leaving to
@@ -448,7 +449,7 @@ func (s *state) ahead(now int64, me int) (n, back int64) {
 		waits := o.Since > 0 && now <= o.Back+lateness
 		if waits && (o.Since < mine || o.Since == mine && i < me) {
 			n++
-			if due := max(o.Back, now+turnPoll); n == 1 || due < back {
+			if due := max(o.Back, now+poll(now-o.Back)); n == 1 || due < back {
 				back = due
 			}
 		}

@@ -110,9 +110,11 @@ local function interval()
   return floor(1000 * max(0, s['end'] - margin() - now) / left)
 end
 
+local function poll(waited) return max(5, floor(waited / 16)) end
+
 local function burst()
   if p.burst > 0 then return p.burst end
-  return max(1, floor(limit() / 3))
+  return max(1, floor(limit() * 2 / 5))
 end
 
 local function next_at(ahead)
@@ -133,7 +135,7 @@ local function next_at(ahead)
     at = max(s.paced, now - burst() * step) + step + queue
   end
   local asked = awaited()
-  if asked then return max(at, now + max(FIRST_POLL, floor((now - asked) / 4))), PROBE end
+  if asked then return max(at, now + poll(now - asked)), PROBE end
   return at, PACE
 end
 
@@ -231,7 +233,7 @@ local function ahead_of(me)
     elseif o.since > 0 and now <= o.back + LATENESS
       and (o.since < me.since or o.since == me.since and before) then
       n = n + 1
-      local due = max(o.back, now + TURN_POLL)
+      local due = max(o.back, now + poll(now - o.back))
       if n == 1 or due < back then back = due end
     end
   end

@@ -110,7 +110,7 @@ var policies = rapid.Custom(func(t *rapid.T) policy {
 // steps of time are often just what a decision turns on, or one off.
 func steps(p policy, wait int64) *rapid.Generator[int64] {
 	bounds := []int64{
-		wait, wait, wait, firstPoll, lateness, batchAhead, wait + lateness, p.Timeout,
+		wait, wait, wait, lateness, batchAhead, wait + lateness, p.Timeout,
 		p.Window, p.Window / 3, p.Window / 6, p.Window / 60, p.Window / 500, 2 * p.Window,
 	}
 	return rapid.OneOf(

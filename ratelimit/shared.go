@@ -24,11 +24,11 @@ var core = redis.NewScript(scriptText)
 var scriptText = fmt.Sprintf(`
 local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
-local BATCH_AHEAD, FIRST_POLL, TURN_POLL, LATENESS = %d, %d, %d, %d
+local BATCH_AHEAD, LATENESS = %d, %d
 local FEW_LEFT, MARGIN_PARTS = %d, %d
 `, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
 	patience, firstBlock, longestBlock,
-	batchAhead, firstPoll, turnPoll, lateness,
+	batchAhead, lateness,
 	fewLeft, marginParts) + coreLua
 
 const (
@@ -39,7 +39,7 @@ const (
 // How a process goes on without Redis: it leaves part of the quota, for it does
 // not see what the others send, and tries Redis again every few seconds.
 const (
-	cautionPermille = 700
+	cautionPermille = 750
 	retryRedis      = 5 * time.Second
 )
 
