@@ -136,8 +136,8 @@ func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) erro
 // abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id.
 // Answers 0 when the load was lost; a second call does no harm.
 var abandonScript = redis.NewScript(`
-local load = redis.call('HGET', KEYS[1], 'load')
-if load and load ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
+if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1`)
 
@@ -146,11 +146,13 @@ func (l *Load) Abandon(ctx context.Context) error {
 	if err := l.clear(ctx); err != nil {
 		return err
 	}
-	// Should another load begin just now, its Finish lists the campaign again.
 	if err := l.store.rdb.SRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
 		return fmt.Errorf("abandon load: %w", err)
 	}
 	kept, err := abandonScript.Run(ctx, l.store.rdb, []string{keyCampaign(l.campaign.Name)}, l.id).Bool()
+	if err == nil && !kept { // another load has begun just now, and may have finished
+		err = l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err()
+	}
 	return l.wrote(kept, err, "abandon load")
 }
 

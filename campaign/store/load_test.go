@@ -189,6 +189,36 @@ func TestOvertakenLoadClearsNothing(t *testing.T) {
 	}
 }
 
+// Nor must one that gives up just then take away what the other has loaded.
+func TestOvertakenLoadAbandonsNothing(t *testing.T) {
+	rdb := redistest.Shared(t)
+	s := New(rdb)
+	overtaken := false
+	slow := redis.NewClient(rdb.Options())
+	defer slow.Close()
+	slow.AddHook(&scripts{before: func(ctx context.Context, cmd redis.Cmder, run redis.ProcessHook) {
+		if !overtaken && strings.Contains(fmt.Sprint(cmd.Args()), abandonScript.Hash()) {
+			overtaken = true
+			launch(t, s, "sale", 5, 2, campaign.Running)
+			s.rdb.SRem(ctx, keyCampaigns, "sale") // as if it had been before the first step
+		}
+	}})
+	load, err := New(slow).BeginLoad(t.Context(), testCampaign("sale", 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Abandon(t.Context()); !errors.Is(err, ErrLoadLost) {
+		t.Errorf("got %v, want ErrLoadLost", err)
+	}
+	if !overtaken {
+		t.Fatal("was not overtaken")
+	}
+	mustAddUp(t, s, "sale")
+	if names, err := s.Names(t.Context()); err != nil || len(names) != 1 {
+		t.Errorf("campaigns %q, %v", names, err)
+	}
+}
+
 // A load that was killed at any step leaves nothing behind once another has run.
 func TestKilledLoadLeavesNothing(t *testing.T) {
 	steps := []func(context.Context, *Load) error{

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -246,4 +247,59 @@ func TestErrorsNameTheOperation(t *testing.T) {
 			t.Errorf("got %v, want %q and the reason", err, want)
 		}
 	}
+}
+
+// Calls of several steps say so when a later one fails.
+func TestLaterStepsFail(t *testing.T) {
+	boom := errors.New("boom")
+	for _, tt := range []struct {
+		name, command string
+		call          func(*Store) error
+		want          string
+	}{
+		{"a load is not listed when it begins", "sadd", func(s *Store) error {
+			_, err := s.BeginLoad(t.Context(), testCampaign("sale", 1))
+			return err
+		}, "load sale: boom"},
+		{"a load that is given up stays listed", "srem", func(s *Store) error {
+			load, err := s.BeginLoad(t.Context(), testCampaign("sale", 1))
+			if err != nil {
+				return err
+			}
+			return load.Abandon(t.Context())
+		}, "abandon load: boom"},
+		{"a dead worker is not forgotten", "srem", func(s *Store) error {
+			s.rdb.SAdd(t.Context(), keyWorkers, "w")
+			_, err := s.Workers(t.Context())
+			return err
+		}, "list workers: boom"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rdb := redistest.Shared(t)
+			rdb.AddHook(failing{tt.command, boom})
+			if err := tt.call(New(rdb)); err == nil || err.Error() != tt.want || !errors.Is(err, boom) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// failing is a hook that fails one command.
+type failing struct {
+	command string
+	err     error
+}
+
+func (failing) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == f.command {
+			cmd.SetErr(f.err)
+			return f.err
+		}
+		return next(ctx, cmd)
+	}
+}
+func (failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
