@@ -29,6 +29,7 @@ type quota interface {
 	Acquire(ctx context.Context) (ratelimit.Ticket, error)
 	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
 	Return(ctx context.Context, t ratelimit.Ticket)
+	Status(ctx context.Context) (ratelimit.Status, error)
 }
 
 const (

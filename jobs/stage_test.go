@@ -303,6 +303,10 @@ func (q *openQuota) Report(_ context.Context, _ ratelimit.Ticket, a ratelimit.An
 	q.reported = append(q.reported, a)
 }
 
+func (q *openQuota) Status(context.Context) (ratelimit.Status, error) {
+	return ratelimit.Status{Limit: 30, Remaining: 12, Window: time.Minute, Wait: time.Second, Reason: "quota"}, nil
+}
+
 func (q *openQuota) Return(context.Context, ratelimit.Ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -217,11 +217,34 @@ func (w *Worker) beat(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, aliveFor)
 	defer cancel()
-	err = w.cfg.Store.Heartbeat(ctx, store.Worker{ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started})
+	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Quotas: w.quotas(ctx, now),
+	})
 	if err == nil {
 		w.lastBeat.Store(&now)
 	}
 	return err
+}
+
+// quotas tells where each agent stands. What cannot be told is left out: a
+// heartbeat must not fail for it.
+func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quota {
+	quotas := make(map[string]store.Quota)
+	for _, a := range w.agents {
+		status, err := a.sender.quota.Status(ctx)
+		if err != nil {
+			continue
+		}
+		quota := store.Quota{
+			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
+			Others: status.OthersPerWindow, Reason: status.Reason,
+		}
+		if status.Wait > 0 {
+			quota.Next = now.Add(status.Wait).UTC()
+		}
+		quotas[a.name] = quota
+	}
+	return quotas
 }
 
 // alive reports whether others still take this worker for living: whether its

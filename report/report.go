@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,6 +46,7 @@ type Overview struct {
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
 	Refused    map[string]int `json:"refused"`
+	Quota      *store.Quota   `json:"quota"` // of the agent, as a worker sees it; null when none is alive
 }
 
 // States counts contacts by the name of their state; it holds every state.
@@ -103,6 +105,9 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 	}
 	if o.Refused == nil {
 		o.Refused = map[string]int{}
+	}
+	if quota, ok := present.quotas[c.Settings.Agent]; ok {
+		o.Quota = &quota
 	}
 	texts := reasonTexts{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
@@ -182,6 +187,7 @@ func loaded(ctx context.Context, s *store.Store, name string) (campaign.Campaign
 type present struct {
 	now     time.Time      // Redis's clock
 	workers map[string]int // alive, by agent
+	quotas  map[string]store.Quota
 }
 
 func look(ctx context.Context, s *store.Store) (present, error) {
@@ -193,11 +199,12 @@ func look(ctx context.Context, s *store.Store) (present, error) {
 	if err != nil {
 		return present{}, err
 	}
-	p := present{now, make(map[string]int)}
+	p := present{now, make(map[string]int), make(map[string]store.Quota)}
 	for _, w := range alive {
 		for _, agent := range w.Agents {
 			p.workers[agent]++
 		}
+		maps.Copy(p.quotas, w.Quotas) // all workers on a token see the same
 	}
 	return p, nil
 }
@@ -220,12 +227,12 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	for _, state := range campaign.States() {
 		s.States[state.String()] = tally.States[state]
 	}
-	s.WaitingFor = waitingFor(s, c.LoadUntil, p.now)
+	s.WaitingFor = waitingFor(s, p.quotas[s.Agent], c.LoadUntil, p.now)
 	return s
 }
 
 // waitingFor says in a sentence why a campaign does not move.
-func waitingFor(s Summary, loadUntil, now time.Time) string {
+func waitingFor(s Summary, quota store.Quota, loadUntil, now time.Time) string {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
 		return "its enqueue has stopped; run it again"
@@ -235,6 +242,8 @@ func waitingFor(s Summary, loadUntil, now time.Time) string {
 		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
 	case s.States.Open() > 0 && s.Workers == 0:
 		return fmt.Sprintf("no live worker serves agent %s (start one with: worker --agents %[1]s)", s.Agent)
+	case s.States.Open() > 0 && s.States[campaign.Sending.String()] == 0 && quota.Next.After(now):
+		return fmt.Sprintf("%s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
 	}
 	return ""
 }

@@ -260,3 +260,37 @@ func TestUnknownCampaign(t *testing.T) {
 		t.Errorf("%v, want %v", err, store.ErrNotFound)
 	}
 }
+
+func TestQuotaThatHoldsACampaignUp(t *testing.T) {
+	now := time.Now()
+	soon := now.Add(3 * time.Second)
+	at := soon.Local().Format(time.TimeOnly)
+	for _, tt := range []struct {
+		name    string
+		quota   store.Quota
+		waiting string
+	}{
+		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
+			"the quota is used up; the next request leaves at " + at},
+		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := fixture{store.New(redistest.Shared(t)), t}
+			f.load("sale", settings, []campaign.Contact{contact(1)}, nil)
+			w := store.Worker{ID: "w", Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: tt.quota}}
+			if err := f.Heartbeat(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+			o, err := report.Find(t.Context(), f.Store, "sale")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.WaitingFor != tt.waiting {
+				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.waiting)
+			}
+			if o.Quota == nil || o.Quota.Limit != 30 {
+				t.Errorf("quota %+v", o.Quota)
+			}
+		})
+	}
+}

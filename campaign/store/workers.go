@@ -23,6 +23,18 @@ type Worker struct {
 	PID     int       `json:"pid"`
 	Agents  []string  `json:"agents"`
 	Started time.Time `json:"started"`
+	// Quotas is where each agent stands with its quota, as this worker sees it.
+	Quotas map[string]Quota `json:"quotas,omitempty"`
+}
+
+// A Quota is where an agent stands with its quota.
+type Quota struct {
+	Limit     int       `json:"limit"` // requests per window; 0: none is known
+	Remaining int       `json:"remaining"`
+	Window    float64   `json:"window_seconds"`
+	Others    float64   `json:"others_per_window"` // requests by others on the same token, estimated
+	Next      time.Time `json:"next"`              // when the next request may leave; zero: now
+	Reason    string    `json:"reason"`            // why it waits; empty when it need not
 }
 
 // Heartbeat says that w is alive.

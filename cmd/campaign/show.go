@@ -70,11 +70,10 @@ func overviewText(o report.Overview) string {
 		{"  waiting", o.WaitingFor},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
+		{"  quota", quotaText(o.Quota)},
 		{"  created", local(o.CreatedAt)},
 	}
-	if o.WaitingFor == "" {
-		facts = facts[1:]
-	}
+	facts = slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" })
 	b.WriteString(table(facts))
 
 	var states [][]string
@@ -98,6 +97,21 @@ func overviewText(o report.Overview) string {
 		fmt.Fprintf(&b, "  and %s; all with --json\n", cli.Count(more, "more reason", "more reasons"))
 	}
 	return b.String()
+}
+
+// quotaText tells where the agent stands with its quota, as far as is known.
+func quotaText(q *store.Quota) string {
+	if q == nil {
+		return ""
+	}
+	if q.Limit == 0 {
+		return "no limit is known"
+	}
+	text := fmt.Sprintf("%d of %d requests per %v left", q.Remaining, q.Limit, time.Duration(q.Window*float64(time.Second)))
+	if q.Others >= 1 {
+		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
+	}
+	return text
 }
 
 // contactsText tells what became of the lines of the file.

@@ -54,7 +54,7 @@ func (a *app) test() *cobra.Command {
 }
 
 func (a *app) try(ctx context.Context, f agentFlags, phone campaign.Phone, d velents.Dispatch) error {
-	l, err := a.launcher(f)
+	l, err := a.launcher(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (a *app) template() *cobra.Command {
 		Short: "Print the agent's template of a contact file",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := a.launcher(f)
+			l, err := a.launcher(cmd.Context(), f)
 			if err != nil {
 				return err
 			}

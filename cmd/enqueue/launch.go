@@ -99,7 +99,7 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 	}
 	l := &launch.Launcher{Rate: f.rate, Note: a.note}
 	if !f.skipPreflight {
-		if l, err = a.launcher(f.agentFlags); err != nil {
+		if l, err = a.launcher(ctx, f.agentFlags); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
 	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
+	defer func() { a.closeAll() }()
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(a.rerun(), a.test(), a.template())
@@ -36,6 +37,13 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json           bool
+	closers        []io.Closer
+}
+
+func (a *app) closeAll() {
+	for _, c := range a.closers {
+		_ = c.Close() // nothing is written through them any more
+	}
 }
 
 // print prints a result: v with --json, otherwise the text.
@@ -91,7 +99,7 @@ func (n *agentName) Type() string { return "NAME" }
 const requestTimeout = 30 * time.Second
 
 // launcher is one that may ask the platform.
-func (a *app) launcher(f agentFlags) (*launch.Launcher, error) {
+func (a *app) launcher(ctx context.Context, f agentFlags) (*launch.Launcher, error) {
 	token, err := cli.Token(a.getenv, string(f.agent))
 	if err != nil {
 		return nil, err
@@ -100,11 +108,23 @@ func (a *app) launcher(f agentFlags) (*launch.Launcher, error) {
 	if err != nil {
 		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(string(f.agent)), err)
 	}
-	quota, err := ratelimit.New(ratelimit.Config{Rate: f.rate})
+	quota, err := a.quota(ctx, token, f.rate)
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
 	return &launch.Launcher{Platform: client, Quota: quota, Rate: f.rate, Note: a.note}, nil
+}
+
+// quota is the one that the workers on the token share, when there is a Redis;
+// not every command needs one.
+func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ratelimit.Quota, error) {
+	cfg := ratelimit.Config{Rate: rate, Timeout: requestTimeout}
+	rdb, err := cli.OpenRedis(ctx, a.getenv)
+	if err != nil {
+		return ratelimit.New(cfg)
+	}
+	a.closers = append(a.closers, rdb)
+	return ratelimit.NewShared(rdb, token, cfg)
 }
 
 // explain names the token's variable in an error that is about it.

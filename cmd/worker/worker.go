@@ -34,6 +34,7 @@ var (
 type options struct {
 	agents      []string
 	rate        ratelimit.Rate
+	share       float64
 	adminAddr   string
 	embedded    bool
 	concurrency int
@@ -62,6 +63,8 @@ func worker(environ func() []string) cli.Run {
 		flags.StringSliceVar(&o.agents, "agents", nil, "agents to serve; all that have a token when not given")
 		flags.Var(&o.rate, "rate", "requests per window while the platform sends no limit headers, or none")
 		cli.Bind(flags, "rate", "VELENTS_RATE")
+		flags.Float64Var(&o.share, "quota-share", 1, "part of each token's quota to use; less leaves room for other systems on it")
+		cli.Bind(flags, "quota-share", "VELENTS_QUOTA_SHARE")
 		flags.StringVar(&o.adminAddr, "admin-addr", "127.0.0.1:8080", "where the admin pages are served")
 		flags.BoolVar(&o.embedded, "embedded-redis", false, "run a Redis inside, at the address of REDIS_URL; nothing survives a restart")
 		flags.IntVar(&o.concurrency, "concurrency", 4, "chunks per agent in hand at once; the quota sets the pace")
@@ -184,7 +187,7 @@ func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log
 		if err != nil {
 			return nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
 		}
-		quota, err := ratelimit.New(ratelimit.Config{Rate: o.rate, Timeout: o.timeout, Logger: log.With("agent", agent)})
+		quota, err := ratelimit.NewShared(rdb, token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout, Logger: log.With("agent", agent)})
 		if err != nil {
 			return nil, cli.Usage(err)
 		}
