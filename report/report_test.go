@@ -275,8 +275,8 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := fixture{store.New(redistest.Shared(t)), t}
-			f.load("sale", settings, []campaign.Contact{contact(1)}, nil)
+			f := newFixture(t)
+			f.load("sale", settings, people(0, 1), nil)
 			w := store.Worker{ID: "w", Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: tt.quota}}
 			if err := f.Heartbeat(t.Context(), w); err != nil {
 				t.Fatal(err)
