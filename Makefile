@@ -1,11 +1,13 @@
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+CHAOS       ?= 45s
+CHAOS_SEED  ?= 0
 
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota cover fuzz clean
+.PHONY: help build test lint fmt demo bench bench-quota chaos cover fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +36,10 @@ bench: ## run the benchmarks
 
 bench-quota: ## measure how fully the quota is used
 	$(GO) run ./ratelimit/sim/...
+
+chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m CHAOS_SEED=7
+	@scripts/need.sh redis-server
+	$(GO) test -tags=chaos -count=1 -v -timeout=0 ./internal/chaos -chaos.length=$(CHAOS) -chaos.seed=$(CHAOS_SEED)
 
 cover: ## print the test coverage of the packages that decide
 	@scripts/need.sh redis-server
