@@ -134,7 +134,7 @@ func AgentName(name string) (string, error) {
 
 // CheckName tells whether name can name a campaign.
 func CheckName(name string) error {
-	if !namePattern.MatchString(name) {
+	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
 		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 	return nil

@@ -68,6 +68,7 @@ type sender struct {
 	queue          *Queue
 	platform       platform
 	quota          quota
+	memory         *memory
 	worker         string                                   // the id in our claims
 	requestTimeout time.Duration                            // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                 // whether others still take this worker for living
@@ -96,6 +97,10 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 	if err != nil {
 		return err
 	}
+	if s.memory.newer(c, chunk) {
+		return s.hold(ctx, c, chunk)
+	}
+	defer func() { s.memory.keep(c, chunk) }()
 	if wait, err := settle(ctx, s.store, chunk); err != nil || wait > 0 {
 		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
 	}
@@ -107,6 +112,19 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 		return nil // whoever sets it running releases the chunk again
 	}
 	return s.newRun(c, chunk).work(ctx)
+}
+
+// hold pauses a campaign of which Redis has lost writes, until a person has
+// looked. Resuming it is that person's word that the chunk may be sent as it is.
+func (s *sender) hold(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
+	s.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "chunk", chunk.Ref.Chunk)
+	err := s.queue.halt(ctx, c.Name, fmt.Sprintf("Redis has lost writes: chunk %[1]d is older than what worker %[2]s wrote. "+
+		"Who is pending in it may have been contacted; look up the batches %[3]s/%[1]d/… in the platform's dashboard before you resume or cancel",
+		chunk.Ref.Chunk, s.worker, c.Name))
+	if err == nil {
+		s.memory.forget(c, chunk)
+	}
+	return err
 }
 
 func orComeBack(err error, after time.Duration, why string) error {

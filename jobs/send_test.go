@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -593,6 +594,50 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 	s.send("w1", 0)
 	if r := s.record(0); r.State != campaign.Pending || r.Attempts != 4 || r.Tries != 1 || r.Run != 1 {
 		t.Errorf("record %+v", r)
+	}
+}
+
+func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
+	s := newStage(t, 10)
+	ctx := t.Context()
+	sender := s.sender("w1")
+	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
+	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	s.sendAs(sender, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+
+	// Redis comes back as it was before.
+	s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
+	for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
+		s.rdb.Del(ctx, key)
+		s.rdb.HSet(ctx, key, was)
+	}
+	s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	if later := s.sendAs(sender, 0); later != nil {
+		t.Errorf("wants to %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+
+	// Resumed, it is sent: a person has looked.
+	if _, err := s.queue.Resume(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	s.platform.forget()
+	s.sendAs(sender, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	m := newMemory()
+	for n := range memorySize + 10 {
+		m.keep(campaign.Campaign{}, &store.Chunk{Ref: store.Ref{Chunk: n}, Version: 1})
+	}
+	if len(m.versions) > memorySize {
+		t.Errorf("remembers %d chunks", len(m.versions))
 	}
 }
 

@@ -88,7 +88,7 @@ func (s *stage) sender(worker string) *sender {
 		s.t.Fatal(err)
 	}
 	return &sender{
-		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, worker: worker,
+		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), worker: worker,
 		requestTimeout: time.Minute, alive: func(time.Time) bool { return true },
 		drain: context.Background(), log: slog.New(slog.DiscardHandler),
 	}
@@ -230,6 +230,13 @@ func (p *fakePlatform) contacted() map[string]int {
 		times[phone] = n
 	}
 	return times
+}
+
+// forget makes the platform's book of contacts empty.
+func (p *fakePlatform) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.times)
 }
 
 func (p *fakePlatform) count() int {

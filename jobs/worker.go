@@ -91,6 +91,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), log: cfg.Logger}
 	w.log = w.log.With("worker", w.id)
 	w.queue = NewQueue(cfg.Store, w.log)
+	memory := newMemory()
 	for _, a := range cfg.Agents {
 		if _, err := campaign.AgentName(a.Name); err != nil {
 			return nil, fmt.Errorf("worker: %w", err)
@@ -100,7 +101,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			server: w.newServer(a.Name),
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
-				worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
+				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
 				alive: w.alive, log: w.log.With("agent", a.Name),
 			},
 		})

@@ -117,6 +117,9 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			return done, refused
 		}
 		done.Now, done.Request = answer.now, answer.request
+		if len(asked) > len(answer.moved) {
+			chunk.Version++ // at least: others may have changed it as well
+		}
 
 		todo = nil
 		for _, m := range asked {
@@ -173,9 +176,17 @@ type changeAnswer struct {
 }
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
-	reply, err := changeScript.Run(ctx, s.rdb, chunkKeys(ref),
+	args := []any{
 		string(c.Act), c.Token, c.Dead, millis(c.Hold), millis(c.Due), ref.Chunk,
-		campaign.RecordSize, evidenceStates, changes).Slice()
+		campaign.RecordSize, evidenceStates, changes,
+	}
+	var cmd *redis.Cmd
+	if c.Act == Begin && s.replicas > 0 {
+		cmd = s.runReplicated(ctx, chunkKeys(ref), args)
+	} else {
+		cmd = changeScript.Run(ctx, s.rdb, chunkKeys(ref), args...)
+	}
+	reply, err := cmd.Slice()
 	if err != nil {
 		return changeAnswer{}, fmt.Errorf("change chunk %s: %w", ref, err)
 	}
@@ -200,6 +211,41 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 		}
 	}
 	return a, nil
+}
+
+// replicaPatience bounds the wait for replicas.
+const replicaPatience = time.Second
+
+// ErrNotReplicated: a change was made, but too few replicas have it.
+var ErrNotReplicated = errors.New("too few replicas have the change")
+
+// runReplicated runs the script and waits until enough replicas have what it
+// wrote. WAIT speaks of its own connection's writes, so both go down one.
+func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	run := func() (change *redis.Cmd, replicas *redis.Cmd) {
+		_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+			change = changeScript.EvalSha(ctx, p, keys, args...)
+			replicas = p.Do(ctx, "WAIT", s.replicas, millis(replicaPatience))
+			return nil
+		})
+		return change, replicas
+	}
+	change, replicas := run()
+	if redis.HasErrorPrefix(change.Err(), "NOSCRIPT") {
+		if err := changeScript.Load(ctx, s.rdb).Err(); err != nil {
+			change.SetErr(err)
+			return change
+		}
+		change, replicas = run()
+	}
+	if change.Err() == nil {
+		if n, err := replicas.Int(); err != nil {
+			change.SetErr(err)
+		} else if n < s.replicas {
+			change.SetErr(fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, s.replicas))
+		}
+	}
+	return change
 }
 
 // evidenceStates names to the script the states that anybody may bring about.

@@ -61,6 +61,8 @@ type Store struct {
 	rdb redis.UniversalClient
 	zip *zstd.Encoder
 	zap *zstd.Decoder
+
+	replicas int // that must have a Begin before it counts
 }
 
 // New returns a Store on rdb, which stays the caller's to close.
@@ -75,6 +77,18 @@ func New(rdb redis.UniversalClient) *Store {
 		panic(err)
 	}
 	return &Store{rdb: rdb, zip: zip, zap: zap}
+}
+
+// WaitForReplicas makes every Begin wait until so many replicas of Redis have
+// it, so that a failover cannot forget that somebody is being contacted. It
+// costs a round trip to the replicas per request. Not for Redis Cluster, where
+// the wait could go to another node. Call it before the store is used.
+func (s *Store) WaitForReplicas(n int) error {
+	if _, cluster := s.rdb.(*redis.ClusterClient); cluster && n > 0 {
+		return errors.New("waiting for replicas: not on Redis Cluster")
+	}
+	s.replicas = n
+	return nil
 }
 
 // Redis is the client the store works on.

@@ -38,6 +38,7 @@ type options struct {
 	adminAddr   string
 	embedded    bool
 	concurrency int
+	replicas    int
 	timeout     time.Duration
 	logFormat   string
 	logLevel    slog.Level
@@ -69,6 +70,8 @@ func worker(environ func() []string) cli.Run {
 		flags.BoolVar(&o.embedded, "embedded-redis", false, "run a Redis inside, at the address of REDIS_URL; nothing survives a restart")
 		flags.IntVar(&o.concurrency, "concurrency", 4, "chunks per agent in hand at once; the quota sets the pace")
 		flags.DurationVar(&o.timeout, "request-timeout", time.Minute, "longest wait for an answer of the platform")
+		flags.IntVar(&o.replicas, "wait-replicas", 0, "replicas of Redis that must have what is written before a request leaves")
+		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, webhookSecret, adminUser, adminPassword)
@@ -85,8 +88,8 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	if err != nil {
 		return err
 	}
-	if o.concurrency < 1 || o.timeout < time.Second {
-		return cli.Usagef("--concurrency and --request-timeout: want at least 1 and 1s")
+	if o.concurrency < 1 || o.timeout < time.Second || o.replicas < 0 {
+		return cli.Usagef("--concurrency, --request-timeout and --wait-replicas: want at least 1, 1s and 0")
 	}
 	if o.embedded {
 		stop, err := embedRedis(cli.RedisURL.Get(getenv))
@@ -168,8 +171,12 @@ func (o options) tokens(environ []string, getenv func(string) string) (map[strin
 }
 
 func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, error) {
+	st := store.New(rdb)
+	if err := st.WaitForReplicas(o.replicas); err != nil {
+		return nil, cli.Usage(err)
+	}
 	cfg := jobs.Config{
-		Store:          store.New(rdb),
+		Store:          st,
 		Concurrency:    o.concurrency,
 		RequestTimeout: o.timeout,
 		Logger:         log,
