@@ -10,30 +10,43 @@ import (
 	"unicode/utf8"
 )
 
-// looksLike names what a file is by its first bytes; empty when it may be text
-// in UTF-8.
+// looksLike names what a file is by its first bytes; empty when it may be text.
 func looksLike(head []byte) string {
 	for _, kind := range []struct{ magic, name string }{
 		{"PK\x03\x04", "an Excel workbook or another zip archive"},
-		{"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"},
+		{"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls), or one with a password"},
 		{"\x1f\x8b", "a gzip archive"},
 		{"%PDF", "a PDF document"},
-		{"\xff\xfe", "text in UTF-16 (Excel calls it Unicode Text)"},
-		{"\xfe\xff", "text in UTF-16"},
+		{"{\\rtf", "a rich text document"},
+		{"\x89PNG", "a picture"},
+		{"\xff\xd8\xff", "a picture"},
+		{"GIF8", "a picture"},
+		{"Rar!", "a RAR archive"},
+		{"7z\xbc\xaf", "a 7z archive"},
+		{"SQLite format 3\x00", "a database"},
+		{"\xff\xfe\x00\x00", "text in UTF-32"},
+		{"\x00\x00\xfe\xff", "text in UTF-32"},
 	} {
 		if bytes.HasPrefix(head, []byte(kind.magic)) {
 			return kind.name
 		}
 	}
-	head = head[:min(len(head), 512)]
-	if bytes.IndexByte(head, 0) >= 0 {
-		return "a binary file"
-	}
-	start := bytes.ToLower(bytes.TrimSpace(head))
+	start := bytes.ToLower(bytes.TrimSpace(bytes.TrimPrefix(head[:min(len(head), 512)], []byte(bom))))
 	for _, tag := range []string{"<!doctype", "<html", "<table", "<?xml"} {
 		if bytes.HasPrefix(start, []byte(tag)) {
 			return "a web page or XML"
 		}
+	}
+	return ""
+}
+
+// notUTF8 names what text or data is that cannot be UTF-8.
+func notUTF8(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return "text in UTF-16"
+	case bytes.IndexByte(head[:min(len(head), 512)], 0) >= 0:
+		return "a binary file"
 	}
 	return ""
 }

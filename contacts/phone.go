@@ -183,7 +183,8 @@ func allDigits(s string) bool {
 }
 
 var (
-	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`) // tel:, whatsapp:, the p: of lead exports
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                 // tel:, whatsapp:, the p: of lead exports
+	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0{1,2})?$`) // 966,501,234,567.00: shown as an amount
 	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
 )
 
@@ -204,6 +205,9 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 			return nil, false, Scientific
 		}
 		return append(append(digits, m[1]...), m[2]...), false, "" // not one digit is missing
+	}
+	if groupedPattern.MatchString(cell) {
+		cell = strings.ReplaceAll(cell, ",", "")
 	}
 	dots, afterDot, closed := 0, 0, false
 	for _, r := range cell {

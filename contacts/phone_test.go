@@ -50,6 +50,8 @@ func TestOneNumberManyWaysToWriteIt(t *testing.T) {
 		{"spaces and tabs around", " \t0501234567 "},
 		{"an amount", "966501234567.0"},
 		{"an amount with two decimals", "501234567.00"},
+		{"an amount with thousands set apart", "966,501,234,567"},
+		{"an amount with thousands and decimals", "501,234,567.00"},
 		{"an amount with an apostrophe", "'966501234567.0"},
 		{"an amount in Arabic-Indic digits", "٩٦٦٥٠١٢٣٤٥٦٧.٠"},
 		{"scientific notation that kept every digit", "9.66501234567E+11"},

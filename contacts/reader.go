@@ -2,8 +2,9 @@
 // file, which is either a contact of a campaign or a refusal with its reason.
 // Rows read are contacts plus refused lines, always; Reader.Counts has the sums.
 //
-// The package reads UTF-8 with a separator it is told. What turns other
-// encodings and formats into that belongs in front of it.
+// Open finds out how a file is written: its encoding, delimiter and line ends, and
+// whether it is packed or a workbook. A Reader reads UTF-8 with a separator it is
+// told; File.Reader has a Reader on what Open has found.
 //
 // # Why not gocsv or encoding/csv
 //
@@ -46,6 +47,8 @@ type Options struct {
 	Region      string                    // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
 	Suppressed  func(campaign.Phone) bool // nil: nobody
 	Workers     int                       // 0: GOMAXPROCS
+
+	rowsAreLines bool // a row counts as one line, whatever its cells hold
 }
 
 // A Row is one row of the file.
@@ -61,6 +64,7 @@ type Reader struct {
 	parser     *PhoneParser
 	suppressed func(campaign.Phone) bool
 	workers    int
+	text       io.Closer // nil: nothing is to be closed
 
 	columns     []string
 	phoneColumn int
@@ -87,6 +91,14 @@ func NewReader(r io.Reader, opt Options) (*Reader, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Close frees what the file needs. Rows are no longer handed out.
+func (c *Reader) Close() error {
+	if c.text == nil {
+		return nil
+	}
+	return c.text.Close()
 }
 
 // Columns are the names in the header, trimmed. They may be empty, and equal.
@@ -188,12 +200,15 @@ func (c *Reader) parse(b *block) {
 		}
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
-		if s.broken {
+		begin := len(cells)
+		if !s.broken {
+			cells = appendCells(cells, text, c.src.comma, columns+1)
+		} else if lazy := lazyCells(text, c.src.comma); len(lazy) == columns {
+			cells = append(cells, lazy...)
+		} else {
 			row.Refusal.Reason, row.Original = BrokenQuotes, text
 			continue
 		}
-		begin := len(cells)
-		cells = appendCells(cells, text, c.src.comma, columns+1)
 		fields := cells[begin:len(cells):len(cells)]
 		if why := checkShape(fields, columns); why != "" {
 			row.Refusal.Reason, row.Original = why, text
@@ -237,8 +252,8 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	if opt.Comma == 0 {
 		opt.Comma = ','
 	}
-	if opt.Comma > '~' || opt.Comma < ' ' && opt.Comma != '\t' || opt.Comma == '"' {
-		return nil, fmt.Errorf("comma %q: want an ASCII character that is not a quote", opt.Comma)
+	if err := checkComma(opt.Comma); err != nil {
+		return nil, err
 	}
 	if opt.Workers < 0 {
 		return nil, fmt.Errorf("workers %d: want 0 or more", opt.Workers)
@@ -248,7 +263,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		return nil, err
 	}
 	c := &Reader{
-		src:        &splitter{src: r, comma: byte(opt.Comma), line: 1},
+		src:        &splitter{src: r, comma: byte(opt.Comma), line: 1, rowsAreLines: opt.rowsAreLines},
 		parser:     parser,
 		suppressed: opt.Suppressed,
 		workers:    opt.Workers,
@@ -263,7 +278,14 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	if kind := looksLike(c.src.buf); kind != "" {
 		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
 	}
+	if kind := notUTF8(c.src.buf); kind != "" {
+		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	}
 	c.src.buf = bytes.TrimPrefix(c.src.buf, []byte(bom))
+	if _, length, ok := separatorLine(string(c.src.buf[:min(len(c.src.buf), 10)])); ok {
+		c.src.buf = c.src.buf[length:]
+		c.src.line++
+	}
 	if len(bytes.TrimSpace(c.src.buf)) == 0 {
 		return nil, errors.New("the file is empty")
 	}
@@ -276,14 +298,14 @@ const bom = "\ufeff"
 func (c *Reader) firstRow() ([]string, error) {
 	n, broken := c.src.row(c.src.buf)
 	if n == 0 {
-		return nil, fmt.Errorf("line 1: longer than %d bytes: this is not a contact list", blockBytes)
+		return nil, fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", c.src.line, blockBytes)
 	}
 	text := string(trimLineEnd(c.src.buf[:n]))
 	if err := checkText(text); err != nil {
-		return nil, fmt.Errorf("line 1: %w", err)
+		return nil, fmt.Errorf("line %d: %w", c.src.line, err)
 	}
 	if broken {
-		return nil, fmt.Errorf("line 1: %s", BrokenQuotes)
+		return nil, fmt.Errorf("line %d: %s", c.src.line, BrokenQuotes)
 	}
 	return appendCells(nil, text, c.src.comma, maxColumns+1), nil
 }
@@ -294,10 +316,10 @@ func (c *Reader) useHeader(cells []string) error {
 		c.columns = append(c.columns, trimName(cell))
 	}
 	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
-		return fmt.Errorf("line 1: %w", err)
+		return fmt.Errorf("line %d: %w", c.src.line, err)
 	}
 	n, _ := c.src.row(c.src.buf)
-	c.src.line += bytes.Count(c.src.buf[:n], newline)
+	c.src.line += c.src.lines(c.src.buf[:n])
 	c.src.buf = c.src.buf[n:]
 	return nil
 }

@@ -34,6 +34,8 @@ type splitter struct {
 	buf   []byte // read and not yet cut
 	line  int    // of buf[0]
 	err   error  // of src
+
+	rowsAreLines bool // a row counts as one line
 }
 
 // fill reads until buf holds n bytes or src ends.
@@ -67,7 +69,7 @@ func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 			}
 			row := trimLineEnd(s.buf[pos : pos+n])
 			spans = append(spans, span{start: pos, end: pos + len(row), line: s.line, broken: broken})
-			s.line += bytes.Count(s.buf[pos:pos+n], newline)
+			s.line += s.lines(s.buf[pos : pos+n])
 			pos += n
 		}
 		if pos > 0 {
@@ -92,6 +94,14 @@ var (
 	newline = []byte{'\n'}
 	quote   = []byte{'"'}
 )
+
+// lines is how many lines a row takes, its end included.
+func (s *splitter) lines(row []byte) int {
+	if s.rowsAreLines {
+		return 1
+	}
+	return bytes.Count(row, newline)
+}
 
 func trimLineEnd(row []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(row, newline), []byte{'\r'})
@@ -130,7 +140,7 @@ func (s *splitter) quoted(data []byte) (n int, ok bool) {
 			for {
 				i++
 				inside, _, closed := bytes.Cut(data[i:], quote)
-				if lines += bytes.Count(inside, newline); lines >= maxRowLines {
+				if lines += bytes.Count(inside, newline); lines >= maxRowLines && !s.rowsAreLines {
 					return i, false
 				}
 				if i += len(inside) + 1; !closed || i == len(data) && !eof {
@@ -183,6 +193,48 @@ func appendCells(cells []string, row string, comma byte, most int) []string {
 			end++
 		}
 		cells = append(cells, strings.ReplaceAll(row[1:end-1], `""`, `"`))
+		if end == len(row) {
+			return cells
+		}
+		row = row[end+1:]
+	}
+	return cells
+}
+
+// lazyCells are the cells of a row whose quotes are broken, if there is one way to
+// read it: a quote amid a cell stands for itself, and so does one within a quoted
+// cell that no separator follows. Nil: a quoted cell is never closed.
+func lazyCells(row string, comma byte) (cells []string) {
+	for len(cells) <= maxColumns {
+		if len(row) == 0 || row[0] != '"' {
+			cell, rest, more := cutByte(row, comma)
+			cells = append(cells, cell)
+			if !more {
+				return cells
+			}
+			row = rest
+			continue
+		}
+		var cell strings.Builder
+		end := 1
+		for closed := false; !closed; {
+			n := strings.IndexByte(row[end:], '"')
+			if n < 0 {
+				return nil
+			}
+			cell.WriteString(row[end : end+n])
+			end += n + 1
+			switch {
+			case end == len(row) || row[end] == comma:
+				closed = true
+			case row[end] == '"':
+				end++
+				fallthrough
+			default:
+				cell.WriteByte('"')
+			}
+		}
+		cells = append(cells, cell.String())
 		if end == len(row) {
 			return cells
 		}

@@ -1,0 +1,234 @@
+package contacts
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Delimiter stands between the cells of a row: one ASCII character. Empty: a
+// comma.
+type Delimiter string
+
+// delimiters are those looked for, and their names.
+var delimiters = []struct {
+	is   Delimiter
+	name string
+}{{",", "comma"}, {";", "semicolon"}, {"\t", "tab"}, {"|", "pipe"}}
+
+// ParseDelimiter reads a delimiter as people write it: itself or its name.
+func ParseDelimiter(text string) (Delimiter, error) {
+	for _, d := range delimiters {
+		if text == d.name || text == string(d.is) || text == `\t` && d.is == "\t" {
+			return d.is, nil
+		}
+	}
+	if err := checkComma([]rune(text + " ")[0]); err != nil || len(text) != 1 {
+		return "", fmt.Errorf("delimiter %q: want comma, semicolon, tab, pipe or another ASCII character", text)
+	}
+	return Delimiter(text), nil
+}
+
+// String is the delimiter's name, or itself if it has none.
+func (d Delimiter) String() string {
+	for _, known := range delimiters {
+		if known.is == d {
+			return known.name
+		}
+	}
+	return string(d)
+}
+
+// MarshalText writes the delimiter's name.
+func (d Delimiter) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+func (d Delimiter) comma() rune {
+	if d == "" {
+		return ','
+	}
+	return rune(d[0])
+}
+
+func checkComma(comma rune) error {
+	if comma > '~' || comma < ' ' && comma != '\t' || comma == '"' {
+		return fmt.Errorf("comma %q: want an ASCII character that is not a quote", comma)
+	}
+	return nil
+}
+
+// LineEnds are what stands at the end of the lines.
+type LineEnds string
+
+const (
+	LF   LineEnds = "lf"
+	CRLF LineEnds = "crlf"
+	CR   LineEnds = "cr" // Excel for Mac
+)
+
+// findDialect looks at the first rows.
+func (f *File) findDialect(phoneColumn string) error {
+	text, err := f.text()
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	head, err := readHead(text)
+	if err != nil {
+		return err
+	}
+	sample := string(head)
+	if len(head) == sampleBytes { // the last character may be cut
+		for range utf8.UTFMax {
+			if r, size := utf8.DecodeLastRuneInString(sample); r != utf8.RuneError || size != 1 {
+				break
+			}
+			sample = sample[:len(sample)-1]
+		}
+	}
+	if f.format.Encoding != UTF8 && checkText(sample) != nil {
+		return fmt.Errorf("this is no text in %s", f.format.Encoding)
+	}
+	f.format.LineEnds = lineEndsOf(sample)
+	if f.format.LineEnds == CR {
+		sample = strings.ReplaceAll(strings.ReplaceAll(sample, "\r\n", "\n"), "\r", "\n")
+	}
+	if f.format.Delimiter == "" {
+		f.format.Delimiter = delimiterOf(sample, len(head) == sampleBytes, phoneColumn)
+	}
+	return nil
+}
+
+// lineEndsOf looks at the end of the first line: what stands within quotes does
+// not matter.
+func lineEndsOf(text string) LineEnds {
+	quoted := false
+	for i := range len(text) {
+		switch {
+		case text[i] == '"':
+			quoted = !quoted
+		case quoted:
+		case text[i] == '\n':
+			return LF
+		case text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n':
+			return CRLF
+		case text[i] == '\r':
+			return CR
+		}
+	}
+	return ""
+}
+
+// sampleRows is how many rows decide about the delimiter.
+const sampleRows = 50
+
+// delimiterOf is the delimiter with which the first rows make most sense: the
+// header names a phone column, and the rows have as many cells as it.
+func delimiterOf(text string, cut bool, phoneColumn string) Delimiter {
+	if d, _, ok := separatorLine(text); ok {
+		return d
+	}
+	type score struct{ phone, rows, cells int }
+	better := func(a, b score) bool {
+		if a.phone != b.phone {
+			return a.phone > b.phone
+		}
+		if a.rows != b.rows {
+			return a.rows > b.rows
+		}
+		return a.cells > b.cells
+	}
+	best, found := score{}, Delimiter(",")
+	for _, d := range delimiters {
+		rows := firstRows(text, cut, byte(d.is[0]))
+		if len(rows) == 0 || rows[0] < 2 {
+			continue
+		}
+		s := score{cells: rows[0]}
+		for _, cells := range rows {
+			if cells == rows[0] {
+				s.rows++
+			}
+		}
+		var names []string
+		for _, cell := range appendCells(nil, firstLine(text, byte(d.is[0])), byte(d.is[0]), maxColumns) {
+			names = append(names, trimName(cell))
+		}
+		if _, err := findPhoneColumn(names, phoneColumn); err == nil {
+			s.phone = 1
+		}
+		if better(s, best) {
+			best, found = s, d.is
+		}
+	}
+	return found
+}
+
+// firstRows are the numbers of cells of the first rows.
+func firstRows(text string, cut bool, comma byte) (cells []int) {
+	s := splitter{comma: comma, buf: []byte(text)}
+	if !cut {
+		s.err = io.EOF
+	}
+	for len(s.buf) > 0 && len(cells) < sampleRows {
+		n, broken := s.row(s.buf)
+		if n == 0 {
+			break
+		}
+		row := string(trimLineEnd(s.buf[:n]))
+		s.buf = s.buf[n:]
+		switch {
+		case row == "":
+		case broken:
+			cells = append(cells, 0)
+		default:
+			cells = append(cells, len(appendCells(nil, row, comma, maxColumns+1)))
+		}
+	}
+	return cells
+}
+
+// firstLine is the first row if its quotes are not broken.
+func firstLine(text string, comma byte) string {
+	s := splitter{comma: comma, err: io.EOF}
+	n, broken := s.row([]byte(text))
+	if broken {
+		return ""
+	}
+	return string(trimLineEnd([]byte(text[:n])))
+}
+
+// separatorLine reads "sep=;", the line by which Excel is told the delimiter of
+// a CSV. length is that of the line, its end included.
+func separatorLine(text string) (d Delimiter, length int, ok bool) {
+	line, _, _ := strings.Cut(text, "\n")
+	name, value, _ := strings.Cut(strings.Trim(strings.TrimSuffix(line, "\r"), `"`), "=")
+	if !strings.EqualFold(name, "sep") || len(value) != 1 || checkComma(rune(value[0])) != nil {
+		return "", 0, false
+	}
+	return Delimiter(value), min(len(line)+1, len(text)), true
+}
+
+// returns turns lone carriage returns into line feeds.
+type returns struct {
+	src   io.Reader
+	after bool // the last byte was a carriage return
+}
+
+func (r *returns) Read(p []byte) (int, error) {
+	for {
+		n, err := r.src.Read(p)
+		kept := p[:0]
+		for _, b := range p[:n] {
+			if b != '\n' || !r.after {
+				kept = append(kept, b)
+			}
+			if r.after = b == '\r'; r.after {
+				kept[len(kept)-1] = '\n'
+			}
+		}
+		if len(kept) > 0 || n == 0 || err != nil {
+			return len(kept), err
+		}
+	}
+}

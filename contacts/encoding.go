@@ -1,0 +1,203 @@
+package contacts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+)
+
+// An Encoding is how the text of a file is written in bytes.
+type Encoding string
+
+const (
+	UTF8        Encoding = "utf-8"
+	UTF16LE     Encoding = "utf-16le" // what Excel calls Unicode Text
+	UTF16BE     Encoding = "utf-16be"
+	Windows1256 Encoding = "windows-1256" // Arabic
+	Windows1252 Encoding = "windows-1252" // Western European
+)
+
+// Encodings are all that can be read.
+var Encodings = []Encoding{UTF8, UTF16LE, UTF16BE, Windows1256, Windows1252}
+
+// ParseEncoding reads an encoding's name as people write it: "UTF-8", "cp1256".
+func ParseEncoding(name string) (Encoding, error) {
+	key := columnKey(name)
+	for _, e := range Encodings {
+		short := strings.TrimPrefix(columnKey(string(e)), "windows")
+		if key == short || key == "windows"+short || key == "cp"+short {
+			return e, nil
+		}
+	}
+	return "", fmt.Errorf("encoding %q: want one of %v", name, Encodings)
+}
+
+var codecs = map[Encoding]encoding.Encoding{
+	UTF16LE:     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
+	UTF16BE:     unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
+	Windows1256: charmap.Windows1256,
+	Windows1252: charmap.Windows1252,
+}
+
+// decode makes UTF-8 of r. What claims to be UTF-8 already stays as it is, and
+// is checked where it is read.
+func (e Encoding) decode(r io.Reader) io.Reader {
+	if codec := codecs[e]; codec != nil {
+		return codec.NewDecoder().Reader(r)
+	}
+	return r
+}
+
+var marks = []struct {
+	mark     string
+	encoding Encoding
+}{{bom, UTF8}, {"\xff\xfe", UTF16LE}, {"\xfe\xff", UTF16BE}}
+
+// findEncoding looks at the byte order mark, then at the beginning for UTF-16,
+// then at all of the text: a list whose first name in Arabic stands on line
+// 90,000 must not fail there.
+func (f *File) findEncoding() error {
+	raw, err := f.bytes()
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	head, err := readHead(raw)
+	if err != nil {
+		return err
+	}
+	if kind := looksLike(head); kind != "" {
+		return fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	}
+	asked := f.format.Encoding
+	for _, m := range marks {
+		if bytes.HasPrefix(head, []byte(m.mark)) && (asked == "" || asked == m.encoding) {
+			f.format.Encoding, f.mark = m.encoding, len(m.mark)
+			return nil
+		}
+	}
+	switch {
+	case asked != "":
+		return nil
+	case bytes.IndexByte(head, 0) >= 0:
+		f.format.Encoding = utf16Of(head)
+	default:
+		f.format.Encoding, err = encodingOf(io.MultiReader(bytes.NewReader(head), raw))
+	}
+	if err == nil && f.format.Encoding == "" {
+		err = errors.New("this is a binary file: save it as \"CSV UTF-8\"")
+	}
+	return err
+}
+
+// utf16Of tells the order of UTF-16 without a mark: delimiters, digits and line
+// ends have a zero byte each, always on the same side. Empty: it is none.
+func utf16Of(head []byte) Encoding {
+	var zeros [2]int
+	for i, b := range head {
+		if b == 0 {
+			zeros[i%2]++
+		}
+	}
+	side := 0
+	if zeros[1] > zeros[0] {
+		side = 1
+	}
+	// In the plainest Arabic list every tenth character is a digit or a delimiter.
+	if len(head)%2 != 0 || zeros[1-side] > 0 || zeros[side] < len(head)/20 {
+		return ""
+	}
+	return []Encoding{UTF16BE, UTF16LE}[side]
+}
+
+// encodingOf reads all of a text in an encoding with a byte for each ASCII
+// character and tells which. Text with a few bytes amiss is still UTF-8: they
+// are told with their line when it is read. Empty: it is no text.
+func encodingOf(r io.Reader) (Encoding, error) {
+	var c census
+	buf := make([]byte, 4*sampleBytes)
+	for begin := 0; ; {
+		n, err := r.Read(buf[begin:])
+		end := begin + n
+		if errors.Is(err, io.EOF) {
+			c.count(buf[:end])
+			return c.encoding(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		// A character may go on in the next read.
+		whole := end
+		for whole > 0 && end-whole < utf8.UTFMax-1 && !utf8.RuneStart(buf[whole-1]) {
+			whole--
+		}
+		if whole > 0 && buf[whole-1] >= utf8.RuneSelf {
+			whole--
+		}
+		c.count(buf[:whole])
+		begin = copy(buf, buf[whole:end])
+	}
+}
+
+// A census counts what tells encodings apart.
+type census struct {
+	continued int // bytes of characters in UTF-8, but for their first
+	invalid   int // bytes that are no UTF-8
+	together  int // letters of the upper half beside each other, as in Arabic words
+	alone     int // letters of the upper half beside ASCII letters, as in José
+	control   int // bytes that no text has
+}
+
+func (c *census) count(text []byte) {
+	if utf8.Valid(text) {
+		c.continued += len(text) - utf8.RuneCount(text)
+		return
+	}
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			c.invalid++
+		}
+		c.continued += size - 1
+		i += size
+	}
+	for i, b := range text {
+		switch {
+		case b < ' ' && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != '\v' && b != 0x1a:
+			c.control++
+		case !isUpper(b):
+		case i > 0 && isUpper(text[i-1]):
+			c.together++
+		case i > 0 && isLetter(text[i-1]) || i+1 < len(text) && isLetter(text[i+1]):
+			c.alone++
+		}
+	}
+}
+
+// isUpper reports whether b is a letter in the upper half of both encodings: of
+// Arabic in one and mostly of French in the other.
+func isUpper(b byte) bool {
+	return b >= 0xc0 || slices.Contains([]byte{0x81, 0x8d, 0x8e, 0x8f, 0x90, 0x98, 0x9a, 0x9f, 0xaa}, b)
+}
+
+func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+
+func (c *census) encoding() Encoding {
+	switch {
+	case c.invalid <= c.continued:
+		return UTF8
+	case c.control > 0:
+		return ""
+	case c.together > c.alone:
+		return Windows1256
+	}
+	return Windows1252
+}

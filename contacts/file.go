@@ -1,0 +1,248 @@
+package contacts
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// A Format is how a contact file is written. To Open, what is empty is to be
+// found out; File.Format has what was found.
+type Format struct {
+	Container string    `json:"format"`              // csv, csv.gz, zip or xlsx; always found out
+	Sheet     string    `json:"sheet,omitempty"`     // of a workbook; the first unless another is named
+	Encoding  Encoding  `json:"encoding,omitempty"`  // not of a workbook
+	Delimiter Delimiter `json:"delimiter,omitempty"` // not of a workbook
+	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
+}
+
+// Bounds on what a packed file may unpack to, so that a few kilobytes cannot
+// fill a machine. Contact lists shrink to a tenth, hardly ever to a hundredth.
+const (
+	maxUnpacked  = 16 << 30 // bytes
+	maxRatio     = 200      // of unpacked to packed bytes
+	freeUnpacked = 64 << 20 // bytes for which the ratio does not matter
+)
+
+// sampleBytes is how much of a file's beginning decides what it is.
+const sampleBytes = 64 << 10
+
+// A File is a contact file of which it is known how it is written.
+type File struct {
+	format Format
+	data   io.ReaderAt
+	size   int64
+	mark   int // bytes of the byte order mark
+}
+
+// Open finds out how a file of so many bytes is written. A file that is no
+// contact list is refused with what it looks like. want holds what is known
+// already; phoneColumn is as in Options and helps to find the delimiter.
+func Open(data io.ReaderAt, size int64, want Format, phoneColumn string) (*File, error) {
+	f := &File{format: want, data: data, size: size}
+	head, err := readHead(io.NewSectionReader(data, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	if f.format.Container, err = f.container(head); err != nil {
+		return nil, err
+	}
+	if f.format.Container == containerWorkbook {
+		return f, f.chooseSheet()
+	}
+	if want.Sheet != "" {
+		return nil, errors.New("a sheet is named, but this is no workbook")
+	}
+	if err := f.findEncoding(); err != nil {
+		return nil, err
+	}
+	return f, f.findDialect(phoneColumn)
+}
+
+// Format is how the file is written.
+func (f *File) Format() Format { return f.format }
+
+// Reader reads the file as contacts, from its beginning. opt.Comma is not asked.
+// The Reader must be closed.
+func (f *File) Reader(opt Options) (*Reader, error) {
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewReader(text, f.options(opt))
+	if err != nil {
+		_ = text.Close() // was only read
+		return nil, err
+	}
+	r.text = text
+	return r, nil
+}
+
+// Numbers reads the file as phone numbers; see ReadNumbers.
+func (f *File) Numbers(opt Options) (*Numbers, error) {
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	return ReadNumbers(text, f.options(opt))
+}
+
+// options adds to opt what the file is known to be.
+func (f *File) options(opt Options) Options {
+	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
+	return opt
+}
+
+const (
+	containerText     = "csv"
+	containerGzip     = "csv.gz"
+	containerZip      = "zip"
+	containerWorkbook = "xlsx"
+)
+
+// container tells what the text is packed in.
+func (f *File) container(head []byte) (string, error) {
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return containerGzip, nil
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return f.archive()
+	}
+	return containerText, nil
+}
+
+// archive tells a workbook from another zip archive.
+func (f *File) archive() (string, error) {
+	z, err := zip.NewReader(f.data, f.size)
+	if err != nil {
+		return "", fmt.Errorf("zip archive: %w", err)
+	}
+	for _, kind := range []struct{ name, is string }{
+		{"xl/workbook.xml", ""},
+		{"xl/workbook.bin", "a binary Excel workbook (.xlsb): save it as .xlsx"},
+		{"word/document.xml", "a Word document"},
+		{"ppt/presentation.xml", "a PowerPoint presentation"},
+		{"content.xml", "an OpenDocument file: save it as .xlsx"},
+	} {
+		for _, member := range z.File {
+			switch {
+			case !strings.EqualFold(strings.ReplaceAll(member.Name, `\`, "/"), kind.name):
+			case kind.is == "":
+				return containerWorkbook, checkWorkbookSize(z)
+			default:
+				return "", fmt.Errorf("this is %s", kind.is)
+			}
+		}
+	}
+	_, err = theOneMember(z)
+	return containerZip, err
+}
+
+// theOneMember is the one file of an archive. What macOS and Windows add to
+// archives by themselves is not counted.
+func theOneMember(z *zip.Reader) (*zip.File, error) {
+	var members []*zip.File
+	for _, m := range z.File {
+		name := strings.ReplaceAll(m.Name, `\`, "/")
+		if strings.HasSuffix(name, "/") || strings.HasPrefix(name, "__MACOSX/") || strings.HasPrefix(path.Base(name), ".") || path.Base(name) == "desktop.ini" {
+			continue
+		}
+		members = append(members, m)
+	}
+	switch {
+	case len(members) == 0:
+		return nil, errors.New("the zip archive holds no file")
+	case len(members) > 1:
+		return nil, fmt.Errorf("the zip archive holds %d files: it must hold the contact list alone", len(members))
+	case members[0].Flags&1 != 0:
+		return nil, errors.New("the zip archive has a password: unpack it first")
+	}
+	return members[0], nil
+}
+
+// bytes are those of the text, unpacked and not decoded.
+func (f *File) bytes() (io.ReadCloser, error) {
+	raw := io.NewSectionReader(f.data, 0, f.size)
+	switch f.format.Container {
+	case containerGzip:
+		z, err := gzip.NewReader(raw)
+		if err != nil {
+			return nil, err
+		}
+		return bounded(z, f.size), nil
+	case containerZip:
+		z, err := zip.NewReader(f.data, f.size)
+		if err != nil {
+			return nil, err
+		}
+		member, err := theOneMember(z)
+		if err != nil {
+			return nil, err
+		}
+		text, err := member.Open()
+		if err != nil {
+			return nil, err
+		}
+		return bounded(text, f.size), nil
+	}
+	return io.NopCloser(raw), nil
+}
+
+// text is the file as UTF-8 without a byte order mark.
+func (f *File) text() (io.ReadCloser, error) {
+	if f.format.Container == containerWorkbook {
+		return f.rows()
+	}
+	raw, err := f.bytes()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, raw, int64(f.mark)); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	text := f.format.Encoding.decode(raw)
+	if f.format.LineEnds == CR {
+		text = &returns{src: text}
+	}
+	return readCloser{text, raw}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// A bound ends a reader that unpacks to much more than it was packed in.
+type bound struct {
+	io.ReadCloser
+	left int64
+}
+
+func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
+	return &bound{r, min(max(packed*maxRatio, freeUnpacked), maxUnpacked)}
+}
+
+func (b *bound) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("it unpacks to far more than a contact list would: unpack it first")
+	}
+	return n, err
+}
+
+// readHead reads the beginning of r.
+func readHead(r io.Reader) ([]byte, error) {
+	head := make([]byte, sampleBytes)
+	n, err := io.ReadFull(r, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return head[:n], err
+}
