@@ -231,6 +231,10 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	return s
 }
 
+// worthTelling is the shortest wait for the quota that is told: below it, the
+// requests are simply spread over their window.
+const worthTelling = 5 * time.Second
+
 // waitingFor says in a sentence why a campaign does not move.
 func waitingFor(s Summary, quota store.Quota, loadUntil, now time.Time) string {
 	switch {
@@ -242,8 +246,8 @@ func waitingFor(s Summary, quota store.Quota, loadUntil, now time.Time) string {
 		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
 	case s.States.Open() > 0 && s.Workers == 0:
 		return fmt.Sprintf("no live worker serves agent %s (start one with: worker --agents %[1]s)", s.Agent)
-	case s.States.Open() > 0 && s.States[campaign.Sending.String()] == 0 && quota.Next.After(now):
-		return fmt.Sprintf("%s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
+	case s.States.Open() > 0 && s.States[campaign.Sending.String()] == 0 && quota.Next.Sub(now) >= worthTelling:
+		return fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
 	}
 	return ""
 }

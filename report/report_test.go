@@ -263,7 +263,7 @@ func TestUnknownCampaign(t *testing.T) {
 
 func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	now := time.Now()
-	soon := now.Add(3 * time.Second)
+	soon := now.Add(time.Minute)
 	at := soon.Local().Format(time.TimeOnly)
 	for _, tt := range []struct {
 		name    string
@@ -271,7 +271,8 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 		waiting string
 	}{
 		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
-			"the quota is used up; the next request leaves at " + at},
+			"waiting for the quota: the quota is used up; the next request leaves at " + at},
+		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

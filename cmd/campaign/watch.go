@@ -85,6 +85,7 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var said string
+	var moving bool
 	var p pace
 	for seen := false; ; {
 		o, err := find(ctx)
@@ -102,9 +103,12 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 		}
 		if line != said {
 			to.say(now, line)
-			said, p = line, pace{} // what was measured before says nothing about what comes
+			said = line
 		}
 		if err == nil {
+			if now := o.State == campaign.Running && o.Workers > 0; now != moving {
+				moving, p = now, pace{} // what was measured before says nothing about what comes
+			}
 			p.add(now, o.States.Open())
 			to.show(now, o, &p)
 			if o.Over() {
