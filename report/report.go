@@ -28,6 +28,7 @@ type Summary struct {
 	Contacts    int            `json:"contacts"`
 	States      States         `json:"states"`
 	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when nothing holds it up
+	Paced       bool           `json:"-"`           // it waits for nothing but the quota
 	Agent       string         `json:"agent"`
 	Mode        campaign.Mode  `json:"mode"`
 	Channel     int            `json:"channel"`
@@ -227,16 +228,15 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	for _, state := range campaign.States() {
 		s.States[state.String()] = tally.States[state]
 	}
-	s.WaitingFor = waitingFor(s, p.quotas[s.Agent], c.LoadUntil, p.now)
+	if s.WaitingFor = waitingFor(s, c.LoadUntil, p.now); s.WaitingFor == "" {
+		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
+		s.Paced = s.WaitingFor != ""
+	}
 	return s
 }
 
-// worthTelling is the shortest wait for the quota that is told: below it, the
-// requests are simply spread over their window.
-const worthTelling = 5 * time.Second
-
 // waitingFor says in a sentence why a campaign does not move.
-func waitingFor(s Summary, quota store.Quota, loadUntil, now time.Time) string {
+func waitingFor(s Summary, loadUntil, now time.Time) string {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
 		return "its enqueue has stopped; run it again"
@@ -246,8 +246,18 @@ func waitingFor(s Summary, quota store.Quota, loadUntil, now time.Time) string {
 		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
 	case s.States.Open() > 0 && s.Workers == 0:
 		return fmt.Sprintf("no live worker serves agent %s (start one with: worker --agents %[1]s)", s.Agent)
-	case s.States.Open() > 0 && s.States[campaign.Sending.String()] == 0 && quota.Next.Sub(now) >= worthTelling:
-		return fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
 	}
 	return ""
+}
+
+// worthTelling is the shortest wait for the quota that is told: below it, the
+// requests are simply spread over their window.
+const worthTelling = 5 * time.Second
+
+// quotaWait says in a sentence that a campaign waits for its quota.
+func quotaWait(s Summary, quota store.Quota, now time.Time) string {
+	if s.States[campaign.Pending.String()] == 0 || s.States[campaign.Sending.String()] > 0 || quota.Next.Sub(now) < worthTelling {
+		return ""
+	}
+	return fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
 }

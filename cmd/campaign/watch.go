@@ -106,7 +106,7 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 			said = line
 		}
 		if err == nil {
-			if now := o.State == campaign.Running && o.Workers > 0; now != moving {
+			if now := o.State == campaign.Running && (o.WaitingFor == "" || o.Paced); now != moving {
 				moving, p = now, pace{} // what was measured before says nothing about what comes
 			}
 			p.add(now, o.States.Open())
