@@ -343,6 +343,12 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		return err
 	}
 	claimed := time.Now()
+	if !r.alive(claimed) {
+		// Others may take this worker for dead, and whatever it begins for lost.
+		r.quota.Return(context.WithoutCancel(ctx), *ticket)
+		r.finish(heartbeatIsLate)
+		return nil
+	}
 	begun, err := r.store.Apply(ctx, r.chunk, store.Change{
 		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue,
 		Moves: moves(piece, campaign.Send, campaign.NoReason),
@@ -359,6 +365,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
+		r.finish(heartbeatIsLate)
 	} else {
 		r.quota.Report(ctx, *ticket, QuotaAnswer(answer, err))
 	}
@@ -385,6 +392,9 @@ func (r *run) hold() time.Duration { return r.requestTimeout + claimMargin }
 
 // errNotOurs is the guard's word that the chunk may have been taken over.
 var errNotOurs = errors.New("the chunk may be somebody else's by now")
+
+// heartbeatIsLate ends a run whose worker has to be heard of first.
+var heartbeatIsLate = &comeBack{heartbeatEvery, "this worker's heartbeat is late"}
 
 // stillOurs is asked directly before a request is written. A process that was
 // frozen (SIGSTOP, a paused machine) may wake up long after others have taken

@@ -415,8 +415,8 @@ func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 
 func TestGuardKeepsADeadWorkerFromSending(t *testing.T) {
 	s := newStage(t, 10)
-	sender := s.sender("w1")
-	sender.alive = func(time.Time) bool { return false }
+	sender, looks := s.sender("w1"), 0
+	sender.alive = func(time.Time) bool { looks++; return looks == 1 }
 	sender.platform = guardedPlatform{}
 	if later := s.sendAs(sender, 0); later == nil {
 		t.Error("does not come back")
@@ -424,6 +424,35 @@ func TestGuardKeepsADeadWorkerFromSending(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Pending: 10})
 	if s.quota.returned != 1 || len(s.quota.reported) != 0 {
 		t.Errorf("%d permits returned, %d reported: nothing was sent", s.quota.returned, len(s.quota.reported))
+	}
+}
+
+func TestADeadWorkerBeginsNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		looks int // at its heartbeat that still find it alive
+		begun int
+	}{
+		{"dead before it begins", 0, 0},
+		{"dead before the first request leaves", 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 10)
+			if err := s.store.LowerRowsPerCall(t.Context(), "c", 2); err != nil {
+				t.Fatal(err)
+			}
+			sender, looks := s.sender("w1"), 0
+			sender.alive = func(time.Time) bool { looks++; return looks <= tt.looks }
+			sender.platform = guardedPlatform{}
+			if later := s.sendAs(sender, 0); later == nil {
+				t.Error("does not come back")
+			}
+			s.want(map[campaign.State]int{campaign.Pending: 10})
+			begun, _ := s.rdb.HGet(t.Context(), "c:{c}:k:0", "requests").Int()
+			if begun != tt.begun || s.quota.returned != 1 {
+				t.Errorf("%d of 5 requests begun and %d permits returned, want %d and 1", begun, s.quota.returned, tt.begun)
+			}
+		})
 	}
 }
 
