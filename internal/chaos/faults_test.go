@@ -299,5 +299,8 @@ func (w *world) suffer(seed uint64, length time.Duration) {
 		if err := steps[0].do(); err != nil {
 			w.t.Error(err)
 		}
+		if late := time.Since(begun) - steps[0].at; late > time.Second {
+			w.t.Logf("       the schedule is %.1fs late", late.Seconds())
+		}
 	}
 }

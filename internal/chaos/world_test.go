@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
@@ -90,7 +92,9 @@ func newWorld(t *testing.T, seed uint64, sandbox ...string) *world {
 		over:   make(chan struct{}),
 		counts: make(map[string]int),
 	}
-	w.store = store.New(w.redis.Client())
+	rdb := redis.NewClient(&redis.Options{Addr: w.redis.Addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { rdb.Close() })
+	w.store = store.New(rdb)
 	var bad []string
 	for n := range maxLists {
 		bad = append(bad, badNumbers(n)...)
