@@ -96,6 +96,9 @@ func overviewText(o report.Overview) string {
 	if more := len(o.Reasons) - shownReasons; more > 0 {
 		fmt.Fprintf(&b, "  and %s; all with --json\n", cli.Count(more, "more reason", "more reasons"))
 	}
+	if len(o.Refused) > 0 {
+		b.WriteString("\n" + refusedText(o))
+	}
 	return b.String()
 }
 
@@ -114,20 +117,24 @@ func quotaText(q *store.Quota) string {
 	return text
 }
 
-// contactsText tells what became of the lines of the file.
+// contactsText tells how many lines of the file are contacts.
 func contactsText(o report.Overview) string {
 	text := fmt.Sprintf("%s in %s", cli.Number(o.Contacts), cli.Count(o.Chunks, "chunk", "chunks"))
-	if o.Rows == o.Contacts {
-		return text
+	if refused := o.Rows - o.Contacts; refused > 0 {
+		text += fmt.Sprintf("; %s of %s refused", cli.Number(refused), cli.Count(o.Rows, "row", "rows"))
 	}
-	var why []string
+	return text
+}
+
+// refusedText tells why lines of the file were refused, the most frequent first.
+func refusedText(o report.Overview) string {
+	var rows [][]string
 	for _, reason := range slices.SortedFunc(maps.Keys(o.Refused), func(a, b string) int {
 		return cmp.Or(o.Refused[b]-o.Refused[a], strings.Compare(a, b))
 	}) {
-		why = append(why, reason+" "+cli.Number(o.Refused[reason]))
+		rows = append(rows, []string{"  refused", cli.Number(o.Refused[reason]), reason})
 	}
-	return fmt.Sprintf("%s; %s of %s refused (%s)", text,
-		cli.Number(o.Rows-o.Contacts), cli.Count(o.Rows, "row", "rows"), strings.Join(why, ", "))
+	return table(rows, 1)
 }
 
 func percent(part, whole int) string {
