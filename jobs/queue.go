@@ -124,6 +124,30 @@ func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (time.Duration,
 	return 0, nil
 }
 
+// hastenTaken sees to it that the chunks of an agent's active tasks are looked
+// at soon. A worker may have died right after it had taken a task, or never have
+// learned that it had: Redis gave it away and only the answer was lost. Whoever
+// has the chunk in hand keeps it from being looked at.
+func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
+	const most = 1000 // tasks; more workers than that serve no agent
+	for lane := range lanes {
+		active, err := q.inspector.ListActiveTasks(queueName(agent, lane), asynq.PageSize(most))
+		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			return fmt.Errorf("look for active tasks of agent %s: %w", agent, err)
+		}
+		for _, task := range active {
+			ref, err := decodeTask(asynq.NewTask(task.Type, task.Payload))
+			if err != nil {
+				continue // the worker that takes it says so
+			}
+			if err := q.store.Hasten(ctx, ref, keepDue); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Pause lets nothing more of a campaign be sent. What is on its way still gets
 // its answer. Pausing again only changes the reason.
 func (q *Queue) Pause(ctx context.Context, name, reason string) error {

@@ -24,14 +24,20 @@ const (
 // Every worker has one; several at once do no harm, since each step is
 // conditional.
 type sweeper struct {
-	store *store.Store
-	queue *Queue
-	log   *slog.Logger
+	store  *store.Store
+	queue  *Queue
+	agents []string // whose queues are watched
+	log    *slog.Logger
 }
 
 // sweep looks once at every campaign. One that makes trouble does not keep it
 // from the others.
 func (s *sweeper) sweep(ctx context.Context) error {
+	for _, agent := range s.agents {
+		if err := s.queue.hastenTaken(ctx, agent); err != nil {
+			return err
+		}
+	}
 	names, err := s.store.Names(ctx)
 	if err != nil {
 		return err

@@ -71,6 +71,34 @@ func TestSweepReleasesWhatHasNoTask(t *testing.T) {
 	}
 }
 
+func TestSweepFindsTasksThatNobodyEverGot(t *testing.T) {
+	s := newStage(t, 10)
+	s.sweep() // releases it
+	s.sweep() // sees its task wait
+	if due := s.due(); due < queuedDue/2 {
+		t.Fatalf("a chunk whose task waits is looked at again in %v", due)
+	}
+	// As asynq takes a task, for a worker that dies at once or is cut off.
+	ctx, queue := t.Context(), "asynq:{default}:"
+	if err := s.rdb.LMove(ctx, queue+"pending", queue+"active", "right", "left").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.rdb.HSet(ctx, queue+"t:c:0:1", "state", "active").Err(); err != nil {
+		t.Fatal(err)
+	}
+	sweeper := &sweeper{store: s.store, queue: s.queue, agents: []string{"nobody", "default"}, log: slog.New(slog.DiscardHandler)}
+	if err := sweeper.sweep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if due := s.due(); due > keepDue {
+		t.Errorf("looked at again in %v, want %v at most", due, keepDue)
+	}
+	s.sweep()
+	if diff := cmp.Diff([]string{"c:0:2"}, s.waitingTasks("default")); diff != "" {
+		t.Errorf("tasks (-want +got):\n%s", diff)
+	}
+}
+
 func TestSweepEndsClaimsOfTheDead(t *testing.T) {
 	s := newStage(t, 10)
 	s.begin("dead/1", 4)

@@ -170,7 +170,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) newSweeper() *sweeper {
-	return &sweeper{store: w.cfg.Store, queue: w.queue, log: w.log}
+	return &sweeper{store: w.cfg.Store, queue: w.queue, agents: w.agentNames(), log: w.log}
 }
 
 // every calls do now and then, until ctx is over.

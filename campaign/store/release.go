@@ -52,3 +52,22 @@ func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
 	}
 	return nil
 }
+
+// hastenScript moves the time by which a chunk must have moved nearer, never
+// farther. KEYS open; ARGV chunk number, ms from now. A chunk that is through
+// stays through.
+var hastenScript = redis.NewScript(`
+local time = redis.call('TIME')
+local by = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2])
+local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if due and tonumber(due) > by then redis.call('ZADD', KEYS[1], string.format('%.0f', by), ARGV[1]) end
+return 0`)
+
+// Hasten says that an open chunk must have moved before due has passed, if it
+// might have rested longer.
+func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
+	if err := hastenScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err(); err != nil {
+		return fmt.Errorf("hasten chunk %s: %w", ref, err)
+	}
+	return nil
+}

@@ -93,3 +93,47 @@ func TestOneReleaseWins(t *testing.T) {
 		}
 	}
 }
+
+func TestHastenNeverDelays(t *testing.T) {
+	for _, server := range []struct {
+		name string
+		make func(*testing.T) *Store
+	}{
+		{"redis", func(t *testing.T) *Store { return New(redistest.Shared(t)) }},
+		{"miniredis", func(t *testing.T) *Store { return New(embedded(t, miniredis.RunT(t))) }},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			s := server.make(t)
+			launch(t, s, "sale", 2, 2, campaign.Running)
+			due := func() time.Duration {
+				t.Helper()
+				open, err := s.Open(t.Context(), "sale", time.Time{}, 0)
+				if err != nil || len(open) != 1 {
+					t.Fatalf("open %v, %v", open, err)
+				}
+				return time.Until(open[0].At).Round(time.Hour)
+			}
+			for _, step := range []struct{ set, hasten, want time.Duration }{
+				{9 * time.Hour, 2 * time.Hour, 2 * time.Hour},
+				{2 * time.Hour, 9 * time.Hour, 2 * time.Hour},
+			} {
+				if err := errors.Join(s.SetDue(t.Context(), sale0, step.set), s.Hasten(t.Context(), sale0, step.hasten)); err != nil {
+					t.Fatal(err)
+				}
+				if got := due(); got != step.want {
+					t.Errorf("due in %v, hastened to %v: %v", step.set, step.hasten, got)
+				}
+			}
+			if err := s.Hasten(t.Context(), Ref{"sale", 7}, time.Hour); err != nil {
+				t.Error(err)
+			}
+			due() // still one: a chunk that is not open does not become so
+		})
+	}
+}
+
+func TestHastenWithoutRedis(t *testing.T) {
+	if err := closedStore().Hasten(t.Context(), sale0, time.Hour); err == nil {
+		t.Error("no error")
+	}
+}
