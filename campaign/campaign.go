@@ -43,6 +43,9 @@ type Settings struct {
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
 	WebhookURL  string   `json:"webhook_url,omitempty"` // public base of the inbox; empty: no events
+
+	// Constants are values that every contact has alike, by the agent's keys.
+	Constants map[string]string `json:"constants,omitempty"`
 }
 
 // A Lane is one of an agent's queues: short lists do not wait behind long ones.

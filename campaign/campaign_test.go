@@ -176,9 +176,16 @@ func TestContactValues(t *testing.T) {
 		{"a short row has no value for what it lacks", []string{"+966501234567", "نورة"}, map[string]string{"name": "نورة"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, (Contact{Fields: tt.fields}).Values(columns)); diff != "" {
+			if diff := cmp.Diff(tt.want, Settings{Columns: columns}.Values(Contact{Fields: tt.fields})); diff != "" {
 				t.Errorf("values (-want +got):\n%s", diff)
 			}
 		})
 	}
+	t.Run("constants go with every contact", func(t *testing.T) {
+		s := Settings{Columns: columns, Constants: map[string]string{"country": "KSA"}}
+		want := map[string]string{"name": "نورة", "city": "Riyadh", "country": "KSA"}
+		if diff := cmp.Diff(want, s.Values(Contact{Fields: []string{"", "نورة", "", "Riyadh"}})); diff != "" {
+			t.Errorf("values (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -1,5 +1,7 @@
 package campaign
 
+import "maps"
+
 // A Contact is one person of a campaign, once, by number.
 type Contact struct {
 	Phone  Phone
@@ -13,13 +15,15 @@ type Column struct {
 	Key  string `json:"key,omitempty"` // the agent's value it fills; empty: not sent to the platform
 }
 
-// Values are the cells that go to the platform, by the agent's value keys.
-func (c Contact) Values(columns []Column) map[string]string {
-	values := make(map[string]string, len(columns))
-	for i, col := range columns {
+// Values are what goes to the platform of a contact, by the agent's value keys:
+// its cells, and the constants of the campaign.
+func (s Settings) Values(c Contact) map[string]string {
+	values := make(map[string]string, len(s.Columns)+len(s.Constants))
+	for i, col := range s.Columns {
 		if col.Key != "" && i < len(c.Fields) {
 			values[col.Key] = c.Fields[i]
 		}
 	}
+	maps.Copy(values, s.Constants)
 	return values
 }

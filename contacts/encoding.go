@@ -101,18 +101,30 @@ func (f *File) findEncoding() error {
 // utf16Of tells the order of UTF-16 without a mark: delimiters, digits and line
 // ends have a zero byte each, always on the same side. Empty: it is none.
 func utf16Of(head []byte) Encoding {
-	var zeros [2]int
-	for i, b := range head {
-		if b == 0 {
-			zeros[i%2]++
+	if len(head)%2 != 0 {
+		return ""
+	}
+	var zeros, lineEnds [2]int // by the side of the zero
+	for i := 0; i < len(head); i += 2 {
+		for side := range 2 {
+			if head[i+side] != 0 {
+				continue
+			}
+			zeros[side]++
+			if other := head[i+1-side]; other == '\n' || other == '\r' {
+				lineEnds[side]++
+			}
 		}
 	}
 	side := 0
-	if zeros[1] > zeros[0] {
+	if zeros[1] > 0 {
 		side = 1
 	}
-	// In the plainest Arabic list every tenth character is a digit or a delimiter.
-	if len(head)%2 != 0 || zeros[1-side] > 0 || zeros[side] < len(head)/20 {
+	units := len(head) / 2
+	switch {
+	case zeros[1-side] > 0: // on both sides
+		return ""
+	case 2*zeros[side] < units && (20*zeros[side] < units || lineEnds[side] == 0):
 		return ""
 	}
 	return []Encoding{UTF16BE, UTF16LE}[side]

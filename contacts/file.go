@@ -121,7 +121,7 @@ func (f *File) container(head []byte) (string, error) {
 func (f *File) archive() (string, error) {
 	z, err := zip.NewReader(f.data, f.size)
 	if err != nil {
-		return "", fmt.Errorf("zip archive: %w", err)
+		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w", err)
 	}
 	for _, kind := range []struct{ name, is string }{
 		{"xl/workbook.xml", ""},

@@ -122,6 +122,53 @@ func quoteNames(columns []string) string {
 	return strings.Join(names, ", ")
 }
 
+// SameName reports whether two names of columns or values differ in nothing but
+// case and what cannot be seen around them.
+func SameName(a, b string) bool { return strings.EqualFold(trimName(a), trimName(b)) }
+
+// Nearest is the name most like the wanted one, for a suggestion; empty if none
+// is: a spelling apart, or one within the other.
+func Nearest(name string, among []string) string {
+	best, least := "", 1000
+	key := []rune(columnKey(name))
+	for _, candidate := range among {
+		other := []rune(columnKey(candidate))
+		short := min(len(key), len(other))
+		d := distance(key, other)
+		if within := short >= 3 && (strings.Contains(string(key), string(other)) || strings.Contains(string(other), string(key))); within {
+			d = min(d, 2)
+		}
+		if d < least && d <= max(short/3, 1) {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be changed, swapped with the next, added or
+// left out.
+func distance(a, b []rune) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for k := range d[i] {
+			switch {
+			case i == 0 || k == 0:
+				d[i][k] = i + k
+				continue
+			case a[i-1] == b[k-1]:
+				d[i][k] = d[i-1][k-1]
+			default:
+				d[i][k] = 1 + min(d[i-1][k-1], d[i-1][k], d[i][k-1])
+			}
+			if i > 1 && k > 1 && a[i-1] == b[k-2] && a[i-2] == b[k-1] {
+				d[i][k] = min(d[i][k], 1+d[i-2][k-2])
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
+
 // trimName trims what cannot be seen around a header name.
 func trimName(name string) string {
 	return strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })

@@ -53,7 +53,7 @@ type Options struct {
 
 // A Row is one row of the file.
 type Row struct {
-	campaign.Contact         // Phone is 0 if the number was refused; Fields is nil if the cells do not fit the columns
+	campaign.Contact         // Phone is 0 if the number or a value was refused; Fields is nil if the cells do not fit the columns
 	Refusal          Refusal // zero: the row is a contact
 	Original         string  // the row as it stands in the file, if its cells do not fit the columns
 }
@@ -68,6 +68,8 @@ type Reader struct {
 
 	columns     []string
 	phoneColumn int
+	required    []required
+	corrected   bool // the file is one of rejects, given back
 
 	seen   index // the contacts read
 	counts campaign.Counts
@@ -101,11 +103,24 @@ func (c *Reader) Close() error {
 	return c.text.Close()
 }
 
-// Columns are the names in the header, trimmed. They may be empty, and equal.
+// Columns are the names in the header, trimmed. They may be empty, and equal. Of a
+// file of rejects that is given back they are those of the file they came from.
 func (c *Reader) Columns() []string { return c.columns }
 
 // PhoneColumn is the index of the column with the numbers.
 func (c *Reader) PhoneColumn() int { return c.phoneColumn }
+
+// A required column must not be empty.
+type required struct {
+	column int
+	why    Reason
+}
+
+// Require refuses rows whose cell in a column is blank, naming the value key that
+// it fills. It must be called before All.
+func (c *Reader) Require(column int, key string) {
+	c.required = append(c.required, required{column, EmptyValue(key)})
+}
 
 // Counts are of the rows handed out so far.
 func (c *Reader) Counts() campaign.Counts {
@@ -189,6 +204,9 @@ func (c *Reader) parse(b *block) {
 	b.rows, b.err = b.rows[:0], nil
 	valid := checkText(b.text) == nil
 	columns := len(c.columns)
+	if c.corrected {
+		columns += len(rejectColumns)
+	}
 	cells := make([]string, 0, len(b.spans)*columns+1)
 	for _, s := range b.spans {
 		text := b.text[s.start:s.end]
@@ -215,8 +233,19 @@ func (c *Reader) parse(b *block) {
 			cells = cells[:begin]
 			continue
 		}
+		if c.corrected {
+			fields = fields[: columns-len(rejectColumns) : columns-len(rejectColumns)]
+			for i, cell := range fields {
+				fields[i] = UnescapeCell(cell)
+			}
+		}
 		row.Fields = fields
 		row.Phone, row.Refusal.Reason = c.parser.Parse(fields[c.phoneColumn])
+		for _, r := range c.required {
+			if row.Refusal.Reason == "" && !isFilled(fields[r.column]) {
+				row.Phone, row.Refusal.Reason = 0, r.why
+			}
+		}
 	}
 }
 
@@ -317,6 +346,12 @@ func (c *Reader) useHeader(cells []string) error {
 	}
 	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
 		return fmt.Errorf("line %d: %w", c.src.line, err)
+	}
+	if at := len(c.columns) - len(rejectColumns); at > 0 && slices.Equal(c.columns[at:], rejectColumns) {
+		c.columns, c.corrected = c.columns[:at:at], true
+		for i, name := range c.columns {
+			c.columns[i] = UnescapeCell(name)
+		}
 	}
 	n, _ := c.src.row(c.src.buf)
 	c.src.line += c.src.lines(c.src.buf[:n])

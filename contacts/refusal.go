@@ -27,6 +27,9 @@ const (
 	Suppressed    Reason = "on a suppression list"
 )
 
+// EmptyValue is the reason of a row that lacks a value the agent wants.
+func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q", key)) }
+
 // A Refusal is the reason with what belongs to it. The zero Refusal is none:
 // the row is a contact.
 type Refusal struct {

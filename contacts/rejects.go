@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// rejectColumns follow the file's own columns.
+var rejectColumns = []string{"line", "reason", "original"}
+
 // A RejectWriter writes refused rows as CSV that a spreadsheet opens and that,
 // once corrected, can be read again: the columns of the file, then line, reason
 // and original. Original is the row as it stood if its cells do not fit the
@@ -23,7 +26,7 @@ func NewRejectWriter(w io.Writer, columns []string) (*RejectWriter, error) {
 		return nil, err
 	}
 	rw := &RejectWriter{csv: csv.NewWriter(w), columns: len(columns)}
-	return rw, rw.write(columns, "line", "reason", "original")
+	return rw, rw.write(columns, rejectColumns...)
 }
 
 // Write writes a refused row.

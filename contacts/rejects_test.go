@@ -80,6 +80,37 @@ func TestRejectsAreAContactFile(t *testing.T) {
 	}
 }
 
+// Rejects that are given back have the columns and cells of the file they came
+// from, whatever a spreadsheet has made of the delimiters.
+func TestCorrectedRejects(t *testing.T) {
+	_, rows, err := readAll("=phone,name\n12,=A1\n13,'-x\n0501234567,a,b\n", contacts.Options{Region: "SA", PhoneColumn: "=phone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := writeRejects(t, []string{"=phone", "name"}, rows)
+	text = strings.ReplaceAll(strings.ReplaceAll(text, ",", ";"), "12;", "0501234568;")
+	f, err := open([]byte(text), contacts.Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.Reader(contacts.Options{Region: "SA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var again []contacts.Row
+	for row, err := range r.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		again = append(again, row)
+	}
+	want := []string{"2 0501234568|=A1", "3 number too short: 13|'-x", "4 empty number: |"}
+	if diff := cmp.Diff(want, lines(again)) + cmp.Diff([]string{"=phone", "name"}, r.Columns()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestRejectsThatCannotBeWritten(t *testing.T) {
 	full := errors.New("disk full")
 	if _, err := contacts.NewRejectWriter(failAfter(0, full), nil); !errors.Is(err, full) {

@@ -455,7 +455,7 @@ func (r *run) batch(piece []int) velents.Batch {
 	b := velents.Batch{ChannelID: r.campaign.Settings.ChannelID, Rows: make([]velents.Row, len(piece))}
 	for i, index := range piece {
 		contact := r.chunk.Contacts[index]
-		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: contact.Values(r.campaign.Settings.Columns)}
+		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: r.campaign.Settings.Values(contact)}
 	}
 	if r.webhook != nil {
 		b.Webhook = r.webhook(r.campaign)

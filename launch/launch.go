@@ -16,7 +16,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -29,7 +31,10 @@ import (
 // A Request says what to launch.
 type Request struct {
 	Name        string
-	File        string            // CSV of contacts
+	File        string            // of contacts; - for Stdin
+	Stdin       io.Reader         // needed for the File -
+	Format      contacts.Format   // of File, as far as it is not to be found out
+	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
 	PhoneColumn string            // header of the column with the numbers; empty: found by its common names
 	Settings    campaign.Settings // but for the columns, which the file has; a ChunkSize of 0 is the mode's own
@@ -41,6 +46,11 @@ type Request struct {
 func (r Request) Check() error {
 	if err := campaign.CheckName(r.Name); err != nil {
 		return err
+	}
+	for key, value := range r.Mapping.Constants {
+		if strings.TrimSpace(value) == "" {
+			return fmt.Errorf("--set %s: the value is empty", key)
+		}
 	}
 	settings := r.settings()
 	settings.Columns, settings.PhoneColumn = make([]campaign.Column, 1), 0
@@ -146,7 +156,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		case err != nil:
 			return Summary{}, err
 		case c.Phase != campaign.Loading:
-			return l.again(ctx, req, c, src.fingerprint)
+			return l.again(ctx, req, c, src)
 		default:
 			l.noteTakeover(ctx, c)
 		}
@@ -159,6 +169,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	defer list.reader.Close()
 	c := campaign.Campaign{Name: req.Name, Settings: list.settings, Fingerprint: src.fingerprint}
 	out, err := l.load(ctx, req, c, list)
 	if errors.Is(err, store.ErrExists) { // another enqueue was faster
@@ -166,14 +177,14 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		if err != nil {
 			return Summary{}, err
 		}
-		return l.again(ctx, req, c, src.fingerprint)
+		return l.again(ctx, req, c, src)
 	}
 	if err != nil {
 		return Summary{}, err
 	}
 	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, campaign.Running
 	s := summarize(c, l.Rate, found.limit)
-	s.DryRun, s.RejectsFile = req.DryRun, out.rejectsFile
+	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	if !req.DryRun {
 		if err := l.release(ctx, c); err != nil {
 			return Summary{}, err
@@ -187,8 +198,8 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 }
 
 // again answers a launch of a campaign that has been loaded.
-func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, fingerprint string) (Summary, error) {
-	if c.Fingerprint != fingerprint {
+func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, src *sources) (Summary, error) {
+	if c.Fingerprint != src.fingerprint {
 		return Summary{}, &ExistsError{c.Name, difference(c.Settings, req.settings())}
 	}
 	if err := l.release(ctx, c); err != nil {
@@ -199,6 +210,7 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 		return Summary{}, err
 	}
 	s := summarize(c, l.Rate, l.limitNow(ctx))
+	s.File = src.contacts.list.Format()
 	s.State = tally.Phase(c.Phase)
 	if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
 		if err := l.restoreRejects(ctx, c.Name, req.RejectsFile); err != nil {
@@ -260,7 +272,7 @@ func difference(have, asked campaign.Settings) string {
 			return fmt.Sprintf("%s %v, not %v", d.flag, d.have, d.asked)
 		}
 	}
-	return "another file, suppression list or phone column"
+	return "another file, suppression list, phone column or mapping"
 }
 
 // sleep waits for d or until ctx ends.

@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/contacts"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/velents"
 )
@@ -111,6 +112,7 @@ func TestLaunchStoresTheListAndReleasesIt(t *testing.T) {
 	}
 	want := Summary{
 		Campaign: "spring", State: campaign.Running, Agent: "default", Mode: campaign.Batch, ChannelID: 3,
+		File: contacts.Format{Container: "csv", Encoding: contacts.UTF8, Delimiter: ",", LineEnds: contacts.LF},
 		Counts: campaign.Counts{
 			Rows: 28, Contacts: 25, Invalid: 1, Duplicates: 1, Suppressed: 1,
 			Refused: map[string]int{"no country code (give --region)": 1, "duplicate": 1, "on a suppression list": 1},
@@ -211,9 +213,9 @@ func TestTheSameNameForSomethingElse(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list or phone column"},
-		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list or phone column"},
-		{"another phone column", func(r *Request) { r.PhoneColumn = "phone" }, "another file, suppression list or phone column"},
+		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, phone column or mapping"},
+		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, phone column or mapping"},
+		{"another phone column", func(r *Request) { r.PhoneColumn = "phone" }, "another file, suppression list, phone column or mapping"},
 		{"another channel", func(r *Request) { r.Settings.ChannelID = 7 }, "--channel 3, not 7"},
 		{"another mode", func(r *Request) { r.Settings.Mode = campaign.Dispatch }, "--mode batch, not dispatch"},
 		{"another chunk size", func(r *Request) { r.Settings.ChunkSize = 0 }, "--chunk-size 10, not 500"},
@@ -489,7 +491,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		{"nothing but spaces", func(r *Request) { r.File = write(t, "empty.csv", " \n") }, "the file is empty"},
 		{"a binary file", func(r *Request) { r.File = write(t, "b.csv", "phone\x00\x01\n") }, "binary"},
 		{"no phone column", func(r *Request) { r.File = write(t, "n.csv", "name\nAli\n") }, "no phone column"},
-		{"a missing value column", func(r *Request) { r.File = write(t, "v.csv", "phone,Name\n+966500000000,x\n") }, `missing "name"; the columns are "phone", "Name"`},
+		{"a missing value column", func(r *Request) { r.File = write(t, "v.csv", "phone,Title\n+966500000000,x\n") }, `missing "name"; the columns are "phone", "Title"`},
 		{"a missing suppression list", func(r *Request) { r.Suppress = []string{"nope"} }, "suppression list nope: no such file"},
 		{"a bad suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "a,b\n1,2\n")} }, "no phone column"},
 	} {
@@ -504,6 +506,50 @@ func TestBadInputLeavesNothing(t *testing.T) {
 				t.Errorf("%d keys are left in Redis", n)
 			}
 		})
+	}
+}
+
+func TestStandardInputIsLaunchedOnce(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	l, _ := newLauncher(redistest.Shared(t))
+	req := request(t, "-")
+	for range 2 { // the second is told of the first
+		req.Stdin = strings.NewReader(people(25))
+		got, err := l.Launch(t.Context(), req)
+		if err != nil || got.Contacts != 25 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	check(t, l.Store, "spring", 25)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestRowsWithoutAValueAreRefused(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	l.Platform, l.Quota = &agent{keys: []string{"name", "city"}}, free{}
+	req := request(t, write(t, "list.csv", "phone,Full,note\n+966500000001,Ali,\n+966500000002, ,x\n+966500000001,,x\n12,,\n"))
+	req.Mapping = Mapping{Columns: map[string]string{"full": "name"}, Constants: map[string]string{"city": "Riyadh"}}
+	got, err := l.Launch(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := campaign.Counts{Rows: 4, Contacts: 1, Invalid: 3, Refused: map[string]int{`empty value "name"`: 2, "number too short": 1}}
+	if diff := cmp.Diff(want, got.Counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	c, err := l.Store.Campaign(t.Context(), "spring")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := l.Store.ReadChunk(t.Context(), store.Ref{Campaign: "spring"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"name": "Ali", "city": "Riyadh"}, c.Settings.Values(chunk.Contacts[0])); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
 	}
 }
 

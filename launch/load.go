@@ -165,5 +165,5 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 		in.contacts++
 		take(row.Contact)
 	}
-	return list.source.unchanged()
+	return list.source.unchanged(ctx)
 }

@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 
@@ -17,14 +17,17 @@ import (
 	"campaign-runner/contacts"
 )
 
-// A source is a file that is read twice: for its fingerprint and for what is in
-// it. Both must be the same bytes.
+// stdin is the name by which a contact file is read from the standard input.
+const stdin = "-"
+
+// A source is a file that is read several times: for its fingerprint, for how it
+// is written, and for what is in it. All must be the same bytes.
 type source struct {
 	what string // for errors: "contact file list.csv"
 	file *os.File
 	size int64
 	sum  []byte // SHA-256 at the first reading
-	now  hash.Hash
+	list *contacts.File
 	read int64 // bytes, in the present reading
 }
 
@@ -34,6 +37,29 @@ func openSource(what, path string) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, pathless(err))
 	}
+	return newSource(what, file)
+}
+
+// spool keeps what comes in once, in a file without a name that ends with its
+// last use.
+func spool(ctx context.Context, in io.Reader) (*source, error) {
+	const what = "standard input"
+	if in == nil {
+		return nil, fmt.Errorf("%s: there is none", what)
+	}
+	file, err := os.CreateTemp("", "contacts-*")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	_, err = io.Copy(file, contextReader{ctx, in})
+	if err := errors.Join(err, os.Remove(file.Name())); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return newSource(what, file)
+}
+
+func newSource(what string, file *os.File) (*source, error) {
 	info, err := file.Stat()
 	switch {
 	case err != nil:
@@ -41,7 +67,7 @@ func openSource(what, path string) (*source, error) {
 	case info.IsDir():
 		err = fmt.Errorf("%s: it is a directory", what)
 	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s: not a regular file: it is read twice, save it first", what)
+		err = fmt.Errorf("%s: not a regular file: it is read twice, save it first or pass it as '-'", what)
 	case info.Size() == 0:
 		err = fmt.Errorf("%s: the file is empty", what)
 	default:
@@ -60,46 +86,67 @@ func pathless(err error) error {
 	return err
 }
 
-// hash reads the file for the first time.
-func (s *source) hash(ctx context.Context) error {
+// hash is the SHA-256 of the file as it is now.
+func (s *source) hash(ctx context.Context) ([]byte, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, reader{ctx, s}); err != nil {
-		return fmt.Errorf("%s: %w", s.what, pathless(err))
-	}
-	s.sum = h.Sum(nil)
-	return nil
-}
-
-// again returns the file from its beginning.
-func (s *source) again(ctx context.Context) (io.Reader, error) {
-	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+	if _, err := io.Copy(h, contextReader{ctx, io.NewSectionReader(s.file, 0, math.MaxInt64)}); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
-	s.now, s.read = sha256.New(), 0
-	return io.TeeReader(reader{ctx, s}, s.now), nil
+	return h.Sum(nil), nil
 }
 
-// unchanged fails when the second reading differs from the first.
-func (s *source) unchanged() error {
-	if !slices.Equal(s.now.Sum(nil), s.sum) {
-		return fmt.Errorf("%s: the file changed while it was read", s.what)
+// open takes the file's fingerprint and finds out how it is written.
+func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn string) (err error) {
+	if s.sum, err = s.hash(ctx); err != nil {
+		return err
+	}
+	if s.list, err = contacts.Open(s.at(ctx), s.size, want, phoneColumn); err != nil {
+		return fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
 	return nil
 }
 
-// A reader ends with its context.
-type reader struct {
+// unchanged fails when the file is no longer what it was at the first reading.
+func (s *source) unchanged(ctx context.Context) error {
+	sum, err := s.hash(ctx)
+	if err == nil && !slices.Equal(sum, s.sum) {
+		err = fmt.Errorf("%s: the file changed while it was read", s.what)
+	}
+	return err
+}
+
+// at begins another reading.
+func (s *source) at(ctx context.Context) io.ReaderAt {
+	s.read = 0
+	return readerAt{ctx, s}
+}
+
+// A readerAt ends with its context, and counts what is read.
+type readerAt struct {
 	ctx context.Context
 	src *source
 }
 
-func (r reader) Read(p []byte) (int, error) {
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
-	n, err := r.src.file.Read(p)
-	r.src.read += int64(n)
+	n, err := r.src.file.ReadAt(p, off)
+	r.src.read = min(r.src.read+int64(n), r.src.size)
 	return n, err
+}
+
+// A contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
 }
 
 // sources are the files of a request.
@@ -117,7 +164,12 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 			s.close()
 		}
 	}()
-	if s.contacts, err = openSource("contact file", req.File); err != nil {
+	if req.File == stdin {
+		s.contacts, err = spool(ctx, req.Stdin)
+	} else {
+		s.contacts, err = openSource("contact file", req.File)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, path := range req.Suppress {
@@ -127,8 +179,11 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 		}
 		s.suppress = append(s.suppress, list)
 	}
-	for _, file := range s.all() {
-		if err := file.hash(ctx); err != nil {
+	if err := s.contacts.open(ctx, req.Format, req.PhoneColumn); err != nil {
+		return nil, err
+	}
+	for _, list := range s.suppress {
+		if err := list.open(ctx, contacts.Format{}, ""); err != nil {
 			return nil, err
 		}
 	}
@@ -163,7 +218,9 @@ func (s *sources) print(req Request) (string, error) {
 		Suppress    []string
 		PhoneColumn string
 		Settings    campaign.Settings
-	}{hex.EncodeToString(s.contacts.sum), lists, req.PhoneColumn, settings})
+		Format      contacts.Format
+		Mapping     Mapping
+	}{hex.EncodeToString(s.contacts.sum), lists, req.PhoneColumn, settings, req.Format, req.Mapping})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
@@ -179,19 +236,16 @@ type list struct {
 	warnings []string
 }
 
-// list opens the contact file for its second reading, with the suppression
-// lists read.
-func (s *sources) list(ctx context.Context, req Request, found checked) (*list, error) {
+// list opens the contact file for its last reading, with the suppression lists
+// read.
+func (s *sources) list(ctx context.Context, req Request, found checked) (_ *list, err error) {
 	l := &list{source: s.contacts, settings: req.settings()}
 	suppressed, err := s.suppressed(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	src, err := s.contacts.again(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.reader, err = contacts.NewReader(src, contacts.Options{
+	s.contacts.read = 0
+	l.reader, err = s.contacts.list.Reader(contacts.Options{
 		PhoneColumn: req.PhoneColumn,
 		Region:      l.settings.Region,
 		Suppressed:  suppressed,
@@ -199,12 +253,18 @@ func (s *sources) list(ctx context.Context, req Request, found checked) (*list, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
 	}
-	columns, warnings, err := columnsFor(l.reader.Columns(), l.reader.PhoneColumn(), found)
+	columns, warnings, err := columnsFor(l.reader.Columns(), l.reader.PhoneColumn(), found, req.Mapping)
 	if err != nil {
+		_ = l.reader.Close() // was only read
 		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
 	}
-	l.settings.Columns, l.settings.PhoneColumn = columns, l.reader.PhoneColumn()
+	l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, l.reader.PhoneColumn(), req.Mapping.Constants
 	l.warnings = append(l.warnings, warnings...)
+	for i, column := range columns {
+		if slices.Contains(found.keys, column.Key) {
+			l.reader.Require(i, column.Key)
+		}
+	}
 	return l, nil
 }
 
@@ -212,15 +272,11 @@ func (s *sources) list(ctx context.Context, req Request, found checked) (*list, 
 func (s *sources) suppressed(ctx context.Context, l *list) (func(campaign.Phone) bool, error) {
 	var all []*contacts.Numbers
 	for _, file := range s.suppress {
-		src, err := file.again(ctx)
-		if err != nil {
-			return nil, err
-		}
-		numbers, err := contacts.ReadNumbers(src, contacts.Options{Region: l.settings.Region})
+		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file.what, err)
 		}
-		if err := file.unchanged(); err != nil {
+		if err := file.unchanged(ctx); err != nil {
 			return nil, err
 		}
 		unreadable := 0

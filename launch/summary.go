@@ -5,17 +5,19 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/contacts"
 	"campaign-runner/ratelimit"
 )
 
 // A Summary is what came of a launch.
 type Summary struct {
-	Campaign  string         `json:"campaign"`
-	State     campaign.Phase `json:"state,omitempty"` // empty after a dry run
-	DryRun    bool           `json:"dry_run,omitempty"`
-	Agent     string         `json:"agent"`
-	Mode      campaign.Mode  `json:"mode"`
-	ChannelID int            `json:"channel_id"`
+	Campaign  string          `json:"campaign"`
+	State     campaign.Phase  `json:"state,omitempty"` // empty after a dry run
+	DryRun    bool            `json:"dry_run,omitempty"`
+	Agent     string          `json:"agent"`
+	Mode      campaign.Mode   `json:"mode"`
+	ChannelID int             `json:"channel_id"`
+	File      contacts.Format `json:"file"` // how the contact file is written
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
 	Calls            int      `json:"calls"`             // requests that the campaign needs if all goes well

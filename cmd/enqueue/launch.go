@@ -17,8 +17,10 @@ import (
 	"campaign-runner/launch"
 )
 
-const launchHelp = `Start a campaign from a contact file: CSV in UTF-8 whose first line names the
-columns. One column is the phone, the others are values of the agent.
+const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as
+Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them, or
+- for the standard input. How it is written is found out and told. One column is the
+phone; those named like the agent's values, in any case, go with each contact.
 
 The platform is asked first whether it takes the token and which values the agent
 wants. Nobody is contacted before the whole file is stored. The same command may
@@ -32,6 +34,7 @@ The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
 type launchFlags struct {
 	agentFlags
 	request       launch.Request
+	file          fileFlags
 	channel       string
 	mode          string
 	skipPreflight bool
@@ -51,7 +54,7 @@ func (a *app) enqueue() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.request.File = args[0]
+			f.request.File, f.request.Stdin = args[0], cmd.InOrStdin()
 			if !cmd.Flags().Changed("rejects") {
 				f.request.RejectsFile = f.request.Name + "-rejects.csv"
 			}
@@ -67,6 +70,10 @@ func (a *app) enqueue() *cobra.Command {
 	flags.IntVar(&settings.ChunkSize, "chunk-size", 0, "contacts per chunk (default 500, in dispatch mode 50)")
 	flags.StringVar(&settings.Region, "region", "", "country of numbers without a country code, such as SA")
 	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
+	f.file.add(flags)
+	flags.StringToStringVar(&f.request.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
+	flags.StringToStringVar(&f.request.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
+	flags.BoolVar(&f.request.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
@@ -91,6 +98,7 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 	s.Mode = campaign.Mode(f.mode)
 	s.Region = strings.ToUpper(s.Region)
 	s.WebhookURL = cli.WebhookURL.Get(a.getenv)
+	f.request.Format = f.file.format
 	if s.ChannelID, err = a.channelID(f.channel); err != nil {
 		return err
 	}

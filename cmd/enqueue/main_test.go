@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
+	"github.com/xuri/excelize/v2"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -45,6 +46,7 @@ type world struct {
 	rdb      *redis.Client
 	store    *store.Store
 	platform *sandbox.Server
+	stdin    string
 }
 
 func newWorld(t *testing.T) *world {
@@ -83,7 +85,7 @@ func (w *world) run(line string) (code int, stdout, stderr string) {
 func (w *world) runArgs(args ...string) (code int, stdout, stderr string) {
 	w.t.Helper()
 	var out, errs bytes.Buffer
-	err := run(w.t.Context(), args, strings.NewReader(""), &out, &errs, func(key string) string { return w.env[key] })
+	err := run(w.t.Context(), args, strings.NewReader(w.stdin), &out, &errs, func(key string) string { return w.env[key] })
 	cli.Report(&errs, "enqueue", err)
 	for _, text := range []string{out.String(), errs.String()} {
 		if strings.Contains(text, token) || strings.Contains(text, "9665000000") || strings.Contains(text, "goroutine") {
@@ -201,6 +203,39 @@ func TestWhatIsEnqueued(t *testing.T) {
 	}
 }
 
+func TestFilesAsTheyAre(t *testing.T) {
+	w := newWorld(t)
+	const rest = " --channel voice --region SA --json"
+	w.write("arabic.csv", "phone;\xc7\xe1\xc7\xd3\xe3;CITY\r\n0500000001;\xd3\xc7\xd1\xc9;x\r\n")
+	code, out, errs := w.run("arabic.csv --name a --map الاسم=name" + rest)
+	if code != 0 || !strings.Contains(out, `"file":{"format":"csv","encoding":"windows-1256","delimiter":"semicolon","line_ends":"crlf"}`) || !strings.Contains(out, `"columns_sent":["الاسم","CITY"]`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	code, out, errs = w.run("arabic.csv --name b --set name=x --encoding cp1252 --delimiter ; --send-extra" + rest)
+	if code != 0 || !strings.Contains(out, `"encoding":"windows-1252"`) || !strings.Contains(out, `"columns_sent":["ÇáÇÓã","CITY"]`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	w.stdin = "phone\tname\tcity\r0500000001\tx\ty\r"
+	code, out, errs = w.run("- --name c" + rest)
+	if code != 0 || !strings.Contains(out, `"file":{"format":"csv","encoding":"utf-8","delimiter":"tab","line_ends":"cr"}`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	book := excelize.NewFile()
+	defer book.Close()
+	for cell, value := range map[string]any{"A1": "phone", "B1": "name", "C1": "city", "A2": 966500000001, "B2": "Ali", "C2": "Riyadh"} {
+		if err := book.SetCellValue("Sheet1", cell, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := book.SaveAs("list.xlsx"); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = w.run("list.xlsx --name d --sheet sheet1 --channel voice")
+	if code != 0 || !strings.Contains(out, `file read as      xlsx, sheet "Sheet1"`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
 func TestWithoutPreflightTheTokenIsNotNeeded(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", "phone,anything\n+966500000001,x\n")
@@ -241,6 +276,9 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad chunk size", "list.csv --chunk-size -1" + rest, nil, 2, "chunk size -1: want 1 to 10000"},
 		{"a bad number of attempts", "list.csv --max-attempts 0" + rest, nil, 2, "max attempts 0"},
 		{"a bad region", "list.csv --region Riyadh" + rest, nil, 2, `region "RIYADH"`},
+		{"a bad encoding", "list.csv --encoding latin" + rest, nil, 2, `encoding "latin": want one of`},
+		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
+		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
 		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},
 		{"a bad agent", "list.csv --agent a.b" + rest, nil, 2, "agent: want"},
 		{"a bad address of the platform", "list.csv" + rest, map[string]string{"VELENTS_URL": "platform"}, 2, "VELENTS_URL or VELENTS_TOKEN: velents: base URL"},
@@ -349,6 +387,7 @@ func TestHelpShowsEveryFlag(t *testing.T) {
 	_, out, _ := w.run("-h")
 	for _, want := range []string{
 		"--name NAME", "--channel ID", "--agent NAME", "--mode", "--chunk-size", "--region", "--phone-column", "--suppress",
+		"--encoding", "--delimiter", "--sheet", "--map", "--set", "--send-extra",
 		"--dry-run", "--skip-preflight", "--max-attempts", "--strict-5xx", "--rate", "--json", "--rejects",
 		"[$VELENTS_RATE] (default 30/60s)", "REDIS_URL", "VELENTS_URL", "VELENTS_TOKEN", "VELENTS_CHANNEL_WHATSAPP", "WEBHOOK_URL",
 	} {

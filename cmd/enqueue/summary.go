@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
 	"campaign-runner/launch"
 )
 
@@ -32,6 +33,8 @@ func text(s launch.Summary) string {
 	} else {
 		fmt.Fprintf(&b, "Campaign %s is %s\n\n", s.Campaign, s.State)
 	}
+	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, value) }
+	line("file read as", readAs(s.File))
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)
 	count("contacts", s.Contacts)
@@ -44,7 +47,6 @@ func text(s launch.Summary) string {
 	}
 	count("chunks", s.Chunks)
 	count("calls needed", s.Calls)
-	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, value) }
 	line("estimated time", estimatedTime(s))
 	if len(s.Sent) > 0 {
 		line("columns sent", strings.Join(s.Sent, ", "))
@@ -56,4 +58,16 @@ func text(s launch.Summary) string {
 		line("rejects", s.RejectsFile)
 	}
 	return b.String()
+}
+
+// readAs tells how a file is written.
+func readAs(f contacts.Format) string {
+	if f.Sheet != "" {
+		return fmt.Sprintf("%s, sheet %q", f.Container, f.Sheet)
+	}
+	text := fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
+	if f.LineEnds != "" {
+		text += ", lines end in " + string(f.LineEnds)
+	}
+	return text
 }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"campaign-runner/contacts"
+)
+
+// fileFlags say how a contact file is written, where that is not to be found out.
+type fileFlags struct{ format contacts.Format }
+
+func (f *fileFlags) add(flags *pflag.FlagSet) {
+	flags.Var((*encodingFlag)(&f.format.Encoding), "encoding", "of the file: utf-8, utf-16le, utf-16be, windows-1256 or windows-1252 (default: found out)")
+	flags.Var((*delimiterFlag)(&f.format.Delimiter), "delimiter", "between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)")
+	flags.StringVar(&f.format.Sheet, "sheet", "", "`NAME` of the workbook's sheet (default: the first)")
+}
+
+type encodingFlag contacts.Encoding
+
+func (e *encodingFlag) Set(text string) error {
+	encoding, err := contacts.ParseEncoding(text)
+	*e = encodingFlag(encoding)
+	return err
+}
+
+func (e *encodingFlag) String() string { return string(*e) }
+func (*encodingFlag) Type() string     { return "ENCODING" }
+
+type delimiterFlag contacts.Delimiter
+
+func (d *delimiterFlag) Set(text string) error {
+	delimiter, err := contacts.ParseDelimiter(text)
+	*d = delimiterFlag(delimiter)
+	return err
+}
+
+func (d *delimiterFlag) String() string {
+	if *d == "" {
+		return ""
+	}
+	return contacts.Delimiter(*d).String()
+}
+func (*delimiterFlag) Type() string { return "DELIMITER" }
