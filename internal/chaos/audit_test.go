@@ -47,7 +47,12 @@ type findings struct {
 //   - campaign verify agrees.
 func (w *world) audit() findings {
 	w.t.Helper()
-	f := findings{states: make(map[string]int), allowed: inHand * len(w.hurts)}
+	f := findings{states: make(map[string]int)}
+	for _, h := range w.hurts {
+		if h.kind != troubled {
+			f.allowed += inHand
+		}
+	}
 	w.look("/sandbox/stats", &f.platform)
 	var ledger struct{ Counts map[string]int }
 	w.look("/sandbox/ledger?all=1", &ledger)
@@ -148,7 +153,7 @@ func (w *world) explain(l *list, number string, f *findings) {
 		return
 	}
 	for kind := range harms {
-		if slices.ContainsFunc(w.hurts, func(h hurt) bool { return h.kind == kind && h.explains(answer) }) {
+		if w.explains(kind, answer) {
 			f.hurt[kind]++
 			return
 		}
@@ -160,9 +165,23 @@ func (w *world) explain(l *list, number string, f *findings) {
 	}
 }
 
-// explains reports whether a worker hurt so may not have written an answer down.
-func (h hurt) explains(a answer) bool {
-	return h.worker == a.worker && a.at.After(h.from.Add(-10*time.Second)) && a.at.Before(h.to.Add(5*time.Second))
+// explains reports whether some harm may have kept an answer from being written
+// down. It is tried for so long as Redis is away, up to commitPatience.
+func (w *world) explains(kind harm, a answer) bool {
+	const commitPatience = 3 * time.Minute
+	during := func(h hurt, before, after time.Duration) bool {
+		return h.worker == a.worker && a.at.After(h.from.Add(-before)) && a.at.Before(h.to.Add(after))
+	}
+	waited := slices.ContainsFunc(w.hurts, func(h hurt) bool {
+		return h.kind == troubled && during(h, 5*time.Second, 5*time.Second)
+	})
+	return slices.ContainsFunc(w.hurts, func(h hurt) bool {
+		before := 10 * time.Second
+		if waited {
+			before = commitPatience
+		}
+		return h.kind == kind && during(h, before, 5*time.Second)
+	})
 }
 
 // table tells what was done and what came of it.

@@ -125,7 +125,9 @@ func (w *world) withoutRedis(from time.Time) {
 }
 
 func (w *world) cutOffFromRedis(n int, from time.Time) {
-	if now := time.Now(); now.Sub(from) > lapse {
+	now := time.Now()
+	w.hurt(troubled, n, from, now)
+	if now.Sub(from) > lapse {
 		w.hurt(isolated, n, from, now)
 	}
 }
