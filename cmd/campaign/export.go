@@ -31,7 +31,7 @@ func (a *app) results() *cobra.Command {
 	var file string
 	var q report.Results
 	cmd := a.on("results", "Write what became of each contact", func(ctx context.Context, s *store.Store, name string) error {
-		return a.export(name, file, "contacts", func(w io.Writer) (int, error) { return q.Write(ctx, s, name, w) })
+		return a.export(name, file, "contact", func(w io.Writer) (int, error) { return q.Write(ctx, s, name, w) })
 	})
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		for _, text := range states {
@@ -58,8 +58,8 @@ conversation_id. A column of the file that has one of these names is written
 "NAME (file)".
 
 A FILE.csv opens in Excel: it begins with a byte order mark, and cells that a
-spreadsheet would run or rewrite, phone numbers among them, have an apostrophe in
-front. CSV on stdout is the same without the mark. A FILE.jsonl, and --json on
+spreadsheet would run have an apostrophe in front; phone numbers stay as they
+are. CSV on stdout is the same without the mark. A FILE.jsonl, and --json on
 stdout, hold one object per contact with every value untouched, for programs.`
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
@@ -70,7 +70,7 @@ stdout, hold one object per contact with every value untouched, for programs.`
 func (a *app) rejects() *cobra.Command {
 	var file string
 	cmd := a.on("rejects", "Write the lines of the file that were refused", func(ctx context.Context, s *store.Store, name string) error {
-		return a.export(name, file, "lines", func(w io.Writer) (int, error) { return report.Rejects(ctx, s, name, w) })
+		return a.export(name, file, "line", func(w io.Writer) (int, error) { return report.Rejects(ctx, s, name, w) })
 	})
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if a.json && toStdout(file) {
@@ -96,15 +96,19 @@ func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, e
 	if toStdout(file) {
 		rows, err := write(a.stdout)
 		if err == nil {
-			fmt.Fprintf(a.stderr, "%s %s\n", cli.Number(rows), noun)
+			fmt.Fprintln(a.stderr, cli.Count(rows, noun, noun+"s"))
 		}
 		return err
 	}
 	rows, err := writeFile(file, write)
+	var place *fs.PathError
+	if errors.As(err, &place) {
+		return fmt.Errorf("%s: %w", file, place.Err) // under the name that was given
+	}
 	if err != nil {
 		return err
 	}
-	return a.print(exported{name, rows, file}, fmt.Sprintf("%s %s written to %s\n", cli.Number(rows), noun, file))
+	return a.print(exported{name, rows, file}, fmt.Sprintf("%s written to %s\n", cli.Count(rows, noun, noun+"s"), file))
 }
 
 // writeFile writes a file beside its place and then puts it there, so that the
