@@ -33,7 +33,7 @@ type Load struct {
 // when the campaign has been loaded.
 var beginLoadScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
-if phase and phase ~= 'loading' then return 0 end
+if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV[1],
@@ -42,7 +42,7 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
 return 1`)
 
 // BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
-// campaign that was loaded is left alone: ErrExists.
+// campaign that was loaded is left alone, unless there is nobody in it: ErrExists.
 func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, error) {
 	if err := errors.Join(campaign.CheckName(c.Name), c.Settings.Check()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
