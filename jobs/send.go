@@ -69,10 +69,10 @@ type sender struct {
 	platform       platform
 	quota          quota
 	memory         *memory
-	worker         string                                   // the id in our claims
-	requestTimeout time.Duration                            // of one request, as the platform's client keeps it
-	alive          func(now time.Time) bool                 // whether others still take this worker for living
-	webhook        func(campaign.Campaign) *velents.Webhook // where its events go; nil: nowhere
+	worker         string                                                  // the id in our claims
+	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
+	alive          func(now time.Time) bool                                // whether others still take this worker for living
+	webhook        func(c campaign.Campaign, contact int) *velents.Webhook // as Config.Webhook
 	drain          context.Context
 	log            *slog.Logger
 }
@@ -458,7 +458,11 @@ func (r *run) batch(piece []int) velents.Batch {
 		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: r.campaign.Settings.Values(contact)}
 	}
 	if r.webhook != nil {
-		b.Webhook = r.webhook(r.campaign)
+		contact := 0
+		if r.campaign.Settings.Mode == campaign.Dispatch {
+			contact = r.chunk.Ref.Chunk*r.campaign.Settings.ChunkSize + piece[0] + 1
+		}
+		b.Webhook = r.webhook(r.campaign, contact)
 	}
 	return b
 }

@@ -45,9 +45,10 @@ type Config struct {
 	Agents         []Agent
 	Concurrency    int           // chunks per agent in hand at once; 4. The quota, not this, sets the pace
 	RequestTimeout time.Duration // of one request, as the platform's client keeps it; 60 s
-	// Webhook tells where the platform is to post a campaign's events; nowhere
-	// when nil.
-	Webhook func(campaign.Campaign) *velents.Webhook
+	// Webhook tells where the platform is to post the events of a request: those
+	// of one contact, by its place in the list from 1, or with 0 those of several.
+	// Nowhere when it is nil or returns nil.
+	Webhook func(c campaign.Campaign, contact int) *velents.Webhook
 	Logger  *slog.Logger // discards when nil
 }
 

@@ -1,8 +1,10 @@
-// Package webhook makes the links at which the platform posts its events.
+// Package webhook is where the platform posts its events: the links it is given,
+// and the inbox they lead to.
 //
 // The platform echoes nothing that would say whose event one is, so the link
-// does: it names the campaign and carries a signature, without which nobody can
-// make up events for it.
+// does: it names the campaign, and the contact where a request carries only one,
+// and is signed, without which nobody can make up events for it. The inbox keeps
+// an event before it answers; what the event means is for package events.
 package webhook
 
 import (
@@ -10,25 +12,44 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
 // Path is where events arrive below the public address.
 const Path = "/webhooks/velents"
 
-// Link is the address for a campaign's events, below the public address base.
-func Link(base, secret, campaign string) string {
-	query := url.Values{"campaign": {campaign}, "sig": {sign(secret, campaign)}}
+// A Target is whom the events of a link are about.
+type Target struct {
+	Campaign string
+	Contact  int // its place in the list, from 1; 0: whoever has the event's number
+}
+
+// Link is the address for a target's events, below the public address base.
+func Link(base, secret string, to Target) string {
+	query := url.Values{"campaign": {to.Campaign}, "sig": {sign(secret, to)}}
+	if to.Contact > 0 {
+		query.Set("contact", strconv.Itoa(to.Contact))
+	}
 	return strings.TrimSuffix(base, "/") + Path + "?" + query.Encode()
 }
 
-// Signed reports whether sig is the signature of a link for the campaign.
-func Signed(secret, campaign, sig string) bool {
-	return hmac.Equal([]byte(sig), []byte(sign(secret, campaign)))
+// TargetOf reads a link's query. It reports false unless this very query was
+// made by Link with the secret.
+func TargetOf(secret string, query url.Values) (Target, bool) {
+	to := Target{Campaign: query.Get("campaign")}
+	if text := query.Get("contact"); text != "" {
+		to.Contact, _ = strconv.Atoi(text) // any other text is another target, of another signature
+	}
+	return to, hmac.Equal([]byte(query.Get("sig")), []byte(sign(secret, to)))
 }
 
-func sign(secret, campaign string) string {
+func sign(secret string, to Target) string {
+	text := "campaign\x00" + to.Campaign
+	if to.Contact > 0 {
+		text = "contact\x00" + strconv.Itoa(to.Contact) + "\x00" + to.Campaign
+	}
 	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("campaign\x00" + campaign))
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -75,22 +75,46 @@ func (l *Load) AddIndex(ctx context.Context, entries []Entry) error {
 // Find is the place of a number in a campaign. ErrNotFound when it is not in the
 // list, or the campaign keeps no index.
 func (s *Store) Find(ctx context.Context, c campaign.Campaign, phone campaign.Phone) (ref Ref, index int, err error) {
-	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
-	if errors.Is(err, redis.Nil) {
+	places, err := s.FindAll(ctx, c, []campaign.Phone{phone})
+	if err != nil {
+		return Ref{}, 0, err
+	}
+	ordinal, ok := places[phone]
+	if !ok {
 		return Ref{}, 0, fmt.Errorf("find contact in %s: %w", c.Name, ErrNotFound)
 	}
+	return Ref{Campaign: c.Name, Chunk: ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize, nil
+}
+
+// FindAll are the ordinals of the numbers that are in a campaign; none when it
+// keeps no index.
+func (s *Store) FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error) {
+	if len(phones) == 0 {
+		return nil, nil
+	}
+	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
 	if err != nil {
-		return Ref{}, 0, fmt.Errorf("find contact in %s: %w", c.Name, err)
+		return nil, fmt.Errorf("find contact in %s: %w", c.Name, err)
 	}
-	packed, err := s.rdb.HGet(ctx, keyIndex(c.Name), strconv.Itoa(bucketOf(phone, max(buckets, 1)))).Bytes()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return Ref{}, 0, fmt.Errorf("find contact in %s: %w", c.Name, err)
+	fields := make([]string, len(phones))
+	for i, phone := range phones {
+		fields[i] = strconv.Itoa(bucketOf(phone, max(buckets, 1)))
 	}
-	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
-		if campaign.Phone(binary.LittleEndian.Uint64(packed)) == phone {
-			ordinal := int(binary.LittleEndian.Uint32(packed[8:]))
-			return Ref{Campaign: c.Name, Chunk: ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize, nil
+	values, err := s.rdb.HMGet(ctx, keyIndex(c.Name), fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("find contact in %s: %w", c.Name, err)
+	}
+	places := make(map[campaign.Phone]int, len(phones))
+	for i, value := range values {
+		text, _ := value.(string)
+		for packed := []byte(text); len(packed) >= entryBytes; packed = packed[entryBytes:] {
+			if campaign.Phone(binary.LittleEndian.Uint64(packed)) == phones[i] {
+				places[phones[i]] = int(binary.LittleEndian.Uint32(packed[8:]))
+			}
 		}
 	}
-	return Ref{}, 0, fmt.Errorf("find contact in %s: %w", c.Name, ErrNotFound)
+	return places, nil
 }

@@ -19,6 +19,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/dashboard"
+	"campaign-runner/events"
 	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
@@ -29,6 +30,7 @@ var (
 	adminUser     = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
 	adminPassword = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
 	webhookSecret = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
+	webhookAuth   = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
 )
 
 type options struct {
@@ -36,6 +38,7 @@ type options struct {
 	rate        ratelimit.Rate
 	share       float64
 	adminAddr   string
+	webhookAddr string
 	embedded    bool
 	concurrency int
 	replicas    int
@@ -67,6 +70,8 @@ func worker(environ func() []string) cli.Run {
 		flags.Float64Var(&o.share, "quota-share", 1, "part of each token's quota to use; less leaves room for other systems on it")
 		cli.Bind(flags, "quota-share", "VELENTS_QUOTA_SHARE")
 		flags.StringVar(&o.adminAddr, "admin-addr", "127.0.0.1:8080", "where the admin pages are served")
+		flags.StringVar(&o.webhookAddr, "webhook-addr", "", "where the platform's events are received, as :8081; nowhere when not given")
+		cli.Bind(flags, "webhook-addr", "WEBHOOK_ADDR")
 		flags.BoolVar(&o.embedded, "embedded-redis", false, "run a Redis inside, at the address of REDIS_URL; nothing survives a restart")
 		flags.IntVar(&o.concurrency, "concurrency", 4, "chunks per agent in hand at once; the quota sets the pace")
 		flags.DurationVar(&o.timeout, "request-timeout", time.Minute, "longest wait for an answer of the platform")
@@ -74,7 +79,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, webhookSecret, adminUser, adminPassword)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, webhookSecret, webhookAuth, adminUser, adminPassword)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -90,6 +95,9 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	if o.concurrency < 1 || o.timeout < time.Second || o.replicas < 0 {
 		return cli.Usagef("--concurrency, --request-timeout and --wait-replicas: want at least 1, 1s and 0")
+	}
+	if o.webhookAddr != "" && webhookSecret.Get(getenv) == "" {
+		return cli.Usagef("--webhook-addr: set WEBHOOK_SECRET, which signs the links")
 	}
 	if o.embedded {
 		stop, err := embedRedis(cli.RedisURL.Get(getenv))
@@ -120,15 +128,31 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	if err != nil {
 		return cli.Usage(err)
 	}
-	listener, err := net.Listen("tcp", o.adminAddr)
+	pages, err := net.Listen("tcp", o.adminAddr)
 	if err != nil {
 		return fmt.Errorf("admin pages: %w", err)
 	}
-	log.InfoContext(ctx, "admin pages", "url", "http://"+listener.Addr().String())
+	defer pages.Close()
+	log.InfoContext(ctx, "admin pages", "url", "http://"+pages.Addr().String())
 
 	g, ctx := errgroup.WithContext(ctx)
+	if o.webhookAddr != "" {
+		inbox, err := net.Listen("tcp", o.webhookAddr)
+		if err != nil {
+			return fmt.Errorf("webhook inbox: %w", err)
+		}
+		log.InfoContext(ctx, "webhook inbox", "url", "http://"+inbox.Addr().String()+webhook.Path)
+		server := webhook.NewServer(&webhook.Inbox{
+			Events: store.New(rdb), Secret: webhookSecret.Get(getenv), Authorization: webhookAuth.Get(getenv), Log: log,
+		})
+		g.Go(func() error { return serve(ctx, "webhook inbox", inbox, server) })
+	}
+	applier := events.New(events.Config{Store: store.New(rdb), Logger: log})
+	g.Go(func() error { applier.Run(ctx); return nil })
 	g.Go(func() error { return w.Run(ctx) })
-	g.Go(func() error { return serve(ctx, listener, admin) })
+	g.Go(func() error {
+		return serve(ctx, "admin pages", pages, &http.Server{Handler: admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute})
+	})
 	return g.Wait()
 }
 
@@ -182,11 +206,11 @@ func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log
 		Logger:         log,
 	}
 	if secret := webhookSecret.Get(getenv); secret != "" {
-		cfg.Webhook = func(c campaign.Campaign) *velents.Webhook {
+		cfg.Webhook = func(c campaign.Campaign, contact int) *velents.Webhook {
 			if c.Settings.WebhookURL == "" {
 				return nil
 			}
-			return &velents.Webhook{Link: webhook.Link(c.Settings.WebhookURL, secret, c.Name)}
+			return &velents.Webhook{Link: webhook.Link(c.Settings.WebhookURL, secret, webhook.Target{Campaign: c.Name, Contact: contact})}
 		}
 	}
 	for agent, token := range tokens {
@@ -203,9 +227,8 @@ func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log
 	return jobs.NewWorker(cfg)
 }
 
-// serve answers the admin pages until ctx is over.
-func serve(ctx context.Context, listener net.Listener, pages http.Handler) error {
-	server := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+// serve answers requests until ctx is over.
+func serve(ctx context.Context, what string, listener net.Listener, server *http.Server) error {
 	stop := context.AfterFunc(ctx, func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
@@ -213,7 +236,7 @@ func serve(ctx context.Context, listener net.Listener, pages http.Handler) error
 	})
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("admin pages: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "jobs", "launch", "ratelimit/...",
+	"campaign/...", "contacts", "dashboard", "events", "jobs", "launch", "ratelimit/...",
 	"report", "sandbox", "velents", "webhook",
 }
 
@@ -42,6 +42,7 @@ var layers = []layer{
 	{"jobs", []string{"campaign", "campaign/store", "ratelimit", "velents"}},
 	{"report", []string{"campaign", "campaign/store", "contacts", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
+	{"events", []string{"campaign", "campaign/store", "velents"}},
 	{"launch", []string{"campaign", "campaign/store", "contacts", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},

@@ -1,0 +1,263 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Events wait in one stream for all campaigns until they are applied, and are
+// then deleted: its length is what is still to be done. Every worker reads it
+// under the same consumer's name, since an entry's owner does not matter: one
+// that was handed out and not done within a while is handed out again.
+const (
+	keyEvents     = "events"
+	eventGroup    = "apply"
+	eventConsumer = "worker"
+)
+
+// maxEvents bounds the stream. Nothing is ever dropped from it: beyond that no
+// more is taken, and the platform is told to come again.
+const maxEvents = 100_000
+
+// ErrFull: too many events wait to be applied.
+var ErrFull = errors.New("too many events wait to be applied")
+
+// An Event is what the platform has posted, as it came.
+type Event struct {
+	ID       string // in the stream, or among the unmatched
+	At       time.Time
+	Campaign string
+	Contact  int // its place in the list from 1, as the link told; 0: its number tells
+	Body     []byte
+}
+
+// addEventScript appends an event. KEYS stream; ARGV most entries, campaign,
+// contact, body. Answers 0 when there is no room.
+var addEventScript = redis.NewScript(`
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[2], 'contact', ARGV[3], 'body', ARGV[4])
+return 1`)
+
+// AddEvent puts an event into the stream; its time is Redis's. ErrFull when too
+// many wait there.
+func (s *Store) AddEvent(ctx context.Context, e Event) error {
+	kept, err := addEventScript.Run(ctx, s.rdb, []string{keyEvents}, maxEvents, e.Campaign, e.Contact, e.Body).Bool()
+	if err == nil && !kept {
+		err = ErrFull
+	}
+	if err != nil {
+		return fmt.Errorf("store event of %s: %w", e.Campaign, err)
+	}
+	return nil
+}
+
+// NextEvents takes events that nobody has taken, the oldest first. When there
+// are none it waits for one.
+func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) ([]Event, error) {
+	streams, err := s.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
+		Group: eventGroup, Consumer: eventConsumer, Streams: []string{keyEvents, ">"}, Count: int64(limit), Block: wait,
+	}).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, nil
+	case redis.HasErrorPrefix(err, "NOGROUP"):
+		return nil, s.makeEventGroup(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	return decodeEvents(streams[0].Messages), nil
+}
+
+// makeEventGroup makes the stream and its group, where they are not there yet or
+// Redis has lost them.
+func (s *Store) makeEventGroup(ctx context.Context) error {
+	err := s.rdb.XGroupCreateMkStream(ctx, keyEvents, eventGroup, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return fmt.Errorf("make group of events: %w", err)
+	}
+	return nil
+}
+
+// StaleEvents takes events that were taken at least idle ago and not done: whoever
+// took them has died or could not.
+func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]Event, error) {
+	messages, _, err := s.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
+		Stream: keyEvents, Group: eventGroup, Consumer: eventConsumer, MinIdle: idle, Start: "0", Count: int64(limit),
+	}).Result()
+	if redis.HasErrorPrefix(err, "NOGROUP") {
+		return nil, s.makeEventGroup(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take over events: %w", err)
+	}
+	return decodeEvents(messages), nil
+}
+
+// DoneEvents deletes events from the stream.
+func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.XAck(ctx, keyEvents, eventGroup, ids...)
+		p.XDel(ctx, keyEvents, ids...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end events: %w", err)
+	}
+	return nil
+}
+
+// WaitingEvents is the number of events that are still to be applied.
+func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
+	n, err := s.rdb.XLen(ctx, keyEvents).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count events: %w", err)
+	}
+	return int(n), nil
+}
+
+func decodeEvents(messages []redis.XMessage) []Event {
+	events := make([]Event, len(messages))
+	for i, m := range messages {
+		text := func(field string) string { t, _ := m.Values[field].(string); return t }
+		contact, _ := strconv.Atoi(text("contact"))
+		ms, _, _ := strings.Cut(m.ID, "-")
+		at, _ := strconv.ParseInt(ms, 10, 64)
+		events[i] = Event{ID: m.ID, At: timeOf(at), Campaign: text("campaign"), Contact: contact, Body: []byte(text("body"))}
+	}
+	return events
+}
+
+// Events that match no contact are kept by campaign, whether it is there or not:
+// a sorted set by time of packed entries. An event that comes twice is one.
+const (
+	unmatchedKept = 7 * 24 * time.Hour
+	maxUnmatched  = 10_000 // per campaign; beyond that the oldest go
+)
+
+func keyUnmatched(name string) string   { return keyCampaign(name) + ":unmatched" }
+func keyEventCounts(name string) string { return keyCampaign(name) + ":events" }
+
+// An Unmatched event is one that belongs to no contact, with why.
+type Unmatched struct {
+	Event
+	Why string
+}
+
+// KeepUnmatched keeps events of a campaign for a week.
+func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
+	members := make([]redis.Z, len(events))
+	for i, e := range events {
+		packed := binary.AppendUvarint(nil, uint64(e.Contact))
+		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
+		packed = append(packed, e.Why...)
+		members[i] = redis.Z{Score: float64(e.At.UnixMilli()), Member: s.zip.EncodeAll(e.Body, packed)}
+	}
+	old := strconv.FormatInt(time.Now().Add(-unmatchedKept).UnixMilli(), 10)
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAddNX(ctx, keyUnmatched(name), members...)
+		p.ZRemRangeByScore(ctx, keyUnmatched(name), "-inf", old)
+		p.ZRemRangeByRank(ctx, keyUnmatched(name), 0, -maxUnmatched-1)
+		p.Expire(ctx, keyUnmatched(name), unmatchedKept)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("keep unmatched events of %s: %w", name, err)
+	}
+	return nil
+}
+
+// Unmatched lists the events of a campaign that match no contact, the oldest
+// first, from the given place on.
+func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
+	what := fmt.Sprintf("read unmatched events of %s", name)
+	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	events := make([]Unmatched, len(members))
+	for i, m := range members {
+		packed, _ := m.Member.(string)
+		e := Unmatched{Event: Event{ID: packed, At: timeOf(int64(m.Score)), Campaign: name}}
+		rest := []byte(packed)
+		contact, width := binary.Uvarint(rest)
+		rest = rest[max(width, 0):]
+		why, width := binary.Uvarint(rest)
+		rest = rest[max(width, 0):]
+		if width <= 0 || why > uint64(len(rest)) {
+			return nil, fmt.Errorf("%s: damaged", what)
+		}
+		e.Contact, e.Why = int(contact), string(rest[:why])
+		if e.Body, err = s.zap.DecodeAll(rest[why:], nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		events[i] = e
+	}
+	return events, nil
+}
+
+// DropUnmatched forgets events that were listed by Unmatched.
+func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	members := make([]any, len(ids))
+	for i, id := range ids {
+		members[i] = id
+	}
+	if err := s.rdb.ZRem(ctx, keyUnmatched(name), members...).Err(); err != nil {
+		return fmt.Errorf("drop unmatched events of %s: %w", name, err)
+	}
+	return nil
+}
+
+// EventCounts is what became of a campaign's events. An event that a crash made
+// to be applied twice counts twice.
+type EventCounts struct {
+	Applied   int `json:"applied"`
+	Unmatched int `json:"unmatched"`
+	Kept      int `json:"kept"` // of the unmatched, those still there
+}
+
+// CountEvents adds to a campaign's counts.
+func (s *Store) CountEvents(ctx context.Context, name string, applied, unmatched int) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HIncrBy(ctx, keyEventCounts(name), "applied", int64(applied))
+		p.HIncrBy(ctx, keyEventCounts(name), "unmatched", int64(unmatched))
+		p.Expire(ctx, keyEventCounts(name), countsKept)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("count events of %s: %w", name, err)
+	}
+	return nil
+}
+
+// countsKept is how long counts outlive the last event: a name that is not a
+// campaign's (any more) must not stay for ever.
+const countsKept = 90 * 24 * time.Hour
+
+// EventCounts reads a campaign's counts.
+func (s *Store) EventCounts(ctx context.Context, name string) (EventCounts, error) {
+	var counts *redis.SliceCmd
+	var kept *redis.IntCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		counts = p.HMGet(ctx, keyEventCounts(name), "applied", "unmatched")
+		kept = p.ZCard(ctx, keyUnmatched(name))
+		return nil
+	})
+	if err != nil {
+		return EventCounts{}, fmt.Errorf("read event counts of %s: %w", name, err)
+	}
+	number := func(i int) int { t, _ := counts.Val()[i].(string); n, _ := strconv.Atoi(t); return n }
+	return EventCounts{Applied: number(0), Unmatched: number(1), Kept: int(kept.Val())}, nil
+}

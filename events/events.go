@@ -1,0 +1,401 @@
+// Package events makes what the platform tells of conversations part of a
+// campaign: the states of its contacts, and their outcomes.
+//
+// The inbox (package webhook) has stored the events; every worker takes some of
+// them at a time and applies them. An event may come twice, late, before the
+// answer of the request that caused it, or in any order: what is known in the end
+// is the same. Evidence moves any contact that was ever sent, unconfirmed ones
+// above all, and only forward. An event that belongs to nobody is kept for a week
+// and tried again now and then.
+//
+// Nothing here contacts anybody.
+package events
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+const (
+	// batchEvents bounds what is applied at a time, and chunksAtOnce how much of
+	// it at once: a storm of events must leave Redis to the senders.
+	batchEvents  = 256
+	chunksAtOnce = 4
+
+	readWait = time.Second // for a new event, and so how long stopping takes
+
+	// staleAfter is when an event that was taken and not done is taken again,
+	// looked for every staleEvery: a batch takes well under a second.
+	staleAfter = 30 * time.Second
+	staleEvery = 10 * time.Second
+
+	// giveUpAfter is when an event that always fails is given up. Only damaged
+	// data makes one fail.
+	giveUpAfter = 7 * 24 * time.Hour
+
+	retryEvery = 5 * time.Minute // of unmatched events
+
+	applyPatience = 20 * time.Second // for one batch
+)
+
+// What becomes of events, as Config.Count is told.
+const (
+	Applied   = "applied"
+	Unmatched = "unmatched"
+)
+
+// Why an event is unmatched.
+const (
+	noCampaign = "no such campaign"
+	noContact  = "no such number in the list"
+	neverSent  = "the contact was never sent"
+	unreadable = "not readable"
+)
+
+// Config says what an Applier works on. A zero field but Store means its default.
+type Config struct {
+	Store  *store.Store
+	Count  func(what string, events int) // told what became of events; may be nil
+	Logger *slog.Logger                  // discards when nil
+}
+
+// An Applier applies stored events. Several may run on one Redis.
+type Applier struct {
+	store *store.Store
+	count func(string, int)
+	log   *slog.Logger
+}
+
+// New returns an Applier.
+func New(cfg Config) *Applier {
+	if cfg.Count == nil {
+		cfg.Count = func(string, int) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Applier{store: cfg.Store, count: cfg.Count, log: cfg.Logger.With("component", "events")}
+}
+
+// Run applies events until ctx is over. A batch that was begun is ended.
+func (a *Applier) Run(ctx context.Context) {
+	var g sync.WaitGroup
+	g.Go(func() { a.every(ctx, 0, a.fresh) })
+	g.Go(func() { a.every(ctx, staleEvery, a.stale) })
+	g.Go(func() { a.every(ctx, retryEvery, a.retry) })
+	g.Wait()
+}
+
+// every calls do until ctx is over, with a pause between calls.
+func (a *Applier) every(ctx context.Context, pause time.Duration, do func(context.Context) error) {
+	for ctx.Err() == nil {
+		wait := pause
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "events not applied", "error", err)
+			wait = max(wait, time.Second)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// fresh applies the next events, once there are any.
+func (a *Applier) fresh(ctx context.Context) error {
+	events, err := a.store.NextEvents(ctx, batchEvents, readWait)
+	if err != nil {
+		return err
+	}
+	return a.apply(ctx, events)
+}
+
+// stale applies events that somebody took and did not end.
+func (a *Applier) stale(ctx context.Context) error {
+	events, err := a.store.StaleEvents(ctx, batchEvents, staleAfter)
+	if err != nil {
+		return err
+	}
+	var old []string
+	for _, e := range events {
+		if time.Since(e.At) > giveUpAfter {
+			a.log.ErrorContext(ctx, "event given up", "campaign", e.Campaign, "event", e.ID)
+			old = append(old, e.ID)
+		}
+	}
+	return errors.Join(a.apply(ctx, events), a.store.DoneEvents(ctx, old))
+}
+
+// apply applies events and ends those that came through.
+func (a *Applier) apply(ctx context.Context, events []store.Event) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
+	defer cancel()
+	byCampaign := make(map[string][]store.Event)
+	for _, e := range events {
+		byCampaign[e.Campaign] = append(byCampaign[e.Campaign], e)
+	}
+	var errs []error
+	for name, events := range byCampaign {
+		done, err := a.applyTo(ctx, name, events)
+		errs = append(errs, err)
+		if len(done.unmatched) > 0 {
+			if err := a.store.KeepUnmatched(ctx, name, done.unmatched); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
+		}
+		errs = append(errs,
+			a.store.CountEvents(ctx, name, len(done.applied), len(done.unmatched)),
+			a.store.DoneEvents(ctx, append(idsOf(done.applied), idsOf(withoutReasons(done.unmatched))...)))
+		a.count(Applied, len(done.applied))
+		a.count(Unmatched, len(done.unmatched))
+	}
+	return errors.Join(errs...)
+}
+
+func withoutReasons(unmatched []store.Unmatched) []store.Event {
+	events := make([]store.Event, len(unmatched))
+	for i, u := range unmatched {
+		events[i] = u.Event
+	}
+	return events
+}
+
+func idsOf(events []store.Event) []string {
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	return ids
+}
+
+// retry tries unmatched events again: their contact may have been sent since.
+func (a *Applier) retry(ctx context.Context) error {
+	names, err := a.store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, a.retryOf(ctx, name))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Applier) retryOf(ctx context.Context, name string) error {
+	for from := 0; ctx.Err() == nil; {
+		kept, err := a.store.Unmatched(ctx, name, from, batchEvents)
+		if err != nil || len(kept) == 0 {
+			return err
+		}
+		done, err := a.applyTo(ctx, name, withoutReasons(kept))
+		if err != nil {
+			return err
+		}
+		matched := idsOf(done.applied)
+		if err := a.store.DropUnmatched(ctx, name, matched); err != nil {
+			return err
+		}
+		if len(matched) > 0 {
+			a.count(Applied, len(matched))
+			if err := a.store.CountEvents(ctx, name, len(matched), -len(matched)); err != nil {
+				return err
+			}
+		}
+		from += len(kept) - len(matched)
+	}
+	return nil
+}
+
+// results are events by what became of them. Those of which an error kept are in
+// neither list.
+type results struct {
+	applied   []store.Event
+	unmatched []store.Unmatched
+}
+
+// A report is an event with what it says of whom.
+type report struct {
+	store.Event
+	says  velents.Event
+	index int // of the contact in its chunk
+}
+
+// applyTo applies events of one campaign.
+func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event) (done results, err error) {
+	c, err := a.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && c.Phase == campaign.Loading {
+		for _, e := range events {
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: e, Why: noCampaign})
+		}
+		return done, nil
+	}
+	if err != nil {
+		return done, err
+	}
+	byChunk, err := a.place(ctx, c, events, &done)
+	if err != nil {
+		return results{}, err
+	}
+	var mu sync.Mutex
+	var errs []error
+	var g errgroup.Group
+	g.SetLimit(chunksAtOnce)
+	for chunk, reports := range byChunk {
+		g.Go(func() error {
+			strangers, err := a.applyToChunk(ctx, store.Ref{Campaign: name, Chunk: chunk}, reports)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+				return nil // the other chunks' go through
+			}
+			for _, r := range reports {
+				if why, is := strangers[r.ID]; is {
+					done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: why})
+				} else {
+					done.applied = append(done.applied, r.Event)
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return done, errors.Join(errs...)
+}
+
+// place finds the contacts of events, by chunk. Events that have none go into
+// done.
+func (a *Applier) place(ctx context.Context, c campaign.Campaign, events []store.Event, done *results) (map[int][]report, error) {
+	unmatched := func(e store.Event, why string) {
+		done.unmatched = append(done.unmatched, store.Unmatched{Event: e, Why: why})
+	}
+	var reports []report
+	var phones []campaign.Phone
+	for _, e := range events {
+		says, err := velents.ParseEvent(e.Body)
+		if err != nil {
+			unmatched(e, unreadable)
+			continue
+		}
+		reports = append(reports, report{Event: e, says: says})
+		if phone, ok := numberOf(says.Phone); ok && e.Contact == 0 {
+			phones = append(phones, phone)
+		}
+	}
+	places, err := a.store.FindAll(ctx, c, phones)
+	if err != nil {
+		return nil, err
+	}
+	byChunk := make(map[int][]report)
+	for _, r := range reports {
+		ordinal, found := r.Contact-1, r.Contact > 0
+		if !found {
+			phone, _ := numberOf(r.says.Phone)
+			ordinal, found = places[phone]
+		}
+		if !found || ordinal >= c.Counts.Contacts {
+			unmatched(r.Event, noContact)
+			continue
+		}
+		chunk := ordinal / c.Settings.ChunkSize
+		r.index = ordinal % c.Settings.ChunkSize
+		byChunk[chunk] = append(byChunk[chunk], r)
+	}
+	return byChunk, nil
+}
+
+// applyToChunk applies reports about contacts of one chunk. It returns those that
+// cannot be theirs, by id, with the reason.
+func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []report) (map[string]string, error) {
+	strangers := make(map[string]string)
+	chunk, err := a.store.ReadLedger(ctx, ref)
+	if errors.Is(err, store.ErrGone) {
+		for _, r := range reports {
+			strangers[r.ID] = noContact
+		}
+		return strangers, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	byIndex := make(map[int][]report)
+	var indexes []int
+	for _, r := range reports {
+		if chunk.Record(r.index).Attempts == 0 {
+			strangers[r.ID] = neverSent
+			continue
+		}
+		if byIndex[r.index] == nil {
+			indexes = append(indexes, r.index)
+		}
+		byIndex[r.index] = append(byIndex[r.index], r)
+	}
+	if len(indexes) == 0 {
+		return strangers, nil
+	}
+	causes := make(map[int]campaign.Cause)
+	err = a.store.UpdateOutcomes(ctx, ref, indexes, func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+		delete(causes, index)
+		var history []velents.Turn
+		for _, r := range byIndex[index] {
+			next, turns, moves := tell(o, chunk.Record(index), r.says, r.At)
+			o = next
+			if turns != nil {
+				history = turns
+			}
+			if moves {
+				causes[index] = max(causes[index], causeOf(r.says)) // an end says more than a start
+			}
+		}
+		return o, turnsOf(history)
+	})
+	if err != nil {
+		return nil, err
+	}
+	change := store.Change{Act: store.Commit}
+	now := time.Now()
+	for _, index := range indexes {
+		if cause, ok := causes[index]; ok {
+			move := campaign.Move{Cause: cause, At: now}
+			if _, allowed := chunk.Record(index).Next(move); allowed {
+				change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
+			}
+		}
+	}
+	if len(change.Moves) == 0 {
+		return strangers, nil
+	}
+	_, err = a.store.Apply(ctx, chunk, change)
+	return strangers, err
+}
+
+func turnsOf(told []velents.Turn) []campaign.Turn {
+	var turns []campaign.Turn
+	for _, t := range told {
+		turns = append(turns, campaign.Turn(t))
+	}
+	return turns
+}
+
+// numberOf reads a number as the platform writes it: international, with or
+// without its plus.
+func numberOf(text string) (campaign.Phone, bool) {
+	digits := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("+ -().\u00a0\u200e\u200f\u202a\u202c", r) {
+			return -1
+		}
+		return r
+	}, text)
+	phone, err := campaign.ParsePhone("+" + strings.TrimPrefix(digits, "00"))
+	return phone, err == nil
+}

@@ -1,0 +1,157 @@
+package events
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"campaign-runner/campaign"
+	"campaign-runner/velents"
+)
+
+func TestBearing(t *testing.T) {
+	first := campaign.Outcome{Conversation: "a", Started: noon}
+	second := campaign.Outcome{Conversation: "b", Run: 1, Started: noon, Earlier: []string{"a"}}
+	nameless := campaign.Outcome{Started: noon}
+	for _, tt := range []struct {
+		name   string
+		known  campaign.Outcome
+		record campaign.Record
+		of     string
+		want   bearing
+	}{
+		{"a contact that was never sent", campaign.Outcome{}, campaign.Record{}, "a", stranger},
+		{"the first that is told", campaign.Outcome{}, sent(0, 1), "a", current},
+		{"more of the same", first, sent(0, 1), "a", current},
+		{"more without a name", first, sent(0, 1), "", current},
+		{"the name, at last", nameless, sent(0, 1), "a", current},
+		{"a second conversation", first, sent(0, 2), "b", another},
+		{"the first told after a rerun of somebody unconfirmed", campaign.Outcome{}, sent(1, 0), "a", current},
+		{"the old one, rerun but not yet sent", first, sent(1, 0), "a", earlier},
+		{"an unknown one, rerun but not yet sent", first, sent(1, 0), "b", earlier},
+		{"the old one, sent again", first, sent(1, 1), "a", earlier},
+		{"the new one, sent again", first, sent(1, 1), "b", begins},
+		{"the old one, when the new one is known", second, sent(1, 1), "a", earlier},
+		{"the new one again", second, sent(1, 1), "b", current},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := bearingOf(tt.known, tt.record, tt.of); got != tt.want {
+				t.Errorf("bearing %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func sent(run, tries uint8) campaign.Record {
+	return campaign.Record{State: campaign.Accepted, Attempts: tries + run, Tries: tries, Run: run}
+}
+
+// A heard event is one with the time at which it arrived.
+type heard struct {
+	velents.Event
+	at time.Time
+}
+
+func tellAll(o campaign.Outcome, r campaign.Record, all []heard) (campaign.Outcome, []velents.Turn) {
+	var history []velents.Turn
+	for _, e := range all {
+		next, turns, _ := tell(o, r, e.Event, e.at)
+		if o = next; turns != nil {
+			history = turns
+		}
+	}
+	return o, history
+}
+
+func TestAConversation(t *testing.T) {
+	says := &velents.Exchange{Customer: "hello", Agent: "hi", At: noon.Add(time.Minute)}
+	more := &velents.Exchange{Customer: "bye", Agent: "bye", At: noon.Add(2 * time.Minute)}
+	turns := []velents.Turn{{Role: "customer", Text: "hello", At: noon.Add(time.Minute)}, {Role: "agent", Text: "hi", At: noon.Add(time.Minute)}}
+	all := []heard{
+		{velents.Event{Type: velents.EventStarted, ConversationID: "a", CreatedAt: noon}, noon.Add(time.Second)},
+		{velents.Event{Type: velents.EventMessage, ConversationID: "a", Message: says}, noon.Add(time.Minute)},
+		{velents.Event{Type: velents.EventUpdate, ConversationID: "a", Message: says, Extraction: json.RawMessage(`{"intent":"look"}`), History: turns}, noon.Add(time.Minute)},
+		{velents.Event{Type: velents.EventUpdate, ConversationID: "a", Message: more, Extraction: json.RawMessage(`{"intent":"buy"}`)}, noon.Add(2 * time.Minute)},
+		{velents.Event{Type: velents.EventEnded, ConversationID: "a", Extraction: json.RawMessage(`{"intent":"bought"}`), History: append(turns, turns...)}, noon.Add(3 * time.Minute)},
+	}
+	want, history := tellAll(campaign.Outcome{}, sent(0, 1), all)
+	if want.Conversation != "a" || !want.Started.Equal(noon) || !want.Ended.Equal(noon.Add(3*time.Minute)) ||
+		want.Messages() != 2 || string(want.Extraction) != `{"intent":"bought"}` || len(history) != 4 {
+		t.Errorf("%+v, %d turns", want, len(history))
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		shuffled := rapid.Permutation(all).Draw(r, "order")
+		twice := rapid.SliceOfN(rapid.SampledFrom(all), 0, 5).Draw(r, "repeated")
+		got, gotHistory := tellAll(campaign.Outcome{}, sent(0, 1), append(shuffled, twice...))
+		if diff := cmp.Diff(want, got); diff != "" {
+			r.Errorf("in another order (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(history, gotHistory); diff != "" {
+			r.Errorf("history in another order (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRerunsKeepTheNewerConversation(t *testing.T) {
+	ended := func(id string) velents.Event {
+		return velents.Event{Type: velents.EventEnded, ConversationID: id, Extraction: json.RawMessage(`{"from":"` + id + `"}`)}
+	}
+	o, _, moves := tell(campaign.Outcome{}, sent(0, 1), ended("a"), noon)
+	if !moves || o.Conversation != "a" {
+		t.Fatalf("%+v, moves %v", o, moves)
+	}
+	o, _, moves = tell(o, sent(1, 0), ended("a"), noon)
+	if moves {
+		t.Error("an event of the first conversation moves a contact that is to be sent again")
+	}
+	o, _, moves = tell(o, sent(1, 1), velents.Event{Type: velents.EventStarted, ConversationID: "b"}, noon.Add(time.Hour))
+	if !moves || o.Conversation != "b" || o.Extraction != nil || !o.Ended.IsZero() || len(o.Earlier) != 1 {
+		t.Errorf("%+v, moves %v", o, moves)
+	}
+	next, _, moves := tell(o, sent(1, 1), ended("a"), noon)
+	if moves || !cmp.Equal(next, o) {
+		t.Errorf("a late event of the first conversation: %+v, moves %v", next, moves)
+	}
+	next, _, moves = tell(o, sent(1, 1), ended("c"), noon)
+	if !moves || !cmp.Equal(next, o) {
+		t.Errorf("a second conversation of the run: %+v, moves %v", next, moves)
+	}
+	for run := range uint8(100) {
+		o, _, _ = tell(o, sent(run+2, 1), ended(string(rune('A'+run))), noon)
+	}
+	if len(o.Earlier) != maxEarlier {
+		t.Errorf("%d earlier conversations are remembered, want %d", len(o.Earlier), maxEarlier)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want campaign.Phone
+	}{
+		{"+966500000001", 966500000001},
+		{"966500000001", 966500000001},
+		{"00966500000001", 966500000001},
+		{"\u200e+966 (50) 000-0001", 966500000001},
+		{"0500000001", 0},
+		{"", 0},
+		{"+96650000000x", 0},
+		{"1234567890123456", 0},
+	} {
+		if got, ok := numberOf(tt.text); got != tt.want || ok != (tt.want != 0) {
+			t.Errorf("%q is %s, %v, want %s", tt.text, got, ok, tt.want)
+		}
+	}
+}
+
+func TestTimesBeforeTheirTimeAreNone(t *testing.T) {
+	o, _, _ := tell(campaign.Outcome{}, sent(0, 1), velents.Event{Type: velents.EventStarted, CreatedAt: time.Unix(0, 0)}, noon)
+	if !o.Started.Equal(noon) {
+		t.Errorf("started %v", o.Started)
+	}
+}

@@ -1,0 +1,116 @@
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+const (
+	// maxBodyBytes bounds an event; a long conversation takes some ten thousand.
+	maxBodyBytes = 1 << 20
+	// patience is how long storing may take: the platform waits for the answer,
+	// and may come again after a 503.
+	patience = 2 * time.Second
+)
+
+// keeper stores events; *store.Store is the real one.
+type keeper interface {
+	AddEvent(ctx context.Context, e store.Event) error
+}
+
+// An Inbox takes the platform's events. It answers 204 once one is stored, and
+// tells nobody why it refuses one.
+type Inbox struct {
+	Events keeper
+	Secret string // that signs the links
+	// Authorization is what the platform sends as x-velents-authorization, as
+	// set in its dashboard; empty: not asked for.
+	Authorization string
+	Received      func(status int) // told of each request; may be nil
+	Log           *slog.Logger
+}
+
+// ServeHTTP takes one event.
+func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := in.take(w, r)
+	if in.Received != nil {
+		in.Received(status)
+	}
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
+		return
+	}
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// take returns the status to answer.
+func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
+	if r.URL.Path != Path {
+		return http.StatusNotFound
+	}
+	if r.Method != http.MethodPost {
+		return http.StatusMethodNotAllowed
+	}
+	to, signed := TargetOf(in.Secret, r.URL.Query())
+	if !signed || !in.authorized(r) {
+		return http.StatusUnauthorized
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	if err != nil {
+		return http.StatusBadRequest
+	}
+	switch _, err := velents.ParseEvent(body); {
+	case errors.Is(err, velents.ErrUnknownEvent):
+		in.Log.InfoContext(r.Context(), "event of no use", "campaign", to.Campaign, "error", err)
+		return http.StatusNoContent // it would be of no more use a second time
+	case err != nil:
+		in.Log.WarnContext(r.Context(), "event refused", "campaign", to.Campaign, "error", err)
+		return http.StatusBadRequest
+	}
+	// Not the request's own context: an event that has arrived is worth keeping
+	// although the platform no longer waits.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	if err := in.Events.AddEvent(ctx, store.Event{Campaign: to.Campaign, Contact: to.Contact, Body: body}); err != nil {
+		in.Log.WarnContext(ctx, "event not stored", "error", err)
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusNoContent
+}
+
+func (in *Inbox) authorized(r *http.Request) bool {
+	if in.Authorization == "" {
+		return true
+	}
+	have, want := sha256.Sum256([]byte(r.Header.Get("x-velents-authorization"))), sha256.Sum256([]byte(in.Authorization))
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
+}
+
+// NewServer serves the inbox. Whoever is slow is cut off: the inbox is open to
+// everybody.
+func NewServer(inbox *Inbox) *http.Server {
+	return &http.Server{
+		Handler:           inbox,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong
+	}
+}
