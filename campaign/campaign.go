@@ -30,6 +30,9 @@ const (
 	MaxChunkSize         = 10_000
 )
 
+// MaxContactedDays is for how many days it is remembered who was contacted.
+const MaxContactedDays = 90
+
 // Settings are what a campaign is to do; they are fixed when it is loaded.
 type Settings struct {
 	Agent       string   `json:"agent"`
@@ -43,6 +46,11 @@ type Settings struct {
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
 	WebhookURL  string   `json:"webhook_url,omitempty"` // public base of the inbox; empty: no events
+
+	// SkipContactedDays leaves out whoever any campaign contacted today or on so
+	// many days before; 0: nobody.
+	SkipContactedDays int  `json:"skip_contacted_days,omitempty"`
+	Unrecorded        bool `json:"unrecorded,omitempty"` // other campaigns are not told whom this one contacts
 
 	// Constants are values that every contact has alike, by the agent's keys.
 	Constants map[string]string `json:"constants,omitempty"`
@@ -161,6 +169,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("chunk size %d: want 1 to %d", s.ChunkSize, MaxChunkSize)
 	case s.MaxAttempts < 1 || s.MaxAttempts > 200:
 		return fmt.Errorf("max attempts %d: want 1 to 200", s.MaxAttempts)
+	case s.SkipContactedDays < 0 || s.SkipContactedDays > MaxContactedDays:
+		return fmt.Errorf("skip contacted within %d days: want at most %d", s.SkipContactedDays, MaxContactedDays)
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	}

@@ -43,7 +43,7 @@ func TestDemoFiles(t *testing.T) {
 	if err != nil || len(list.Unreadable()) > 0 {
 		t.Fatalf("suppression list: %v, %v", list.Unreadable(), err)
 	}
-	r, _, err := readAll(string(file), contacts.Options{Region: "SA", Suppressed: list.Has})
+	r, _, err := readAll(string(file), contacts.Options{Region: "SA", Suppressed: suppress(list.Has)})
 	if err != nil {
 		t.Fatal(err)
 	}

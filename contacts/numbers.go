@@ -2,6 +2,7 @@ package contacts
 
 import (
 	"io"
+	"iter"
 
 	"campaign-runner/campaign"
 )
@@ -49,6 +50,17 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 func (n *Numbers) Has(p campaign.Phone) bool {
 	_, ok := n.seen.line(p)
 	return ok
+}
+
+// All hands out the numbers, in no order that means anything.
+func (n *Numbers) All() iter.Seq[campaign.Phone] {
+	return func(yield func(campaign.Phone) bool) {
+		for _, p := range n.seen.phones {
+			if p != 0 && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // Len is the number of different numbers.

@@ -42,11 +42,14 @@ import (
 // Options say how a file is read. The zero value reads commas and international
 // numbers.
 type Options struct {
-	Comma       rune                      // an ASCII character; 0: a comma
-	PhoneColumn string                    // header name; empty: found by its common names
-	Region      string                    // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
-	Suppressed  func(campaign.Phone) bool // nil: nobody
-	Workers     int                       // 0: GOMAXPROCS
+	Comma       rune   // an ASCII character; 0: a comma
+	PhoneColumn string // header name; empty: found by its common names
+	Region      string // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
+	Workers     int    // 0: GOMAXPROCS
+
+	// Suppressed tells why somebody must not be contacted: Suppressed,
+	// DoNotContact or Recent; empty: may be. Nil: everybody may.
+	Suppressed func(campaign.Phone) Reason
 
 	rowsAreLines bool // a row counts as one line, whatever its cells hold
 }
@@ -62,7 +65,7 @@ type Row struct {
 type Reader struct {
 	src        *splitter
 	parser     *PhoneParser
-	suppressed func(campaign.Phone) bool
+	suppressed func(campaign.Phone) Reason
 	workers    int
 	text       io.Closer // nil: nothing is to be closed
 
@@ -266,10 +269,11 @@ func isFilled(cell string) bool { return strings.TrimSpace(cell) != "" }
 
 // settle decides what depends on the rows before, and counts the row.
 func (c *Reader) settle(row *Row) {
+	if row.Refusal.Reason == "" && c.suppressed != nil {
+		row.Refusal.Reason = c.suppressed(row.Phone)
+	}
 	if row.Refusal.Reason == "" {
-		if c.suppressed != nil && c.suppressed(row.Phone) {
-			row.Refusal.Reason = Suppressed
-		} else if first, added := c.seen.add(row.Phone, row.Line); !added {
+		if first, added := c.seen.add(row.Phone, row.Line); !added {
 			row.Refusal = Refusal{Reason: Duplicate, First: first}
 		}
 	}

@@ -32,6 +32,16 @@ func readAll(file string, opt contacts.Options) (*contacts.Reader, []contacts.Ro
 	return r, rows, nil
 }
 
+// suppress makes a suppression list of a set of numbers.
+func suppress(has func(campaign.Phone) bool) func(campaign.Phone) contacts.Reason {
+	return func(p campaign.Phone) contacts.Reason {
+		if has(p) {
+			return contacts.Suppressed
+		}
+		return ""
+	}
+}
+
 // lines shows rows one a line: where each begins and what became of it.
 func lines(rows []contacts.Row) []string {
 	var out []string
@@ -84,7 +94,7 @@ func TestRows(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, workers := range []int{1, 3} {
-				r, rows, err := readAll(tt.file, contacts.Options{Region: "SA", Workers: workers, Suppressed: func(p campaign.Phone) bool { return p == 966509999999 }})
+				r, rows, err := readAll(tt.file, contacts.Options{Region: "SA", Workers: workers, Suppressed: suppress(func(p campaign.Phone) bool { return p == 966509999999 })})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +133,7 @@ func checkCounts(t interface {
 			continue
 		case contacts.Duplicate:
 			want.Duplicates++
-		case contacts.Suppressed:
+		case contacts.Suppressed, contacts.DoNotContact, contacts.Recent:
 			want.Suppressed++
 		default:
 			want.Invalid++
@@ -396,7 +406,7 @@ func TestCountsAreRightByConstruction(t *testing.T) {
 				refuse(&want.Invalid, contacts.BrokenQuotes)
 			}
 		}
-		r, rows, err := readAll(file.String(), contacts.Options{Region: "SA", Suppressed: func(p campaign.Phone) bool { return p/1_000_000 == 966599 }})
+		r, rows, err := readAll(file.String(), contacts.Options{Region: "SA", Suppressed: suppress(func(p campaign.Phone) bool { return p/1_000_000 == 966599 })})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,8 @@ const (
 	BrokenQuotes  Reason = "broken quotes"
 	Duplicate     Reason = "duplicate"
 	Suppressed    Reason = "on a suppression list"
+	DoNotContact  Reason = "on the do-not-contact list"
+	Recent        Reason = "contacted recently"
 )
 
 // EmptyValue is the reason of a row that lacks a value the agent wants.
@@ -54,7 +56,7 @@ func count(c *campaign.Counts, r Refusal) {
 		return
 	case Duplicate:
 		c.Duplicates++
-	case Suppressed:
+	case Suppressed, DoNotContact, Recent:
 		c.Suppressed++
 	default:
 		c.Invalid++

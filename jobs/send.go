@@ -342,6 +342,14 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	if err != nil || ticket == nil {
 		return err
 	}
+	rest, err := r.withhold(ctx, piece)
+	if err != nil || len(rest) == 0 {
+		r.quota.Return(context.WithoutCancel(ctx), *ticket)
+		return err
+	}
+	if len(rest) < len(piece) {
+		piece, batch = rest, r.batch(rest)
+	}
 	claimed := time.Now()
 	if !r.alive(claimed) {
 		// Others may take this worker for dead, and whatever it begins for lost.
@@ -522,6 +530,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	if err := r.commit(ctx, change); err != nil {
 		return err
 	}
+	r.remember(ctx, change.Moves)
 	r.logAnswer(request, answer, counts)
 	return r.act(ctx, piece, v)
 }

@@ -149,12 +149,17 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	defer src.close()
+	if err := src.apartFrom(req.RejectsFile); err != nil {
+		return Summary{}, err
+	}
 
 	if !req.DryRun {
 		switch c, err := l.Store.Campaign(ctx, req.Name); {
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
 			return Summary{}, err
+		case c.Phase != campaign.Loading && c.Chunks == 0 && c.Fingerprint != src.fingerprint:
+			l.note("campaign %s has nobody in it so far; it is loaded anew", c.Name)
 		case c.Phase != campaign.Loading:
 			return l.again(ctx, req, c, src)
 		default:
@@ -165,7 +170,11 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	list, err := src.list(ctx, req, found)
+	lasting, err := l.lasting(ctx, req)
+	if err != nil {
+		return Summary{}, err
+	}
+	list, err := src.list(ctx, req, found, lasting)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -195,6 +204,32 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	s.warn(list.warnings...)
 	s.warn(out.warnings...)
 	return s, nil
+}
+
+// lasting are those whom no campaign may contact, and those contacted recently if
+// they are to be left out. A dry run does not know them. They are looked for once
+// more before each request.
+func (l *Launcher) lasting(ctx context.Context, req Request) (hold, error) {
+	if req.DryRun {
+		return nil, nil
+	}
+	suppressed, err := l.Store.ReadSuppressed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := hold{{suppressed.Has, contacts.DoNotContact}}
+	if days := req.Settings.SkipContactedDays; days > 0 {
+		now, err := l.Store.Now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		recent, err := l.Store.ReadContacted(ctx, now, days)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, held{recent.Has, contacts.Recent})
+	}
+	return all, nil
 }
 
 // again answers a launch of a campaign that has been loaded.
@@ -266,6 +301,8 @@ func difference(have, asked campaign.Settings) string {
 		{"--chunk-size", have.ChunkSize, asked.ChunkSize},
 		{"--max-attempts", have.MaxAttempts, asked.MaxAttempts},
 		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
+		{"--skip-contacted-within", fmt.Sprintf("%dd", have.SkipContactedDays), fmt.Sprintf("%dd", asked.SkipContactedDays)},
+		{"--no-record", have.Unrecorded, asked.Unrecorded},
 		{"--region", cmp.Or(have.Region, "none"), cmp.Or(asked.Region, "none")},
 	} {
 		if d.have != d.asked {

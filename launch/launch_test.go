@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -19,6 +21,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/contacts"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -553,6 +556,33 @@ func TestRowsWithoutAValueAreRefused(t *testing.T) {
 	}
 }
 
+func TestLastingListsAreAskedAtTheLoad(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	ctx := t.Context()
+	if _, err := l.Store.Suppress(ctx, []campaign.Phone{966500000001, 966500000002}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Store.RecordContacted(ctx, time.Now().AddDate(0, 0, -2), []campaign.Phone{966500000002, 966500000003}); err != nil {
+		t.Fatal(err)
+	}
+	req := request(t, write(t, "list.csv", people(5)))
+	for days, want := range map[int]map[string]int{
+		0: {"on the do-not-contact list": 2},
+		1: {"on the do-not-contact list": 2},
+		2: {"on the do-not-contact list": 2, "contacted recently": 1},
+	} {
+		req.Name, req.Settings.SkipContactedDays = fmt.Sprint("skip-", days), days
+		got, err := l.Launch(ctx, req)
+		if diff := cmp.Diff(want, got.Refused); diff != "" || err != nil || got.Contacts+got.Suppressed != 5 {
+			t.Errorf("%d days: %v, %+v, refused (-want +got):\n%s", days, err, got, diff)
+		}
+	}
+	req.Name, req.Settings.SkipContactedDays = "skip", 91
+	if _, err := l.Launch(ctx, req); err == nil || !strings.Contains(err.Error(), "at most 90") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestFileThatChangesIsNotLaunched(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -682,4 +712,45 @@ func (a *agent) CSVTemplate(context.Context) ([]byte, velents.Answer, error) {
 
 func (a *agent) Dispatch(context.Context, velents.Dispatch) (velents.Answer, error) {
 	return a.answer(), nil
+}
+
+func TestACampaignOfNobodyIsLoadedAnew(t *testing.T) {
+	l, queue := newLauncher(redistest.Shared(t))
+	if _, err := l.Launch(t.Context(), request(t, write(t, "nobody.csv", "phone,name,note\n12,x,y\n"))); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(3))))
+	if err != nil || sum.Contacts != 3 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	check(t, l.Store, "spring", 3)
+	if len(queue.names) != 2 {
+		t.Errorf("released %v", queue.names)
+	}
+	var exists *ExistsError
+	if _, err := l.Launch(t.Context(), request(t, write(t, "other.csv", people(4)))); !errors.As(err, &exists) {
+		t.Errorf("loaded over somebody: %v", err)
+	}
+}
+
+func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var notes []string
+		l := &Launcher{Platform: &agent{}, Quota: usedUp{}, Note: func(text string) { notes = append(notes, text) }}
+		_, err := l.preflight(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the platform allows no request for more than 1m30s") {
+			t.Errorf("error %v", err)
+		}
+		if len(notes) != 1 || !strings.Contains(notes[0], "waiting for the quota") {
+			t.Errorf("notes %q", notes)
+		}
+	})
+}
+
+// usedUp is a quota that allows nothing.
+type usedUp struct{ free }
+
+func (usedUp) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	<-ctx.Done()
+	return ratelimit.Ticket{}, context.Cause(ctx)
 }

@@ -193,6 +193,23 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 	return s, nil
 }
 
+// apartFrom fails when the rejects would take the place of a file that is read.
+func (s *sources) apartFrom(rejects string) error {
+	place, err := os.Stat(rejects)
+	if rejects == "" || err != nil {
+		return nil // there is no file to lose
+	}
+	if place.IsDir() {
+		return fmt.Errorf("rejects file %s: it is a directory", rejects)
+	}
+	for _, file := range s.all() {
+		if info, err := file.file.Stat(); err == nil && os.SameFile(info, place) {
+			return fmt.Errorf("rejects file %s: that is the %s", rejects, file.what)
+		}
+	}
+	return nil
+}
+
 func (s *sources) all() []*source { return append([]*source{s.contacts}, s.suppress...) }
 
 func (s *sources) close() {
@@ -237,18 +254,19 @@ type list struct {
 }
 
 // list opens the contact file for its last reading, with the suppression lists
-// read.
-func (s *sources) list(ctx context.Context, req Request, found checked) (_ *list, err error) {
+// read beside the lasting ones.
+func (s *sources) list(ctx context.Context, req Request, found checked, lasting hold) (_ *list, err error) {
 	l := &list{source: s.contacts, settings: req.settings()}
 	suppressed, err := s.suppressed(ctx, l)
 	if err != nil {
 		return nil, err
 	}
+	suppressed = append(suppressed, lasting...)
 	s.contacts.read = 0
 	l.reader, err = s.contacts.list.Reader(contacts.Options{
 		PhoneColumn: req.PhoneColumn,
 		Region:      l.settings.Region,
-		Suppressed:  suppressed,
+		Suppressed:  suppressed.reason,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
@@ -269,8 +287,8 @@ func (s *sources) list(ctx context.Context, req Request, found checked) (_ *list
 }
 
 // suppressed reads the suppression lists.
-func (s *sources) suppressed(ctx context.Context, l *list) (func(campaign.Phone) bool, error) {
-	var all []*contacts.Numbers
+func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
+	var all hold
 	for _, file := range s.suppress {
 		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region})
 		if err != nil {
@@ -286,9 +304,25 @@ func (s *sources) suppressed(ctx context.Context, l *list) (func(campaign.Phone)
 		if unreadable > 0 {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they hold nobody back", file.what, unreadable))
 		}
-		all = append(all, numbers)
+		all = append(all, held{numbers.Has, contacts.Suppressed})
 	}
-	return func(p campaign.Phone) bool {
-		return slices.ContainsFunc(all, func(n *contacts.Numbers) bool { return n.Has(p) })
-	}, nil
+	return all, nil
+}
+
+// A hold are all who must not be contacted.
+type hold []held
+
+// held are some of them, and why.
+type held struct {
+	has func(campaign.Phone) bool
+	why contacts.Reason
+}
+
+func (h hold) reason(p campaign.Phone) contacts.Reason {
+	for _, some := range h {
+		if some.has(p) {
+			return some.why
+		}
+	}
+	return ""
 }

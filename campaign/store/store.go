@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -63,6 +64,8 @@ type Store struct {
 	zap *zstd.Decoder
 
 	replicas int // that must have a Begin before it counts
+
+	recorded atomic.Int64 // the day on which contacts were last recorded here
 }
 
 // New returns a Store on rdb, which stays the caller's to close.

@@ -21,7 +21,7 @@ import (
 
 // exported is what --json says of a file that was written.
 type exported struct {
-	Campaign string `json:"campaign"`
+	Campaign string `json:"campaign,omitempty"`
 	Rows     int    `json:"rows"`
 	File     string `json:"file"`
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,8 +58,8 @@ func (a *app) enqueue() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.request.File, f.request.Stdin = args[0], cmd.InOrStdin()
-			if !cmd.Flags().Changed("rejects") {
-				f.request.RejectsFile = f.request.Name + "-rejects.csv"
+			if err := f.settle(cmd.Flags().Changed); err != nil {
+				return cli.Usage(err)
 			}
 			return a.launch(cmd.Context(), f)
 		},
@@ -75,10 +78,12 @@ func (a *app) enqueue() *cobra.Command {
 	flags.StringToStringVar(&f.request.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
 	flags.BoolVar(&f.request.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
+	flags.Var((*daysFlag)(&settings.SkipContactedDays), "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
+	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
 	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
-	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store")
+	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store, and ask Redis nothing: who is on the do-not-contact list is not known")
 	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
 	for flag, variable := range map[string]string{
 		"channel": "VELENTS_CHANNEL", "mode": "VELENTS_MODE", "chunk-size": "VELENTS_CHUNK_SIZE", "region": "VELENTS_REGION",
@@ -90,6 +95,20 @@ func (a *app) enqueue() *cobra.Command {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
 	return cmd
+}
+
+// settle fills in what depends on which flags were given, and refuses what must
+// not wait until the campaign is loaded.
+func (f *launchFlags) settle(given func(flag string) bool) error {
+	if !given("rejects") {
+		f.request.RejectsFile = f.request.Name + "-rejects.csv"
+	} else if dir, err := os.Stat(filepath.Dir(f.request.RejectsFile)); err != nil || !dir.IsDir() {
+		return fmt.Errorf("--rejects %s: no such directory", f.request.RejectsFile)
+	}
+	if given("chunk-size") && f.request.Settings.ChunkSize == 0 {
+		return fmt.Errorf("--chunk-size 0: want 1 to %d", campaign.MaxChunkSize)
+	}
+	return nil
 }
 
 func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
@@ -159,3 +178,28 @@ func (a *app) noteWorkers(ctx context.Context, st *store.Store, agent string) {
 		a.note("no worker serves the agent '" + agent + "' now: start one with 'worker'")
 	}
 }
+
+// daysFlag is a number of days: "7d", or hours, rounded up: "36h".
+type daysFlag int
+
+func (d *daysFlag) Set(text string) error {
+	unit := 24
+	number, isDays := strings.CutSuffix(text, "d")
+	if !isDays {
+		number, unit = strings.TrimSuffix(text, "h"), 1
+	}
+	n, err := strconv.Atoi(number)
+	if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= campaign.MaxContactedDays {
+		*d = daysFlag(days)
+		return nil
+	}
+	return fmt.Errorf("want a time from 1h to %dd", campaign.MaxContactedDays)
+}
+
+func (d *daysFlag) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%dd", *d)
+}
+func (*daysFlag) Type() string { return "DAYS" }

@@ -166,7 +166,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	w.env["WEBHOOK_URL"] = "https://example.org"
 	w.env["VELENTS_TOKEN_SALES_KSA"] = token
 	delete(w.env, "VELENTS_TOKEN")
-	code, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx")
+	code, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 36h --no-record")
 	if code != 3 {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -177,7 +177,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	want := campaign.Settings{
 		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Strict5xx: true, Region: "SA",
 		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}, {Name: "city", Key: "city"}, {Name: "notes"}},
-		WebhookURL: "https://example.org",
+		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true,
 	}
 	if diff := cmp.Diff(want, c.Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -195,7 +195,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	if err := w.store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"sales-ksa"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx"); strings.Contains(errs, "no worker") {
+	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 2d --no-record"); strings.Contains(errs, "no worker") {
 		t.Errorf("stderr %s", errs)
 	}
 	if stats := w.platform.Stats(); stats.Contacts != 0 {
@@ -279,6 +279,8 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad encoding", "list.csv --encoding latin" + rest, nil, 2, `encoding "latin": want one of`},
 		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
 		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
+		{"a bad number of days", "list.csv --skip-contacted-within 91d" + rest, nil, 2, "want a time from 1h to 90d"},
+		{"a number of days without its unit", "list.csv --skip-contacted-within 7" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},
 		{"a bad agent", "list.csv --agent a.b" + rest, nil, 2, "agent: want"},
 		{"a bad address of the platform", "list.csv" + rest, map[string]string{"VELENTS_URL": "platform"}, 2, "VELENTS_URL or VELENTS_TOKEN: velents: base URL"},
@@ -293,7 +295,10 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"no header", "numbers.csv" + rest, nil, 1, "no phone column"},
 		{"a missing value", "nokey.csv" + rest, nil, 1, `missing "city"; the columns are "phone", "name"`},
 		{"Redis down", "list.csv" + rest, map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, 1, "worker --embedded-redis"},
-		{"a bad address of Redis", "list.csv" + rest, map[string]string{"REDIS_URL": "localhost"}, 1, "REDIS_URL: want"},
+		{"a bad address of Redis", "list.csv" + rest, map[string]string{"REDIS_URL": "localhost"}, 2, "REDIS_URL: want"},
+		{"rejects into the list itself", "list.csv --rejects ./list.csv" + rest, nil, 1, "rejects file ./list.csv: that is the contact file"},
+		{"rejects into no directory", "list.csv --rejects gone/r.csv" + rest, nil, 2, "--rejects gone/r.csv: no such directory"},
+		{"chunks of nobody", "list.csv --chunk-size 0" + rest, nil, 2, "--chunk-size 0: want 1 to"},
 		{"a test without number", "test --channel voice", nil, 2, `required flag(s) "to" not set`},
 		{"a test of a bad number", "test --channel voice --to 0500000001", nil, 2, "--to: no country code"},
 		{"a test in a bad region", "test --channel voice --to 1 --region XX", nil, 2, "--region"},

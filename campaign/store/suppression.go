@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"campaign-runner/campaign"
+)
+
+// The do-not-contact list holds whoever must never be contacted, by any campaign.
+
+func (s *Store) doNotContact() phoneSet { return phoneSet{s.rdb, "suppressed"} }
+
+// Suppress puts numbers on the do-not-contact list and returns how many were not
+// on it. Whoever is on it is contacted by no request that begins from then on.
+func (s *Store) Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error) {
+	added, err = s.doNotContact().add(ctx, phones)
+	if err != nil {
+		err = fmt.Errorf("do-not-contact list: add: %w", err)
+	}
+	return added, err
+}
+
+// Unsuppress takes numbers off the do-not-contact list and returns how many were
+// on it.
+func (s *Store) Unsuppress(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
+	removed, err = s.doNotContact().remove(ctx, phones)
+	if err != nil {
+		err = fmt.Errorf("do-not-contact list: remove: %w", err)
+	}
+	return removed, err
+}
+
+// Suppressed hands out the do-not-contact list, in no order that means anything.
+func (s *Store) Suppressed(ctx context.Context) iter.Seq2[campaign.Phone, error] {
+	return func(yield func(campaign.Phone, error) bool) {
+		for b, err := range s.doNotContact().buckets(ctx) {
+			if err != nil {
+				yield(0, fmt.Errorf("do-not-contact list: read: %w", err))
+				return
+			}
+			for _, q := range b.quotients {
+				if !yield(campaign.Phone(q*phoneBuckets+b.n), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ReadSuppressed reads the do-not-contact list into memory.
+func (s *Store) ReadSuppressed(ctx context.Context) (*Phones, error) {
+	phones := new(Phones)
+	if err := phones.read(ctx, s.doNotContact()); err != nil {
+		return nil, fmt.Errorf("do-not-contact list: read: %w", err)
+	}
+	return phones, nil
+}
+
+// FindSuppressed tells of each number whether it is on the do-not-contact list.
+func (s *Store) FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error) {
+	found, err := s.doNotContact().find(ctx, phones)
+	if err != nil {
+		return nil, fmt.Errorf("do-not-contact list: look up: %w", err)
+	}
+	return found, nil
+}
+
+// contactedDays is a hash whose fields are the days on record.
+const contactedDays = "contacted:days"
+
+// contacted are the numbers contacted on a day, counted from 1970 in UTC.
+func (s *Store) contacted(day int64) phoneSet {
+	return phoneSet{s.rdb, "contacted:" + strconv.FormatInt(day, 10)}
+}
+
+func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
+
+// RecordContacted remembers that numbers were contacted at a time, for
+// campaign.MaxContactedDays.
+func (s *Store) RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
+	day := dayOf(at)
+	if s.recorded.Load() != day {
+		if err := s.beginDay(ctx, day); err != nil {
+			return fmt.Errorf("record contacts: begin day: %w", err)
+		}
+		s.recorded.Store(day)
+	}
+	if _, err := s.contacted(day).add(ctx, phones); err != nil {
+		return fmt.Errorf("record contacts: %w", err)
+	}
+	return nil
+}
+
+// beginDay puts a day on record and forgets those that are too long ago.
+func (s *Store) beginDay(ctx context.Context, day int64) error {
+	if err := s.rdb.HSet(ctx, contactedDays, day, 1).Err(); err != nil {
+		return err
+	}
+	days, err := s.rdb.HKeys(ctx, contactedDays).Result()
+	if err != nil {
+		return err
+	}
+	for _, text := range days {
+		old, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || old >= day-campaign.MaxContactedDays {
+			continue
+		}
+		if err := s.contacted(old).clear(ctx); err != nil {
+			return err
+		}
+		if err := s.rdb.HDel(ctx, contactedDays, text).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadContacted reads who was contacted today or on one of so many days before.
+func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Phones, error) {
+	phones := new(Phones)
+	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
+		if err := phones.read(ctx, s.contacted(day)); err != nil {
+			return nil, fmt.Errorf("read who was contacted: %w", err)
+		}
+	}
+	return phones, nil
+}
+
+// FindContacted tells of each number whether it was contacted today or on one of
+// so many days before.
+func (s *Store) FindContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([]bool, error) {
+	found := make([]bool, len(phones))
+	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
+		that, err := s.contacted(day).find(ctx, phones)
+		if err != nil {
+			return nil, fmt.Errorf("look up who was contacted: %w", err)
+		}
+		for i, ok := range that {
+			found[i] = found[i] || ok
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
+)
+
+// suppressed is what came of a change to the do-not-contact list.
+type suppressed struct {
+	Numbers    int `json:"numbers"` // different numbers given
+	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
+	Unreadable int `json:"unreadable"`
+}
+
+func (a *app) suppress() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "suppress",
+		Short: "The list of whom no campaign may contact",
+		Long: `The do-not-contact list holds whom no campaign may contact. It lasts: it is asked
+when a list is loaded, and again before each request. Whoever is put on it while a
+campaign runs becomes canceled.`,
+	}
+	cmd.AddCommand(
+		a.changeSuppressed("add", "Put numbers on the do-not-contact list", "put on the list", (*store.Store).Suppress),
+		a.changeSuppressed("remove", "Take numbers off the do-not-contact list", "taken off the list", (*store.Store).Unsuppress),
+		a.importSuppressed(), a.listSuppressed(),
+	)
+	return cmd
+}
+
+type changeList func(*store.Store, context.Context, []campaign.Phone) (int, error)
+
+func (a *app) changeSuppressed(verb, short, done string, change changeList) *cobra.Command {
+	var region string
+	cmd := &cobra.Command{
+		Use:   verb + " NUMBER...",
+		Short: short,
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			parser, err := contacts.NewPhoneParser(region)
+			if err != nil {
+				return cli.Usagef("--region: %w", err)
+			}
+			var phones []campaign.Phone
+			for i, text := range args {
+				phone, why := parser.Parse(text)
+				if why != "" {
+					return cli.Usagef("number %d: %s; nothing was changed", i+1, why)
+				}
+				phones = append(phones, phone)
+			}
+			slices.Sort(phones)
+			return a.changeList(cmd.Context(), suppressed{}, slices.Compact(phones), done, change)
+		},
+	}
+	regionFlag(cmd, &region)
+	return cmd
+}
+
+func regionFlag(cmd *cobra.Command, region *string) {
+	cmd.Flags().StringVar(region, "region", "", "country of numbers without a country code, such as SA")
+	cli.Bind(cmd.Flags(), "region", "VELENTS_REGION")
+}
+
+func (a *app) changeList(ctx context.Context, result suppressed, phones []campaign.Phone, done string, change changeList) error {
+	return a.withStore(ctx, func(s *store.Store) (err error) {
+		result.Numbers = len(phones)
+		if result.Changed, err = change(s, ctx, phones); err != nil {
+			return fmt.Errorf("%w; the same command goes on", err)
+		}
+		text := fmt.Sprintf("%s %s, %s before\n", cli.Count(result.Changed, "number", "numbers"), done, cli.Number(result.Numbers-result.Changed))
+		if err := a.print(result, text); err != nil {
+			return err
+		}
+		if result.Unreadable > 0 {
+			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
+		}
+		return nil
+	})
+}
+
+func (a *app) importSuppressed() *cobra.Command {
+	var opt contacts.Options
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Put the numbers of a file on the do-not-contact list",
+		Long: `Put the numbers of a file on the do-not-contact list: any file that can be enqueued,
+or one number on each line. Exit code 3: lines without a usable number were left out.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
+				return cli.Usagef("--region: %w", err)
+			}
+			numbers, err := readNumbers(args[0], opt)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			result := suppressed{}
+			for _, lines := range numbers.Unreadable() {
+				result.Unreadable += lines
+			}
+			return a.changeList(cmd.Context(), result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
+		},
+	}
+	regionFlag(cmd, &opt.Region)
+	cmd.Flags().StringVar(&opt.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
+	return cmd
+}
+
+func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
+	file, err := os.Open(path)
+	if named := (*os.PathError)(nil); errors.As(err, &named) {
+		err = named.Err // the path is told already
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	list, err := contacts.Open(file, info.Size(), contacts.Format{}, opt.PhoneColumn)
+	if err != nil {
+		return nil, err
+	}
+	return list.Numbers(opt)
+}
+
+func (a *app) listSuppressed() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Write the do-not-contact list as CSV",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				return a.export("", file, "number", func(w io.Writer) (int, error) { return writeSuppressed(cmd.Context(), s, w) })
+			})
+		},
+	}
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.json && toStdout(file) {
+			return errors.New("--json tells of a file: give -o FILE; the numbers themselves are CSV")
+		}
+		return nil
+	}
+	outputFlag(cmd, &file)
+	return cmd
+}
+
+func writeSuppressed(ctx context.Context, s *store.Store, w io.Writer) (numbers int, err error) {
+	out := csv.NewWriter(w)
+	if err := out.Write([]string{"phone"}); err != nil {
+		return 0, err
+	}
+	for phone, err := range s.Suppressed(ctx) {
+		if err != nil {
+			return numbers, err
+		}
+		if err := out.Write([]string{phone.E164()}); err != nil {
+			return numbers, err
+		}
+		numbers++
+	}
+	out.Flush()
+	return numbers, out.Error()
+}

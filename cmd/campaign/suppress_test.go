@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestDoNotContactList(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "stop.csv")
+	if err := os.WriteFile(file, []byte("phone;reason\r\n0500000003;asked\r\n0500000003;again\r\n+966500000004;x\r\nnobody;x\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{[]string{"suppress", "list"}, 0, "phone\n", "0 numbers\n"},
+		{[]string{"suppress", "add", "+966500000001", "0500000001", "0500000002", "--region", "SA"}, 0, "2 numbers put on the list, 0 before\n", ""},
+		{[]string{"suppress", "add", "+966500000001", "--json"}, 0, `{"numbers":1,"changed":0,"unreadable":0}` + "\n", ""},
+		{[]string{"suppress", "import", file, "--region", "SA"}, 3, "2 numbers put on the list, 0 before\n", "campaign: 1 line of the file without a usable number: whoever is meant is not on the list\n"},
+		{[]string{"suppress", "remove", "+966500000001", "+966500000002", "+966500000003", "+966500000009"}, 0, "3 numbers taken off the list, 1 before\n", ""},
+		{[]string{"suppress", "list"}, 0, "phone\n+966500000004\n", "1 number\n"},
+		{[]string{"suppress", "add", "12"}, 2, "", "campaign: number 1: number too short; nothing was changed\n"},
+		{[]string{"suppress", "add", "12", "--region", "XX"}, 2, "", `campaign: --region: region "XX": want an ISO 3166 code of two letters, such as SA` + "\n"},
+		{[]string{"suppress", "import", file, "--region", "XX"}, 2, "", `campaign: --region: region "XX": want an ISO 3166 code of two letters, such as SA` + "\n"},
+		{[]string{"suppress", "add"}, 2, "", "campaign: requires at least 1 arg(s), only received 0; campaign -h shows how\n"},
+		{[]string{"suppress", "import", "nope.csv"}, 1, "", "campaign: nope.csv: no such file or directory\n"},
+		{[]string{"suppress", "import", dir}, 1, "", "campaign: " + dir + ": not a regular file\n"},
+		{[]string{"suppress", "list", "--json"}, 2, "", "campaign: --json tells of a file: give -o FILE; the numbers themselves are CSV; campaign -h shows how\n"},
+	} {
+		got := f.run(tt.args...)
+		if got != (outcome{tt.stdout, tt.stderr, tt.code}) {
+			t.Errorf("%s: %+v", strings.Join(tt.args, " "), got)
+		}
+	}
+	out := filepath.Join(dir, "list.csv")
+	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":1,"file":"`+out+`"}`+"\n" || got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+}
