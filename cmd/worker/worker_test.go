@@ -196,7 +196,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad log format", nil, []string{"--log-format", "xml"}, 2, "--log-format"},
 		{"a bad log level", nil, []string{"--log-level", "loud"}, 2, "--log-level"},
 		{"no concurrency", nil, []string{"--concurrency", "0"}, 2, "--concurrency"},
-		{"a bad Redis address", env{"REDIS_URL": "nonsense"}, nil, 1, "REDIS_URL"},
+		{"a bad Redis address", env{"REDIS_URL": "nonsense"}, nil, 2, "REDIS_URL"},
 		{"Redis down", env{"REDIS_URL": fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))}, nil, 1, "connection refused"},
 		{"a Redis inside, elsewhere", env{"REDIS_URL": "redis://192.0.2.1:6379"}, []string{"--embedded-redis"}, 2, "must be on this machine"},
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},
