@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"campaign-runner/jobs"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -109,7 +110,7 @@ func (l *Launcher) limitNow(ctx context.Context) int {
 // ask makes a request under the quota, and again while that may help.
 func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Rate, error) {
 	for try := 1; ; try++ {
-		ticket, err := l.Quota.Acquire(ctx)
+		ticket, err := l.permit(ctx)
 		if err != nil {
 			return velents.Rate{}, err
 		}
@@ -125,6 +126,17 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 		}
 	}
 }
+
+// permit waits for the quota, and says so when that takes longer than a moment.
+func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errQuotaWait)
+	defer cancel()
+	tell := time.AfterFunc(2*time.Second, func() { l.note("waiting for the quota of the token, %v at the most", longestWait) })
+	defer tell.Stop()
+	return l.Quota.Acquire(ctx)
+}
+
+var errQuotaWait = fmt.Errorf("the platform allows no request for more than %v", longestWait)
 
 // retryIn alone decides whether a request of the preflight is made again after
 // its try-th try, and when.

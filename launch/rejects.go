@@ -113,8 +113,12 @@ func (f *localFile) discard() {
 	}
 }
 
-// restoreRejects writes the rejects of a loaded campaign to a file.
+// restoreRejects writes the rejects of a loaded campaign to a file. One that is
+// there stays: somebody may be correcting it.
 func (l *Launcher) restoreRejects(ctx context.Context, name, path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
 	f := localFile{path: path}
 	defer f.discard()
 	f.create()
