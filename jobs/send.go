@@ -35,8 +35,8 @@ type quota interface {
 const (
 	// keepDue is by when a chunk in a living sender's hands must have been heard
 	// of again; keepEvery is how often it is. Death shows within keepDue.
-	keepDue   = 12 * time.Second
-	keepEvery = 4 * time.Second
+	keepDue   = 10 * time.Second
+	keepEvery = 2 * time.Second
 
 	// claimMargin is what a claim outlives its request by.
 	claimMargin = 30 * time.Second
