@@ -122,7 +122,7 @@ func await(limit time.Duration, wrong func() error) error {
 	}
 }
 
-// A command is a run of enqueue or campaign that has ended.
+// An outcome is what came of a run of enqueue or campaign.
 type outcome struct {
 	stdout, stderr string
 	code           int
