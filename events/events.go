@@ -399,3 +399,15 @@ func numberOf(text string) (campaign.Phone, bool) {
 	phone, err := campaign.ParsePhone("+" + strings.TrimPrefix(digits, "00"))
 	return phone, err == nil
 }
+
+// Describe says what an event is, for people: its number only masked.
+func Describe(body []byte) (event, phone, conversation string) {
+	says, err := velents.ParseEvent(body)
+	if err != nil {
+		return "?", "", ""
+	}
+	if number, ok := numberOf(says.Phone); ok {
+		phone = number.String()
+	}
+	return string(says.Type), phone, says.ConversationID
+}

@@ -32,20 +32,46 @@ const (
 type Results struct {
 	States []campaign.State // any of them; none: all
 	Reason string           // part of the reason, in any case; empty: all
+	Where  []Learned        // what the agent must have learned, all of it
 	Format Format
 	BOM    bool // begin a CSV with the mark by which Excel knows UTF-8
 }
 
-// resultColumns follow the file's own columns. JSON lines hold attempts and run
-// as numbers, and null where there is nothing to tell.
+// Learned is a key of what the agent extracted from a conversation, and its value.
+type Learned struct{ Key, Value string }
+
+// ParseLearned reads extraction.KEY=VALUE, as the column is named.
+func ParseLearned(text string) (Learned, error) {
+	key, value, ok := strings.Cut(text, "=")
+	key, named := strings.CutPrefix(key, extractionPrefix)
+	if !ok || !named || key == "" {
+		return Learned{}, fmt.Errorf("%q: want %sKEY=VALUE", text, extractionPrefix)
+	}
+	return Learned{key, value}, nil
+}
+
+// resultColumns follow the file's own columns. Times are RFC 3339, UTC. JSON
+// lines hold counts as numbers, and null where there is nothing to tell.
 var resultColumns = []string{
 	"phone_e164",
 	"state",
 	"reason",
 	"attempts",
 	"run",
-	"changed_at", // RFC 3339, UTC; empty for a contact not touched yet
+	"changed_at", // empty for a contact not touched yet
 	"conversation_id",
+	"started_at",
+	"ended_at",
+	"messages",
+}
+
+// extractionPrefix begins the name of a column for each key that the agent has
+// learned of anybody. They come last. JSON lines hold their values as they are.
+const extractionPrefix = "extraction."
+
+// isCount says which of our columns are numbers.
+func isCount(column string) bool {
+	return column == "attempts" || column == "run" || column == "messages"
 }
 
 // Write writes the contacts of a campaign, in the order of its file, and returns
@@ -55,7 +81,11 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 	if err != nil {
 		return 0, err
 	}
-	columns := columnNames(c.Settings.Columns)
+	keys, err := s.ExtractionKeys(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	columns := columnNames(c.Settings.Columns, keys)
 	if _, err := w.Write(q.head(columns)); err != nil {
 		return 0, err
 	}
@@ -69,17 +99,26 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		if err != nil {
 			return p, err
 		}
+		outcomes, err := s.Outcomes(ctx, ref)
+		if err != nil {
+			return p, err
+		}
 		var text bytes.Buffer
-		encode := q.encoder(&text, columns)
-		cells := make([]string, 0, len(columns))
+		encode := q.encoder(&text, columns, len(keys))
+		cells, values := make([]string, 0, len(columns)), make([]json.RawMessage, len(keys))
 		for i, contact := range chunk.Contacts {
 			record := chunk.Record(i)
 			reason, err := texts.of(ctx, record.Reason)
 			if err != nil {
 				return p, err
 			}
-			if q.want(record.State, reason) {
-				encode(append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason)...))
+			outcome := outcomes[i]
+			learned := extractionOf(outcome)
+			if q.want(record.State, reason, learned) {
+				for k, key := range keys {
+					values[k] = learned[key]
+				}
+				encode(append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason, outcome)...), values)
 				p.contacts++
 			}
 		}
@@ -93,33 +132,68 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 	return written, err
 }
 
-func (q Results) want(state campaign.State, reason string) bool {
+func (q Results) want(state campaign.State, reason string, learned map[string]json.RawMessage) bool {
+	for _, where := range q.Where {
+		if value, ok := learned[where.Key]; !ok || cellOf(value) != where.Value {
+			return false
+		}
+	}
 	return (len(q.States) == 0 || slices.Contains(q.States, state)) &&
 		strings.Contains(strings.ToLower(reason), strings.ToLower(q.Reason))
 }
 
 // resultCells are the cells of resultColumns.
-func resultCells(phone campaign.Phone, r campaign.Record, reason string) []string {
-	changed := ""
-	if at := r.ChangedAt(); !at.IsZero() {
-		changed = at.Format(time.RFC3339)
+func resultCells(phone campaign.Phone, r campaign.Record, reason string, o campaign.Outcome) []string {
+	messages := ""
+	if o.Known() {
+		messages = strconv.Itoa(o.Messages())
 	}
 	return []string{
 		phone.E164(), r.State.String(), reason,
-		strconv.Itoa(int(r.Attempts)), strconv.Itoa(int(r.Run)), changed,
-		"", // until events tell of conversations
+		strconv.Itoa(int(r.Attempts)), strconv.Itoa(int(r.Run)), timeCell(r.ChangedAt()),
+		o.Conversation, timeCell(o.Started), timeCell(o.Ended), messages,
 	}
 }
 
-// columnNames are the file's columns and ours. A column of the file that is
+func timeCell(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.Format(time.RFC3339)
+}
+
+// extractionOf are the values that the agent has learned, by key.
+func extractionOf(o campaign.Outcome) map[string]json.RawMessage {
+	if o.Extraction == nil {
+		return nil
+	}
+	var learned map[string]json.RawMessage
+	_ = json.Unmarshal(o.Extraction, &learned) // an object: it came as one
+	return learned
+}
+
+// cellOf is a JSON value as a cell: a string as it reads, null as nothing, all
+// else in its compact form.
+func cellOf(value json.RawMessage) string {
+	var text string
+	switch {
+	case len(value) == 0, string(value) == "null":
+		return ""
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}
+
+// columnNames are the file's columns, ours, and those of the keys. A column of the file that is
 // named like one of ours is marked, so that "state" means the same whatever the
 // list; columns of one name are told apart.
-func columnNames(file []campaign.Column) []string {
+func columnNames(file []campaign.Column, keys []string) []string {
 	taken := make(map[string]bool)
 	var names []string
 	for i, column := range file {
 		name := cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
-		if slices.Contains(resultColumns, strings.ToLower(name)) {
+		if lower := strings.ToLower(name); slices.Contains(resultColumns, lower) || strings.HasPrefix(lower, extractionPrefix) {
 			name += " (file)"
 		}
 		unique := name
@@ -129,7 +203,11 @@ func columnNames(file []campaign.Column) []string {
 		taken[strings.ToLower(unique)] = true
 		names = append(names, unique)
 	}
-	return append(names, resultColumns...)
+	names = append(names, resultColumns...)
+	for _, key := range keys {
+		names = append(names, extractionPrefix+key)
+	}
+	return names
 }
 
 func (q Results) head(columns []string) []byte {
@@ -140,17 +218,21 @@ func (q Results) head(columns []string) []byte {
 	if q.BOM {
 		text.WriteString("\ufeff")
 	}
-	q.encoder(&text, columns)(slices.Clone(columns))
+	q.encoder(&text, columns, 0)(slices.Clone(columns), nil)
 	return text.Bytes()
 }
 
-// encoder returns what writes a contact's cells to b; it may change them.
-func (q Results) encoder(b *bytes.Buffer, columns []string) func(cells []string) {
+// encoder returns what writes to b the cells of a contact, which it may change,
+// and its values for the last columns, as many as there are keys.
+func (q Results) encoder(b *bytes.Buffer, columns []string, keys int) func(cells []string, values []json.RawMessage) {
 	if q.Format == JSONLines {
-		return jsonEncoder(b, columns)
+		return jsonEncoder(b, columns, keys)
 	}
 	w := csv.NewWriter(b)
-	return func(cells []string) {
+	return func(cells []string, values []json.RawMessage) {
+		for _, value := range values {
+			cells = append(cells, cellOf(value))
+		}
 		for i := range len(cells) {
 			cells[i] = contacts.EscapeCell(cells[i])
 		}
@@ -159,7 +241,7 @@ func (q Results) encoder(b *bytes.Buffer, columns []string) func(cells []string)
 	}
 }
 
-func jsonEncoder(b *bytes.Buffer, columns []string) func(cells []string) {
+func jsonEncoder(b *bytes.Buffer, columns []string, keys int) func(cells []string, values []json.RawMessage) {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	text := func(s string) {
@@ -172,8 +254,8 @@ func jsonEncoder(b *bytes.Buffer, columns []string) func(cells []string) {
 		_ = e.Encode(s)         // a string, into memory
 		b.Truncate(b.Len() - 1) // the line feed after it
 	}
-	ours := len(columns) - len(resultColumns)
-	return func(cells []string) {
+	ours := len(columns) - keys - len(resultColumns)
+	return func(cells []string, values []json.RawMessage) {
 		for i, cell := range cells {
 			b.WriteByte("{,"[min(i, 1)])
 			text(columns[i])
@@ -181,11 +263,20 @@ func jsonEncoder(b *bytes.Buffer, columns []string) func(cells []string) {
 			switch {
 			case i >= ours && cell == "":
 				b.WriteString("null")
-			case i >= ours && (columns[i] == "attempts" || columns[i] == "run"):
+			case i >= ours && isCount(columns[i]):
 				b.WriteString(cell)
 			default:
 				text(cell)
 			}
+		}
+		for i, value := range values {
+			b.WriteByte(',')
+			text(columns[len(cells)+i])
+			b.WriteByte(':')
+			if value == nil {
+				value = json.RawMessage("null")
+			}
+			b.Write(value)
 		}
 		b.WriteString("}\n")
 	}

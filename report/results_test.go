@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -66,6 +67,75 @@ func TestResults(t *testing.T) {
 			}
 			golden(t, tt.golden, out.String())
 		})
+	}
+}
+
+// told is a list of whose contacts events have told.
+func told(f fixture) {
+	s := settings
+	s.Columns = []campaign.Column{{Name: "Extraction.intent"}, {Name: "phone"}, {Name: "messages"}}
+	var list []campaign.Contact
+	for i := range 4 {
+		list = append(list, campaign.Contact{Phone: contact(i).Phone, Line: i + 2, Fields: []string{"x", contact(i).Phone.E164(), "7"}})
+	}
+	f.load("told", s, list, nil)
+	for i, o := range []campaign.Outcome{
+		{Conversation: "conv-1", Started: at, Ended: at.Add(time.Minute), Exchanges: []uint32{1, 2},
+			Extraction: json.RawMessage(`{"intent":"buy","=1+1":true,"when":{"day": "=monday"}}`)},
+		{Conversation: "conv-2", Started: at, Extraction: json.RawMessage(`{"intent":null,"budget":100}`)},
+		{Conversation: "conv-3", Started: at, Turns: 3},
+	} {
+		f.move("told", i, "", campaign.Send, campaign.Start)
+		err := f.UpdateOutcomes(f.t.Context(), store.Ref{Campaign: "told", Chunk: i / 2}, []int{i % 2},
+			func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) { return o, nil })
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func TestResultsTellWhatTheAgentLearned(t *testing.T) {
+	f := newFixture(t)
+	told(f)
+	where := func(text string) []report.Learned {
+		learned, err := report.ParseLearned(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []report.Learned{learned}
+	}
+	for _, tt := range []struct {
+		name, golden string
+		query        report.Results
+		want         int
+	}{
+		{"everybody as CSV", "told.csv", report.Results{}, 4},
+		{"everybody as JSON lines", "told.jsonl", report.Results{Format: report.JSONLines}, 4},
+		{"by what was learned", "buyers.csv", report.Results{Where: where("extraction.intent=buy")}, 1},
+		{"by what is no text", "budget.csv", report.Results{Where: where("extraction.budget=100")}, 1},
+		{"by what nobody said", "nobody-told.csv", report.Results{Where: where("extraction.intent=")}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			n, err := tt.query.Write(t.Context(), f.Store, "told", &out)
+			if err != nil || n != tt.want {
+				t.Errorf("%d contacts, %v, want %d", n, err, tt.want)
+			}
+			golden(t, tt.golden, out.String())
+		})
+	}
+	for _, text := range []string{"", "extraction.intent", "intent=buy", "extraction.=buy"} {
+		if _, err := report.ParseLearned(text); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+	for command, nth := range map[string]int{"smembers": 1, "hgetall": 2} { // hgetall reads the campaign first
+		f := newFixture(t)
+		told(f)
+		gone := f.fail(command, nth)
+		if _, err := (report.Results{}).Write(t.Context(), f.Store, "told", io.Discard); !errors.Is(err, gone) {
+			t.Errorf("without %s: %v", command, err)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ type exported struct {
 }
 
 func (a *app) results() *cobra.Command {
-	var states []string
+	var states, where []string
 	var file string
 	var q report.Results
 	cmd := a.on("results", "Write what became of each contact", func(ctx context.Context, s *store.Store, name string) error {
@@ -41,6 +41,13 @@ func (a *app) results() *cobra.Command {
 			}
 			q.States = append(q.States, state)
 		}
+		for _, text := range where {
+			learned, err := report.ParseLearned(text)
+			if err != nil {
+				return fmt.Errorf("--where %w", err)
+			}
+			q.Where = append(q.Where, learned)
+		}
 		switch ext := strings.ToLower(filepath.Ext(file)); {
 		case toStdout(file) && a.json || ext == ".jsonl":
 			q.Format = report.JSONLines
@@ -53,9 +60,10 @@ func (a *app) results() *cobra.Command {
 		return nil
 	}
 	cmd.Long = `Write what became of each contact: the columns of its file, then phone_e164,
-state, reason, attempts, run (0 for the launch), changed_at (RFC 3339, UTC) and
-conversation_id. A column of the file that has one of these names is written
-"NAME (file)".
+state, reason, attempts, run (0 for the launch), changed_at, conversation_id,
+started_at, ended_at (all times RFC 3339, UTC), messages (exchanges with the agent)
+and, of what the agent learned, extraction.KEY for each key met. A column of the
+file that has one of these names is written "NAME (file)".
 
 A FILE.csv opens in Excel: it begins with a byte order mark, and cells that a
 spreadsheet would run have an apostrophe in front; phone numbers stay as they
@@ -63,6 +71,7 @@ are. CSV on stdout is the same without the mark. A FILE.jsonl, and --json on
 stdout, hold one object per contact with every value untouched, for programs.`
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
+	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts of whom the agent learned this, as in: --where extraction.intent=buy")
 	outputFlag(cmd, &file)
 	return cmd
 }
