@@ -72,6 +72,7 @@ type sender struct {
 	worker         string                                                  // the id in our claims
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
+	steady         func(now time.Time) bool                                // whether this worker may take others for dead
 	webhook        func(c campaign.Campaign, contact int) *velents.Webhook // as Config.Webhook
 	drain          context.Context
 	log            *slog.Logger
@@ -101,7 +102,7 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 		return s.hold(ctx, c, chunk)
 	}
 	defer func() { s.memory.keep(c, chunk) }()
-	if wait, err := settle(ctx, s.store, chunk); err != nil || wait > 0 {
+	if wait, err := settle(ctx, s.store, chunk, s.steady(time.Now())); err != nil || wait > 0 {
 		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
 	}
 	switch {
@@ -137,18 +138,21 @@ func orComeBack(err error, after time.Duration, why string) error {
 // settle makes contacts unconfirmed that are sending under a claim which has
 // expired or whose worker is gone: their request may have arrived. While the
 // claim is alive it changes nothing and says how long that lasts at the most.
-func settle(ctx context.Context, st *store.Store, chunk *store.Chunk) (wait time.Duration, err error) {
+// Only who is steady may tell that a worker is gone.
+func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady bool) (wait time.Duration, err error) {
 	sending := chunk.In(campaign.Sending)
 	if chunk.Claim == "" && len(sending) == 0 {
 		return 0, nil
 	}
 	change := store.Change{Act: store.Recover, Due: keepDue}
-	dead, err := st.ClaimIsDead(ctx, chunk.Claim)
-	if err != nil {
-		return 0, err
-	}
-	if dead {
-		change.Dead = chunk.Claim
+	if steady {
+		dead, err := st.ClaimIsDead(ctx, chunk.Claim)
+		if err != nil {
+			return 0, err
+		}
+		if dead {
+			change.Dead = chunk.Claim
+		}
 	}
 	reason, err := st.ReasonCode(ctx, chunk.Ref.Campaign, "the sender died: the request may have been carried out")
 	if err != nil {

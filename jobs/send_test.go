@@ -383,6 +383,17 @@ func TestLivingSendersAreLeftAlone(t *testing.T) {
 	}
 }
 
+func TestOnlyTheSteadyTakeOthersForDead(t *testing.T) {
+	s := newStage(t, 50)
+	s.begin("dead/1", 20)
+	sender := s.sender("w1")
+	sender.steady = func(time.Time) bool { return false }
+	if later := s.sendAs(sender, 0); later == nil {
+		t.Error("does not come back")
+	}
+	s.want(map[campaign.State]int{campaign.Sending: 20, campaign.Pending: 30})
+}
+
 func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -401,7 +412,7 @@ func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 				if err := s.store.Goodbye(t.Context(), "frozen"); err != nil {
 					t.Error(err)
 				}
-				if _, err := settle(t.Context(), s.store, s.chunk(0)); err != nil {
+				if _, err := settle(t.Context(), s.store, s.chunk(0), true); err != nil {
 					t.Error(err)
 				}
 				s.want(map[campaign.State]int{campaign.Unconfirmed: 10})

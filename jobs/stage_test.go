@@ -89,10 +89,12 @@ func (s *stage) sender(worker string) *sender {
 	}
 	return &sender{
 		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), worker: worker,
-		requestTimeout: time.Minute, alive: func(time.Time) bool { return true },
+		requestTimeout: time.Minute, alive: always, steady: always,
 		drain: context.Background(), log: slog.New(slog.DiscardHandler),
 	}
 }
+
+func always(time.Time) bool { return true }
 
 // send runs the task of a chunk once and returns its wish to come back, if any.
 func (s *stage) send(worker string, chunk int) *comeBack {

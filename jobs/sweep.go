@@ -24,6 +24,7 @@ const (
 // Every worker has one; several at once do no harm, since each step is
 // conditional.
 type sweeper struct {
+	steady func(now time.Time) bool // whether this worker may take others for dead
 	store  *store.Store
 	queue  *Queue
 	agents []string // whose queues are watched
@@ -82,7 +83,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return err // another sweeper was faster
 	}
 	unsettled := len(chunk.In(campaign.Sending))
-	wait, err := settle(ctx, s.store, chunk)
+	wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()))
 	if err != nil {
 		return err
 	}

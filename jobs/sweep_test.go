@@ -17,7 +17,7 @@ func (s *stage) sweep() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	s.overdue()
-	sweeper := &sweeper{store: s.store, queue: s.queue, log: slog.New(slog.DiscardHandler)}
+	sweeper := &sweeper{store: s.store, queue: s.queue, steady: always, log: slog.New(slog.DiscardHandler)}
 	if err := sweeper.sweep(ctx); err != nil {
 		s.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestSweepFindsTasksThatNobodyEverGot(t *testing.T) {
 	if err := s.rdb.HSet(ctx, queue+"t:c:0:1", "state", "active").Err(); err != nil {
 		t.Fatal(err)
 	}
-	sweeper := &sweeper{store: s.store, queue: s.queue, agents: []string{"nobody", "default"}, log: slog.New(slog.DiscardHandler)}
+	sweeper := &sweeper{store: s.store, queue: s.queue, steady: always, agents: []string{"nobody", "default"}, log: slog.New(slog.DiscardHandler)}
 	if err := sweeper.sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestSweepSparesLoadingCampaigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.overdue()
-	sweeper := &sweeper{store: s.store, queue: s.queue, log: slog.New(slog.DiscardHandler)}
+	sweeper := &sweeper{store: s.store, queue: s.queue, steady: always, log: slog.New(slog.DiscardHandler)}
 	if err := sweeper.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestSeveralSweepersReleaseAChunkOnce(t *testing.T) {
 	done := make(chan error)
 	for range 4 {
 		go func() {
-			done <- (&sweeper{store: s.store, queue: s.queue, log: slog.New(slog.DiscardHandler)}).sweep(context.Background())
+			done <- (&sweeper{store: s.store, queue: s.queue, steady: always, log: slog.New(slog.DiscardHandler)}).sweep(context.Background())
 		}()
 	}
 	for range 4 {

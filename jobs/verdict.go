@@ -49,6 +49,9 @@ func verdictOf(err error, rows int, mode campaign.Mode, strict bool) verdict {
 	if err == nil {
 		return verdict{cause: campaign.Accept}
 	}
+	if errors.Is(err, errNotOurs) {
+		return verdict{cause: campaign.Unsent, then: backOff} // we kept it from leaving
+	}
 	var refused *velents.Error
 	if !errors.As(err, &refused) {
 		var unanswered *velents.Unanswered

@@ -130,6 +130,8 @@ func TestVerdictOf(t *testing.T) {
 
 		{name: "no connection: nothing was sent", err: &velents.Unanswered{Err: errors.New("refused")}, rows: 2,
 			want: verdict{cause: campaign.Unsent, reason: "not sent: no connection to the platform", then: backOff}},
+		{name: "kept from leaving by ourselves: nothing was sent", err: &velents.Unanswered{Err: errNotOurs}, rows: 2,
+			want: verdict{cause: campaign.Unsent, then: backOff}},
 		{name: "no answer: nobody knows", err: &velents.Unanswered{Sent: true, Err: errors.New("reset")}, rows: 2,
 			want: verdict{cause: campaign.Lose, reason: "no answer: the request may have been carried out"}},
 		{name: "an error of no known kind: nobody knows", err: errors.New("surprise"), rows: 2,

@@ -55,13 +55,13 @@ type Config struct {
 // A Worker sends the chunks of its agents. Each agent has an asynq server of
 // its own, so that one which waits for its quota never holds up another.
 type Worker struct {
-	id       string
-	cfg      Config
-	queue    *Queue
-	agents   []*agentServer
-	started  time.Time
-	lastBeat atomic.Pointer[time.Time]
-	log      *slog.Logger
+	id      string
+	cfg     Config
+	queue   *Queue
+	agents  []*agentServer
+	started time.Time
+	beats   atomic.Pointer[heartbeats]
+	log     *slog.Logger
 }
 
 type agentServer struct {
@@ -103,7 +103,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
 				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
-				alive: w.alive, log: w.log.With("agent", a.Name),
+				alive: w.alive, steady: w.steady, log: w.log.With("agent", a.Name),
 			},
 		})
 	}
@@ -171,7 +171,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) newSweeper() *sweeper {
-	return &sweeper{store: w.cfg.Store, queue: w.queue, agents: w.agentNames(), log: w.log}
+	return &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), log: w.log}
 }
 
 // every calls do now and then, until ctx is over.
@@ -223,7 +223,7 @@ func (w *Worker) beat(ctx context.Context) error {
 		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Quotas: w.quotas(ctx, now),
 	})
 	if err == nil {
-		w.lastBeat.Store(&now)
+		w.beats.Store(w.beats.Load().then(now))
 	}
 	return err
 }
@@ -249,11 +249,32 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 	return quotas
 }
 
-// alive reports whether others still take this worker for living: whether its
-// last heartbeat that arrived is young enough, by both clocks.
-func (w *Worker) alive(now time.Time) bool {
-	last := w.lastBeat.Load()
-	return last != nil && max(now.Sub(*last), now.Round(0).Sub(last.Round(0))) < aliveFor
+// alive reports whether others still take this worker for living.
+func (w *Worker) alive(now time.Time) bool { return w.beats.Load().alive(now) }
+
+// steady reports whether this worker may take others for dead. After an outage
+// of Redis everybody's heartbeat has to come back first.
+func (w *Worker) steady(now time.Time) bool { return w.beats.Load().steady(now) }
+
+// heartbeats are those of a worker that arrived. They never change; nil is none.
+type heartbeats struct{ since, last time.Time } // unbroken since then
+
+// then is h with another one.
+func (h *heartbeats) then(now time.Time) *heartbeats {
+	if !h.alive(now) {
+		return &heartbeats{now, now}
+	}
+	return &heartbeats{h.since, now}
+}
+
+// alive reports whether the last one is young enough, by both clocks.
+func (h *heartbeats) alive(now time.Time) bool {
+	return h != nil && max(now.Sub(h.last), now.Round(0).Sub(h.last.Round(0))) < aliveFor
+}
+
+// steady reports whether they have come for as long as it takes to be missed.
+func (h *heartbeats) steady(now time.Time) bool {
+	return h.alive(now) && now.Sub(h.since) >= store.HeartbeatTTL
 }
 
 func (w *Worker) agentNames() []string {

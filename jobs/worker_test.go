@@ -179,6 +179,32 @@ func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 	}
 }
 
+func TestHeartbeats(t *testing.T) {
+	start := time.Now()
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	var none *heartbeats
+	if none.alive(start) || none.steady(start) {
+		t.Error("alive without a heartbeat")
+	}
+	h := none.then(start)
+	for d := heartbeatEvery; d <= store.HeartbeatTTL; d += heartbeatEvery {
+		if h.steady(at(d - time.Millisecond)) {
+			t.Errorf("steady %v after the first", d)
+		}
+		h = h.then(at(d))
+	}
+	if !h.steady(at(store.HeartbeatTTL)) {
+		t.Error("not steady after an unbroken row of them")
+	}
+	late := at(2*store.HeartbeatTTL + time.Second)
+	if h.alive(late) || h.steady(late) {
+		t.Error("alive although the last one is old")
+	}
+	if h = h.then(late); !h.alive(late) || h.steady(late) {
+		t.Error("after a gap: want alive, and not steady")
+	}
+}
+
 func TestArchivesAreEmptied(t *testing.T) {
 	s := newStage(t, 1)
 	w, err := NewWorker(Config{Store: s.store, Agents: []Agent{{"default", s.platform, s.quota}}})
