@@ -22,6 +22,7 @@ test: ## run every test with the race detector, against a real Redis
 lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
 	$(GO) vet ./...
+	$(GO) vet -tags=chaos ./internal/chaos
 	$(GO) run $(STATICCHECK) ./...
 
 fmt: ## format the code
