@@ -15,7 +15,6 @@ type state struct {
 	Peers  []peer   `json:"peers,omitempty"`  // processes seen within the last window
 
 	Granted int64 `json:"granted"` // tickets ever given
-	Landed  int64 `json:"landed"`  // tickets no longer in flight
 	Expired int64 `json:"expired"` // requests that ran out of the log or were dropped from it
 
 	Paced int64 `json:"paced"` // when the last request was due
@@ -97,13 +96,14 @@ func (s *state) acquire(now int64, p policy, a ask) reply {
 	me := s.peer(now, p, a)
 	at, _ := s.next(now, p, 0)
 	ahead, _ := s.ahead(now, me)
+	recent := s.recent(now, p)
 	var n int64
 	if at <= now && ahead == 0 {
 		n = s.grant(now, at, p, a.Want)
 	}
 	r := reply{Tickets: n, Limit: s.limit(p), Others: s.Others, Peers: int64(len(s.Peers))}
 	if n > 0 {
-		r.Ticket = Ticket{state: s.ID, serial: s.Granted - n + 1, landed: s.Landed, expired: s.Expired}
+		r.Ticket = Ticket{state: s.ID, serial: s.Granted - n + 1, counted: s.Granted - n - recent, expired: s.Expired}
 		s.Peers[me].Since = 0
 	}
 	r.Wait = s.wait(now, p, me)
@@ -137,18 +137,16 @@ type outcome struct {
 }
 
 func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
-	pending := s.Granted - t.landed - 1 // of ours, those the answer may not include
+	pending := s.Granted - t.counted - 1 // of ours, those the answer may not include
 	silent := s.silent(now, p)
-	if !s.land(t.serial) {
-		return // booked as lost meanwhile
-	}
-	if a.Counted {
+	flew := s.land(t.serial) // else it was given up meanwhile
+	if flew && a.Counted {
 		s.book(now+p.Window, p, entry{Ours: 1})
 	}
 	if a.Answered {
 		s.Heard = now
 	}
-	if a.Limit > 0 {
+	if flew && a.Limit > 0 {
 		s.correct(now, p, t, a, pending, silent)
 	}
 	switch {
@@ -175,9 +173,9 @@ func (s *state) correct(now int64, p policy, t Ticket, a outcome, pending int64,
 			s.Others += 1000 * over
 		}
 	} else if under := a.Remaining - pending - left; under > 0 {
-		dropped = s.drop(under)
+		dropped = s.drop(now, p, under)
 	}
-	if (dropped > 0 || now >= s.End) && a.Limit-a.Remaining <= 1+pending+a.Limit/8 {
+	if (dropped > a.Limit/4 || now >= s.End) && a.Limit-a.Remaining <= 1+pending+a.Limit/8 {
 		s.End = now + p.Window // it has just opened
 		if !silent {
 			s.Paced = now
@@ -222,7 +220,11 @@ func (s *state) fail(now int64) {
 // left: who asks again then is not late even if things have moved on.
 func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
 	interval := s.interval(now, p)
-	queue := ahead * min(interval, s.even(p)) / 2
+	queue := ahead
+	if s.Others >= 1000 && s.credits(p) <= 2*fewLeft {
+		queue = max(0, queue-2)
+	}
+	queue *= min(interval, s.even(p)) / 2
 	switch {
 	case now < s.Block:
 		return s.Block + queue, s.Why
@@ -359,7 +361,8 @@ func (s *state) advance(now int64, p policy) int64 {
 	now = max(now, s.Clock)
 	s.Clock = now
 	for len(s.Log) > 0 && s.Log[0].At <= now {
-		s.drop(s.Log[0].Ours + s.Log[0].Others)
+		s.Expired += s.Log[0].Ours + s.Log[0].Others
+		s.Log = s.Log[1:]
 	}
 	for len(s.Flight) > 0 && s.Flight[0].At+p.Timeout <= now {
 		s.land(s.Flight[0].Serial)
@@ -386,16 +389,24 @@ func (s *state) book(at int64, p policy, e entry) {
 	s.Log = append(s.Log, e)
 }
 
-// drop takes up to n of the oldest out of the log and says how many there were.
-func (s *state) drop(n int64) int64 {
+// drop takes up to n of the oldest requests out and says how many there were.
+// A ticket that has been in flight for long is one of them.
+func (s *state) drop(now int64, p policy, n int64) int64 {
 	var dropped int64
-	for n > 0 && len(s.Log) > 0 {
+	for n > dropped {
+		if len(s.Flight) > 0 && s.settled(now, p, s.Flight[0]) && (len(s.Log) == 0 || s.Flight[0].At+p.Window < s.Log[0].At) {
+			s.Flight = s.Flight[1:]
+			dropped++
+			continue
+		}
+		if len(s.Log) == 0 {
+			break
+		}
 		e := &s.Log[0]
-		ours := min(n, e.Ours)
-		others := min(n-ours, e.Others)
+		ours := min(n-dropped, e.Ours)
+		others := min(n-dropped-ours, e.Others)
 		e.Ours -= ours
 		e.Others -= others
-		n -= ours + others
 		dropped += ours + others
 		if e.Ours+e.Others == 0 {
 			s.Log = s.Log[1:]
@@ -405,12 +416,25 @@ func (s *state) drop(n int64) int64 {
 	return dropped
 }
 
+// settled says that the server has counted a ticket's request, or never will.
+func (s *state) settled(now int64, p policy, f flight) bool { return now >= f.At+p.Window/6 }
+
+// recent counts the tickets in flight that may not have reached the server.
+func (s *state) recent(now int64, p policy) int64 {
+	var n int64
+	for _, f := range s.Flight {
+		if !s.settled(now, p, f) {
+			n++
+		}
+	}
+	return n
+}
+
 // land takes a ticket out of flight and says whether it was there.
 func (s *state) land(serial int64) bool {
 	for i, f := range s.Flight {
 		if f.Serial == serial {
 			s.Flight = append(s.Flight[:i], s.Flight[i+1:]...)
-			s.Landed++
 			return true
 		}
 	}

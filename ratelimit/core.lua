@@ -41,17 +41,25 @@ local function awaited()
   if asked >= s.block and now < asked + patience then return asked end
 end
 
+local function settled(f) return now >= f.at + floor(p.window / 6) end
+
 local function drop(n)
   local dropped = 0
-  while n > 0 and #s.log > 0 do
-    local e = s.log[1]
-    local ours = min(n, e.ours)
-    local others = min(n - ours, e.others)
-    e.ours = e.ours - ours
-    e.others = e.others - others
-    n = n - ours - others
-    dropped = dropped + ours + others
-    if e.ours + e.others == 0 then table.remove(s.log, 1) end
+  while n > dropped do
+    local f, e = s.flight[1], s.log[1]
+    if f and settled(f) and (not e or f.at + p.window < e.at) then
+      table.remove(s.flight, 1)
+      dropped = dropped + 1
+    elseif e then
+      local ours = min(n - dropped, e.ours)
+      local others = min(n - dropped - ours, e.others)
+      e.ours = e.ours - ours
+      e.others = e.others - others
+      dropped = dropped + ours + others
+      if e.ours + e.others == 0 then table.remove(s.log, 1) end
+    else
+      break
+    end
   end
   s.expired = s.expired + dropped
   return dropped
@@ -69,11 +77,18 @@ local function book(at, ours, others)
   end
 end
 
+local function recent()
+  local n = 0
+  for _, f in ipairs(s.flight) do
+    if not settled(f) then n = n + 1 end
+  end
+  return n
+end
+
 local function land(serial)
   for i, f in ipairs(s.flight) do
     if f.serial == serial then
       table.remove(s.flight, i)
-      s.landed = s.landed + 1
       return true
     end
   end
@@ -83,7 +98,10 @@ end
 local function advance()
   now = max(now, s.clock)
   s.clock = now
-  while #s.log > 0 and s.log[1].at <= now do drop(s.log[1].ours + s.log[1].others) end
+  while #s.log > 0 and s.log[1].at <= now do
+    s.expired = s.expired + s.log[1].ours + s.log[1].others
+    table.remove(s.log, 1)
+  end
   while #s.flight > 0 and s.flight[1].at + p.timeout <= now do
     land(s.flight[1].serial)
     book(now + p.window, 1, 0)
@@ -119,7 +137,9 @@ end
 
 local function next_at(ahead)
   local step = interval()
-  local queue = floor(ahead * min(step, even()) / 2)
+  local queue = ahead
+  if s.others >= 1000 and credits() <= 2 * FEW_LEFT then queue = max(0, queue - 2) end
+  queue = queue * floor(min(step, even()) / 2)
   local at
   if now < s.block then
     return s.block + queue, s.why
@@ -188,19 +208,19 @@ local function correct(t, a, pending, was_silent)
   elseif under > 0 then
     dropped = drop(under)
   end
-  if (dropped > 0 or now >= s['end']) and a.limit - a.remaining <= 1 + pending + floor(a.limit / 8) then
+  if (dropped > floor(a.limit / 4) or now >= s['end']) and a.limit - a.remaining <= 1 + pending + floor(a.limit / 8) then
     s['end'] = now + p.window
     if not was_silent then s.paced = now end
   end
 end
 
 local function learn(t, a)
-  local pending = s.granted - t.landed - 1
+  local pending = s.granted - t.counted - 1
   local was_silent = silent()
-  if not land(t.serial) then return end
-  if a.counted then book(now + p.window, 1, 0) end
+  local flew = land(t.serial)
+  if flew and a.counted then book(now + p.window, 1, 0) end
   if a.answered then s.heard = now end
-  if a.limit > 0 then correct(t, a, pending, was_silent) end
+  if flew and a.limit > 0 then correct(t, a, pending, was_silent) end
   if a.refused then
     refuse(a.retry_after, a.limit > 0)
   elseif a.failed then
@@ -262,7 +282,7 @@ local stored = redis.call('GET', KEYS[1])
 if stored then
   s = cjson.decode(stored)
 else
-  s = {id = fresh, clock = 0, told = 0, granted = 0, landed = 0, expired = 0, paced = 0, ['end'] = 0,
+  s = {id = fresh, clock = 0, told = 0, granted = 0, expired = 0, paced = 0, ['end'] = 0,
     heard = 0, block = 0, why = 0, unsure = true, failures = 0, others = 0, others_at = 0}
 end
 s.log, s.flight, s.peers = s.log or {}, s.flight or {}, s.peers or {}
@@ -273,14 +293,14 @@ local ticket = {0, 0, 0, 0}
 if op == 1 then -- acquire
   local waited, want = number(), number()
   me = peer(id, waited, want)
-  local at = next_at(0)
+  local at, young = next_at(0), recent()
   if at <= now and ahead_of(me) == 0 then n = grant(at, want) end
   if n > 0 then
-    ticket = {s.id, s.granted - n + 1, s.landed, s.expired}
+    ticket = {s.id, s.granted - n + 1, s.granted - n - young, s.expired}
     me.since = 0
   end
 else -- report
-  local t = {state = number(), serial = number(), landed = number(), expired = number()}
+  local t = {state = number(), serial = number(), counted = number(), expired = number()}
   local a = {counted = number() == 1, answered = number() == 1, failed = number() == 1, refused = number() == 1,
     retry_after = number(), limit = number(), remaining = number()}
   if t.state == s.id then

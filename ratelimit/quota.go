@@ -67,7 +67,7 @@ func (c Config) policy() (policy, error) {
 type Ticket struct {
 	state   int64 // the identity of the state that granted it
 	serial  int64
-	landed  int64 // how many tickets had been reported then
+	counted int64 // how many tickets before it the server had surely counted
 	expired int64 // how many requests had run out then
 }
 

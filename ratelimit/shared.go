@@ -105,7 +105,7 @@ func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
 }
 
 func (b *sharedBook) callReport(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
-	return b.call(ctx, opReport, peer, t.state, t.serial, t.landed, t.expired,
+	return b.call(ctx, opReport, peer, t.state, t.serial, t.counted, t.expired,
 		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), o.RetryAfter, o.Limit, o.Remaining)
 }
 
@@ -133,7 +133,7 @@ func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (r
 	}
 	return reply{
 		Tickets: v[0],
-		Ticket:  Ticket{state: v[1], serial: v[2], landed: v[3], expired: v[4]},
+		Ticket:  Ticket{state: v[1], serial: v[2], counted: v[3], expired: v[4]},
 		Wait:    v[5], Limit: v[6], Others: v[7], Peers: v[8],
 	}, nil
 }

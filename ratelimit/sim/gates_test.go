@@ -110,10 +110,18 @@ func oneFindsOut(r result) (string, bool) {
 	return fmt.Sprintf("%d sent before the first answer (<= 1), %d refused (<= 1)", before, refused), before <= 1 && refused <= 1
 }
 
+// kills takes turns between any worker, most likely one that waits, and one
+// whose request is under way.
 func kills(ctx context.Context, w *world) {
 	rng := w.rng(7)
-	for sleep(ctx, 30*time.Second) == nil {
-		w.kill(rng.IntN(len(w.kills)))
+	for n := 0; sleep(ctx, time.Duration((20+20*rng.Float64())*float64(time.Second))) == nil; n++ {
+		if n%2 == 0 {
+			w.kill(rng.IntN(len(w.kills)))
+			continue
+		}
+		w.mu.Lock()
+		w.doomed = true
+		w.mu.Unlock()
 	}
 }
 

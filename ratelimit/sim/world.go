@@ -49,6 +49,7 @@ type world struct {
 	left   []time.Time          // when our requests left
 	heard  time.Time            // when the first was answered
 	kills  []context.CancelFunc // of the workers' processes
+	doomed bool                 // the next to send dies before it hears the answer
 }
 
 // tally counts what the server saw of one side.
@@ -120,7 +121,7 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 			w.mu.Unlock()
 			wg.Go(func() {
 				defer kill()
-				w.work(alive, uint64(i)<<32+life+10, c)
+				w.work(alive, i, life, c)
 			})
 			return nil
 		}
@@ -196,8 +197,8 @@ func (w *world) count(other bool, status int) {
 
 // work sends one request after the other. When its context ends the process
 // is dead: nobody hears the answer.
-func (w *world) work(ctx context.Context, stream uint64, c client) {
-	rng := w.rng(stream)
+func (w *world) work(ctx context.Context, worker int, life uint64, c client) {
+	rng := w.rng(uint64(worker)<<32 + life + 10)
 	for ctx.Err() == nil {
 		came := time.Now()
 		t, err := c.before(ctx)
@@ -207,8 +208,13 @@ func (w *world) work(ctx context.Context, stream uint64, c client) {
 		w.mu.Lock()
 		w.ours.longest = max(w.ours.longest, time.Since(came))
 		w.left = append(w.left, time.Now())
+		dies := w.doomed
+		w.doomed = false
 		w.mu.Unlock()
 		a := w.send(rng, false)
+		if dies {
+			w.kill(worker)
+		}
 		w.mu.Lock()
 		if w.heard.IsZero() {
 			w.heard = time.Now()
