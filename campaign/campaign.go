@@ -9,6 +9,7 @@ package campaign
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -106,6 +107,24 @@ func (c Counts) Check() error {
 	return nil
 }
 
+// Add are the counts of two files together.
+func (c Counts) Add(more Counts) Counts {
+	c.Rows += more.Rows
+	c.Contacts += more.Contacts
+	c.Invalid += more.Invalid
+	c.Duplicates += more.Duplicates
+	c.Suppressed += more.Suppressed
+	refused := maps.Clone(c.Refused)
+	if refused == nil && len(more.Refused) > 0 {
+		refused = make(map[string]int)
+	}
+	for reason, n := range more.Refused {
+		refused[reason] += n
+	}
+	c.Refused = refused
+	return c
+}
+
 // A Campaign is one run over one list.
 type Campaign struct {
 	Name        string
@@ -115,6 +134,7 @@ type Campaign struct {
 	Fingerprint string // of the file, the suppression files and the load flags
 	Counts      Counts
 	Chunks      int
+	Ends        []int     // the last chunk of the list, and of each append to it but the last: it may hold fewer contacts
 	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
 	CreatedAt   time.Time // when its load began

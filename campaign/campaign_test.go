@@ -189,3 +189,18 @@ func TestContactValues(t *testing.T) {
 		}
 	})
 }
+
+func TestCountsAdd(t *testing.T) {
+	a := Counts{Rows: 4, Contacts: 1, Invalid: 1, Duplicates: 1, Suppressed: 1, Refused: map[string]int{"x": 1, "duplicate": 1, "s": 1}}
+	b := Counts{Rows: 2, Invalid: 2, Refused: map[string]int{"x": 1, "y": 1}}
+	want := Counts{Rows: 6, Contacts: 1, Invalid: 3, Duplicates: 1, Suppressed: 1, Refused: map[string]int{"x": 2, "y": 1, "duplicate": 1, "s": 1}}
+	if diff := cmp.Diff(want, a.Add(b)); diff != "" || a.Refused["x"] != 1 {
+		t.Errorf("sum (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(b, Counts{}.Add(b)); diff != "" {
+		t.Errorf("added to nothing (-want +got):\n%s", diff)
+	}
+	if err := want.Check(); err != nil {
+		t.Error(err)
+	}
+}

@@ -13,6 +13,9 @@ type Contact struct {
 type Column struct {
 	Name string `json:"name"`          // as in the file's header
 	Key  string `json:"key,omitempty"` // the agent's value it fills; empty: not sent to the platform
+
+	// Required says that the agent asked for the value: a row without it is refused.
+	Required bool `json:"required,omitempty"`
 }
 
 // Values are what goes to the platform of a contact, by the agent's value keys:

@@ -48,7 +48,8 @@ type Options struct {
 	Workers     int    // 0: GOMAXPROCS
 
 	// Suppressed tells why somebody must not be contacted: Suppressed,
-	// DoNotContact or Recent; empty: may be. Nil: everybody may.
+	// DoNotContact or Recent, or Duplicate for a contact of an earlier file; empty:
+	// may be. Nil: everybody may.
 	Suppressed func(campaign.Phone) Reason
 
 	rowsAreLines bool // a row counts as one line, whatever its cells hold

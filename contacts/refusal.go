@@ -36,13 +36,16 @@ func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q",
 // the row is a contact.
 type Refusal struct {
 	Reason Reason
-	First  int // for Duplicate: the line of the contact that has the number
+	First  int // for Duplicate: the line of the contact that has the number; 0: it is in the campaign already
 }
 
 // String is the refusal as the rejects file tells it.
 func (r Refusal) String() string {
-	if r.Reason == Duplicate {
+	switch {
+	case r.Reason == Duplicate && r.First > 0:
 		return fmt.Sprintf("duplicate of line %d", r.First)
+	case r.Reason == Duplicate:
+		return "duplicate of a contact of the campaign"
 	}
 	return string(r.Reason)
 }

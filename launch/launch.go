@@ -95,6 +95,8 @@ type Launcher struct {
 type queue interface {
 	// Release releases every chunk of a running campaign that waits for it.
 	Release(ctx context.Context, name string) (chunks int, err error)
+	// Settle cancels what a cut-off cancel has left to be sent.
+	Settle(ctx context.Context, c campaign.Campaign) error
 }
 
 // platform is the agent's API; *velents.Client is the real one.
@@ -115,10 +117,14 @@ type quota interface {
 // is contacted, and the same launch starts it anew.
 type UnfinishedError struct {
 	Campaign string
+	Append   bool // contacts were to be added to it; those it has are sent
 	Err      error
 }
 
 func (e *UnfinishedError) Error() string {
+	if e.Append {
+		return fmt.Sprintf("%v; nobody of the file is added to %s: the same command starts anew", e.Err, e.Campaign)
+	}
 	return fmt.Sprintf("%v; the load of %s is unfinished and nobody of it is contacted: the same command starts it anew", e.Err, e.Campaign)
 }
 

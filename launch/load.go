@@ -69,7 +69,7 @@ const abandonPatience = 10 * time.Second
 
 // abandon takes back a load that the file has made fail. What was interrupted,
 // by a person or by Redis, stays and is started anew by the same command.
-func (l *Launcher) abandon(ctx context.Context, load *store.Load, name string, failed error) error {
+func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, name string, failed error) error {
 	if ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
 		defer cancel()
@@ -77,7 +77,7 @@ func (l *Launcher) abandon(ctx context.Context, load *store.Load, name string, f
 			return failed
 		}
 	}
-	return &UnfinishedError{name, failed}
+	return &UnfinishedError{Campaign: name, Err: failed}
 }
 
 // An intake takes the rows of a list: contacts into chunks, the others into the
@@ -85,11 +85,17 @@ func (l *Launcher) abandon(ctx context.Context, load *store.Load, name string, f
 type intake struct {
 	name     string
 	settings campaign.Settings
-	load     *store.Load // nil: a dry run
+	load     chunkStore // nil: a dry run
 	rejects  rejects
 	index    []store.Entry // only when there will be events to match
-	contacts int
+	contacts int           // the ordinal of the next
+	order    []int         // where the file has each of the campaign's columns; nil: as the campaign
 	progress func(src *source, rows int)
+}
+
+// A chunkStore takes the chunks of a list, counted from 0.
+type chunkStore interface {
+	Add(ctx context.Context, n int, contacts []campaign.Contact) error
 }
 
 // progressRows is how often progress is told of.
@@ -153,6 +159,7 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 		if rows++; rows%progressRows == 0 {
 			in.progress(list.source, rows)
 		}
+		row.Fields = arranged(row.Fields, in.order)
 		if row.Refusal.Reason != "" {
 			if err := in.rejects.write(row); err != nil {
 				return err
@@ -166,4 +173,16 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 		take(row.Contact)
 	}
 	return list.source.unchanged(ctx)
+}
+
+// arranged are cells in the order of the campaign's columns.
+func arranged(cells []string, order []int) []string {
+	if order == nil || cells == nil {
+		return cells
+	}
+	fields := make([]string, len(order))
+	for i, at := range order {
+		fields[i] = cells[at]
+	}
+	return fields
 }

@@ -18,6 +18,7 @@ const rejectsPart = 1 << 20
 // convenience: when it cannot be written, the load goes on.
 type rejects struct {
 	columns []string
+	more    bool // Redis has rejects of the campaign already
 	keep    func(part []byte) error
 	part    bytes.Buffer
 	csv     *contacts.RejectWriter // nil until a row is refused
@@ -29,6 +30,12 @@ func (r *rejects) write(row contacts.Row) (err error) {
 		r.local.create()
 		if r.csv, err = contacts.NewRejectWriter(r, r.columns); err != nil {
 			return err
+		}
+		if r.more { // Redis has the header, the new file needs it
+			if err := r.csv.Flush(); err != nil {
+				return err
+			}
+			r.part.Reset()
 		}
 	}
 	return r.csv.Write(row)

@@ -280,6 +280,7 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 	l.warnings = append(l.warnings, warnings...)
 	for i, column := range columns {
 		if slices.Contains(found.keys, column.Key) {
+			columns[i].Required = true
 			l.reader.Require(i, column.Key)
 		}
 	}

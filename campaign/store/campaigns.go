@@ -47,6 +47,11 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 			return c, fmt.Errorf("counts: %w", err)
 		}
 	}
+	if ends := hash["ends"]; ends != "" {
+		if err := json.Unmarshal([]byte(ends), &c.Ends); err != nil {
+			return c, fmt.Errorf("ends: %w", err)
+		}
+	}
 	number := func(field string) int64 { n, _ := strconv.ParseInt(hash[field], 10, 64); return n }
 	c.Chunks = int(number("chunks"))
 	c.RowsPerCall = int(number("rows_per_call"))

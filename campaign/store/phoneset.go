@@ -221,6 +221,21 @@ func (p *Phones) read(ctx context.Context, s phoneSet) error {
 	return nil
 }
 
+// newPhones is the set of some numbers.
+func newPhones(phones []campaign.Phone) *Phones {
+	p := &Phones{buckets: make(map[uint64][]uint64)}
+	for _, phone := range phones {
+		n := uint64(phone) % phoneBuckets
+		p.buckets[n] = append(p.buckets[n], uint64(phone)/phoneBuckets)
+	}
+	for n, quotients := range p.buckets {
+		slices.Sort(quotients)
+		p.buckets[n] = slices.Compact(quotients)
+		p.len += len(p.buckets[n])
+	}
+	return p
+}
+
 // Has reports whether the number is in the set.
 func (p *Phones) Has(phone campaign.Phone) bool {
 	_, found := slices.BinarySearch(p.buckets[uint64(phone)%phoneBuckets], uint64(phone)/phoneBuckets)

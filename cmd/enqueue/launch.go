@@ -131,23 +131,25 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 		}
 	}
 	if f.request.DryRun {
-		return a.finish(ctx, l, f)
+		return a.finish(ctx, l, f, l.Launch)
 	}
 	return a.withStore(ctx, func(st *store.Store) error {
 		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
-		return a.finish(ctx, l, f)
+		return a.finish(ctx, l, f, l.Launch)
 	})
 }
 
-// finish launches and prints what came of it.
-func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags) error {
+// finish launches or appends, and prints what came of it.
+func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags, launchOrAppend func(context.Context, launch.Request) (launch.Summary, error)) error {
 	req := f.request
 	bar := newProgress(a.stderr, a.json)
 	l.Progress = bar.show
-	sum, err := l.Launch(ctx, req)
+	sum, err := launchOrAppend(ctx, req)
 	bar.close()
 	var unfinished *launch.UnfinishedError
 	switch {
+	case errors.As(err, &unfinished) && unfinished.Append && errors.Is(err, context.Canceled):
+		return cli.Interruptedf("interrupted: nobody of the file is added to %s; the same command starts anew", req.Name)
 	case errors.As(err, &unfinished) && errors.Is(err, context.Canceled):
 		return cli.Interruptedf("interrupted: %s is not loaded and nobody of it is contacted; the same command starts it anew", req.Name)
 	case err != nil:
@@ -162,7 +164,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags) err
 		}
 	}
 	if sum.State == campaign.Running {
-		a.noteWorkers(ctx, l.Store, req.Settings.Agent)
+		a.noteWorkers(ctx, l.Store, sum.Agent)
 	}
 	if refused := sum.Rows - sum.Contacts; refused > 0 {
 		return cli.Partialf("%s not used: see %s", cli.Count(refused, "line was", "lines were"),

@@ -176,7 +176,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	}
 	want := campaign.Settings{
 		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Strict5xx: true, Region: "SA",
-		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}, {Name: "city", Key: "city"}, {Name: "notes"}},
+		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name", Required: true}, {Name: "city", Key: "city", Required: true}, {Name: "notes"}},
 		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true,
 	}
 	if diff := cmp.Diff(want, c.Settings); diff != "" {
@@ -233,6 +233,50 @@ func TestFilesAsTheyAre(t *testing.T) {
 	code, out, errs = w.run("list.xlsx --name d --sheet sheet1 --channel voice")
 	if code != 0 || !strings.Contains(out, `file read as      xlsx, sheet "Sheet1"`) {
 		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
+func TestAppend(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	if code, _, errs := w.run("list.csv --name spring --channel voice --region SA"); code != 3 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	rejects, err := os.ReadFile("spring-rejects.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("fixed.csv", strings.Replace(string(rejects), "123,Nobody", "0500000006,Hind", 1))
+	for range 2 {
+		code, out, errs := w.run("append spring fixed.csv --json")
+		if code != 3 || !strings.Contains(out, `"rows":4,"contacts":1,"invalid":2,"duplicates":1`) || !strings.Contains(errs, "3 lines were not used") {
+			t.Errorf("exit %d, %s%s", code, out, errs)
+		}
+	}
+	if _, err := os.Stat("fixed-rejects.csv"); err != nil {
+		t.Error(err)
+	}
+	w.stdin = "phone,name,city,notes\n+966500000007,x,y,z\n"
+	code, out, errs := w.run("append spring -")
+	if code != 0 || !strings.Contains(out, "contacts                    1\n") || !strings.Contains(errs, "no worker serves the agent 'default' now") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+	found, err := w.store.Verify(t.Context(), "spring")
+	if err != nil || found.Contacts != 6 || len(found.Problems) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	for _, tt := range []struct {
+		line string
+		code int
+		want string
+	}{
+		{"append spring", 2, "accepts 2 arg(s), received 1"},
+		{"append a/b list.csv", 2, "campaign name: want"},
+		{"append summer list.csv", 1, "no such campaign"},
+	} {
+		if code, _, errs := w.run(tt.line); code != tt.code || !strings.Contains(errs, tt.want) {
+			t.Errorf("%s: exit %d, %s", tt.line, code, errs)
+		}
 	}
 }
 

@@ -1,0 +1,330 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+)
+
+// An Append is the right to add contacts to a loaded campaign. What it writes is
+// part of the campaign only once it is finished, all at once; until then nobody
+// looks at its chunks. Every write names its id, so that one which was taken over
+// can do nothing more. Its methods may be called by several goroutines.
+type Append struct {
+	store       *Store
+	campaign    campaign.Campaign
+	id          string
+	fingerprint string
+}
+
+// An Appended says what an earlier append has added.
+type Appended struct {
+	Counts campaign.Counts `json:"counts"`
+	Chunks int             `json:"chunks"`
+}
+
+func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }
+
+// Appended is what an append of this fingerprint has added to the campaign.
+func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Appended, ok bool, err error) {
+	text, err := s.rdb.HGet(ctx, keyCampaign(name), "appended:"+fingerprint).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return Appended{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &done)
+	}
+	if err != nil {
+		return Appended{}, false, fmt.Errorf("look for an append to %s: %w", name, err)
+	}
+	return done, true, nil
+}
+
+// beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers
+// the last chunk that an unfinished append may have written, or -1 for none; -2
+// when the campaign is not loaded.
+var beginAppendScript = redis.NewScript(`
+local phase = redis.call('HGET', KEYS[1], 'phase')
+if not phase or phase == 'loading' then return -2 end
+redis.call('HSET', KEYS[1], 'append', ARGV[1])
+return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
+
+// BeginAppend begins to add contacts to a campaign, after whatever was left of an
+// append that was not finished is gone.
+func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
+	a := &Append{store: s, id: rand.Text(), fingerprint: fingerprint}
+	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("append to %s: %w", name, err)
+	case last == -2:
+		return nil, fmt.Errorf("append to %s: it is not loaded", name)
+	}
+	if a.campaign, err = s.Campaign(ctx, name); err != nil {
+		return nil, err
+	}
+	if err := a.clear(ctx, last); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Campaign is the campaign as it was when the append began.
+func (a *Append) Campaign() campaign.Campaign { return a.campaign }
+
+// clearAppendScript deletes chunks. KEYS campaign, then what to delete; ARGV id.
+var clearAppendScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
+return 1`)
+
+// clear deletes what an append has written that was not finished.
+func (a *Append) clear(ctx context.Context, last int) error {
+	name := a.campaign.Name
+	if last < a.campaign.Chunks {
+		last = -1 // that append was finished
+	}
+	if last >= 0 {
+		if err := a.dropIndex(ctx); err != nil {
+			return err
+		}
+	}
+	const perCall = 500
+	for from := a.campaign.Chunks; ; from += perCall {
+		keys := []string{keyCampaign(name), keyAppendedRejects(name)}
+		for n := from; n <= min(last, from+perCall-1); n++ {
+			ref := Ref{Campaign: name, Chunk: n}
+			keys = append(keys, keyChunk(ref), keyLedger(ref))
+		}
+		kept, err := clearAppendScript.Run(ctx, a.store.rdb, keys, a.id).Bool()
+		if err := a.wrote(kept, err, "clear what an append left"); err != nil || from+perCall > last {
+			return err
+		}
+	}
+}
+
+// Abandon takes an append back, as if it had never begun.
+func (a *Append) Abandon(ctx context.Context) error {
+	last, err := a.store.rdb.HGet(ctx, keyCampaign(a.campaign.Name), "append_last").Int()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("abandon append: %w", err)
+	}
+	if errors.Is(err, redis.Nil) {
+		last = -1
+	}
+	return a.clear(ctx, last)
+}
+
+// appendChunkScript stores a chunk. KEYS campaign, chunk, ledger; ARGV id, rows,
+// ledger, chunk number.
+var appendChunkScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+if tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1') < tonumber(ARGV[4]) then
+  redis.call('HSET', KEYS[1], 'append_last', ARGV[4])
+end
+redis.call('HSET', KEYS[2], 'rows', ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3])
+return 1`)
+
+// Add stores chunk number n of the append, counted from 0, as Load.Add does.
+func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
+	ref := Ref{Campaign: a.campaign.Name, Chunk: a.campaign.Chunks + n}
+	if size := a.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
+		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
+	}
+	rows, err := a.store.encodeRows(contacts, len(a.campaign.Settings.Columns))
+	if err != nil {
+		return fmt.Errorf("store chunk %s: %w", ref, err)
+	}
+	kept, err := appendChunkScript.Run(ctx, a.store.rdb, []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)},
+		a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk).Bool()
+	return a.wrote(kept, err, "store chunk "+ref.String())
+}
+
+// appendPartScript appends to a list. KEYS campaign, list; ARGV id, value.
+var appendPartScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+return 1`)
+
+// AddRejects stores the next part of the append's refused lines.
+func (a *Append) AddRejects(ctx context.Context, part []byte) error {
+	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
+	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.zip.EncodeAll(part, nil)).Bool()
+	return a.wrote(kept, err, "store rejects")
+}
+
+// setBucketScript replaces a bucket of the index. KEYS campaign, index; ARGV id,
+// bucket, entries; no entries delete it.
+var setBucketScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
+return 1`)
+
+// AddIndex adds contacts to the index, if the campaign has one. Entries count
+// their ordinals on from the campaign's; see FirstOrdinal.
+func (a *Append) AddIndex(ctx context.Context, entries []Entry) error {
+	name := a.campaign.Name
+	buckets, err := a.store.rdb.HGet(ctx, keyCampaign(name), "buckets").Int()
+	if errors.Is(err, redis.Nil) || len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("add to index of %s: %w", name, err)
+	}
+	byBucket := make(map[int][]byte)
+	for _, e := range entries {
+		n := bucketOf(e.Phone, max(buckets, 1))
+		packed := binary.LittleEndian.AppendUint64(byBucket[n], uint64(e.Phone))
+		byBucket[n] = binary.LittleEndian.AppendUint32(packed, e.Ordinal)
+	}
+	for n, packed := range byBucket {
+		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("add to index of %s: %w", name, err)
+		}
+		if err := a.setBucket(ctx, strconv.Itoa(n), append(a.before(have), packed...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FirstOrdinal is the ordinal of the first contact that is appended.
+func (a *Append) FirstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
+
+// before are the entries of a bucket that the append has not made.
+func (a *Append) before(packed []byte) (kept []byte) {
+	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
+		if int(binary.LittleEndian.Uint32(packed[8:])) < a.FirstOrdinal() {
+			kept = append(kept, packed[:entryBytes]...)
+		}
+	}
+	return kept
+}
+
+func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
+	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
+	kept, err := setBucketScript.Run(ctx, a.store.rdb, keys, a.id, field, packed).Bool()
+	return a.wrote(kept, err, "store index")
+}
+
+// dropIndex takes out of the index what an unfinished append has put there.
+func (a *Append) dropIndex(ctx context.Context) error {
+	scan := a.store.rdb.HScan(ctx, keyIndex(a.campaign.Name), 0, "", 500).Iterator()
+	for scan.Next(ctx) {
+		field := scan.Val()
+		if !scan.Next(ctx) {
+			break
+		}
+		packed := []byte(scan.Val())
+		if kept := a.before(packed); len(kept) < len(packed) {
+			if err := a.setBucket(ctx, field, kept); err != nil {
+				return err
+			}
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return fmt.Errorf("clear what an append left: %w", err)
+	}
+	return nil
+}
+
+// finishAppendScript makes the appended contacts part of the campaign. KEYS
+// campaign, tally, open, rejects, appended rejects; ARGV id, counts, chunks before,
+// chunks, contacts, the field that remembers the append, its value, ends of parts.
+// A second call with the same id answers 1.
+var finishAppendScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
+if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+for n = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do redis.call('ZADD', KEYS[3], 0, n) end
+if tonumber(ARGV[5]) > 0 then redis.call('HINCRBY', KEYS[2], '0', ARGV[5]) end
+while true do
+  local part = redis.call('LPOP', KEYS[5])
+  if not part then break end
+  redis.call('RPUSH', KEYS[4], part)
+end
+redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[7], 'ends', ARGV[8], 'append_done', ARGV[1])
+if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
+  redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
+end
+redis.call('HDEL', KEYS[1], 'append', 'append_last')
+return 1`)
+
+// Finish makes what was appended part of the campaign. One that was canceled runs
+// again if anybody was added, one that is paused stays so.
+func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign, error) {
+	c := a.campaign
+	what := "finish append to " + c.Name
+	if err := added.Counts.Check(); err != nil {
+		return c, fmt.Errorf("%s: %w", what, err)
+	}
+	before := c.Chunks
+	c.Counts, c.Chunks = c.Counts.Add(added.Counts), c.Chunks+added.Chunks
+	c.Ends = append(c.Ends[:len(c.Ends):len(c.Ends)], before-1)
+	counts, err := json.Marshal(c.Counts)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", what, err)
+	}
+	summary, err := json.Marshal(added)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", what, err)
+	}
+	ends, err := json.Marshal(c.Ends)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", what, err)
+	}
+	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name)}
+	kept, err := finishAppendScript.Run(ctx, a.store.rdb, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
+		"appended:"+a.fingerprint, summary, ends).Bool()
+	if err := a.wrote(kept, err, what); err != nil {
+		return c, err
+	}
+	return a.store.Campaign(ctx, c.Name)
+}
+
+func (a *Append) wrote(kept bool, err error, what string) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !kept:
+		return fmt.Errorf("%s: %w", what, ErrLoadLost)
+	}
+	return nil
+}
+
+// ReadPhones reads the numbers of all contacts of a campaign into memory.
+func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, error) {
+	var mu sync.Mutex
+	var all []campaign.Phone
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4) // half of them wait for Redis
+	for n := range c.Chunks {
+		group.Go(func() error {
+			chunk, err := s.ReadChunk(ctx, Ref{Campaign: c.Name, Chunk: n})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, contact := range chunk.Contacts {
+				all = append(all, contact.Phone)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return newPhones(all), nil
+}

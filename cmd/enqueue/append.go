@@ -1,0 +1,62 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
+	"campaign-runner/launch"
+)
+
+func (a *app) append() *cobra.Command {
+	var f launchFlags
+	cmd := &cobra.Command{
+		Use:   "append NAME CONTACTS",
+		Short: "Add contacts to a campaign, such as its corrected rejects",
+		Long: `Add the contacts of a file to a campaign: its rejects once they are corrected, or any
+file with the campaign's columns, in any order. Numbers that are in the campaign
+already are duplicates. A campaign that is finished or canceled runs again.
+
+Nobody of the file is contacted before all of it is stored. The same command may be
+run again at any time: interrupted, it starts anew; after success it changes nothing.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := &f.request
+			req.Name, req.File, req.Stdin, req.Format = args[0], args[1], cmd.InOrStdin(), f.file.format
+			if err := campaign.CheckName(req.Name); err != nil {
+				return cli.Usage(err)
+			}
+			if !cmd.Flags().Changed("rejects") {
+				req.RejectsFile = appendRejects(req.Name, req.File)
+			}
+			return a.withStore(cmd.Context(), func(st *store.Store) error {
+				l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
+				return a.finish(cmd.Context(), l, f, l.Append)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the campaign's)")
+	f.file.add(flags)
+	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
+	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
+	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store; who is on the do-not-contact list is not known")
+	flags.Var(&f.rate, "rate", "requests per window, for the estimate: 30/60s, or none")
+	cli.Bind(flags, "rate", "VELENTS_RATE")
+	return cmd
+}
+
+// appendRejects is where refused lines go: beside the file, never into it.
+func appendRejects(name, file string) string {
+	if file == "-" {
+		file = name + "-more"
+	}
+	base := strings.TrimSuffix(filepath.Base(file), ".gz")
+	return strings.TrimSuffix(base, filepath.Ext(base)) + "-rejects.csv"
+}
