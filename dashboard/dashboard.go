@@ -27,6 +27,7 @@ type Config struct {
 	User     string // admin when empty
 	Password string // none asked for when empty
 	Redis    redis.UniversalClient
+	Metrics  http.Handler // shown at /metrics
 }
 
 // New returns the admin pages.
@@ -44,6 +45,9 @@ func New(cfg Config) (http.Handler, error) {
 	pages := http.NewServeMux()
 	pages.Handle("/queues/", queues(cfg.Redis))
 	pages.Handle("/queues", http.RedirectHandler("/queues/", http.StatusFound))
+	if cfg.Metrics != nil {
+		pages.Handle("GET /metrics", cfg.Metrics)
+	}
 	pages.Handle("/{$}", http.RedirectHandler("/queues/", http.StatusFound))
 
 	guarded := http.NewCrossOriginProtection().Handler(pages)

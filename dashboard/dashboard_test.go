@@ -153,6 +153,18 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	}
 }
 
+func TestMetricsAreProtectedAsThePages(t *testing.T) {
+	shown := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "up 1\n") })
+	server := serve(t, redistest.Shared(t), dashboard.Config{Password: "secret", Metrics: shown})
+	if res, _ := ask(t, "GET", server.URL+"/metrics", nil); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a password: %d", res.StatusCode)
+	}
+	res, body := ask(t, "GET", server.URL+"/metrics", func(r *http.Request) { r.SetBasicAuth("admin", "secret") })
+	if res.StatusCode != http.StatusOK || body != "up 1\n" {
+		t.Errorf("%d %q", res.StatusCode, body)
+	}
+}
+
 func TestPassword(t *testing.T) {
 	server := serve(t, redistest.Shared(t), dashboard.Config{Addr: "0.0.0.0:0", User: "ops", Password: "päss"})
 	for _, tt := range []struct {

@@ -303,7 +303,7 @@ func (a *Applier) place(ctx context.Context, c campaign.Campaign, events []store
 			phone, _ := numberOf(r.says.Phone)
 			ordinal, found = places[phone]
 		}
-		if !found || ordinal >= c.Counts.Contacts {
+		if !found {
 			unmatched(r.Event, noContact)
 			continue
 		}
@@ -331,6 +331,10 @@ func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []rep
 	byIndex := make(map[int][]report)
 	var indexes []int
 	for _, r := range reports {
+		if r.index >= chunk.Len() {
+			strangers[r.ID] = noContact
+			continue
+		}
 		if chunk.Record(r.index).Attempts == 0 {
 			strangers[r.ID] = neverSent
 			continue

@@ -74,6 +74,7 @@ type sender struct {
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
 	steady         func(now time.Time) bool                                // whether this worker may take others for dead
 	webhook        func(c campaign.Campaign, contact int) *velents.Webhook // as Config.Webhook
+	watch          Watch
 	drain          context.Context
 	log            *slog.Logger
 }
@@ -374,7 +375,9 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	// From here on the request runs under its own timeout alone, and its answer
 	// is written down, whatever becomes of the task.
 	ctx = context.WithoutCancel(ctx)
+	began := time.Now()
 	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
+	r.watch.answered(r.campaign.Settings.Agent, err, time.Since(began))
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)

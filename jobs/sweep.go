@@ -28,6 +28,7 @@ type sweeper struct {
 	store  *store.Store
 	queue  *Queue
 	agents []string // whose queues are watched
+	watch  Watch
 	log    *slog.Logger
 }
 
@@ -91,6 +92,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return s.store.SetDue(ctx, ref, min(wait, keepDue))
 	}
 	if unsettled > 0 {
+		s.watch.swept("settled")
 		s.log.WarnContext(ctx, "sender died", "campaign", ref.Campaign, "chunk", ref.Chunk, "unconfirmed", unsettled)
 	}
 	switch c.Phase {
@@ -103,6 +105,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		}
 		released, err := s.queue.release(ctx, c, chunk)
 		if released {
+			s.watch.swept("released")
 			s.log.InfoContext(ctx, "chunk released again", "campaign", ref.Campaign, "chunk", ref.Chunk)
 		}
 		return err

@@ -49,6 +49,7 @@ type Config struct {
 	// of one contact, by its place in the list from 1, or with 0 those of several.
 	// Nowhere when it is nil or returns nil.
 	Webhook func(c campaign.Campaign, contact int) *velents.Webhook
+	Watch   Watch
 	Logger  *slog.Logger // discards when nil
 }
 
@@ -103,6 +104,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
 				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
+				watch: cfg.Watch,
 				alive: w.alive, steady: w.steady, log: w.log.With("agent", a.Name),
 			},
 		})
@@ -171,7 +173,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) newSweeper() *sweeper {
-	return &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), log: w.log}
+	return &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), watch: w.cfg.Watch, log: w.log}
 }
 
 // every calls do now and then, until ctx is over.
@@ -248,6 +250,9 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 	}
 	return quotas
 }
+
+// Quotas tells where each agent stands with its quota.
+func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota { return w.quotas(ctx, time.Now()) }
 
 // alive reports whether others still take this worker for living.
 func (w *Worker) alive(now time.Time) bool { return w.beats.Load().alive(now) }

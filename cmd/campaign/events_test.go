@@ -16,10 +16,10 @@ func TestEvents(t *testing.T) {
 	f.sale()
 	now := time.Now() // they are kept for a week
 	event := func(kind, phone, conversation string) []byte {
-		return fmt.Appendf(nil, `{"event":{"type":%q},"conversation":{"id":%q,"phone":%q}}`, kind, conversation, phone)
+		return fmt.Appendf(nil, `{"event":{"type":%q},"conversation":{"id":"%s","phone":%q}}`, kind, conversation, phone)
 	}
 	err := f.KeepUnmatched(t.Context(), "sale", []store.Unmatched{
-		{Event: store.Event{At: now, Body: event("onStarted", "+966501000009", "a\x1b[2J")}, Why: "no such number in the list"},
+		{Event: store.Event{At: now, Body: event("onStarted", "+966501000009", `a\u001b[2J`)}, Why: "no such number in the list"},
 		{Event: store.Event{At: now.Add(time.Second), Body: event("onEnded", "unknown", "b")}, Why: "no such number in the list"},
 		{Event: store.Event{At: now.Add(2 * time.Second), Body: []byte("junk")}, Why: "not readable"},
 	})

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +20,7 @@ import (
 	"campaign-runner/dashboard"
 	"campaign-runner/events"
 	"campaign-runner/jobs"
+	"campaign-runner/metrics"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 	"campaign-runner/webhook"
@@ -118,12 +118,18 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 		}
 	}
 
-	w, err := o.worker(rdb, tokens, log, getenv)
+	st := store.New(rdb)
+	if err := st.WaitForReplicas(o.replicas); err != nil {
+		return cli.Usage(err)
+	}
+	shown := metrics.New(st)
+	w, err := o.worker(st, shown, tokens, log, getenv)
 	if err != nil {
 		return err
 	}
+	shown.ShowQuotas(w.Quotas)
 	admin, err := dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Redis: rdb,
+		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Redis: rdb, Metrics: shown,
 	})
 	if err != nil {
 		return cli.Usage(err)
@@ -143,11 +149,11 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 		}
 		log.InfoContext(ctx, "webhook inbox", "url", "http://"+inbox.Addr().String()+webhook.Path)
 		server := webhook.NewServer(&webhook.Inbox{
-			Events: store.New(rdb), Secret: webhookSecret.Get(getenv), Authorization: webhookAuth.Get(getenv), Log: log,
+			Events: st, Secret: webhookSecret.Get(getenv), Authorization: webhookAuth.Get(getenv), Received: shown.Received, Log: log,
 		})
 		g.Go(func() error { return serve(ctx, "webhook inbox", inbox, server) })
 	}
-	applier := events.New(events.Config{Store: store.New(rdb), Logger: log})
+	applier := events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
 	g.Go(func() error { applier.Run(ctx); return nil })
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error {
@@ -194,15 +200,12 @@ func (o options) tokens(environ []string, getenv func(string) string) (map[strin
 	return tokens, nil
 }
 
-func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, error) {
-	st := store.New(rdb)
-	if err := st.WaitForReplicas(o.replicas); err != nil {
-		return nil, cli.Usage(err)
-	}
+func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, error) {
 	cfg := jobs.Config{
 		Store:          st,
 		Concurrency:    o.concurrency,
 		RequestTimeout: o.timeout,
+		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept},
 		Logger:         log,
 	}
 	if secret := webhookSecret.Get(getenv); secret != "" {
@@ -218,7 +221,7 @@ func (o options) worker(rdb redis.UniversalClient, tokens map[string]string, log
 		if err != nil {
 			return nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
 		}
-		quota, err := ratelimit.NewShared(rdb, token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout, Logger: log.With("agent", agent)})
+		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout, Logger: log.With("agent", agent)})
 		if err != nil {
 			return nil, cli.Usage(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/webhook"
 )
 
 // env is an environment for a command.
@@ -99,7 +100,7 @@ func TestWorkerWithARedisInside(t *testing.T) {
 	out, stop := start(t, e, "--embedded-redis")
 	url := out.await(t, `url=(http://\S+)`)[1]
 	out.await(t, "worker started")
-	for _, path := range []string{"/healthz", "/readyz", "/queues/"} {
+	for _, path := range []string{"/healthz", "/readyz", "/queues/", "/metrics"} {
 		res, err := http.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
@@ -119,6 +120,67 @@ func TestWorkerWithARedisInside(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "secret-token") || strings.Contains(out.String(), "pass@") {
 		t.Errorf("the log has a secret:\n%s", out)
+	}
+}
+
+func TestWorkerTakesEventsAndAppliesThem(t *testing.T) {
+	for name, args := range map[string][]string{"redis": nil, "a Redis inside": {"--embedded-redis"}} {
+		t.Run(name, func(t *testing.T) {
+			e := env{"VELENTS_TOKEN": "a", "WEBHOOK_SECRET": "secret", "VELENTS_WEBHOOK_AUTH": "key", "WEBHOOK_ADDR": "127.0.0.1:0"}
+			if args == nil {
+				e["REDIS_URL"] = redistest.Start(t).URL()
+			} else {
+				e["REDIS_URL"] = fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))
+			}
+			out, stop := start(t, e, args...)
+			admin := out.await(t, `admin pages" url=(http://\S+)`)[1]
+			inbox := out.await(t, `webhook inbox" url=(http://\S+)/webhooks/velents`)[1]
+			out.await(t, "worker started")
+			link := webhook.Link(inbox, "secret", webhook.Target{Campaign: "nobody"})
+			for _, tt := range []struct {
+				link, key string
+				want      int
+			}{
+				{link, "key", http.StatusNoContent},
+				{link, "", http.StatusUnauthorized},
+				{link + "0", "key", http.StatusUnauthorized},
+			} {
+				req, err := http.NewRequestWithContext(t.Context(), "POST", tt.link, strings.NewReader(`{"event":{"type":"onStarted"},"conversation":{"phone":"+966500000001"}}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("x-velents-authorization", tt.key)
+				res, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+				if res.StatusCode != tt.want {
+					t.Errorf("%s with key %q: %d, want %d", tt.link, tt.key, res.StatusCode, tt.want)
+				}
+			}
+			for page := ""; !strings.Contains(page, `campaign_runner_events_total{result="unmatched"} 1`); {
+				res, err := http.Get(admin + "/metrics")
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				page = string(text)
+				if !strings.Contains(page, `campaign_runner_events_received_total{status="401"} 2`) {
+					t.Fatalf("refused events are not counted:\n%s", page)
+				}
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+			if strings.Contains(out.String(), "not applied") || strings.Contains(out.String(), "966500000001") {
+				t.Errorf("the log:\n%s", out)
+			}
+		})
 	}
 }
 
@@ -202,6 +264,8 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},
 		{"a Redis inside, where there is one", nil, []string{"--embedded-redis"}, 1, "embedded redis: "},
 		{"admin pages for everybody", nil, []string{"--admin-addr", ":8080"}, 2, "set ADMIN_PASSWORD"},
+		{"events without a secret", nil, []string{"--webhook-addr", "127.0.0.1:0"}, 2, "set WEBHOOK_SECRET"},
+		{"events where something is", env{"WEBHOOK_SECRET": "s"}, []string{"--webhook-addr", taken.Addr().String(), "--admin-addr", "127.0.0.1:0"}, 1, "webhook inbox: "},
 		{"admin pages where something is", nil, []string{"--admin-addr", taken.Addr().String()}, 1, "address already in use"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "events", "jobs", "launch", "ratelimit/...",
+	"campaign/...", "contacts", "dashboard", "events", "jobs", "launch", "metrics", "ratelimit/...",
 	"report", "sandbox", "velents", "webhook",
 }
 
@@ -43,6 +43,7 @@ var layers = []layer{
 	{"report", []string{"campaign", "campaign/store", "contacts", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "velents"}},
+	{"metrics", []string{"campaign", "campaign/store"}},
 	{"launch", []string{"campaign", "campaign/store", "contacts", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},
@@ -55,7 +56,7 @@ var libraries = []struct {
 	name, path string
 	only       []string
 }{
-	{"asynq", "github.com/hibiken/...", []string{"jobs", "dashboard", "cmd/worker"}},
+	{"asynq", "github.com/hibiken/...", []string{"jobs", "dashboard", "metrics", "cmd/worker"}},
 	{"Redis", "github.com/redis/...", []string{
 		"campaign/store", "dashboard", "jobs", "launch", "ratelimit/...",
 		"report", "webhook", "cmd/...", "internal/...",

@@ -1,0 +1,176 @@
+// Package metrics counts what a worker does and shows it to Prometheus.
+//
+// What the whole campaign runner knows (contacts by state, events that wait,
+// queues) is read from Redis when somebody looks, and alike on every worker; what
+// a worker does itself (requests, events, sweeps) is its own count. No label ever
+// holds a number, a token or a value.
+package metrics
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	queues "github.com/hibiken/asynq/x/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+const (
+	namespace = "campaign_runner"
+	// maxCampaigns bounds the campaigns whose contacts are shown: the latest.
+	maxCampaigns = 100
+	// patience bounds what is read from Redis for one look.
+	patience = 5 * time.Second
+)
+
+// Metrics is what one worker has to show.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	received *prometheus.CounterVec
+	events   *prometheus.CounterVec
+	swept    *prometheus.CounterVec
+}
+
+// New returns the metrics of a worker on the store.
+func New(st *store.Store) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "request_seconds",
+			Help:    "Requests to the platform, by what became of them: the status or its hundred, lost, unsent, withheld.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"agent", "class"}),
+		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status"),
+		events:   counter("events_total", "Events of the platform, by what became of them.", "result"),
+		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action"),
+	}
+	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
+		shared{st}, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis())),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func counter(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+}
+
+// Answered counts a request to the platform.
+func (m *Metrics) Answered(agent, class string, took time.Duration) {
+	m.requests.WithLabelValues(agent, class).Observe(took.Seconds())
+}
+
+// Received counts a request to the inbox by its answer.
+func (m *Metrics) Received(status int) { m.received.WithLabelValues(strconv.Itoa(status)).Inc() }
+
+// Events counts events by what became of them.
+func (m *Metrics) Events(result string, n int) { m.events.WithLabelValues(result).Add(float64(n)) }
+
+// Swept counts an action of the sweeper.
+func (m *Metrics) Swept(action string) { m.swept.WithLabelValues(action).Inc() }
+
+// ShowQuotas shows where each agent of this worker stands with its quota.
+func (m *Metrics) ShowQuotas(of func(context.Context) map[string]store.Quota) {
+	m.registry.MustRegister(quotas{of})
+}
+
+// ServeHTTP shows everything. What cannot be read is left out and told by
+// an error among the lines, so that the rest still arrives.
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+var (
+	contactsDesc  = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
+	waitingDesc   = gauge("events_waiting", "Events that are still to be applied.")
+	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
+	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
+	othersDesc    = gauge("quota_others", "Requests per window that others make on the same token, estimated.", "agent")
+)
+
+// shared collects what Redis knows.
+type shared struct{ store *store.Store }
+
+func (s shared) Describe(ch chan<- *prometheus.Desc) {
+	ch <- contactsDesc
+	ch <- waitingDesc
+}
+
+func (s shared) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.collect(ctx, ch); err != nil {
+		ch <- prometheus.NewInvalidMetric(contactsDesc, err)
+	}
+}
+
+func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
+	waiting, err := s.store.WaitingEvents(ctx)
+	if err != nil {
+		return err
+	}
+	ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting))
+	latest, err := s.latest(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range latest {
+		tally, err := s.store.Tally(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		for _, state := range campaign.States() {
+			ch <- prometheus.MustNewConstMetric(contactsDesc, prometheus.GaugeValue, float64(tally.States[state]), c.Name, state.String())
+		}
+	}
+	return nil
+}
+
+// latest are the campaigns that were launched last.
+func (s shared) latest(ctx context.Context) ([]campaign.Campaign, error) {
+	names, err := s.store.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []campaign.Campaign
+	for _, name := range names {
+		if c, err := s.store.Campaign(ctx, name); err == nil { // else it went meanwhile, or the tally will tell
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b campaign.Campaign) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all[:min(len(all), maxCampaigns)], nil
+}
+
+// quotas collects where agents stand.
+type quotas struct {
+	of func(context.Context) map[string]store.Quota
+}
+
+func (q quotas) Describe(ch chan<- *prometheus.Desc) {
+	ch <- limitDesc
+	ch <- remainingDesc
+	ch <- othersDesc
+}
+
+func (q quotas) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for agent, quota := range q.of(ctx) {
+		ch <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(quota.Limit), agent)
+		ch <- prometheus.MustNewConstMetric(remainingDesc, prometheus.GaugeValue, float64(quota.Remaining), agent)
+		ch <- prometheus.MustNewConstMetric(othersDesc, prometheus.GaugeValue, quota.Others, agent)
+	}
+}
