@@ -25,6 +25,7 @@ type Format string
 const (
 	CSV       Format = "csv"   // cells that a spreadsheet would take for a formula are made harmless
 	JSONLines Format = "jsonl" // one object per contact, its values as they stood in the file
+	XLSX      Format = "xlsx"  // a workbook of one sheet, every cell text but for our counts
 )
 
 // Results says which contacts to write, and how. The zero value means all of
@@ -75,7 +76,8 @@ func isCount(column string) bool {
 }
 
 // Write writes the contacts of a campaign, in the order of its file, and returns
-// how many there were. It needs the memory of a few chunks.
+// how many there were. It needs the memory of a few chunks; a workbook lies in a
+// temporary file until it is complete.
 func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Writer) (written int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
@@ -86,7 +88,12 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		return 0, err
 	}
 	columns := columnNames(c.Settings.Columns, keys)
-	if _, err := w.Write(q.head(columns)); err != nil {
+	out, err := q.output(w, columns)
+	if err != nil {
+		return 0, err
+	}
+	defer out.close()
+	if _, err := out.Write(q.head(columns)); err != nil {
 		return 0, err
 	}
 	texts := reasonTexts{store: s, campaign: name}
@@ -125,12 +132,34 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		p.text = text.Bytes()
 		return p, nil
 	}, func(p part) error {
-		_, err := w.Write(p.text)
+		_, err := out.Write(p.text)
 		written += p.contacts
 		return err
 	})
-	return written, err
+	if err != nil {
+		return written, err
+	}
+	return written, out.end()
 }
+
+// An output takes results as they are encoded: whole rows at a time.
+type output interface {
+	io.Writer
+	end() error // completes what was written
+	close()     // in any case
+}
+
+func (q Results) output(w io.Writer, columns []string) (output, error) {
+	if q.Format == XLSX {
+		return newWorkbook(w, columns)
+	}
+	return plainOutput{w}, nil
+}
+
+type plainOutput struct{ io.Writer }
+
+func (plainOutput) end() error { return nil }
+func (plainOutput) close()     {}
 
 func (q Results) want(state campaign.State, reason string, learned map[string]json.RawMessage) bool {
 	for _, where := range q.Where {
@@ -233,8 +262,10 @@ func (q Results) encoder(b *bytes.Buffer, columns []string, keys int) func(cells
 		for _, value := range values {
 			cells = append(cells, cellOf(value))
 		}
-		for i := range len(cells) {
-			cells[i] = contacts.EscapeCell(cells[i])
+		for i := range cells {
+			if q.Format != XLSX { // where text is text
+				cells[i] = contacts.EscapeCell(cells[i])
+			}
 		}
 		_ = w.Write(cells) // into memory
 		w.Flush()

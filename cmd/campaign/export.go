@@ -52,10 +52,12 @@ func (a *app) results() *cobra.Command {
 		case toStdout(file) && a.json || ext == ".jsonl":
 			q.Format = report.JSONLines
 		case toStdout(file):
+		case ext == ".xlsx":
+			q.Format = report.XLSX
 		case ext == ".csv" || ext == "":
 			q.BOM = true
 		default:
-			return fmt.Errorf("%s: want a name that ends in .csv or .jsonl", file)
+			return fmt.Errorf("%s: want a name that ends in .csv, .xlsx or .jsonl", file)
 		}
 		return nil
 	}
@@ -67,8 +69,9 @@ file that has one of these names is written "NAME (file)".
 
 A FILE.csv opens in Excel: it begins with a byte order mark, and cells that a
 spreadsheet would run have an apostrophe in front; phone numbers stay as they
-are. CSV on stdout is the same without the mark. A FILE.jsonl, and --json on
-stdout, hold one object per contact with every value untouched, for programs.`
+are. CSV on stdout is the same without the mark. A FILE.xlsx is a workbook whose
+cells are text. A FILE.jsonl, and --json on stdout, hold one object per contact with
+every value untouched, for programs.`
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
 	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts of whom the agent learned this, as in: --where extraction.intent=buy")

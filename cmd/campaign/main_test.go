@@ -154,7 +154,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{"show a --what", "campaign: unknown flag: --what" + hint, 2},
 		{"watch a --interval 0s", "campaign: interval 0s: want more than 0" + hint, 2},
 		{"results a --state gone", `campaign: state "gone": want one of [pending sending accepted rejected failed unconfirmed started ended canceled]` + hint, 2},
-		{"results a -o r.xlsx", "campaign: r.xlsx: want a name that ends in .csv or .jsonl" + hint, 2},
+		{"results a -o r.pdf", "campaign: r.pdf: want a name that ends in .csv, .xlsx or .jsonl" + hint, 2},
 		{"rejects a --json", "campaign: --json tells of a file: give -o FILE; the lines themselves are CSV" + hint, 2},
 		{"resolve a --accepted --not-sent", "campaign: --accepted or --not-sent: not both" + hint, 2},
 	} {

@@ -1,0 +1,86 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// A workbook takes rows as CSV and writes them as the one sheet of an Excel
+// workbook. Cells are text, so that no spreadsheet reads a number or a formula
+// into them; our counts are numbers.
+type workbook struct {
+	out     io.Writer
+	file    *excelize.File
+	sheet   *excelize.StreamWriter
+	columns []string
+	rows    int
+}
+
+const sheetName = "Results"
+
+func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
+	if len(columns) > excelize.MaxColumns {
+		return nil, fmt.Errorf("%d columns: a sheet holds %d; write .csv instead", len(columns), excelize.MaxColumns)
+	}
+	file := excelize.NewFile()
+	book := &workbook{out: w, file: file, columns: columns}
+	err := file.SetSheetName("Sheet1", sheetName)
+	if err == nil {
+		book.sheet, err = file.NewStreamWriter(sheetName)
+	}
+	if err != nil {
+		book.close()
+		return nil, fmt.Errorf("workbook: %w", err)
+	}
+	return book, nil
+}
+
+// Write takes whole rows.
+func (b *workbook) Write(text []byte) (int, error) {
+	for rows := csv.NewReader(bytes.NewReader(text)); ; {
+		cells, err := rows.Read()
+		if errors.Is(err, io.EOF) {
+			return len(text), nil
+		}
+		if err == nil {
+			err = b.add(cells)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("workbook: %w", err)
+		}
+	}
+}
+
+func (b *workbook) add(cells []string) error {
+	if b.rows == excelize.TotalRows {
+		return fmt.Errorf("a sheet holds %d rows; write .csv instead", excelize.TotalRows)
+	}
+	row := make([]any, len(cells))
+	for i, cell := range cells {
+		row[i] = cell
+		if n, err := strconv.Atoi(cell); err == nil && isCount(b.columns[i]) {
+			row[i] = n
+		}
+	}
+	b.rows++
+	return b.sheet.SetRow("A"+strconv.Itoa(b.rows), row)
+}
+
+func (b *workbook) end() error {
+	if err := b.sheet.Flush(); err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	if err := b.file.Write(b.out); err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	return nil
+}
+
+// close removes the temporary file.
+func (b *workbook) close() { _ = b.file.Close() }
