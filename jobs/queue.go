@@ -212,8 +212,22 @@ func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error)
 }
 
 // Cancel stops a campaign for good: whoever is still pending becomes canceled.
-// What is on its way still gets its answer. It returns how many it canceled.
+// What is on its way still gets its answer. It returns how many it canceled. A
+// load whose enqueue has died is taken back altogether.
 func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if c.Phase == campaign.Loading {
+		now, err := q.store.Now(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if now.After(c.LoadUntil) {
+			return 0, q.abandon(ctx, c)
+		}
+	}
 	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
 		return 0, err
 	}
@@ -226,6 +240,15 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
 	}
 	return q.cancelOpen(ctx, name)
+}
+
+// abandon takes over the load of a campaign and takes it back.
+func (q *Queue) abandon(ctx context.Context, c campaign.Campaign) error {
+	load, err := q.store.BeginLoad(ctx, c)
+	if err != nil {
+		return err
+	}
+	return load.Abandon(ctx)
 }
 
 // cancelOpen cancels what is pending in a canceled campaign.

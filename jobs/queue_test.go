@@ -3,6 +3,7 @@ package jobs
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
@@ -128,6 +129,30 @@ func TestCancelStopsWhoeverIsPending(t *testing.T) {
 	}
 }
 
+func TestCancelTakesADeadLoadBack(t *testing.T) {
+	s := newStage(t, 1)
+	c := campaign.Campaign{Name: "half", Settings: s.campaign.Settings}
+	load, err := s.store.BeginLoad(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Add(t.Context(), 0, s.chunk(0).Contacts); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.queue.Cancel(t.Context(), "half"); err == nil || !strings.Contains(err.Error(), "loading") {
+		t.Errorf("cancel of a living load: %v", err)
+	}
+	if err := s.rdb.HSet(t.Context(), "c:{half}", "load_until", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.queue.Cancel(t.Context(), "half"); err != nil {
+		t.Fatal(err)
+	}
+	if keys := s.rdb.Keys(t.Context(), "c:{half}*").Val(); len(keys) != 0 {
+		t.Errorf("left: %v", keys)
+	}
+}
+
 func TestSteeringWhatCannotBeSteered(t *testing.T) {
 	ctx := t.Context()
 	steer := map[string]func(s *stage, name string) error{
@@ -144,7 +169,7 @@ func TestSteeringWhatCannotBeSteered(t *testing.T) {
 		if err := do(s, "c"); err == nil || !strings.Contains(err.Error(), "finished") {
 			t.Errorf("%s of a finished campaign: %v", name, err)
 		}
-		if err := s.rdb.HSet(ctx, "c:{c}", "phase", "loading").Err(); err != nil {
+		if err := s.rdb.HSet(ctx, "c:{c}", "phase", "loading", "load_until", time.Now().Add(time.Hour).UnixMilli()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		if err := do(s, "c"); err == nil || !strings.Contains(err.Error(), "loading") {

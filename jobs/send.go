@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -212,7 +213,9 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) *run {
 	return r
 }
 
-// plan cuts contacts into requests, the first to be sent last in pieces.
+// plan cuts contacts into requests, the first to be sent last in pieces. Those
+// that have failed together go in halves each time they are tried again, so that
+// one contact the platform stumbles over does not take its whole chunk with it.
 func (r *run) plan(contacts []int) {
 	size := 1
 	if r.campaign.Settings.Mode == campaign.Batch {
@@ -221,11 +224,16 @@ func (r *run) plan(contacts []int) {
 			size = min(size, most)
 		}
 	}
-	for end := len(contacts); end > 0; {
-		start := (end - 1) / size * size
-		r.pieces = append(r.pieces, contacts[start:end])
-		end = start
+	for from := 0; from < len(contacts); {
+		tries := r.chunk.Record(contacts[from]).Tries
+		to := from + 1
+		for to < len(contacts) && to-from < size>>tries && r.chunk.Record(contacts[to]).Tries == tries {
+			to++
+		}
+		r.pieces = append(r.pieces, contacts[from:to])
+		from = to
 	}
+	slices.Reverse(r.pieces)
 }
 
 // work sends all pieces and gives the claim up at the end.

@@ -268,6 +268,30 @@ func TestServerErrorsAreRetriedUntilTheAttemptsAreUsedUp(t *testing.T) {
 	}
 }
 
+func TestOneContactThatMakesThePlatformFailTakesFewWithIt(t *testing.T) {
+	s := newStage(t, 500, func(c *campaign.Settings) { c.MaxAttempts = 5 })
+	s.platform.answer = func(rows []velents.Row) error {
+		for _, r := range rows {
+			if isOneOf(r, []int{321}) {
+				return &velents.Error{Status: 500, Message: "Server Error", JSON: true}
+			}
+		}
+		return nil
+	}
+	for s.send("w1", 0) != nil {
+	}
+	tally, err := s.store.Tally(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := tally.States[campaign.Failed]; failed == 0 || failed > 32 || tally.States[campaign.Accepted] != 500-failed {
+		t.Errorf("states %v", tally.States)
+	}
+	if r := s.record(321); r.State != campaign.Failed || r.Attempts != 5 {
+		t.Errorf("record %+v", r)
+	}
+}
+
 func TestRetryWaitsAsLongAsThePlatformSays(t *testing.T) {
 	s := newStage(t, 5)
 	s.platform.answer = func([]velents.Row) error {

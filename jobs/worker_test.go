@@ -67,9 +67,9 @@ func (s *stage) await(name string) {
 }
 
 func TestWorkerSendsTheCampaignsOfItsAgents(t *testing.T) {
-	s := newStage(t, 250, batchOf(10))
+	s := newStage(t, 250, batchOf(10), func(c *campaign.Settings) { c.MaxAttempts = 100 })
 	s.load("slow", 5, func(c *campaign.Settings) { c.Agent = "slow"; c.ChunkSize = 1 })
-	platform, fast := platformAt(t, sandbox.Config{Limit: sandbox.Unlimited, Faults: sandbox.Faults{ServerError: 0.2}}, "fast")
+	platform, fast := platformAt(t, sandbox.Config{Limit: sandbox.Unlimited, Faults: sandbox.Faults{ServerError: 0.1}}, "fast")
 	_, blocked := platformAt(t, sandbox.Config{Limit: 1, Window: time.Hour}, "slow")
 	quota := func(rate string) *ratelimit.Quota {
 		r, err := ratelimit.ParseRate(rate)
