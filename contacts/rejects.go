@@ -3,6 +3,7 @@ package contacts
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 )
 
@@ -53,4 +54,10 @@ func (w *RejectWriter) write(fields []string, rest ...string) error {
 func (w *RejectWriter) Flush() error {
 	w.csv.Flush()
 	return w.csv.Error()
+}
+
+// HoldsRejects reports whether a file begins as a RejectWriter begins one.
+func HoldsRejects(r io.Reader) bool {
+	header, err := csv.NewReader(io.LimitReader(r, 1<<20)).Read()
+	return err == nil && len(header) >= len(rejectColumns) && slices.Equal(header[len(header)-len(rejectColumns):], rejectColumns)
 }

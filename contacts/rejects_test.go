@@ -199,3 +199,25 @@ func TestEscapingIsSafeAndReversible(t *testing.T) {
 		}
 	})
 }
+
+func TestHoldsRejects(t *testing.T) {
+	var rejects bytes.Buffer
+	w, err := contacts.NewRejectWriter(&rejects, []string{"phone", "a,b"})
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		rejects.String():                   true,
+		"phone,name\n+966501234567,Sara\n": false,
+		"line,reason\n":                    false,
+		"":                                 false,
+		"\"":                               false,
+	} {
+		if got := contacts.HoldsRejects(strings.NewReader(text)); got != want {
+			t.Errorf("HoldsRejects(%q) = %v", text, got)
+		}
+	}
+}

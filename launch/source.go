@@ -193,7 +193,8 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 	return s, nil
 }
 
-// apartFrom fails when the rejects would take the place of a file that is read.
+// apartFrom fails when the rejects would take the place of a file that is read, or
+// of one that holds something else.
 func (s *sources) apartFrom(rejects string) error {
 	place, err := os.Stat(rejects)
 	if rejects == "" || err != nil {
@@ -207,7 +208,20 @@ func (s *sources) apartFrom(rejects string) error {
 			return fmt.Errorf("rejects file %s: that is the %s", rejects, file.what)
 		}
 	}
+	if place.Mode().IsRegular() && place.Size() > 0 && !holdsRejects(rejects) {
+		return fmt.Errorf("rejects file %s: there is another file of that name; choose a place with --rejects", rejects)
+	}
 	return nil
+}
+
+// holdsRejects reports whether a file begins as rejects do.
+func holdsRejects(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return contacts.HoldsRejects(f)
 }
 
 func (s *sources) all() []*source { return append([]*source{s.contacts}, s.suppress...) }

@@ -67,7 +67,7 @@ func ending(o report.Overview) error {
 	case o.State == campaign.CanceledPhase:
 		return fmt.Errorf("%s was canceled", o.Campaign)
 	case len(left) > 0:
-		return cli.Partialf("%s has finished, but of its contacts are %s", o.Campaign, strings.Join(left, ", "))
+		return cli.Partialf("%s has finished, but not everybody was reached: %s", o.Campaign, strings.Join(left, ", "))
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (p *pace) String() string {
 	}
 	perMinute := float64(done) / took.Minutes()
 	left := time.Duration(float64(last.open) / float64(done) * float64(took))
-	return fmt.Sprintf("%s/min, %s left", cli.Number(int(perMinute)), cli.About(left))
+	return fmt.Sprintf("%s/min, %s left", cli.Number(int(perMinute)), cli.About(max(left, time.Second)))
 }
 
 // lines is the screen where there is no terminal: a line at times.

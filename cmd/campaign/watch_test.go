@@ -120,7 +120,7 @@ func TestEnding(t *testing.T) {
 		{"everybody accepted", campaign.Finished, report.States{"accepted": 5}, 0, ""},
 		{"nobody to send", campaign.Finished, report.States{}, 0, ""},
 		{"some not", campaign.Finished, report.States{"accepted": 5, "rejected": 1000, "unconfirmed": 2}, 3,
-			"sale has finished, but of its contacts are 1,000 rejected, 2 unconfirmed"},
+			"sale has finished, but not everybody was reached: 1,000 rejected, 2 unconfirmed"},
 		{"canceled", campaign.CanceledPhase, report.States{"canceled": 5, "failed": 1}, 1, "sale was canceled"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestWatchOfARealCampaign(t *testing.T) {
 		f.move("sale", i, "", campaign.Send, campaign.Accept)
 	}
 	err := <-ended
-	if got, want := fmt.Sprint(err), "sale has finished, but of its contacts are 1 rejected, 1 failed, 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
+	if got, want := fmt.Sprint(err), "sale has finished, but not everybody was reached: 1 rejected, 1 failed, 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
 		t.Errorf("exit %d, %s, want 3, %s", cli.ExitCode(err), got, want)
 	}
 	golden(t, "watch.json", stdout.String())

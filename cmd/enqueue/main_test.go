@@ -294,6 +294,7 @@ func TestWithoutPreflightTheTokenIsNotNeeded(t *testing.T) {
 func TestBadCallsGetOneLine(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", list)
+	w.write("other.csv", list)
 	w.write("empty.csv", "")
 	w.write("binary.csv", "PK\x03\x04\x00\x00")
 	w.write("nophone.csv", "name,city\nAli,Riyadh\n")
@@ -341,6 +342,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"Redis down", "list.csv" + rest, map[string]string{"REDIS_URL": "redis://127.0.0.1:1"}, 1, "worker --embedded-redis"},
 		{"a bad address of Redis", "list.csv" + rest, map[string]string{"REDIS_URL": "localhost"}, 2, "REDIS_URL: want"},
 		{"rejects into the list itself", "list.csv --rejects ./list.csv" + rest, nil, 1, "rejects file ./list.csv: that is the contact file"},
+		{"rejects over another file", "list.csv --rejects other.csv" + rest, nil, 1, "rejects file other.csv: there is another file of that name"},
 		{"rejects into no directory", "list.csv --rejects gone/r.csv" + rest, nil, 2, "--rejects gone/r.csv: no such directory"},
 		{"chunks of nobody", "list.csv --chunk-size 0" + rest, nil, 2, "--chunk-size 0: want 1 to"},
 		{"a test without number", "test --channel voice", nil, 2, `required flag(s) "to" not set`},
