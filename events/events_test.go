@@ -459,22 +459,58 @@ func BenchmarkEvents(b *testing.B) {
 	inbox := &webhook.Inbox{Events: s.store, Secret: "secret", Log: slog.New(slog.DiscardHandler)}
 	link := strings.TrimPrefix(webhook.Link("http://in", "secret", webhook.Target{Campaign: "c"}), "http://in")
 	turns, _ := json.Marshal([]map[string]string{{"role": "customer", "message": strings.Repeat("what does it cost? ", 10), "timestamp": "2026-03-01T12:00:00Z"}})
-	post := func(from, n int) {
-		for k := range n {
+	bodies := make(chan string, batchEvents)
+	write := func(from int) {
+		for k := range batchEvents {
 			i := (from + k) * 7919 % contacts
-			body := eventOf("onUpdate", i, fmt.Sprint("a", i), fmt.Sprintf(`{"extraction":{"intent":"buy"},"message":{"customer":"x","agent":"y","timestamp":"2026-03-01T12:00:%02dZ"},"history":%s}`, (from+k)/contacts%60, turns))
-			answer := httptest.NewRecorder()
-			inbox.ServeHTTP(answer, httptest.NewRequest("POST", link, strings.NewReader(body)))
-			if answer.Code != http.StatusNoContent {
-				b.Fatal(answer.Code)
-			}
+			bodies <- eventOf("onUpdate", i, fmt.Sprint("a", i), fmt.Sprintf(`{"extraction":{"intent":"buy"},"message":{"customer":"x","agent":"y","timestamp":"2026-03-01T12:00:%02dZ"},"history":%s}`, (from+k)/contacts%60, turns))
 		}
 	}
-	posted := 0
-	for b.Loop() {
-		post(posted, batchEvents)
-		posted += batchEvents
-		s.applyAll()
+	post := func() {
+		var g sync.WaitGroup
+		for range 16 {
+			g.Go(func() {
+				for {
+					select {
+					case body := <-bodies:
+						answer := httptest.NewRecorder()
+						inbox.ServeHTTP(answer, httptest.NewRequest("POST", link, strings.NewReader(body)))
+						if answer.Code != http.StatusNoContent {
+							b.Error(answer.Code)
+						}
+					default:
+						return
+					}
+				}
+			})
+		}
+		g.Wait()
 	}
-	b.ReportMetric(float64(posted)/b.Elapsed().Seconds(), "events/s")
+	for _, part := range []struct {
+		name           string
+		store, applied bool
+	}{{"store", true, false}, {"apply", false, true}, {"both", true, true}} {
+		b.Run(part.name, func(b *testing.B) {
+			posted := 0
+			for b.Loop() {
+				if !part.store {
+					b.StopTimer()
+				}
+				write(posted)
+				post()
+				posted += batchEvents
+				if !part.store {
+					b.StartTimer()
+				}
+				if !part.applied {
+					b.StopTimer()
+				}
+				s.applyAll()
+				if !part.applied {
+					b.StartTimer()
+				}
+			}
+			b.ReportMetric(float64(posted)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
 }
