@@ -47,6 +47,7 @@ type Settings struct {
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
 	WebhookURL  string   `json:"webhook_url,omitempty"` // public base of the inbox; empty: no events
+	NoHistory   bool     `json:"no_history,omitempty"`  // what was said is not kept, only what was learned
 
 	// SkipContactedDays leaves out whoever any campaign contacted today or on so
 	// many days before; 0: nobody.

@@ -252,7 +252,7 @@ func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event
 	g.SetLimit(chunksAtOnce)
 	for chunk, reports := range byChunk {
 		g.Go(func() error {
-			strangers, err := a.applyToChunk(ctx, store.Ref{Campaign: name, Chunk: chunk}, reports)
+			strangers, err := a.applyToChunk(ctx, store.Ref{Campaign: name, Chunk: chunk}, reports, !c.Settings.NoHistory)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -316,7 +316,7 @@ func (a *Applier) place(ctx context.Context, c campaign.Campaign, events []store
 
 // applyToChunk applies reports about contacts of one chunk. It returns those that
 // cannot be theirs, by id, with the reason.
-func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []report) (map[string]string, error) {
+func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []report, keepHistory bool) (map[string]string, error) {
 	strangers := make(map[string]string)
 	chunk, err := a.store.ReadLedger(ctx, ref)
 	if errors.Is(err, store.ErrGone) {
@@ -354,7 +354,7 @@ func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []rep
 		for _, r := range byIndex[index] {
 			next, turns, moves := tell(o, chunk.Record(index), r.says, r.At)
 			o = next
-			if turns != nil {
+			if turns != nil && keepHistory {
 				history = turns
 			}
 			if moves {

@@ -222,6 +222,26 @@ func TestEventsOfAnEarlierRunMoveNothing(t *testing.T) {
 	s.verify()
 }
 
+func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		s := newStage(t, 1)
+		s.move(1, campaign.Send, campaign.Accept)
+		settings := s.campaign.Settings
+		settings.NoHistory = !kept
+		text, err := json.Marshal(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.rdb.HSet(t.Context(), "c:{c}", "settings", text)
+		s.post("c", eventOf("onEnded", 0, "a", `{"extraction":{"a":1},"history":[{"role":"customer","message":"hello"},{"role":"agent","message":"hi"}]}`))
+		s.applyAll()
+		history, err := s.store.History(t.Context(), store.Ref{Campaign: "c"}, 0)
+		if err != nil || (len(history) > 0) != kept || s.outcome(0).Messages() != 1 || s.outcome(0).Extraction == nil {
+			t.Errorf("history kept: %v: %v, %v, %+v", kept, err, history, s.outcome(0))
+		}
+	}
+}
+
 func TestUnmatchedEventsAreKeptAndMatchedLater(t *testing.T) {
 	s := newStage(t, 2)
 	ctx := t.Context()

@@ -80,6 +80,7 @@ func (a *app) enqueue() *cobra.Command {
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
 	flags.Var((*daysFlag)(&settings.SkipContactedDays), "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
 	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
+	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
 	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
