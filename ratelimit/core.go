@@ -1,10 +1,8 @@
 package ratelimit
 
-import "slices"
-
 // state is all that is known about the quota of one token. Its methods decide;
-// time is passed in, in milliseconds. core.lua does the same inside Redis, where
-// all workers share it, and a test holds the two equal.
+// time is passed in, in milliseconds. core.lua does the same inside Redis for
+// all processes, and a test holds the two equal.
 type state struct {
 	ID    int64 `json:"id"`    // tells tickets of this state from those of one that was lost
 	Clock int64 `json:"clock"` // the latest time seen; it never runs backwards
@@ -12,7 +10,7 @@ type state struct {
 
 	Log    []entry  `json:"log,omitempty"`    // requests that count, by the time they run out
 	Flight []flight `json:"flight,omitempty"` // tickets not reported yet, oldest first
-	Peers  []peer   `json:"peers,omitempty"`  // processes seen within the last window
+	Peers  []peer   `json:"peers,omitempty"`  // processes seen lately
 
 	Granted int64 `json:"granted"` // tickets ever given
 	Expired int64 `json:"expired"` // requests that ran out of the log or were dropped from it
@@ -57,21 +55,14 @@ type policy struct {
 }
 
 const (
-	whyFull    = 1 // the quota is used up
-	whyPace    = 2 // spreading what is left over the window
-	whyRefused = 3 // a 429 told to wait
-	whyFailing = 4 // repeated failures
-	whyProbe   = 5 // one request is finding out
-)
-
-const (
-	patience     = 3         // failures in a row before they block
-	firstBlock   = 1_000     // of failures, doubling up to
-	longestBlock = 64_000    //
-	batchAhead   = 500       // tickets taken in one call are worth at most this time
-	lateness     = 1_000     // a peer that is later than this loses its turn
-	fewLeft      = int64(3)  // with others about, the last credits go one by one
-	marginParts  = int64(20) // of the window is kept to use up what is left
+	patience      = 3         // failures in a row before they block
+	firstBlock    = 1_000     // after that, doubling up to
+	longestBlock  = 64_000    // this
+	batchAhead    = 500       // tickets taken in one call are worth at most this time
+	longestMemory = 600_000   // of a process that is not seen any more
+	lateness      = 1_000     // a peer that is later than this loses its turn
+	fewLeft       = int64(3)  // with others about, the last credits go one by one
+	marginParts   = int64(20) // of the window is kept to use up what is left
 )
 
 // ask is a request for tickets by a process.
@@ -91,6 +82,7 @@ type reply struct {
 	Peers   int64
 }
 
+// acquire grants what may leave now, to the process whose turn it is.
 func (s *state) acquire(now int64, p policy, a ask) reply {
 	now = s.advance(now, p)
 	me := s.peer(now, p, a)
@@ -111,6 +103,38 @@ func (s *state) acquire(now int64, p policy, a ask) reply {
 	return r
 }
 
+// grant gives up to want tickets, due since at.
+func (s *state) grant(now, at int64, p policy, want int64) int64 {
+	n := want
+	interval := s.interval(now, p)
+	if s.limit(p) > 0 {
+		n = min(n, s.credits(p))
+		if interval > 0 {
+			n = min(n, 1+(now+batchAhead-at)/interval)
+		}
+	}
+	if s.alone(now, p) {
+		n = 1
+	}
+	for range n {
+		s.Granted++
+		s.Flight = append(s.Flight, flight{Serial: s.Granted, At: now})
+	}
+	s.Paced = at + (n-1)*interval
+	return n
+}
+
+// outcome is what an answer means to the quota.
+type outcome struct {
+	Counted    bool // the server counted it, as far as we know
+	Answered   bool
+	Failed     bool
+	Refused    bool
+	RetryAfter int64 // of a refusal
+	Limit      int64 // of the headers; 0: there were none
+	Remaining  int64
+}
+
 // report takes what became of a ticket. The zero outcome gives it back.
 func (s *state) report(now int64, p policy, who int64, t Ticket, a outcome) reply {
 	now = s.advance(now, p)
@@ -125,17 +149,8 @@ func (s *state) report(now int64, p policy, who int64, t Ticket, a outcome) repl
 	return r
 }
 
-// outcome is what an answer means to the quota.
-type outcome struct {
-	Counted    bool // the server counted it, as far as we know
-	Answered   bool
-	Failed     bool
-	Refused    bool
-	RetryAfter int64 // of a refusal
-	Limit      int64 // of the headers; 0: there were none
-	Remaining  int64
-}
-
+// learn takes in an answer: a request that counted enters the log, to run out a
+// window from now, since it is not known when before that the server counted it.
 func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 	pending := s.Granted - t.counted - 1 // of ours, those the answer may not include
 	silent := s.silent(now, p)
@@ -213,288 +228,4 @@ func (s *state) fail(now int64) {
 		wait *= 2
 	}
 	s.Block, s.Why, s.Unsure = now+wait, whyFailing, true
-}
-
-// next is when the next request may leave, and what it waits for; a time that
-// has passed means now. With others ahead it is when half of them will have
-// left: who asks again then is not late even if things have moved on.
-func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
-	interval := s.interval(now, p)
-	queue := ahead
-	if s.Others >= 1000 && s.credits(p) <= 2*fewLeft {
-		queue = max(0, queue-2)
-	}
-	queue *= min(interval, s.even(p)) / 2
-	switch {
-	case now < s.Block:
-		return s.Block + queue, s.Why
-	case s.limit(p) == 0:
-		at = now
-	case s.credits(p) <= 0 && len(s.Log) == 0:
-		return now + interval, whyFull
-	case s.credits(p) <= 0:
-		return s.Log[0].At + queue, whyFull
-	case s.scarce(p):
-		at = now + queue
-	default:
-		at = max(s.Paced, now-s.burst(p)*interval) + interval + queue
-	}
-	if asked, ok := s.awaited(now, p); ok { // ask soon, but less and less often
-		return max(at, now+poll(now-asked)), whyProbe
-	}
-	return at, whyPace
-}
-
-// poll is the pause before looking again for what may come at any moment.
-func poll(waited int64) int64 { return max(5, waited/16) }
-
-// burst is how many requests may leave at once on an idle token.
-func (s *state) burst(p policy) int64 {
-	if p.Burst > 0 {
-		return p.Burst
-	}
-	return max(1, s.limit(p)*2/5)
-}
-
-// interval spreads the credits over what is left of the window, leaving to
-// others what they have been using. In the last part of it all may go.
-func (s *state) interval(now int64, p policy) int64 {
-	credits := s.credits(p)
-	if s.limit(p) == 0 || now >= s.End || credits <= 0 {
-		return s.even(p)
-	}
-	left := 1000 * credits
-	left = max(left-s.Others*(s.End-now)/p.Window, left/2)
-	return 1000 * max(0, s.End-p.margin()-now) / left
-}
-
-// even is the interval when the end of the window is not known.
-func (s *state) even(p policy) int64 {
-	if s.limit(p) == 0 {
-		return 0
-	}
-	return (p.Window - p.margin()) / s.limit(p)
-}
-
-// margin is kept at the end of a window to use up what is left.
-func (p policy) margin() int64 { return p.Window / marginParts }
-
-// grant gives up to want tickets, due since at.
-func (s *state) grant(now, at int64, p policy, want int64) int64 {
-	n := want
-	interval := s.interval(now, p)
-	if s.limit(p) > 0 {
-		n = min(n, s.credits(p))
-		if interval > 0 {
-			n = min(n, 1+(now+batchAhead-at)/interval)
-		}
-	}
-	if s.alone(now, p) {
-		n = 1
-	}
-	for range n {
-		s.Granted++
-		s.Flight = append(s.Flight, flight{Serial: s.Granted, At: now})
-	}
-	s.Paced = at + (n-1)*interval
-	return n
-}
-
-// alone says that one request has to find out before the next may follow.
-func (s *state) alone(now int64, p policy) bool {
-	return s.Unsure || s.silent(now, p) || s.scarce(p)
-}
-
-// awaited is when the request left that has to find out, if its answer may
-// still come. After failures that is worth the whole timeout of a request.
-func (s *state) awaited(now int64, p policy) (asked int64, ok bool) {
-	if len(s.Flight) == 0 || !s.alone(now, p) {
-		return 0, false
-	}
-	patience := p.Window / 6
-	if s.Unsure {
-		patience = p.Timeout
-	}
-	asked = s.Flight[len(s.Flight)-1].At
-	return asked, asked >= s.Block && now < asked+patience
-}
-
-// scarce says that others may take the last credits at any moment, so that
-// they go one by one, each as soon as the answer before it is known.
-func (s *state) scarce(p policy) bool {
-	return s.limit(p) > 0 && s.Others >= 1000 && s.credits(p) <= fewLeft
-}
-
-// silent says that nothing was heard for so long that anything may have changed.
-func (s *state) silent(now int64, p policy) bool { return now-s.Heard > p.Window/3 }
-
-// limit is 0 when there is none.
-func (s *state) limit(p policy) int64 {
-	if s.Told > 0 {
-		return s.Told
-	}
-	return p.Limit
-}
-
-// used counts the requests that the server has not forgotten.
-func (s *state) used() int64 {
-	n := int64(len(s.Flight))
-	for _, e := range s.Log {
-		n += e.Ours + e.Others
-	}
-	return n
-}
-
-// credits is what is left for us.
-func (s *state) credits(p policy) int64 {
-	limit := s.limit(p)
-	ours := int64(len(s.Flight))
-	for _, e := range s.Log {
-		ours += e.Ours
-	}
-	return min(limit-s.used(), max(1, limit*p.Share/1000)-ours)
-}
-
-// advance brings the state to now: what has run out no longer counts, and a
-// ticket nobody reported counts as used.
-func (s *state) advance(now int64, p policy) int64 {
-	now = max(now, s.Clock)
-	s.Clock = now
-	for len(s.Log) > 0 && s.Log[0].At <= now {
-		s.Expired += s.Log[0].Ours + s.Log[0].Others
-		s.Log = s.Log[1:]
-	}
-	for len(s.Flight) > 0 && s.Flight[0].At+p.Timeout <= now {
-		s.land(s.Flight[0].Serial)
-		s.book(now+p.Window, p, entry{Ours: 1})
-	}
-	if age := now - s.OthersAt; age > p.Window/60 {
-		s.Others -= s.Others * min(age, p.Window) / p.Window
-		s.OthersAt = now
-	}
-	return now
-}
-
-// book adds to the log what runs out at a time, rounded so that the log stays
-// short at any limit.
-func (s *state) book(at int64, p policy, e entry) {
-	grain := max(1, p.Window/500)
-	e.At = (at + grain - 1) / grain * grain
-	last := len(s.Log) - 1
-	if last >= 0 && s.Log[last].At >= e.At {
-		s.Log[last].Ours += e.Ours
-		s.Log[last].Others += e.Others
-		return
-	}
-	s.Log = append(s.Log, e)
-}
-
-// drop takes up to n of the oldest requests out and says how many there were.
-// A ticket that has been in flight for long is one of them.
-func (s *state) drop(now int64, p policy, n int64) int64 {
-	var dropped int64
-	for n > dropped {
-		if len(s.Flight) > 0 && s.settled(now, p, s.Flight[0]) && (len(s.Log) == 0 || s.Flight[0].At+p.Window < s.Log[0].At) {
-			s.Flight = s.Flight[1:]
-			dropped++
-			continue
-		}
-		if len(s.Log) == 0 {
-			break
-		}
-		e := &s.Log[0]
-		ours := min(n-dropped, e.Ours)
-		others := min(n-dropped-ours, e.Others)
-		e.Ours -= ours
-		e.Others -= others
-		dropped += ours + others
-		if e.Ours+e.Others == 0 {
-			s.Log = s.Log[1:]
-		}
-	}
-	s.Expired += dropped
-	return dropped
-}
-
-// settled says that the server has counted a ticket's request, or never will.
-func (s *state) settled(now int64, p policy, f flight) bool { return now >= f.At+p.Window/6 }
-
-// recent counts the tickets in flight that may not have reached the server.
-func (s *state) recent(now int64, p policy) int64 {
-	var n int64
-	for _, f := range s.Flight {
-		if !s.settled(now, p, f) {
-			n++
-		}
-	}
-	return n
-}
-
-// land takes a ticket out of flight and says whether it was there.
-func (s *state) land(serial int64) bool {
-	for i, f := range s.Flight {
-		if f.Serial == serial {
-			s.Flight = append(s.Flight[:i], s.Flight[i+1:]...)
-			return true
-		}
-	}
-	return false
-}
-
-// peer finds the asking process among those seen within the last window, puts
-// it in line when it has waited, and forgets the others.
-func (s *state) peer(now int64, p policy, a ask) int {
-	var kept []peer
-	me := -1
-	for _, o := range s.Peers {
-		if o.ID == a.Peer {
-			me = len(kept)
-		} else if now > o.Back+p.Window {
-			continue
-		}
-		kept = append(kept, o)
-	}
-	if me < 0 {
-		me = len(kept)
-		kept = append(kept, peer{ID: a.Peer})
-	}
-	if a.Want > 0 && kept[me].Since == 0 {
-		kept[me].Since = now - a.Waited
-	}
-	s.Peers = kept
-	return me
-}
-
-// ahead counts the processes whose turn comes before that of me, and says when
-// the first of them will be back.
-func (s *state) ahead(now int64, me int) (n, back int64) {
-	mine := s.Peers[me].Since
-	for i, o := range s.Peers {
-		waits := o.Since > 0 && now <= o.Back+lateness
-		if waits && (o.Since < mine || o.Since == mine && i < me) {
-			n++
-			if due := max(o.Back, now+poll(now-o.Back)); n == 1 || due < back {
-				back = due
-			}
-		}
-	}
-	return n, back
-}
-
-// wait is how long me should wait before it asks again.
-func (s *state) wait(now int64, p policy, me int) int64 {
-	var ahead, back int64
-	if s.Peers[me].Since > 0 {
-		ahead, back = s.ahead(now, me)
-	}
-	at, _ := s.next(now, p, ahead)
-	return max(0, max(at, back)-now)
-}
-
-func (s *state) clone() state {
-	c := *s
-	c.Log = slices.Clone(s.Log)
-	c.Flight = slices.Clone(s.Flight)
-	c.Peers = slices.Clone(s.Peers)
-	return c
 }

@@ -1,6 +1,6 @@
--- The state of core.go, shared. Both decide the same, function by function; the
--- comments are there, and so are the constants, which Go puts before this text.
--- KEYS[1] holds the state as JSON.
+-- The quota's state in Redis, as JSON in KEYS[1]. This decides just as the methods
+-- of state do in Go, where the comments are and the constants: Go puts them before
+-- this text. A test holds both equal.
 
 local KEEP = 3600000 -- an idle state outlives two windows by this
 
@@ -146,7 +146,7 @@ local function next_at(ahead)
   elseif limit() == 0 then
     at = now
   elseif credits() <= 0 and #s.log == 0 then
-    return now + step, FULL
+    return min(now + step, s.flight[1].at + p.timeout), FULL
   elseif credits() <= 0 then
     return s.log[1].at + queue, FULL
   elseif scarce() then
@@ -234,7 +234,7 @@ local function peer(id, waited, want)
   local kept, me = {}, nil
   for _, o in ipairs(s.peers) do
     if o.id == id then me = o end
-    if o.id == id or now <= o.back + p.window then table.insert(kept, o) end
+    if o.id == id or now <= o.back + min(p.window, LONGEST_MEMORY) then table.insert(kept, o) end
   end
   if not me then
     me = {id = id, since = 0, back = 0}

@@ -1,5 +1,25 @@
 // Package ratelimit decides when the next request may leave, so that all
 // workers on one token together use the whole of its limit, and no more.
+//
+// Servers count in a window that the first request opens, in one of the clock,
+// in a sliding log or in a bucket. All of them serve a client that never sends
+// more than the limit within any span as long as the window. So the quota keeps
+// a log of the last window's requests, in Redis, for all processes; what the
+// log leaves of the limit may be sent.
+//
+// The server's headers correct the log. What they say is old when it arrives,
+// and may or may not include the requests that were under way beside it, so it
+// is an interval: the log is moved into it, and no further. Too short a log
+// means that others use the token, and they are added; too long a one that the
+// server has forgotten some, and the oldest are dropped. Many dropped at once
+// mean that a window has just opened, and when it ends is known.
+//
+// What is left is spread over what is left of the window, less what others are
+// going to take. Where little is known (at the start, after silence or a 429,
+// among others for the last few) requests go one by one, each after the answer
+// to the one before. Repeated failures block as a 429 does.
+//
+// The package never sends or retries anything.
 package ratelimit
 
 import (

@@ -24,6 +24,7 @@ type scenario struct {
 	client  maker
 	other   func(time.Duration) float64 // the other client's part of the limit, by the time since the start
 	beside  func(context.Context, *world)
+	trips   trips
 	mute    bool // the server sends no limit headers
 	idle    bool // what begins counts, too
 	windows int  // that are measured
@@ -35,11 +36,12 @@ const warmUp = 2 // windows
 // world is a server, a network, and those who use it.
 type world struct {
 	*server
-	rdb  *redis.Client
-	warp *warp
-	seed uint64
-	end  time.Time
-	base float64 // requests per second at the limit it began with
+	rdb   *redis.Client
+	warp  *warp
+	seed  uint64
+	end   time.Time
+	trips trips
+	base  float64 // requests per second at the limit it began with
 
 	mu     sync.Mutex
 	ours   tally
@@ -56,6 +58,12 @@ type world struct {
 type tally struct {
 	served, refused, failed int
 	longest                 time.Duration // wait before a request
+}
+
+func (t *tally) add(o tally) {
+	t.served += o.served
+	t.refused += o.refused
+	t.failed += o.failed
 }
 
 // event is a request when the server saw it.
@@ -92,7 +100,10 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	if s.window == 0 {
 		s.window = time.Minute
 	}
-	w := &world{seed: seed}
+	if s.trips == (trips{}) {
+		s.trips = trips{50 * time.Millisecond, 800 * time.Millisecond}
+	}
+	w := &world{seed: seed, trips: s.trips}
 	time.Sleep(time.Duration(w.rng(0).Float64() * float64(time.Minute))) // any phase of the clocks
 	w.server = newServer(s.kind, s.limit, s.window)
 	w.headers = !s.mute
@@ -157,15 +168,16 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 
 func (w *world) rng(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, stream)) }
 
-// Round trips, evenly spread on a logarithmic scale.
-const (
-	shortestTrip = 50 * time.Millisecond
-	longestTrip  = 800 * time.Millisecond
-)
+// trips are round trips, evenly spread on a logarithmic scale.
+type trips struct{ shortest, longest time.Duration }
+
+func (t trips) draw(rng *rand.Rand) float64 {
+	return float64(t.shortest) * math.Pow(float64(t.longest)/float64(t.shortest), rng.Float64())
+}
 
 // send takes a request to the server and its answer back.
 func (w *world) send(rng *rand.Rand, other bool) ratelimit.Answer {
-	trip := float64(shortestTrip) * math.Pow(float64(longestTrip/shortestTrip), rng.Float64())
+	trip := w.trips.draw(rng)
 	there := trip * rng.Float64()
 	handled := (trip - there) * rng.Float64()
 	time.Sleep(time.Duration(there))

@@ -1,0 +1,125 @@
+package ratelimit
+
+import "slices"
+
+// limit is 0 when there is none.
+func (s *state) limit(p policy) int64 {
+	if s.Told > 0 {
+		return s.Told
+	}
+	return p.Limit
+}
+
+// used counts the requests that the server has not forgotten.
+func (s *state) used() int64 {
+	n := int64(len(s.Flight))
+	for _, e := range s.Log {
+		n += e.Ours + e.Others
+	}
+	return n
+}
+
+// credits is what is left for us.
+func (s *state) credits(p policy) int64 {
+	limit := s.limit(p)
+	ours := int64(len(s.Flight))
+	for _, e := range s.Log {
+		ours += e.Ours
+	}
+	return min(limit-s.used(), max(1, limit*p.Share/1000)-ours)
+}
+
+// advance brings the state to now: what has run out no longer counts, and a
+// ticket nobody reported counts as used.
+func (s *state) advance(now int64, p policy) int64 {
+	now = max(now, s.Clock)
+	s.Clock = now
+	for len(s.Log) > 0 && s.Log[0].At <= now {
+		s.Expired += s.Log[0].Ours + s.Log[0].Others
+		s.Log = s.Log[1:]
+	}
+	for len(s.Flight) > 0 && s.Flight[0].At+p.Timeout <= now {
+		s.land(s.Flight[0].Serial)
+		s.book(now+p.Window, p, entry{Ours: 1})
+	}
+	if age := now - s.OthersAt; age > p.Window/60 {
+		s.Others -= s.Others * min(age, p.Window) / p.Window
+		s.OthersAt = now
+	}
+	return now
+}
+
+// book adds to the log what runs out at a time, rounded so that the log stays
+// short at any limit.
+func (s *state) book(at int64, p policy, e entry) {
+	grain := max(1, p.Window/500)
+	e.At = (at + grain - 1) / grain * grain
+	last := len(s.Log) - 1
+	if last >= 0 && s.Log[last].At >= e.At {
+		s.Log[last].Ours += e.Ours
+		s.Log[last].Others += e.Others
+		return
+	}
+	s.Log = append(s.Log, e)
+}
+
+// drop takes up to n of the oldest requests out and says how many there were.
+// A ticket in flight for long, most likely of a dead worker, is one of them.
+func (s *state) drop(now int64, p policy, n int64) int64 {
+	var dropped int64
+	for n > dropped {
+		lost := len(s.Flight) > 0 && s.settled(now, p, s.Flight[0])
+		if lost && (len(s.Log) == 0 || s.Flight[0].At+p.Window < s.Log[0].At) {
+			s.Flight = s.Flight[1:]
+			dropped++
+			continue
+		}
+		if len(s.Log) == 0 {
+			break
+		}
+		e := &s.Log[0]
+		ours := min(n-dropped, e.Ours)
+		others := min(n-dropped-ours, e.Others)
+		e.Ours -= ours
+		e.Others -= others
+		dropped += ours + others
+		if e.Ours+e.Others == 0 {
+			s.Log = s.Log[1:]
+		}
+	}
+	s.Expired += dropped
+	return dropped
+}
+
+// land takes a ticket out of flight and says whether it was there.
+func (s *state) land(serial int64) bool {
+	for i, f := range s.Flight {
+		if f.Serial == serial {
+			s.Flight = append(s.Flight[:i], s.Flight[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// settled says that the server has counted a ticket's request, or never will.
+func (s *state) settled(now int64, p policy, f flight) bool { return now >= f.At+p.Window/6 }
+
+// recent counts the tickets in flight that may not have reached the server.
+func (s *state) recent(now int64, p policy) int64 {
+	var n int64
+	for _, f := range s.Flight {
+		if !s.settled(now, p, f) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *state) clone() state {
+	c := *s
+	c.Log = slices.Clone(s.Log)
+	c.Flight = slices.Clone(s.Flight)
+	c.Peers = slices.Clone(s.Peers)
+	return c
+}
