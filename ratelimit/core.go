@@ -17,11 +17,10 @@ type state struct {
 
 	Paced int64 `json:"paced"` // when the last request was due
 	End   int64 `json:"end"`   // the server's window ends by then, if that is ahead
-	Heard int64 `json:"heard"` // when an answer came last
+	Heard int64 `json:"heard"` // when an answer came last; 0: what it told is in doubt
 
 	Block    int64 `json:"block"`    // no request before then
 	Why      int64 `json:"why"`      // the reason for Block
-	Unsure   bool  `json:"unsure"`   // one request has to find out before others follow
 	Failures int64 `json:"failures"` // failed requests in a row
 
 	Others   int64 `json:"others"`    // thousandths of requests per window by others on the token
@@ -55,14 +54,13 @@ type policy struct {
 }
 
 const (
-	patience      = 3         // failures in a row before they block
-	firstBlock    = 1_000     // after that, doubling up to
-	longestBlock  = 64_000    // this
-	batchAhead    = 500       // tickets taken in one call are worth at most this time
-	longestMemory = 600_000   // of a process that is not seen any more
-	lateness      = 1_000     // a peer that is later than this loses its turn
-	fewLeft       = int64(3)  // with others about, the last credits go one by one
-	marginParts   = int64(20) // of the window is kept to use up what is left
+	patience      = 3        // failures in a row before they block
+	firstBlock    = 1_000    // after that, doubling up to
+	longestBlock  = 64_000   // this
+	batchAhead    = 500      // tickets taken in one call are worth at most this time
+	longestMemory = 600_000  // of a process that is not seen any more
+	lateness      = 1_000    // a peer that is later than this loses its turn
+	fewLeft       = int64(3) // with others about, the last credits go one by one
 )
 
 // ask is a request for tickets by a process.
@@ -170,7 +168,7 @@ func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 	case a.Failed:
 		s.fail(now)
 	case a.Answered:
-		s.Failures, s.Unsure = 0, false
+		s.Failures = 0
 	}
 }
 
@@ -192,9 +190,6 @@ func (s *state) correct(now int64, p policy, t Ticket, a outcome, pending int64,
 	}
 	if (dropped > a.Limit/4 || now >= s.End) && a.Limit-a.Remaining <= 1+pending+a.Limit/8 {
 		s.End = now + p.Window // it has just opened
-		if !silent {
-			s.Paced = now
-		}
 	}
 }
 
@@ -210,7 +205,7 @@ func (s *state) refuse(now int64, a outcome) {
 		}
 		s.End = s.Block
 	}
-	s.Unsure = true
+	s.Heard = 0
 }
 
 // fail blocks after repeated failures, longer each time. Failures of requests
@@ -227,5 +222,5 @@ func (s *state) fail(now int64) {
 	for i := int64(patience); i < s.Failures && wait < longestBlock; i++ {
 		wait *= 2
 	}
-	s.Block, s.Why, s.Unsure = now+wait, whyFailing, true
+	s.Block, s.Why, s.Heard = now+wait, whyFailing, 0
 }

@@ -31,12 +31,12 @@ local function scarce()
   return limit() > 0 and s.others >= 1000 and credits() <= FEW_LEFT
 end
 
-local function alone() return s.unsure or silent() or scarce() end
+local function alone() return silent() or scarce() end
 
 local function awaited()
   if #s.flight == 0 or not alone() then return nil end
   local patience = floor(p.window / 6)
-  if s.unsure then patience = p.timeout end
+  if s.failures > 0 then patience = p.timeout end
   local asked = s.flight[#s.flight].at
   if asked >= s.block and now < asked + patience then return asked end
 end
@@ -113,11 +113,9 @@ local function advance()
   end
 end
 
-local function margin() return floor(p.window / MARGIN_PARTS) end
-
 local function even()
   if limit() == 0 then return 0 end
-  return floor((p.window - margin()) / limit())
+  return floor(p.window / limit())
 end
 
 local function interval()
@@ -125,7 +123,7 @@ local function interval()
   if limit() == 0 or now >= s['end'] or c <= 0 then return even() end
   local left = 1000 * c
   left = max(left - floor(s.others * (s['end'] - now) / p.window), floor(left / 2))
-  return floor(1000 * max(0, s['end'] - margin() - now) / left)
+  return floor(1000 * (s['end'] - now) / left)
 end
 
 local function poll(waited) return max(5, floor(waited / 16)) end
@@ -181,7 +179,7 @@ local function refuse(wait, headers)
     for _, e in ipairs(s.log) do e.at = min(e.at, s.block) end
     s['end'] = s.block
   end
-  s.unsure = true
+  s.heard = 0
 end
 
 local function fail()
@@ -192,7 +190,7 @@ local function fail()
   for _ = PATIENCE, s.failures - 1 do
     if wait < LONGEST_BLOCK then wait = wait * 2 end
   end
-  s.block, s.why, s.unsure = now + wait, FAILING, true
+  s.block, s.why, s.heard = now + wait, FAILING, 0
 end
 
 local function correct(t, a, pending, was_silent)
@@ -210,7 +208,6 @@ local function correct(t, a, pending, was_silent)
   end
   if (dropped > floor(a.limit / 4) or now >= s['end']) and a.limit - a.remaining <= 1 + pending + floor(a.limit / 8) then
     s['end'] = now + p.window
-    if not was_silent then s.paced = now end
   end
 end
 
@@ -226,7 +223,7 @@ local function learn(t, a)
   elseif a.failed then
     fail()
   elseif a.answered then
-    s.failures, s.unsure = 0, false
+    s.failures = 0
   end
 end
 
@@ -283,7 +280,7 @@ if stored then
   s = cjson.decode(stored)
 else
   s = {id = fresh, clock = 0, told = 0, granted = 0, expired = 0, paced = 0, ['end'] = 0,
-    heard = 0, block = 0, why = 0, unsure = true, failures = 0, others = 0, others_at = 0}
+    heard = 0, block = 0, why = 0, failures = 0, others = 0, others_at = 0}
 end
 s.log, s.flight, s.peers = s.log or {}, s.flight or {}, s.peers or {}
 

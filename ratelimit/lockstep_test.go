@@ -41,7 +41,7 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 	if err := rdb.Del(ctx, script.key).Err(); err != nil {
 		t.Fatal(err)
 	}
-	core := state{Unsure: true}
+	var core state
 	now := int64(1_700_000_000_000)
 	tickets := []Ticket{{state: 1, serial: 1}} // of a state that was lost
 	var want reply

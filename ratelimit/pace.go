@@ -39,7 +39,7 @@ func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
 }
 
 // interval spreads the credits over what is left of the window, leaving to
-// others what they have been using. In the last part of it all may go.
+// others what they have been using.
 func (s *state) interval(now int64, p policy) int64 {
 	credits := s.credits(p)
 	if s.limit(p) == 0 || now >= s.End || credits <= 0 {
@@ -47,7 +47,7 @@ func (s *state) interval(now int64, p policy) int64 {
 	}
 	left := 1000 * credits
 	left = max(left-s.Others*(s.End-now)/p.Window, left/2)
-	return 1000 * max(0, s.End-p.margin()-now) / left
+	return 1000 * (s.End - now) / left
 }
 
 // even is the interval when the end of the window is not known.
@@ -55,11 +55,8 @@ func (s *state) even(p policy) int64 {
 	if s.limit(p) == 0 {
 		return 0
 	}
-	return (p.Window - p.margin()) / s.limit(p)
+	return p.Window / s.limit(p)
 }
-
-// margin is kept at the end of a window to use up what is left.
-func (p policy) margin() int64 { return p.Window / marginParts }
 
 // burst is how many requests may leave at once on an idle token.
 func (s *state) burst(p policy) int64 {
@@ -71,7 +68,7 @@ func (s *state) burst(p policy) int64 {
 
 // alone says that one request has to find out before the next may follow.
 func (s *state) alone(now int64, p policy) bool {
-	return s.Unsure || s.silent(now, p) || s.scarce(p)
+	return s.silent(now, p) || s.scarce(p)
 }
 
 // silent says that nothing was heard for so long that anything may have changed.
@@ -90,7 +87,7 @@ func (s *state) awaited(now int64, p policy) (asked int64, ok bool) {
 		return 0, false
 	}
 	patience := p.Window / 6
-	if s.Unsure {
+	if s.Failures > 0 {
 		patience = p.Timeout
 	}
 	asked = s.Flight[len(s.Flight)-1].At

@@ -312,7 +312,7 @@ type localBook struct {
 }
 
 func newLocalBook(p policy) *localBook {
-	return &localBook{policy: p, start: time.Now(), state: state{ID: identity(), Unsure: true}}
+	return &localBook{policy: p, start: time.Now(), state: state{ID: identity()}}
 }
 
 // now is read off the monotonic clock.

@@ -25,11 +25,11 @@ var scriptText = fmt.Sprintf(`
 local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
 local BATCH_AHEAD, LATENESS, LONGEST_MEMORY = %d, %d, %d
-local FEW_LEFT, MARGIN_PARTS = %d, %d
+local FEW_LEFT = %d
 `, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
 	patience, firstBlock, longestBlock,
 	batchAhead, lateness, longestMemory,
-	fewLeft, marginParts) + coreLua
+	fewLeft) + coreLua
 
 const (
 	opAcquire = 1
@@ -144,7 +144,7 @@ func (b *sharedBook) look(ctx context.Context) (state, int64, error) {
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return state{}, 0, err
 	}
-	s := state{Unsure: true}
+	var s state
 	if text, err := get.Bytes(); err == nil {
 		if err := json.Unmarshal(text, &s); err != nil {
 			return state{}, 0, fmt.Errorf("%s: %w", b.key, err)

@@ -65,6 +65,7 @@ var gates = []gate{
 	{name: "leaky bucket", quick: true, scenario: scenario{kind: leaky, workers: 16, client: mine}, used: 0.985, refused: 1},
 	{name: "no headers, --rate 30/60s", scenario: scenario{mute: true, workers: 16, client: mine}, used: 0.985, refused: 1},
 	{name: "600 per minute", scenario: scenario{limit: 600, workers: 16, client: mine, windows: 10}, used: 0.985, refused: 1, calls: 15},
+	{name: "6000 per minute, 4 x 32 workers", scenario: scenario{limit: 6000, workers: 128, crowd: 32, client: mine, windows: 3}, used: 0.985, refused: 1, calls: 3},
 	{name: "20 per 3 s, near server", scenario: scenario{limit: 20, window: 3 * time.Second, trips: trips{time.Millisecond, 20 * time.Millisecond}, workers: 16, client: ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 20, Window: 3 * time.Second}}), windows: 200}, used: 0.97, refused: 2},
 	{name: "share 0.7", scenario: scenario{workers: 16, client: ours(ratelimit.Config{Share: 0.7})}, used: 0.68, refused: 1, check: keepsShare},
 	{name: "platform fails 10 min", quick: true, scenario: scenario{workers: 16, client: mine, beside: fails, windows: 20}, check: probesOnly},

@@ -32,6 +32,7 @@ func inVirtualTime(db *redis.Options) (*redis.Client, *warp) {
 	o := *db
 	o.ReadTimeout, o.WriteTimeout = -1, -1 // real time does not pass in a bubble
 	o.MaxRetries = -1
+	o.PoolSize = 1000 // a wait for a connection would use a timer of another bubble
 	rdb := redis.NewClient(&o)
 	w := &warp{texts: map[any]string{}}
 	rdb.AddHook(w)

@@ -20,7 +20,8 @@ type scenario struct {
 	kind    kind
 	limit   int           // 30 when 0
 	window  time.Duration // a minute when 0
-	workers int           // each in a process of its own
+	workers int
+	crowd   int // workers per process; 1 when 0
 	client  maker
 	other   func(time.Duration) float64 // the other client's part of the limit, by the time since the start
 	beside  func(context.Context, *world)
@@ -115,13 +116,23 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
+	var shared client // nil: each makes its own
 	for i := range s.workers {
+		if s.crowd > 0 && i%s.crowd == 0 {
+			var err error
+			if shared, err = s.client(w, float64(s.crowd)/float64(s.workers)); err != nil {
+				return result{}, err
+			}
+		}
 		w.kills = append(w.kills, nil)
 		var lives func(life uint64) error
 		lives = func(life uint64) error {
-			c, err := s.client(w, 1/float64(s.workers))
-			if err != nil {
-				return err
+			c := shared
+			if c == nil {
+				var err error
+				if c, err = s.client(w, 1/float64(s.workers)); err != nil {
+					return err
+				}
 			}
 			alive, kill := context.WithCancel(ctx)
 			w.mu.Lock()
@@ -273,6 +284,18 @@ func (w *world) mark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.marks = append(w.marks, time.Now())
+}
+
+// settled are the requests from the second window on, which opens with the
+// first of them.
+func (w *world) settled() []event {
+	opened := w.events[0].at
+	for i, e := range w.events {
+		if e.at.Sub(opened) >= w.window {
+			return w.events[i:]
+		}
+	}
+	return nil
 }
 
 // between counts what was served to anybody and refused to us in a span of time.
