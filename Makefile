@@ -36,7 +36,8 @@ bench: ## run the benchmarks, and print ratios against the baselines
 	$(GO) test -run='^$$' -bench=. -benchmem -timeout=1h ./...
 
 bench-quota: ## measure how fully the quota is used
-	$(GO) run ./ratelimit/sim/...
+	@scripts/need.sh redis-server
+	$(GO) test ./ratelimit/sim -count=1 -timeout=60m -v -run=TestGates -full
 
 chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m CHAOS_SEED=7
 	@scripts/need.sh redis-server
