@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -328,7 +328,7 @@ type flakyRedis struct {
 	mu     sync.Mutex
 	lose   int
 	refuse int
-	on     string // only scripts with this argument
+	on     string // only commands with this argument
 }
 
 func (f *flakyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -339,20 +339,18 @@ func (f *flakyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 func (f *flakyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		f.mu.Lock()
-		hit := strings.Contains(fmt.Sprint(cmd.Args()...), f.on)
-		refuse, lose := hit && f.refuse > 0, hit && f.refuse == 0 && f.lose > 0
-		if refuse {
-			f.refuse--
-		} else if lose {
-			f.lose--
+		defer f.mu.Unlock()
+		if !slices.Contains(cmd.Args(), any(f.on)) {
+			return next(ctx, cmd)
 		}
-		f.mu.Unlock()
-		if refuse {
+		if f.refuse > 0 {
+			f.refuse--
 			cmd.SetErr(errRedisGone)
 			return errRedisGone
 		}
 		err := next(ctx, cmd)
-		if lose && err == nil {
+		if err == nil && f.lose > 0 { // a script that Redis does not know yet is not carried out
+			f.lose--
 			cmd.SetErr(errRedisGone)
 			return errRedisGone
 		}

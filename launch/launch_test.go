@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -198,9 +199,25 @@ func TestLaunchAgainChangesNothing(t *testing.T) {
 // dump is all of a database.
 func dump(t *testing.T, rdb *redis.Client) map[string]string {
 	t.Helper()
-	all := make(map[string]string)
-	for _, key := range rdb.Keys(t.Context(), "*").Val() {
-		all[key] = rdb.Dump(t.Context(), key).Val()
+	ctx, all := t.Context(), make(map[string]string)
+	for _, key := range rdb.Keys(ctx, "*").Val() {
+		// Not DUMP: it has hashes and sets in the order they happen to lie in.
+		switch kind := rdb.Type(ctx, key).Val(); kind {
+		case "string":
+			all[key] = rdb.Get(ctx, key).Val()
+		case "hash":
+			all[key] = fmt.Sprint(rdb.HGetAll(ctx, key).Val()) // fmt sorts the keys
+		case "set":
+			members := rdb.SMembers(ctx, key).Val()
+			slices.Sort(members)
+			all[key] = fmt.Sprint(members)
+		case "zset":
+			all[key] = fmt.Sprint(rdb.ZRangeWithScores(ctx, key, 0, -1).Val())
+		case "list":
+			all[key] = fmt.Sprint(rdb.LRange(ctx, key, 0, -1).Val())
+		default:
+			t.Fatalf("%s is a %s", key, kind)
+		}
 	}
 	return all
 }
