@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/velents"
 )
 
@@ -693,6 +696,35 @@ func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 	s.platform.forget()
 	s.sendAs(sender, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
+}
+
+func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	rdb := server.Client()
+	s := newStageOn(t, rdb, 10)
+	sender := s.sender("w1")
+	logs, err := filepath.Glob(filepath.Join(rdb.ConfigGet(t.Context(), "dir").Val()["dir"], "appendonlydir", "*.incr.aof"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	before, err := os.Stat(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sendAs(sender, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+
+	server.Kill()
+	if err := os.Truncate(logs[0], before.Size()); err != nil {
+		t.Fatal(err)
+	}
+	server.Restart(t)
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	s.sendAs(sender, 0)
+	s.want(map[campaign.State]int{campaign.Pending: 10})
+	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes") {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
 }
 
 func TestMemoryIsBounded(t *testing.T) {

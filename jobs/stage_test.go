@@ -37,7 +37,11 @@ type stage struct {
 // phoneOf(0), phoneOf(1), …
 func newStage(t *testing.T, contacts int, edit ...func(*campaign.Settings)) *stage {
 	t.Helper()
-	rdb := redistest.Shared(t)
+	return newStageOn(t, redistest.Shared(t), contacts, edit...)
+}
+
+func newStageOn(t *testing.T, rdb *redis.Client, contacts int, edit ...func(*campaign.Settings)) *stage {
+	t.Helper()
 	s := &stage{t: t, rdb: rdb, store: store.New(rdb), platform: newFakePlatform(), quota: &openQuota{}}
 	s.queue = NewQueue(s.store, nil)
 	s.campaign = s.load("c", contacts, edit...)
