@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,7 @@ func TestNewRefusesABadConfig(t *testing.T) {
 func TestCallersAreServedInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newTest(t, Config{Rate: Rate{Limit: 6, Window: time.Minute}})
+		var mu sync.Mutex
 		var served []int
 		for i := range 10 {
 			go func() {
@@ -64,7 +66,9 @@ func TestCallersAreServedInTheOrderTheyCame(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
+				mu.Lock()
 				served = append(served, i)
+				mu.Unlock()
 				q.Report(t.Context(), ticket, Answer{Status: 200})
 			}()
 			synctest.Wait()
