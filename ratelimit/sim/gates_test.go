@@ -260,7 +260,7 @@ func TestGates(t *testing.T) {
 			continue
 		}
 		if i == len(gates) {
-			fmt.Fprintln(table, "\nfor comparison\t\t\t\t\t\t")
+			fmt.Fprintln(table, "FOR COMPARISON\t\t\t\t\t\t")
 		}
 		row, missed := g.judge(results[i])
 		fmt.Fprintln(table, row)
@@ -293,7 +293,11 @@ func (g gate) judge(runs []result) (row string, missed []string) {
 		}
 		row += "\t" + text
 	}
-	cell("%.1f", 100*sum.used, ">=", 100*g.used)
+	if g.idle {
+		row += "\t"
+	} else {
+		cell("%.1f", 100*sum.used, ">=", 100*g.used)
+	}
 	cell("%.1f", sum.refusedPer1000(), "<=", g.refused)
 	if g.scenario.other == nil {
 		row += "\t"
