@@ -136,8 +136,8 @@ type Status struct {
 
 // book keeps the state: in this process, or in Redis for all of them.
 type book interface {
-	acquire(context.Context, ask) (reply, error)
-	report(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error)
+	acquire(context.Context, ask) reply
+	report(ctx context.Context, peer int64, t Ticket, o outcome) reply
 	look(context.Context) (s state, now int64, err error)
 }
 
@@ -191,7 +191,7 @@ func (q *Quota) Acquire(ctx context.Context) (Ticket, error) {
 	}
 	for len(tickets) == 0 && err == nil {
 		if err = q.gate.wait(ctx); err == nil {
-			tickets, err = q.ask(ctx, came)
+			tickets = q.ask(ctx, came)
 		}
 	}
 	q.waiting.Add(-1)
@@ -222,25 +222,22 @@ func (q *Quota) tidy() {
 	}
 }
 
-func (q *Quota) ask(ctx context.Context, came time.Time) ([]Ticket, error) {
+func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
 	// A ticket granted to a caller that is gone would count as used.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	r, err := q.book.acquire(ctx, ask{
+	r := q.book.acquire(ctx, ask{
 		Peer:   q.peer,
 		Waited: time.Since(came).Milliseconds(),
 		Want:   max(1, q.waiting.Load()),
 	})
-	if err != nil {
-		return nil, err
-	}
 	q.heed(ctx, r)
 	tickets := make([]Ticket, r.Tickets)
 	for i := range tickets {
 		tickets[i] = r.Ticket
 		tickets[i].serial += int64(i)
 	}
-	return tickets, nil
+	return tickets
 }
 
 // Report tells what became of a ticket's request. It returns soon, also when
@@ -255,12 +252,7 @@ func (q *Quota) Return(ctx context.Context, t Ticket) { q.report(ctx, t, outcome
 func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	r, err := q.book.report(ctx, q.peer, t, o)
-	if err != nil {
-		q.log.WarnContext(ctx, "quota report lost", "error", err)
-		return
-	}
-	q.heed(ctx, r)
+	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
 }
 
 // heed follows what the state says: when to ask next, and the limit.
@@ -320,16 +312,16 @@ func (b *localBook) now() int64 {
 	return b.start.UnixMilli() + time.Since(b.start).Milliseconds()
 }
 
-func (b *localBook) acquire(_ context.Context, a ask) (reply, error) {
+func (b *localBook) acquire(_ context.Context, a ask) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.acquire(b.now(), b.policy, a), nil
+	return b.state.acquire(b.now(), b.policy, a)
 }
 
-func (b *localBook) report(_ context.Context, peer int64, t Ticket, o outcome) (reply, error) {
+func (b *localBook) report(_ context.Context, peer int64, t Ticket, o outcome) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, t, o), nil
+	return b.state.report(b.now(), b.policy, peer, t, o)
 }
 
 func (b *localBook) look(context.Context) (state, int64, error) {

@@ -29,6 +29,9 @@ func TestParseRate(t *testing.T) {
 			}
 		})
 	}
+	if got := new(Rate).Type(); got != "rate" {
+		t.Errorf("help calls it %q", got)
+	}
 	if got := (Rate{}).String(); got != "30/60s" {
 		t.Errorf("the zero Rate prints %q", got)
 	}

@@ -74,7 +74,7 @@ type sharedBook struct {
 	retry time.Time  // when to try Redis again
 }
 
-func (b *sharedBook) acquire(ctx context.Context, a ask) (reply, error) {
+func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 	if alone := b.outage(); alone != nil {
 		return b.guess(alone.acquire(ctx, a))
 	}
@@ -83,16 +83,16 @@ func (b *sharedBook) acquire(ctx context.Context, a ask) (reply, error) {
 		return b.guess(b.lost(ctx, err).acquire(ctx, a))
 	}
 	b.found(ctx, r)
-	return r, nil
+	return r
 }
 
-func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
+func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome) reply {
 	alone := b.outage()
 	if alone == nil {
 		r, err := b.callReport(ctx, peer, t, o)
 		if err == nil {
 			b.found(ctx, r)
-			return r, nil
+			return r
 		}
 		alone = b.lost(ctx, err)
 	}
@@ -189,11 +189,11 @@ func (b *sharedBook) found(ctx context.Context, r reply) {
 }
 
 // guess fills in what the state of one process does not know.
-func (b *sharedBook) guess(r reply, err error) (reply, error) {
+func (b *sharedBook) guess(r reply) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r.Limit, r.Others, r.Peers = b.last.Limit, b.last.Others, b.last.Peers
-	return r, err
+	return r
 }
 
 // cautious is one process's part of the quota: one request at a time, as far

@@ -158,6 +158,15 @@ func TestAProcessWithoutRedisTakesItsPartOnly(t *testing.T) {
 	}
 }
 
+func TestProcessesWithoutRedisDoNotGoAllAtOnce(t *testing.T) {
+	q := newShared(t, nil, "t", Config{})
+	alone := q.book.(*sharedBook).lost(t.Context(), redis.ErrClosed)
+	window := time.Duration(alone.policy.Window) * time.Millisecond
+	if wait := time.Duration(alone.state.Block-alone.now()) * time.Millisecond; wait < -time.Second || wait > window {
+		t.Errorf("the first request waits %v, want somewhere within %v", wait, window)
+	}
+}
+
 func TestAStrangeValueInRedisIsAnError(t *testing.T) {
 	rdb := redistest.Shared(t)
 	q := newShared(t, rdb, "t", Config{})
