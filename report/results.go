@@ -31,24 +31,11 @@ const (
 // Results says which contacts to write, and how. The zero value means all of
 // them, as CSV.
 type Results struct {
-	States []campaign.State // any of them; none: all
-	Reason string           // part of the reason, in any case; empty: all
-	Where  []Learned        // what the agent must have learned, all of it
+	States []campaign.State   // any of them; none: all
+	Reason string             // part of the reason, in any case; empty: all
+	Where  []campaign.Learned // what the agent must have learned, all of it
 	Format Format
 	BOM    bool // begin a CSV with the mark by which Excel knows UTF-8
-}
-
-// Learned is a key of what the agent extracted from a conversation, and its value.
-type Learned struct{ Key, Value string }
-
-// ParseLearned reads extraction.KEY=VALUE, as the column is named.
-func ParseLearned(text string) (Learned, error) {
-	key, value, ok := strings.Cut(text, "=")
-	key, named := strings.CutPrefix(key, extractionPrefix)
-	if !ok || !named || key == "" {
-		return Learned{}, fmt.Errorf("%q: want %sKEY=VALUE", text, extractionPrefix)
-	}
-	return Learned{key, value}, nil
 }
 
 // resultColumns follow the file's own columns. Times are RFC 3339, UTC. JSON
@@ -64,11 +51,8 @@ var resultColumns = []string{
 	"started_at",
 	"ended_at",
 	"messages",
+	// and last, one for each key that the agent has learned of anybody
 }
-
-// extractionPrefix begins the name of a column for each key that the agent has
-// learned of anybody. They come last. JSON lines hold their values as they are.
-const extractionPrefix = "extraction."
 
 // isCount says which of our columns are numbers.
 func isCount(column string) bool {
@@ -120,7 +104,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 				return p, err
 			}
 			outcome := outcomes[i]
-			learned := extractionOf(outcome)
+			learned := outcome.Learned()
 			if q.want(record.State, reason, learned) {
 				for k, key := range keys {
 					values[k] = learned[key]
@@ -161,9 +145,9 @@ type plainOutput struct{ io.Writer }
 func (plainOutput) end() error { return nil }
 func (plainOutput) close()     {}
 
-func (q Results) want(state campaign.State, reason string, learned map[string]json.RawMessage) bool {
+func (q Results) want(state campaign.State, reason string, learned campaign.Extraction) bool {
 	for _, where := range q.Where {
-		if value, ok := learned[where.Key]; !ok || cellOf(value) != where.Value {
+		if !where.In(learned) {
 			return false
 		}
 	}
@@ -191,29 +175,6 @@ func timeCell(at time.Time) string {
 	return at.Format(time.RFC3339)
 }
 
-// extractionOf are the values that the agent has learned, by key.
-func extractionOf(o campaign.Outcome) map[string]json.RawMessage {
-	if o.Extraction == nil {
-		return nil
-	}
-	var learned map[string]json.RawMessage
-	_ = json.Unmarshal(o.Extraction, &learned) // an object: it came as one
-	return learned
-}
-
-// cellOf is a JSON value as a cell: a string as it reads, null as nothing, all
-// else in its compact form.
-func cellOf(value json.RawMessage) string {
-	var text string
-	switch {
-	case len(value) == 0, string(value) == "null":
-		return ""
-	case json.Unmarshal(value, &text) == nil:
-		return text
-	}
-	return string(value)
-}
-
 // columnNames are the file's columns, ours, and those of the keys. A column of the file that is
 // named like one of ours is marked, so that "state" means the same whatever the
 // list; columns of one name are told apart.
@@ -222,7 +183,7 @@ func columnNames(file []campaign.Column, keys []string) []string {
 	var names []string
 	for i, column := range file {
 		name := cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
-		if lower := strings.ToLower(name); slices.Contains(resultColumns, lower) || strings.HasPrefix(lower, extractionPrefix) {
+		if lower := strings.ToLower(name); slices.Contains(resultColumns, lower) || strings.HasPrefix(lower, campaign.ExtractionPrefix) {
 			name += " (file)"
 		}
 		unique := name
@@ -234,7 +195,7 @@ func columnNames(file []campaign.Column, keys []string) []string {
 	}
 	names = append(names, resultColumns...)
 	for _, key := range keys {
-		names = append(names, extractionPrefix+key)
+		names = append(names, campaign.ExtractionPrefix+key)
 	}
 	return names
 }
@@ -260,7 +221,7 @@ func (q Results) encoder(b *bytes.Buffer, columns []string, keys int) func(cells
 	w := csv.NewWriter(b)
 	return func(cells []string, values []json.RawMessage) {
 		for _, value := range values {
-			cells = append(cells, cellOf(value))
+			cells = append(cells, campaign.CellOf(value))
 		}
 		for i := range cells {
 			if q.Format != XLSX { // where text is text

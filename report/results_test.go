@@ -97,12 +97,12 @@ func told(f fixture) {
 func TestResultsTellWhatTheAgentLearned(t *testing.T) {
 	f := newFixture(t)
 	told(f)
-	where := func(text string) []report.Learned {
-		learned, err := report.ParseLearned(text)
+	where := func(text string) []campaign.Learned {
+		learned, err := campaign.ParseLearned(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return []report.Learned{learned}
+		return []campaign.Learned{learned}
 	}
 	for _, tt := range []struct {
 		name, golden string
@@ -123,11 +123,6 @@ func TestResultsTellWhatTheAgentLearned(t *testing.T) {
 			}
 			golden(t, tt.golden, out.String())
 		})
-	}
-	for _, text := range []string{"", "extraction.intent", "intent=buy", "extraction.=buy"} {
-		if _, err := report.ParseLearned(text); err == nil {
-			t.Errorf("%q was read", text)
-		}
 	}
 	for command, nth := range map[string]int{"smembers": 1, "hgetall": 2} { // hgetall reads the campaign first
 		f := newFixture(t)

@@ -42,7 +42,7 @@ func (a *app) results() *cobra.Command {
 			q.States = append(q.States, state)
 		}
 		for _, text := range where {
-			learned, err := report.ParseLearned(text)
+			learned, err := campaign.ParseLearned(text)
 			if err != nil {
 				return fmt.Errorf("--where %w", err)
 			}
