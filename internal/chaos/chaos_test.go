@@ -18,10 +18,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"campaign-runner/internal/commands"
 )
 
 var (
@@ -29,27 +29,9 @@ var (
 	seed   = flag.Uint64("chaos.seed", 0, "repeats a schedule; 0 draws one")
 )
 
-// commands is where the built commands are.
-var commands string
-
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "chaos")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./cmd/...")
-		build.Dir, build.Stderr = filepath.Join("..", ".."), os.Stderr
-		if err := build.Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "build the commands:", err)
-			return 1
-		}
-		commands = dir
-		return m.Run()
-	}())
+	os.Exit(commands.Main(m))
 }
 
 // workers is how many run at a time.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"campaign-runner/internal/commands"
 )
 
 // A link is a TCP connection that can be cut, slowed down and broken.
@@ -50,7 +52,7 @@ func freeAddr() string {
 func (l *link) cut() { l.proxy.Stop() }
 
 func (l *link) mend() error {
-	return await(5*time.Second, func() error {
+	return commands.Await(5*time.Second, func() error {
 		if err := l.proxy.Start(); err != nil && err != toxiproxy.ErrProxyAlreadyStarted {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"campaign-runner/internal/commands"
 )
 
 // A book is an independent record of what became of every request that left a
@@ -116,7 +118,7 @@ func (m *meter) mend() error {
 	if err := m.link.mend(); err != nil {
 		return err
 	}
-	return await(5*time.Second, m.open)
+	return commands.Await(5*time.Second, m.open)
 }
 
 func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/internal/commands"
 	"campaign-runner/report"
 )
 
@@ -85,7 +86,7 @@ func (w *world) launch(mode campaign.Mode, how manner) {
 
 func (w *world) load(l *list, how manner) {
 	rows := map[campaign.Mode]int{campaign.Batch: batchRows, campaign.Dispatch: dispatchRows}[l.mode]
-	enqueue := func(kill <-chan time.Time) outcome {
+	enqueue := func(kill <-chan time.Time) commands.Outcome {
 		return w.callKilled(kill, "enqueue", l.file, "--json", "--name", l.name, "--channel", "voice", "--rate", "none",
 			"--agent", tokens[l.mode], "--mode", string(l.mode), "--chunk-size", fmt.Sprint(rows),
 			"--max-attempts", "3", "--rejects", "")
@@ -106,7 +107,7 @@ func (w *world) load(l *list, how manner) {
 	for {
 		out := enqueue(nil)
 		var sum struct{ Contacts int }
-		if err := json.Unmarshal([]byte(out.stdout), &sum); err == nil && (out.code == 0 || out.code == 3) {
+		if err := json.Unmarshal([]byte(out.Stdout), &sum); err == nil && (out.Code == 0 || out.Code == 3) {
 			if sum.Contacts != l.size {
 				w.t.Errorf("%s: %d contacts loaded, not %d", l.name, sum.Contacts, l.size)
 			}
@@ -114,7 +115,7 @@ func (w *world) load(l *list, how manner) {
 		}
 		w.count("enqueue failed and was repeated")
 		if time.Since(w.begun) > *length+4*time.Minute {
-			w.t.Errorf("%s cannot be loaded: %s", l.name, out.said())
+			w.t.Errorf("%s cannot be loaded: %s", l.name, out.Said())
 			return
 		}
 		time.Sleep(500 * time.Millisecond)
@@ -150,7 +151,7 @@ func (w *world) topUp() {
 // steer does something to a campaign in the background.
 func (w *world) steer(what string, name string, args ...string) {
 	w.background.Go(func() {
-		if out := w.call(name, args...); out.code == 0 {
+		if out := w.call(name, args...); out.Code == 0 {
 			w.count(what)
 		} else {
 			w.count(what + ", in vain")
@@ -185,13 +186,13 @@ func (w *world) verify(l *list, must bool) {
 		Contacts int
 		Problems []string
 	}
-	switch err := json.Unmarshal([]byte(out.stdout), &found); {
+	switch err := json.Unmarshal([]byte(out.Stdout), &found); {
 	case err != nil && must:
-		w.t.Errorf("verify %s: exit code %d: %s", l.name, out.code, out.said())
+		w.t.Errorf("verify %s: exit code %d: %s", l.name, out.Code, out.Said())
 	case err != nil:
 		w.count("verify could not recount")
-	case !found.OK || out.code != 0:
-		w.t.Errorf("verify %s: exit code %d: %s", l.name, out.code, strings.Join(found.Problems, "; "))
+	case !found.OK || out.Code != 0:
+		w.t.Errorf("verify %s: exit code %d: %s", l.name, out.Code, strings.Join(found.Problems, "; "))
 	case found.Contacts != l.size:
 		w.t.Errorf("verify %s: %d contacts, not %d", l.name, found.Contacts, l.size)
 	default:
@@ -220,8 +221,8 @@ func (w *world) recover() {
 
 func (w *world) must(name string, args ...string) {
 	w.t.Helper()
-	if out := w.call(name, args...); out.code != 0 {
-		w.t.Errorf("%s %s: exit code %d: %s", name, strings.Join(args, " "), out.code, out.said())
+	if out := w.call(name, args...); out.Code != 0 {
+		w.t.Errorf("%s %s: exit code %d: %s", name, strings.Join(args, " "), out.Code, out.Said())
 	}
 }
 
@@ -240,7 +241,7 @@ func (w *world) finish(limit time.Duration) {
 	w.t.Helper()
 	end := time.Now().Add(limit)
 	for _, l := range w.loaded() {
-		err := await(time.Until(end), func() error {
+		err := commands.Await(time.Until(end), func() error {
 			o := w.overview(l)
 			if !o.Over() {
 				return fmt.Errorf("%s is %s with %d open", l.name, o.State, o.States.Open())
@@ -252,9 +253,9 @@ func (w *world) finish(limit time.Duration) {
 			return nil
 		})
 		if err != nil {
-			w.t.Errorf("%v after %v without faults\n%s", err, limit, w.call("campaign", "show", l.name).stdout)
+			w.t.Errorf("%v after %v without faults\n%s", err, limit, w.call("campaign", "show", l.name).Stdout)
 			for _, k := range w.workers {
-				w.t.Log(k.current().tail(30))
+				w.t.Log(k.current().Tail(30))
 			}
 		}
 	}

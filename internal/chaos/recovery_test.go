@@ -13,6 +13,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/commands"
 )
 
 // goal is by when the work of a killed worker should be going on elsewhere.
@@ -30,7 +31,7 @@ func TestWorkOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
 	dead := w.workers[0]
 
 	var left map[int]string // the chunks in its hands, with their claims
-	if err := await(30*time.Second, func() error {
+	if err := commands.Await(30*time.Second, func() error {
 		left = w.claimed(l, dead)
 		if len(left) < concurrency {
 			return fmt.Errorf("the worker holds %d chunks, not %d", len(left), concurrency)
@@ -46,7 +47,7 @@ func TestWorkOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
 	sending := w.overview(l).States.In(campaign.Sending)
 
 	slowest := time.Duration(0)
-	if err := await(3*goal, func() error {
+	if err := commands.Await(3*goal, func() error {
 		for n, claim := range left {
 			chunk, err := w.store.ReadLedger(t.Context(), store.Ref{Campaign: l.name, Chunk: n})
 			if err != nil {
@@ -81,7 +82,7 @@ var workerID = regexp.MustCompile(`worker=(\w+)`)
 // with its claims.
 func (w *world) claimed(l *list, k *worker) map[int]string {
 	w.t.Helper()
-	id := workerID.FindStringSubmatch(k.current().printed())
+	id := workerID.FindStringSubmatch(k.current().Printed())
 	if id == nil {
 		return nil
 	}
@@ -106,7 +107,7 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	w.startWorkers(3)
 	w.launch(batchList, whole)
 	w.launch(dispatchList, whole)
-	if err := await(30*time.Second, func() error {
+	if err := commands.Await(30*time.Second, func() error {
 		w.book.mu.Lock()
 		defer w.book.mu.Unlock()
 		if w.book.requests < 100 {

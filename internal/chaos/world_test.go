@@ -20,6 +20,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/commands"
 	"campaign-runner/internal/redistest"
 )
 
@@ -106,7 +107,7 @@ func newWorld(t *testing.T, seed uint64, sandbox ...string) *world {
 	if len(sandbox) == 0 {
 		sandbox = []string{"--latency", "50ms-400ms"}
 	}
-	w.sandbox = startSandbox(t, filepath.Join(w.dir, "sandbox.log"), append(sandbox,
+	w.sandbox = commands.Sandbox(t, filepath.Join(w.dir, "sandbox.log"), append(sandbox,
 		"--limit", "0", "--seed", fmt.Sprint(seed), "--bad-numbers", strings.Join(bad, ","))...)
 	return w
 }
@@ -133,12 +134,12 @@ func (w *world) env(redis, platform string) []string {
 }
 
 // call runs a command of people's, who have links that are never cut.
-func (w *world) call(name string, args ...string) outcome {
+func (w *world) call(name string, args ...string) commands.Outcome {
 	return w.callKilled(nil, name, args...)
 }
 
-func (w *world) callKilled(kill <-chan time.Time, name string, args ...string) outcome {
-	out, err := call(w.env(w.redis.Addr, w.sandbox), kill, name, args...)
+func (w *world) callKilled(kill <-chan time.Time, name string, args ...string) commands.Outcome {
+	out, err := commands.Call(w.env(w.redis.Addr, w.sandbox), kill, name, args...)
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -154,7 +155,7 @@ type worker struct {
 	platform *meter
 
 	mu      sync.Mutex
-	process *process
+	process *commands.Process
 	runs    int
 	retired bool
 	mine    bool // whether its end is our doing
@@ -174,7 +175,7 @@ func (w *world) startWorkers(n int) {
 			w.t.Fatal(err)
 		}
 		go k.supervise()
-		w.t.Cleanup(func() { k.retire(); k.current().kill(); <-k.settled })
+		w.t.Cleanup(func() { k.retire(); k.current().Kill(); <-k.settled })
 	}
 }
 
@@ -183,7 +184,7 @@ func (k *worker) run() error {
 	defer k.mu.Unlock()
 	k.runs++
 	log := filepath.Join(k.w.dir, fmt.Sprintf("worker-%d-%d.log", k.number, k.runs))
-	p, err := start(log, k.w.env(k.redis.addr, "http://"+k.platform.addr), "worker",
+	p, err := commands.Start(log, k.w.env(k.redis.addr, "http://"+k.platform.addr), "worker",
 		"--rate", "none", "--request-timeout", requestTimeout.String(), "--concurrency", fmt.Sprint(concurrency),
 		"--admin-addr", "127.0.0.1:0")
 	if err == nil {
@@ -192,7 +193,7 @@ func (k *worker) run() error {
 	return err
 }
 
-func (k *worker) current() *process {
+func (k *worker) current() *commands.Process {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.process
@@ -209,14 +210,14 @@ func (k *worker) supervise() {
 	defer close(k.settled)
 	for {
 		p := k.current()
-		<-p.done
+		<-p.Done()
 		k.mu.Lock()
 		retired, mine := k.retired, k.mine
 		k.mu.Unlock()
 		// Without Redis a worker does not come up, and says so; that is what a
 		// supervisor is for. One that was up must not end by itself.
-		if !mine && strings.Contains(p.printed(), started) {
-			k.w.t.Errorf("a worker ended by itself with code %d\n%s", p.code(), p.tail(20))
+		if !mine && strings.Contains(p.Printed(), started) {
+			k.w.t.Errorf("a worker ended by itself with code %d\n%s", p.Code(), p.Tail(20))
 		}
 		if retired {
 			return
@@ -235,7 +236,7 @@ func (k *worker) kill() {
 	k.mine = true
 	p := k.process
 	k.mu.Unlock()
-	p.kill()
+	p.Kill()
 	now := time.Now()
 	k.w.hurt(killed, k.number, now, now)
 }
@@ -250,24 +251,24 @@ func (k *worker) restart() {
 	k.mine = true
 	p := k.process
 	k.mu.Unlock()
-	wasUp := strings.Contains(p.printed(), started)
-	p.signal(syscall.SIGTERM)
+	wasUp := strings.Contains(p.Printed(), started)
+	p.Signal(syscall.SIGTERM)
 	// A commit may be tried for three minutes while Redis is away.
-	if !p.ended(4 * time.Minute) {
-		k.w.t.Errorf("a worker did not stop\n%s", p.tail(20))
-		p.kill()
-	} else if code := p.code(); wasUp && code != 0 && code != -1 { // -1: killed meanwhile
-		k.w.t.Errorf("a worker was stopped and ended with code %d\n%s", code, p.tail(20))
+	if !p.Ended(4 * time.Minute) {
+		k.w.t.Errorf("a worker did not stop\n%s", p.Tail(20))
+		p.Kill()
+	} else if code := p.Code(); wasUp && code != 0 && code != -1 { // -1: killed meanwhile
+		k.w.t.Errorf("a worker was stopped and ended with code %d\n%s", code, p.Tail(20))
 	}
 	_ = k.up(10 * time.Second) // without Redis it does not come up
 }
 
 // up waits until a worker serves here.
 func (k *worker) up(limit time.Duration) error {
-	return await(limit, func() error {
+	return commands.Await(limit, func() error {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if k.retired || strings.Contains(k.process.printed(), started) {
+		if k.retired || strings.Contains(k.process.Printed(), started) {
 			return nil
 		}
 		return errors.New("the worker does not come up")
@@ -278,13 +279,13 @@ func (k *worker) freeze() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.frozen = time.Now()
-	k.process.signal(syscall.SIGSTOP)
+	k.process.Signal(syscall.SIGSTOP)
 }
 
 func (k *worker) thaw() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.process.signal(syscall.SIGCONT)
+	k.process.Signal(syscall.SIGCONT)
 	k.w.hurt(frozen, k.number, k.frozen, time.Now())
 	k.frozen = time.Time{}
 }

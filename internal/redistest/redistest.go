@@ -26,6 +26,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/internal/child"
 )
 
 // Server is one redis-server with a port and a directory of its own.
@@ -163,7 +165,7 @@ func start(addr, dir string, args []string) (*process, error) {
 	cmd := exec.Command("redis-server", append([]string{
 		"--bind", host, "--port", port, "--dir", dir, "--save", "", "--appendonly", "no",
 	}, args...)...)
-	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr = child.EndWithParent()
 	proc := &process{done: make(chan struct{})}
 	ready := make(chan error, 1)
 	go func() {

@@ -1,8 +1,0 @@
-package redistest
-
-import "syscall"
-
-// endWithParent kills the child as soon as the thread that started it is gone.
-func endWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
