@@ -155,6 +155,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { w.every(background, heartbeatEvery, w.beat, "heartbeat missed"); return nil })
 	g.Go(func() error { w.every(ctx, sweepEvery, w.newSweeper().sweep, "sweep failed"); return nil })
+	g.Go(func() error { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled"); return nil })
 	g.Go(func() error { w.every(ctx, archiveEvery, w.emptyArchives, "archive not emptied"); return nil })
 
 	<-ctx.Done()
@@ -228,6 +229,25 @@ func (w *Worker) beat(ctx context.Context) error {
 		w.beats.Store(w.beats.Load().then(now))
 	}
 	return err
+}
+
+// sample adds to the series of every campaign.
+func (w *Worker) sample(ctx context.Context) error {
+	names, err := w.cfg.Store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := w.cfg.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if _, err := w.cfg.Store.TakeSample(ctx, name, now); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // quotas tells where each agent stands. What cannot be told is left out: a

@@ -227,3 +227,36 @@ func TestArchivesAreEmptied(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 }
+
+func TestWorkersSampleEveryCampaign(t *testing.T) {
+	s := newStage(t, 2)
+	s.load("other", 1)
+	w, err := NewWorker(Config{Store: s.store, Agents: []Agent{{Name: "default"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.sample(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, contacts := range map[string]int{"c": 2, "other": 1} {
+		series, err := s.store.Series(t.Context(), name)
+		if err != nil || len(series) != 1 || series[0].Tally.Open() != contacts {
+			t.Errorf("%s: %v, %v", name, series, err)
+		}
+	}
+	// One that makes trouble does not keep the others from it.
+	if err := s.rdb.Set(t.Context(), "c:{c}:series", "no list", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.rdb.Del(t.Context(), "c:{other}:series")
+	if err := w.sample(t.Context()); err == nil {
+		t.Error("trouble is not told")
+	}
+	if series, err := s.store.Series(t.Context(), "other"); err != nil || len(series) != 1 {
+		t.Errorf("other: %v, %v", series, err)
+	}
+	s.rdb.Close()
+	if err := w.sample(t.Context()); err == nil {
+		t.Error("a Redis that is gone is not told")
+	}
+}
