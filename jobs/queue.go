@@ -198,17 +198,39 @@ func (q *Queue) haltAgent(ctx context.Context, agent, reason string) error {
 // Resume sets a paused campaign running and releases what is not through. It
 // returns how many chunks it released.
 func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error) {
-	if err := q.mustBeOpen(ctx, name, "resume"); err != nil {
+	return q.run(ctx, name, "resume", campaign.Paused)
+}
+
+// Start sets a campaign running that waits for a person or its time, and releases
+// what is not through. It returns how many chunks it released.
+func (q *Queue) Start(ctx context.Context, name string) (chunks int, err error) {
+	return q.run(ctx, name, "start", campaign.Ready, campaign.Scheduled)
+}
+
+// run sets a campaign running that is in one of the phases, or runs already.
+func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Phase) (chunks int, err error) {
+	if err := q.mustBeOpen(ctx, name, what); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.Paused, campaign.Running)
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", append(from, campaign.Running)...)
 	if err != nil {
 		return 0, err
 	}
 	if !ok {
-		return 0, fmt.Errorf("resume %s: it is %s", name, was)
+		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
 	}
 	return q.Release(ctx, name)
+}
+
+// wayOn says by which command a campaign in the phase goes on.
+func wayOn(phase campaign.Phase, name string) string {
+	switch phase {
+	case campaign.Paused:
+		return "; go on with: campaign resume " + name
+	case campaign.Ready, campaign.Scheduled:
+		return "; go on with: campaign start " + name
+	}
+	return ""
 }
 
 // Cancel stops a campaign for good: whoever is still pending becomes canceled.

@@ -115,6 +115,26 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
+	for _, from := range []campaign.Phase{campaign.Ready, campaign.Scheduled} {
+		s := newStage(t, 20, batchOf(10))
+		if _, _, err := s.store.SetPhase(t.Context(), "c", from, "", campaign.Running); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.queue.Resume(t.Context(), "c"); err == nil || !strings.Contains(err.Error(), "campaign start c") {
+			t.Errorf("resumed while %s: %v", from, err)
+		}
+		for i, want := range []int{2, 0} {
+			if n, err := s.queue.Start(t.Context(), "c"); n != want || err != nil {
+				t.Errorf("start %d: %d chunks, %v; want %d", i+1, n, err, want)
+			}
+		}
+		if phase, _ := s.phase("c"); phase != campaign.Running {
+			t.Errorf("campaign is %s", phase)
+		}
+	}
+}
+
 func TestCancelStopsWhoeverIsPending(t *testing.T) {
 	s := newStage(t, 20, batchOf(10))
 	s.send("w1", 0)

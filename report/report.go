@@ -242,6 +242,8 @@ func waitingFor(s Summary, loadUntil, now time.Time) string {
 		return "its enqueue has stopped; run it again"
 	case s.State == campaign.Loading:
 		return "its contact file is still being loaded"
+	case s.State == campaign.Ready:
+		return fmt.Sprintf("%s; start it with: campaign start %s", cmp.Or(s.StateReason, "it waits for a person"), s.Campaign)
 	case s.State == campaign.Paused:
 		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
 	case s.States.Open() > 0 && s.Workers == 0:

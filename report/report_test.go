@@ -69,6 +69,12 @@ func TestStateAndWhatItWaitsFor(t *testing.T) {
 		{"paused without a reason",
 			func(f fixture) { f.phase("sale", campaign.Paused, "") },
 			campaign.Paused, "", "paused: by a person; go on with: campaign resume sale", false},
+		{"a ready one waits for a person",
+			func(f fixture) { f.phase("sale", campaign.Ready, "") },
+			campaign.Ready, "", "it waits for a person; start it with: campaign start sale", false},
+		{"a ready one may have a reason to wait",
+			func(f fixture) { f.phase("sale", campaign.Ready, "canary of 1: 1 accepted") },
+			campaign.Ready, "canary of 1: 1 accepted", "canary of 1: 1 accepted; start it with: campaign start sale", false},
 		{"finished once nobody is left, and no longer paused",
 			func(f fixture) {
 				f.phase("sale", campaign.Paused, "401 from the platform")

@@ -44,13 +44,21 @@ func (a *app) pause() *cobra.Command {
 	return cmd
 }
 
+func (a *app) start() *cobra.Command {
+	return a.setRunning("start", "Start a campaign that waits for that, or for its time", (*jobs.Queue).Start)
+}
+
 func (a *app) resume() *cobra.Command {
-	return a.on("resume", "Go on with a paused campaign", func(ctx context.Context, s *store.Store, name string) error {
+	return a.setRunning("resume", "Go on with a paused campaign", (*jobs.Queue).Resume)
+}
+
+func (a *app) setRunning(verb, short string, run func(*jobs.Queue, context.Context, string) (int, error)) *cobra.Command {
+	return a.on(verb, short, func(ctx context.Context, s *store.Store, name string) error {
 		before, err := s.Campaign(ctx, name)
 		if err != nil {
 			return err
 		}
-		released, err := jobs.NewQueue(s, nil).Resume(ctx, name)
+		released, err := run(jobs.NewQueue(s, nil), ctx, name)
 		if err != nil {
 			return err
 		}
