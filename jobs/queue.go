@@ -31,6 +31,7 @@ type Queue struct {
 	store     *store.Store
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	by        string // who acts, for the campaigns' logs; empty: the user of this process
 	log       *slog.Logger
 }
 
@@ -44,6 +45,21 @@ func NewQueue(st *store.Store, log *slog.Logger) *Queue {
 		client:    asynq.NewClientFromRedisClient(st.Redis()),
 		inspector: asynq.NewInspectorFromRedisClient(st.Redis()),
 		log:       log,
+	}
+}
+
+// By names who acts from now on in the campaigns' logs; without it, it is the user
+// of this process.
+func (q *Queue) By(who string) *Queue {
+	q.by = who
+	return q
+}
+
+// note records a decision on a campaign. One that cannot be recorded stands all
+// the same.
+func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
+	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
+		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
 }
 
@@ -161,6 +177,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 	if !ok {
 		return fmt.Errorf("pause %s: it is %s", name, was)
 	}
+	q.note(ctx, name, store.ActionPause, reason)
 	return nil
 }
 
@@ -169,6 +186,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 func (q *Queue) halt(ctx context.Context, name, reason string) error {
 	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
 	if halted {
+		q.note(ctx, name, store.ActionPause, reason)
 		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
 	}
 	return err
@@ -219,6 +237,7 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 	if !ok {
 		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
 	}
+	q.note(ctx, name, store.ActionResume, "")
 	return q.Release(ctx, name)
 }
 
@@ -261,6 +280,7 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	if !ok {
 		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
 	}
+	q.note(ctx, name, store.ActionCancel, "")
 	return q.cancelOpen(ctx, name)
 }
 
@@ -285,7 +305,7 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		if err != nil {
 			return err
 		}
-		n, err := cancelPending(ctx, q.store, chunk)
+		n, err := cancelPending(ctx, q.store, chunk, q.by)
 		canceled.Add(int64(n))
 		return err
 	})

@@ -19,6 +19,18 @@ type Selection struct {
 	Reason string           // part of the reason's text, in any case; empty: any reason
 }
 
+func (s Selection) String() string {
+	var names []string
+	for _, state := range s.States {
+		names = append(names, state.String())
+	}
+	text := strings.Join(names, ", ")
+	if s.Reason != "" {
+		text += fmt.Sprintf(" with %q in their reason", s.Reason)
+	}
+	return text
+}
+
 // Rerunnable are the states from which a contact can be sent again on request.
 var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
 
@@ -55,6 +67,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (contacts
 	if any, err := q.anySelected(ctx, name, sel, selected); err != nil || !any {
 		return 0, err
 	}
+	q.note(ctx, name, store.ActionRerun, sel.String())
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
 		return 0, err
@@ -65,7 +78,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (contacts
 		return 0, err
 	}
 	contacts, err = q.moveSelected(ctx, c, allChunks(c), func(r campaign.Record) bool { return selected(r.State, r.Reason) },
-		campaign.Move{Cause: campaign.Rerun, Run: run})
+		campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
 	if err != nil || (was != campaign.Running && was != campaign.CanceledPhase) {
 		return contacts, err
 	}
@@ -108,6 +121,17 @@ type Resolution struct {
 	Chunk    *int // only this chunk's; nil: all
 }
 
+func (r Resolution) String() string {
+	text := "the platform never saw them"
+	if r.Accepted {
+		text = "the platform has them"
+	}
+	if r.Chunk != nil {
+		text += fmt.Sprintf(": chunk %d", *r.Chunk)
+	}
+	return text
+}
+
 // Resolve settles unconfirmed contacts. Those that the platform never saw are
 // sent. It returns how many there were.
 func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (contacts int, err error) {
@@ -130,7 +154,10 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 		}
 	}
 	unconfirmed := func(r campaign.Record) bool { return r.State == campaign.Unconfirmed }
-	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move)
+	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
+	if contacts > 0 {
+		q.note(ctx, name, store.ActionResolve, res.String())
+	}
 	if err != nil || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
 		return contacts, err
 	}
@@ -147,7 +174,7 @@ func allChunks(c campaign.Campaign) []int {
 }
 
 // moveSelected moves the contacts of the chunks that are selected.
-func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, selected func(campaign.Record) bool, move campaign.Move) (int, error) {
+func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, selected func(campaign.Record) bool, move campaign.Move, action store.Action) (int, error) {
 	var moved atomic.Int64
 	err := each(ctx, chunks, func(ctx context.Context, n int) error {
 		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
@@ -157,7 +184,7 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 		if err != nil {
 			return err
 		}
-		change := store.Change{Act: store.Steer, Due: releaseDue}
+		change := store.Change{Act: store.Steer, Due: releaseDue, Log: store.Decision{By: q.by, Action: action}}
 		for i := range chunk.Len() {
 			if selected(chunk.Record(i)) {
 				m := store.Move{Index: i, Move: move}

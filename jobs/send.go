@@ -104,12 +104,12 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 		return s.hold(ctx, c, chunk)
 	}
 	defer func() { s.memory.keep(c, chunk) }()
-	if wait, err := settle(ctx, s.store, chunk, s.steady(time.Now())); err != nil || wait > 0 {
+	if wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()), s.queue.by); err != nil || wait > 0 {
 		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
 	}
 	switch {
 	case c.Phase == campaign.CanceledPhase:
-		_, err := cancelPending(ctx, s.store, chunk)
+		_, err := cancelPending(ctx, s.store, chunk, s.queue.by)
 		return err
 	case c.Phase != campaign.Running:
 		return nil // whoever sets it running releases the chunk again
@@ -141,12 +141,12 @@ func orComeBack(err error, after time.Duration, why string) error {
 // expired or whose worker is gone: their request may have arrived. While the
 // claim is alive it changes nothing and says how long that lasts at the most.
 // Only who is steady may tell that a worker is gone.
-func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady bool) (wait time.Duration, err error) {
+func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady bool, by string) (wait time.Duration, err error) {
 	sending := chunk.In(campaign.Sending)
 	if chunk.Claim == "" && len(sending) == 0 {
 		return 0, nil
 	}
-	change := store.Change{Act: store.Recover, Due: keepDue}
+	change := store.Change{Act: store.Recover, Due: keepDue, Log: store.Decision{By: by, Action: store.ActionSettle}}
 	if steady {
 		dead, err := st.ClaimIsDead(ctx, chunk.Claim)
 		if err != nil {
@@ -170,8 +170,11 @@ func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady boo
 }
 
 // cancelPending cancels the contacts of a chunk that are still to be sent.
-func cancelPending(ctx context.Context, st *store.Store, chunk *store.Chunk) (int, error) {
-	change := store.Change{Act: store.Steer, Moves: moves(chunk.In(campaign.Pending), campaign.Cancel, campaign.NoReason)}
+func cancelPending(ctx context.Context, st *store.Store, chunk *store.Chunk, by string) (int, error) {
+	change := store.Change{
+		Act: store.Steer, Moves: moves(chunk.In(campaign.Pending), campaign.Cancel, campaign.NoReason),
+		Log: store.Decision{By: by, Action: store.ActionCancel},
+	}
 	done, err := st.Apply(ctx, chunk, change)
 	return len(done.Moved), err
 }
@@ -378,7 +381,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		r.quota.Return(context.WithoutCancel(ctx), *ticket)
 		return r.notBegun(ctx, piece, err)
 	}
-	batch.Name = fmt.Sprintf("%s/%d/%d-%d", r.campaign.Name, r.chunk.Ref.Chunk, r.chunk.Seq, begun.Request)
+	batch.Name = r.chunk.Ref.String() + "/" + r.nameOf(begun.Request)
 
 	// From here on the request runs under its own timeout alone, and its answer
 	// is written down, whatever becomes of the task.
@@ -468,10 +471,15 @@ func (r *run) takeBack(ctx context.Context, piece []int) error {
 		}
 		change := store.Change{Act: store.Commit, Token: r.token, Hold: r.hold(), Due: keepDue}
 		change.Moves = moves(piece, campaign.Unsent, campaign.NoReason)
+		change.Log = store.Decision{By: r.queue.by, Action: store.ActionRequest, Text: "not sent: whether it had begun was not known"}
 		_, err = r.store.Apply(ctx, chunk, change)
 		return err
 	})
 }
+
+// nameOf is the end of the name of the chunk's n-th request, which is never used
+// again.
+func (r *run) nameOf(n int) string { return fmt.Sprintf("%d-%d", r.chunk.Seq, n) }
 
 // batch is the request for a piece, but for its name.
 func (r *run) batch(piece []int) velents.Batch {
@@ -517,7 +525,7 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 // record writes down what the answer means and acts on it.
 func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
 	v := verdictOf(answer, len(piece), r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx)
-	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue}
+	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {
 		return err
@@ -614,7 +622,8 @@ func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bo
 		return false, nil
 	}
 	r.finish(nil)
-	err = r.commit(ctx, store.Change{Hold: r.hold(), Due: keepDue, Moves: moves(suspects, campaign.Withdraw, campaign.NoReason)})
+	err = r.commit(ctx, store.Change{Hold: r.hold(), Due: keepDue, Moves: moves(suspects, campaign.Withdraw, campaign.NoReason),
+		Log: store.Decision{Text: "refused one after the other: taken back"}})
 	if err != nil {
 		return true, err
 	}
@@ -633,6 +642,7 @@ func (r *run) postpone(wait time.Duration) {
 // back: an answer that was received must not be lost.
 func (r *run) commit(ctx context.Context, change store.Change) error {
 	change.Act, change.Token = store.Commit, r.token
+	change.Log.By, change.Log.Action = r.queue.by, store.ActionRequest
 	return patiently(ctx, func(ctx context.Context) error {
 		done, err := r.store.Apply(ctx, r.chunk, change)
 		if err == nil && len(done.Refused) > 0 {

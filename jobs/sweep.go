@@ -84,7 +84,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return err // another sweeper was faster
 	}
 	unsettled := len(chunk.In(campaign.Sending))
-	wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()))
+	wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()), s.queue.by)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 	}
 	switch c.Phase {
 	case campaign.CanceledPhase:
-		_, err := cancelPending(ctx, s.store, chunk)
+		_, err := cancelPending(ctx, s.store, chunk, s.queue.by)
 		return err
 	case campaign.Running:
 		if len(chunk.In(campaign.Pending)) == 0 {

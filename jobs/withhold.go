@@ -50,7 +50,10 @@ func (r *run) withhold(ctx context.Context, piece []int) (rest []int, err error)
 		if err != nil {
 			return nil, err
 		}
-		change := store.Change{Act: store.Steer, Due: keepDue, Moves: moves(contacts, campaign.Cancel, reason)}
+		change := store.Change{
+			Act: store.Steer, Due: keepDue, Moves: moves(contacts, campaign.Cancel, reason),
+			Log: store.Decision{By: r.queue.by, Action: store.ActionWithhold},
+		}
 		if _, err := r.store.Apply(ctx, r.chunk, change); err != nil {
 			return nil, err
 		}

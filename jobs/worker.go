@@ -92,7 +92,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 	}
 	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), log: cfg.Logger}
 	w.log = w.log.With("worker", w.id)
-	w.queue = NewQueue(cfg.Store, w.log)
+	w.queue = NewQueue(cfg.Store, w.log).By("worker " + w.id)
 	memory := newMemory()
 	for _, a := range cfg.Agents {
 		if _, err := campaign.AgentName(a.Name); err != nil {

@@ -152,6 +152,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); err != nil {
 		return loaded{}, nil, fmt.Errorf("%w; whether they were added is not known: the same command finds out", err)
 	}
+	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)
 	return out, list.warnings, nil
 }
 

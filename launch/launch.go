@@ -289,6 +289,15 @@ func (l *Launcher) progress(s *source, rows int) {
 	}
 }
 
+// record tells the campaign's log what was loaded. What it cannot be told is done
+// all the same.
+func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
+	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{Action: action, Text: text}); err != nil {
+		l.note("%v", err)
+	}
+}
+
 func (l *Launcher) note(format string, args ...any) {
 	if l.Note != nil {
 		l.Note(fmt.Sprintf(format, args...))

@@ -215,6 +215,8 @@ func dump(t *testing.T, rdb *redis.Client) map[string]string {
 			all[key] = fmt.Sprint(rdb.ZRangeWithScores(ctx, key, 0, -1).Val())
 		case "list":
 			all[key] = fmt.Sprint(rdb.LRange(ctx, key, 0, -1).Val())
+		case "stream":
+			all[key] = fmt.Sprint(rdb.XRange(ctx, key, "-", "+").Val())
 		default:
 			t.Fatalf("%s is a %s", key, kind)
 		}

@@ -61,6 +61,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, campaign.Running); err != nil {
 		return loaded{}, fmt.Errorf("%w; whether the campaign runs is not known: the same command finds out", err)
 	}
+	l.record(ctx, req.Name, store.ActionLoad, list.source, out.counts)
 	return out, nil
 }
 

@@ -50,6 +50,9 @@ type Change struct {
 	// that is no longer through is due at once.
 	Due   time.Duration
 	Moves []Move
+	// Log is what the campaign's log is told, beside who was moved: By, Action, Text
+	// and Request. Nothing when it has no Action, or nobody is moved.
+	Log Decision
 }
 
 // A Move moves one contact.
@@ -179,6 +182,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	args := []any{
 		string(c.Act), c.Token, c.Dead, millis(c.Hold), millis(c.Due), ref.Chunk,
 		campaign.RecordSize, evidenceStates, changes,
+		c.Log.by(), string(c.Log.Action), c.Log.text(), c.Log.Request, maxChunksLog,
 	}
 	var cmd *redis.Cmd
 	if c.Act == Begin && s.replicas > 0 {

@@ -1,6 +1,6 @@
 -- Changes records of one chunk, all at once, for a caller that has the right to.
 --
--- KEYS  campaign, chunk, ledger, open, tally (all of one hash slot)
+-- KEYS  campaign, chunk, ledger, open, tally, log (all of one hash slot)
 -- ARGV  act      begin | commit | recover | steer
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, ''
@@ -11,6 +11,8 @@
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
 --       changes  per contact: index (2 bytes, little-endian), old record, new record
+--       by, action, text, request   for the log; no action: nothing is logged
+--       longest  the log may become, about
 --
 -- Answers {status, now in ms, detail, moved}:
 --   ok       done; detail is the number of requests begun on this chunk, and
@@ -29,7 +31,8 @@ local PENDING, SENDING = 0, 1
 
 local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local campaign, chunk, ledger, open, tally = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local campaign, chunk, ledger, open, tally, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -107,6 +110,34 @@ for field, by in pairs(deltas) do
   end
 end
 if #apply > 0 then redis.call('HINCRBY', chunk, 'version', 1) end
+
+-- The log is told what was written: "from>to:reason=spans;…". A call that is
+-- repeated writes nothing, and so tells nothing; and what is written stands even
+-- where it cannot be told.
+if action ~= '' and #apply > 0 then
+  local order, spans = {}, {}
+  for _, change in ipairs(apply) do
+    local index, old, new = change[1], change[2], change[3]
+    local fate = string.format('%d>%d:%d', string.byte(old, 1), string.byte(new, 1), string.byte(new, 5) + 256 * string.byte(new, 6))
+    local list = spans[fate]
+    if not list then
+      list = {}
+      spans[fate] = list
+      order[#order + 1] = fate
+    end
+    local last = list[#list]
+    if last and last[2] == index - 1 then last[2] = index else list[#list + 1] = {index, index} end
+  end
+  for i, fate in ipairs(order) do
+    local list = spans[fate]
+    for k, span in ipairs(list) do
+      list[k] = span[1] == span[2] and tostring(span[1]) or span[1] .. '-' .. span[2]
+    end
+    order[i] = fate .. '=' .. table.concat(list, ',')
+  end
+  redis.pcall('XADD', log, 'MAXLEN', '~', longest, '*', 'by', by, 'action', action, 'text', text,
+    'chunk', number, 'request', request, 'moved', table.concat(order, ';'))
+end
 
 local requests = redis.call('HGET', chunk, 'requests') or '0'
 if act == 'begin' then

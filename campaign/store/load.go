@@ -95,7 +95,7 @@ func (l *Load) clear(ctx context.Context) error {
 			keys, args = append(keys, keyChunk(ref), keyLedger(ref)), append(args, o.Chunk)
 		}
 		if len(open) == 0 {
-			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name))
+			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name), keyLog(name), keyChunksLog(name))
 		}
 		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
 		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {

@@ -155,6 +155,8 @@ func dump(t testing.TB, s *Store, name string) map[string]string {
 			}
 		case "list":
 			all[key] = strings.Join(s.rdb.LRange(t.Context(), key, 0, -1).Val(), "|")
+		case "stream":
+			all[key] = fmt.Sprint(s.rdb.XRange(t.Context(), key, "-", "+").Val())
 		default:
 			t.Fatalf("%s is a %s", key, kind)
 		}
@@ -222,6 +224,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"set phase of sale: ":           func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, ""); return err },
 		"begin run of sale: ":           func() error { _, err := s.NextRun(ctx, "sale"); return err },
 		"lower rows per call of sale: ": func() error { return s.LowerRowsPerCall(ctx, "sale", 3) },
+		"log of sale: ":                 func() error { return s.Log(ctx, "sale", Decision{}) },
 		"list open chunks of sale: ":    func() error { _, err := s.Open(ctx, "sale", time.Time{}, 1); return err },
 		"load sale: ":                   func() error { _, err := s.BeginLoad(ctx, c); return err },
 		"clear what a load ":            func() error { return load.clear(ctx) },

@@ -1,0 +1,227 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// The log of a campaign says why things are as they are: who did what, and what
+// became of whom. It is two streams, so that the requests of a million contacts
+// cannot push out who paused the campaign: decisions on the campaign as a whole,
+// and what was changed in its chunks, one entry for each change. Both are trimmed
+// by Redis, the oldest entries first. Nothing in it is personal: contacts are
+// places in their chunk.
+func keyLog(name string) string       { return keyCampaign(name) + ":log" }
+func keyChunksLog(name string) string { return keyCampaign(name) + ":log:chunks" }
+
+// Entries that are kept at least. One of a chunk takes about 40 bytes, and five
+// more for each contact whose neighbour fared differently.
+const (
+	maxLog       = 10_000
+	maxChunksLog = 50_000
+)
+
+// maxLogText bounds the text of an entry, in bytes.
+const maxLogText = 300
+
+// An Action is what was decided.
+type Action string
+
+// Actions on chunks; each entry says which contacts it moved.
+const (
+	ActionRequest  Action = "request"  // their request was answered, or was given up
+	ActionWithhold Action = "withhold" // a rule kept them from being sent
+	ActionSettle   Action = "settle"   // their sender died in the midst of a request
+	ActionCancel   Action = "cancel"
+	ActionRerun    Action = "rerun"
+	ActionResolve  Action = "resolve"
+)
+
+// Actions on the campaign as a whole, beside cancel, rerun and resolve.
+const (
+	ActionLoad   Action = "load"
+	ActionAppend Action = "append"
+	ActionPause  Action = "pause"
+	ActionResume Action = "resume"
+)
+
+// A Decision is one entry of the log.
+type Decision struct {
+	At     time.Time // by Redis's clock, when it was written
+	By     string    // a user, a worker or a rule; empty when it is written: the user of this process
+	Action Action
+	Text   string // why, or how much
+
+	// Of a change to a chunk; Log does not write them.
+	Chunk   int
+	Request string // as the end of its Batch's name: releases and requests of the chunk
+	Moved   []Fate // never empty in an entry about a chunk
+}
+
+// A Fate is what a change made of some contacts of a chunk.
+type Fate struct {
+	From, To campaign.State
+	Reason   campaign.Reason
+	Contacts []Span // by place in the chunk, ascending
+}
+
+// A Span is a run of neighbours: From and To are both in it.
+type Span struct{ From, To int }
+
+// Has reports whether contact i of the chunk is among f's.
+func (f Fate) Has(i int) bool {
+	return slices.ContainsFunc(f.Contacts, func(s Span) bool { return s.From <= i && i <= s.To })
+}
+
+// Count is the number of contacts.
+func (f Fate) Count() int {
+	n := 0
+	for _, s := range f.Contacts {
+		n += s.To - s.From + 1
+	}
+	return n
+}
+
+// processUser is the user of this process, with the machine.
+var processUser = sync.OnceValue(func() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+})
+
+// by is who is named in an entry.
+func (d Decision) by() string { return cmp.Or(d.By, processUser()) }
+
+// text is d's, in bounds.
+func (d Decision) text() string {
+	if len(d.Text) <= maxLogText {
+		return d.Text
+	}
+	return strings.ToValidUTF8(d.Text[:maxLogText], "") + "…"
+}
+
+// logScript adds an entry about a campaign that is there. KEYS campaign, log; ARGV
+// most entries, by, action, text.
+var logScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'by', ARGV[2], 'action', ARGV[3], 'text', ARGV[4])
+return 1`)
+
+// Log records a decision on a campaign as a whole; one that is not there has no
+// log. It is an account and no state: whoever cannot write it goes on. An answer
+// of Redis that was lost may make it stand there twice.
+//
+// What is changed in a chunk is recorded by Apply, together with the change.
+func (s *Store) Log(ctx context.Context, name string, d Decision) error {
+	keys := []string{keyCampaign(name), keyLog(name)}
+	if err := logScript.Run(ctx, s.rdb, keys, maxLog, d.by(), string(d.Action), d.text()).Err(); err != nil {
+		return fmt.Errorf("log of %s: %w", name, err)
+	}
+	return nil
+}
+
+// A LogReader hands out the log of a campaign, the oldest entry first.
+type LogReader struct {
+	store   *Store
+	streams [2]logStream
+}
+
+type logStream struct {
+	key  string
+	last string // the id that was read last
+	page []redis.XMessage
+}
+
+// logPage is how many entries are read at once.
+const logPage = 500
+
+// ReadLog begins to read a campaign's log.
+func (s *Store) ReadLog(name string) *LogReader {
+	return &LogReader{store: s, streams: [2]logStream{{key: keyLog(name), last: "0"}, {key: keyChunksLog(name), last: "0"}}}
+}
+
+// Next is the next entry; ok is false when there is none (yet).
+func (r *LogReader) Next(ctx context.Context) (d Decision, ok bool, err error) {
+	var first *logStream
+	for i := range r.streams {
+		s := &r.streams[i]
+		if len(s.page) == 0 {
+			if s.page, err = r.store.rdb.XRangeN(ctx, s.key, "("+s.last, "+", logPage).Result(); err != nil {
+				return Decision{}, false, fmt.Errorf("read log: %w", err)
+			}
+		}
+		if len(s.page) > 0 && (first == nil || streamTime(s.page[0].ID).Before(streamTime(first.page[0].ID))) {
+			first = s
+		}
+	}
+	if first == nil {
+		return Decision{}, false, nil
+	}
+	m := first.page[0]
+	first.page, first.last = first.page[1:], m.ID
+	if d, err = decodeDecision(m); err != nil {
+		return Decision{}, false, fmt.Errorf("read log: entry %s: %w", m.ID, err)
+	}
+	return d, true, nil
+}
+
+// streamTime is when an entry of a stream was written.
+func streamTime(id string) time.Time {
+	text, _, _ := strings.Cut(id, "-")
+	ms, _ := strconv.ParseInt(text, 10, 64)
+	return timeOf(ms)
+}
+
+func decodeDecision(m redis.XMessage) (Decision, error) {
+	text := func(field string) string { t, _ := m.Values[field].(string); return t }
+	d := Decision{At: streamTime(m.ID), By: text("by"), Action: Action(text("action")), Text: text("text"), Request: text("request")}
+	moved := text("moved")
+	if moved == "" {
+		return d, nil
+	}
+	var err error
+	if d.Chunk, err = strconv.Atoi(text("chunk")); err != nil {
+		return d, fmt.Errorf("chunk: %w", err)
+	}
+	for part := range strings.SplitSeq(moved, ";") {
+		var f Fate
+		head, spans, _ := strings.Cut(part, "=")
+		if _, err := fmt.Sscanf(head, "%d>%d:%d", &f.From, &f.To, &f.Reason); err != nil {
+			return d, fmt.Errorf("moved: %w", err)
+		}
+		for span := range strings.SplitSeq(spans, ",") {
+			from, to, run := strings.Cut(span, "-")
+			if !run {
+				to = from
+			}
+			var s Span
+			if s.From, err = strconv.Atoi(from); err == nil {
+				s.To, err = strconv.Atoi(to)
+			}
+			if err != nil {
+				return d, fmt.Errorf("moved: %w", err)
+			}
+			f.Contacts = append(f.Contacts, s)
+		}
+		d.Moved = append(d.Moved, f)
+	}
+	return d, nil
+}
