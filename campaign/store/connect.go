@@ -17,7 +17,7 @@ import (
 //	redis+sentinel://host:port,host:port/master[/db]
 //	redis+cluster://host:port,host:port           rediss+cluster:// with TLS
 //
-// Calls are repeated through a short outage: ten times over about half a minute.
+// Calls are repeated through a short outage: twelve times over about half a minute.
 func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	options, err := parseURL(rawURL)
 	if err != nil {
@@ -27,7 +27,21 @@ func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) 
 	if err := probe(ctx, *options); err != nil {
 		return nil, &UnreachableError{Addrs: options.Addrs, Err: err}
 	}
-	return redis.NewUniversalClient(options), nil
+	return open(options), nil
+}
+
+// open makes the client. That of a cluster repeats calls by itself, wherever their
+// slot is by then, while its connections would stay with a node that is gone; and
+// it learns of a failover only by asking, which go-redis does once a minute unless
+// told to.
+func open(o *redis.UniversalOptions) redis.UniversalClient {
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	cluster.MaxRedirects, cluster.MaxRetries = o.MaxRetries, -1
+	cluster.ClusterStateReloadInterval = 2 * time.Second
+	return redis.NewClusterClient(cluster)
 }
 
 // probe asks once, without the client's patience: a wrong address should be told
@@ -63,7 +77,7 @@ func parseURL(raw string) (*redis.UniversalOptions, error) {
 		return nil, errors.New("REDIS_URL: takes no options after a question mark; in a password, write it as %3F")
 	}
 	o := &redis.UniversalOptions{
-		MaxRetries:      10,
+		MaxRetries:      12,
 		MinRetryBackoff: 50 * time.Millisecond,
 		MaxRetryBackoff: 4 * time.Second,
 	}

@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/internal/redistest"
 )
@@ -156,5 +159,55 @@ func TestConnectToOneThatNeverAnswers(t *testing.T) {
 	var timeout net.Error
 	if !errors.As(err, &unreachable) || !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Errorf("got %v, want an UnreachableError for lack of an answer", err)
+	}
+}
+
+func TestCallsOutliveAMaster(t *testing.T) {
+	t.Run("that sentinels replace", func(t *testing.T) {
+		t.Parallel()
+		r := redistest.StartSentinels(t, 1)
+		outlives(t, r.URL(), r.Master)
+	})
+	t.Run("of a cluster", func(t *testing.T) {
+		t.Parallel()
+		c := redistest.StartCluster(t, 3, 1)
+		outlives(t, c.URL(), c.Masters[1])
+	})
+}
+
+// outlives kills a master between calls that reach every server.
+func outlives(t *testing.T, url string, master *redistest.Server) {
+	rdb, err := Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	const keys = 50
+	singly := func() error {
+		for n := range keys {
+			if err := rdb.Incr(t.Context(), fmt.Sprint("key", n)).Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	together := func() error {
+		_, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+			for n := range keys {
+				p.Incr(t.Context(), fmt.Sprint("key", n))
+			}
+			return nil
+		})
+		return err
+	}
+	if err := singly(); err != nil {
+		t.Fatal(err)
+	}
+	master.Kill()
+	var g errgroup.Group
+	g.Go(singly)
+	g.Go(together)
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,8 +1,9 @@
 // Package redistest gives tests a real redis-server.
 //
 // Start runs one for a test that kills, freezes or configures its server;
-// Shared hands out databases of one server per test binary to the many tests
-// that only want an empty Redis. Servers listen on loopback only, keep nothing
+// StartSentinels and StartCluster run several that belong together. Shared hands
+// out databases of one server per test binary to the many tests that only want an
+// empty Redis. Servers listen on loopback only, keep nothing
 // on disk unless asked to, and end with the test binary however it ends.
 //
 // Call either before entering a testing/synctest bubble: a bubble waits for
@@ -141,13 +142,16 @@ func newClient(t testing.TB, addr string, db int) *redis.Client {
 func launch(dir string, args []string) (addr string, proc *process, err error) {
 	const tries = 8 // another server may hold the port
 	for range tries {
-		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
+		addr = freeAddr()
 		if proc, err = start(addr, dir, args); err == nil || errors.Is(err, exec.ErrNotFound) {
 			return addr, proc, err
 		}
 	}
 	return "", nil, err
 }
+
+// freeAddr is an address that nobody uses, most likely.
+func freeAddr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000))) }
 
 // process is one run of redis-server.
 type process struct {
@@ -162,9 +166,14 @@ func start(addr, dir string, args []string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start redis-server: %w", err)
 	}
-	cmd := exec.Command("redis-server", append([]string{
+	return run("Ready to accept connections", append([]string{
 		"--bind", host, "--port", port, "--dir", dir, "--save", "", "--appendonly", "no",
 	}, args...)...)
+}
+
+// run runs redis-server until it has printed that it is up.
+func run(up string, args ...string) (*process, error) {
+	cmd := exec.Command("redis-server", args...)
 	cmd.SysProcAttr = child.EndWithParent()
 	proc := &process{done: make(chan struct{})}
 	ready := make(chan error, 1)
@@ -173,7 +182,7 @@ func start(addr, dir string, args []string) (*process, error) {
 		// this goroutine keeps its thread until the child is gone.
 		runtime.LockOSThread()
 		defer close(proc.done)
-		proc.run(cmd, ready)
+		proc.run(cmd, up, ready)
 	}()
 	if err := <-ready; err != nil {
 		return nil, fmt.Errorf("start redis-server: %w", err)
@@ -182,7 +191,7 @@ func start(addr, dir string, args []string) (*process, error) {
 }
 
 // run sends one answer to ready, then stays until the server has ended.
-func (p *process) run(cmd *exec.Cmd, ready chan<- error) {
+func (p *process) run(cmd *exec.Cmd, upLine string, ready chan<- error) {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		ready <- err
@@ -203,7 +212,7 @@ func (p *process) run(cmd *exec.Cmd, ready chan<- error) {
 	for lines := bufio.NewScanner(out); lines.Scan(); { // to the end, or the server would block on a full pipe
 		switch {
 		case up:
-		case strings.Contains(lines.Text(), "Ready to accept connections"):
+		case strings.Contains(lines.Text(), upLine):
 			up = true
 			ready <- nil
 		default:
