@@ -95,49 +95,113 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 
 // release puts a chunk's next task into its queue, unless one is waiting there.
 func (q *Queue) release(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (bool, error) {
-	waits, err := q.waiting(c, chunk)
+	task, err := q.waiting(c, chunk)
 	if err != nil {
 		return false, err
 	}
-	if waits > 0 {
-		return false, q.store.SetDue(ctx, chunk.Ref, waits)
+	switch {
+	case task == nil:
+	case task.Queue != queueOf(c): // the campaign has changed lanes
+		if out, err := q.withdraw(ctx, chunk, task); err != nil || !out {
+			return false, err
+		}
+	default:
+		return false, q.store.SetDue(ctx, chunk.Ref, restOf(task))
 	}
 	seq, ok, err := q.store.Release(ctx, chunk.Ref, chunk.Seq, releaseDue)
 	if err != nil || !ok {
 		return false, err
 	}
-	task, err := newTask(c, chunk.Ref.Chunk, seq)
+	next, err := newTask(c, chunk.Ref.Chunk, seq)
 	if err != nil {
 		return false, err
 	}
 	// A conflict is our own call, repeated after its answer was lost.
-	if _, err := q.client.EnqueueContext(ctx, task); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+	if _, err := q.client.EnqueueContext(ctx, next); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return false, fmt.Errorf("enqueue chunk %s: %w", chunk.Ref, err)
 	}
 	return true, nil
 }
 
-// waiting is how long the chunk may be left alone because the task of its last
-// release waits in the queue; 0 when there is none. A task that is active does
-// not count: its worker may be gone.
-func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (time.Duration, error) {
+// waiting is the task of the chunk's last release, if it waits in any of the
+// agent's queues. One that is active does not count: its worker may be gone.
+func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (*asynq.TaskInfo, error) {
 	if chunk.Seq == 0 {
-		return 0, nil
+		return nil, nil
 	}
-	info, err := q.inspector.GetTaskInfo(queueOf(c), taskID(chunk.Ref, chunk.Seq))
-	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
-		return 0, nil
+	queues := []string{queueOf(c)} // nearly always there
+	for lane := range lanes {
+		if other := queueName(c.Settings.Agent, lane); other != queues[0] {
+			queues = append(queues, other)
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("look for the task of chunk %s: %w", chunk.Ref, err)
+	for _, queue := range queues {
+		info, err := q.inspector.GetTaskInfo(queue, taskID(chunk.Ref, chunk.Seq))
+		if isTaskMissing(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for the task of chunk %s: %w", chunk.Ref, err)
+		}
+		if restOf(info) == 0 {
+			return nil, nil
+		}
+		return info, nil
 	}
-	switch info.State {
+	return nil, nil
+}
+
+// withdraw takes a waiting task out of its queue, so that the chunk can be
+// released into another. What is left of that by a crash, the sweeper finds soon.
+// out is false when a worker was faster to take it.
+func (q *Queue) withdraw(ctx context.Context, chunk *store.Chunk, task *asynq.TaskInfo) (out bool, err error) {
+	if err := q.store.Hasten(ctx, chunk.Ref, keepDue); err != nil {
+		return false, err
+	}
+	err = q.inspector.DeleteTask(task.Queue, task.ID)
+	if err == nil || isTaskMissing(err) {
+		return true, nil
+	}
+	now, lost := q.inspector.GetTaskInfo(task.Queue, task.ID)
+	if lost == nil && now.State == asynq.TaskStateActive {
+		return false, nil
+	}
+	return false, fmt.Errorf("take chunk %s out of queue %s: %w", chunk.Ref, task.Queue, err)
+}
+
+// restOf is how long a chunk may be left alone whose task this is; 0 when it is
+// no task that waits.
+func restOf(task *asynq.TaskInfo) time.Duration {
+	switch task.State {
 	case asynq.TaskStatePending:
-		return queuedDue, nil
+		return queuedDue
 	case asynq.TaskStateRetry, asynq.TaskStateScheduled:
-		return max(time.Until(info.NextProcessAt), 0) + keepDue, nil
+		return max(time.Until(task.NextProcessAt), 0) + keepDue
 	}
-	return 0, nil
+	return 0
+}
+
+// isTaskMissing reports whether asynq's word is that there is no such task.
+func isTaskMissing(err error) bool {
+	return errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound)
+}
+
+// othersWait reports whether a task waits in another lane of the campaign's agent.
+func (q *Queue) othersWait(c campaign.Campaign) (bool, error) {
+	for lane := range lanes {
+		queue := queueName(c.Settings.Agent, lane)
+		if queue == queueOf(c) {
+			continue
+		}
+		tasks, err := q.inspector.ListPendingTasks(queue, asynq.PageSize(1))
+		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			return false, fmt.Errorf("look into queue %s: %w", queue, err)
+		}
+		if len(tasks) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // hastenTaken sees to it that the chunks of an agent's active tasks are looked

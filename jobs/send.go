@@ -59,6 +59,11 @@ const (
 	// a fault of the request.
 	vagueLimit = 8
 
+	// turnLasts is for how long a task may send while others wait in another lane. In
+	// dispatch mode it may have a minute's requests and more before it, and there
+	// are few places for tasks.
+	turnLasts = 10 * time.Second
+
 	// busyWait bounds how long a task waits for a chunk that somebody else holds.
 	busyWait = 15 * time.Second
 )
@@ -74,6 +79,7 @@ type sender struct {
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
 	steady         func(now time.Time) bool                                // whether this worker may take others for dead
+	turn           time.Duration                                           // turnLasts
 	webhook        func(c campaign.Campaign, contact int) *velents.Webhook // as Config.Webhook
 	watch          Watch
 	drain          context.Context
@@ -197,6 +203,7 @@ type run struct {
 	log      *slog.Logger
 
 	mu     sync.Mutex
+	turnAt time.Time     // when the present turn began
 	pieces [][]int       // what is still to be sent, as requests; the last is the next
 	vague  []int         // single contacts refused in a row without being named
 	wait   time.Duration // before the chunk is looked at again; the longest asked for
@@ -210,6 +217,7 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) *run {
 		campaign: c,
 		chunk:    chunk,
 		token:    store.NewClaim(s.worker, rand.Text()),
+		turnAt:   time.Now(),
 		log:      s.log.With("campaign", c.Name, "chunk", chunk.Ref.Chunk),
 	}
 	r.plan(chunk.In(campaign.Pending))
@@ -263,6 +271,7 @@ func (r *run) work(ctx context.Context) error {
 					r.finish(nil)
 					return err
 				}
+				r.giveWay(ctx)
 			}
 		})
 	}
@@ -300,6 +309,26 @@ func (r *run) finish(after *comeBack) {
 	r.over = true
 	if r.after == nil {
 		r.after = after
+	}
+}
+
+// giveWay ends the run when its turn is over and others wait.
+func (r *run) giveWay(ctx context.Context) {
+	r.mu.Lock()
+	over := !r.over && len(r.pieces) > 0 && time.Since(r.turnAt) >= r.turn
+	if over {
+		r.turnAt = time.Now()
+	}
+	r.mu.Unlock()
+	if !over {
+		return
+	}
+	others, err := r.queue.othersWait(r.campaign)
+	if err != nil {
+		r.log.WarnContext(ctx, "not known whether others wait", "error", err)
+	}
+	if others {
+		r.finish(&comeBack{0, "others wait for their turn"})
 	}
 }
 

@@ -93,7 +93,7 @@ func (s *stage) sender(worker string) *sender {
 	}
 	return &sender{
 		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), worker: worker,
-		requestTimeout: time.Minute, alive: always, steady: always,
+		requestTimeout: time.Minute, alive: always, steady: always, turn: time.Hour,
 		drain: context.Background(), log: slog.New(slog.DiscardHandler),
 	}
 }

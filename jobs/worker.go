@@ -104,7 +104,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
 				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
-				watch: cfg.Watch,
+				turn: turnLasts, watch: cfg.Watch,
 				alive: w.alive, steady: w.steady, log: w.log.With("agent", a.Name),
 			},
 		})

@@ -1,0 +1,175 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+// A minute's requests of the platform's usual quota.
+const minute = 30
+
+func TestAShortListBeginsWithinAMinuteBehindAMillion(t *testing.T) {
+	// 2,000 chunks, as a million contacts have; only that there is one in each.
+	s := newStage(t, 2000, batchOf(1))
+	if _, err := s.queue.Release(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	quota, begun := make(chan struct{}), make(chan struct{})
+	var over atomic.Bool
+	s.platform.answer = func(rows []velents.Row) error {
+		if len(rows) == 100 {
+			close(begun)
+			over.Store(true)
+		} else if !over.Load() {
+			<-quota
+		}
+		return nil
+	}
+	s.startWorker(Agent{"default", s.platform, s.quota})
+	for range minute {
+		quota <- struct{}{}
+	}
+	s.load("short", 100)
+	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
+		t.Fatal(err)
+	}
+	for requests := 0; ; requests++ {
+		select {
+		case <-begun:
+			close(quota)
+			s.await("short")
+			if err := s.queue.Pause(t.Context(), "c", "seen enough"); err != nil {
+				t.Error(err)
+			}
+			return
+		case quota <- struct{}{}:
+			if requests > minute {
+				t.Error("the short list has not begun after a minute's requests")
+				over.Store(true)
+				close(quota)
+				return
+			}
+		}
+	}
+}
+
+func TestALongTaskGivesWayToOtherLanes(t *testing.T) {
+	s := newStage(t, 50, dispatching, inLane(campaign.Bulk))
+	sender := s.sender("w1")
+	sender.turn = 0
+	s.load("short", 10)
+	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
+		t.Fatal(err)
+	}
+	if later := s.sendAs(sender, 0); later == nil || later.after != 0 || s.platform.count() > 2*dispatchesInFlight {
+		t.Errorf("%d requests before it gives way: %v", s.platform.count(), later)
+	}
+	if _, err := s.queue.inspector.DeleteAllPendingTasks("default"); err != nil {
+		t.Fatal(err)
+	}
+	if later := s.sendAs(sender, 0); later != nil {
+		t.Errorf("gives way to nobody: %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 50})
+}
+
+func inLane(lane campaign.Lane) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.Lane = lane }
+}
+
+// inLane is the campaign after it was put into another lane.
+func (s *stage) inLane(lane campaign.Lane) campaign.Campaign {
+	c := s.campaign
+	c.Settings.Lane = lane
+	return c
+}
+
+func (s *stage) ledger(chunk int) *store.Chunk {
+	s.t.Helper()
+	read, err := s.store.ReadLedger(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return read
+}
+
+func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		later time.Duration
+	}{
+		{"it waits for a worker", 0},
+		{"it waits for its time", time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 10, inLane(campaign.Bulk))
+			seq, _, err := s.store.Release(t.Context(), store.Ref{Campaign: "c"}, 0, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			task, err := newTask(s.campaign, 0, seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.queue.client.Enqueue(task, asynq.ProcessIn(tt.later)); err != nil {
+				t.Fatal(err)
+			}
+			c := s.inLane(campaign.Urgent)
+			for i, want := range []bool{true, false} {
+				if ok, err := s.queue.release(t.Context(), c, s.ledger(0)); ok != want || err != nil {
+					t.Errorf("release %d: %v, %v", i+1, ok, err)
+				}
+			}
+			if diff := cmp.Diff([]string{"c:0:2"}, s.waitingTasks("default-urgent")); diff != "" {
+				t.Errorf("urgent tasks (-want +got):\n%s", diff)
+			}
+			if info, err := s.queue.inspector.GetTaskInfo("default-bulk", "c:0:1"); !errors.Is(err, asynq.ErrTaskNotFound) {
+				t.Errorf("still in the lane that was left: %v, %v", info, err)
+			}
+		})
+	}
+}
+
+func TestReleaseLeavesATaskToTheWorkerThatHasIt(t *testing.T) {
+	s := newStage(t, 10, inLane(campaign.Bulk))
+	if _, err := s.queue.Release(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	task, err := s.queue.inspector.GetTaskInfo("default-bulk", "c:0:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, done := make(chan struct{}), make(chan struct{})
+	server := asynq.NewServerFromRedisClient(s.rdb, asynq.Config{Queues: map[string]int{"default-bulk": 1}, LogLevel: asynq.FatalLevel})
+	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { close(taken); <-done; return nil })); err != nil {
+		t.Fatal(err)
+	}
+	<-taken
+	if out, err := s.queue.withdraw(t.Context(), s.ledger(0), task); out || err != nil {
+		t.Errorf("taken from the worker: %v, %v", out, err)
+	}
+	if due := s.due(); due > keepDue {
+		t.Errorf("looked after in %v only", due)
+	}
+	close(done)
+	server.Shutdown()
+	// A crash after a task was taken out leaves a chunk without one.
+	if out, err := s.queue.withdraw(t.Context(), s.ledger(0), task); !out || err != nil {
+		t.Errorf("a task that is gone: %v, %v", out, err)
+	}
+	s.sweep()
+	if ids := s.waitingTasks("default-bulk"); !slices.Equal(ids, []string{"c:0:2"}) {
+		t.Errorf("tasks %v", ids)
+	}
+}
