@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"campaign-runner/hours"
 )
 
 // A Mode is the way in which contacts go to the platform.
@@ -53,6 +55,17 @@ type Settings struct {
 	// many days before; 0: nobody.
 	SkipContactedDays int  `json:"skip_contacted_days,omitempty"`
 	Unrecorded        bool `json:"unrecorded,omitempty"` // other campaigns are not told whom this one contacts
+
+	// Hours are when contacts may be contacted, and Limits how often.
+	Hours  hours.Schedule `json:"hours,omitzero"`
+	Limits hours.Limits   `json:"limits,omitzero"`
+	Rules  string         `json:"rules,omitempty"` // the country's rules that Hours and Limits were made with
+
+	StartAt     time.Time     `json:"start_at,omitzero"`      // nobody is contacted before; zero: at once
+	MaxLateness time.Duration `json:"max_lateness,omitempty"` // later than this after StartAt a person must start it
+	// FinishBy is when whoever was not sent by then is canceled, but for those whom
+	// a person has asked to send again; zero: never.
+	FinishBy time.Time `json:"finish_by,omitzero"`
 
 	// Constants are values that every contact has alike, by the agent's keys.
 	Constants map[string]string `json:"constants,omitempty"`
@@ -192,8 +205,14 @@ func (s Settings) Check() error {
 		return fmt.Errorf("max attempts %d: want 1 to 200", s.MaxAttempts)
 	case s.SkipContactedDays < 0 || s.SkipContactedDays > MaxContactedDays:
 		return fmt.Errorf("skip contacted within %d days: want at most %d", s.SkipContactedDays, MaxContactedDays)
+	case s.MaxLateness < 0:
+		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
+	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:
+		return errors.New("limits per day and week go by the record of who was contacted: this campaign must be recorded")
+	case !s.FinishBy.IsZero() && !s.FinishBy.After(s.StartAt):
+		return errors.New("finish by: want a time after its start")
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	}
-	return nil
+	return errors.Join(s.Hours.Check(), s.Limits.Check())
 }

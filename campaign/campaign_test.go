@@ -3,6 +3,7 @@ package campaign
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -62,6 +63,12 @@ func TestSettingsCheck(t *testing.T) {
 		{"too large a chunk size", func(s *Settings) { s.ChunkSize = 10_001 }, "chunk size 10001: want 1 to 10000"},
 		{"no attempts", func(s *Settings) { s.MaxAttempts = 0 }, "max attempts 0: want 1 to 200"},
 		{"more attempts than can be counted", func(s *Settings) { s.MaxAttempts = 201 }, "max attempts 201: want 1 to 200"},
+		{"negative lateness", func(s *Settings) { s.MaxLateness = -time.Second }, "max lateness -1s: want 0 or more"},
+		{"an end before its beginning", func(s *Settings) { s.StartAt = time.Unix(9, 0); s.FinishBy = time.Unix(8, 0) }, "finish by: want a time after its start"},
+		{"limits without a record", func(s *Settings) { s.Limits.PerWeek, s.Unrecorded = 2, true },
+			"limits per day and week go by the record of who was contacted: this campaign must be recorded"},
+		{"limits that are none", func(s *Settings) { s.Limits.PerDay = 2 }, "contacts per day 2: want 1, or 0 for no limit"},
+		{"a time zone that is none", func(s *Settings) { s.Hours.Zone = "Riyadh" }, `time zone "Riyadh": want a name such as Asia/Riyadh or America/New_York`},
 		{"a phone column before the first", func(s *Settings) { s.PhoneColumn = -1 }, "phone column -1: the file has 2 columns"},
 		{"a phone column behind the last", func(s *Settings) { s.PhoneColumn = 2 }, "phone column 2: the file has 2 columns"},
 	} {

@@ -25,6 +25,7 @@ const (
 	// By a person, or a rule a person set.
 
 	Cancel       // do not send it
+	Hold         // it waits, and why; or, without a reason, no longer for that
 	Rerun        // send it (again)
 	ConfirmSent  // looked up in the platform: it has the contact
 	ConfirmNever // looked up in the platform: it never saw the contact
@@ -56,6 +57,7 @@ type Move struct {
 //	Lose                          sending                → unconfirmed
 //	Accept, Start, End            any that was ever sent → accepted, started, ended; never back
 //	Cancel                        pending                → canceled
+//	Hold                          pending                → pending      for another reason
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 func (r Record) Next(m Move) (Record, bool) {
@@ -96,6 +98,9 @@ func (r Record) Next(m Move) (Record, bool) {
 		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(to) > evidenceRank(r.State))
 	case Cancel:
 		move(Canceled, Pending)
+	case Hold:
+		move(Pending, Pending)
+		allowed = allowed && r.Reason != m.Reason
 	case Rerun:
 		move(Pending, Rejected, Failed, Unconfirmed, Canceled, Ended)
 		next.Tries, next.Run = 0, m.Run

@@ -401,6 +401,7 @@ func (m *machine) personSteers(t *rapid.T) {
 		of    []campaign.State
 	}{
 		{campaign.Cancel, []campaign.State{campaign.Pending}},
+		{campaign.Hold, []campaign.State{campaign.Pending}},
 		{campaign.Rerun, []campaign.State{campaign.Rejected, campaign.Failed, campaign.Canceled}},
 		{campaign.Rerun, []campaign.State{campaign.Unconfirmed}},
 		{campaign.Rerun, []campaign.State{campaign.Ended}},
@@ -420,6 +421,9 @@ func (m *machine) personSteers(t *rapid.T) {
 	change := Change{Act: Steer}
 	for _, i := range contacts {
 		move := campaign.Move{Cause: steer.cause, Run: m.run, At: at}
+		if steer.cause == campaign.Hold {
+			move.Reason = campaign.Reason(m.run) // another one each time
+		}
 		change.Moves = append(change.Moves, Move{Index: i, Move: move})
 		if model.records[i] != chunk.Record(i) {
 			continue // an event has overtaken it

@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "events", "jobs", "launch", "metrics", "ratelimit/...",
+	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "ratelimit/...",
 	"report", "sandbox", "velents", "webhook",
 }
 
@@ -32,19 +32,20 @@ type layer struct {
 // package matches the first rule that names it. Tests may import what they
 // need; what only tests need lives in internal.
 var layers = []layer{
-	{"campaign", nil},
+	{"hours", nil},
+	{"campaign", []string{"hours"}},
 	{"velents", nil},
 	{"ratelimit", nil},
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"ratelimit/sim", []string{"ratelimit"}},
-	{"campaign/store", []string{"campaign"}},
+	{"campaign/store", []string{"campaign", "hours"}},
 	{"contacts", []string{"campaign"}},
-	{"jobs", []string{"campaign", "campaign/store", "ratelimit", "velents"}},
-	{"report", []string{"campaign", "campaign/store", "contacts", "ratelimit"}},
+	{"jobs", []string{"campaign", "campaign/store", "hours", "ratelimit", "velents"}},
+	{"report", []string{"campaign", "campaign/store", "contacts", "hours", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
-	{"launch", []string{"campaign", "campaign/store", "contacts", "jobs", "ratelimit", "velents"}},
+	{"launch", []string{"campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},
 	{"cmd/...", append([]string{"cmd/internal/..."}, everything...)},

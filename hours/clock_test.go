@@ -1,0 +1,190 @@
+package hours
+
+import (
+	"errors"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"pgregory.net/rapid"
+)
+
+// zones where the clock does all that clocks do: no daylight saving time, changes
+// at midnight, of half an hour, four times a year, and far from UTC.
+var zones = []string{
+	"Asia/Riyadh", "Asia/Dubai", "Africa/Cairo", "Europe/London", "America/New_York", "America/Los_Angeles",
+	"Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "Pacific/Kiritimati", "America/Santiago",
+}
+
+// changes are days in 2026 on which one of them changes its clock.
+var changes = []time.Time{
+	time.Date(2026, 2, 15, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC),
+	time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC),
+	time.Date(2026, 4, 24, 0, 0, 0, 0, time.UTC), time.Date(2026, 10, 4, 0, 0, 0, 0, time.UTC),
+	time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), time.Date(2026, 10, 30, 0, 0, 0, 0, time.UTC),
+	time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+}
+
+func zone(t testing.TB, name string) *time.Location {
+	t.Helper()
+	z, err := LoadZone(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+func week(t testing.TB, text string) Week {
+	t.Helper()
+	w, err := ParseWeek(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// openAt is the oracle: whether the clocks on all walls show an open minute.
+func openAt(w Week, at time.Time, zones []*time.Location) bool {
+	for _, zone := range zones {
+		local, open := at.In(zone), false
+		for _, window := range w[local.Weekday()] {
+			minute := local.Hour()*60 + local.Minute()
+			open = open || window.From <= minute && minute < window.To
+		}
+		if !open {
+			return false
+		}
+	}
+	return true
+}
+
+func drawWeek(t *rapid.T) Week {
+	var w Week
+	for day := range w {
+		for range rapid.IntRange(0, 2).Draw(t, "windows") {
+			from := rapid.IntRange(0, Day-1).Draw(t, "from")
+			if rapid.Bool().Draw(t, "in the night") {
+				from %= 4 * 60
+			}
+			length := rapid.SampledFrom([]int{1, 20, 45, 180, 900, Day}).Draw(t, "length")
+			w[day] = append(w[day], Window{from, min(from+length, Day)})
+		}
+		w[day] = tidy(w[day])
+	}
+	return w
+}
+
+func TestClocksAgreeWithAMinuteByMinuteCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Clock{Week: drawWeek(t)}
+		if c.Week.Always() {
+			t.Skip("open at any time")
+		}
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(zones), 1, 3, rapid.ID[string]).Draw(t, "zones") {
+			z, _ := time.LoadLocation(name)
+			c.Zones = append(c.Zones, z)
+		}
+		day := rapid.SampledFrom(changes).Draw(t, "change")
+		at := day.Add(time.Duration(rapid.IntRange(-36*60, 36*60).Draw(t, "minutes")) * time.Minute)
+		if rapid.Bool().Draw(t, "within a minute") {
+			at = at.Add(31*time.Second + 5)
+		}
+
+		opens, err := c.Opens(at)
+		want := at
+		for !openAt(c.Week, want, c.Zones) && want.Sub(at) < 9*24*time.Hour {
+			want = want.Truncate(time.Minute).Add(time.Minute)
+		}
+		found := openAt(c.Week, want, c.Zones)
+		if found && (err != nil || !opens.Equal(want)) {
+			t.Fatalf("%v in %v from %v: opens %v, %v, want %v", c.Week, c.Zones, at, opens, err, want)
+		}
+		if !found && err == nil && !opens.After(want) {
+			t.Fatalf("%v in %v from %v: opens %v, when it is closed", c.Week, c.Zones, at, opens)
+		}
+		if err != nil && !errors.Is(err, ErrNever) {
+			t.Fatal(err)
+		}
+		if !found {
+			return
+		}
+		if open := c.Open(at); open != want.Equal(at) {
+			t.Fatalf("open at %v: %v", at, open)
+		}
+		closes := c.Closes(opens)
+		last := opens
+		for openAt(c.Week, last, c.Zones) && last.Sub(opens) < 15*24*time.Hour {
+			last = last.Truncate(time.Minute).Add(time.Minute)
+		}
+		if openAt(c.Week, last, c.Zones) {
+			return // nearly always open: when it closes is beyond what is looked at
+		}
+		if !closes.Equal(last) {
+			t.Fatalf("%v in %v, open from %v: closes %v, want %v", c.Week, c.Zones, opens, closes, last)
+		}
+	})
+}
+
+func TestDaylightSavingTime(t *testing.T) {
+	for _, tt := range []struct {
+		name, week, zone, at, opens, closes string
+	}{
+		{"a window in the hour that is left out does not come that day",
+			"sun 02:15-02:45", "America/New_York", "2026-03-08T00:00:00-05:00", "2026-03-15T02:15:00-04:00", "2026-03-15T02:45:00-04:00"},
+		{"one that it cuts into begins when the clock has jumped",
+			"02:30-04:00", "America/New_York", "2026-03-08T01:00:00-05:00", "2026-03-08T03:00:00-04:00", "2026-03-08T04:00:00-04:00"},
+		{"one in the hour that comes twice is open the first time",
+			"01:15-01:45", "America/New_York", "2026-11-01T00:00:00-04:00", "2026-11-01T01:15:00-04:00", "2026-11-01T01:45:00-04:00"},
+		{"and the second",
+			"01:15-01:45", "America/New_York", "2026-11-01T01:45:00-04:00", "2026-11-01T01:15:00-05:00", "2026-11-01T01:45:00-05:00"},
+		{"one over all of it is one",
+			"00:30-05:00", "America/New_York", "2026-11-01T00:00:00-04:00", "2026-11-01T00:30:00-04:00", "2026-11-01T05:00:00-05:00"},
+		{"a day that begins at one o'clock",
+			"fri 00:00-24:00", "Africa/Cairo", "2026-04-23T12:00:00+02:00", "2026-04-24T01:00:00+03:00", "2026-04-25T00:00:00+03:00"},
+		{"nine in the morning is nine in the morning on both sides of a change",
+			"09:00-21:00", "Europe/London", "2026-03-28T21:00:00Z", "2026-03-29T09:00:00+01:00", "2026-03-29T21:00:00+01:00"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Clock{Week: week(t, tt.week), Zones: []*time.Location{zone(t, tt.zone)}}
+			at, _ := time.Parse(time.RFC3339, tt.at)
+			opens, err := c.Opens(at)
+			if err != nil || opens.Format(time.RFC3339) != tt.opens {
+				t.Errorf("opens %v, %v, want %s", opens.Format(time.RFC3339), err, tt.opens)
+			}
+			if closes := c.Closes(opens).In(c.Zones[0]).Format(time.RFC3339); closes != tt.closes {
+				t.Errorf("closes %v, want %s", closes, tt.closes)
+			}
+		})
+	}
+}
+
+func TestClockOfSeveralZones(t *testing.T) {
+	at := time.Date(2026, 7, 1, 2, 0, 0, 0, time.UTC)
+	c := Clock{Week: week(t, "09:00-21:00"), Zones: []*time.Location{zone(t, "America/New_York"), zone(t, "America/Los_Angeles")}}
+	opens, err := c.Opens(at)
+	if want := time.Date(2026, 7, 1, 16, 0, 0, 0, time.UTC); err != nil || !opens.Equal(want) {
+		t.Errorf("opens %v, %v: want %v, when the last of them does", opens, err, want)
+	}
+	if closes, want := c.Closes(opens), time.Date(2026, 7, 2, 1, 0, 0, 0, time.UTC); !closes.Equal(want) {
+		t.Errorf("closes %v: want %v, when the first of them does", closes, want)
+	}
+	c.Week = week(t, "09:00-10:00")
+	if _, err := c.Opens(at); !errors.Is(err, ErrNever) {
+		t.Errorf("zones that are never open together: %v", err)
+	}
+	if c.Open(at) {
+		t.Error("open, when it never is")
+	}
+}
+
+func TestNoHoursAreAnyTime(t *testing.T) {
+	var c Clock
+	at := time.Now()
+	if opens, err := c.Opens(at); err != nil || !opens.Equal(at) || !c.Open(at) || !c.Closes(at).IsZero() {
+		t.Errorf("opens %v, %v", opens, err)
+	}
+	all := Clock{Week: week(t, "00:00-24:00"), Zones: []*time.Location{time.UTC}}
+	if opens, err := all.Opens(at); err != nil || !opens.Equal(at) || !all.Closes(at).IsZero() {
+		t.Errorf("the whole week: opens %v, %v", opens, err)
+	}
+}

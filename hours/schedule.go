@@ -1,0 +1,209 @@
+// Package hours decides when somebody may be contacted: in which hours, on which
+// days, and by whose clock.
+//
+// It is pure: time is passed in, and so are numbers. Daylight saving time is that
+// of the zones; a program that must work where there is no time zone database
+// imports time/tzdata.
+package hours
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// ByContact is the zone of a schedule that goes by each contact's own.
+const ByContact = "contact"
+
+// A Schedule says when contacts may be contacted. The zero Schedule: at any time.
+type Schedule struct {
+	Week Week   `json:"week"`
+	Zone string `json:"timezone"` // a name such as Asia/Riyadh, or ByContact
+	// NoZone is for contacts whose numbers tell no zone, if the schedule goes by
+	// the contacts' own; they are not contacted when it is zero.
+	NoZone Zoned `json:"no_zone,omitzero"`
+}
+
+// Zoned is a week in one zone.
+type Zoned struct {
+	Week Week
+	Zone string
+}
+
+// IsZero reports whether nothing was said.
+func (z Zoned) IsZero() bool { return z.Zone == "" }
+
+// ParseZoned reads HOURS@ZONE: "09:00-21:00@Asia/Riyadh", or "any" for any time.
+func ParseZoned(text string) (z Zoned, err error) {
+	const want = "want HOURS@ZONE such as 09:00-21:00@Asia/Riyadh"
+	week, zone, ok := strings.Cut(text, "@")
+	if !ok || zone == "" || strings.TrimSpace(week) == "" {
+		return z, fmt.Errorf("hours %q: %s", text, want)
+	}
+	if z.Week, err = ParseWeek(week); err != nil {
+		return z, err
+	}
+	if _, err := LoadZone(zone); err != nil {
+		return z, err
+	}
+	z.Zone = zone
+	return z, nil
+}
+
+func (z Zoned) String() string {
+	if z.IsZero() {
+		return ""
+	}
+	week := z.Week.String()
+	if week == "" {
+		week = Window{0, Day}.String()
+	}
+	return week + "@" + z.Zone
+}
+
+// MarshalText makes it a text in JSON.
+func (z Zoned) MarshalText() ([]byte, error) { return []byte(z.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (z *Zoned) UnmarshalText(text []byte) (err error) {
+	*z = Zoned{}
+	if len(text) > 0 {
+		*z, err = ParseZoned(string(text))
+	}
+	return err
+}
+
+// IsZero reports whether contacts may be contacted at any time.
+func (s Schedule) IsZero() bool { return s.Week.Always() && s.Zone == "" && s.NoZone.IsZero() }
+
+// Check finds what makes no sense in a schedule.
+func (s Schedule) Check() error {
+	switch {
+	case s.Zone == "" && !s.Week.Always():
+		return errors.New("hours and days need a time zone: the name of one, or contact for each contact's own")
+	case !s.NoZone.IsZero() && s.Zone != ByContact:
+		return errors.New("hours for contacts without a zone are for time zone contact only")
+	case s.Zone == "" || s.Zone == ByContact:
+		return nil
+	}
+	_, err := LoadZone(s.Zone)
+	return err
+}
+
+// String tells a schedule in a line.
+func (s Schedule) String() string {
+	if s.Week.Always() {
+		return "at any time"
+	}
+	text := s.Week.String() + " in " + s.Zone
+	if s.Zone == ByContact {
+		text = s.Week.String() + " in each contact's own time zone"
+	}
+	if !s.NoZone.IsZero() {
+		text += ", without one " + s.NoZone.String()
+	}
+	return text
+}
+
+// LoadZone finds a zone by its name in the database of time zones.
+func LoadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		return nil, fmt.Errorf("time zone %q: want a name such as Asia/Riyadh or America/New_York", name)
+	}
+	return zone, nil
+}
+
+// A Calendar finds the clock by which a contact's hours go. It is safe for use by
+// many goroutines.
+type Calendar struct {
+	schedule Schedule
+	fixed    *Clock // everybody's
+	noZone   *Clock // of those whose zone is not known; nil: they have none
+	mu       sync.Mutex
+	byZones  map[string]*Clock
+}
+
+// Calendar is the calendar of a schedule.
+func (s Schedule) Calendar() (*Calendar, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	c := &Calendar{schedule: s, byZones: make(map[string]*Clock)}
+	if s.Week.Always() {
+		c.fixed = &Clock{}
+		return c, nil
+	}
+	if s.Zone != ByContact {
+		c.fixed = clockOf(s.Week, s.Zone)
+		return c, nil
+	}
+	if !s.NoZone.IsZero() {
+		c.noZone = clockOf(s.NoZone.Week, s.NoZone.Zone)
+	}
+	return c, nil
+}
+
+// ByContact reports whether contacts may have clocks of their own.
+func (c *Calendar) ByContact() bool { return c.fixed == nil }
+
+// Of is the clock of the contact with this number in E.164; nil when its zone is
+// not known.
+func (c *Calendar) Of(e164 string) *Clock {
+	if c.fixed != nil {
+		return c.fixed
+	}
+	// Whatever the library cannot tell is not known.
+	zones, err := phonenumbers.GetTimezonesForPrefix(e164)
+	if err != nil {
+		return c.noZone
+	}
+	return c.In(zones)
+}
+
+// In is the clock of those who may be in any of the zones, by name; nil when one
+// of them is not known.
+func (c *Calendar) In(zones []string) *Clock {
+	key := strings.Join(zones, ",")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clock, ok := c.byZones[key]
+	if !ok {
+		if clock = clockOf(c.schedule.Week, zones...); clock == nil {
+			clock = c.noZone
+		}
+		c.byZones[key] = clock
+	}
+	return clock
+}
+
+// clockOf is nil when a zone is not known.
+func clockOf(week Week, zones ...string) *Clock {
+	c := &Clock{Name: nameOf(zones), Week: week}
+	for _, name := range zones {
+		zone, err := LoadZone(name)
+		if err != nil {
+			return nil
+		}
+		c.Zones = append(c.Zones, zone)
+	}
+	if len(c.Zones) == 0 {
+		return nil
+	}
+	return c
+}
+
+// nameOf names zones for people: all of a few, otherwise one of them and how many
+// more there are.
+func nameOf(zones []string) string {
+	zones = slices.Sorted(slices.Values(zones))
+	if len(zones) <= 3 {
+		return strings.Join(zones, " and ")
+	}
+	return fmt.Sprintf("%s and %d more zones", zones[0], len(zones)-1)
+}

@@ -1,0 +1,313 @@
+package hours
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Week holds the open windows of each day by the clock on the wall, Sunday
+// first. They are in order and do not touch. The zero Week is open at any time.
+type Week [7][]Window
+
+// A Window is open from one minute of a day up to another, in minutes since
+// midnight: From < To <= Day.
+type Window struct{ From, To int }
+
+// Day is the length of a day in minutes, as the clock on the wall counts it.
+const Day = 24 * 60
+
+// ErrNever: there is no time at which a schedule is open.
+var ErrNever = errors.New("no time is left at which anybody may be contacted")
+
+var dayNames = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// Always reports whether the week is open at any time.
+func (w Week) Always() bool {
+	for _, windows := range w {
+		if len(windows) > 0 && (len(windows) > 1 || windows[0] != Window{0, Day}) {
+			return false
+		}
+	}
+	return w.sum() == 0 || w.sum() == 7*Day
+}
+
+func (w Week) sum() (minutes int) {
+	for _, windows := range w {
+		for _, window := range windows {
+			minutes += window.To - window.From
+		}
+	}
+	return minutes
+}
+
+// MakeWeek reads windows such as "09:00-13:00" and days such as "sun-thu" or
+// "mon,wed,sat-sun"; no windows: all day, no days: every day. A window over
+// midnight belongs to the day on which it begins.
+func MakeWeek(windows []string, days string) (Week, error) {
+	var w Week
+	if len(windows) == 0 && days == "" {
+		return w, nil
+	}
+	on, err := parseDays(days)
+	if err != nil {
+		return w, err
+	}
+	if len(windows) == 0 {
+		windows = []string{"00:00-24:00"}
+	}
+	for _, text := range windows {
+		window, err := parseWindow(text)
+		if err != nil {
+			return w, err
+		}
+		for day := range on {
+			if !on[day] {
+				continue
+			}
+			if window.From < window.To {
+				w[day] = append(w[day], window)
+				continue
+			}
+			next := (day + 1) % 7
+			w[day] = append(w[day], Window{window.From, Day})
+			if window.To > 0 {
+				w[next] = append(w[next], Window{0, window.To})
+			}
+		}
+	}
+	for day := range w {
+		w[day] = tidy(w[day])
+	}
+	return w, nil
+}
+
+// tidy puts windows in order and joins those that touch.
+func tidy(windows []Window) []Window {
+	slices.SortFunc(windows, func(a, b Window) int { return a.From - b.From })
+	var joined []Window
+	for _, window := range windows {
+		if n := len(joined); n > 0 && window.From <= joined[n-1].To {
+			joined[n-1].To = max(joined[n-1].To, window.To)
+			continue
+		}
+		joined = append(joined, window)
+	}
+	return joined
+}
+
+func parseWindow(text string) (Window, error) {
+	from, to, ok := strings.Cut(strings.TrimSpace(text), "-")
+	w := Window{minuteOf(from), minuteOf(to)}
+	switch {
+	case !ok || w.From < 0 || w.To < 0 || w.From == Day:
+		return w, fmt.Errorf("hours %q: want FROM-TO such as 09:00-21:00", text)
+	case w.From == w.To:
+		return w, fmt.Errorf("hours %q: the window is empty; the whole day is 00:00-24:00", text)
+	}
+	return w, nil
+}
+
+// minuteOf reads HH:MM up to 24:00; -1 when it is none.
+func minuteOf(text string) int {
+	text = strings.TrimSpace(text)
+	h, m, ok := strings.Cut(text, ":")
+	hour, errHour := strconv.ParseUint(h, 10, 8)
+	minute, errMinute := strconv.ParseUint(m, 10, 8)
+	if !ok || errHour != nil || errMinute != nil || len(h) > 2 || len(m) != 2 || minute > 59 || hour*60+minute > Day {
+		return -1
+	}
+	return int(hour*60 + minute)
+}
+
+func parseDays(text string) (on [7]bool, err error) {
+	if strings.TrimSpace(text) == "" {
+		return [7]bool{true, true, true, true, true, true, true}, nil
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, last := dayOf(from), dayOf(to)
+		if first < 0 || last < 0 {
+			return on, fmt.Errorf("days %q: want days such as sun-thu or mon,wed, of %s", text, strings.Join(dayNames[:], " "))
+		}
+		for day := first; ; day = (day + 1) % 7 {
+			on[day] = true
+			if day == last {
+				break
+			}
+		}
+	}
+	return on, nil
+}
+
+// dayOf is the day of a name, by its first three letters or in full; -1 when it
+// is none.
+func dayOf(text string) int {
+	text = strings.ToLower(strings.TrimSpace(text))
+	for day, name := range dayNames {
+		if text == name || text == strings.ToLower(time.Weekday(day).String()) {
+			return day
+		}
+	}
+	return -1
+}
+
+// ParseWeek reads what String writes: parts such as "sun-thu 09:00-13:00,16:00-21:00"
+// with semicolons between them; a part without days holds every day.
+func ParseWeek(text string) (Week, error) {
+	var all Week
+	if strings.TrimSpace(text) == "" {
+		return all, nil
+	}
+	for part := range strings.SplitSeq(text, ";") {
+		part = strings.TrimSpace(part)
+		days, windows, ok := strings.Cut(part, " ")
+		if !ok {
+			days, windows = "", part
+		}
+		w, err := MakeWeek(strings.Split(windows, ","), days)
+		if err != nil {
+			return all, err
+		}
+		for day := range all {
+			all[day] = tidy(append(all[day], w[day]...))
+		}
+	}
+	return all, nil
+}
+
+// String tells the week as ParseWeek reads it; empty when it is open at any time.
+func (w Week) String() string {
+	if w.Always() {
+		return ""
+	}
+	var parts []string
+	var told [7]bool
+	for day := range w {
+		if told[day] || len(w[day]) == 0 {
+			continue
+		}
+		var on [7]bool
+		for other := range w {
+			on[other] = slices.Equal(w[day], w[other])
+			told[other] = told[other] || on[other]
+		}
+		windows := make([]string, len(w[day]))
+		for i, window := range w[day] {
+			windows[i] = window.String()
+		}
+		part := strings.Join(windows, ",")
+		if days := daysText(on); days != "" {
+			part = days + " " + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (w Window) String() string {
+	return fmt.Sprintf("%02d:%02d-%02d:%02d", w.From/60, w.From%60, w.To/60, w.To%60)
+}
+
+// daysText names days, ranges over the end of the week included; empty: all.
+func daysText(on [7]bool) string {
+	start := slices.Index(on[:], false)
+	if start < 0 {
+		return ""
+	}
+	var parts []string
+	for i := 1; i <= 7; i++ {
+		first := (start + i) % 7
+		if !on[first] {
+			continue
+		}
+		n := 0
+		for on[(first+n+1)%7] {
+			n++
+		}
+		switch last := dayNames[(first+n)%7]; n {
+		case 0:
+			parts = append(parts, dayNames[first])
+		case 1:
+			parts = append(parts, dayNames[first], last)
+		default:
+			parts = append(parts, dayNames[first]+"-"+last)
+		}
+		i += n
+	}
+	return strings.Join(parts, ",")
+}
+
+// MarshalText makes a week a text in JSON.
+func (w Week) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (w *Week) UnmarshalText(text []byte) (err error) {
+	*w, err = ParseWeek(string(text))
+	return err
+}
+
+// Intersect is the week that is open when both are; ErrNever when that is never.
+func (w Week) Intersect(other Week) (Week, error) {
+	switch {
+	case w.Always():
+		return other, nil
+	case other.Always():
+		return w, nil
+	}
+	var both Week
+	for day := range w {
+		for _, a := range w[day] {
+			for _, b := range other[day] {
+				if from, to := max(a.From, b.From), min(a.To, b.To); from < to {
+					both[day] = append(both[day], Window{from, to})
+				}
+			}
+		}
+	}
+	if both.sum() == 0 {
+		return both, ErrNever
+	}
+	return both, nil
+}
+
+// openIn is how long after a moment of the week, by the clock on the wall, the
+// week is open; 0 when it is. It must not be always open.
+func (w Week) openIn(since time.Duration) time.Duration {
+	today := int(since / (Day * time.Minute))
+	for n := range 8 {
+		for _, window := range w[(today+n)%7] {
+			midnight := time.Duration(today+n) * Day * time.Minute
+			if midnight+time.Duration(window.To)*time.Minute > since {
+				return max(midnight+time.Duration(window.From)*time.Minute-since, 0)
+			}
+		}
+	}
+	return 0 // a week that is not open at any time has a window
+}
+
+// closedIn is how long after a moment at which it is open the week is closed.
+func (w Week) closedIn(since time.Duration) time.Duration {
+	end := since
+	for range 16 { // windows that meet at midnight are one
+		more := false
+		day := int(end / (Day * time.Minute))
+		for _, window := range w[day%7] {
+			midnight := time.Duration(day) * Day * time.Minute
+			from, to := midnight+time.Duration(window.From)*time.Minute, midnight+time.Duration(window.To)*time.Minute
+			if from <= end && end < to {
+				end, more = to, true
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	return end - since
+}
