@@ -12,14 +12,19 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// eachChunk makes something of each chunk of a campaign, on all cores and some
-// chunks ahead, and hands it to use in the order of the chunks, one at a time.
+// eachChunk makes something of each chunk of a campaign, see inOrder.
 func eachChunk[T any](ctx context.Context, c campaign.Campaign, build func(context.Context, store.Ref) (T, error), use func(T) error) error {
+	return inOrder(ctx, c.Name, walk(c, 0, false), build, use)
+}
+
+// inOrder makes something of chunks of a campaign, on all cores and some chunks
+// ahead, and hands it to use in the order of the chunks, one at a time.
+func inOrder[T any](ctx context.Context, name string, chunks []int, build func(context.Context, store.Ref) (T, error), use func(T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan chan T, 2*runtime.GOMAXPROCS(0)) // half of them wait for Redis
 	group.Go(func() error {
 		defer close(queue)
-		for n := range c.Chunks {
+		for _, n := range chunks {
 			built := make(chan T, 1)
 			select {
 			case queue <- built:
@@ -27,7 +32,7 @@ func eachChunk[T any](ctx context.Context, c campaign.Campaign, build func(conte
 				return ctx.Err()
 			}
 			group.Go(func() error {
-				t, err := build(ctx, store.Ref{Campaign: c.Name, Chunk: n})
+				t, err := build(ctx, store.Ref{Campaign: name, Chunk: n})
 				if err == nil {
 					built <- t
 				}

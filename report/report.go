@@ -42,6 +42,8 @@ type Overview struct {
 	Reasons    []Reason       `json:"reasons"` // the most frequent first
 	Run        int            `json:"run"`     // 0 for the launch, one more for each rerun
 	Chunks     int            `json:"chunks"`
+	ChunkSize  int            `json:"chunk_size"`
+	CallsLeft  int            `json:"calls_left"` // requests still needed if all goes well
 	Rows       int            `json:"rows"`
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
@@ -76,6 +78,8 @@ type Reason struct {
 	State    string `json:"state"`
 	Reason   string `json:"reason"`
 	Contacts int    `json:"contacts"`
+
+	Code campaign.Reason `json:"-"`
 }
 
 // Over reports whether nothing more will happen by itself.
@@ -98,6 +102,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		Reasons:    []Reason{},
 		Run:        int(c.Run),
 		Chunks:     c.Chunks,
+		ChunkSize:  c.Settings.ChunkSize,
 		Rows:       c.Counts.Rows,
 		Invalid:    c.Counts.Invalid,
 		Duplicates: c.Counts.Duplicates,
@@ -110,13 +115,18 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 	if quota, ok := present.quotas[c.Settings.Agent]; ok {
 		o.Quota = &quota
 	}
+	openChunks, err := s.OpenChunks(ctx, name)
+	if err != nil {
+		return Overview{}, err
+	}
+	o.CallsLeft = callsLeft(c, openChunks, tally.Open())
 	texts := reasonTexts{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
 		text, err := texts.of(ctx, key.Reason)
 		if err != nil {
 			return Overview{}, err
 		}
-		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts})
+		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts, key.Reason})
 	}
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
 		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))

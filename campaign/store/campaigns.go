@@ -192,3 +192,12 @@ func (s *Store) Open(ctx context.Context, name string, before time.Time, limit i
 	}
 	return open, nil
 }
+
+// OpenChunks is how many chunks of a campaign are not through.
+func (s *Store) OpenChunks(ctx context.Context, name string) (int, error) {
+	n, err := s.rdb.ZCard(ctx, keyOpen(name)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count open chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}

@@ -53,7 +53,7 @@ func listText(list []report.Summary) string {
 	rows := [][]string{{"CAMPAIGN", "STATE", "CONTACTS", "DONE", "PROBLEMS", "CREATED", ""}}
 	for _, s := range list {
 		rows = append(rows, []string{
-			s.Campaign, string(s.State), cli.Number(s.Contacts), percent(s.Contacts-s.States.Open(), s.Contacts),
+			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
 			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor,
 		})
 	}
@@ -79,7 +79,7 @@ func overviewText(o report.Overview) string {
 	var states [][]string
 	for _, state := range campaign.States() {
 		if n := o.States.In(state); n > 0 {
-			states = append(states, []string{"  " + state.String(), cli.Number(n), percent(n, o.Contacts)})
+			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts)})
 		}
 	}
 	if len(states) > 0 {
@@ -135,14 +135,6 @@ func refusedText(o report.Overview) string {
 		rows = append(rows, []string{"  refused", cli.Number(o.Refused[reason]), reason})
 	}
 	return table(rows, 1)
-}
-
-func percent(part, whole int) string {
-	if whole == 0 {
-		return ""
-	}
-	// Cut, not rounded: 100 % means all of them.
-	return fmt.Sprintf("%.1f %%", float64(part*1000/whole)/10)
 }
 
 // local is a time as the reader's clock shows it.

@@ -196,7 +196,7 @@ func (l *lines) close() {}
 // progress is how many contacts are through.
 func progress(o report.Overview) string {
 	done := o.Contacts - o.States.Open()
-	return fmt.Sprintf("%s  %s of %s", percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
+	return fmt.Sprintf("%s  %s of %s", report.Percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
 }
 
 // statesText is how many contacts are in each state.

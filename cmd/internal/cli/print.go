@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/term"
+
+	"campaign-runner/report"
 )
 
 // PrintJSON prints v as one object on one line.
@@ -21,43 +22,10 @@ func PrintJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// Number is n with thousands separated: 1,234,567.
-func Number(n int) string {
-	digits := strconv.Itoa(n)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
-
-// Count is n with its noun: "1 line", "2,000 lines".
-func Count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Number(n) + " " + many
-}
-
-// About is a duration as people say it, rounded up: "about 34 minutes".
-func About(d time.Duration) string {
-	const day = 24 * time.Hour
-	up := func(unit time.Duration) int { return int((d + unit - 1) / unit) }
-	switch {
-	case d < time.Second:
-		return "at once"
-	case d < 90*time.Second:
-		return "about " + Count(up(time.Second), "second", "seconds")
-	case d < 2*time.Hour:
-		return "about " + Count(up(time.Minute), "minute", "minutes")
-	case d < 2*day:
-		return "about " + Count(up(time.Hour), "hour", "hours")
-	}
-	return "about " + Count(up(day), "day", "days")
-}
+// Number, Count and About are how people are told of numbers and times.
+func Number(n int) string                  { return report.Number(n) }
+func Count(n int, one, many string) string { return report.Count(n, one, many) }
+func About(d time.Duration) string         { return report.About(d) }
 
 // IsTerminal reports whether a person looks at w.
 func IsTerminal(w io.Writer) bool {

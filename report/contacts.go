@@ -1,0 +1,228 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// A Filter says which contacts of a campaign to list: those that meet all of it.
+// The zero value means all of them.
+type Filter struct {
+	States []campaign.State // any of them; none: all
+	Reason campaign.Reason  // its code; NoReason: all
+	Phone  campaign.Phone   // the one with this number; zero: all
+	Text   string           // in any of its cells, in any case; empty: all
+}
+
+// A Contact is one contact of a campaign with what became of it.
+type Contact struct {
+	Place  int // chunk times the chunk size plus its index: its name in the campaign, which never changes
+	Ref    store.Ref
+	Index  int // in its chunk
+	Phone  campaign.Phone
+	Line   int      // of the file
+	Fields []string // its cells
+	Record campaign.Record
+	Reason string
+}
+
+// A Page is some of the contacts that a filter lets through, in their order.
+type Page struct {
+	Contacts []Contact
+	Before   int // list on backwards from here; 0: there is nothing
+	After    int // list on from here; -1: there is nothing
+	Searched int // contacts looked at
+}
+
+// Bounds of one page, in contacts looked at: reading their cells costs far more
+// than their ledger.
+const (
+	maxScanCells  = 200_000
+	maxScanLedger = 5_000_000
+)
+
+// errEnough ends a listing that is full.
+var errEnough = errors.New("enough")
+
+// List lists up to limit contacts from a place on, or the last ones before it
+// when back is set. A page can hold fewer, even none, and still have more after
+// it: it looks at so many contacts at the most.
+func (f Filter) List(ctx context.Context, s *store.Store, name string, place int, back bool, limit int) (Page, error) {
+	c, err := loaded(ctx, s, name)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{After: -1}
+	if f.Phone != 0 {
+		if found, known, err := f.byIndex(ctx, s, c); known || err != nil {
+			page.Contacts = found
+			return page, err
+		}
+	}
+	size := c.Settings.ChunkSize
+	chunks, most := walk(c, place, back), maxScanLedger
+	if f.Text != "" || f.Phone != 0 {
+		most = maxScanCells
+	}
+	texts := &reasonTexts{store: s, campaign: name}
+	err = inOrder(ctx, c.Name, chunks, func(ctx context.Context, ref store.Ref) (part chunkPart, err error) {
+		return f.chunk(ctx, s, texts, ref, size)
+	}, func(part chunkPart) error {
+		if back {
+			slices.Reverse(part.found)
+		}
+		for _, contact := range part.found {
+			if (back && contact.Place >= place) || (!back && contact.Place < place) {
+				continue
+			}
+			if len(page.Contacts) == limit {
+				page.stop(contact.Place, back)
+				return errEnough
+			}
+			page.Contacts = append(page.Contacts, contact)
+		}
+		if page.Searched += part.len; page.Searched >= most {
+			if back && part.ref.Chunk > 0 {
+				page.stop(part.ref.Chunk*size-1, back)
+			} else if !back && part.ref.Chunk+1 < c.Chunks {
+				page.stop((part.ref.Chunk+1)*size, back)
+			}
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return Page{}, err
+	}
+	if back {
+		slices.Reverse(page.Contacts)
+		page.After = place
+	} else {
+		page.Before = place
+	}
+	return page, nil
+}
+
+// stop marks the next contact that a listing would look at.
+func (p *Page) stop(at int, back bool) {
+	if back {
+		p.Before = at + 1
+	} else {
+		p.After = at
+	}
+}
+
+// walk are the chunks of a listing in its order.
+func walk(c campaign.Campaign, place int, back bool) []int {
+	var chunks []int
+	if back {
+		for n := min((place-1)/c.Settings.ChunkSize, c.Chunks-1); n >= 0 && place > 0; n-- {
+			chunks = append(chunks, n)
+		}
+		return chunks
+	}
+	for n := max(place, 0) / c.Settings.ChunkSize; n < c.Chunks; n++ {
+		chunks = append(chunks, n)
+	}
+	return chunks
+}
+
+// chunkPart is what one chunk has for a listing.
+type chunkPart struct {
+	ref   store.Ref
+	len   int
+	found []Contact
+}
+
+// chunk lists the contacts of one chunk. Its cells are read only if its ledger
+// has somebody to offer.
+func (f Filter) chunk(ctx context.Context, s *store.Store, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
+	part.ref = ref
+	if len(f.States) > 0 || f.Reason != campaign.NoReason {
+		ledger, err := s.ReadLedger(ctx, ref)
+		if err != nil {
+			return part, err
+		}
+		part.len = ledger.Len()
+		offers := false
+		for i := 0; i < part.len && !offers; i++ {
+			offers = f.passes(ledger.Record(i))
+		}
+		if !offers {
+			return part, nil
+		}
+	}
+	chunk, err := s.ReadChunk(ctx, ref)
+	if err != nil {
+		return part, err
+	}
+	part.len = chunk.Len()
+	text := strings.ToLower(f.Text)
+	for i, contact := range chunk.Contacts {
+		record := chunk.Record(i)
+		if !f.passes(record) || (f.Phone != 0 && f.Phone != contact.Phone) || !holds(contact, text) {
+			continue
+		}
+		found, err := contactOf(ctx, texts, ref, i, size, contact, record)
+		if err != nil {
+			return part, err
+		}
+		part.found = append(part.found, found)
+	}
+	return part, nil
+}
+
+func (f Filter) passes(r campaign.Record) bool {
+	return (len(f.States) == 0 || slices.Contains(f.States, r.State)) && (f.Reason == campaign.NoReason || f.Reason == r.Reason)
+}
+
+// holds reports whether a contact has the text, in lower case, in a cell.
+func holds(c campaign.Contact, text string) bool {
+	return text == "" || slices.ContainsFunc(c.Fields, func(cell string) bool { return strings.Contains(strings.ToLower(cell), text) })
+}
+
+// byIndex finds the contact of a number where the campaign keeps an index.
+// Without one, whether the number is in the list is not known.
+func (f Filter) byIndex(ctx context.Context, s *store.Store, c campaign.Campaign) (found []Contact, known bool, err error) {
+	ref, index, err := s.Find(ctx, c, f.Phone)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, c.Settings.WebhookURL != "", nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	contact, err := FindContact(ctx, s, c, ref.Chunk*c.Settings.ChunkSize+index)
+	if err != nil || !f.passes(contact.Record) {
+		return nil, true, err
+	}
+	return []Contact{contact}, true, nil
+}
+
+// FindContact reads the contact at a place of a campaign. Its error is
+// store.ErrGone when there is none.
+func FindContact(ctx context.Context, s *store.Store, c campaign.Campaign, place int) (Contact, error) {
+	size := c.Settings.ChunkSize
+	ref, index := store.Ref{Campaign: c.Name, Chunk: place / size}, place%size
+	chunk, err := s.ReadChunk(ctx, ref)
+	if err != nil {
+		return Contact{}, err
+	}
+	if index < 0 || index >= chunk.Len() {
+		return Contact{}, fmt.Errorf("contact %d of %s: %w", place, c.Name, store.ErrGone)
+	}
+	return contactOf(ctx, &reasonTexts{store: s, campaign: c.Name}, ref, index, size, chunk.Contacts[index], chunk.Record(index))
+}
+
+func contactOf(ctx context.Context, texts *reasonTexts, ref store.Ref, index, size int, c campaign.Contact, r campaign.Record) (Contact, error) {
+	reason, err := texts.of(ctx, r.Reason)
+	return Contact{
+		Place: ref.Chunk*size + index, Ref: ref, Index: index,
+		Phone: c.Phone, Line: c.Line, Fields: c.Fields, Record: r, Reason: reason,
+	}, err
+}
