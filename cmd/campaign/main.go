@@ -31,7 +31,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 	root.AddCommand(
 		a.list(), a.show(), a.watch(),
 		a.results(), a.rejects(),
-		a.start(), a.pause(), a.resume(), a.cancel(), a.resolve(), a.verify(), a.events(), a.suppress(),
+		a.start(), a.pause(), a.resume(), a.cancel(), a.resolve(), a.verify(), a.log(), a.events(), a.suppress(),
 	)
 	cli.Document(root, cli.RedisURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
+	"campaign-runner/report"
+)
+
+// followEvery is how often the log is looked at again.
+const followEvery = time.Second
+
+func (a *app) log() *cobra.Command {
+	var number string
+	var follow bool
+	cmd := a.on("log", "Tell what was decided of a campaign or a contact, when and by whom", func(ctx context.Context, s *store.Store, name string) error {
+		phone, err := a.contactOf(ctx, s, name, number)
+		if err != nil {
+			return err
+		}
+		log, err := report.ReadLog(ctx, s, name, phone)
+		if err != nil {
+			return err
+		}
+		return a.printLog(ctx, log, follow)
+	})
+	cmd.Long = `Tell what was decided of a campaign, the newest last: who loaded, paused, resumed,
+canceled or reran it, each request with what became of its contacts, and whom a rule
+kept from being contacted. --contact tells only what concerns one contact.
+
+The oldest requests of a long campaign may be gone: Redis keeps the last 50,000.`
+	cmd.Flags().StringVar(&number, "contact", "", "only what concerns the contact with this `NUMBER`, and the campaign as a whole")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is decided from now on, until interrupted")
+	return cmd
+}
+
+// contactOf reads a number as the campaign's list was read; no number is 0.
+func (a *app) contactOf(ctx context.Context, s *store.Store, name, number string) (campaign.Phone, error) {
+	if number == "" {
+		return 0, nil
+	}
+	c, err := s.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	parser, err := contacts.NewPhoneParser(c.Settings.Region)
+	if err != nil {
+		return 0, err
+	}
+	phone, why := parser.Parse(number)
+	if why != "" {
+		return 0, cli.Usagef("--contact: %s", why)
+	}
+	return phone, nil
+}
+
+func (a *app) printLog(ctx context.Context, log *report.Log, follow bool) error {
+	for {
+		d, ok, err := log.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := a.print(d, decisionText(d)); err != nil {
+				return err
+			}
+			continue
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+func decisionText(d report.Decision) string {
+	what := string(d.Action)
+	switch {
+	case d.Batch != "":
+		what += " " + d.Batch
+	case d.Chunk != nil:
+		what += fmt.Sprintf(" in chunk %d", *d.Chunk)
+	}
+	if d.Text != "" {
+		what += ": " + d.Text
+	}
+	var fates []string
+	for _, f := range d.Fates {
+		fate := fmt.Sprintf("%s %s → %s", cli.Number(f.Count), f.From, f.To)
+		if f.Reason != "" {
+			fate += " (" + f.Reason + ")"
+		}
+		fates = append(fates, fate)
+	}
+	if len(fates) > 0 {
+		what += "; " + strings.Join(fates, ", ")
+	}
+	return printable(fmt.Sprintf("%s  %-20s  %s", local(d.At), d.By, what)) + "\n"
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// A Decision is one entry of a campaign's log.
+type Decision struct {
+	At     time.Time    `json:"at"`
+	By     string       `json:"by"` // a user, a worker or a rule
+	Action store.Action `json:"action"`
+	Text   string       `json:"text"`
+
+	// Of a change to a chunk.
+	Chunk *int   `json:"chunk,omitempty"`
+	Batch string `json:"batch,omitempty"` // as the platform shows it, of a Batch request
+	Fates []Fate `json:"contacts,omitempty"`
+}
+
+// A Fate is what a decision made of contacts of a chunk.
+type Fate struct {
+	From   string `json:"from"` // state
+	To     string `json:"to"`
+	Reason string `json:"reason"`
+	Count  int    `json:"count"`
+	Places string `json:"places"` // in the chunk, from 0: "0-98,100"
+}
+
+// A Log hands out what was decided of a campaign, the oldest entry first.
+type Log struct {
+	campaign campaign.Campaign
+	reader   *store.LogReader
+	texts    reasonTexts
+	only     *place
+}
+
+// place is where a contact is in the list.
+type place struct{ chunk, index int }
+
+// ReadLog begins to read the log of a campaign; with a phone, only what concerns
+// that contact: what was decided of it, and of the campaign as a whole.
+func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Phone) (*Log, error) {
+	c, err := s.Campaign(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{campaign: c, reader: s.ReadLog(name), texts: reasonTexts{store: s, campaign: name}}
+	if phone != 0 {
+		at, err := findContact(ctx, s, c, phone)
+		if err != nil {
+			return nil, err
+		}
+		l.only = &at
+	}
+	return l, nil
+}
+
+// findContact looks a number up in the index, or where the campaign has none in
+// its list.
+func findContact(ctx context.Context, s *store.Store, c campaign.Campaign, phone campaign.Phone) (place, error) {
+	if c.Settings.WebhookURL != "" {
+		ref, index, err := s.Find(ctx, c, phone)
+		if errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
+		}
+		return place{ref.Chunk, index}, err
+	}
+	found := errors.New("found")
+	var at place
+	err := eachChunk(ctx, c, func(ctx context.Context, ref store.Ref) (place, error) {
+		chunk, err := s.ReadChunk(ctx, ref)
+		if err != nil {
+			return place{}, err
+		}
+		return place{ref.Chunk, slices.IndexFunc(chunk.Contacts, func(c campaign.Contact) bool { return c.Phone == phone })}, nil
+	}, func(p place) error {
+		if p.index < 0 {
+			return nil
+		}
+		at = p
+		return found
+	})
+	switch {
+	case errors.Is(err, found):
+		return at, nil
+	case err != nil:
+		return place{}, err
+	}
+	return place{}, fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
+}
+
+// Next is the next entry; ok is false when there is none (yet).
+func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
+	for {
+		entry, ok, err := l.reader.Next(ctx)
+		if err != nil || !ok {
+			return Decision{}, false, err
+		}
+		d, err := l.decision(ctx, entry)
+		if err != nil {
+			return Decision{}, false, err
+		}
+		if d.Chunk == nil || len(d.Fates) > 0 {
+			return d, true, nil
+		}
+	}
+}
+
+// decision is an entry as people read it; without fates when it is about others.
+func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) {
+	d := Decision{At: e.At, By: e.By, Action: e.Action, Text: e.Text}
+	if len(e.Moved) == 0 {
+		return d, nil
+	}
+	d.Chunk = &e.Chunk
+	if e.Request != "" && l.campaign.Settings.Mode == campaign.Batch {
+		d.Batch = fmt.Sprintf("%s/%d/%s", l.campaign.Name, e.Chunk, e.Request)
+	}
+	for _, moved := range e.Moved {
+		if l.only != nil {
+			if e.Chunk != l.only.chunk || !moved.Has(l.only.index) {
+				continue
+			}
+			moved.Contacts = []store.Span{{From: l.only.index, To: l.only.index}}
+		}
+		reason, err := l.texts.of(ctx, moved.Reason)
+		if err != nil {
+			return d, err
+		}
+		d.Fates = append(d.Fates, Fate{moved.From.String(), moved.To.String(), reason, moved.Count(), placesOf(moved.Contacts)})
+	}
+	return d, nil
+}
+
+func placesOf(spans []store.Span) string {
+	texts := make([]string, len(spans))
+	for i, s := range spans {
+		texts[i] = fmt.Sprint(s.From)
+		if s.To > s.From {
+			texts[i] += fmt.Sprintf("-%d", s.To)
+		}
+	}
+	return strings.Join(texts, ",")
+}
