@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota chaos cover fuzz clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos cover fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
 	$(GO) vet ./...
 	$(GO) vet -tags=chaos ./internal/chaos
+	$(GO) vet -tags=quota ./internal/fleet
 	$(GO) run $(STATICCHECK) ./...
 
 fmt: ## format the code
@@ -38,6 +39,10 @@ bench: ## run the benchmarks, and print ratios against the baselines
 bench-quota: ## measure how fully the quota is used
 	@scripts/need.sh redis-server
 	$(GO) test ./ratelimit/sim -count=1 -timeout=60m -v -run=TestGates -full
+
+quota: ## measure the same in real time, by worker processes, in one to three minutes
+	@scripts/need.sh redis-server
+	$(GO) test -tags=quota -count=1 -v -timeout=15m ./internal/fleet
 
 chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m CHAOS_SEED=7
 	@scripts/need.sh redis-server

@@ -58,6 +58,7 @@ const (
 	firstBlock    = 1_000    // after that, doubling up to
 	longestBlock  = 64_000   // this
 	batchAhead    = 500      // tickets taken in one call are worth at most this time
+	mostAtOnce    = 100      // and this part of the limit: none of their answers tells of the others
 	longestMemory = 600_000  // of a process that is not seen any more
 	lateness      = 1_000    // a peer that is later than this loses its turn
 	fewLeft       = int64(3) // with others about, the last credits go one by one
@@ -106,7 +107,7 @@ func (s *state) grant(now, at int64, p policy, want int64) int64 {
 	n := want
 	interval := s.interval(now, p)
 	if s.limit(p) > 0 {
-		n = min(n, s.credits(p))
+		n = min(n, s.credits(p), max(1, s.limit(p)/mostAtOnce))
 		if interval > 0 {
 			n = min(n, 1+(now+batchAhead-at)/interval)
 		}

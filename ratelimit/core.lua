@@ -161,7 +161,7 @@ local function grant(at, want)
   local n = want
   local step = interval()
   if limit() > 0 then
-    n = min(n, credits())
+    n = min(n, credits(), max(1, floor(limit() / MOST_AT_ONCE)))
     if step > 0 then n = min(n, 1 + floor((now + BATCH_AHEAD - at) / step)) end
   end
   if alone() then n = 1 end

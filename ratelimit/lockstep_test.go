@@ -99,7 +99,7 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 
 var policies = rapid.Custom(func(t *rapid.T) policy {
 	return policy{
-		Limit:   rapid.SampledFrom([]int64{0, 1, 2, 30, 30, 30, 1000}).Draw(t, "limit"),
+		Limit:   rapid.SampledFrom([]int64{0, 1, 2, 30, 30, 30, 595, 1000}).Draw(t, "limit"),
 		Window:  rapid.SampledFrom([]int64{1_000, 2_500, 60_000, 60_000, 60_000, 86_400_000}).Draw(t, "window"),
 		Share:   rapid.SampledFrom([]int64{1000, 1000, 700, 1}).Draw(t, "share"),
 		Timeout: rapid.SampledFrom([]int64{1_000, 75_000, 75_000}).Draw(t, "timeout"),

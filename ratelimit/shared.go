@@ -24,11 +24,11 @@ var core = redis.NewScript(scriptText)
 var scriptText = fmt.Sprintf(`
 local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
-local BATCH_AHEAD, LATENESS, LONGEST_MEMORY = %d, %d, %d
+local BATCH_AHEAD, MOST_AT_ONCE, LATENESS, LONGEST_MEMORY = %d, %d, %d, %d
 local FEW_LEFT = %d
 `, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
 	patience, firstBlock, longestBlock,
-	batchAhead, lateness, longestMemory,
+	batchAhead, mostAtOnce, lateness, longestMemory,
 	fewLeft) + coreLua
 
 const (

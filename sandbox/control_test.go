@@ -65,7 +65,7 @@ func TestStatsPage(t *testing.T) {
 		},
 	}
 	for id, token := range got.Tokens {
-		token.First, token.Last = time.Time{}, time.Time{}
+		token.First, token.Last, token.Opened = time.Time{}, time.Time{}, time.Time{}
 		got.Tokens[id] = token
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -86,6 +86,8 @@ type TokenStats struct {
 	MostInWindow int         `json:"most_in_window"` // requests counted in one of them
 	First        time.Time   `json:"first"`          // first and last request counted
 	Last         time.Time   `json:"last"`
+	Opened       time.Time   `json:"opened"` // when the latest window was
+	Before       int         `json:"before"` // requests counted in the windows before it
 }
 
 // TokenID names a token in Stats without showing it. Requests without a valid

@@ -362,6 +362,7 @@ func (s *Server) admit(out *reply, token string) bool {
 	}
 	if opened {
 		t.stats.Windows++
+		t.stats.Opened, t.stats.Before = now, t.stats.Counted
 	}
 	if t.stats.Counted == 0 {
 		t.stats.First = now

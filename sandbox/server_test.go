@@ -365,7 +365,8 @@ func TestLimit(t *testing.T) {
 			want(t, details(s, "a"), seen{200, "2", "1", "", ""})
 
 			st := s.Stats().Tokens[TokenID("a")]
-			if st.Counted != 3 || st.Windows != 2 || st.MostInWindow != 2 || st.Statuses[429] != 2 || st.Last.Sub(st.First) != 5*time.Second {
+			if st.Counted != 3 || st.Windows != 2 || st.MostInWindow != 2 || st.Statuses[429] != 2 || st.Last.Sub(st.First) != 5*time.Second ||
+				st.Before != 2 || st.Opened != st.Last {
 				t.Errorf("stats %+v", st)
 			}
 		})

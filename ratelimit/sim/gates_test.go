@@ -51,6 +51,7 @@ var gates = []gate{
 	{name: "alone, 4 workers", scenario: scenario{workers: 4, client: mine}, used: 0.99, refused: 1, longest: 1.6},
 	{name: "alone, 16 workers", quick: true, scenario: scenario{workers: 16, client: mine}, used: 0.99, refused: 1, longest: 1.6, calls: 15},
 	{name: "alone, 64 workers", scenario: scenario{workers: 64, client: mine}, used: 0.99, refused: 1, longest: 1.6},
+	{name: "alone, 64 workers in 4 processes", scenario: scenario{workers: 64, crowd: 16, client: mine}, used: 0.99, refused: 1, longest: 1.6},
 	{name: "another client takes 30 %", quick: true, scenario: scenario{workers: 16, client: mine, other: steady(0.3), windows: 200}, used: 0.99, refused: 6, other: 0.2},
 	{name: "another client 0 / 60 %", scenario: scenario{workers: 16, client: mine, other: alternating(0.6), windows: 150}, used: 0.985, refused: 9},
 	{name: "limit 30, 60, 10", quick: true, scenario: scenario{workers: 16, client: mine, beside: limits}, used: 0.985, check: dropRefusals},
@@ -67,6 +68,7 @@ var gates = []gate{
 	{name: "600 per minute", scenario: scenario{limit: 600, workers: 16, client: mine, windows: 10}, used: 0.985, refused: 1, calls: 15},
 	{name: "6000 per minute, 4 x 32 workers", scenario: scenario{limit: 6000, workers: 128, crowd: 32, client: mine, windows: 3}, used: 0.985, refused: 1, calls: 3},
 	{name: "20 per 3 s, near server", scenario: scenario{limit: 20, window: 3 * time.Second, trips: trips{time.Millisecond, 20 * time.Millisecond}, workers: 16, client: ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 20, Window: 3 * time.Second}}), windows: 200}, used: 0.97, refused: 2},
+	{name: "30 per 5 s, 4 x 16, near server", scenario: scenario{limit: 30, window: 5 * time.Second, trips: trips{2 * time.Millisecond, 40 * time.Millisecond}, workers: 64, crowd: 16, client: ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 30, Window: 5 * time.Second}}), windows: 200}, used: 0.97, refused: 2},
 	{name: "share 0.7", scenario: scenario{workers: 16, client: ours(ratelimit.Config{Share: 0.7})}, used: 0.68, refused: 1, check: keepsShare},
 	{name: "platform fails 10 min", quick: true, scenario: scenario{workers: 16, client: mine, beside: fails, windows: 20}, check: probesOnly},
 }
