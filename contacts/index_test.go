@@ -25,14 +25,22 @@ func TestIndexIsAMap(t *testing.T) {
 				first[p] = line
 			}
 		}
-		if x.len != len(first) {
-			t.Fatalf("%d numbers, want %d", x.len, len(first))
+		if x.len() != len(first) {
+			t.Fatalf("%d numbers, want %d", x.len(), len(first))
 		}
 		for n := campaign.Phone(1); n <= 5001; n++ {
-			got, ok := x.line(n)
-			if want, seen := first[n]; got != want || ok != seen {
-				t.Fatalf("line of %d: %d, %v, want %d, %v", uint64(n), got, ok, want, seen)
+			if _, seen := first[n]; x.has(n) != seen {
+				t.Fatalf("has %d: %v", uint64(n), x.has(n))
 			}
+		}
+		for p, ordinal := range x.all() {
+			if first[p] != int(x.lines[ordinal]) {
+				t.Fatalf("%d is number %d, of line %d, want line %d", uint64(p), ordinal, x.lines[ordinal], first[p])
+			}
+			delete(first, p)
+		}
+		if len(first) > 0 {
+			t.Fatalf("%d numbers are not handed out", len(first))
 		}
 	})
 }

@@ -48,15 +48,14 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 
 // Has reports whether the number is in the file.
 func (n *Numbers) Has(p campaign.Phone) bool {
-	_, ok := n.seen.line(p)
-	return ok
+	return n.seen.has(p)
 }
 
 // All hands out the numbers, in no order that means anything.
 func (n *Numbers) All() iter.Seq[campaign.Phone] {
 	return func(yield func(campaign.Phone) bool) {
-		for _, p := range n.seen.phones {
-			if p != 0 && !yield(p) {
+		for p := range n.seen.all() {
+			if !yield(p) {
 				return
 			}
 		}
@@ -64,7 +63,7 @@ func (n *Numbers) All() iter.Seq[campaign.Phone] {
 }
 
 // Len is the number of different numbers.
-func (n *Numbers) Len() int { return n.seen.len }
+func (n *Numbers) Len() int { return n.seen.len() }
 
 // Unreadable are the lines without a usable number, by reason: people who may
 // have asked not to be contacted and whom Has does not know. Repeated numbers

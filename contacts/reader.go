@@ -175,6 +175,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			}
 			b := <-queue
 			<-b.done
+			c.seen.fetch(b.rows)
 			for i := range b.rows {
 				c.settle(&b.rows[i])
 				if !yield(b.rows[i], nil) {
