@@ -68,6 +68,10 @@ func (x *index) all() iter.Seq2[campaign.Phone, int] {
 	}
 }
 
+// fetchRows is how many rows are fetched at once: what they need of the table
+// fits in the nearest cache beside all else.
+const fetchRows = 256
+
 // fetch has the processor load what adding these rows will look at, all at once:
 // in a large table each look waits for memory, and add would wait for one after
 // the other. It returns something of what it saw, lest it be optimised away.
