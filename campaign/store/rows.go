@@ -17,9 +17,7 @@ const maxBlobBytes = 64 << 20
 // plus one before it; zero stands for a cell that is the number in E.164. All
 // numbers are uvarints; zstd goes over the whole.
 func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, error) {
-	raw := binary.AppendUvarint(nil, uint64(len(contacts)))
-	raw = binary.AppendUvarint(raw, uint64(columns))
-	line := 0
+	line, size := 0, 2*binary.MaxVarintLen64
 	for _, c := range contacts {
 		if len(c.Fields) != columns {
 			return nil, fmt.Errorf("encode rows: line %d: want %d cells, have %d", c.Line, columns, len(c.Fields))
@@ -27,12 +25,21 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 		if c.Line < line {
 			return nil, fmt.Errorf("encode rows: line %d after line %d", c.Line, line)
 		}
+		line = c.Line
+		size += 2 * binary.MaxVarintLen64
+		for _, cell := range c.Fields {
+			size += len(cell) + 2 // more than that grows
+		}
+	}
+	raw := binary.AppendUvarint(make([]byte, 0, size), uint64(len(contacts)))
+	raw = binary.AppendUvarint(raw, uint64(columns))
+	line = 0
+	for _, c := range contacts {
 		raw = binary.AppendUvarint(raw, uint64(c.Phone))
 		raw = binary.AppendUvarint(raw, uint64(c.Line-line))
 		line = c.Line
-		e164 := c.Phone.E164()
 		for _, cell := range c.Fields {
-			if cell == e164 {
+			if isNumber(cell, c.Phone) {
 				raw = append(raw, 0)
 				continue
 			}
@@ -44,6 +51,15 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 		return nil, fmt.Errorf("encode rows: %d bytes in a chunk, at most %d; use a smaller --chunk-size", len(raw), maxBlobBytes)
 	}
 	return s.zip.EncodeAll(raw, nil), nil
+}
+
+// isNumber reports whether a cell is the number in E.164.
+func isNumber(cell string, phone campaign.Phone) bool {
+	if cell == "" || cell[0] != '+' {
+		return false // nearly always, and at no cost
+	}
+	p, err := campaign.ParsePhone(cell)
+	return err == nil && p == phone
 }
 
 var errDamaged = errors.New("decode rows: damaged")
