@@ -119,7 +119,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		return loaded{}, nil, fail(err)
 	}
 	held = append(append(hold{{known.Has, contacts.Duplicate}}, held...), lasting...)
-	src.contacts.read = 0
+	src.contacts.rewind()
 	list.reader, err = src.contacts.list.Reader(contacts.Options{PhoneColumn: req.PhoneColumn, Region: c.Settings.Region, Suppressed: held.reason})
 	if err != nil {
 		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))

@@ -643,6 +643,25 @@ func TestFileThatChangesIsNotLaunched(t *testing.T) {
 	}
 }
 
+func TestFileThatWasAnotherOnlyWhileItWasReadIsNotLaunched(t *testing.T) {
+	l, queue := newLauncher(redistest.Shared(t))
+	was := people(progressRows)
+	req := request(t, write(t, "list.csv", was))
+	put := func(text string) {
+		if err := os.WriteFile(req.File, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	l.Platform, l.Quota = &agent{asked: func() { put(strings.Replace(was, "Person 7,", "Nobody 7,", 1)) }}, free{}
+	l.Progress = func(int64, int64, int) { put(was) } // all is read before the first row is told of
+	if _, err := l.Launch(t.Context(), req); err == nil || !strings.HasSuffix(err.Error(), "the file changed while it was read") {
+		t.Errorf("error %v", err)
+	}
+	if len(queue.names) != 0 {
+		t.Error("somebody may be contacted")
+	}
+}
+
 func TestUnreadableSuppressionLinesAreTold(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	req := request(t, write(t, "list.csv", people(3)))

@@ -1,17 +1,21 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"math"
 	"os"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/contacts"
@@ -20,15 +24,19 @@ import (
 // stdin is the name by which a contact file is read from the standard input.
 const stdin = "-"
 
-// A source is a file that is read several times: for its fingerprint, for how it
-// is written, and for what is in it. All must be the same bytes.
+// A source is a file that is read several times: for its fingerprint and for how
+// it is written, at the same time, and for what is in it. All must be the same
+// bytes.
 type source struct {
 	what string // for errors: "contact file list.csv"
 	file *os.File
 	size int64
 	sum  []byte // SHA-256 at the first reading
 	list *contacts.File
-	read int64 // bytes, in the present reading
+
+	read   int64     // bytes, in the last reading
+	digest hash.Hash // in the last reading: of the bytes up to hashed, as they were handed out
+	hashed int64
 }
 
 func openSource(what, path string) (*source, error) {
@@ -86,42 +94,44 @@ func pathless(err error) error {
 	return err
 }
 
-// hash is the SHA-256 of the file as it is now.
-func (s *source) hash(ctx context.Context) ([]byte, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, io.NewSectionReader(s.file, 0, math.MaxInt64)}); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.what, pathless(err))
+// open takes the file's fingerprint and finds out how it is written.
+func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn string) error {
+	var group errgroup.Group
+	group.Go(func() error {
+		digest := sha256.New()
+		err := s.hash(ctx, digest, 0)
+		s.sum = digest.Sum(nil)
+		return err
+	})
+	var err error
+	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumn); err != nil {
+		err = fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
-	return h.Sum(nil), nil
+	return cmp.Or(group.Wait(), err)
 }
 
-// open takes the file's fingerprint and finds out how it is written.
-func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn string) (err error) {
-	if s.sum, err = s.hash(ctx); err != nil {
-		return err
-	}
-	if s.list, err = contacts.Open(s.at(ctx), s.size, want, phoneColumn); err != nil {
+// hash adds the file as it is now, from a place on, to a digest.
+func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
+	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}); err != nil {
 		return fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
 	return nil
 }
 
-// unchanged fails when the file is no longer what it was at the first reading.
+// rewind begins the reading for what is in the file.
+func (s *source) rewind() { s.read, s.digest, s.hashed = 0, sha256.New(), 0 }
+
+// unchanged fails when the last reading was not of what the first one was of. What
+// was read in one go is compared as it was read; the rest is read once more.
 func (s *source) unchanged(ctx context.Context) error {
-	sum, err := s.hash(ctx)
-	if err == nil && !slices.Equal(sum, s.sum) {
+	err := s.hash(ctx, s.digest, s.hashed)
+	if err == nil && !slices.Equal(s.digest.Sum(nil), s.sum) {
 		err = fmt.Errorf("%s: the file changed while it was read", s.what)
 	}
 	return err
 }
 
-// at begins another reading.
-func (s *source) at(ctx context.Context) io.ReaderAt {
-	s.read = 0
-	return readerAt{ctx, s}
-}
-
-// A readerAt ends with its context, and counts what is read.
+// A readerAt ends with its context, and follows what is read.
 type readerAt struct {
 	ctx context.Context
 	src *source
@@ -131,8 +141,13 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
-	n, err := r.src.file.ReadAt(p, off)
-	r.src.read = min(r.src.read+int64(n), r.src.size)
+	s := r.src
+	n, err := s.file.ReadAt(p, off)
+	s.read = min(s.read+int64(n), s.size)
+	if s.digest != nil && off == s.hashed {
+		_, _ = s.digest.Write(p[:n]) // never fails
+		s.hashed += int64(n)
+	}
 	return n, err
 }
 
@@ -276,7 +291,7 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 		return nil, err
 	}
 	suppressed = append(suppressed, lasting...)
-	s.contacts.read = 0
+	s.contacts.rewind()
 	l.reader, err = s.contacts.list.Reader(contacts.Options{
 		PhoneColumn: req.PhoneColumn,
 		Region:      l.settings.Region,
@@ -305,6 +320,7 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 	var all hold
 	for _, file := range s.suppress {
+		file.rewind()
 		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file.what, err)
