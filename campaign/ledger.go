@@ -65,13 +65,6 @@ func (l Ledger) Check(n int) error {
 	return nil
 }
 
-// AppendRecord appends the bytes of r.
-func AppendRecord(b []byte, r Record) []byte {
-	var buf [RecordSize]byte
-	r.encode(buf[:])
-	return append(b, buf[:]...)
-}
-
 // DecodeRecord reads the first RecordSize bytes of b.
 func DecodeRecord(b []byte) Record {
 	return Record{

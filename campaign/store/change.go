@@ -157,15 +157,30 @@ func decidedAnew(m Move, read, present campaign.Record) bool {
 }
 
 // changesOf are the contacts in which two ledgers of a chunk differ, as the
-// script takes them: each contact once, even if several moves name it.
+// script takes them: each contact once, even if several moves name it, in runs
+// of neighbours that go from one state and reason to one other. The script then
+// has a few strings to compare rather than every contact.
 func changesOf(old, planned campaign.Ledger) []byte {
-	var changes []byte
-	for i := range old.Len() {
-		if before, after := old.At(i), planned.At(i); before != after {
-			changes = binary.LittleEndian.AppendUint16(changes, uint16(i))
-			changes = campaign.AppendRecord(changes, before)
-			changes = campaign.AppendRecord(changes, after)
+	const size = campaign.RecordSize
+	changes := make([]byte, 0, 4+2*len(old))
+	for i := 0; i < old.Len(); {
+		before, after := old.At(i), planned.At(i)
+		if before == after {
+			i++
+			continue
 		}
+		end := i + 1
+		for ; end < old.Len(); end++ {
+			b, a := old.At(end), planned.At(end)
+			if b == a || b.State != before.State || b.Reason != before.Reason || a.State != after.State || a.Reason != after.Reason {
+				break
+			}
+		}
+		changes = binary.LittleEndian.AppendUint16(changes, uint16(i))
+		changes = binary.LittleEndian.AppendUint16(changes, uint16(end-i))
+		changes = append(changes, old[i*size:end*size]...)
+		changes = append(changes, planned[i*size:end*size]...)
+		i = end
 	}
 	return changes
 }

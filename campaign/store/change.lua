@@ -10,7 +10,9 @@
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
---       changes  per contact: index (2 bytes, little-endian), old record, new record
+--       changes  runs of neighbours that go from one state and reason to one other:
+--                index of the first and number of contacts (2 bytes each,
+--                little-endian), their old records, their new ones
 --       by, action, text, request   for the log; no action: nothing is logged
 --       longest  the log may become, about
 --
@@ -40,9 +42,10 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local records = redis.call('GET', ledger)
 if not records then return {'gone', now, '', ''} end
 
+local byte, sub = string.byte, string.sub
 local function any(states)
   for at = 1, #records, size do
-    if states[string.byte(records, at)] then return true end
+    if states[byte(records, at)] then return true end
   end
   return false
 end
@@ -62,48 +65,52 @@ if act == 'begin' and not mine and any({[SENDING] = true}) then
   return {'unsettled', now, '', ''}
 end
 
+-- A run is compared, written and counted as a whole; only one of which some
+-- contacts have moved is gone through contact by contact.
 local apply, moved = {}, {}
-for at = 1, #changes, 2 + 2 * size do
-  local index = string.byte(changes, at) + 256 * string.byte(changes, at + 1)
-  local old = string.sub(changes, at + 2, at + 1 + size)
-  local new = string.sub(changes, at + 2 + size, at + 1 + 2 * size)
-  local present = string.sub(records, index * size + 1, (index + 1) * size)
-  if #present < size then return {'gone', now, '', ''} end
-  local allowed = act ~= 'commit' or mine or string.find(evidence, string.sub(new, 1, 1), 1, true)
+local function check(index, old, new)
+  local present = sub(records, index * size + 1, index * size + #old)
+  local allowed = act ~= 'commit' or mine or string.find(evidence, sub(new, 1, 1), 1, true)
   if present == old and allowed then
     apply[#apply + 1] = {index, old, new}
   elseif present ~= new then
-    moved[#moved + 1] = string.sub(changes, at, at + 1) .. present
+    if #old > size then
+      for at = 1, #old, size do
+        check(index + (at - 1) / size, sub(old, at, at + size - 1), sub(new, at, at + size - 1))
+      end
+    else
+      moved[#moved + 1] = string.char(index % 256, math.floor(index / 256)) .. present
+    end
   end
+end
+local at = 1
+while at < #changes do
+  local index, count = byte(changes, at) + 256 * byte(changes, at + 1), byte(changes, at + 2) + 256 * byte(changes, at + 3)
+  local old, new = at + 4, at + 4 + count * size
+  at = new + count * size
+  if (index + count) * size > #records then return {'gone', now, '', ''} end
+  check(index, sub(changes, old, new - 1), sub(changes, new, at - 1))
 end
 if act == 'begin' and #moved > 0 then
   return {'moved', now, '', table.concat(moved)}
 end
 
--- Write runs of neighbours at once, and move the tally by what was written.
+-- Write, and move the tally by what was written.
 local deltas = {}
-local function count(record, by)
-  local state, reason = string.byte(record, 1), string.byte(record, 5) + 256 * string.byte(record, 6)
-  deltas[state] = (deltas[state] or 0) + by
+local function count(records, sign)
+  local state, reason = byte(records, 1), byte(records, 5) + 256 * byte(records, 6)
+  local n = sign * #records / size
+  deltas[state] = (deltas[state] or 0) + n
   if reason > 0 then
     local key = state .. ':' .. reason
-    deltas[key] = (deltas[key] or 0) + by
+    deltas[key] = (deltas[key] or 0) + n
   end
 end
-local run, from = {}, nil
-local function flush()
-  if from then redis.call('SETRANGE', ledger, from * size, table.concat(run)) end
-  run, from = {}, nil
+for _, run in ipairs(apply) do
+  redis.call('SETRANGE', ledger, run[1] * size, run[3])
+  count(run[2], -1)
+  count(run[3], 1)
 end
-for _, change in ipairs(apply) do
-  local index, old, new = change[1], change[2], change[3]
-  if from and index ~= from + #run then flush() end
-  from = from or index
-  run[#run + 1] = new
-  count(old, -1)
-  count(new, 1)
-end
-flush()
 for field, by in pairs(deltas) do
   if by ~= 0 and redis.call('HINCRBY', tally, field, by) == 0 then
     redis.call('HDEL', tally, field)
@@ -116,17 +123,17 @@ if #apply > 0 then redis.call('HINCRBY', chunk, 'version', 1) end
 -- where it cannot be told.
 if action ~= '' and #apply > 0 then
   local order, spans = {}, {}
-  for _, change in ipairs(apply) do
-    local index, old, new = change[1], change[2], change[3]
-    local fate = string.format('%d>%d:%d', string.byte(old, 1), string.byte(new, 1), string.byte(new, 5) + 256 * string.byte(new, 6))
+  for _, run in ipairs(apply) do
+    local first, old, new = run[1], run[2], run[3]
+    local fate = string.format('%d>%d:%d', byte(old, 1), byte(new, 1), byte(new, 5) + 256 * byte(new, 6))
     local list = spans[fate]
     if not list then
       list = {}
       spans[fate] = list
       order[#order + 1] = fate
     end
-    local last = list[#list]
-    if last and last[2] == index - 1 then last[2] = index else list[#list + 1] = {index, index} end
+    local last, span = list[#list], {first, first + #old / size - 1}
+    if last and last[2] == first - 1 then last[2] = span[2] else list[#list + 1] = span end
   end
   for i, fate in ipairs(order) do
     local list = spans[fate]

@@ -345,6 +345,24 @@ func TestCommitGoesOnFromWhereContactsAre(t *testing.T) {
 }
 
 // What a person decided of a contact in one state is not done to it in another.
+// A run of neighbours of which some have moved is not refused as a whole, and is
+// counted contact by contact.
+func TestARunOfWhichSomeHaveMoved(t *testing.T) {
+	onSale(t, func(t *testing.T, s *Store) {
+		mine := begin(t, s, sale0, "me/1", 0, 1, 2, 3)
+		apply(t, s, read(t, s, sale0), Change{Act: Commit, Moves: moves(campaign.Start, 1)})
+
+		done := apply(t, s, mine, Change{Act: Commit, Token: "me/1", Moves: moves(campaign.Lose, 0, 1, 2, 3)})
+		if len(done.Moved) != 3 || len(done.Refused) != 1 || done.Refused[0].Index != 1 {
+			t.Errorf("moved %v, refused %v", done.Moved, done.Refused)
+		}
+		chunk := read(t, s, sale0)
+		if lost, started := chunk.In(campaign.Unconfirmed), chunk.In(campaign.Started); len(lost) != 3 || len(started) != 1 {
+			t.Errorf("%v are unconfirmed and %v started", lost, started)
+		}
+	})
+}
+
 func TestSteerLeavesAloneWhatMovedOn(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		sender := begin(t, s, sale0, "me/1", 0, 1)
@@ -579,8 +597,9 @@ func TestApplyGivesUpInTheEnd(t *testing.T) {
 	defer restless.Close()
 	restless.AddHook(&scripts{before: func(ctx context.Context, cmd redis.Cmder, run redis.ProcessHook) {
 		second++
-		record := campaign.AppendRecord(nil, campaign.Record{State: campaign.Sending, Attempts: 1, Tries: 1, Changed: second})
-		if err := rdb.Set(ctx, keyLedger(sale0), record, 0).Err(); err != nil {
+		ledger := campaign.NewLedger(1)
+		ledger.Set(0, campaign.Record{State: campaign.Sending, Attempts: 1, Tries: 1, Changed: second})
+		if err := rdb.Set(ctx, keyLedger(sale0), []byte(ledger), 0).Err(); err != nil {
 			t.Error(err)
 		}
 	}})
