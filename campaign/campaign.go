@@ -69,6 +69,12 @@ type Settings struct {
 
 	// Constants are values that every contact has alike, by the agent's keys.
 	Constants map[string]string `json:"constants,omitempty"`
+
+	// Tickets are made in the Support Center of contacts that a rule names, with
+	// TicketFields beside what is said of the contact; at most MaxTickets.
+	TicketRules  []TicketRule      `json:"ticket_rules,omitempty"`
+	TicketFields map[string]string `json:"ticket_fields,omitempty"`
+	MaxTickets   int               `json:"max_tickets,omitempty"`
 }
 
 // A Lane is one of an agent's queues: short lists do not wait behind long ones.
@@ -213,6 +219,13 @@ func (s Settings) Check() error {
 		return errors.New("finish by: want a time after its start")
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
+	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
+		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
+	}
+	for _, rule := range s.TicketRules {
+		if _, err := ParseTicketRule(string(rule)); err != nil {
+			return err
+		}
 	}
 	return errors.Join(s.Hours.Check(), s.Limits.Check())
 }

@@ -205,3 +205,25 @@ func sortedKeys(fields map[string][]string) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// A Fate is what an answer means for a request that was about one thing only.
+type Fate struct {
+	Cause  campaign.Cause // Accept, Unsent, Retry, Reject or Lose
+	Reason string
+	Wait   time.Duration // before it is tried again, at the least
+	// Broken: nothing of this token can go well before a person has looked.
+	Broken bool
+}
+
+// FateOf reads an answer as verdictOf does, for requests that carry no contacts.
+func FateOf(err error) Fate {
+	v := verdictOf(err, 1, campaign.Dispatch, false)
+	f := Fate{Cause: v.cause, Reason: v.reason, Wait: v.wait, Broken: v.then == pauseAgent}
+	if text, named := v.refused[0]; named {
+		f.Cause, f.Reason = campaign.Reject, text
+	}
+	if v.then == pauseCampaign { // a field of the request, which is all there is
+		f.Cause = campaign.Reject
+	}
+	return f
+}

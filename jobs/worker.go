@@ -50,6 +50,7 @@ type Config struct {
 	// Nowhere when it is nil or returns nil.
 	Webhook func(c campaign.Campaign, contact int) *velents.Webhook
 	Watch   Watch
+	Tickets bool         // this process makes tickets, too, as its heartbeat tells
 	Logger  *slog.Logger // discards when nil
 }
 
@@ -223,7 +224,7 @@ func (w *Worker) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveFor)
 	defer cancel()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
-		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Quotas: w.quotas(ctx, now),
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets, Quotas: w.quotas(ctx, now),
 	})
 	if err == nil {
 		w.beats.Store(w.beats.Load().then(now))

@@ -318,6 +318,9 @@ func difference(have, asked campaign.Settings) string {
 		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", have.SkipContactedDays), fmt.Sprintf("%dd", asked.SkipContactedDays)},
 		{"--no-record", have.Unrecorded, asked.Unrecorded},
+		{"--ticket-when", fmt.Sprint(have.TicketRules), fmt.Sprint(asked.TicketRules)},
+		{"--ticket-set", fmt.Sprint(have.TicketFields), fmt.Sprint(asked.TicketFields)},
+		{"--max-tickets", have.MaxTickets, asked.MaxTickets},
 		{"--region", cmp.Or(have.Region, "none"), cmp.Or(asked.Region, "none")},
 	} {
 		if d.have != d.asked {

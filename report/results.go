@@ -54,6 +54,10 @@ var resultColumns = []string{
 	// and last, one for each key that the agent has learned of anybody
 }
 
+// ticketColumn follows them when the campaign makes tickets: the Support Center's
+// id of the contact's ticket or, of one that has none yet, where it stands.
+const ticketColumn = "ticket_id"
+
 // isCount says which of our columns are numbers.
 func isCount(column string) bool {
 	return column == "attempts" || column == "run" || column == "messages"
@@ -71,8 +75,8 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 	if err != nil {
 		return 0, err
 	}
-	columns := columnNames(c.Settings.Columns, keys)
-	out, err := q.output(w, columns)
+	columns := columnsOf(c.Settings, keys)
+	out, err := q.output(w, columns.names)
 	if err != nil {
 		return 0, err
 	}
@@ -94,9 +98,13 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		if err != nil {
 			return p, err
 		}
+		tickets, err := ticketsOf(ctx, s, c, ref)
+		if err != nil {
+			return p, err
+		}
 		var text bytes.Buffer
-		encode := q.encoder(&text, columns, len(keys))
-		cells, values := make([]string, 0, len(columns)), make([]json.RawMessage, len(keys))
+		encode := q.encoder(&text, columns)
+		cells, values := make([]string, 0, len(columns.names)), make([]json.RawMessage, len(keys))
 		for i, contact := range chunk.Contacts {
 			record := chunk.Record(i)
 			reason, err := texts.of(ctx, record.Reason)
@@ -109,7 +117,11 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 				for k, key := range keys {
 					values[k] = learned[key]
 				}
-				encode(append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason, outcome)...), values)
+				cells = append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason, outcome)...)
+				if len(c.Settings.TicketRules) > 0 {
+					cells = append(cells, cmp.Or(tickets[i].ID, string(tickets[i].State)))
+				}
+				encode(cells, values)
 				p.contacts++
 			}
 		}
@@ -175,15 +187,26 @@ func timeCell(at time.Time) string {
 	return at.Format(time.RFC3339)
 }
 
-// columnNames are the file's columns, ours, and those of the keys. A column of the file that is
+// columns are those of the results: the file's, ours, and one for each key that
+// the agent has learned of anybody.
+type columns struct {
+	names      []string
+	file, keys int // the first and the last of them
+}
+
+// columnsOf are the columns of a campaign's results. A column of the file that is
 // named like one of ours is marked, so that "state" means the same whatever the
 // list; columns of one name are told apart.
-func columnNames(file []campaign.Column, keys []string) []string {
+func columnsOf(s campaign.Settings, keys []string) columns {
+	ours := resultColumns
+	if len(s.TicketRules) > 0 {
+		ours = append(slices.Clone(ours), ticketColumn)
+	}
 	taken := make(map[string]bool)
 	var names []string
-	for i, column := range file {
+	for i, column := range s.Columns {
 		name := cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
-		if lower := strings.ToLower(name); slices.Contains(resultColumns, lower) || strings.HasPrefix(lower, campaign.ExtractionPrefix) {
+		if lower := strings.ToLower(name); slices.Contains(ours, lower) || strings.HasPrefix(lower, campaign.ExtractionPrefix) {
 			name += " (file)"
 		}
 		unique := name
@@ -193,14 +216,14 @@ func columnNames(file []campaign.Column, keys []string) []string {
 		taken[strings.ToLower(unique)] = true
 		names = append(names, unique)
 	}
-	names = append(names, resultColumns...)
+	names = append(names, ours...)
 	for _, key := range keys {
 		names = append(names, campaign.ExtractionPrefix+key)
 	}
-	return names
+	return columns{names, len(s.Columns), len(keys)}
 }
 
-func (q Results) head(columns []string) []byte {
+func (q Results) head(c columns) []byte {
 	if q.Format == JSONLines {
 		return nil
 	}
@@ -208,15 +231,15 @@ func (q Results) head(columns []string) []byte {
 	if q.BOM {
 		text.WriteString("\ufeff")
 	}
-	q.encoder(&text, columns, 0)(slices.Clone(columns), nil)
+	q.encoder(&text, c)(slices.Clone(c.names), nil)
 	return text.Bytes()
 }
 
 // encoder returns what writes to b the cells of a contact, which it may change,
 // and its values for the last columns, as many as there are keys.
-func (q Results) encoder(b *bytes.Buffer, columns []string, keys int) func(cells []string, values []json.RawMessage) {
+func (q Results) encoder(b *bytes.Buffer, c columns) func(cells []string, values []json.RawMessage) {
 	if q.Format == JSONLines {
-		return jsonEncoder(b, columns, keys)
+		return jsonEncoder(b, c)
 	}
 	w := csv.NewWriter(b)
 	return func(cells []string, values []json.RawMessage) {
@@ -233,7 +256,7 @@ func (q Results) encoder(b *bytes.Buffer, columns []string, keys int) func(cells
 	}
 }
 
-func jsonEncoder(b *bytes.Buffer, columns []string, keys int) func(cells []string, values []json.RawMessage) {
+func jsonEncoder(b *bytes.Buffer, c columns) func(cells []string, values []json.RawMessage) {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	text := func(s string) {
@@ -246,16 +269,15 @@ func jsonEncoder(b *bytes.Buffer, columns []string, keys int) func(cells []strin
 		_ = e.Encode(s)         // a string, into memory
 		b.Truncate(b.Len() - 1) // the line feed after it
 	}
-	ours := len(columns) - keys - len(resultColumns)
 	return func(cells []string, values []json.RawMessage) {
 		for i, cell := range cells {
 			b.WriteByte("{,"[min(i, 1)])
-			text(columns[i])
+			text(c.names[i])
 			b.WriteByte(':')
 			switch {
-			case i >= ours && cell == "":
+			case i >= c.file && cell == "":
 				b.WriteString("null")
-			case i >= ours && isCount(columns[i]):
+			case i >= c.file && isCount(c.names[i]):
 				b.WriteString(cell)
 			default:
 				text(cell)
@@ -263,7 +285,7 @@ func jsonEncoder(b *bytes.Buffer, columns []string, keys int) func(cells []strin
 		}
 		for i, value := range values {
 			b.WriteByte(',')
-			text(columns[len(cells)+i])
+			text(c.names[len(cells)+i])
 			b.WriteByte(':')
 			if value == nil {
 				value = json.RawMessage("null")

@@ -27,9 +27,10 @@ func NewSupport(cfg Config) (*Support, error) {
 
 // Tenant is whom a support token belongs to. Only Raw is sure to be set.
 type Tenant struct {
-	ID   string
-	Name string
-	Raw  json.RawMessage // the platform's own object
+	ID        string
+	Name      string
+	Abilities []string        // of the token, where the answer lists them: a guess
+	Raw       json.RawMessage // the platform's own object
 }
 
 // Ticket is a ticket of the Support Center. Only Raw is sure to be set.
@@ -52,14 +53,15 @@ type NewTicket struct {
 // Me tells whom the token belongs to.
 func (s *Support) Me(ctx context.Context) (Tenant, Answer, error) {
 	var wire struct {
-		PublicID text `json:"public_id"`
-		ID, Name text
+		PublicID  text `json:"public_id"`
+		ID, Name  text
+		Abilities lenient[[]string]
 	}
 	raw, answer, err := s.api.read(ctx, opMe, target{}, &wire)
 	if err != nil {
 		return Tenant{}, answer, err
 	}
-	return Tenant{ID: first(wire.PublicID, wire.ID), Name: string(wire.Name), Raw: raw}, answer, nil
+	return Tenant{ID: first(wire.PublicID, wire.ID), Name: string(wire.Name), Abilities: wire.Abilities.v, Raw: raw}, answer, nil
 }
 
 // CreateTicket makes a ticket. With ErrUnreadable the ticket was made, but its

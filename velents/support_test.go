@@ -34,7 +34,7 @@ func TestSupportFlow(t *testing.T) {
 		})
 	}
 	const ticketJSON = `{"id":5,"public_id":"T-5","conversation_id":88,"subject":"Late","status":"open","created_at":"2025-11-13 23:24:50"}`
-	reply("GET /Company/TenantAuth/me", "", `{"data":{"id":1,"name":"Acme"}}`)
+	reply("GET /Company/TenantAuth/me", "", `{"data":{"id":1,"name":"Acme","abilities":["tickets:view"]}}`)
 	reply("POST /Company/Support/Tickets", `{"priority":"high","subject":"Late"}`, `{"data":`+ticketJSON+`}`)
 	reply("GET /Company/Support/Tickets/{id}", "", `{"data":`+ticketJSON+`}`)
 	reply("POST /Company/Conversation/88/Send", `{"message":"Where is \"it\"?"}`, `{"data":{"id":"m-1"}}`)
@@ -47,7 +47,7 @@ func TestSupportFlow(t *testing.T) {
 	want := Ticket{ID: "T-5", ConversationID: "88", Subject: "Late", Status: "open", CreatedAt: at, Raw: []byte(ticketJSON)}
 
 	me, _, err := s.Me(ctx)
-	if diff := cmp.Diff(Tenant{"1", "Acme", []byte(`{"id":1,"name":"Acme"}`)}, me); err != nil || diff != "" {
+	if diff := cmp.Diff(Tenant{"1", "Acme", []string{"tickets:view"}, []byte(`{"id":1,"name":"Acme","abilities":["tickets:view"]}`)}, me); err != nil || diff != "" {
 		t.Errorf("Me: %v (-want +got):\n%s", err, diff)
 	}
 	more := map[string]any{"priority": "high"}

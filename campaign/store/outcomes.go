@@ -32,10 +32,11 @@ const (
 
 // outcomeScript writes outcomes that are still what they were read as.
 //
-// KEYS campaign, outcomes, histories, extraction keys; ARGV most extraction keys,
-// number of those that follow, the keys, then for each contact its index, the old
-// outcome, the new one, and a history (” leaves it as it is). Answers the
-// indexes left alone; all of them when there is no such campaign any more.
+// KEYS campaign, outcomes, histories, extraction keys, chunk; ARGV most extraction
+// keys, number of those that follow, the keys, then for each contact its index, the
+// old outcome, the new one, and a history (” leaves it as it is). Answers the
+// indexes left alone; all of them when there is no such campaign any more. The
+// chunk counts how often its outcomes were written.
 var outcomeScript = redis.NewScript(`
 local there = redis.call('EXISTS', KEYS[1]) == 1
 local names = tonumber(ARGV[2])
@@ -43,16 +44,18 @@ for i = 3, there and 2 + names or 0 do
   if redis.call('SCARD', KEYS[4]) >= tonumber(ARGV[1]) then break end
   redis.call('SADD', KEYS[4], ARGV[i])
 end
-local left = {}
+local left, wrote = {}, false
 for i = 3 + names, #ARGV, 4 do
   local present = redis.call('HGET', KEYS[2], ARGV[i]) or ''
   if there and present == ARGV[i + 1] then
+    wrote = true
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
     if ARGV[i + 3] ~= '' then redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 3]) end
   elseif present ~= ARGV[i + 2] then
     left[#left + 1] = tonumber(ARGV[i])
   end
 end
+if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
 return left`)
 
 // UpdateOutcomes changes outcomes of a chunk's contacts. change is given each
@@ -60,7 +63,7 @@ return left`)
 // a history. It is asked again for contacts that somebody else has changed
 // meanwhile.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
-	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign)}
+	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
 	for range maxRounds {
 		old, err := s.readOutcomes(ctx, ref, contacts)
 		if err != nil {
@@ -147,23 +150,7 @@ func addKeys(names map[string]bool, object json.RawMessage) {
 
 // Outcomes are what was told of a chunk's contacts, by index.
 func (s *Store) Outcomes(ctx context.Context, ref Ref) (map[int]campaign.Outcome, error) {
-	hash, err := s.rdb.HGetAll(ctx, keyOutcomes(ref)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read outcomes of chunk %s: %w", ref, err)
-	}
-	all := make(map[int]campaign.Outcome, len(hash))
-	for field, text := range hash {
-		index, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, fmt.Errorf("read outcomes of chunk %s: %w", ref, err)
-		}
-		var o campaign.Outcome
-		if err := json.Unmarshal([]byte(text), &o); err != nil {
-			return nil, fmt.Errorf("outcome of contact %d of chunk %s: %w", index, ref, err)
-		}
-		all[index] = o
-	}
-	return all, nil
+	return readHash[campaign.Outcome](ctx, s, keyOutcomes(ref), "outcomes of chunk "+ref.String())
 }
 
 // History is a contact's conversation as it was last told; nil when it was not.

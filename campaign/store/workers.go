@@ -23,6 +23,7 @@ type Worker struct {
 	PID     int       `json:"pid"`
 	Agents  []string  `json:"agents"`
 	Started time.Time `json:"started"`
+	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
 	// Quotas is where each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
 }

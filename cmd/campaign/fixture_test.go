@@ -28,11 +28,12 @@ type fixture struct {
 	*store.Store
 	t   *testing.T
 	url string
+	env map[string]string // beside REDIS_URL
 }
 
 func newFixture(t *testing.T) fixture {
 	rdb := redistest.Shared(t)
-	return fixture{store.New(rdb), t, fmt.Sprintf("redis://%s/%d", rdb.Options().Addr, rdb.Options().DB)}
+	return fixture{Store: store.New(rdb), t: t, url: fmt.Sprintf("redis://%s/%d", rdb.Options().Addr, rdb.Options().DB)}
 }
 
 // outcome is what a command printed and how it ended.
@@ -54,7 +55,7 @@ func (f fixture) getenv(key string) string {
 	if key == "REDIS_URL" {
 		return f.url
 	}
-	return ""
+	return f.env[key]
 }
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -32,6 +32,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 		a.list(), a.show(), a.watch(),
 		a.results(), a.rejects(),
 		a.start(), a.pause(), a.resume(), a.cancel(), a.resolve(), a.verify(), a.log(), a.events(), a.suppress(),
+		a.tickets(), a.askPlatform(),
 	)
 	cli.Document(root, cli.RedisURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
@@ -69,6 +70,9 @@ func (a *app) withStore(ctx context.Context, run func(*store.Store) error) error
 	defer rdb.Close()
 	return run(store.New(rdb))
 }
+
+// note tells a person something that is no result.
+func (a *app) note(text string) { fmt.Fprintln(a.stderr, "campaign:", text) }
 
 // print prints a result: v with --json, otherwise the text.
 func (a *app) print(v any, text string) error {

@@ -34,10 +34,15 @@ The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
 1: failed, 2: wrong usage, 3: done, but lines of the file were refused,
 130: interrupted.`
 
+// defaultMaxTickets keeps a campaign of which everybody failed from filling the
+// Support Center.
+const defaultMaxTickets = 1000
+
 type launchFlags struct {
 	agentFlags
 	request       launch.Request
 	file          fileFlags
+	ticketRules   []string
 	channel       string
 	mode          string
 	skipPreflight bool
@@ -83,6 +88,9 @@ func (a *app) enqueue() *cobra.Command {
 	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
+	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
+	flags.StringToStringVar(&settings.TicketFields, "ticket-set", nil, "`KEY=VALUE`: a field of every ticket; may be repeated")
+	flags.IntVar(&settings.MaxTickets, "max-tickets", defaultMaxTickets, "most tickets of this campaign")
 	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
 	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store, and ask Redis nothing: who is on the do-not-contact list is not known")
 	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
@@ -101,6 +109,20 @@ func (a *app) enqueue() *cobra.Command {
 // settle fills in what depends on which flags were given, and refuses what must
 // not wait until the campaign is loaded.
 func (f *launchFlags) settle(given func(flag string) bool) error {
+	settings := &f.request.Settings
+	for _, text := range f.ticketRules {
+		rule, err := campaign.ParseTicketRule(text)
+		if err != nil {
+			return fmt.Errorf("--ticket-when: %w", err)
+		}
+		settings.TicketRules = append(settings.TicketRules, rule)
+	}
+	if len(settings.TicketRules) == 0 {
+		if given("ticket-set") || given("max-tickets") {
+			return errors.New("--ticket-set, --max-tickets: say with --ticket-when for whom")
+		}
+		settings.MaxTickets = 0
+	}
 	if !given("rejects") {
 		f.request.RejectsFile = f.request.Name + "-rejects.csv"
 	} else if dir, err := os.Stat(filepath.Dir(f.request.RejectsFile)); err != nil || !dir.IsDir() {

@@ -22,6 +22,7 @@ import (
 	"campaign-runner/jobs"
 	"campaign-runner/metrics"
 	"campaign-runner/ratelimit"
+	"campaign-runner/tickets"
 	"campaign-runner/velents"
 	"campaign-runner/webhook"
 )
@@ -79,7 +80,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, webhookSecret, webhookAuth, adminUser, adminPassword)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, adminUser, adminPassword)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -127,6 +128,10 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	if err != nil {
 		return err
 	}
+	maker, err := o.maker(st, log, getenv)
+	if err != nil {
+		return err
+	}
 	shown.ShowQuotas(w.Quotas)
 	admin, err := dashboard.New(dashboard.Config{
 		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Redis: rdb, Metrics: shown,
@@ -155,6 +160,9 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	applier := events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
 	g.Go(func() error { applier.Run(ctx); return nil })
+	if maker != nil {
+		g.Go(func() error { maker.Run(ctx); return nil })
+	}
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error {
 		return serve(ctx, "admin pages", pages, &http.Server{Handler: admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute})
@@ -206,6 +214,7 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		Concurrency:    o.concurrency,
 		RequestTimeout: o.timeout,
 		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept},
+		Tickets:        cli.SupportToken.Get(getenv) != "",
 		Logger:         log,
 	}
 	if secret := webhookSecret.Get(getenv); secret != "" {
@@ -228,6 +237,24 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		cfg.Agents = append(cfg.Agents, jobs.Agent{Name: agent, Platform: platform, Quota: quota})
 	}
 	return jobs.NewWorker(cfg)
+}
+
+// maker makes tickets, if there is a token for that.
+func (o options) maker(st *store.Store, log *slog.Logger, getenv func(string) string) (*tickets.Maker, error) {
+	token := cli.SupportToken.Get(getenv)
+	if token == "" {
+		return nil, nil
+	}
+	desk, err := velents.NewSupport(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
+	if err != nil {
+		return nil, cli.Usagef("VELENTS_URL or %s: %w", cli.SupportToken.Variable, err)
+	}
+	log = log.With("component", "tickets")
+	quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Share: o.share, Timeout: o.timeout, Logger: log})
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return tickets.New(tickets.Config{Store: st, Desk: desk, Quota: quota, RequestTimeout: o.timeout, Logger: log}), nil
 }
 
 // serve answers requests until ctx is over.

@@ -19,7 +19,7 @@ const module = "campaign-runner/"
 // everything is all of ours but commands and test helpers.
 var everything = []string{
 	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "ratelimit/...",
-	"report", "sandbox", "velents", "webhook",
+	"report", "sandbox", "tickets", "velents", "webhook",
 }
 
 // layer is a package, or a tree of them, and what of ours it may import.
@@ -45,6 +45,7 @@ var layers = []layer{
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
+	{"tickets", []string{"campaign", "campaign/store", "jobs", "ratelimit", "velents"}},
 	{"launch", []string{"campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},

@@ -58,9 +58,10 @@ type Setting struct {
 var (
 	RedisURL = Setting{"REDIS_URL", "redis://127.0.0.1:6379/0",
 		"redis:// or rediss://, redis+sentinel://HOST:PORT,…/MASTER/DB, redis+cluster://HOST:PORT,…"}
-	PlatformURL = Setting{"VELENTS_URL", "https://velents-agents.velents.ai", "address of the platform"}
-	AgentToken  = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
-	WebhookURL  = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
+	PlatformURL  = Setting{"VELENTS_URL", "https://velents-agents.velents.ai", "address of the platform"}
+	AgentToken   = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
+	SupportToken = Setting{"VELENTS_SUPPORT_TOKEN", "", "token of the Support Center, for tickets; none: no tickets are made"}
+	WebhookURL   = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
 )
 
 // Get is the setting's value, or its default.

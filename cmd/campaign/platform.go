@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// askTimeout bounds a request that somebody at a terminal waits for.
+const askTimeout = 30 * time.Second
+
+// An inquiry asks the platform with one token, under that token's quota.
+type inquiry struct {
+	quota *ratelimit.Quota
+}
+
+// client is what velents needs to speak with the token, and the token's quota.
+func (a *app) client(s *store.Store, token string) (velents.Config, inquiry, error) {
+	cfg := velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: askTimeout}
+	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout})
+	return cfg, inquiry{quota}, err
+}
+
+func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)) error {
+	permit, err := q.quota.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := request()
+	q.quota.Report(ctx, permit, jobs.QuotaAnswer(answer, err))
+	return err
+}
+
+// A center is the Support Center as people ask it.
+type center struct {
+	inquiry
+	api *velents.Support
+}
+
+func (a *app) support(s *store.Store) (center, error) {
+	token := cli.SupportToken.Get(a.getenv)
+	if token == "" {
+		return center{}, cli.Usagef("%s is not set", cli.SupportToken.Variable)
+	}
+	cfg, inquiry, err := a.client(s, token)
+	if err != nil {
+		return center{}, err
+	}
+	api, err := velents.NewSupport(cfg)
+	if err != nil {
+		return center{}, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.SupportToken.Variable, err)
+	}
+	return center{inquiry, api}, nil
+}
+
+// status is where a ticket stands by the Support Center's own word.
+func (c center) status(ctx context.Context, id string) (status string, err error) {
+	err = c.ask(ctx, func() (velents.Answer, error) {
+		t, answer, err := c.api.Ticket(ctx, id)
+		status = t.Status
+		return answer, err
+	})
+	return status, err
+}
+
+// A right is something a token may do, or not.
+type right struct {
+	Token     string `json:"token"` // the variable that holds it
+	Operation string `json:"operation"`
+	Allowed   *bool  `json:"allowed"` // null: not tried, because it would do something
+	Answer    string `json:"answer"`
+}
+
+func (r right) mark() string {
+	switch {
+	case r.Allowed == nil:
+		return "?"
+	case *r.Allowed:
+		return "yes"
+	}
+	return "no"
+}
+
+// answered is what an answer says of the right to an operation. What could not be
+// read was allowed.
+func answered(token, operation, said string, err error) right {
+	ok := err == nil || errors.Is(err, velents.ErrUnreadable)
+	r := right{Token: token, Operation: operation, Answer: said}
+	var refused *velents.Error
+	switch {
+	case errors.As(err, &refused):
+		r.Answer = refused.Error()
+	case err != nil:
+		r.Answer = err.Error()
+	}
+	if ok || refused != nil {
+		r.Allowed = &ok
+	}
+	return r
+}
+
+func (a *app) askPlatform() *cobra.Command {
+	cmd := a.on("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, name string) error {
+		c, err := s.Campaign(ctx, name)
+		if err != nil {
+			return err
+		}
+		rights, err := a.agentRights(ctx, s, c.Settings.Agent)
+		if err != nil {
+			return err
+		}
+		if cli.SupportToken.Get(a.getenv) != "" {
+			support, err := a.supportRights(ctx, s)
+			if err != nil {
+				return err
+			}
+			rights = append(rights, support...)
+		} else if len(c.Settings.TicketRules) > 0 {
+			no := false
+			rights = append(rights, right{cli.SupportToken.Variable, "create tickets", &no, "not set here, and the campaign makes tickets"})
+		}
+		rows := [][]string{{"TOKEN", "OPERATION", "MAY", "ANSWER"}}
+		missing := 0
+		for _, r := range rights {
+			rows = append(rows, []string{r.Token, r.Operation, r.mark(), r.Answer})
+			if r.Allowed == nil || !*r.Allowed {
+				missing++
+			}
+			if r.Allowed == nil && strings.HasPrefix(r.Answer, notTried) {
+				missing--
+			}
+		}
+		err = a.print(struct {
+			Campaign string  `json:"campaign"`
+			Rights   []right `json:"rights"`
+		}{name, rights}, table(rows))
+		if err == nil && missing > 0 {
+			err = fmt.Errorf("%s of %s did not get a good answer", cli.Count(missing, "operation", "operations"), cli.Number(len(rights)))
+		}
+		return err
+	})
+	cmd.Long = `Ask the platform with the token of the campaign's agent and, where it is set, with
+that of the Support Center: whether it takes them, whom they belong to, and what
+each may do. Nothing is changed and nobody is contacted; what would do either is
+listed as not tried. Each question takes one request of its token's quota.`
+	cli.Document(cmd, cli.PlatformURL, cli.AgentToken, cli.SupportToken)
+	return cmd
+}
+
+// notTried begins the answer of what is not asked.
+const notTried = "not tried: "
+
+func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]right, error) {
+	variable := cli.TokenVariable(agent)
+	token, err := cli.Token(a.getenv, agent)
+	if err != nil {
+		return nil, err
+	}
+	cfg, q, err := a.client(s, token)
+	if err != nil {
+		return nil, err
+	}
+	api, err := velents.New(cfg)
+	if err != nil {
+		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
+	}
+	var details, keys string
+	agentErr := q.ask(ctx, func() (velents.Answer, error) {
+		found, answer, err := api.Agent(ctx)
+		details = strings.TrimSpace(fmt.Sprintf("%s %s", found.Name, found.ID))
+		if answer.Rate.Known {
+			details += fmt.Sprintf("; %d requests a window, %d left", answer.Rate.Limit, answer.Rate.Remaining)
+		}
+		return answer, err
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	keysErr := q.ask(ctx, func() (velents.Answer, error) {
+		list, answer, err := api.ValueKeys(ctx)
+		keys = strings.Join(list, ", ")
+		return answer, err
+	})
+	return []right{
+		answered(variable, "read agent details", details, agentErr),
+		answered(variable, "read value keys", keys, keysErr),
+		{variable, "batch, dispatch", nil, notTried + "it would contact somebody; 'enqueue test' does"},
+	}, ctx.Err()
+}
+
+func (a *app) supportRights(ctx context.Context, s *store.Store) ([]right, error) {
+	variable := cli.SupportToken.Variable
+	c, err := a.support(s)
+	if err != nil {
+		return nil, err
+	}
+	var tenant, listed string
+	meErr := c.ask(ctx, func() (velents.Answer, error) {
+		me, answer, err := c.api.Me(ctx)
+		tenant = strings.TrimSpace(fmt.Sprintf("%s %s", me.Name, me.ID))
+		if len(me.Abilities) > 0 {
+			tenant += "; abilities " + strings.Join(me.Abilities, ", ")
+		}
+		return answer, err
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	listErr := c.ask(ctx, func() (velents.Answer, error) {
+		page, answer, err := c.api.ListTickets(ctx, nil)
+		listed = cli.Count(len(page.Tickets), "ticket", "tickets") + " on the first page"
+		return answer, err
+	})
+	return []right{
+		answered(variable, "tenant identity", tenant, meErr),
+		answered(variable, "list tickets", listed, listErr),
+		{variable, "create tickets", nil, notTried + "it would make one"},
+	}, ctx.Err()
+}

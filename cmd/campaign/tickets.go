@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/report"
+	"campaign-runner/tickets"
+	"campaign-runner/velents"
+)
+
+// shownTicket is a ticket with what the Support Center says of it, if asked.
+type shownTicket struct {
+	report.Ticket
+	Status string `json:"status,omitempty"`
+}
+
+func (a *app) tickets() *cobra.Command {
+	var again []string
+	var live bool
+	cmd := a.on("tickets", "List the tickets made of a campaign's contacts", func(ctx context.Context, s *store.Store, name string) error {
+		c, err := s.Campaign(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(again) > 0 {
+			return a.makeAgain(ctx, s, c, again)
+		}
+		return a.listTickets(ctx, s, c, live)
+	})
+	cmd.Long = `List the tickets that rules (enqueue --ticket-when) have made in the Support Center,
+with where each stands:
+
+  due, creating  a worker with VELENTS_SUPPORT_TOKEN will make it, or is making it
+  made           the Support Center has it
+  refused        it wants the ticket otherwise; the reason says how
+  failed         errors used up its tries
+  unconfirmed    the request may have arrived, its answer was lost
+
+No contact ever has two tickets: what is unconfirmed is made again only when you
+say so, after you have looked for it in the Support Center.`
+	cmd.Flags().StringSliceVar(&again, "again", nil, "make those again that are in these `STATES`: refused, failed, unconfirmed")
+	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the present status of each, one request a ticket")
+	cli.Document(cmd, cli.SupportToken, cli.PlatformURL)
+	return cmd
+}
+
+func (a *app) makeAgain(ctx context.Context, s *store.Store, c campaign.Campaign, names []string) error {
+	var states []campaign.TicketState
+	for _, name := range names {
+		state := campaign.TicketState(name)
+		if !slices.Contains(tickets.Repeatable, state) {
+			return cli.Usagef("--again %q: want some of %v", name, tickets.Repeatable)
+		}
+		states = append(states, state)
+	}
+	if slices.Contains(states, campaign.TicketUnconfirmed) {
+		a.note("warning: unconfirmed tickets may be there already; those that are will be there twice")
+	}
+	n, err := tickets.Again(ctx, s, c, states)
+	if err != nil {
+		return err
+	}
+	return a.print(struct {
+		Campaign string `json:"campaign"`
+		Again    int    `json:"again"`
+	}{c.Name, n}, fmt.Sprintf("%s: %s to be made again\n", c.Name, cli.Count(n, "ticket", "tickets")))
+}
+
+func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campaign, live bool) error {
+	tally, err := s.TicketTally(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	status := func(report.Ticket) (string, error) { return "", nil }
+	if live {
+		if status, err = a.supportStatus(ctx, s); err != nil {
+			return err
+		}
+	}
+	list := []shownTicket{}
+	rows := [][]string{{"LINE", "PHONE", "STATE", "TICKET", "STATUS", "RULE", "CHANGED", "REASON"}}
+	err = report.ListTickets(ctx, s, c, func(t report.Ticket) error {
+		said, err := status(t)
+		list = append(list, shownTicket{t, said})
+		rows = append(rows, []string{fmt.Sprint(t.Line), t.Phone, string(t.State), t.ID, said, string(t.Rule), local(t.At), t.Reason})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	counts := make(map[string]int)
+	var text strings.Builder
+	for _, state := range campaign.TicketStates() {
+		if n := tally[state]; n > 0 {
+			counts[string(state)] = n
+			fmt.Fprintf(&text, ", %s %s", cli.Number(n), state)
+		}
+	}
+	head := fmt.Sprintf("%s: %s%s\n", c.Name, cli.Count(len(list), "ticket", "tickets"), text.String())
+	if len(list) > 0 {
+		head = table(rows, 0) + "\n" + head
+	}
+	if len(c.Settings.TicketRules) == 0 {
+		head = fmt.Sprintf("%s makes no tickets: it was enqueued without --ticket-when\n", c.Name)
+	}
+	if err := a.print(struct {
+		Campaign string         `json:"campaign"`
+		States   map[string]int `json:"states"`
+		Tickets  []shownTicket  `json:"tickets"`
+	}{c.Name, counts, list}, head); err != nil {
+		return err
+	}
+	if tally[campaign.TicketDue] > 0 {
+		return a.noteNoDesk(ctx, s)
+	}
+	return nil
+}
+
+// noteNoDesk says when no worker is there to make tickets.
+func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
+	workers, err := s.Workers(ctx)
+	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return w.Tickets }) {
+		a.note("no live worker makes tickets: set " + cli.SupportToken.Variable + " where one runs")
+	}
+	return err
+}
+
+// supportStatus asks the Support Center where a ticket stands.
+func (a *app) supportStatus(ctx context.Context, s *store.Store) (func(report.Ticket) (string, error), error) {
+	desk, err := a.support(s)
+	if err != nil {
+		return nil, err
+	}
+	return func(t report.Ticket) (string, error) {
+		if t.ID == "" {
+			return "", nil
+		}
+		status, err := desk.status(ctx, t.ID)
+		var refused *velents.Error
+		if errors.As(err, &refused) {
+			return refused.Error(), nil // of this ticket; the others may be well
+		}
+		return status, err
+	}, nil
+}

@@ -1,0 +1,99 @@
+package tickets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+// maxSubjectBytes is what a subject may take in the usual column of a database.
+const maxSubjectBytes = 200
+
+// compose is the request for a contact's ticket; nil when the rule no longer
+// names the contact, or it is gone.
+//
+// Of a ticket only the subject is published. The other fields are a guess, and
+// those a tenant asks for come from the campaign's TicketFields, which win.
+func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.TicketRule) (*velents.NewTicket, error) {
+	chunk, err := m.cfg.Store.ReadChunk(ctx, at.Ref)
+	if errors.Is(err, store.ErrGone) || err == nil && at.Index >= chunk.Len() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := m.cfg.Store.Outcomes(ctx, at.Ref)
+	if err != nil {
+		return nil, err
+	}
+	record, outcome := chunk.Record(at.Index), outcomes[at.Index]
+	if !rule.Matches(record, outcome) {
+		return nil, nil
+	}
+	reasons, err := m.cfg.Store.ReasonTexts(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	history, err := m.cfg.Store.History(ctx, at.Ref, at.Index)
+	if err != nil {
+		return nil, err
+	}
+	contact := chunk.Contacts[at.Index]
+	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: string(rule), reason: reasons[record.Reason]}
+	more := map[string]any{
+		"campaign":    c.Name,
+		"phone":       contact.Phone.E164(),
+		"state":       record.State.String(),
+		"values":      c.Settings.Values(contact),
+		"description": describe(about, outcome, history),
+	}
+	if learned := outcome.Learned(); learned != nil {
+		more["extraction"] = learned
+	}
+	if outcome.Conversation != "" {
+		more["source_conversation_id"] = outcome.Conversation
+	}
+	if history != nil {
+		more["history"] = history
+	}
+	for key, value := range maps.All(c.Settings.TicketFields) {
+		more[key] = value
+	}
+	return &velents.NewTicket{Subject: about.String(), More: more}, nil
+}
+
+// subject is a ticket in one line: whoever reads only that knows whom to call
+// back, and why.
+type subject struct{ campaign, phone, rule, reason string }
+
+func (s subject) String() string {
+	text := fmt.Sprintf("%s: %s, %s", s.campaign, s.phone, s.rule)
+	if s.reason != "" {
+		text += ": " + s.reason
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxSubjectBytes)], "")
+}
+
+// describe tells what is known in words, for a person who reads no fields.
+func describe(about subject, o campaign.Outcome, history []campaign.Turn) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, about)
+	if o.Conversation != "" {
+		fmt.Fprintf(&b, "Conversation %s", o.Conversation)
+		if !o.Started.IsZero() {
+			fmt.Fprintf(&b, ", started %s", o.Started.UTC().Format(time.RFC3339))
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, turn := range history {
+		fmt.Fprintf(&b, "%s: %s\n", turn.Role, turn.Text)
+	}
+	return b.String()
+}
