@@ -75,6 +75,7 @@ type Maker struct {
 	cfg    Config
 	holder string              // of the lease
 	seen   map[string][]string // marks of a campaign's chunks when they were looked at, by its name
+	full   map[string]bool     // campaigns that are known to have their most
 	broken time.Time           // until when the token is left alone
 	log    *slog.Logger
 }
@@ -87,7 +88,7 @@ func New(cfg Config) *Maker {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), log: cfg.Logger}
+	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), full: make(map[string]bool), log: cfg.Logger}
 }
 
 // Run makes tickets until ctx is over. A request on its way gets its answer.
@@ -152,8 +153,11 @@ func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
 		}
 		err := m.findIn(ctx, c, store.Ref{Campaign: c.Name, Chunk: chunk})
 		if errors.Is(err, store.ErrTicketsFull) {
-			m.log.WarnContext(ctx, "no more tickets", "campaign", c.Name, "max_tickets", c.Settings.MaxTickets)
-			err = nil
+			if !m.full[c.Name] {
+				m.log.WarnContext(ctx, "no more tickets", "campaign", c.Name, "max_tickets", c.Settings.MaxTickets)
+				m.full[c.Name] = true
+			}
+			return nil // looked at again, should one of them not be made after all
 		}
 		if err != nil {
 			return err
