@@ -39,7 +39,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	defer src.close()
-	done, again, err := l.Store.Appended(ctx, req.Name, src.fingerprint)
+	done, again, err := l.Store.Appended(ctx, c.Name, src.fingerprint)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -79,7 +79,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		if err := l.Queue.Settle(ctx, c); err != nil {
 			return loaded{}, nil, err
 		}
-		if to, err = l.Store.BeginAppend(ctx, req.Name, src.fingerprint); err != nil {
+		if to, err = l.Store.BeginAppend(ctx, c.Name, src.fingerprint); err != nil {
 			return loaded{}, nil, err
 		}
 		c = to.Campaign()
@@ -101,7 +101,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if to != nil {
 		in.load, in.contacts = to, to.FirstOrdinal()
 		in.rejects.keep = func(part []byte) error { return to.AddRejects(ctx, part) }
-		if err := l.hasRoom(ctx, src.contacts.size); err != nil {
+		if err := l.hasRoom(ctx, c.Name, src.contacts.size); err != nil {
 			return loaded{}, nil, fail(err)
 		}
 	}

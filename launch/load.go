@@ -38,7 +38,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 		in.rejects.keep = func([]byte) error { return nil }
 		return in.read(ctx, list)
 	}
-	if err := l.hasRoom(ctx, list.source.size); err != nil {
+	if err := l.hasRoom(ctx, c.Name, list.source.size); err != nil {
 		return loaded{}, err
 	}
 	load, err := l.Store.BeginLoad(ctx, c)

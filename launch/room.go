@@ -10,8 +10,8 @@ import (
 // hasRoom fails when Redis has a memory limit that a list of so many bytes may
 // not fit in. Compressed, a list takes about half its size, never more than all
 // of it. What cannot be asked is no reason to stop.
-func (l *Launcher) hasRoom(ctx context.Context, listBytes int64) error {
-	text, err := l.Store.Redis().Info(ctx, "memory").Result()
+func (l *Launcher) hasRoom(ctx context.Context, name string, listBytes int64) error {
+	text, err := l.Store.Memory(ctx, name)
 	if err != nil {
 		return nil //nolint:nilerr // a managed Redis may forbid INFO
 	}

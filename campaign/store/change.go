@@ -239,23 +239,31 @@ const replicaPatience = time.Second
 var ErrNotReplicated = errors.New("too few replicas have the change")
 
 // runReplicated runs the script and waits until enough replicas have what it
-// wrote. WAIT speaks of its own connection's writes, so both go down one.
+// wrote. WAIT speaks of its own connection's writes, so both go down one, to the
+// server that holds the keys. A cluster whose slots have just moved fails the
+// change, as one whose server is gone does.
 func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *redis.Cmd {
-	run := func() (change *redis.Cmd, replicas *redis.Cmd) {
-		_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+	change := redis.NewCmd(ctx)
+	server, err := s.serverOf(ctx, keys[0])
+	if err != nil {
+		change.SetErr(err)
+		return change
+	}
+	var replicas *redis.Cmd
+	run := func() {
+		_, _ = server.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
 			change = changeScript.EvalSha(ctx, p, keys, args...)
 			replicas = p.Do(ctx, "WAIT", s.replicas, millis(replicaPatience))
 			return nil
 		})
-		return change, replicas
 	}
-	change, replicas := run()
+	run()
 	if redis.HasErrorPrefix(change.Err(), "NOSCRIPT") {
-		if err := changeScript.Load(ctx, s.rdb).Err(); err != nil {
+		if err := changeScript.Load(ctx, server).Err(); err != nil {
 			change.SetErr(err)
 			return change
 		}
-		change, replicas = run()
+		run()
 	}
 	if change.Err() == nil {
 		if n, err := replicas.Int(); err != nil {
@@ -265,6 +273,14 @@ func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *r
 		}
 	}
 	return change
+}
+
+// serverOf is the server that holds a key.
+func (s *Store) serverOf(ctx context.Context, key string) (redis.UniversalClient, error) {
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return s.rdb, nil
 }
 
 // evidenceStates names to the script the states that anybody may bring about.

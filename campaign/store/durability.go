@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -15,15 +17,37 @@ var durable = []struct{ setting, want, cost string }{
 }
 
 // DurabilityWarnings says where Redis could lose what was written, one line
-// each. A Redis that does not tell its settings, as managed ones may not, gives
-// one warning of that.
-func DurabilityWarnings(ctx context.Context, rdb redis.UniversalClient) []string {
+// each, for all servers of a cluster. A Redis that does not tell its settings, as
+// managed ones may not, gives one warning of that.
+func DurabilityWarnings(ctx context.Context, rdb redis.UniversalClient) (warnings []string) {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return warningsOf(ctx, rdb)
+	}
+	var mu sync.Mutex
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error {
+		found := warningsOf(ctx, server)
+		mu.Lock()
+		defer mu.Unlock()
+		warnings = append(warnings, found...)
+		return nil
+	})
+	if err != nil {
+		return []string{untold}
+	}
+	slices.Sort(warnings)
+	return slices.Compact(warnings)
+}
+
+const untold = "Redis does not tell its settings: make sure of appendonly yes, appendfsync always and maxmemory-policy noeviction"
+
+func warningsOf(ctx context.Context, server redis.UniversalClient) []string {
 	var warnings []string
 	have := make(map[string]string)
 	for _, d := range durable {
-		value, err := rdb.ConfigGet(ctx, d.setting).Result()
+		value, err := server.ConfigGet(ctx, d.setting).Result()
 		if err != nil || len(value) == 0 {
-			return []string{"Redis does not tell its settings: make sure of appendonly yes, appendfsync always and maxmemory-policy noeviction"}
+			return []string{untold}
 		}
 		have[d.setting] = value[d.setting]
 		if d.setting == "appendfsync" && have["appendonly"] != "yes" {

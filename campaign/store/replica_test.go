@@ -2,7 +2,9 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,42 +23,84 @@ func TestBeginWaitsForReplicas(t *testing.T) {
 	replica := redistest.Start(t, "--replicaof", host+" "+port)
 	s := New(primary.Client())
 	launch(t, s, "sale", 4, 2, campaign.Running)
-	if err := s.WaitForReplicas(1); err != nil {
-		t.Fatal(err)
-	}
-	begin := func(n int) error {
-		chunk, err := s.ReadLedger(t.Context(), Ref{"sale", n})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute,
-			Moves: []Move{{0, campaign.Move{Cause: campaign.Send, At: time.Now()}}}})
-		return err
-	}
+	s.WaitForReplicas(1)
 	for n := 0; n < 1 && t.Context().Err() == nil; { // until the replica has its first copy
 		if n, err = s.rdb.(*redis.Client).Do(t.Context(), "WAIT", 1, 1000).Int(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := begin(0); err != nil {
+	if err := beginFirst(t, s, Ref{"sale", 0}); err != nil {
 		t.Fatal(err)
 	}
 	if got := replica.Client().Get(t.Context(), keyLedger(Ref{"sale", 0})).Val(); got == "" || got[0] != byte(campaign.Sending) {
 		t.Errorf("the replica has %q", got)
 	}
 	replica.Kill()
-	if err := begin(1); !errors.Is(err, ErrNotReplicated) {
+	if err := beginFirst(t, s, Ref{"sale", 1}); !errors.Is(err, ErrNotReplicated) {
 		t.Errorf("without a replica: %v", err)
 	}
 }
 
-func TestReplicasOfAClusterAreNotWaitedFor(t *testing.T) {
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
-	defer cluster.Close()
-	if err := New(cluster).WaitForReplicas(1); err == nil {
-		t.Error("WaitForReplicas took a cluster")
+func TestBeginWaitsForReplicasOfTheServerOfACluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 1)
+	rdb, err := Connect(t.Context(), cluster.URL())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := New(cluster).WaitForReplicas(0); err != nil {
-		t.Error(err)
+	defer rdb.Close()
+	s := New(rdb)
+	s.WaitForReplicas(1)
+	for n := range 6 { // they lie on several servers
+		name := fmt.Sprint("sale-", n)
+		launch(t, s, name, 2, 2, campaign.Running)
+		if err := beginFirst(t, s, Ref{name, 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, replica := range cluster.Replicas {
+		replica.Kill()
+	}
+	launch(t, s, "late", 2, 2, campaign.Running)
+	if err := beginFirst(t, s, Ref{"late", 0}); !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("without replicas: %v", err)
+	}
+}
+
+// beginFirst begins to send the first contact of a chunk.
+func beginFirst(t *testing.T, s *Store, ref Ref) error {
+	t.Helper()
+	chunk, err := s.ReadLedger(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute,
+		Moves: []Move{{0, campaign.Move{Cause: campaign.Send, At: time.Now()}}}})
+	return err
+}
+
+func TestEveryServerOfAClusterIsAskedForItsSettings(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0, "--appendonly", "yes", "--appendfsync", "always")
+	rdb, err := Connect(t.Context(), cluster.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	if got := DurabilityWarnings(t.Context(), rdb); len(got) > 0 {
+		t.Errorf("warnings of a safe cluster: %q", got)
+	}
+	if err := cluster.Masters[2].Client().ConfigSet(t.Context(), "appendfsync", "everysec").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := DurabilityWarnings(t.Context(), rdb); len(got) != 1 || !strings.Contains(got[0], "appendfsync everysec") {
+		t.Errorf("warnings: %q", got)
+	}
+	for _, name := range []string{"a", "b", "c", "d"} { // on several servers
+		if text, err := New(rdb).Memory(t.Context(), name); err != nil || !strings.Contains(text, "maxmemory:0") {
+			t.Errorf("memory for %s: %v %s", name, err, text)
+		}
+	}
+	cluster.Masters[0].Kill()
+	if got := DurabilityWarnings(t.Context(), rdb); !strings.Contains(strings.Join(got, ";"), "does not tell its settings") {
+		t.Errorf("warnings of a cluster without a server: %q", got)
 	}
 }

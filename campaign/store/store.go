@@ -82,20 +82,24 @@ func New(rdb redis.UniversalClient) *Store {
 	return &Store{rdb: rdb, zip: zip, zap: zap}
 }
 
-// WaitForReplicas makes every Begin wait until so many replicas of Redis have
-// it, so that a failover cannot forget that somebody is being contacted. It
-// costs a round trip to the replicas per request. Not for Redis Cluster, where
-// the wait could go to another node. Call it before the store is used.
-func (s *Store) WaitForReplicas(n int) error {
-	if _, cluster := s.rdb.(*redis.ClusterClient); cluster && n > 0 {
-		return errors.New("waiting for replicas: not on Redis Cluster")
-	}
-	s.replicas = n
-	return nil
-}
+// WaitForReplicas makes every Begin wait until so many replicas of the server that
+// holds the campaign have it, so that a failover cannot forget that somebody is
+// being contacted. It costs a round trip to the replicas per request. Call it
+// before the store is used.
+func (s *Store) WaitForReplicas(n int) { s.replicas = n }
 
 // Redis is the client the store works on.
 func (s *Store) Redis() redis.UniversalClient { return s.rdb }
+
+// Memory is what the server that holds, or would hold, a campaign says of its
+// memory, as INFO has it.
+func (s *Store) Memory(ctx context.Context, name string) (string, error) {
+	server, err := s.serverOf(ctx, keyCampaign(name))
+	if err != nil {
+		return "", err
+	}
+	return server.Info(ctx, "memory").Result()
+}
 
 // Names lists all campaigns, sorted.
 func (s *Store) Names(ctx context.Context) ([]string, error) {

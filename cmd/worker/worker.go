@@ -120,9 +120,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 
 	st := store.New(rdb)
-	if err := st.WaitForReplicas(o.replicas); err != nil {
-		return cli.Usage(err)
-	}
+	st.WaitForReplicas(o.replicas)
 	shown := metrics.New(st)
 	w, err := o.worker(st, shown, tokens, log, getenv)
 	if err != nil {

@@ -187,3 +187,23 @@ func await(t testing.TB, what string, so func(context.Context) (found string, ok
 		}
 	}
 }
+
+// Holders are the master of a key, as it was at the start, and its first replica.
+func (c *Cluster) Holders(t testing.TB, key string) (master, replica *Server) {
+	t.Helper()
+	slot, err := c.Masters[0].Client().ClusterKeySlot(t.Context(), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for int(slot) >= slots*(n+1)/len(c.Masters) {
+		n++
+	}
+	return c.Masters[n], c.Replicas[n*len(c.Replicas)/len(c.Masters)]
+}
+
+// Leads reports whether the server is a master by now.
+func (s *Server) Leads(ctx context.Context) bool {
+	info, err := s.Client().Info(ctx, "replication").Result()
+	return err == nil && strings.Contains(info, "role:master")
+}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/internal/commands"
 	"campaign-runner/report"
 	"campaign-runner/sandbox"
@@ -60,7 +61,7 @@ func (w *world) work() {
 	w.Cleanup(func() {
 		p.Kill()
 		if w.Failed() {
-			w.Log(p.Tail(30))
+			w.Log(p.Tail(5))
 		}
 	})
 	w.workers = append(w.workers, p)
@@ -215,4 +216,30 @@ func (w *world) audit(name string, people int) {
 	if len(seen) != people {
 		w.Errorf("%s: %d contacts in the results, not %d", name, len(seen), people)
 	}
+}
+
+// fault changes what goes wrong in the platform.
+func (w *world) fault(faults string) {
+	w.Helper()
+	req, err := http.NewRequest(http.MethodPut, w.sandbox+"/sandbox/faults", strings.NewReader(faults))
+	if err != nil {
+		w.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		w.Fatalf("faults %s: %s", faults, res.Status)
+	}
+}
+
+// told says whether the platform's events have told of the end of so many.
+func (w *world) told(name string, ended int) error {
+	w.Helper()
+	if o := w.finish(name); o.States.In(campaign.Ended) != ended {
+		return fmt.Errorf("%s: %d have ended, not %d", name, o.States.In(campaign.Ended), ended)
+	}
+	return nil
 }

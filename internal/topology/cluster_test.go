@@ -1,0 +1,104 @@
+package topology
+
+import (
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
+)
+
+// TestEverythingWorksOnACluster does what people do, all of it, on a cluster whose
+// servers refuse calls that touch keys of several slots.
+func TestEverythingWorksOnACluster(t *testing.T) {
+	t.Parallel()
+	const people = 300 // of a list
+	redis := redistest.StartCluster(t, 3, 1, "--appendonly", "yes")
+	w := newWorld(t, redis.URL(), "--latency", "10ms-50ms", "--webhooks", "--bad-numbers", phone(7))
+	w.work()
+	w.work()
+	admin := w.printed(0, `admin pages" url=(http://\S+)`)
+	events := []string{"WEBHOOK_URL=" + w.printed(1, `webhook inbox" url=(http://\S+)/webhooks/velents`)}
+
+	// The do-not-contact list, before and during a campaign.
+	w.call("campaign", "suppress", "add", phone(0))
+	w.call("campaign", "suppress", "import", w.list(900, 50))
+	w.call("campaign", "suppress", "remove", phone(900))
+	if n := strings.Count(w.call("campaign", "suppress", "list"), "+9665"); n != 50 {
+		t.Errorf("%d numbers are on the do-not-contact list, not 50", n)
+	}
+	list := w.list(0, people)
+	w.callWith(events, 3, "enqueue", list, "--name", "sale", "--channel", "voice", "--chunk-size", "10", "--rejects", filepath.Join(w.dir, "rejects.csv"))
+	w.callWith(events, 0, "enqueue", w.list(1000, 40), "--name", "calls", "--channel", "voice", "--mode", "dispatch", "--chunk-size", "8")
+
+	// Steering, while it runs.
+	w.call("campaign", "list")
+	w.call("campaign", "show", "sale")
+	w.fault(`{"latency":"1s-2s"}`)
+	w.callWith(events, 0, "enqueue", w.list(2000, people), "--name", "later", "--channel", "voice", "--chunk-size", "5")
+	w.call("campaign", "pause", "later")
+	w.call("campaign", "verify", "later")
+	w.call("campaign", "resume", "later")
+	w.fault(`{"latency":"10ms-50ms"}`)
+
+	// A rejected one is corrected, sent again, and rejected again.
+	o := w.finish("sale")
+	if got := o.States.In(campaign.Rejected); got != 1 || o.Suppressed != 1 {
+		t.Errorf("%d rejected and %d suppressed, not 1 and 1", got, o.Suppressed)
+	}
+	w.call("enqueue", "rerun", "sale", "--state", "rejected")
+	w.finish("sale")
+	w.call("campaign", "rejects", "sale")
+	w.call("enqueue", "append", "sale", w.list(3000, 25))
+	w.finish("sale")
+
+	// A lost answer, and what a person says of it.
+	w.fault(`{"reset_after":1}`)
+	w.call("enqueue", w.list(4000, 20), "--name", "lost", "--channel", "voice", "--chunk-size", "10", "--skip-preflight")
+	if got := w.finish("lost").States.In(campaign.Unconfirmed); got != 20 {
+		t.Errorf("%d unconfirmed, not 20", got)
+	}
+	w.fault(`{"reset_after":0}`)
+	w.call("campaign", "resolve", "lost")
+	w.call("campaign", "resolve", "lost", "--accepted", "--chunk", "0")
+	w.call("campaign", "resolve", "lost", "--accepted")
+
+	// Whom another campaign has contacted, and one that is canceled.
+	w.callWith(nil, 3, "enqueue", list, "--name", "again", "--channel", "voice", "--skip-contacted-within", "7d", "--rejects", "")
+	w.finish("again")
+	w.fault(`{"latency":"1s-2s"}`)
+	w.call("enqueue", w.list(5000, people), "--name", "stopped", "--channel", "voice", "--chunk-size", "5")
+	w.call("campaign", "cancel", "stopped")
+	w.fault(`{"latency":"10ms-50ms"}`)
+
+	for name, people := range map[string]int{"sale": people + 24, "calls": 40, "later": people, "lost": 20, "stopped": people} {
+		w.finish(name)
+		w.audit(name, people)
+	}
+	// Two start and end for each that was reached.
+	w.call("campaign", "events", "sale")
+	w.await(func() error { return w.told("calls", 40) })
+	w.call("campaign", "results", "sale", "-o", filepath.Join(w.dir, "results.csv"))
+	w.callWith(nil, 3, "campaign", "watch", "sale") // one is rejected
+
+	for _, page := range []string{"/readyz", "/metrics", "/queues/api/queues", "/queues/api/queues/default", "/queues/api/redis_info",
+		"/queues/api/servers", "/queues/api/queues/default/pending_tasks", "/queues/api/queue_stats"} {
+		res, err := http.Get(admin + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s %v %s", page, res.Status, err, text)
+		}
+	}
+	for _, p := range w.workers {
+		if text := p.Printed(); strings.Contains(text, "slot") || strings.Contains(text, "level=ERROR") {
+			t.Errorf("a worker found fault:\n%s", p.Tail(40))
+		}
+	}
+}
