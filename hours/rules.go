@@ -39,6 +39,31 @@ func (l Limits) Check() error {
 	return nil
 }
 
+// DaysCounted is how many days Limits look back on, today included.
+const DaysCounted = 7
+
+// Wait is how many days, from today on, somebody must be left alone who was
+// contacted on the days told: today first, then so many days ago. 0: not at all.
+func (l Limits) Wait(contacted []bool) (days int) {
+	if l.PerDay > 0 && len(contacted) > 0 && contacted[0] {
+		days = 1
+	}
+	if l.PerWeek == 0 {
+		return days
+	}
+	for n := 0; ; n++ { // n days from now, the oldest of them no longer count
+		count := 0
+		for _, yes := range contacted[:max(min(len(contacted), DaysCounted-n), 0)] {
+			if yes {
+				count++
+			}
+		}
+		if count < l.PerWeek {
+			return max(days, n)
+		}
+	}
+}
+
 //go:embed rules.json
 var rulesJSON []byte
 

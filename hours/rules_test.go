@@ -66,3 +66,32 @@ func TestParseTime(t *testing.T) {
 		})
 	}
 }
+
+func TestLimitsWait(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		limits    Limits
+		contacted string // today first, an x for each day
+		want      int
+	}{
+		{"no limits", Limits{}, "xxxxxxx", 0},
+		{"never contacted", Limits{PerDay: 1, PerWeek: 2}, ".......", 0},
+		{"contacted today", Limits{PerDay: 1, PerWeek: 2}, "x......", 1},
+		{"contacted yesterday", Limits{PerDay: 1, PerWeek: 2}, ".x.....", 0},
+		{"twice this week", Limits{PerDay: 1, PerWeek: 2}, ".x...x.", 2},
+		{"twice, one of them long ago", Limits{PerDay: 1, PerWeek: 2}, "x.....x", 1},
+		{"once a week, contacted today", Limits{PerWeek: 1}, "x......", 7},
+		{"three times, once too often", Limits{PerWeek: 2}, ".xx.x..", 5},
+		{"what is not told was no contact", Limits{PerDay: 1, PerWeek: 2}, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var days []bool
+			for _, c := range tt.contacted {
+				days = append(days, c == 'x')
+			}
+			if got := tt.limits.Wait(days); got != tt.want {
+				t.Errorf("%d days, want %d", got, tt.want)
+			}
+		})
+	}
+}

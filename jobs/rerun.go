@@ -51,6 +51,9 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (contacts
 	if c.Phase == campaign.Loading {
 		return 0, fmt.Errorf("rerun %s: it is still loading", name)
 	}
+	if c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected) {
+		return 0, fmt.Errorf("rerun %s: by its rules (%s) whoever was rejected is not sent again", name, c.Settings.Rules)
+	}
 	codes, err := q.reasonsLike(ctx, name, sel.Reason)
 	if err != nil {
 		return 0, err

@@ -14,6 +14,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/hours"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -120,7 +121,11 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 	case c.Phase != campaign.Running:
 		return nil // whoever sets it running releases the chunk again
 	}
-	return s.newRun(c, chunk).work(ctx)
+	r, err := s.newRun(c, chunk)
+	if err != nil {
+		return err
+	}
+	return r.work(ctx)
 }
 
 // hold pauses a campaign of which Redis has lost writes, until a person has
@@ -198,30 +203,38 @@ func moves(contacts []int, cause campaign.Cause, reason campaign.Reason) []store
 type run struct {
 	*sender
 	campaign campaign.Campaign
+	calendar *hours.Calendar
 	chunk    *store.Chunk
 	token    string
 	log      *slog.Logger
 
-	mu     sync.Mutex
-	turnAt time.Time     // when the present turn began
-	pieces [][]int       // what is still to be sent, as requests; the last is the next
-	vague  []int         // single contacts refused in a row without being named
-	wait   time.Duration // before the chunk is looked at again; the longest asked for
-	over   bool          // no further request
-	after  *comeBack     // why it is over, when it is to go on later
+	mu sync.Mutex
+	// deferred are contacts that may not be sent now, and until when; zero: until
+	// a person decides.
+	deferred map[int]time.Time
+	turnAt   time.Time     // when the present turn began
+	pieces   [][]int       // what is still to be sent, as requests; the last is the next
+	vague    []int         // single contacts refused in a row without being named
+	wait     time.Duration // before the chunk is looked at again; the longest asked for
+	over     bool          // no further request
+	after    *comeBack     // why it is over, when it is to go on later
 }
 
-func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) *run {
-	r := &run{
+func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
+	calendar, err := c.Settings.Hours.Calendar()
+	if err != nil {
+		return nil, fmt.Errorf("hours of %s: %w", c.Name, err)
+	}
+	return &run{
 		sender:   s,
 		campaign: c,
+		calendar: calendar,
 		chunk:    chunk,
 		token:    store.NewClaim(s.worker, rand.Text()),
 		turnAt:   time.Now(),
 		log:      s.log.With("campaign", c.Name, "chunk", chunk.Ref.Chunk),
-	}
-	r.plan(chunk.In(campaign.Pending))
-	return r
+		deferred: make(map[int]time.Time),
+	}, nil
 }
 
 // plan cuts contacts into requests, the first to be sent last in pieces. Those
@@ -247,13 +260,17 @@ func (r *run) plan(contacts []int) {
 	slices.Reverse(r.pieces)
 }
 
-// work sends all pieces and gives the claim up at the end.
+// work sends who may be sent now and gives the claim up at the end.
 func (r *run) work(ctx context.Context) error {
-	if len(r.pieces) == 0 {
-		return nil
+	ready, err := r.sift(ctx, r.chunk.In(campaign.Pending))
+	if err != nil {
+		return err
 	}
+	if len(ready) == 0 {
+		return r.orRest(ctx, &comeBack{0, "somebody may be sent by now"})
+	}
+	r.plan(ready)
 	kept := r.keep(ctx)
-	defer kept()
 
 	inFlight := 1
 	if r.campaign.Settings.Mode == campaign.Dispatch {
@@ -275,7 +292,9 @@ func (r *run) work(ctx context.Context) error {
 			}
 		})
 	}
-	return r.close(ctx, g.Wait())
+	err = g.Wait()
+	kept() // before it is said when the chunk is due
+	return r.close(ctx, err)
 }
 
 // next takes the next piece off the stack.
@@ -373,11 +392,15 @@ func (r *run) close(ctx context.Context, failed error) error {
 	if failed != nil || err != nil || after == nil {
 		return errors.Join(failed, err)
 	}
-	return after
+	return r.orRest(ctx, after)
 }
 
 // request sends one piece and records what became of it.
 func (r *run) request(ctx context.Context, piece []int) error {
+	piece, err := r.sift(ctx, piece) // no permit for nobody
+	if err != nil || len(piece) == 0 {
+		return err
+	}
 	batch := r.batch(piece)
 	if len(piece) > 1 && batch.Size() > maxBodyBytes {
 		r.push(piece[:len(piece)/2], piece[len(piece)/2:])

@@ -147,7 +147,7 @@ func TestTooManyRowsAreHalvedAndRemembered(t *testing.T) {
 func TestLargeBodiesAreSplitBeforeTheyLeave(t *testing.T) {
 	s := newStage(t, 4, func(c *campaign.Settings) { c.ChunkSize = 4 })
 	long := strings.Repeat("x", maxBodyBytes/3)
-	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	run := s.run(s.sender("w1"), 0)
 	for i := range run.chunk.Contacts {
 		run.chunk.Contacts[i].Fields[1] = long
 	}
@@ -507,7 +507,7 @@ func (guardedPlatform) Batch(ctx context.Context, b velents.Batch) (velents.Answ
 
 func TestStillOurs(t *testing.T) {
 	s := newStage(t, 1)
-	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	run := s.run(s.sender("w1"), 0)
 	if err := run.stillOurs(time.Now()); err != nil {
 		t.Errorf("a fresh claim: %v", err)
 	}
@@ -631,7 +631,7 @@ func TestEvidenceThatComesBeforeTheRequestKeepsItFromLeaving(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error { return nil }
 
 	// Two of them turn out to have been reached, after the chunk has been read.
-	run := s.sender("w1").newRun(s.campaign, s.chunk(0))
+	run := s.run(s.sender("w1"), 0)
 	_, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: moves([]int{2, 5}, campaign.Start, 0)})
 	if err != nil {
 		t.Fatal(err)

@@ -330,6 +330,7 @@ func (q *openQuota) Return(context.Context, ratelimit.Ticket) {
 // them, as long as lose or refuse says.
 type flakyRedis struct {
 	mu     sync.Mutex
+	spare  int // carried out first
 	lose   int
 	refuse int
 	on     string // only commands with this argument
@@ -345,6 +346,10 @@ func (f *flakyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if !slices.Contains(cmd.Args(), any(f.on)) {
+			return next(ctx, cmd)
+		}
+		if f.spare > 0 {
+			f.spare--
 			return next(ctx, cmd)
 		}
 		if f.refuse > 0 {

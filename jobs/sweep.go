@@ -69,6 +69,9 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if err != nil || c.Phase == campaign.Loading {
 		return err
 	}
+	if c.Phase == campaign.Scheduled { // nobody of it was ever sent
+		return s.queue.startDue(ctx, c, now)
+	}
 	return each(ctx, overdue, func(ctx context.Context, due store.Due) error {
 		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk}, now)
 		if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotRunning) {

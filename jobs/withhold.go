@@ -13,7 +13,11 @@ import (
 // known now, and returns the others: somebody may ask to be left alone, or be
 // reached by another campaign, while this one runs. Whoever this campaign has
 // tried already is not held back for having been contacted recently: that was us.
+// Whoever may not be contacted now is left out and stays pending.
 func (r *run) withhold(ctx context.Context, piece []int) (rest []int, err error) {
+	if piece, err = r.sift(ctx, piece); err != nil || len(piece) == 0 {
+		return nil, err // the permit has taken its time
+	}
 	phones := make([]campaign.Phone, len(piece))
 	for i, index := range piece {
 		phones[i] = r.chunk.Contacts[index].Phone

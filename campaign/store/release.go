@@ -71,3 +71,23 @@ func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
 	}
 	return nil
 }
+
+// restScript moves the time by which a chunk must have moved, unless it was
+// released meanwhile. KEYS chunk, open; ARGV count of releases, chunk number, ms
+// from now.
+var restScript = redis.NewScript(`
+if (redis.call('HGET', KEYS[1], 'seq') or '0') ~= ARGV[1] then return 0 end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(ARGV[3])), ARGV[2])`)
+
+// Rest says that an open chunk, read with count seq, need not have moved before
+// due has passed: nobody of it may be sent until then. If it was released since,
+// whoever asked for that sees to it.
+func (s *Store) Rest(ctx context.Context, ref Ref, seq int, due time.Duration) error {
+	keys := []string{keyChunk(ref), keyOpen(ref.Campaign)}
+	if err := restScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err(); err != nil {
+		return fmt.Errorf("let chunk %s rest: %w", ref, err)
+	}
+	return nil
+}

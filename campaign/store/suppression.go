@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -133,15 +134,29 @@ func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Ph
 // FindContacted tells of each number whether it was contacted today or on one of
 // so many days before.
 func (s *Store) FindContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([]bool, error) {
+	on, err := s.DaysContacted(ctx, now, days+1, phones)
+	if err != nil {
+		return nil, err
+	}
 	found := make([]bool, len(phones))
-	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
-		that, err := s.contacted(day).find(ctx, phones)
+	for i := range phones {
+		found[i] = slices.Contains(on[i], true)
+	}
+	return found, nil
+}
+
+// DaysContacted tells of each number on which of the last days it was contacted:
+// today first, then so many days ago.
+func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {
+	on := make([][]bool, len(phones))
+	for ago := range int64(days) {
+		that, err := s.contacted(dayOf(now)-ago).find(ctx, phones)
 		if err != nil {
 			return nil, fmt.Errorf("look up who was contacted: %w", err)
 		}
-		for i, ok := range that {
-			found[i] = found[i] || ok
+		for i, yes := range that {
+			on[i] = append(on[i], yes)
 		}
 	}
-	return found, nil
+	return on, nil
 }
