@@ -172,6 +172,9 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 			l.noteTakeover(ctx, c)
 		}
 	}
+	if err := l.timely(ctx, req); err != nil {
+		return Summary{}, err
+	}
 	found, err := l.preflight(ctx)
 	if err != nil {
 		return Summary{}, err
@@ -197,7 +200,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, campaign.Running
+	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, phaseAfterLoad(c.Settings)
 	s := summarize(c, l.Rate, found.limit)
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	if !req.DryRun {
@@ -321,6 +324,11 @@ func difference(have, asked campaign.Settings) string {
 		{"--ticket-when", fmt.Sprint(have.TicketRules), fmt.Sprint(asked.TicketRules)},
 		{"--ticket-set", fmt.Sprint(have.TicketFields), fmt.Sprint(asked.TicketFields)},
 		{"--max-tickets", have.MaxTickets, asked.MaxTickets},
+		{"--start-at", timeText(have.StartAt), timeText(asked.StartAt)},
+		{"--max-lateness", have.MaxLateness, asked.MaxLateness},
+		{"--finish-by", timeText(have.FinishBy), timeText(asked.FinishBy)},
+		{"--rules", cmp.Or(have.Rules, "none"), cmp.Or(asked.Rules, "none")},
+		{"--hours, --days or --timezone", have.Hours.String(), asked.Hours.String()},
 		{"--region", cmp.Or(have.Region, "none"), cmp.Or(asked.Region, "none")},
 	} {
 		if d.have != d.asked {
@@ -328,6 +336,43 @@ func difference(have, asked campaign.Settings) string {
 		}
 	}
 	return "another file, suppression list, phone column or mapping"
+}
+
+// timeText is a time as people read it.
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return "none"
+	}
+	return at.UTC().Format(time.RFC3339)
+}
+
+// timely fails when what is asked for should have been over by now.
+func (l *Launcher) timely(ctx context.Context, req Request) error {
+	s, now := req.Settings, time.Now()
+	if s.StartAt.IsZero() && s.FinishBy.IsZero() {
+		return nil
+	}
+	if !req.DryRun {
+		var err error
+		if now, err = l.Store.Now(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !s.StartAt.IsZero() && now.Sub(s.StartAt) > s.MaxLateness:
+		return fmt.Errorf("--start-at %s: that has passed", timeText(s.StartAt))
+	case !s.FinishBy.IsZero() && !s.FinishBy.After(now):
+		return fmt.Errorf("--finish-by %s: that has passed", timeText(s.FinishBy))
+	}
+	return nil
+}
+
+// phaseAfterLoad is the phase that a campaign is in once it is stored.
+func phaseAfterLoad(s campaign.Settings) campaign.Phase {
+	if !s.StartAt.IsZero() {
+		return campaign.Scheduled // the workers start it
+	}
+	return campaign.Running
 }
 
 // sleep waits for d or until ctx ends.

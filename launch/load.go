@@ -58,7 +58,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 		return loaded{}, l.abandon(ctx, load, c.Name, err)
 	}
 	// From here on a Ctrl-C would leave open whether the campaign runs.
-	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, campaign.Running); err != nil {
+	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, phaseAfterLoad(c.Settings)); err != nil {
 		return loaded{}, fmt.Errorf("%w; whether the campaign runs is not known: the same command finds out", err)
 	}
 	l.record(ctx, req.Name, store.ActionLoad, list.source, out.counts)

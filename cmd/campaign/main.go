@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	_ "time/tzdata" // there may be none on the machine
 
 	"github.com/spf13/cobra"
 

@@ -43,6 +43,7 @@ type launchFlags struct {
 	request       launch.Request
 	file          fileFlags
 	ticketRules   []string
+	when          whenFlags
 	channel       string
 	mode          string
 	skipPreflight bool
@@ -86,6 +87,7 @@ func (a *app) enqueue() *cobra.Command {
 	flags.Var((*daysFlag)(&settings.SkipContactedDays), "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
 	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
 	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
+	f.when.add(flags)
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
 	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
@@ -131,7 +133,7 @@ func (f *launchFlags) settle(given func(flag string) bool) error {
 	if given("chunk-size") && f.request.Settings.ChunkSize == 0 {
 		return fmt.Errorf("--chunk-size 0: want 1 to %d", campaign.MaxChunkSize)
 	}
-	return nil
+	return f.when.settle(&f.request.Settings)
 }
 
 func (a *app) launch(ctx context.Context, f launchFlags) (err error) {

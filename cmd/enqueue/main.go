@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"time"
+	_ "time/tzdata" // there may be none on the machine
 
 	"github.com/spf13/pflag"
 
@@ -27,7 +28,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer func() { a.closeAll() }()
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
-	root.AddCommand(a.append(), a.rerun(), a.test(), a.template())
+	root.AddCommand(a.append(), a.rerun(), a.test(), a.template(), a.rules())
 	cli.Document(root, cli.RedisURL, cli.PlatformURL, cli.AgentToken, whatsappChannel, cli.WebhookURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }

@@ -312,7 +312,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"two files", "a b" + rest, nil, 2, "want one contact file, have 2 arguments"},
 		{"no name", "list.csv --channel voice", nil, 2, `required flag(s) "name" not set`},
 		{"no channel", "list.csv --name spring", nil, 2, `required flag(s) "channel" not set`},
-		{"an unknown flag", "list.csv --start-at noon" + rest, nil, 2, "unknown flag: --start-at"},
+		{"an unknown flag", "list.csv --begin-at noon" + rest, nil, 2, "unknown flag: --begin-at"},
 		{"a bad name", "list.csv --name a/b --channel voice", nil, 2, "campaign name: want"},
 		{"a bad channel", "list.csv --name spring --channel fax", nil, 2, `--channel "fax": want voice, whatsapp or a positive id`},
 		{"WhatsApp without its id", "list.csv --name spring --channel whatsapp", nil, 2, "set VELENTS_CHANNEL_WHATSAPP"},

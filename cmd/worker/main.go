@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // there may be none on the machine
 
 	"campaign-runner/cmd/internal/cli"
 )
