@@ -133,6 +133,10 @@ func (c *Reader) Counts() campaign.Counts {
 	return counts
 }
 
+// Contacts are the numbers of the contacts read so far, each with its place among
+// them, counted from 0, in no order that means anything.
+func (c *Reader) Contacts() iter.Seq2[campaign.Phone, int] { return c.seen.all() }
+
 // All hands out the rows in the order of the file, once. An error ends it: of
 // the source, or of a file that is not what it seemed to be. It names the line
 // and never shows what stands there.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -62,19 +63,19 @@ func (s *stage) load(name string, contacts int) campaign.Campaign {
 		s.t.Fatal(err)
 	}
 	chunks := 0
-	var index []store.Entry
+	index := make(map[campaign.Phone]int)
 	for from := 0; from < contacts; from += chunkSize {
 		var list []campaign.Contact
 		for i := from; i < min(from+chunkSize, contacts); i++ {
 			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164()}})
-			index = append(index, store.Entry{Phone: phoneOf(i), Ordinal: uint32(i)})
+			index[phoneOf(i)] = i
 		}
 		if err := load.Add(ctx, chunks, list); err != nil {
 			s.t.Fatal(err)
 		}
 		chunks++
 	}
-	if err := load.AddIndex(ctx, index); err != nil {
+	if err := load.AddIndex(ctx, maps.All(index)); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {

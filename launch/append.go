@@ -99,7 +99,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	defer in.rejects.local.discard()
 	in.rejects.keep = func([]byte) error { return nil }
 	if to != nil {
-		in.load, in.contacts = to, to.FirstOrdinal()
+		in.load = to
 		in.rejects.keep = func(part []byte) error { return to.AddRejects(ctx, part) }
 		if err := l.hasRoom(ctx, c.Name, src.contacts.size); err != nil {
 			return loaded{}, nil, fail(err)
@@ -140,7 +140,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	in.order = order
 	out, err := in.read(ctx, list)
 	if err == nil && to != nil {
-		err = to.AddIndex(ctx, in.index)
+		err = to.AddIndex(ctx, list.reader.Contacts())
 	}
 	if err != nil {
 		return loaded{}, nil, fail(err)

@@ -49,7 +49,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	in.rejects.keep = func(part []byte) error { return load.AddRejects(ctx, part) }
 	out, err := in.read(ctx, list)
 	if err == nil && c.Settings.WebhookURL != "" {
-		err = load.AddIndex(ctx, in.index)
+		err = load.AddIndex(ctx, list.reader.Contacts())
 	}
 	if errors.Is(err, store.ErrLoadLost) {
 		return loaded{}, err
@@ -88,9 +88,7 @@ type intake struct {
 	settings campaign.Settings
 	load     chunkStore // nil: a dry run
 	rejects  rejects
-	index    []store.Entry // only when there will be events to match
-	contacts int           // the ordinal of the next
-	order    []int         // where the file has each of the campaign's columns; nil: as the campaign
+	order    []int // where the file has each of the campaign's columns; nil: as the campaign
 	progress func(src *source, rows int)
 }
 
@@ -167,10 +165,6 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 			}
 			continue
 		}
-		if in.load != nil && in.settings.WebhookURL != "" {
-			in.index = append(in.index, store.Entry{Phone: row.Phone, Ordinal: uint32(in.contacts)})
-		}
-		in.contacts++
 		take(row.Contact)
 	}
 	return list.source.unchanged(ctx)

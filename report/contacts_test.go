@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -92,7 +93,7 @@ func TestANumberIsFoundByTheIndex(t *testing.T) {
 	if err := load.Add(ctx, 0, people(0, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if err := load.AddIndex(ctx, []store.Entry{{Phone: contact(0).Phone, Ordinal: 0}, {Phone: contact(1).Phone, Ordinal: 1}}); err != nil {
+	if err := load.AddIndex(ctx, maps.All(map[campaign.Phone]int{contact(0).Phone: 0, contact(1).Phone: 1})); err != nil {
 		t.Fatal(err)
 	}
 	if err := load.Finish(ctx, campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running); err != nil {

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestLogOfOneFromTheIndex(t *testing.T) {
 	l := f.begin("sale", s)
 	for _, err := range []error{
 		l.Add(t.Context(), 0, people(0, 2)),
-		l.AddIndex(t.Context(), []store.Entry{{Phone: contact(0).Phone, Ordinal: 0}, {Phone: contact(1).Phone, Ordinal: 1}}),
+		l.AddIndex(t.Context(), maps.All(map[campaign.Phone]int{contact(0).Phone: 0, contact(1).Phone: 1})),
 		l.Finish(t.Context(), campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running),
 	} {
 		if err != nil {

@@ -3,10 +3,10 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"sync"
 
@@ -171,22 +171,23 @@ if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
 return 1`)
 
-// AddIndex adds contacts to the index, if the campaign has one. Entries count
-// their ordinals on from the campaign's; see FirstOrdinal.
-func (a *Append) AddIndex(ctx context.Context, entries []Entry) error {
+// AddIndex adds the contacts of the append to the index, if the campaign has one:
+// numbers with their ordinals in the append, counted from 0.
+func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error {
 	name := a.campaign.Name
 	buckets, err := a.store.rdb.HGet(ctx, keyCampaign(name), "buckets").Int()
-	if errors.Is(err, redis.Nil) || len(entries) == 0 {
+	if errors.Is(err, redis.Nil) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("add to index of %s: %w", name, err)
 	}
 	byBucket := make(map[int][]byte)
-	for _, e := range entries {
-		n := bucketOf(e.Phone, max(buckets, 1))
-		packed := binary.LittleEndian.AppendUint64(byBucket[n], uint64(e.Phone))
-		byBucket[n] = binary.LittleEndian.AppendUint32(packed, e.Ordinal)
+	for phone, ordinal := range contacts {
+		n := bucketOf(phone, max(buckets, 1))
+		var entry [entryBytes]byte
+		putEntry(entry[:], phone, a.firstOrdinal()+ordinal)
+		byBucket[n] = append(byBucket[n], entry[:]...)
 	}
 	for n, packed := range byBucket {
 		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
@@ -200,13 +201,13 @@ func (a *Append) AddIndex(ctx context.Context, entries []Entry) error {
 	return nil
 }
 
-// FirstOrdinal is the ordinal of the first contact that is appended.
-func (a *Append) FirstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
+// firstOrdinal is the ordinal of the first contact that is appended.
+func (a *Append) firstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
 
 // before are the entries of a bucket that the append has not made.
 func (a *Append) before(packed []byte) (kept []byte) {
 	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
-		if int(binary.LittleEndian.Uint32(packed[8:])) < a.FirstOrdinal() {
+		if _, ordinal := entryAt(packed); ordinal < a.firstOrdinal() {
 			kept = append(kept, packed[:entryBytes]...)
 		}
 	}

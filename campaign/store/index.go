@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 )
@@ -20,12 +22,6 @@ const (
 	entryBytes     = 12
 	bucketContacts = 64 // mean entries per bucket: a look-up reads under a kilobyte
 )
-
-// An Entry is a contact's place in the list.
-type Entry struct {
-	Phone   campaign.Phone
-	Ordinal uint32 // chunk * ChunkSize + index
-}
 
 // bucketOf spreads phones over n buckets. Neighbouring numbers are common, so
 // their bits are mixed first (the finaliser of splitmix64).
@@ -44,32 +40,57 @@ redis.call('HSET', KEYS[1], 'buckets', ARGV[2])
 for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`)
 
-// AddIndex stores the index over all contacts of the load. It sorts entries.
-func (l *Load) AddIndex(ctx context.Context, entries []Entry) error {
-	buckets := len(entries)/bucketContacts + 1
-	slices.SortFunc(entries, func(a, b Entry) int { return bucketOf(a.Phone, buckets) - bucketOf(b.Phone, buckets) })
-	keys := []string{keyCampaign(l.campaign.Name), keyIndex(l.campaign.Name)}
-	args := []any{l.id, buckets}
-	const perCall = 200 // buckets
-	for len(entries) > 0 {
-		bucket, n := bucketOf(entries[0].Phone, buckets), 0
-		var packed []byte
-		for n < len(entries) && bucketOf(entries[n].Phone, buckets) == bucket {
-			packed = binary.LittleEndian.AppendUint64(packed, uint64(entries[n].Phone))
-			packed = binary.LittleEndian.AppendUint32(packed, entries[n].Ordinal)
-			n++
-		}
-		entries = entries[n:]
-		args = append(args, bucket, packed)
-		if len(args) >= 2+2*perCall || len(entries) == 0 {
-			kept, err := addIndexScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-			if err := l.wrote(kept, err, "store index"); err != nil {
-				return err
-			}
-			args = args[:2]
-		}
+// indexCalls is how many parts of the index are on their way to Redis at once.
+const indexCalls = 4
+
+// AddIndex stores the index over all contacts of the load, which are numbers with
+// their ordinals: chunk * ChunkSize + index. It asks for them three times, and
+// takes entryBytes of memory for each.
+func (l *Load) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error {
+	total := 0
+	for range contacts {
+		total++
 	}
-	return nil
+	buckets := total/bucketContacts + 1
+	begin := make([]int, buckets+1) // of each bucket's entries; the last is their end
+	for phone := range contacts {
+		begin[bucketOf(phone, buckets)+1]++
+	}
+	for n := range buckets {
+		begin[n+1] += begin[n]
+	}
+	packed, next := make([]byte, total*entryBytes), slices.Clone(begin)
+	for phone, ordinal := range contacts {
+		n := bucketOf(phone, buckets)
+		putEntry(packed[next[n]*entryBytes:], phone, ordinal)
+		next[n]++
+	}
+	keys := []string{keyCampaign(l.campaign.Name), keyIndex(l.campaign.Name)}
+	const perCall = 200 // buckets
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(indexCalls)
+	for from := 0; from < buckets && ctx.Err() == nil; from += perCall {
+		group.Go(func() error {
+			args := []any{l.id, buckets}
+			for n := from; n < min(from+perCall, buckets); n++ {
+				if begin[n] < begin[n+1] {
+					args = append(args, n, packed[begin[n]*entryBytes:begin[n+1]*entryBytes])
+				}
+			}
+			kept, err := addIndexScript.Run(ctx, l.store.rdb, keys, args...).Bool()
+			return l.wrote(kept, err, "store index")
+		})
+	}
+	return group.Wait()
+}
+
+func putEntry(b []byte, phone campaign.Phone, ordinal int) {
+	binary.LittleEndian.PutUint64(b, uint64(phone))
+	binary.LittleEndian.PutUint32(b[8:], uint32(ordinal))
+}
+
+func entryAt(b []byte) (phone campaign.Phone, ordinal int) {
+	return campaign.Phone(binary.LittleEndian.Uint64(b)), int(binary.LittleEndian.Uint32(b[8:]))
 }
 
 // Find is the place of a number in a campaign. ErrNotFound when it is not in the
@@ -111,8 +132,8 @@ func (s *Store) FindAll(ctx context.Context, c campaign.Campaign, phones []campa
 	for i, value := range values {
 		text, _ := value.(string)
 		for packed := []byte(text); len(packed) >= entryBytes; packed = packed[entryBytes:] {
-			if campaign.Phone(binary.LittleEndian.Uint64(packed)) == phones[i] {
-				places[phones[i]] = int(binary.LittleEndian.Uint32(packed[8:]))
+			if phone, ordinal := entryAt(packed); phone == phones[i] {
+				places[phone] = ordinal
 			}
 		}
 	}

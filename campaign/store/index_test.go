@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"iter"
 	"testing"
 
 	"campaign-runner/campaign"
@@ -32,13 +33,15 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// indexOf are the entries of so many contacts, the last first.
-func indexOf(contacts int) []Entry {
-	var entries []Entry
-	for n := contacts - 1; n >= 0; n-- {
-		entries = append(entries, Entry{Phone: person(n).Phone, Ordinal: uint32(n)})
+// indexOf are so many contacts, the last first.
+func indexOf(contacts int) iter.Seq2[campaign.Phone, int] {
+	return func(yield func(campaign.Phone, int) bool) {
+		for n := contacts - 1; n >= 0; n-- {
+			if !yield(person(n).Phone, n) {
+				return
+			}
+		}
 	}
-	return entries
 }
 
 func TestFindWithoutAnIndex(t *testing.T) {
@@ -51,7 +54,7 @@ func TestFindWithoutAnIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := load.AddIndex(t.Context(), nil); err != nil {
+	if err := load.AddIndex(t.Context(), indexOf(0)); err != nil {
 		t.Error(err)
 	}
 	s.rdb.HSet(t.Context(), keyCampaign("sale"), "buckets", 1)

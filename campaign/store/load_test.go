@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestLoadIsTakenOver(t *testing.T) {
 		for what, write := range map[string]func() error{
 			"Add":        func() error { return first.Add(t.Context(), 1, people(2, 4)) },
 			"AddRejects": func() error { return first.AddRejects(t.Context(), []byte("x")) },
-			"AddIndex":   func() error { return first.AddIndex(t.Context(), []Entry{{Phone: 1}}) },
+			"AddIndex":   func() error { return first.AddIndex(t.Context(), maps.All(map[campaign.Phone]int{1: 0})) },
 			"clear":      func() error { return first.clear(t.Context()) },
 			"Abandon":    func() error { return first.Abandon(t.Context()) },
 			"Finish": func() error {
@@ -225,7 +226,9 @@ func TestKilledLoadLeavesNothing(t *testing.T) {
 		func(ctx context.Context, l *Load) error { return l.Add(ctx, 0, people(50, 52)) },
 		func(ctx context.Context, l *Load) error { return l.Add(ctx, 4, people(52, 54)) },
 		func(ctx context.Context, l *Load) error { return l.AddRejects(ctx, []byte("old")) },
-		func(ctx context.Context, l *Load) error { return l.AddIndex(ctx, []Entry{{Phone: 966500000050}}) },
+		func(ctx context.Context, l *Load) error {
+			return l.AddIndex(ctx, maps.All(map[campaign.Phone]int{966500000050: 0}))
+		},
 		func(ctx context.Context, l *Load) error {
 			_, err := l.store.ReasonCode(ctx, l.campaign.Name, "old")
 			return err

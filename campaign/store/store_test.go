@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -230,7 +231,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"clear what a load ":            func() error { return load.clear(ctx) },
 		"store chunk sale/3: ":          func() error { return load.Add(ctx, 3, people(0, 2)) },
 		"store rejects: ":               func() error { return load.AddRejects(ctx, nil) },
-		"store index: ":                 func() error { return load.AddIndex(ctx, []Entry{{Phone: 1}}) },
+		"store index: ":                 func() error { return load.AddIndex(ctx, maps.All(map[campaign.Phone]int{1: 0})) },
 		"finish load of sale: ":         func() error { return load.Finish(ctx, campaign.Counts{}, 0, campaign.Ready) },
 		"read rejects of sale: ":        func() error { return s.Rejects(ctx, "sale", func([]byte) error { return nil }) },
 		"find contact in sale: ":        func() error { _, _, err := s.Find(ctx, c, 1); return err },
