@@ -17,7 +17,11 @@ const maxBlobBytes = 64 << 20
 // plus one before it; zero stands for a cell that is the number in E.164. All
 // numbers are uvarints; zstd goes over the whole.
 func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, error) {
-	line, size := 0, 2*binary.MaxVarintLen64
+	scratch := s.packing.Get().(*[]byte)
+	defer s.packing.Put(scratch)
+	raw := binary.AppendUvarint((*scratch)[:0], uint64(len(contacts)))
+	raw = binary.AppendUvarint(raw, uint64(columns))
+	line := 0
 	for _, c := range contacts {
 		if len(c.Fields) != columns {
 			return nil, fmt.Errorf("encode rows: line %d: want %d cells, have %d", c.Line, columns, len(c.Fields))
@@ -25,16 +29,6 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 		if c.Line < line {
 			return nil, fmt.Errorf("encode rows: line %d after line %d", c.Line, line)
 		}
-		line = c.Line
-		size += 2 * binary.MaxVarintLen64
-		for _, cell := range c.Fields {
-			size += len(cell) + 2 // more than that grows
-		}
-	}
-	raw := binary.AppendUvarint(make([]byte, 0, size), uint64(len(contacts)))
-	raw = binary.AppendUvarint(raw, uint64(columns))
-	line = 0
-	for _, c := range contacts {
 		raw = binary.AppendUvarint(raw, uint64(c.Phone))
 		raw = binary.AppendUvarint(raw, uint64(c.Line-line))
 		line = c.Line
@@ -50,7 +44,8 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 	if len(raw) > maxBlobBytes {
 		return nil, fmt.Errorf("encode rows: %d bytes in a chunk, at most %d; use a smaller --chunk-size", len(raw), maxBlobBytes)
 	}
-	return s.zip.EncodeAll(raw, nil), nil
+	*scratch = raw
+	return s.zip.EncodeAll(raw, make([]byte, 0, len(raw)/2)), nil // about what it comes to
 }
 
 // isNumber reports whether a cell is the number in E.164.

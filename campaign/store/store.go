@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,8 @@ type Store struct {
 	zip *zstd.Encoder
 	zap *zstd.Decoder
 
+	packing sync.Pool // of *[]byte, in which rows are put together
+
 	replicas int // that must have a Begin before it counts
 
 	recorded atomic.Int64 // the day on which contacts were last recorded here
@@ -79,7 +82,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, zip: zip, zap: zap}
+	return &Store{rdb: rdb, zip: zip, zap: zap, packing: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
 // WaitForReplicas makes every Begin wait until so many replicas of the server that
