@@ -1,9 +1,13 @@
-// Package dashboard serves the worker's admin pages: the asynq UI, and whether
-// the worker is well.
+// Package dashboard serves the worker's admin pages: the campaigns, live, with
+// what a person may do to them; the asynq UI; and whether the worker is well.
 //
-// The asynq UI knows neither users nor forgery: this package keeps both out. It
-// promises that no page loads anything from elsewhere, and that no page shows a
-// phone number, because no task holds one.
+// It promises that nobody gets in without the password, or from another machine
+// when there is none; that no page elsewhere can make a browser act here; that no
+// page loads anything from elsewhere; and that no number is ever in an address, so
+// that none reaches a log or a history. Whatever comes out of a list is text.
+//
+// What a campaign is and does, the pages ask of packages report, jobs and launch:
+// they decide nothing.
 package dashboard
 
 import (
@@ -12,11 +16,13 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"campaign-runner/campaign/store"
+	"campaign-runner/launch"
 )
 
 // Config says who may see the pages, and what they show.
@@ -26,8 +32,20 @@ type Config struct {
 	Addr     string
 	User     string // admin when empty
 	Password string // none asked for when empty
-	Redis    redis.UniversalClient
+	Store    *store.Store
 	Metrics  http.Handler // shown at /metrics
+
+	// Agents whose campaigns can be launched from the pages: those of this worker.
+	Agents     map[string]launch.Launcher
+	Channels   []Channel
+	WebhookURL string       // as in campaign.Settings, for what is launched here
+	Logger     *slog.Logger // discards when nil
+}
+
+// A Channel is a way to talk to people, by the platform's id.
+type Channel struct {
+	Name string
+	ID   int
 }
 
 // New returns the admin pages.
@@ -42,15 +60,19 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.User == "" {
 		cfg.User = "admin"
 	}
-	pages := http.NewServeMux()
-	pages.Handle("/queues/", queues(cfg.Redis))
-	pages.Handle("/queues", http.RedirectHandler("/queues/", http.StatusFound))
-	if cfg.Metrics != nil {
-		pages.Handle("GET /metrics", cfg.Metrics)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	pages.Handle("/{$}", http.RedirectHandler("/queues/", http.StatusFound))
+	rdb := cfg.Store.Redis()
+	mux := http.NewServeMux()
+	mux.Handle("/queues/", withPolicy(queuesPolicy, queues(rdb)))
+	mux.Handle("/queues", http.RedirectHandler("/queues/", http.StatusFound))
+	if cfg.Metrics != nil {
+		mux.Handle("GET /metrics", cfg.Metrics)
+	}
+	mux.Handle("/", withPolicy(pagesPolicy, newPages(cfg).routes()))
 
-	guarded := http.NewCrossOriginProtection().Handler(pages)
+	guarded := http.NewCrossOriginProtection().Handler(mux)
 	if cfg.Password != "" {
 		guarded = withPassword(cfg.User, cfg.Password, guarded)
 	} else {
@@ -63,7 +85,7 @@ func New(cfg Config) (http.Handler, error) {
 	all.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		if err := cfg.Redis.Ping(ctx).Err(); err != nil {
+		if err := rdb.Ping(ctx).Err(); err != nil {
 			http.Error(w, "redis does not answer", http.StatusServiceUnavailable)
 			return
 		}
@@ -109,16 +131,28 @@ func onlyAsLoopback(next http.Handler) http.Handler {
 	})
 }
 
-// withHeaders lets pages load from here only and keeps them out of frames.
-// asynqmon has its scripts and styles in its page.
+// Policies of what pages may load and run. asynqmon has its scripts and styles in
+// its page; ours have none there, so that a text which slips through as markup
+// could do nothing.
+const (
+	pagesPolicy  = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	queuesPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+)
+
+func withPolicy(policy string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withHeaders keeps pages out of frames, and their addresses to ourselves.
 func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy",
-			"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }

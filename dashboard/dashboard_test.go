@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"campaign-runner/campaign/store"
 	"campaign-runner/dashboard"
 	"campaign-runner/internal/redistest"
 )
@@ -19,7 +21,7 @@ import (
 // serve starts the admin pages over rdb.
 func serve(t *testing.T, rdb redis.UniversalClient, cfg dashboard.Config) *httptest.Server {
 	t.Helper()
-	cfg.Redis = rdb
+	cfg.Store = store.New(rdb)
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
@@ -33,11 +35,14 @@ func serve(t *testing.T, rdb redis.UniversalClient, cfg dashboard.Config) *httpt
 }
 
 // ask makes a request and returns the answer with its body.
-func ask(t *testing.T, method, url string, edit func(*http.Request)) (*http.Response, string) {
+func ask(t testing.TB, method, url string, form url.Values, edit func(*http.Request)) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if edit != nil {
 		edit(req)
@@ -70,7 +75,7 @@ func TestWhoMayListenWhere(t *testing.T) {
 		{":8080", "secret", true},
 		{"8080", "secret", false},
 	} {
-		_, err := dashboard.New(dashboard.Config{Addr: tt.addr, Password: tt.password, Redis: rdb})
+		_, err := dashboard.New(dashboard.Config{Addr: tt.addr, Password: tt.password, Store: store.New(rdb)})
 		if (err == nil) != tt.ok {
 			t.Errorf("%s with password %q: %v", tt.addr, tt.password, err)
 		}
@@ -81,7 +86,7 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 	server := serve(t, redistest.Shared(t), dashboard.Config{})
 	foreign := regexp.MustCompile(`(?:src|href)="(?:https?:)?//`)
 	for _, path := range []string{"/queues/", "/queues/q/none", "/queues/queues/default"} {
-		res, page := ask(t, "GET", server.URL+path, nil)
+		res, page := ask(t, "GET", server.URL+path, nil, nil)
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, "<div id=\"root\">") {
 			t.Errorf("%s: %d %.80s", path, res.StatusCode, page)
 		}
@@ -92,21 +97,19 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 			t.Errorf("%s has policy %q", path, policy)
 		}
 	}
-	for _, path := range []string{"/", "/queues"} {
-		if res, _ := ask(t, "GET", server.URL+path, nil); res.Header.Get("Location") != "/queues/" {
-			t.Errorf("%s leads to %q", path, res.Header.Get("Location"))
-		}
+	if res, _ := ask(t, "GET", server.URL+"/queues", nil, nil); res.Header.Get("Location") != "/queues/" {
+		t.Errorf("/queues leads to %q", res.Header.Get("Location"))
 	}
 }
 
 func TestScriptsComeAsTheyAre(t *testing.T) {
 	server := serve(t, redistest.Shared(t), dashboard.Config{})
-	_, page := ask(t, "GET", server.URL+"/queues/", nil)
+	_, page := ask(t, "GET", server.URL+"/queues/", nil, nil)
 	script := regexp.MustCompile(`src="(/queues/static/js/[^"]+)"`).FindStringSubmatch(page)
 	if script == nil {
 		t.Fatal("the page has no script")
 	}
-	res, body := ask(t, "GET", server.URL+script[1], nil)
+	res, body := ask(t, "GET", server.URL+script[1], nil, nil)
 	if res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Content-Type"), "javascript") || len(body) < 1000 {
 		t.Errorf("%d %s, %d bytes", res.StatusCode, res.Header.Get("Content-Type"), len(body))
 	}
@@ -119,7 +122,7 @@ func TestTasksAreShownAsTheReferenceOfTheirChunk(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := serve(t, rdb, dashboard.Config{})
-	_, body := ask(t, "GET", server.URL+"/queues/api/queues/default/pending_tasks", nil)
+	_, body := ask(t, "GET", server.URL+"/queues/api/queues/default/pending_tasks", nil, nil)
 	var page struct {
 		Tasks []struct{ Payload string }
 	}
@@ -146,7 +149,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 		{"the page itself", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }, http.StatusNoContent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if res, body := ask(t, "POST", pause, tt.edit); res.StatusCode != tt.want {
+			if res, body := ask(t, "POST", pause, nil, tt.edit); res.StatusCode != tt.want {
 				t.Errorf("%d %s, want %d", res.StatusCode, body, tt.want)
 			}
 		})
@@ -156,10 +159,10 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 func TestMetricsAreProtectedAsThePages(t *testing.T) {
 	shown := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "up 1\n") })
 	server := serve(t, redistest.Shared(t), dashboard.Config{Password: "secret", Metrics: shown})
-	if res, _ := ask(t, "GET", server.URL+"/metrics", nil); res.StatusCode != http.StatusUnauthorized {
+	if res, _ := ask(t, "GET", server.URL+"/metrics", nil, nil); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a password: %d", res.StatusCode)
 	}
-	res, body := ask(t, "GET", server.URL+"/metrics", func(r *http.Request) { r.SetBasicAuth("admin", "secret") })
+	res, body := ask(t, "GET", server.URL+"/metrics", nil, func(r *http.Request) { r.SetBasicAuth("admin", "secret") })
 	if res.StatusCode != http.StatusOK || body != "up 1\n" {
 		t.Errorf("%d %q", res.StatusCode, body)
 	}
@@ -179,7 +182,7 @@ func TestPassword(t *testing.T) {
 		{"none", "", "", http.StatusUnauthorized},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res, _ := ask(t, "GET", server.URL+"/queues/", func(r *http.Request) {
+			res, _ := ask(t, "GET", server.URL+"/queues/", nil, func(r *http.Request) {
 				if tt.user != "" {
 					r.SetBasicAuth(tt.user, tt.password)
 				}
@@ -198,13 +201,13 @@ func TestHealth(t *testing.T) {
 	redis := redistest.Start(t)
 	server := serve(t, redis.Client(), dashboard.Config{Password: "secret"})
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusOK} {
-		if res, _ := ask(t, "GET", server.URL+path, nil); res.StatusCode != want {
+		if res, _ := ask(t, "GET", server.URL+path, nil, nil); res.StatusCode != want {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
 	redis.Kill()
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-		if res, _ := ask(t, "GET", server.URL+path, nil); res.StatusCode != want {
+		if res, _ := ask(t, "GET", server.URL+path, nil, nil); res.StatusCode != want {
 			t.Errorf("without Redis, %s: %d", path, res.StatusCode)
 		}
 	}

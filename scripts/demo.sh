@@ -73,7 +73,7 @@ worker=$!
 wait_for "$worker" "$out/worker.log" answers "$redis_port"
 wait_for "$worker" "$out/worker.log" answers "$admin_port"
 echo "platform  $VELENTS_URL"
-echo "queues    http://127.0.0.1:$admin_port/queues"
+echo "pages     http://127.0.0.1:$admin_port"
 echo "logs      $out"
 
 # through COMMAND... runs it and lets exit code 3 pass: done, not for everybody.

@@ -132,7 +132,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	shown.ShowQuotas(w.Quotas)
 	admin, err := dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Redis: rdb, Metrics: shown,
+		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Store: st, Metrics: shown, Logger: log,
 	})
 	if err != nil {
 		return cli.Usage(err)

@@ -1,0 +1,174 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/jobs"
+	"campaign-runner/report"
+)
+
+// An action is something a person may do to a campaign as it is now.
+type action struct {
+	Do      string // the last part of the address it is posted to
+	Label   string
+	Kind    string // primary or danger, or neither
+	Explain string
+	Confirm string
+	States  []choice // of contacts it is for
+}
+
+type choice struct {
+	State    campaign.State
+	Contacts int
+	Checked  bool
+	Warning  string
+}
+
+// Actions are what may be done to the campaign.
+func (s standing) Actions() []action {
+	var list []action
+	switch s.State {
+	case campaign.Running:
+		list = append(list, action{Do: "pause", Label: "Pause…", Explain: "Nothing more is sent until it is resumed. What is on its way still gets its answer.", Confirm: "Pause"})
+	case campaign.Paused:
+		list = append(list, action{Do: "resume", Label: "Resume…", Kind: "primary", Explain: "It goes on where it was.", Confirm: "Resume"})
+	case campaign.Ready, campaign.Scheduled:
+		list = append(list, action{Do: "start", Label: "Start now…", Kind: "primary", Explain: "Its contacts are sent from now on.", Confirm: "Start"})
+	}
+	if choices := s.choices(); len(choices) > 0 {
+		list = append(list, action{Do: "rerun", Label: "Send again…", Explain: "They become pending again, with new attempts:", Confirm: "Send again", States: choices})
+	}
+	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {
+		list = append(list, action{Do: "cancel", Label: "Cancel campaign…", Kind: "danger",
+			Explain: "Whoever is still to be sent is canceled. Only sending them again brings them back.", Confirm: "Cancel the campaign"})
+	}
+	return list
+}
+
+func (s standing) choices() []choice {
+	var list []choice
+	for _, state := range jobs.Rerunnable {
+		if n := s.States.In(state); n > 0 {
+			list = append(list, choice{state, n, state == campaign.Failed, rerunWarning(state)})
+		}
+	}
+	return list
+}
+
+// rerunWarning is what must be known before contacts in a state are sent again.
+func rerunWarning(state campaign.State) string {
+	if state == campaign.Unconfirmed {
+		return "They may have been contacted already: those who were are contacted twice."
+	}
+	return ""
+}
+
+// maxForm bounds what a form without a file may hold, in bytes.
+const maxForm = 64 << 10
+
+// act serves an action: it does it and shows the campaign.
+func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name string, form url.Values) (n int, err error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := p.known(r)
+		if err != nil {
+			p.refuse(w, r, err)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+			return
+		}
+		// Whoever closes the page has still asked for it.
+		n, err := do(context.WithoutCancel(r.Context()), p.queue(r), c.Name, r.PostForm)
+		if err != nil {
+			p.refuse(w, r, asWish(err))
+			return
+		}
+		http.Redirect(w, r, fmt.Sprintf("/campaigns/%s?did=%s&n=%d", c.Name, did, n), http.StatusSeeOther)
+	}
+}
+
+// asWish is an error as one about what was asked for, unless Redis is at fault or
+// the campaign is gone.
+func asWish(err error) error {
+	var wish *wishError
+	var network net.Error
+	if errors.As(err, &wish) || errors.As(err, &network) || errors.Is(err, redis.ErrClosed) || errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return &wishError{http.StatusConflict, err}
+}
+
+// maxReason bounds why a campaign is paused, in bytes.
+const maxReason = 300
+
+func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
+	if len(reason) > maxReason {
+		return 0, wishf(http.StatusBadRequest, "the reason is too long: want at most %d bytes", maxReason)
+	}
+	return 0, q.Pause(ctx, name, reason)
+}
+
+func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
+	return q.Resume(ctx, name)
+}
+
+func start(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
+	return q.Start(ctx, name)
+}
+
+func cancel(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
+	return q.Cancel(ctx, name)
+}
+
+func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+	sel := jobs.Selection{Reason: form.Get("reason")}
+	for _, text := range form["state"] {
+		state, err := campaign.ParseState(text)
+		if err != nil || !slices.Contains(jobs.Rerunnable, state) {
+			return 0, wishf(http.StatusBadRequest, "contacts that are %q are not sent again", text)
+		}
+		sel.States = append(sel.States, state)
+	}
+	if len(sel.States) == 0 {
+		return 0, wishf(http.StatusBadRequest, "choose whom to send again")
+	}
+	return q.Rerun(ctx, name, sel)
+}
+
+// deeds are what has been done, as the page says it afterwards.
+var deeds = map[string]func(n int) string{
+	"pause":   func(int) string { return "Paused. What is on its way still gets its answer." },
+	"resume":  func(int) string { return "It goes on." },
+	"start":   func(int) string { return "It has started." },
+	"cancel":  func(n int) string { return report.Count(n, "contact", "contacts") + " canceled." },
+	"rerun":   func(n int) string { return report.Count(n, "contact", "contacts") + " to be sent again." },
+	"launch":  func(n int) string { return "Launched, with " + report.Count(n, "contact", "contacts") + "." },
+	"discard": func(int) string { return "Nothing was launched; the list is deleted." },
+}
+
+// done is what the address of a page says has just been done.
+func done(r *http.Request) string {
+	query := r.URL.Query()
+	deed, ok := deeds[query.Get("did")]
+	n, err := strconv.Atoi(cmp.Or(query.Get("n"), "0"))
+	if !ok || err != nil {
+		return ""
+	}
+	return deed(n)
+}

@@ -1,0 +1,108 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"campaign-runner/campaign"
+	"campaign-runner/jobs"
+	"campaign-runner/report"
+)
+
+// A standing is the page of one campaign.
+type standing struct {
+	row
+	Whole report.Overview
+	Chart *chart // nil: nothing has moved yet
+	Find  string
+}
+
+func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	s, err := p.readStanding(r.Context(), c.Name)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "campaign", view{
+		Title: c.Name, Nav: "campaigns", Events: "/campaigns/" + c.Name + "/events", Flash: done(r), Body: s,
+	})
+}
+
+func (p *pages) readStanding(ctx context.Context, name string) (standing, error) {
+	o, err := report.Find(ctx, p.Store, name)
+	if err != nil {
+		return standing{}, err
+	}
+	series, err := p.Store.Series(ctx, name)
+	if err != nil {
+		return standing{}, err
+	}
+	now, err := p.Store.Now(ctx)
+	if err != nil {
+		return standing{}, err
+	}
+	s := standing{row: row{Summary: o.Summary, Quota: o.Quota}, Whole: o, Chart: newChart(series, o.Summary, now)}
+	if o.State == campaign.Running {
+		s.Pace = report.PaceOf(series, o.States, now)
+	}
+	return s, nil
+}
+
+// Headline is where the campaign stands, in a sentence.
+func (s standing) Headline() string {
+	if s.State == campaign.Loading || s.Contacts == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %s contacts through (%s)", report.Number(s.Through()), report.Number(s.Contacts), s.Percent())
+	if left := s.LeftText(); left != "" && s.States.Open() > 0 {
+		text += ", " + left + " left"
+	}
+	return text
+}
+
+// shownReasons bounds the reasons on a page.
+const shownReasons = 30
+
+// A grouped reason is one of those why contacts are in a state.
+type grouped struct {
+	report.Reason
+	Rerun   bool
+	Warning string
+}
+
+// Grouped are the most frequent reasons.
+func (s standing) Grouped() []grouped {
+	var list []grouped
+	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
+		state, _ := campaign.ParseState(reason.State)
+		list = append(list, grouped{reason, slices.Contains(jobs.Rerunnable, state), rerunWarning(state)})
+	}
+	return list
+}
+
+// MoreReasons is how many are not shown.
+func (s standing) MoreReasons() int { return max(len(s.Whole.Reasons)-shownReasons, 0) }
+
+// Refusals is how many lines of the file are no contacts.
+func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts }
+
+// RefusedRows are why lines of the file are no contacts.
+func (s standing) RefusedRows() []report.Reason {
+	var list []report.Reason
+	for _, reason := range slices.SortedFunc(maps.Keys(s.Whole.Refused), func(a, b string) int {
+		return cmp.Or(s.Whole.Refused[b]-s.Whole.Refused[a], strings.Compare(a, b))
+	}) {
+		list = append(list, report.Reason{Reason: reason, Contacts: s.Whole.Refused[reason]})
+	}
+	return list
+}

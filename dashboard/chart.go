@@ -1,0 +1,165 @@
+package dashboard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/report"
+)
+
+// A chart is how a campaign went, as areas on top of each other in a box of 1000
+// by 300.
+type chart struct {
+	Areas  []area // the topmost first: each covers the ones before it
+	X      []tick
+	Y      []string // the top first
+	Rows   []chartRow
+	Spoken string
+}
+
+type area struct{ Name, Label, Path string }
+
+type tick struct {
+	At   time.Time
+	Show string // how exactly: day, minute or clock
+}
+
+// A chartRow is a moment of the chart in numbers.
+type chartRow struct {
+	At     time.Time
+	Counts []int // as the areas, then those to go
+}
+
+const (
+	chartWidth, chartHeight = 1000, 300
+	chartRows               = 12 // of the table beside it
+	chartTicks              = 5
+)
+
+// chartAreas are what a chart tells apart, from the bottom.
+var chartAreas = []struct {
+	name, label string
+	states      []campaign.State
+}{
+	{"reached", "reached", []campaign.State{campaign.Accepted, campaign.Started, campaign.Ended}},
+	{"problems", "problems", []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed}},
+	{"canceled", "canceled", []campaign.State{campaign.Canceled}},
+}
+
+// newChart draws a series, and where the campaign is now. It is nil while there
+// is nothing to see.
+func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
+	if len(series) == 0 || s.Contacts == 0 {
+		return nil
+	}
+	last := store.Sample{At: now}
+	for _, state := range campaign.States() {
+		last.Tally.States[state] = s.States.In(state)
+	}
+	if s.Over() { // nothing comes after its last step
+		last.At = series[len(series)-1].At
+	}
+	series = append(slices.Clone(series), last)
+	if first := series[0]; first.At.After(s.CreatedAt) {
+		var start store.Sample
+		start.At, start.Tally.States[campaign.Pending] = s.CreatedAt, first.Tally.Contacts()
+		series = slices.Insert(series, 0, start)
+	}
+	first := series[0].At
+	span := max(last.At.Sub(first), time.Minute)
+
+	top := 0
+	for _, sample := range series {
+		top = max(top, sample.Tally.Contacts())
+	}
+	c := &chart{Y: []string{report.Number(top), report.Number(top / 2), "0"}}
+	for i := range chartTicks {
+		c.X = append(c.X, tick{first.Add(span * time.Duration(i) / (chartTicks - 1)), exactness(span)})
+	}
+	rows := everyNth(series, chartRows)
+	for _, sample := range rows {
+		c.Rows = append(c.Rows, chartRow{At: sample.At})
+	}
+	heights := make([]int, len(series)) // of the areas so far
+	spoken := fmt.Sprintf("Contacts over time, of %s:", report.Number(top))
+	for n, a := range chartAreas {
+		seen := false
+		for i, sample := range series {
+			in := count(sample, a.states)
+			heights[i] += in
+			seen = seen || in > 0
+		}
+		if !seen && n > 0 {
+			continue
+		}
+		c.Areas = append(c.Areas, area{a.name, a.label, outline(series, heights, first, span, top)})
+		for i, sample := range rows {
+			c.Rows[i].Counts = append(c.Rows[i].Counts, count(sample, a.states))
+		}
+		spoken += fmt.Sprintf(" %s %s,", report.Number(count(last, a.states)), a.label)
+	}
+	for i, sample := range rows {
+		c.Rows[i].Counts = append(c.Rows[i].Counts, sample.Tally.Open())
+	}
+	c.Spoken = fmt.Sprintf("%s %s to go", spoken, report.Number(last.Tally.Open()))
+	slices.Reverse(c.Areas)
+	for _, row := range c.Rows {
+		slices.Reverse(row.Counts[:len(c.Areas)])
+	}
+	return c
+}
+
+func count(sample store.Sample, states []campaign.State) int {
+	n := 0
+	for _, state := range states {
+		n += sample.Tally.States[state]
+	}
+	return n
+}
+
+// outline is the border of an area down to the bottom of the box. A tally stays as
+// it was until shortly before the next sample, which was taken once it had changed.
+func outline(series []store.Sample, heights []int, first time.Time, span time.Duration, top int) string {
+	x := func(at time.Time) int64 {
+		return int64(at.Sub(first)/time.Millisecond) * chartWidth / int64(span/time.Millisecond)
+	}
+	y := func(i int) int { return chartHeight - heights[i]*chartHeight/top }
+	rise := max(store.SampleEvery, span/100)
+	var path strings.Builder
+	fmt.Fprintf(&path, "M0 %dV%d", chartHeight, y(0))
+	for i := 1; i < len(series); i++ {
+		if from := series[i].At.Add(-rise); from.After(series[i-1].At) {
+			fmt.Fprintf(&path, "H%d", x(from))
+		}
+		fmt.Fprintf(&path, "L%d %d", x(series[i].At), y(i))
+	}
+	fmt.Fprintf(&path, "V%dZ", chartHeight)
+	return path.String()
+}
+
+// exactness is how exactly the times below a chart are told.
+func exactness(span time.Duration) string {
+	switch {
+	case span > 20*time.Hour:
+		return "day"
+	case span > 10*time.Minute:
+		return "minute"
+	}
+	return "clock"
+}
+
+// everyNth are at most so many samples, the first and the last among them.
+func everyNth(series []store.Sample, most int) []store.Sample {
+	if len(series) <= most {
+		return series
+	}
+	var some []store.Sample
+	for i := range most {
+		some = append(some, series[i*(len(series)-1)/(most-1)])
+	}
+	return some
+}

@@ -1,0 +1,216 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"campaign-runner/campaign/store"
+)
+
+const (
+	// liveEvery is how often a page that somebody looks at is read again.
+	liveEvery = 2 * time.Second
+	// beatEvery is how often a viewer hears from a page on which nothing happens.
+	beatEvery = 15 * time.Second
+	// livePatience bounds a look at Redis, and the sending of what was seen.
+	livePatience = 10 * time.Second
+	// maxViewers bounds the pages that are open at once.
+	maxViewers = 500
+)
+
+// A feed reads what somebody looks at, once for all who do, and tells each of
+// them what has changed. While nobody looks, it reads nothing.
+type feed struct {
+	read func(ctx context.Context, topic string) (parts map[string]string, err error)
+
+	mu      sync.Mutex
+	topics  map[string]*topic
+	viewers int
+	running bool
+	wake    chan struct{} // there is a topic that was never read
+}
+
+// A topic is a page somebody looks at.
+type topic struct {
+	viewers int
+	parts   map[string]string // by the id of the element they fill
+	trouble string            // why parts are old; empty when they are not
+	changed chan struct{}     // closed when they are others
+}
+
+func newFeed(read func(context.Context, string) (map[string]string, error)) *feed {
+	return &feed{read: read, topics: make(map[string]*topic), wake: make(chan struct{}, 1)}
+}
+
+// join adds a viewer, unless there are too many.
+func (f *feed) join(name string) (*topic, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.viewers == maxViewers {
+		return nil, false
+	}
+	f.viewers++
+	t := f.topics[name]
+	if t == nil {
+		t = &topic{changed: make(chan struct{})}
+		f.topics[name] = t
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+	t.viewers++
+	if !f.running {
+		f.running = true
+		go f.run()
+	}
+	return t, true
+}
+
+func (f *feed) leave(name string, t *topic) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.viewers--
+	if t.viewers--; t.viewers == 0 {
+		delete(f.topics, name)
+	}
+}
+
+// run reads all topics now and then, until there are none.
+func (f *feed) run() {
+	tick := time.NewTicker(liveEvery)
+	defer tick.Stop()
+	for {
+		f.mu.Lock()
+		names := slices.Sorted(maps.Keys(f.topics))
+		f.running = len(names) > 0
+		f.mu.Unlock()
+		if len(names) == 0 {
+			return
+		}
+		for _, name := range names {
+			f.update(name)
+		}
+		select {
+		case <-tick.C:
+		case <-f.wake:
+		}
+	}
+}
+
+func (f *feed) update(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), livePatience)
+	defer cancel()
+	parts, err := f.read(ctx, name)
+	trouble := ""
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		trouble = "this campaign is no longer there"
+	case err != nil:
+		trouble = "Redis does not answer; what is shown is old"
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.topics[name]
+	if t == nil || (trouble == t.trouble && (trouble != "" || maps.Equal(parts, t.parts))) {
+		return
+	}
+	if t.trouble = trouble; trouble == "" {
+		t.parts = parts
+	}
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// now is what a topic shows, and what is closed when that changes.
+func (f *feed) now(t *topic) (parts map[string]string, trouble string, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return t.parts, t.trouble, t.changed
+}
+
+// An event is what a page's script is told: the new content of an element, or in
+// what trouble the page is, empty when it is well.
+type event struct {
+	ID      string  `json:"id,omitempty"`
+	HTML    string  `json:"html,omitempty"`
+	Trouble *string `json:"trouble,omitempty"`
+}
+
+// follow sends the parts of a topic that are not those sent before, until ctx
+// ends. An empty list is sent now and then, so that either side notices when the
+// other is gone.
+func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) error {
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	sent := make(map[string]string)
+	for told := "?"; ; {
+		parts, trouble, changed := f.now(t)
+		var news []event
+		for _, id := range slices.Sorted(maps.Keys(parts)) {
+			if html, ok := sent[id]; !ok || html != parts[id] {
+				news = append(news, event{ID: id, HTML: parts[id]})
+			}
+		}
+		if trouble != told && (parts != nil || trouble != "") {
+			news = append(news, event{Trouble: &trouble})
+			told = trouble
+		}
+		if err := send(news); err != nil {
+			return err
+		}
+		sent = parts
+		select {
+		case <-changed:
+		case <-beat.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// live is the stream of a page's changes, as server-sent events.
+func (p *pages) live(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if name != "" {
+		if _, err := p.known(r); err != nil {
+			p.refuse(w, r, err)
+			return
+		}
+	}
+	t, ok := p.feed.join(name)
+	if !ok {
+		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		return
+	}
+	defer p.feed.leave(name, t)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+	out := http.NewResponseController(w)
+	_ = p.feed.follow(r.Context(), t, func(news []event) error {
+		_ = out.SetWriteDeadline(time.Now().Add(livePatience)) // where there is a connection
+		if len(news) == 0 {
+			if _, err := fmt.Fprint(w, "event: beat\ndata:\n\n"); err != nil {
+				return err
+			}
+		}
+		for _, e := range news {
+			text, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(w, "data: %s\n\n", text); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	})
+}

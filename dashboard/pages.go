@@ -1,0 +1,237 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/jobs"
+	"campaign-runner/report"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static/*
+var staticFiles embed.FS
+
+// views are the pages by name, each with the frame around it.
+var views = func() map[string]*template.Template {
+	frame := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	all := make(map[string]*template.Template)
+	for _, name := range []string{"home", "campaign", "error"} {
+		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return all
+}()
+
+// words are how templates say numbers and times. A time is written in UTC, and in
+// the reader's zone where the page's script runs.
+var words = template.FuncMap{
+	"number":  report.Number,
+	"count":   report.Count,
+	"percent": report.Percent,
+	"quota":   quotaText,
+	"time":    func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
+	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
+	"clock":   func(t time.Time) template.HTML { return timeTag(t, "clock", "15:04:05 UTC") },
+	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
+}
+
+// axisLayouts are how the times below a chart are written.
+var axisLayouts = map[string]string{"day": "Jan 2, 15:04", "minute": "15:04", "clock": "15:04:05"}
+
+func timeTag(t time.Time, show, layout string) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	t = t.UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-show="%s">%s</time>`, t.Format(time.RFC3339), show, t.Format(layout)))
+}
+
+// quotaText tells where an agent stands with its quota.
+func quotaText(q store.Quota) string {
+	if q.Limit == 0 {
+		return "no limit is known"
+	}
+	text := fmt.Sprintf("%s of %s requests left in %v", report.Number(q.Remaining), report.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
+	if q.Others >= 1 {
+		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
+	}
+	return text
+}
+
+// A view is a page with what the frame around it needs.
+type view struct {
+	Title  string
+	Nav    string // which entry of the navigation it belongs to
+	Events string // where its live parts come from; empty: it has none
+	Reload bool   // by itself, where no script runs
+	Flash  string // what has just been done
+	Body   any
+}
+
+// pages are ours, without the asynq UI.
+type pages struct {
+	Config
+	feed *feed
+}
+
+func newPages(cfg Config) *pages {
+	p := &pages{Config: cfg}
+	p.feed = newFeed(p.fragments)
+	return p
+}
+
+func (p *pages) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.home)
+	mux.HandleFunc("GET /events", p.live)
+	mux.HandleFunc("GET /campaigns/{name}", p.campaign)
+	mux.HandleFunc("GET /campaigns/{name}/events", p.live)
+	for name, do := range map[string]func(context.Context, *jobs.Queue, string, url.Values) (int, error){
+		"pause": pause, "resume": resume, "start": start, "cancel": cancel, "rerun": rerun,
+	} {
+		mux.HandleFunc("POST /campaigns/{name}/"+name, p.act(name, do))
+	}
+	mux.HandleFunc("GET /static/{file}", static)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		p.fail(w, r, http.StatusNotFound, "There is no such page.")
+	})
+	return mux
+}
+
+// static serves the style and the script. They change with the program: browsers
+// ask whether they have.
+func static(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	data, err := staticFiles.ReadFile(path.Join("static", name))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
+}
+
+// show writes a page, whole or not at all.
+func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
+	var page bytes.Buffer
+	if err := views[name].ExecuteTemplate(&page, "layout", v); err != nil {
+		p.Logger.ErrorContext(r.Context(), "page not written", "page", name, "error", err)
+		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w)
+}
+
+// fail writes a page that says what went wrong, in one line.
+func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+	back := "/"
+	if name := r.PathValue("name"); name != "" && campaign.CheckName(name) == nil && status != http.StatusNotFound {
+		back = "/campaigns/" + name
+	}
+	p.show(w, r, status, "error", view{
+		Title: http.StatusText(status),
+		Body:  struct{ Title, Text, Back string }{http.StatusText(status), text, back},
+	})
+}
+
+// refuse writes an error as a page: of what is not there, of a Redis that does not
+// answer, or of a wish that cannot be met.
+func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusServiceUnavailable
+	var wish *wishError
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrGone):
+		status = http.StatusNotFound
+	case errors.As(err, &wish):
+		status = wish.status
+	default:
+		p.Logger.WarnContext(r.Context(), "page not served", "page", r.Pattern, "error", err)
+	}
+	p.fail(w, r, status, sentence(err.Error()))
+}
+
+// A wishError is about what was asked for, not about us.
+type wishError struct {
+	status int
+	err    error
+}
+
+func (e *wishError) Error() string { return e.err.Error() }
+func (e *wishError) Unwrap() error { return e.err }
+
+func wishf(status int, format string, args ...any) error {
+	return &wishError{status, fmt.Errorf(format, args...)}
+}
+
+// sentence is an error's text as a page says it.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// known reads the campaign that a page is about.
+func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
+	name := r.PathValue("name")
+	if err := campaign.CheckName(name); err != nil {
+		return campaign.Campaign{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
+	}
+	return p.Store.Campaign(r.Context(), name)
+}
+
+// queue acts for who asks.
+func (p *pages) queue(r *http.Request) *jobs.Queue {
+	who := "the admin pages"
+	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
+		who = user + " on " + who
+	}
+	return jobs.NewQueue(p.Store, p.Logger).By(who)
+}
+
+// fragments are the live parts of a page, by the id of the element they fill. The
+// topic is a campaign's name, empty for the list.
+func (p *pages) fragments(ctx context.Context, topic string) (map[string]string, error) {
+	if topic == "" {
+		h, err := p.readHome(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return fill(views["home"], h, "agents", "list", "say")
+	}
+	c, err := p.readStanding(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	return fill(views["campaign"], c, "say", "head", "actions", "chart", "reasons", "facts")
+}
+
+func fill(t *template.Template, data any, names ...string) (map[string]string, error) {
+	parts := make(map[string]string, len(names))
+	for _, name := range names {
+		var text bytes.Buffer
+		if err := t.ExecuteTemplate(&text, name, data); err != nil {
+			return nil, err
+		}
+		parts[name] = text.String()
+	}
+	return parts, nil
+}

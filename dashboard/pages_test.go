@@ -1,0 +1,279 @@
+package dashboard_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/dashboard"
+	"campaign-runner/internal/redistest"
+)
+
+func TestAnEmptyListSaysHowToBegin(t *testing.T) {
+	wantTexts(t, newFixture(t).get("/"), "No campaign yet", `href="/new"`, "enqueue contacts.csv")
+}
+
+func TestTheListTellsWhereEachCampaignStands(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 2000)
+	f.load("autumn", 20, func(s *campaign.Settings) { s.Agent = "sales" })
+	f.move("spring", 0, "busy", campaign.Send, campaign.Fail)
+	f.move("spring", 1, "", campaign.Send, campaign.Accept)
+	if err := f.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.SetPhase(t.Context(), "autumn", campaign.Paused, hostile, campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	page := f.get("/")
+	wantTexts(t, page, `href="/campaigns/spring"`, "2 of 2,000", "0.1 %", "running", "<b>1</b> failed",
+		"paused", "&lt;script&gt;document.title", "12 of 30 requests left in 1m0s", "no live worker")
+	if strings.Contains(page, "<script>document") {
+		t.Error("a reason is markup")
+	}
+}
+
+func TestACampaignPageTellsAllThatIsKnown(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 2000)
+	f.move("spring", 0, "busy "+hostile, campaign.Send, campaign.Fail)
+	f.move("spring", 1, "no answer", campaign.Send, campaign.Lose)
+	if _, err := f.TakeSample(t.Context(), "spring", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	page := f.get("/campaigns/spring")
+	wantTexts(t, page, "2 of 2,000 contacts through (0.1 %)", "busy &lt;script&gt;", "no live worker", "200", "2,001 rows, 2,000 of them contacts",
+		"too short", "contacted twice", `href="/campaigns/spring/results.xlsx"`, `href="/campaigns/spring/contacts?state=failed&amp;reason=1"`,
+		`action="/campaigns/spring/pause"`, `action="/campaigns/spring/cancel"`, `action="/campaigns/spring/rerun"`, "<path class=\"a-problems\"", `<time datetime="`)
+	if strings.Contains(page, "<script>document") {
+		t.Error("a reason is markup")
+	}
+}
+
+// inline is what the policy of our pages would keep from working.
+var inline = regexp.MustCompile(` style=| on[a-z]+=|<style|<script>|javascript:`)
+
+func TestOurPagesNeedNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	f.move("spring", 0, "busy", campaign.Send, campaign.Fail)
+	for _, path := range []string{"/", "/campaigns/spring", "/campaigns/none"} {
+		res, page := f.ask("GET", path, nil)
+		if found := inline.FindString(page); found != "" {
+			t.Errorf("%s has %q in it", path, found)
+		}
+		if found := regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`).FindString(page); found != "" {
+			t.Errorf("%s leads elsewhere: %s", path, found)
+		}
+		if policy := res.Header.Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") || !strings.Contains(policy, "default-src 'none'") {
+			t.Errorf("%s has the policy %q", path, policy)
+		}
+		if res.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s may be kept by a browser", path)
+		}
+	}
+}
+
+func TestStyleAndScriptAreServedAndAskedFor(t *testing.T) {
+	f := newFixture(t)
+	for name, kind := range map[string]string{"style.css": "text/css", "pages.js": "javascript", "icon.svg": "image/svg+xml"} {
+		res, body := f.ask("GET", "/static/"+name, nil)
+		if res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Content-Type"), kind) || len(body) == 0 {
+			t.Errorf("%s: %d, %s", name, res.StatusCode, res.Header.Get("Content-Type"))
+		}
+		again, _ := ask(t, "GET", f.URL+"/static/"+name, nil, func(r *http.Request) { r.Header.Set("If-None-Match", res.Header.Get("ETag")) })
+		if again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s, known already: %d", name, again.StatusCode)
+		}
+	}
+	for _, name := range []string{"none.css", "..%2fdashboard.go"} {
+		if res, _ := f.ask("GET", "/static/"+name, nil); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", name, res.StatusCode)
+		}
+	}
+}
+
+func TestWhatIsNotThereIsSaid(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/campaigns/none", "/campaigns/none/events", "/campaigns/%3Cscript%3E", "/nothing", "/campaigns/a/b/c"} {
+		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusNotFound || !strings.Contains(page, "Not Found") {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+	if res, _ := f.ask("POST", "/campaigns/none/pause", url.Values{}); res.StatusCode != http.StatusNotFound {
+		t.Errorf("an action on nothing: %d", res.StatusCode)
+	}
+}
+
+func TestWithoutRedisPagesSaySo(t *testing.T) {
+	redis := redistest.Start(t)
+	f := newFixtureOn(t, redis.Client())
+	f.load("spring", 20)
+	redis.Kill()
+	for _, path := range []string{"/", "/campaigns/spring"} {
+		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "Service Unavailable") {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+	if res, _ := f.ask("POST", "/campaigns/spring/pause", url.Values{}); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("an action: %d", res.StatusCode)
+	}
+}
+
+func TestActions(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		prepare func(f fixture)
+		action  string
+		form    url.Values
+		status  int
+		says    string // where it leads to, or what is wrong
+		phase   campaign.Phase
+	}{
+		{"pause, with a reason", nil, "pause", url.Values{"reason": {"wait\nfor me"}}, 303, "did=pause", campaign.Paused},
+		{"pause, for a novel", nil, "pause", url.Values{"reason": {strings.Repeat("x", 301)}}, 400, "at most 300 bytes", campaign.Running},
+		{"resume", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Paused, "", campaign.Running) }, "resume", nil, 303, "did=resume&n=2", campaign.Running},
+		{"resume what waits to be started", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Ready, "", campaign.Running) }, "resume", nil, 409, "it is ready", campaign.Ready},
+		{"start", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Ready, "", campaign.Running) }, "start", nil, 303, "did=start", campaign.Running},
+		{"cancel", nil, "cancel", nil, 303, "did=cancel&n=20", campaign.CanceledPhase},
+		{"rerun a state", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed", "rejected"}}, 303, "did=rerun&n=1", campaign.Running},
+		{"rerun for a reason that nobody has", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed"}, "reason": {"lazy"}}, 303, "did=rerun&n=0", campaign.Running},
+		{"rerun nobody", nil, "rerun", nil, 400, "Choose whom to send again", campaign.Running},
+		{"rerun those who were reached", nil, "rerun", url.Values{"state": {"accepted"}}, 400, "are not sent again", campaign.Running},
+		{"rerun nonsense", nil, "rerun", url.Values{"state": {hostile}}, 400, "&lt;script&gt;", campaign.Running},
+		{"a form beyond all measure", nil, "pause", url.Values{"reason": {strings.Repeat("x", 100<<10)}}, 400, "cannot be read", campaign.Running},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.load("spring", 20)
+			if tt.prepare != nil {
+				tt.prepare(f)
+			}
+			res, page := f.ask("POST", "/campaigns/spring/"+tt.action, tt.form)
+			if says := res.Header.Get("Location") + page; res.StatusCode != tt.status || !strings.Contains(says, tt.says) {
+				t.Errorf("%d %s, want %d and %q", res.StatusCode, says, tt.status, tt.says)
+			}
+			if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Phase != tt.phase {
+				t.Errorf("it is %s, %v; want %s", c.Phase, err, tt.phase)
+			}
+			if to := res.Header.Get("Location"); to != "" {
+				wantTexts(t, f.get(to), `role="status"`)
+			}
+		})
+	}
+}
+
+func TestTheLogNamesWhoActed(t *testing.T) {
+	f := newFixture(t, func(c *dashboard.Config) { c.Password = "secret" })
+	f.load("spring", 20)
+	res, _ := ask(t, "POST", f.URL+"/campaigns/spring/pause", url.Values{"reason": {"lunch"}}, func(r *http.Request) { r.SetBasicAuth("admin", "secret") })
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatal(res.Status)
+	}
+	var last store.Decision
+	for log := f.ReadLog("spring"); ; {
+		d, ok, err := log.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		last = d
+	}
+	if last.Action != store.ActionPause || last.By != "admin on the admin pages" || last.Text != "lunch" {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestActionsAreNotTakenFromElsewhere(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	for _, action := range []string{"pause", "resume", "start", "cancel", "rerun"} {
+		path := f.URL + "/campaigns/spring/" + action
+		for name, edit := range map[string]func(*http.Request){
+			"another site":           func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			"an older browser":       func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") },
+			"a name that leads here": func(r *http.Request) { r.Host = "evil.example" },
+		} {
+			if res, _ := ask(t, "POST", path, url.Values{"state": {"failed"}}, edit); res.StatusCode != http.StatusForbidden {
+				t.Errorf("%s from %s: %d", action, name, res.StatusCode)
+			}
+		}
+		if res, _ := f.ask("GET", "/campaigns/spring/"+action, nil); res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("GET of %s: %d", action, res.StatusCode)
+		}
+	}
+	if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Phase != campaign.Running {
+		t.Errorf("it is %s, %v", c.Phase, err)
+	}
+}
+
+func TestOnlyWhatWasDoneIsSaidToBe(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	for _, query := range []string{"?did=nothing", "?did=cancel&n=" + url.QueryEscape(hostile), "?n=3"} {
+		if page := f.get("/campaigns/spring" + query); strings.Contains(page, `class="flash"`) {
+			t.Errorf("%s says something", query)
+		}
+	}
+	wantTexts(t, f.get("/campaigns/spring?did=cancel&n=1234"), "1,234 contacts canceled.")
+}
+
+func TestAPageIsToldWhatChanges(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	for _, path := range []string{"/events", "/campaigns/spring/events"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", f.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kind := res.Header.Get("Content-Type"); kind != "text/event-stream" {
+			t.Errorf("%s is %s", path, kind)
+		}
+		events := bufio.NewReader(res.Body)
+		awaitEvent(t, events, "running")
+		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Paused, hostile, campaign.Running); err != nil {
+			t.Fatal(err)
+		}
+		awaitEvent(t, events, "&lt;script&gt;")
+		res.Body.Close()
+		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Running, "", campaign.Paused); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// awaitEvent reads a stream until an event has a text in its markup.
+func awaitEvent(t *testing.T, events *bufio.Reader, text string) {
+	t.Helper()
+	for {
+		line, err := events.ReadString('\n')
+		if err != nil {
+			t.Fatalf("no event has %q: %v", text, err)
+		}
+		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
+		var e struct{ ID, HTML string }
+		if ok && json.Unmarshal([]byte(data), &e) != nil {
+			t.Fatalf("not JSON: %s", data)
+		}
+		if strings.Contains(e.HTML, text) {
+			return
+		}
+		if err == io.EOF {
+			t.Fatal("the stream ends")
+		}
+	}
+}

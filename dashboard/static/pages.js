@@ -1,0 +1,72 @@
+// Times in the reader's zone, and the live parts of a page. Pages work without
+// it: then times are UTC and nothing moves by itself.
+"use strict";
+(() => {
+  const forms = {
+    full: { dateStyle: "medium", timeStyle: "short" },
+    second: { dateStyle: "medium", timeStyle: "medium" },
+    clock: { timeStyle: "medium" },
+    minute: { timeStyle: "short" },
+    day: { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" },
+  };
+  function localise(root) {
+    for (const time of root.querySelectorAll("time[data-show]")) {
+      time.title = time.dateTime;
+      time.textContent = new Intl.DateTimeFormat(undefined, forms[time.dataset.show]).format(new Date(time.dateTime));
+    }
+  }
+  localise(document);
+
+  // A form is sent once, and what it says goes back with the page's memory.
+  document.addEventListener("submit", (e) => {
+    const button = e.submitter;
+    if (button && e.target.method === "post") setTimeout(() => { button.disabled = true; button.textContent = button.dataset.busy || button.textContent; });
+  });
+  window.addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button[disabled]")) b.disabled = false; });
+  if (/[?&]did=/.test(location.search)) history.replaceState(null, "", location.pathname);
+
+  const url = document.body.dataset.events;
+  if (!url) return;
+
+  // What somebody has open or types into is left alone until they are done.
+  const waiting = new Map();
+  const inUse = (part) => part.querySelector("details.action[open]") !== null;
+  function fill(id, html) {
+    const part = document.getElementById(id);
+    if (!part) return;
+    if (inUse(part)) { waiting.set(id, html); return; }
+    waiting.delete(id);
+    const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const open = [...part.querySelectorAll("details[open] > summary[id]")].map((s) => s.id);
+    part.innerHTML = html; // made by the server's templates, which escape
+    for (const o of open) { const s = document.getElementById(o); if (s) s.parentElement.open = true; }
+    if (focus) { const f = document.getElementById(focus); if (f) f.focus({ preventScroll: true }); }
+    localise(part);
+  }
+  document.addEventListener("toggle", () => { for (const [id, html] of [...waiting]) fill(id, html); }, true);
+
+  const live = document.getElementById("live");
+  function say(text, lost) { live.hidden = false; if (live.textContent !== text) live.textContent = text; live.classList.toggle("lost", lost); }
+
+  let source = null, last = 0;
+  function connect() {
+    if (source) source.close();
+    last = Date.now();
+    source = new EventSource(url);
+    source.onopen = () => { last = Date.now(); say("live", false); };
+    source.onerror = () => say("not connected, trying again", true);
+    source.addEventListener("beat", () => { last = Date.now(); });
+    source.onmessage = (e) => {
+      last = Date.now();
+      const news = JSON.parse(e.data);
+      if (news.trouble !== undefined) say(news.trouble || "live", news.trouble !== "");
+      if (news.id) fill(news.id, news.html);
+    };
+  }
+  // A browser gives up on some errors, and a proxy may go silent.
+  setInterval(() => { if (source && (source.readyState === EventSource.CLOSED || Date.now() - last > 45000)) connect(); }, 5000);
+  // A page nobody sees needs no connection: browsers allow few of them.
+  function seen() { if (document.hidden) { if (source) source.close(); source = null; } else if (!source) connect(); }
+  document.addEventListener("visibilitychange", seen);
+  seen();
+})();
