@@ -36,7 +36,12 @@ const (
 // MaxContactedDays is for how many days it is remembered who was contacted.
 const MaxContactedDays = 90
 
-// Settings are what a campaign is to do; they are fixed when it is loaded.
+// maxAttemptsCounted is the highest count of attempts that a record tells apart
+// from more.
+const maxAttemptsCounted = 254
+
+// Settings are what a campaign is to do. What can be changed once it is loaded is
+// for package jobs to say.
 type Settings struct {
 	Agent       string   `json:"agent"`
 	Mode        Mode     `json:"mode"`
@@ -66,6 +71,15 @@ type Settings struct {
 	// FinishBy is when whoever was not sent by then is canceled, but for those whom
 	// a person has asked to send again; zero: never.
 	FinishBy time.Time `json:"finish_by,omitzero"`
+
+	// How the campaign begins, and what stops it.
+	Canary          int    `json:"canary,omitempty"`            // first contacts that are sent before the rest waits for a person; 0: none
+	CanaryGoOn      *Share `json:"canary_go_on,omitempty"`      // of them that may be rejected, failed or unconfirmed for the rest to go on by itself; nil: it waits
+	MaxFailureShare Share  `json:"max_failure_share,omitempty"` // of the latest contacts, beyond which the campaign pauses; 0: it never does
+
+	DailyCap           int `json:"daily_cap,omitempty"`            // contacts begun on one day; 0: any number
+	RowsPerRequest     int `json:"rows_per_request,omitempty"`     // at most, in batch mode; 0: a chunk
+	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs, at most 254; 0: any number
 
 	// Constants are values that every contact has alike, by the agent's keys.
 	Constants map[string]string `json:"constants,omitempty"`
@@ -157,6 +171,8 @@ type Campaign struct {
 	Ends        []int     // the last chunk of the list, and of each append to it but the last: it may hold fewer contacts
 	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
+	Canary      int       // while it is tried out: the first so many contacts, and nobody else, may be sent
+	Version     int       // of its settings and its canary: another one after each change
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it is heard of again
 }
@@ -191,6 +207,15 @@ func CheckName(name string) error {
 	return nil
 }
 
+// HeldBack is how many contacts of a chunk of so many the canary leaves to be
+// sent later: the last ones.
+func (c Campaign) HeldBack(chunk, contacts int) int {
+	if c.Canary == 0 {
+		return 0
+	}
+	return contacts - min(max(c.Canary-chunk*c.Settings.ChunkSize, 0), contacts)
+}
+
 // Check finds settings that make no sense.
 func (s Settings) Check() error {
 	agent, err := AgentName(s.Agent)
@@ -217,6 +242,20 @@ func (s Settings) Check() error {
 		return errors.New("limits per day and week go by the record of who was contacted: this campaign must be recorded")
 	case !s.FinishBy.IsZero() && !s.FinishBy.After(s.StartAt):
 		return errors.New("finish by: want a time after its start")
+	case s.Canary < 0:
+		return fmt.Errorf("canary %d: want 1 or more contacts", s.Canary)
+	case s.CanaryGoOn != nil && s.Canary == 0:
+		return errors.New("canary go on: there is no canary")
+	case s.MaxFailureShare < 0 || s.MaxFailureShare >= Whole:
+		return fmt.Errorf("max failure share %v: want more than 0%% and less than 100%%", s.MaxFailureShare)
+	case s.DailyCap < 0:
+		return fmt.Errorf("daily cap %d: want 1 or more contacts", s.DailyCap)
+	case s.RowsPerRequest < 0 || s.RowsPerRequest > s.ChunkSize:
+		return fmt.Errorf("rows per request %d: want at most the %d of a chunk", s.RowsPerRequest, s.ChunkSize)
+	case s.RowsPerRequest > 0 && s.Mode == Dispatch:
+		return errors.New("rows per request: in dispatch mode every request has one")
+	case s.MaxContactAttempts < 0 || s.MaxContactAttempts > maxAttemptsCounted:
+		return fmt.Errorf("max contact attempts %d: want 1 to %d", s.MaxContactAttempts, maxAttemptsCounted)
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:

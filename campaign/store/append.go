@@ -242,7 +242,7 @@ func (a *Append) dropIndex(ctx context.Context) error {
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
-// campaign, tally, open, rejects, appended rejects; ARGV id, counts, chunks before,
+// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks before,
 // chunks, contacts, the field that remembers the append, its value, ends of parts.
 // A second call with the same id answers 1.
 var finishAppendScript = redis.NewScript(`
@@ -258,6 +258,7 @@ end
 redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[7], 'ends', ARGV[8], 'append_done', ARGV[1])
 if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
   redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
+  redis.call('DEL', KEYS[6])
 end
 redis.call('HDEL', KEYS[1], 'append', 'append_last')
 return 1`)
@@ -285,7 +286,7 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", what, err)
 	}
-	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name)}
+	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
 	kept, err := finishAppendScript.Run(ctx, a.store.rdb, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
 		"appended:"+a.fingerprint, summary, ends).Bool()
 	if err := a.wrote(kept, err, what); err != nil {

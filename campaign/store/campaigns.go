@@ -56,6 +56,8 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Chunks = int(number("chunks"))
 	c.RowsPerCall = int(number("rows_per_call"))
 	c.Run = uint8(min(number("run"), 255))
+	c.Canary = int(number("canary"))
+	c.Version = int(number("settings_version"))
 	if ms := number("created_at"); ms > 0 {
 		c.CreatedAt = timeOf(ms)
 	}
@@ -106,7 +108,8 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 
 // phaseScript moves a campaign's phase.
 //
-// KEYS campaign; ARGV to, reason, then the phases it may come from.
+// KEYS campaign, window; ARGV to, reason, then the phases it may come from. One
+// that is set running is judged by what comes from then on.
 // Answers the phase it came from, or the present one with a minus before it.
 var phaseScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
@@ -114,6 +117,7 @@ if not phase then return '' end
 for i = 3, #ARGV do
   if phase == ARGV[i] then
     redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2])
+    if ARGV[1] == 'running' and phase ~= 'running' then redis.call('DEL', KEYS[2]) end
     return phase
   end
 end
@@ -127,7 +131,7 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	for _, f := range from {
 		args = append(args, string(f))
 	}
-	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, args...).Text()
+	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyWindow(name)}, args...).Text()
 	if err != nil {
 		return "", false, fmt.Errorf("set phase of %s: %w", name, err)
 	}

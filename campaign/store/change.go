@@ -53,6 +53,11 @@ type Change struct {
 	// Log is what the campaign's log is told, beside who was moved: By, Action, Text
 	// and Request. Nothing when it has no Action, or nobody is moved.
 	Log Decision
+	// Terms are what a Begin was decided by, and the commits after it; nil: none.
+	Terms *Terms
+	// Judge says that all is known of the request which a Commit is about, so that
+	// the guard may judge by it; a Recover always is.
+	Judge bool
 }
 
 // A Move moves one contact.
@@ -67,6 +72,9 @@ type Changed struct {
 	Refused []Move    // not allowed from the contact's present state, or not by this caller
 	Request int       // Begin: the number of this request among all ever begun on the chunk
 	Now     time.Time // Redis's clock
+	// Tripped are the latest verdicts when the guard has paused the campaign and has
+	// not said yet what for; see Explain.
+	Tripped []Verdict
 }
 
 // maxRounds bounds how often a change is made again because contacts had moved
@@ -77,8 +85,8 @@ const maxRounds = 20
 // the answer; the others move. chunk's ledger is brought up to date. It may be
 // called by several goroutines on one chunk.
 //
-// Begin fails with ErrNotRunning, ErrBusy (a *BusyError), ErrUnsettled or
-// ErrMoved and has then changed nothing.
+// Begin fails with ErrNotRunning, ErrOutdated, ErrCapped (a *CappedError), ErrBusy
+// (a *BusyError), ErrUnsettled or ErrMoved and has then changed nothing.
 func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
 	chunk.mu.Lock()
 	defer chunk.mu.Unlock()
@@ -119,7 +127,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		if refused != nil {
 			return done, refused
 		}
-		done.Now, done.Request = answer.now, answer.request
+		done.Now, done.Request, done.Tripped = answer.now, answer.request, answer.tripped
 		if len(asked) > len(answer.moved) {
 			chunk.Version++ // at least: others may have changed it as well
 		}
@@ -191,6 +199,7 @@ type changeAnswer struct {
 	detail  string
 	request int
 	moved   map[int]campaign.Record
+	tripped []Verdict
 }
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
@@ -199,6 +208,8 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 		campaign.RecordSize, evidenceStates, changes,
 		c.Log.by(), string(c.Log.Action), c.Log.text(), c.Log.Request, maxChunksLog,
 	}
+	args = append(args, c.Terms.args()...)
+	args = append(args, c.Judge || c.Act == Recover, guardTripped)
 	var cmd *redis.Cmd
 	if c.Act == Begin && s.replicas > 0 {
 		cmd = s.runReplicated(ctx, chunkKeys(ref), args)
@@ -209,14 +220,15 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	if err != nil {
 		return changeAnswer{}, fmt.Errorf("change chunk %s: %w", ref, err)
 	}
-	if len(reply) != 4 {
+	if len(reply) != 5 {
 		return changeAnswer{}, fmt.Errorf("change chunk %s: unexpected answer of %d parts", ref, len(reply))
 	}
 	status, _ := reply[0].(string)
 	now, _ := reply[1].(int64)
 	detail, _ := reply[2].(string)
 	moved, _ := reply[3].(string)
-	a := changeAnswer{status: status, now: timeOf(now), detail: detail}
+	window, _ := reply[4].(string)
+	a := changeAnswer{status: status, now: timeOf(now), detail: detail, tripped: decodeVerdicts(window)}
 	const width = 2 + campaign.RecordSize
 	if len(moved) > 0 {
 		a.moved = make(map[int]campaign.Record, len(moved)/width)
@@ -293,6 +305,14 @@ func (a changeAnswer) err(ref Ref) error {
 		return nil
 	case "phase":
 		return fmt.Errorf("chunk %s: campaign is %s: %w", ref, a.detail, ErrNotRunning)
+	case "outdated":
+		return fmt.Errorf("chunk %s: %w", ref, ErrOutdated)
+	case "capped":
+		left, err := strconv.Atoi(a.detail)
+		if err != nil {
+			return fmt.Errorf("chunk %s: contacts left for the day: %w", ref, err)
+		}
+		return fmt.Errorf("chunk %s: %w", ref, &CappedError{Left: left})
 	case "busy":
 		until, err := strconv.ParseInt(a.detail, 10, 64)
 		if err != nil {

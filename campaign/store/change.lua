@@ -1,6 +1,6 @@
 -- Changes records of one chunk, all at once, for a caller that has the right to.
 --
--- KEYS  campaign, chunk, ledger, open, tally, log (all of one hash slot)
+-- KEYS  campaign, chunk, ledger, open, tally, log, window, day (all of one hash slot)
 -- ARGV  act      begin | commit | recover | steer
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, ''
@@ -15,12 +15,21 @@
 --                little-endian), their old records, their new ones
 --       by, action, text, request   for the log; no action: nothing is logged
 --       longest  the log may become, about
+--       version  begin: of the settings it was decided by; '' for any
+--       cap      begin: contacts that may begin on one day; 0: any number
+--       from, until   the day in ms; begin: it must be now; commit: whose count gets
+--                back who was not sent; '' counts nothing
+--       judge    commit, recover: '1' when the window is to be judged, with
+--       why      the campaign is then paused, if it must be
 --
--- Answers {status, now in ms, detail, moved}:
+-- Answers {status, now in ms, detail, moved, window}:
 --   ok       done; detail is the number of requests begun on this chunk, and
 --            moved the contacts left alone: index and present record of each,
---            because it was not the old one or the caller has no right to it
+--            because it was not the old one or the caller has no right to it;
+--            window is that of a campaign which it has paused, '' for others
 --   phase    begin only: the campaign is not running; detail is its phase
+--   outdated begin only: the settings are others by now, or the day is over
+--   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unsettled begin only: contacts are sending under another claim that has ended
 --   moved    begin only: nothing was changed, because of the contacts in moved
@@ -30,17 +39,19 @@
 -- have run before, and only its answer been lost.
 
 local PENDING, SENDING = 0, 1
+local VERDICT = 9 -- bytes in the window
 
 local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local campaign, chunk, ledger, open, tally, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
+local campaign, chunk, ledger, open, tally, log, window, day = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local records = redis.call('GET', ledger)
-if not records then return {'gone', now, '', ''} end
+if not records then return {'gone', now, '', '', ''} end
 
 local byte, sub = string.byte, string.sub
 local function any(states)
@@ -54,15 +65,19 @@ local held = redis.call('HMGET', chunk, 'claim', 'claim_until')
 local mine = token ~= '' and held[1] == token
 local free = not held[1] or held[1] == dead or tonumber(held[2]) <= now
 
+local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard')
+local phase, reason, guard = settings[1], settings[2], settings[4]
 if act == 'begin' then
-  local phase = redis.call('HGET', campaign, 'phase')
-  if phase ~= 'running' then return {'phase', now, phase or '', ''} end
+  if phase ~= 'running' then return {'phase', now, phase or '', '', ''} end
+  if version ~= '' and version ~= (settings[3] or '0') or from ~= '' and (now < tonumber(from) or now >= ends) then
+    return {'outdated', now, '', '', ''}
+  end
 end
 if (act == 'begin' or act == 'recover') and not mine and not free then
-  return {'busy', now, held[2], ''}
+  return {'busy', now, held[2], '', ''}
 end
 if act == 'begin' and not mine and any({[SENDING] = true}) then
-  return {'unsettled', now, '', ''}
+  return {'unsettled', now, '', '', ''}
 end
 
 -- A run is compared, written and counted as a whole; only one of which some
@@ -88,11 +103,34 @@ while at < #changes do
   local index, count = byte(changes, at) + 256 * byte(changes, at + 1), byte(changes, at + 2) + 256 * byte(changes, at + 3)
   local old, new = at + 4, at + 4 + count * size
   at = new + count * size
-  if (index + count) * size > #records then return {'gone', now, '', ''} end
+  if (index + count) * size > #records then return {'gone', now, '', '', ''} end
   check(index, sub(changes, old, new - 1), sub(changes, new, at - 1))
 end
 if act == 'begin' and #moved > 0 then
-  return {'moved', now, '', table.concat(moved)}
+  return {'moved', now, '', table.concat(moved), ''}
+end
+
+-- Contacts that begin are counted for the day, and taken off again when it turns
+-- out that nothing was sent. A day that was cut anew, in another zone, goes on
+-- counting until the old one is over.
+if from ~= '' then
+  local began, unsent = 0, 0
+  for _, change in ipairs(apply) do
+    local old, new = byte(change[2], 1), byte(change[3], 1)
+    if new == SENDING then began = began + #change[3] / size end
+    if old == SENDING and new == PENDING then unsent = unsent + #change[3] / size end
+  end
+  local kept = redis.call('HMGET', day, 'from', 'until', 'begun')
+  if act == 'begin' and began > 0 then
+    local begun = tonumber(kept[3] or '0')
+    if kept[1] ~= from and tonumber(kept[2] or '0') <= now then begun = 0 end
+    if cap > 0 and begun + began > cap then
+      return {'capped', now, string.format('%.0f', math.max(cap - begun, 0)), '', ''}
+    end
+    redis.call('HSET', day, 'from', from, 'until', ARGV[18], 'begun', string.format('%.0f', begun + began))
+  elseif unsent > 0 and kept[1] == from then
+    redis.call('HINCRBY', day, 'begun', string.format('%.0f', -unsent))
+  end
 end
 
 -- Write, and move the tally by what was written.
@@ -146,6 +184,42 @@ if action ~= '' and #apply > 0 then
     'chunk', number, 'request', request, 'moved', table.concat(order, ';'))
 end
 
+-- What became of requests goes into the window, the latest last: state, index,
+-- reason and chunk of each contact.
+local tripped = ''
+if guard and guard ~= '' then
+  local share, fewest, width = string.match(guard, '^(%d+) (%d+) (%d+)$')
+  local kept = redis.call('GET', window) or ''
+  local verdicts = {}
+  local n = tonumber(number)
+  local place = string.char(n % 256, math.floor(n / 256) % 256, math.floor(n / 65536) % 256, math.floor(n / 16777216))
+  for _, change in ipairs(apply) do
+    local index, old, new = change[1], change[2], change[3]
+    local state = string.byte(new, 1)
+    if string.byte(old, 1) == SENDING and state ~= PENDING then
+      for i = 0, #new / size - 1 do
+        local at = index + i
+        verdicts[#verdicts + 1] = string.char(state, at % 256, math.floor(at / 256)) .. string.sub(new, 5, 6) .. place
+      end
+    end
+  end
+  if #verdicts > 0 then
+    kept = string.sub(kept .. table.concat(verdicts), -VERDICT * tonumber(width))
+    redis.call('SET', window, kept)
+  end
+  if judge and phase == 'running' then
+    local all, bad = #kept / VERDICT, 0
+    for at = 1, #kept, VERDICT do
+      if not string.find(evidence, string.sub(kept, at, at), 1, true) then bad = bad + 1 end
+    end
+    if all >= tonumber(fewest) and bad * 10000 > tonumber(share) * all then
+      redis.call('HSET', campaign, 'phase', 'paused', 'phase_reason', why)
+      phase, reason = 'paused', why
+    end
+  end
+  if judge and phase == 'paused' and reason == why then tripped = kept end
+end
+
 local requests = redis.call('HGET', chunk, 'requests') or '0'
 if act == 'begin' then
   if #apply > 0 then requests = redis.call('HINCRBY', chunk, 'requests', 1) end
@@ -168,4 +242,4 @@ elseif due > 0 then
 else
   redis.call('ZADD', open, 'NX', string.format('%.0f', now), number)
 end
-return {'ok', now, tostring(requests), table.concat(moved)}
+return {'ok', now, tostring(requests), table.concat(moved), tripped}

@@ -662,9 +662,10 @@ func TestAnswersAreChecked(t *testing.T) {
 	}{
 		{"no list", "ok", "change chunk sale/0: "},
 		{"too short", []any{"ok", int64(1)}, "change chunk sale/0: unexpected answer of 2 parts"},
-		{"an unknown status", []any{"maybe", int64(1), "", ""}, `chunk sale/0: unknown answer "maybe"`},
-		{"a request number that is none", []any{"ok", int64(1), "x", ""}, "change chunk sale/0: request number: "},
-		{"an end of a claim that is none", []any{"busy", int64(1), "x", ""}, "chunk sale/0: end of its claim: "},
+		{"an unknown status", []any{"maybe", int64(1), "", "", ""}, `chunk sale/0: unknown answer "maybe"`},
+		{"a request number that is none", []any{"ok", int64(1), "x", "", ""}, "change chunk sale/0: request number: "},
+		{"an end of a claim that is none", []any{"busy", int64(1), "x", "", ""}, "chunk sale/0: end of its claim: "},
+		{"no number of contacts left", []any{"capped", int64(1), "x", "", ""}, "chunk sale/0: contacts left for the day: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New(redis.NewClient(&redis.Options{}))

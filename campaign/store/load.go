@@ -29,8 +29,8 @@ type Load struct {
 
 // beginLoadScript makes a campaign, or takes over an unfinished load of it.
 //
-// KEYS campaign; ARGV load id, lease ms, settings, fingerprint. Answers 1, or 0
-// when the campaign has been loaded.
+// KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
+// Answers 1, or 0 when the campaign has been loaded.
 var beginLoadScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
@@ -38,7 +38,8 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV[1],
   'load_until', string.format('%.0f', now + tonumber(ARGV[2])),
-  'settings', ARGV[3], 'fingerprint', ARGV[4], 'created_at', string.format('%.0f', now))
+  'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6],
+  'created_at', string.format('%.0f', now))
 return 1`)
 
 // BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
@@ -53,7 +54,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	}
 	l := &Load{store: s, campaign: c, id: rand.Text()}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
-		l.id, millis(loadLease), settings, c.Fingerprint).Bool()
+		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
 	}
@@ -95,7 +96,7 @@ func (l *Load) clear(ctx context.Context) error {
 			keys, args = append(keys, keyChunk(ref), keyLedger(ref)), append(args, o.Chunk)
 		}
 		if len(open) == 0 {
-			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name), keyLog(name), keyChunksLog(name))
+			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name), keyLog(name), keyChunksLog(name), keyWindow(name), keyDay(name))
 		}
 		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
 		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {

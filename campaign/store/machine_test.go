@@ -34,6 +34,10 @@ type machine struct {
 	phase  campaign.Phase
 	clock  time.Time
 	run    uint8
+	terms  Terms            // in force
+	begun  int              // today, of those who were not taken back
+	window []campaign.State // the latest verdicts
+	guard  bool             // it was the guard that paused
 
 	senders  [2]*sender
 	requests []*request // that have left and were not answered for
@@ -54,7 +58,15 @@ type sender struct {
 	worker string
 	token  [machineChunks]string
 	copy   [machineChunks]*Chunk // as it read them, perhaps long ago
+	terms  [machineChunks]Terms  // as they were then
 }
+
+// The machine's guard: more than half of the latest five, and of three at least.
+const (
+	machineGuard    = "5000 3 5"
+	machineFewest   = 3
+	machineVerdicts = 5
+)
 
 type request struct {
 	token    string
@@ -82,6 +94,8 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			m.chunks[c].allowed = [machineContacts]int{1, 1, 1}
 		}
 		launch(t, m.store, m.name, machineChunks*machineContacts, machineContacts, campaign.Running)
+		m.terms.Day = campaign.Day{From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+		m.setGuard(rt)
 		steps := map[string]func(*rapid.T){
 			"a sender begins":          m.senderBegins,
 			"a sender begins again":    m.senderBegins, // more often than the rest
@@ -94,6 +108,7 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			"an event comes":           m.event,
 			"a person steers":          m.personSteers,
 			"a person pauses":          m.personPauses,
+			"a person sets a cap":      m.personSets,
 			"":                         m.check,
 		}
 		for range 3 {
@@ -157,7 +172,7 @@ func (m *machine) senderReads(t *rapid.T, s *sender, c int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.copy[c] = chunk
+	s.copy[c], s.terms[c] = chunk, m.terms
 	if s.token[c] == "" || rapid.IntRange(0, 3).Draw(t, "another task") == 0 {
 		m.tokens++
 		s.token[c] = NewClaim(s.worker, fmt.Sprint(m.tokens))
@@ -171,7 +186,8 @@ func (m *machine) senderBegins(t *rapid.T) {
 	}
 	chunk, model, token := s.copy[c], &m.chunks[c], s.token[c]
 	contacts := some(t, chunk.In(campaign.Pending))
-	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), Hold: time.Hour, Due: time.Hour}
+	terms := s.terms[c]
+	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), Hold: time.Hour, Due: time.Hour, Terms: &terms}
 	at := m.tick(t)
 	stale := false
 	for _, i := range contacts {
@@ -186,12 +202,16 @@ func (m *machine) senderBegins(t *rapid.T) {
 	switch {
 	case m.phase != campaign.Running:
 		want = ErrNotRunning
+	case terms != m.terms:
+		want = ErrOutdated
 	case takes != nil:
 		want = takes
 	case model.claim != token && len(model.in(campaign.Sending)) > 0:
 		want = ErrUnsettled
 	case stale:
 		want = ErrMoved
+	case terms.Cap > 0 && m.begun+len(contacts) > terms.Cap:
+		want = ErrCapped
 	}
 	done, err := m.store.Apply(t.Context(), chunk, change)
 	if !errors.Is(err, want) {
@@ -217,6 +237,7 @@ func (m *machine) senderBegins(t *rapid.T) {
 		model.records[i] = next(t, model.records[i], change.Moves[slices.Index(contacts, i)].Move)
 	}
 	model.claim, model.expired = token, false
+	m.begun += len(contacts)
 	m.requests = append(m.requests, &request{token: token, chunk: chunk, contacts: contacts})
 }
 
@@ -258,7 +279,7 @@ func (m *machine) answer(t *rapid.T) {
 		causes = []campaign.Cause{campaign.Accept, campaign.Lose}
 	}
 	at := m.tick(t)
-	change := Change{Act: Commit, Token: r.token, Due: time.Hour}
+	change := Change{Act: Commit, Token: r.token, Due: time.Hour, Terms: &m.terms, Judge: rapid.Bool().Draw(t, "judge")}
 	if rapid.Bool().Draw(t, "more to send") {
 		change.Hold = time.Hour
 	}
@@ -269,15 +290,34 @@ func (m *machine) answer(t *rapid.T) {
 		cause := rapid.SampledFrom(causes).Draw(t, "cause")
 		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: cause, At: at}})
 	}
-	if _, err := m.store.Apply(t.Context(), r.chunk, change); err != nil {
+	done, err := m.store.Apply(t.Context(), r.chunk, change)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, move := range change.Moves {
-		present := model.records[move.Index]
-		after, ok := present.Next(move.Move)
-		if ok && (move.Cause.Evidence() || mine && present == read[move.Index]) {
-			model.records[move.Index] = after
+	// First those who are what the sender takes them for, then, decided anew, those
+	// who have moved on.
+	slices.SortFunc(change.Moves, func(a, b Move) int { return a.Index - b.Index })
+	moved := make([]bool, machineContacts)
+	for i, present := range model.records {
+		moved[i] = present != read[i]
+	}
+	for _, anew := range []bool{false, true} {
+		for _, move := range change.Moves {
+			present := model.records[move.Index]
+			after, ok := present.Next(move.Move)
+			if moved[move.Index] == anew && ok && (move.Cause.Evidence() || mine && !anew) {
+				m.moves(model, move.Index, after)
+				if present.State == campaign.Sending && after.State == campaign.Pending {
+					m.begun--
+				}
+			}
 		}
+		if change.Judge {
+			m.judge()
+		}
+	}
+	if told := len(done.Tripped) > 0; told != (change.Judge && m.guard) {
+		t.Fatalf("the guard tells of %d contacts", len(done.Tripped))
 	}
 	if mine && change.Hold > 0 {
 		model.expired = false
@@ -285,6 +325,51 @@ func (m *machine) answer(t *rapid.T) {
 		model.claim = ""
 	}
 	m.requests = slices.DeleteFunc(m.requests, func(other *request) bool { return other == r })
+}
+
+// moves makes a record another one, and a verdict of it that is one.
+func (m *machine) moves(model *modelChunk, i int, to campaign.Record) {
+	if model.records[i].State == campaign.Sending && to.State != campaign.Pending {
+		m.window = append(m.window, to.State)
+		m.window = m.window[max(0, len(m.window)-machineVerdicts):]
+	}
+	model.records[i] = to
+}
+
+func (m *machine) judge() {
+	bad := 0
+	for _, state := range m.window {
+		if !state.Evidence() {
+			bad++
+		}
+	}
+	if m.phase == campaign.Running && len(m.window) >= machineFewest && 2*bad > len(m.window) {
+		m.phase, m.guard = campaign.Paused, true
+	}
+}
+
+func (m *machine) setGuard(t *rapid.T) {
+	if err := m.store.rdb.HSet(t.Context(), keyCampaign(m.name), "guard", machineGuard).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) personSets(t *rapid.T) {
+	c, err := m.store.Campaign(t.Context(), m.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.tick(t)
+	to := c.Settings
+	to.DailyCap = rapid.IntRange(0, 2*machineContacts).Draw(t, "cap")
+	if err := m.store.ChangeSettings(t.Context(), c, to); err != nil {
+		t.Fatal(err)
+	}
+	if to.DailyCap != c.Settings.DailyCap {
+		m.terms.Version++
+		m.setGuard(t)
+	}
+	m.terms.Cap = to.DailyCap
 }
 
 func (m *machine) claimExpires(t *rapid.T) {
@@ -348,8 +433,9 @@ func (m *machine) sweeperRecovers(t *rapid.T) {
 		return
 	}
 	for _, move := range change.Moves {
-		model.records[move.Index] = next(t, model.records[move.Index], move.Move)
+		m.moves(model, move.Index, next(t, model.records[move.Index], move.Move))
 	}
+	m.judge()
 	model.claim = ""
 }
 
@@ -379,7 +465,7 @@ func (m *machine) event(t *rapid.T) {
 		move := campaign.Move{Cause: cause, At: at}
 		change.Moves = append(change.Moves, Move{Index: i, Move: move})
 		if after, ok := model.records[i].Next(move); ok {
-			model.records[i] = after
+			m.moves(model, i, after)
 		}
 	}
 	if _, err := m.store.Apply(t.Context(), chunk, change); err != nil {
@@ -449,7 +535,10 @@ func (m *machine) personPauses(t *rapid.T) {
 	if _, _, err := m.store.SetPhase(t.Context(), m.name, to, "", m.phase); err != nil {
 		t.Fatal(err)
 	}
-	m.phase = to
+	m.phase, m.guard = to, false
+	if to == campaign.Running {
+		m.window = nil
+	}
 }
 
 // check is what holds after every step.
@@ -478,6 +567,13 @@ func (m *machine) check(t *rapid.T) {
 		if chunk.Claim != model.claim {
 			t.Fatalf("chunk %d is claimed by %q, want %q", c, chunk.Claim, model.claim)
 		}
+	}
+	c, err := m.store.Campaign(t.Context(), m.name)
+	if err != nil || c.Phase != m.phase {
+		t.Fatalf("the campaign is %s, want %s: %v", c.Phase, m.phase, err)
+	}
+	if begun, err := m.store.Begun(t.Context(), m.name, time.Now()); begun != m.begun || err != nil {
+		t.Fatalf("%d contacts have begun today, want %d: %v", begun, m.begun, err)
 	}
 	tally, err := m.store.Tally(t.Context(), m.name)
 	if err != nil {

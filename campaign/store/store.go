@@ -143,7 +143,7 @@ func keyWorker(id string) string     { return "worker:" + id }
 
 // chunkKeys are the keys that change.lua takes, in its order.
 func chunkKeys(r Ref) []string {
-	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign)}
+	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign)}
 }
 
 // millis is a duration as the scripts take it.

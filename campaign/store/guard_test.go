@@ -1,0 +1,88 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign"
+)
+
+func TestGuardOf(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*campaign.Settings)
+		want string
+	}{
+		{"none", func(*campaign.Settings) {}, ""},
+		{"small requests", func(s *campaign.Settings) { s.MaxFailureShare = 500 }, "500 50 200"},
+		{"large requests", func(s *campaign.Settings) { s.MaxFailureShare, s.ChunkSize = 500, 300 }, "500 50 600"},
+		{"one contact a request", func(s *campaign.Settings) { s.MaxFailureShare, s.ChunkSize, s.Mode = 500, 300, campaign.Dispatch }, "500 50 200"},
+	} {
+		s := testCampaign("sale", 10).Settings
+		tt.edit(&s)
+		if got := guardOf(s); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
+	onSale(t, func(t *testing.T, s *Store) {
+		s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "2500 3 4")
+		reason, err := s.ReasonCode(t.Context(), "sale", "bad number")
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
+		rejected := Move{Index: 2, Move: campaign.Move{Cause: campaign.Reject, Reason: reason, At: noon}}
+		commit := func(judge bool, moves ...Move) Changed {
+			return apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: judge, Moves: moves})
+		}
+		if done := commit(true, append(moves(campaign.Accept, 0), rejected)...); done.Tripped != nil {
+			t.Errorf("tripped by two: %+v", done.Tripped)
+		}
+		if done := commit(false, moves(campaign.Lose, 1)...); done.Tripped != nil {
+			t.Errorf("tripped unasked: %+v", done.Tripped)
+		}
+		want := []Verdict{
+			{Index: 0, State: campaign.Accepted}, {Index: 2, State: campaign.Rejected, Reason: reason},
+			{Index: 1, State: campaign.Unconfirmed}, {Index: 3, State: campaign.Accepted},
+		}
+		if diff := cmp.Diff(want, commit(true, moves(campaign.Accept, 3)...).Tripped); diff != "" {
+			t.Errorf("verdicts (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(want, commit(true).Tripped); diff != "" {
+			t.Errorf("nobody has explained it yet (-want +got):\n%s", diff)
+		}
+		phase := func() (campaign.Phase, string) {
+			c, err := s.Campaign(t.Context(), "sale")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Phase, c.PhaseReason
+		}
+		if phase, why := phase(); phase != campaign.Paused || why != guardTripped {
+			t.Errorf("%s: %s", phase, why)
+		}
+		if ok, err := s.Explain(t.Context(), "sale", "two of four"); err != nil || !ok {
+			t.Errorf("explained: %v, %v", ok, err)
+		}
+		if _, why := phase(); why != "two of four" {
+			t.Errorf("paused: %s", why)
+		}
+		if ok, err := s.Explain(t.Context(), "sale", "something else"); ok || err != nil {
+			t.Errorf("explained again: %v, %v", ok, err)
+		}
+		if done := commit(true); done.Tripped != nil {
+			t.Errorf("told again: %+v", done.Tripped)
+		}
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, "", campaign.Paused); err != nil {
+			t.Fatal(err)
+		}
+		if done := commit(true); done.Tripped != nil || s.rdb.Exists(t.Context(), keyWindow("sale")).Val() != 0 {
+			t.Errorf("a campaign that goes on is judged by what was before: %+v", done.Tripped)
+		}
+	})
+}

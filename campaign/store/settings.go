@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// ErrOutdated: what was decided by, the campaign's settings or the day, has changed.
+var ErrOutdated = errors.New("the campaign's settings or the day have changed")
+
+// changeSettingsScript replaces settings that are still those that were read.
+//
+// KEYS campaign; ARGV version, settings, guard. Answers 1; 0 when they have
+// changed meanwhile; -1 when the campaign is not loaded.
+var changeSettingsScript = redis.NewScript(`
+local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings')
+if not is[1] or is[1] == 'loading' then return -1 end
+if is[3] == ARGV[2] then return 1 end
+if (is[2] or '0') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
+return 1`)
+
+// ChangeSettings gives a campaign, as it was read, other settings. Requests that
+// begin from then on go by them. What its chunks and rows are made of (Agent, Mode,
+// ChunkSize, Columns) must stay. ErrOutdated when they have changed meanwhile.
+func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to campaign.Settings) error {
+	if err := to.Check(); err != nil {
+		return fmt.Errorf("change settings of %s: %w", c.Name, err)
+	}
+	text, err := json.Marshal(to)
+	if err != nil {
+		return fmt.Errorf("change settings of %s: %w", c.Name, err)
+	}
+	done, err := changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, text, guardOf(to)).Int()
+	switch {
+	case err != nil:
+	case done < 0:
+		err = errors.New("it is not loaded")
+	case done == 0:
+		err = ErrOutdated
+	}
+	if err != nil {
+		return fmt.Errorf("change settings of %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// endCanaryScript ends the canary of a running campaign that is still as it was
+// read. KEYS campaign; ARGV version, phase, reason, id of the call.
+var endCanaryScript = redis.NewScript(`
+local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'canary', 'canary_ended')
+if is[4] == ARGV[4] then return 1 end
+if is[1] ~= 'running' or (is[2] or '0') ~= ARGV[1] or (is[3] or '0') == '0' then return 0 end
+redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'phase_reason', ARGV[3], 'canary', 0, 'canary_ended', ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
+return 1`)
+
+// EndCanary lets the rest of a campaign go, in the phase and for the reason given.
+// It reports false when the campaign is no longer what was read.
+func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason string) (bool, error) {
+	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason, rand.Text()).Bool()
+	if err != nil {
+		return false, fmt.Errorf("end canary of %s: %w", c.Name, err)
+	}
+	return done, nil
+}
