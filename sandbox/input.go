@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -17,14 +16,12 @@ func input(out *reply, r *http.Request) (map[string]any, bool) {
 		out.fail(http.StatusBadRequest, "The request must have the content type application/json.")
 		return nil, false
 	}
-	body, err := io.ReadAll(r.Body)
-	if err == nil {
-		var in map[string]any
-		dec := json.NewDecoder(bytes.NewReader(body))
-		dec.UseNumber() // values come back in events as they were written
-		if err = dec.Decode(&in); err == nil && in != nil && len(bytes.TrimSpace(body[dec.InputOffset():])) == 0 {
-			return in, true
-		}
+	var in map[string]any
+	body := r.Body.(whole).Bytes()
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // values come back in events as they were written
+	if err := dec.Decode(&in); err == nil && in != nil && len(bytes.TrimSpace(body[dec.InputOffset():])) == 0 {
+		return in, true
 	}
 	out.fail(http.StatusBadRequest, "The request body is not a JSON object.")
 	return nil, false

@@ -45,7 +45,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
@@ -246,14 +245,16 @@ func (s *Server) handle(out *reply, r *http.Request, token string, p plan) (cut 
 	if r.ContentLength > s.cfg.MaxBody {
 		return s.tooLarge(out)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, s.cfg.MaxBody))
+	var body bytes.Buffer
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // what ReadFrom wants free to see the end
+	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, s.cfg.MaxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return s.tooLarge(out)
 	}
 	if err != nil {
 		return s.cut(nil) // the client left while it was sending
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = whole{&body}
 
 	switch p.fate {
 	case resetBefore, hangBefore:
@@ -291,6 +292,11 @@ func (s *Server) handle(out *reply, r *http.Request, token string, p plan) (cut 
 	}
 	return false
 }
+
+// whole is a body that has been read to its end.
+type whole struct{ *bytes.Buffer }
+
+func (whole) Close() error { return nil }
 
 // tooLarge refuses a body without reading it to its end.
 func (s *Server) tooLarge(out *reply) (cut bool) {
