@@ -93,9 +93,14 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Lose:
 		move(Unconfirmed, Sending)
 	case Accept, Start, End:
-		to := map[Cause]State{Accept: Accepted, Start: Started, End: Ended}[m.Cause]
-		next.State = to
-		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(to) > evidenceRank(r.State))
+		next.State = Accepted
+		if m.Cause != Accept {
+			next.State = Started
+		}
+		if m.Cause == End {
+			next.State = Ended
+		}
+		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(next.State) > evidenceRank(r.State))
 	case Cancel:
 		move(Canceled, Pending)
 	case Hold:

@@ -217,6 +217,7 @@ type run struct {
 	vague    []int         // single contacts refused in a row without being named
 	wait     time.Duration // before the chunk is looked at again; the longest asked for
 	over     bool          // no further request
+	through  bool          // the last answer has given the claim up
 	after    *comeBack     // why it is over, when it is to go on later
 }
 
@@ -374,11 +375,15 @@ func (r *run) keep(ctx context.Context) (callOff func()) {
 	return func() { cancel(); <-done }
 }
 
-// close gives the claim up and says what the task is to do next.
+// close gives the claim up, unless the last answer has done so, and says what the
+// task is to do next.
 func (r *run) close(ctx context.Context, failed error) error {
 	r.mu.Lock()
-	wait, after, over := r.wait, r.after, r.over
+	wait, after, over, through := r.wait, r.after, r.over, r.through
 	r.mu.Unlock()
+	if through {
+		return failed
+	}
 	switch {
 	case after != nil:
 		wait = after.after
@@ -402,7 +407,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		return err
 	}
 	batch := r.batch(piece)
-	if len(piece) > 1 && batch.Size() > maxBodyBytes {
+	if len(piece) > 1 && !batch.Fits(maxBodyBytes) {
 		r.push(piece[:len(piece)/2], piece[len(piece)/2:])
 		return nil
 	}
@@ -582,9 +587,10 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	if err != nil {
 		return err
 	}
-	counts := make(map[campaign.Cause]int)
+	counts, now := make(map[campaign.Cause]int), time.Now()
+	change.Moves = make([]store.Move, 0, len(piece))
 	for place, index := range piece {
-		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: time.Now()}}
+		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now}}
 		if text, named := v.refused[place]; named {
 			move.Cause = campaign.Reject
 			if move.Reason, err = r.reason(ctx, text); err != nil {
@@ -602,12 +608,27 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 		counts[move.Cause]++
 		change.Moves = append(change.Moves, move)
 	}
+	through := v.cause == campaign.Accept && r.isLast(piece)
+	if through {
+		change.Hold = 0
+	}
 	if err := r.commit(ctx, change); err != nil {
 		return err
+	}
+	if through {
+		r.mu.Lock()
+		r.through = true
+		r.mu.Unlock()
 	}
 	r.remember(ctx, change.Moves)
 	r.logAnswer(request, answer, counts)
 	return r.act(ctx, piece, v)
+}
+
+// isLast reports whether nobody of the chunk is left to be sent, or on the way,
+// but those of this request.
+func (r *run) isLast(piece []int) bool {
+	return len(r.chunk.In(campaign.Pending)) == 0 && len(r.chunk.In(campaign.Sending)) == len(piece)
 }
 
 // reason is the code of a text, found for as long as a commit would be tried.

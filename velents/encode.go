@@ -40,6 +40,30 @@ type Webhook struct {
 // Size is the length of the request's body in bytes. It costs an encoding.
 func (b Batch) Size() int { return len(b.appendJSON(nil)) }
 
+// Fits tells whether the request's body has at most so many bytes. For most
+// batches that costs no encoding: they would fit if every byte had to be escaped.
+func (b Batch) Fits(bytes int) bool {
+	const escaped = 6 // \u0000
+	most := escaped*len(b.Name) + len(`{"channel_id":-9223372036854775808,"name":"","rows":[]}`)
+	for _, row := range b.Rows {
+		most += escaped*len(row.Phone) + len(`{"phone":"","values":{}},`)
+		most += sizeOfObject(row.Values, escaped)
+	}
+	if w := b.Webhook; w != nil {
+		most += escaped*len(w.Link) + len(`,"webhook":{"link":"","body":{},"headers":{}}`)
+		most += sizeOfObject(w.Body, escaped) + sizeOfObject(w.Headers, escaped)
+	}
+	return most <= bytes || b.Size() <= bytes
+}
+
+// sizeOfObject is the length of m's members when a byte of theirs takes so many.
+func sizeOfObject(m map[string]string, escaped int) (size int) {
+	for k, v := range m {
+		size += escaped*(len(k)+len(v)) + len(`"":"",`)
+	}
+	return size
+}
+
 // The requests are encoded by hand: a batch of 500 rows takes a third of the
 // time that encoding/json needs, and what is not UTF-8 in somebody's list is
 // replaced rather than refused. Values come out sorted, so that equal requests

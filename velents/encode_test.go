@@ -72,6 +72,9 @@ func TestBatchEncodesAsTheStandardLibraryDoes(t *testing.T) {
 		if batch.Size() != len(encoded) {
 			t.Errorf("Size = %d, want %d", batch.Size(), len(encoded))
 		}
+		if !batch.Fits(len(encoded)) || batch.Fits(len(encoded)-1) {
+			t.Errorf("Fits is wrong about %d bytes", len(encoded))
+		}
 		var want, got any
 		if err := json.Unmarshal(standard, &want); err != nil {
 			t.Fatal(err)
@@ -94,6 +97,14 @@ func batchOf(rows int) Batch {
 		})
 	}
 	return b
+}
+
+// A batch of ordinary size is known to fit without being encoded.
+func TestFitsCostsNoEncoding(t *testing.T) {
+	batch := batchOf(500)
+	if n := testing.AllocsPerRun(1, func() { batch.Fits(900_000) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func BenchmarkEncode500Rows(b *testing.B) {

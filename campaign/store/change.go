@@ -95,7 +95,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	todo := c.Moves
 	for range maxRounds {
 		read, planned := chunk.ledger, slices.Clone(chunk.ledger)
-		var asked []Move
+		asked := make([]Move, 0, len(todo))
 		for _, m := range todo {
 			if m.Index < 0 || m.Index >= planned.Len() {
 				return done, fmt.Errorf("change chunk %s: no contact %d", chunk.Ref, m.Index)
@@ -132,6 +132,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			chunk.Version++ // at least: others may have changed it as well
 		}
 
+		if len(answer.moved) == 0 {
+			done.Moved = append(done.Moved, asked...)
+			return done, nil
+		}
 		todo = nil
 		for _, m := range asked {
 			present, left := answer.moved[m.Index]
