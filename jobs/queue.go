@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
@@ -202,6 +203,30 @@ func (q *Queue) othersWait(c campaign.Campaign) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// paused tells which lanes of the agents somebody has paused in the asynq UI.
+// What cannot be told is left out, as with quotas. The inspector tells it as well,
+// but measures the memory of tasks for that, which not every Redis allows.
+func (q *Queue) paused(ctx context.Context, agents []string) map[string][]campaign.Lane {
+	pipe := q.store.Redis().Pipeline()
+	found := make(map[string]map[campaign.Lane]*redis.IntCmd)
+	for _, agent := range agents {
+		found[agent] = make(map[campaign.Lane]*redis.IntCmd)
+		for lane := range lanes {
+			found[agent][lane] = pipe.Exists(ctx, "asynq:{"+queueName(agent, lane)+"}:paused")
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each answer has its own error
+	paused := make(map[string][]campaign.Lane)
+	for agent, lanes := range found {
+		for lane, exists := range lanes {
+			if exists.Val() == 1 {
+				paused[agent] = append(paused[agent], lane)
+			}
+		}
+	}
+	return paused
 }
 
 // hastenTaken sees to it that the chunks of an agent's active tasks are looked

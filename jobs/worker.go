@@ -224,7 +224,8 @@ func (w *Worker) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveFor)
 	defer cancel()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
-		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets, Quotas: w.quotas(ctx, now),
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
+		Quotas: w.quotas(ctx, now), Paused: w.queue.paused(ctx, w.agentNames()),
 	})
 	if err == nil {
 		w.beats.Store(w.beats.Load().then(now))
@@ -262,7 +263,7 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 		}
 		quota := store.Quota{
 			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-			Others: status.OthersPerWindow, Reason: status.Reason,
+			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
 		}
 		if status.Wait > 0 {
 			quota.Next = now.Add(status.Wait).UTC()

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
@@ -176,6 +178,27 @@ func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 	workers, err := s.store.Workers(t.Context())
 	if err != nil || len(workers) != 1 || workers[0].ID != w.ID() || workers[0].Quotas["default"].Remaining != 12 {
 		t.Errorf("workers %+v, %v", workers, err)
+	}
+}
+
+func TestHeartbeatTellsOfPausedQueues(t *testing.T) {
+	s := newStage(t, 1)
+	w, err := NewWorker(Config{Store: s.store, Agents: []Agent{{"default", s.platform, s.quota}, {"sales", s.platform, s.quota}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.queue.inspector.PauseQueue(queueName("sales", campaign.Bulk)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	workers, err := s.store.Workers(t.Context())
+	if err != nil || len(workers) != 1 {
+		t.Fatalf("workers %+v, %v", workers, err)
+	}
+	if diff := cmp.Diff(map[string][]campaign.Lane{"sales": {campaign.Bulk}}, workers[0].Paused); diff != "" {
+		t.Errorf("paused (-want +got):\n%s", diff)
 	}
 }
 

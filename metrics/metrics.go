@@ -98,6 +98,7 @@ var (
 	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
 	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
 	othersDesc    = gauge("quota_others", "Requests per window that others make on the same token, estimated.", "agent")
+	waitDesc      = gauge("quota_wait_seconds", "Until the next request may leave, and why; 0: it may leave now.", "agent", "reason")
 )
 
 // shared collects what Redis knows.
@@ -163,6 +164,7 @@ func (q quotas) Describe(ch chan<- *prometheus.Desc) {
 	ch <- limitDesc
 	ch <- remainingDesc
 	ch <- othersDesc
+	ch <- waitDesc
 }
 
 func (q quotas) Collect(ch chan<- prometheus.Metric) {
@@ -172,5 +174,6 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(quota.Limit), agent)
 		ch <- prometheus.MustNewConstMetric(remainingDesc, prometheus.GaugeValue, float64(quota.Remaining), agent)
 		ch <- prometheus.MustNewConstMetric(othersDesc, prometheus.GaugeValue, quota.Others, agent)
+		ch <- prometheus.MustNewConstMetric(waitDesc, prometheus.GaugeValue, quota.Wait(time.Now()).Seconds(), agent, quota.Reason)
 	}
 }

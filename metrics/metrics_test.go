@@ -55,7 +55,7 @@ func TestMetrics(t *testing.T) {
 	}
 	m := metrics.New(st)
 	m.ShowQuotas(func(context.Context) map[string]store.Quota {
-		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Others: 4.5}}
+		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
 	})
 	m.Answered("default", "2xx", time.Second)
 	m.Answered("default", "429", 500*time.Millisecond)
@@ -80,6 +80,7 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_quota_limit{agent="default"} 30`,
 		`campaign_runner_quota_others{agent="default"} 4.5`,
 		`campaign_runner_quota_remaining{agent="default"} 12`,
+		`campaign_runner_quota_wait_seconds{agent="default",reason="refused with 429"} 0`,
 		`campaign_runner_request_seconds_count{agent="default",class="2xx"} 1`,
 		`campaign_runner_request_seconds_count{agent="default",class="429"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="2xx"} 1`,

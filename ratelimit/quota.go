@@ -132,6 +132,7 @@ type Status struct {
 	OthersPerWindow float64       // requests by others on the same token, estimated
 	Wait            time.Duration // until the next request may leave
 	Reason          string        // why it waits; empty when it need not
+	Blocked         bool          // it waits because of a 429 or of failures
 }
 
 // book keeps the state: in this process, or in Redis for all of them.
@@ -291,6 +292,7 @@ func (q *Quota) Status(ctx context.Context) (Status, error) {
 	if at > now {
 		st.Wait = time.Duration(at-now) * time.Millisecond
 		st.Reason = reasons[why]
+		st.Blocked = why == whyRefused || why == whyFailing
 	}
 	return st, nil
 }

@@ -160,19 +160,19 @@ func TestAnAnswerMovesTheQuota(t *testing.T) {
 		{"a lost answer counts", []Answer{headers, {Failed: true}},
 			Status{Limit: 30, Remaining: 28}},
 		{"a 429 blocks a second longer than it says", []Answer{{Status: 429, Known: true, Limit: 30, HasRetryAfter: true, RetryAfter: 10 * time.Second}},
-			Status{Limit: 30, Remaining: 0, Wait: 11 * time.Second, Reason: "refused with 429"}},
+			Status{Limit: 30, Remaining: 0, Wait: 11 * time.Second, Reason: "refused with 429", Blocked: true}},
 		{"a 429 of a proxy blocks and says nothing else", []Answer{headers, {Status: 429, HasRetryAfter: true, RetryAfter: 10 * time.Second}},
-			Status{Limit: 30, Remaining: 29, Wait: 11 * time.Second, Reason: "refused with 429"}},
+			Status{Limit: 30, Remaining: 29, Wait: 11 * time.Second, Reason: "refused with 429", Blocked: true}},
 		{"a 429 without Retry-After blocks for a sixth of a window", []Answer{{Status: 429}},
-			Status{Limit: 30, Remaining: 30, Wait: 10 * time.Second, Reason: "refused with 429"}},
+			Status{Limit: 30, Remaining: 30, Wait: 10 * time.Second, Reason: "refused with 429", Blocked: true}},
 		{"two failures do not block yet", []Answer{headers, {Status: 503, Failed: true}, {Status: 503, Failed: true}},
 			Status{Limit: 30, Remaining: 27}},
 		{"the third failure blocks", []Answer{headers, {Status: 503, Failed: true}, {Unsent: true, Failed: true}, {Failed: true}},
-			Status{Limit: 30, Remaining: 27, Wait: time.Second, Reason: "the platform is failing"}},
+			Status{Limit: 30, Remaining: 27, Wait: time.Second, Reason: "the platform is failing", Blocked: true}},
 		{"the fourth blocks twice as long", []Answer{{Failed: true}, {Failed: true}, {Failed: true}, {Failed: true}},
-			Status{Limit: 30, Remaining: 26, Wait: 2 * time.Second, Reason: "the platform is failing"}},
+			Status{Limit: 30, Remaining: 26, Wait: 2 * time.Second, Reason: "the platform is failing", Blocked: true}},
 		{"failures block up to a minute or so", slices.Repeat([]Answer{{Unsent: true, Failed: true}}, 20),
-			Status{Limit: 30, Remaining: 30, Wait: 64 * time.Second, Reason: "the platform is failing"}},
+			Status{Limit: 30, Remaining: 30, Wait: 64 * time.Second, Reason: "the platform is failing", Blocked: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestOneRequestFindsOutAfterSilence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if st, err := q.Status(t.Context()); err != nil || st.Reason != "one request is finding out" {
+			if st, err := q.Status(t.Context()); err != nil || st.Reason != "one request is finding out" || st.Blocked {
 				t.Errorf("status %+v, %v", st, err)
 			}
 			start := time.Now()

@@ -113,6 +113,9 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		o.Refused = map[string]int{}
 	}
 	if quota, ok := present.quotas[c.Settings.Agent]; ok {
+		if quota.Wait(present.now) == 0 { // over since the heartbeat
+			quota.Next, quota.Reason, quota.Blocked = time.Time{}, "", false
+		}
 		o.Quota = &quota
 	}
 	openChunks, err := s.OpenChunks(ctx, name)
@@ -199,6 +202,7 @@ type present struct {
 	now     time.Time      // Redis's clock
 	workers map[string]int // alive, by agent
 	quotas  map[string]store.Quota
+	paused  map[string][]campaign.Lane
 }
 
 func look(ctx context.Context, s *store.Store) (present, error) {
@@ -210,12 +214,13 @@ func look(ctx context.Context, s *store.Store) (present, error) {
 	if err != nil {
 		return present{}, err
 	}
-	p := present{now, make(map[string]int), make(map[string]store.Quota)}
+	p := present{now, make(map[string]int), make(map[string]store.Quota), make(map[string][]campaign.Lane)}
 	for _, w := range alive {
 		for _, agent := range w.Agents {
 			p.workers[agent]++
 		}
 		maps.Copy(p.quotas, w.Quotas) // all workers on a token see the same
+		maps.Copy(p.paused, w.Paused)
 	}
 	return p, nil
 }
@@ -239,6 +244,9 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.States[state.String()] = tally.States[state]
 	}
 	if s.WaitingFor = waitingFor(s, c.LoadUntil, p.now); s.WaitingFor == "" {
+		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
+	}
+	if s.WaitingFor == "" {
 		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
 		s.Paced = s.WaitingFor != ""
 	}
@@ -262,13 +270,25 @@ func waitingFor(s Summary, loadUntil, now time.Time) string {
 	return ""
 }
 
-// worthTelling is the shortest wait for the quota that is told: below it, the
-// requests are simply spread over their window.
+// queueWait says in a sentence that somebody has paused the queue of a campaign.
+func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) string {
+	if s.States.Open() == 0 || !slices.Contains(paused, lane) {
+		return ""
+	}
+	return fmt.Sprintf("the %s queue of agent %s is paused in the asynq UI; resume it there", lane, s.Agent)
+}
+
+// worthTelling is the shortest wait for the quota that is told, unless nobody may
+// send: below it, the requests are simply spread over their window.
 const worthTelling = 5 * time.Second
 
 // quotaWait says in a sentence that a campaign waits for its quota.
 func quotaWait(s Summary, quota store.Quota, now time.Time) string {
-	if s.States[campaign.Pending.String()] == 0 || s.States[campaign.Sending.String()] > 0 || quota.Next.Sub(now) < worthTelling {
+	wait, sending := quota.Wait(now), s.States.In(campaign.Sending)
+	switch {
+	case s.States.In(campaign.Pending) == 0 || wait == 0:
+		return ""
+	case !quota.Blocked && (wait < worthTelling || sending > 0):
 		return ""
 	}
 	return fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))

@@ -278,6 +278,8 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	}{
 		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
 			"waiting for the quota: the quota is used up; the next request leaves at " + at},
+		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + now.Add(20*time.Second).Local().Format(time.TimeOnly)},
 		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 	} {
@@ -299,5 +301,26 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 				t.Errorf("quota %+v", o.Quota)
 			}
 		})
+	}
+}
+
+func TestQueueThatIsPausedHoldsACampaignUp(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", settings, people(0, 1), nil)
+	for lane, want := range map[campaign.Lane]string{
+		campaign.Normal: "the normal queue of agent default is paused in the asynq UI; resume it there",
+		campaign.Bulk:   "",
+	} {
+		w := store.Worker{ID: "w", Agents: []string{settings.Agent}, Paused: map[string][]campaign.Lane{settings.Agent: {lane}}}
+		if err := f.Heartbeat(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		o, err := report.Find(t.Context(), f.Store, "sale")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.WaitingFor != want {
+			t.Errorf("%s paused: waiting for %q, want %q", lane, o.WaitingFor, want)
+		}
 	}
 }

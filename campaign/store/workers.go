@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
 )
 
 // HeartbeatTTL is how long a worker counts as alive after its last heartbeat.
@@ -26,6 +28,8 @@ type Worker struct {
 	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
 	// Quotas is where each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
+	// Paused are lanes, by agent, that somebody has paused in the asynq UI.
+	Paused map[string][]campaign.Lane `json:"paused,omitempty"`
 }
 
 // A Quota is where an agent stands with its quota.
@@ -36,7 +40,11 @@ type Quota struct {
 	Others    float64   `json:"others_per_window"` // requests by others on the same token, estimated
 	Next      time.Time `json:"next"`              // when the next request may leave; zero: now
 	Reason    string    `json:"reason"`            // why it waits; empty when it need not
+	Blocked   bool      `json:"blocked"`           // it waits because of a 429 or of failures
 }
+
+// Wait is how long it is until the next request may leave.
+func (q Quota) Wait(now time.Time) time.Duration { return max(0, q.Next.Sub(now)) }
 
 // Heartbeat says that w is alive.
 func (s *Store) Heartbeat(ctx context.Context, w Worker) error {

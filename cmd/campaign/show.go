@@ -70,7 +70,7 @@ func overviewText(o report.Overview) string {
 		{"  waiting", o.WaitingFor},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
-		{"  quota", quotaText(o.Quota)},
+		{"  quota", quotaText(o)},
 		{"  created", local(o.CreatedAt)},
 	}
 	facts = slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" })
@@ -103,16 +103,20 @@ func overviewText(o report.Overview) string {
 }
 
 // quotaText tells where the agent stands with its quota, as far as is known.
-func quotaText(q *store.Quota) string {
+func quotaText(o report.Overview) string {
+	q := o.Quota
 	if q == nil {
 		return ""
 	}
-	if q.Limit == 0 {
-		return "no limit is known"
+	text := "no limit is known"
+	if q.Limit > 0 {
+		text = fmt.Sprintf("%d of %d requests per %v left", q.Remaining, q.Limit, time.Duration(q.Window*float64(time.Second)))
 	}
-	text := fmt.Sprintf("%d of %d requests per %v left", q.Remaining, q.Limit, time.Duration(q.Window*float64(time.Second)))
 	if q.Others >= 1 {
 		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
+	}
+	if q.Reason != "" && !o.Paced { // else that is what it waits for
+		text += fmt.Sprintf("; next at %s: %s", q.Next.Local().Format("15:04:05.0"), q.Reason)
 	}
 	return text
 }
