@@ -34,7 +34,7 @@ type feed struct {
 	topics  map[string]*topic
 	viewers int
 	running bool
-	wake    chan struct{} // there is a topic that was never read
+	wake    chan struct{}
 }
 
 // A topic is a page somebody looks at.
@@ -61,10 +61,7 @@ func (f *feed) join(name string) (*topic, bool) {
 	if t == nil {
 		t = &topic{changed: make(chan struct{})}
 		f.topics[name] = t
-		select {
-		case f.wake <- struct{}{}:
-		default:
-		}
+		f.look()
 	}
 	t.viewers++
 	if !f.running {
@@ -80,6 +77,17 @@ func (f *feed) leave(name string, t *topic) {
 	f.viewers--
 	if t.viewers--; t.viewers == 0 {
 		delete(f.topics, name)
+	}
+	if f.viewers == 0 {
+		f.look()
+	}
+}
+
+// look wakes the reader: there is something new to read, or nothing any more.
+func (f *feed) look() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
 	}
 }
 
