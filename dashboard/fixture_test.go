@@ -97,6 +97,9 @@ func (f fixture) load(name string, contacts int, edit ...func(*campaign.Settings
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
+// requestLog is how the log tells of a request.
+var requestLog = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1"}
+
 // move makes things happen to a contact.
 func (f fixture) move(name string, place int, reason string, causes ...campaign.Cause) {
 	f.t.Helper()
@@ -111,7 +114,7 @@ func (f fixture) move(name string, place int, reason string, causes ...campaign.
 	}
 	for _, cause := range causes {
 		move := store.Move{Index: place % chunkSize, Move: campaign.Move{Cause: cause, Reason: code, At: at}}
-		if done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{move}}); err != nil || len(done.Moved) != 1 {
+		if done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{move}, Log: requestLog}); err != nil || len(done.Moved) != 1 {
 			f.t.Fatalf("move contact %d by %v: %v, %v", place, cause, done, err)
 		}
 	}

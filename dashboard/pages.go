@@ -30,7 +30,7 @@ var staticFiles embed.FS
 var views = func() map[string]*template.Template {
 	frame := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "error"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "error"} {
 		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
 	}
 	return all
@@ -105,6 +105,13 @@ func (p *pages) routes() http.Handler {
 	} {
 		mux.HandleFunc("POST /campaigns/{name}/"+name, p.act(name, do))
 	}
+	mux.HandleFunc("GET /campaigns/{name}/contacts", p.contacts)
+	mux.HandleFunc("POST /campaigns/{name}/contacts", p.contacts)
+	mux.HandleFunc("GET /campaigns/{name}/contacts/{place}", p.contact)
+	for file := range downloads {
+		mux.HandleFunc("GET /campaigns/{name}/"+file, p.results(file))
+	}
+	mux.HandleFunc("GET /campaigns/{name}/rejects.csv", p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
 	mux.HandleFunc("GET /static/{file}", static)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, "There is no such page.")

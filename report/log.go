@@ -63,6 +63,15 @@ func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Ph
 	return l, nil
 }
 
+// ReadContactLog is ReadLog with the place of a contact instead of its number.
+func ReadContactLog(ctx context.Context, s *store.Store, name string, ref store.Ref, index int) (*Log, error) {
+	l, err := ReadLog(ctx, s, name, 0)
+	if err == nil {
+		l.only = &place{ref.Chunk, index}
+	}
+	return l, err
+}
+
 // findContact looks a number up in the index, or where the campaign has none in
 // its list.
 func findContact(ctx context.Context, s *store.Store, c campaign.Campaign, phone campaign.Phone) (place, error) {

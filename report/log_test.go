@@ -88,3 +88,30 @@ func TestLogWithoutRedis(t *testing.T) {
 		})
 	}
 }
+
+func TestLogOfOneByItsPlace(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", settings, people(0, 4), nil)
+	ref := store.Ref{Campaign: "sale", Chunk: 1}
+	chunk, err := f.ReadLedger(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Apply(t.Context(), chunk, store.Change{Act: store.Steer, Log: store.Decision{Action: store.ActionCancel},
+		Moves: []store.Move{{Index: 1, Move: campaign.Move{Cause: campaign.Cancel, At: at}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, want := range []bool{false, true} {
+		log, err := report.ReadContactLog(t.Context(), f.Store, "sale", ref, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := log.Next(t.Context()); ok != want || err != nil {
+			t.Errorf("contact %d of the chunk: an entry: %v, %v", index, ok, err)
+		}
+	}
+	if _, err := report.ReadContactLog(t.Context(), f.Store, "none", ref, 0); !errors.Is(err, store.ErrNotFound) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,380 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/contacts"
+	"campaign-runner/report"
+)
+
+// pageContacts is how many contacts a page lists.
+const pageContacts = 50
+
+// A listing is a page of a campaign's contacts.
+type listing struct {
+	Campaign string
+	Columns  []string // of the file, without the phone's
+	Rows     []listed
+	States   []option
+	Reasons  []option
+	Find     string // what was looked for
+	Searched int    // contacts looked at for it
+	Total    int    // who meets the filter, as far as the tally tells; -1: not told
+	Before   string // address of the page before; empty: this is the first
+	After    string
+	On       int // where a search goes on; 0: it is at its end
+}
+
+// A listed contact is a line of it.
+type listed struct {
+	report.Contact
+	Cells []string // as Columns
+}
+
+// An option of a filter.
+type option struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// contacts lists a campaign's contacts, by state and reason. What people are
+// looked for by is personal, so that a search is posted and stands in no address.
+func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+		return
+	}
+	wish, err := readWish(r.Form, r.PostForm.Get("find"), c.Settings.Region)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	page, err := wish.filter.List(r.Context(), p.Store, c.Name, wish.place, wish.back, pageContacts)
+	if err != nil {
+		p.refuse(w, r, asLoading(c, err))
+		return
+	}
+	if wish.filter.Phone != 0 && len(page.Contacts) == 1 {
+		http.Redirect(w, r, fmt.Sprintf("/campaigns/%s/contacts/%d", c.Name, page.Contacts[0].Place), http.StatusSeeOther)
+		return
+	}
+	l, err := p.listing(r.Context(), c, wish, page)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "contacts", view{Title: "Contacts of " + c.Name, Nav: "campaigns", Body: l})
+}
+
+// asLoading is err, as one about a wish while the campaign's file is still read.
+func asLoading(c campaign.Campaign, err error) error {
+	if c.Phase == campaign.Loading {
+		return &wishError{http.StatusConflict, err}
+	}
+	return err
+}
+
+// A wish is what somebody wants listed.
+type wish struct {
+	filter report.Filter
+	find   string
+	place  int
+	back   bool
+}
+
+// maxFind bounds what is looked for, in characters.
+const maxFind = 100
+
+// readWish reads the parameters of a list. find is a number, in any spelling, or
+// a text.
+func readWish(form url.Values, find, region string) (wish, error) {
+	v := wish{find: strings.TrimSpace(find)}
+	if state := form.Get("state"); state != "" {
+		s, err := campaign.ParseState(state)
+		if err != nil {
+			return v, wishf(http.StatusBadRequest, "there is no state %q", state)
+		}
+		v.filter.States = []campaign.State{s}
+	}
+	reason, err := strconv.ParseUint(cmp.Or(form.Get("reason"), "0"), 10, 16)
+	if err != nil {
+		return v, wishf(http.StatusBadRequest, "there is no such reason")
+	}
+	v.filter.Reason = campaign.Reason(reason)
+	at := form.Get("from")
+	if before := form.Get("before"); before != "" {
+		at, v.back = before, true
+	}
+	if v.place, err = strconv.Atoi(cmp.Or(at, "0")); err != nil || v.place < 0 {
+		return v, wishf(http.StatusBadRequest, "there is no such page")
+	}
+	if utf8.RuneCountInString(v.find) > maxFind {
+		return v, wishf(http.StatusBadRequest, "what to find is too long: want at most %d characters", maxFind)
+	}
+	if v.find == "" {
+		return v, nil
+	}
+	numbers, err := contacts.NewPhoneParser(region)
+	if err != nil {
+		return v, err
+	}
+	phone, why := numbers.Parse(v.find)
+	if why == "" {
+		v.filter.Phone = phone
+	} else {
+		v.filter.Text = v.find
+	}
+	return v, nil
+}
+
+// address is a wish's, without what is looked for.
+func (v wish) address(name, key string, place int) string {
+	query := make(url.Values)
+	if len(v.filter.States) > 0 {
+		query.Set("state", v.filter.States[0].String())
+	}
+	if v.filter.Reason != campaign.NoReason {
+		query.Set("reason", strconv.Itoa(int(v.filter.Reason)))
+	}
+	query.Set(key, strconv.Itoa(place))
+	return "/campaigns/" + name + "/contacts?" + query.Encode()
+}
+
+func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page report.Page) (listing, error) {
+	tally, err := p.Store.Tally(ctx, c.Name)
+	if err != nil {
+		return listing{}, err
+	}
+	texts, err := p.Store.ReasonTexts(ctx, c.Name)
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{Campaign: c.Name, Columns: withoutPhone(c.Settings, names(c.Settings)), Find: v.find, Searched: page.Searched, Total: total(tally, v)}
+	for _, found := range page.Contacts {
+		l.Rows = append(l.Rows, listed{found, withoutPhone(c.Settings, found.Fields)})
+	}
+	for _, state := range campaign.States() {
+		chosen := slices.Contains(v.filter.States, state)
+		if n := tally.States[state]; n > 0 || chosen {
+			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, report.Number(n)), chosen})
+		}
+	}
+	l.Reasons = reasonOptions(tally, texts, v.filter)
+	switch {
+	case v.find != "":
+		l.On = max(page.After, 0)
+	default:
+		if page.Before > 0 {
+			l.Before = v.address(c.Name, "before", page.Before)
+		}
+		if page.After >= 0 {
+			l.After = v.address(c.Name, "from", page.After)
+		}
+	}
+	return l, nil
+}
+
+// shownOptions bounds the reasons to choose from: the platform may have thousands.
+const shownOptions = 100
+
+// reasonOptions are the reasons of those in the state chosen, the most frequent
+// first.
+func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f report.Filter) []option {
+	counts := make(map[campaign.Reason]int)
+	for at, n := range tally.Reasons {
+		if len(f.States) == 0 || slices.Contains(f.States, at.State) {
+			counts[at.Reason] += n
+		}
+	}
+	if f.Reason != campaign.NoReason {
+		counts[f.Reason] += 0 // what was chosen stays to be seen
+	}
+	var codes []campaign.Reason
+	for code := range counts {
+		codes = append(codes, code)
+	}
+	slices.SortFunc(codes, func(a, b campaign.Reason) int {
+		return cmp.Or(counts[b]-counts[a], cmp.Compare(a, b))
+	})
+	var options []option
+	for i, code := range codes {
+		if i < shownOptions || code == f.Reason {
+			label := fmt.Sprintf("%s (%s)", cmp.Or(texts[code], fmt.Sprintf("reason %d", code)), report.Number(counts[code]))
+			options = append(options, option{strconv.Itoa(int(code)), label, code == f.Reason})
+		}
+	}
+	return options
+}
+
+// total is how many meet a wish, by the tally; -1 where it cannot tell.
+func total(tally campaign.Tally, v wish) int {
+	switch {
+	case v.find != "":
+		return -1
+	case v.filter.Reason != campaign.NoReason:
+		n := 0
+		for at, contacts := range tally.Reasons {
+			if at.Reason == v.filter.Reason && (len(v.filter.States) == 0 || slices.Contains(v.filter.States, at.State)) {
+				n += contacts
+			}
+		}
+		return n
+	case len(v.filter.States) > 0:
+		return tally.States[v.filter.States[0]]
+	}
+	return tally.Contacts()
+}
+
+// names are the names of the file's columns.
+func names(s campaign.Settings) []string {
+	list := make([]string, len(s.Columns))
+	for i, column := range s.Columns {
+		list[i] = cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
+	}
+	return list
+}
+
+// withoutPhone are cells without that of the number, which is shown by itself.
+func withoutPhone(s campaign.Settings, cells []string) []string {
+	var list []string
+	for i, cell := range cells {
+		if i != s.PhoneColumn {
+			list = append(list, cell)
+		}
+	}
+	return list
+}
+
+// A person is the page of one contact.
+type person struct {
+	Campaign string
+	report.Contact
+	Values   []value
+	Outcome  campaign.Outcome
+	Learned  []value
+	Turns    []campaign.Turn
+	Timeline []moment
+	Batches  string // the beginning of its batches' names on the platform
+}
+
+type value struct{ Name, Text, Note string }
+
+func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	var place int
+	if err == nil {
+		if place, err = strconv.Atoi(r.PathValue("place")); err != nil {
+			err = fmt.Errorf("contact: %w", store.ErrGone)
+		}
+	}
+	var who person
+	if err == nil {
+		who, err = p.readPerson(r.Context(), c, place)
+	}
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	p.show(w, r, http.StatusOK, "contact", view{Title: "Contact in " + c.Name, Nav: "campaigns", Body: who})
+}
+
+func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) (person, error) {
+	found, err := report.FindContact(ctx, p.Store, c, place)
+	if err != nil {
+		return person{}, err
+	}
+	outcomes, err := p.Store.Outcomes(ctx, found.Ref)
+	if err != nil {
+		return person{}, err
+	}
+	turns, err := p.Store.History(ctx, found.Ref, found.Index)
+	if err != nil {
+		return person{}, err
+	}
+	who := person{Campaign: c.Name, Contact: found, Outcome: outcomes[found.Index], Turns: turns}
+	if c.Settings.Mode == campaign.Batch && found.Record.Attempts > 0 {
+		who.Batches = found.Ref.String() + "/"
+	}
+	for i, name := range names(c.Settings) {
+		note := "not sent"
+		if key := c.Settings.Columns[i].Key; key != "" && key != name {
+			note = "sent as " + key
+		} else if key != "" || i == c.Settings.PhoneColumn {
+			note = ""
+		}
+		who.Values = append(who.Values, value{name, found.Fields[i], note})
+	}
+	learned := who.Outcome.Learned()
+	for _, key := range slices.Sorted(maps.Keys(learned)) {
+		who.Learned = append(who.Learned, value{Name: key, Text: campaign.CellOf(learned[key])})
+	}
+	who.Timeline, err = p.timeline(ctx, c, who)
+	return who, err
+}
+
+// downloads are the files that results are written to.
+var downloads = map[string]struct {
+	format report.Format
+	kind   string
+}{
+	"results.csv":   {report.CSV, "text/csv; charset=utf-8"},
+	"results.xlsx":  {report.XLSX, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+	"results.jsonl": {report.JSONLines, "application/x-ndjson"},
+}
+
+// results hands out the results of a campaign as a file.
+func (p *pages) results(file string) http.HandlerFunc {
+	as := downloads[file]
+	return p.file(file, as.kind, func(ctx context.Context, name string, w http.ResponseWriter) error {
+		_, err := report.Results{Format: as.format, BOM: true}.Write(ctx, p.Store, name, w)
+		return err
+	})
+}
+
+// rejects hands out the refused lines.
+func (p *pages) rejects(ctx context.Context, name string, w http.ResponseWriter) error {
+	_, err := report.Rejects(ctx, p.Store, name, w)
+	return err
+}
+
+// file serves what write writes as a file to keep. An error after its beginning
+// cuts the connection, so that no browser takes a part for the whole.
+func (p *pages) file(suffix, kind string, write func(context.Context, string, http.ResponseWriter) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, err := p.known(r)
+		if err == nil && c.Phase == campaign.Loading {
+			err = wishf(http.StatusConflict, "campaign %s: its contact file is still being loaded", c.Name)
+		}
+		if err != nil {
+			p.refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", c.Name+"-"+suffix))
+		if err := write(r.Context(), c.Name, w); err != nil {
+			if !errors.Is(err, context.Canceled) {
+				p.Logger.WarnContext(r.Context(), "file not written whole", "campaign", c.Name, "file", suffix, "error", err)
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
