@@ -131,7 +131,7 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 // hold pauses a campaign of which Redis has lost writes, until a person has
 // looked. Resuming it is that person's word that the chunk may be sent as it is.
 func (s *sender) hold(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
-	s.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "chunk", chunk.Ref.Chunk)
+	s.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
 	err := s.queue.halt(ctx, c.Name, fmt.Sprintf("Redis has lost writes: chunk %[1]d is older than what worker %[2]s wrote. "+
 		"Who is pending in it may have been contacted; look up the batches %[3]s/%[1]d/… in the platform's dashboard before you resume or cancel",
 		chunk.Ref.Chunk, s.worker, c.Name))
@@ -233,7 +233,7 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
 		chunk:    chunk,
 		token:    store.NewClaim(s.worker, rand.Text()),
 		turnAt:   time.Now(),
-		log:      s.log.With("campaign", c.Name, "chunk", chunk.Ref.Chunk),
+		log:      s.log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
 		deferred: make(map[int]time.Time),
 	}, nil
 }
@@ -587,7 +587,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	if err != nil {
 		return err
 	}
-	counts, now := make(map[campaign.Cause]int), time.Now()
+	counts, attempt, now := make(map[campaign.Cause]int), r.attemptOf(piece), time.Now()
 	change.Moves = make([]store.Move, 0, len(piece))
 	for place, index := range piece {
 		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now}}
@@ -621,7 +621,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 		r.mu.Unlock()
 	}
 	r.remember(ctx, change.Moves)
-	r.logAnswer(request, answer, counts)
+	r.logAnswer(request, attempt, answer, counts)
 	return r.act(ctx, piece, v)
 }
 
@@ -747,8 +747,17 @@ func patiently(ctx context.Context, action func(context.Context) error) error {
 	}
 }
 
-func (r *run) logAnswer(request int, answer error, counts map[campaign.Cause]int) {
-	level, attrs := slog.LevelInfo, []any{"request", request, "accepted", counts[campaign.Accept], "rejected", counts[campaign.Reject],
+// attemptOf is the attempt that a request was for its contacts, from 1: for the
+// one that has been tried most.
+func (r *run) attemptOf(piece []int) (attempt uint8) {
+	for _, index := range piece {
+		attempt = max(attempt, r.chunk.Record(index).Attempts)
+	}
+	return attempt
+}
+
+func (r *run) logAnswer(request int, attempt uint8, answer error, counts map[campaign.Cause]int) {
+	level, attrs := slog.LevelInfo, []any{"request", request, "attempt", attempt, "accepted", counts[campaign.Accept], "rejected", counts[campaign.Reject],
 		"failed", counts[campaign.Fail], "unconfirmed", counts[campaign.Lose], "again", counts[campaign.Retry] + counts[campaign.Unsent]}
 	if answer != nil {
 		level, attrs = slog.LevelWarn, append(attrs, "answer", answer)

@@ -20,7 +20,11 @@ func BenchmarkLaunch(b *testing.B) {
 	rdb := redistest.Start(b).Client()
 	l, _ := newLauncher(rdb)
 	used := func() int64 {
-		return infoNumber(rdb.Info(b.Context(), "memory").Val(), "used_memory")
+		m, err := l.Store.Fullest(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		return m.Used
 	}
 	before, n := used(), 0
 	for b.Loop() {

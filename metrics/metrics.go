@@ -27,6 +27,9 @@ const (
 	namespace = "campaign_runner"
 	// maxCampaigns bounds the campaigns whose contacts are shown: the latest.
 	maxCampaigns = 100
+	// overdueAfter is how late a chunk may be before it counts: sweepers look every
+	// two seconds.
+	overdueAfter = time.Minute
 	// patience bounds what is read from Redis for one look.
 	patience = 5 * time.Second
 )
@@ -54,7 +57,7 @@ func New(st *store.Store) *Metrics {
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
-		shared{st}, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis())),
+		shared{st}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -93,28 +96,52 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	contactsDesc  = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
-	waitingDesc   = gauge("events_waiting", "Events that are still to be applied.")
+	upDesc       = gauge("redis_up", "Whether Redis answers and its campaigns can be read: 1 or 0.")
+	warningsDesc = gauge("redis_warnings", "Settings of Redis with which it may lose what was written; the worker's log says which.")
+	memoryDesc   = gauge("redis_memory_bytes", "Memory that Redis uses; of a cluster, the server that has the least left.")
+	maxDesc      = gauge("redis_memory_max_bytes", "Most memory that Redis may use; 0: no limit.")
+	workersDesc  = gauge("workers", "Living workers that serve an agent.", "agent")
+	stateDesc    = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
+	contactsDesc = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
+	overdueDesc  = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
+	waitingDesc  = gauge("events_waiting", "Events that are still to be applied.")
+
 	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
 	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
+	usedDesc      = gauge("quota_used_ratio", "Part of the present window's requests that are gone, from 0 to 1; absent without a limit.", "agent")
+	windowDesc    = gauge("quota_window_seconds", "Length of the window.", "agent")
 	othersDesc    = gauge("quota_others", "Requests per window that others make on the same token, estimated.", "agent")
 	waitDesc      = gauge("quota_wait_seconds", "Until the next request may leave, and why; 0: it may leave now.", "agent", "reason")
 )
+
+// describe tells what a collector shows.
+func describe(ch chan<- *prometheus.Desc, descs ...*prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
+// show sends a gauge.
+func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
 
 // shared collects what Redis knows.
 type shared struct{ store *store.Store }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
-	ch <- contactsDesc
-	ch <- waitingDesc
+	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc)
 }
 
 func (s shared) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := s.collect(ctx, ch); err != nil {
+		show(ch, upDesc, 0)
 		ch <- prometheus.NewInvalidMetric(contactsDesc, err)
+		return
 	}
+	show(ch, upDesc, 1)
 }
 
 func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
@@ -122,20 +149,81 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 	if err != nil {
 		return err
 	}
-	ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(waiting))
+	show(ch, waitingDesc, float64(waiting))
+	show(ch, warningsDesc, float64(len(store.DurabilityWarnings(ctx, s.store.Redis()))))
+	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may not tell
+		show(ch, memoryDesc, float64(memory.Used))
+		show(ch, maxDesc, float64(memory.Max))
+	}
+	if err := s.collectWorkers(ctx, ch); err != nil {
+		return err
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
 	latest, err := s.latest(ctx)
 	if err != nil {
 		return err
 	}
 	for _, c := range latest {
-		tally, err := s.store.Tally(ctx, c.Name)
-		if err != nil {
+		if err := s.collectCampaign(ctx, c, now, ch); err != nil {
 			return err
 		}
-		for _, state := range campaign.States() {
-			ch <- prometheus.MustNewConstMetric(contactsDesc, prometheus.GaugeValue, float64(tally.States[state]), c.Name, state.String())
+	}
+	return nil
+}
+
+// whileUp leaves out a collector while Redis does not answer: asynq's own would
+// wait for it longer than anybody waits for the metrics.
+type whileUp struct {
+	store *store.Store
+	prometheus.Collector
+}
+
+func (w whileUp) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := w.store.Now(ctx); err == nil {
+		w.Collector.Collect(ch)
+	}
+}
+
+func (s shared) collectWorkers(ctx context.Context, ch chan<- prometheus.Metric) error {
+	workers, err := s.store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	serving := make(map[string]int)
+	for _, w := range workers {
+		for _, agent := range w.Agents {
+			serving[agent]++
 		}
 	}
+	for agent, n := range serving {
+		show(ch, workersDesc, float64(n), agent)
+	}
+	return nil
+}
+
+func (s shared) collectCampaign(ctx context.Context, c campaign.Campaign, now time.Time, ch chan<- prometheus.Metric) error {
+	tally, err := s.store.Tally(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	state := tally.Phase(c.Phase)
+	show(ch, stateDesc, 1, c.Name, c.Settings.Agent, string(state))
+	for _, of := range campaign.States() {
+		show(ch, contactsDesc, float64(tally.States[of]), c.Name, of.String())
+	}
+	if state != campaign.Running {
+		return nil
+	}
+	overdue, err := s.store.Overdue(ctx, c.Name, now.Add(-overdueAfter))
+	if err != nil {
+		return err
+	}
+	show(ch, overdueDesc, float64(overdue), c.Name)
 	return nil
 }
 
@@ -161,19 +249,20 @@ type quotas struct {
 }
 
 func (q quotas) Describe(ch chan<- *prometheus.Desc) {
-	ch <- limitDesc
-	ch <- remainingDesc
-	ch <- othersDesc
-	ch <- waitDesc
+	describe(ch, limitDesc, remainingDesc, usedDesc, windowDesc, othersDesc, waitDesc)
 }
 
 func (q quotas) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for agent, quota := range q.of(ctx) {
-		ch <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(quota.Limit), agent)
-		ch <- prometheus.MustNewConstMetric(remainingDesc, prometheus.GaugeValue, float64(quota.Remaining), agent)
-		ch <- prometheus.MustNewConstMetric(othersDesc, prometheus.GaugeValue, quota.Others, agent)
-		ch <- prometheus.MustNewConstMetric(waitDesc, prometheus.GaugeValue, quota.Wait(time.Now()).Seconds(), agent, quota.Reason)
+		show(ch, limitDesc, float64(quota.Limit), agent)
+		show(ch, remainingDesc, float64(quota.Remaining), agent)
+		show(ch, windowDesc, quota.Window, agent)
+		show(ch, othersDesc, quota.Others, agent)
+		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason)
+		if quota.Limit > 0 {
+			show(ch, usedDesc, 1-float64(quota.Remaining)/float64(quota.Limit), agent)
+		}
 	}
 }

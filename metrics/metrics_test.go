@@ -24,7 +24,7 @@ func look(m *metrics.Metrics) []string {
 	m.ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	var lines []string
 	for line := range strings.Lines(page.Body.String()) {
-		if regexp.MustCompile(`^(campaign_runner_|asynq_queue_size)`).MatchString(line) && !strings.Contains(line, "_bucket{") {
+		if regexp.MustCompile(`^(campaign_runner_|asynq_queue_size)`).MatchString(line) && !strings.Contains(line, "_bucket{") && !strings.Contains(line, "_memory_") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
@@ -53,9 +53,12 @@ func TestMetrics(t *testing.T) {
 	if _, err := asynq.NewClientFromRedisClient(st.Redis()).Enqueue(asynq.NewTask("send", nil), asynq.Queue("default")); err != nil {
 		t.Fatal(err)
 	}
+	if err := st.Heartbeat(ctx, store.Worker{ID: "w", Agents: []string{"default"}}); err != nil {
+		t.Fatal(err)
+	}
 	m := metrics.New(st)
 	m.ShowQuotas(func(context.Context) map[string]store.Quota {
-		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
+		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
 	})
 	m.Answered("default", "2xx", time.Second)
 	m.Answered("default", "429", 500*time.Millisecond)
@@ -65,6 +68,8 @@ func TestMetrics(t *testing.T) {
 
 	want := []string{
 		`asynq_queue_size{queue="default"} 1`,
+		`campaign_runner_campaign_state{agent="default",campaign="sale",state="running"} 1`,
+		`campaign_runner_chunks_overdue{campaign="sale"} 1`,
 		`campaign_runner_contacts{campaign="sale",state="accepted"} 0`,
 		`campaign_runner_contacts{campaign="sale",state="canceled"} 0`,
 		`campaign_runner_contacts{campaign="sale",state="ended"} 0`,
@@ -80,12 +85,17 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_quota_limit{agent="default"} 30`,
 		`campaign_runner_quota_others{agent="default"} 4.5`,
 		`campaign_runner_quota_remaining{agent="default"} 12`,
+		`campaign_runner_quota_used_ratio{agent="default"} 0.6`,
 		`campaign_runner_quota_wait_seconds{agent="default",reason="refused with 429"} 0`,
+		`campaign_runner_quota_window_seconds{agent="default"} 60`,
+		`campaign_runner_redis_up 1`,
+		`campaign_runner_redis_warnings 1`,
 		`campaign_runner_request_seconds_count{agent="default",class="2xx"} 1`,
 		`campaign_runner_request_seconds_count{agent="default",class="429"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="2xx"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="429"} 0.5`,
 		`campaign_runner_sweeps_total{action="released"} 1`,
+		`campaign_runner_workers{agent="default"} 1`,
 	}
 	got := look(m)
 	slices.Sort(got)
@@ -99,7 +109,7 @@ func TestWithoutRedisTheWorkersOwnCountsAreShown(t *testing.T) {
 	m := metrics.New(store.New(server.Client()))
 	m.Swept("released")
 	server.Kill()
-	if diff := cmp.Diff([]string{`campaign_runner_sweeps_total{action="released"} 1`}, look(m)); diff != "" {
+	if diff := cmp.Diff([]string{`campaign_runner_redis_up 0`, `campaign_runner_sweeps_total{action="released"} 1`}, look(m)); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 }

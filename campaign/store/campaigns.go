@@ -166,6 +166,16 @@ func (s *Store) LowerRowsPerCall(ctx context.Context, name string, rows int) err
 	return nil
 }
 
+// Overdue counts the chunks of a campaign that were due by before and have not
+// moved.
+func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int, error) {
+	n, err := s.rdb.ZCount(ctx, keyOpen(name), "-inf", strconv.FormatInt(before.UnixMilli(), 10)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count overdue chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}
+
 // A Due is a chunk of a campaign with the time by which it must have moved.
 type Due struct {
 	Chunk int

@@ -20,12 +20,8 @@ var durable = []struct{ setting, want, cost string }{
 // each, for all servers of a cluster. A Redis that does not tell its settings, as
 // managed ones may not, gives one warning of that.
 func DurabilityWarnings(ctx context.Context, rdb redis.UniversalClient) (warnings []string) {
-	cluster, ok := rdb.(*redis.ClusterClient)
-	if !ok {
-		return warningsOf(ctx, rdb)
-	}
 	var mu sync.Mutex
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error {
+	err := eachServer(ctx, rdb, func(ctx context.Context, server redis.UniversalClient) error {
 		found := warningsOf(ctx, server)
 		mu.Lock()
 		defer mu.Unlock()
@@ -37,6 +33,16 @@ func DurabilityWarnings(ctx context.Context, rdb redis.UniversalClient) (warning
 	}
 	slices.Sort(warnings)
 	return slices.Compact(warnings)
+}
+
+// eachServer calls do for every server that takes writes, of a cluster several at
+// once.
+func eachServer(ctx context.Context, rdb redis.UniversalClient, do func(context.Context, redis.UniversalClient) error) error {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return do(ctx, rdb)
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error { return do(ctx, server) })
 }
 
 const untold = "Redis does not tell its settings: make sure of appendonly yes, appendfsync always and maxmemory-policy noeviction"

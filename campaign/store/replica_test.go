@@ -95,9 +95,15 @@ func TestEveryServerOfAClusterIsAskedForItsSettings(t *testing.T) {
 		t.Errorf("warnings: %q", got)
 	}
 	for _, name := range []string{"a", "b", "c", "d"} { // on several servers
-		if text, err := New(rdb).Memory(t.Context(), name); err != nil || !strings.Contains(text, "maxmemory:0") {
-			t.Errorf("memory for %s: %v %s", name, err, text)
+		if m, err := New(rdb).Memory(t.Context(), name); err != nil || m.Max != 0 || m.Used == 0 {
+			t.Errorf("memory for %s: %+v, %v", name, m, err)
 		}
+	}
+	if err := cluster.Masters[1].Client().ConfigSet(t.Context(), "maxmemory", "100mb").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := New(rdb).Fullest(t.Context()); err != nil || m.Max != 100<<20 || m.Full() <= 0 || m.Full() > 1 {
+		t.Errorf("the fullest server: %+v, %v", m, err)
 	}
 	cluster.Masters[0].Kill()
 	if got := DurabilityWarnings(t.Context(), rdb); !strings.Contains(strings.Join(got, ";"), "does not tell its settings") {

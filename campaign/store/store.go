@@ -94,16 +94,6 @@ func (s *Store) WaitForReplicas(n int) { s.replicas = n }
 // Redis is the client the store works on.
 func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 
-// Memory is what the server that holds, or would hold, a campaign says of its
-// memory, as INFO has it.
-func (s *Store) Memory(ctx context.Context, name string) (string, error) {
-	server, err := s.serverOf(ctx, keyCampaign(name))
-	if err != nil {
-		return "", err
-	}
-	return server.Info(ctx, "memory").Result()
-}
-
 // Names lists all campaigns, sorted.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
 	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()

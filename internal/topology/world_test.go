@@ -54,7 +54,7 @@ func newWorld(t *testing.T, redisURL string, sandbox ...string) *world {
 func (w *world) work() {
 	w.Helper()
 	log := filepath.Join(w.dir, fmt.Sprintf("worker-%d.log", len(w.workers)))
-	p, err := commands.Start(log, w.env, "worker", "--admin-addr", "127.0.0.1:0", "--webhook-addr", "127.0.0.1:0", "--wait-replicas", "1")
+	p, err := commands.Start(log, w.env, "worker", "--admin-addr", "127.0.0.1:0", "--webhook-addr", "127.0.0.1:0", "--wait-replicas", "1", "--log-format", "json", "--log-level", "debug")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -242,4 +242,34 @@ func (w *world) told(name string, ended int) error {
 		return fmt.Errorf("%s: %d have ended, not %d", name, o.States.In(campaign.Ended), ended)
 	}
 	return nil
+}
+
+// readLogs reads what the workers have printed: each line is an object, one of a
+// request says of whom, and no number is in any.
+func (w *world) readLogs() {
+	w.Helper()
+	number := regexp.MustCompile(`9665\d{8}`)
+	for _, p := range w.workers {
+		for line := range strings.Lines(p.Printed()) {
+			var entry map[string]any
+			if err := json.Unmarshal([]byte(line), &entry); err != nil {
+				w.Errorf("not an object: %s", line)
+				continue
+			}
+			if number.MatchString(line) || strings.Contains(line, "CROSSSLOT") || entry["level"] == "ERROR" {
+				w.Errorf("the log has: %s", line)
+			}
+			if entry["msg"] != "request answered" {
+				continue
+			}
+			for _, key := range []string{"worker", "agent", "campaign", "run", "chunk", "request", "attempt"} {
+				if entry[key] == nil {
+					w.Errorf("a request's line lacks %s: %s", key, line)
+				}
+			}
+			if attempt, _ := entry["attempt"].(float64); attempt < 1 {
+				w.Errorf("an attempt is counted from 1: %s", line)
+			}
+		}
+	}
 }
