@@ -58,7 +58,7 @@ const (
 	firstBlock    = 1_000    // after that, doubling up to
 	longestBlock  = 64_000   // this
 	batchAhead    = 500      // tickets taken in one call are worth at most this time
-	mostAtOnce    = 100      // and this part of the limit: none of their answers tells of the others
+	mostAtOnce    = 100      // and the limit divided by this: no answer tells of the others in its call
 	longestMemory = 600_000  // of a process that is not seen any more
 	lateness      = 1_000    // a peer that is later than this loses its turn
 	fewLeft       = int64(3) // with others about, the last credits go one by one
