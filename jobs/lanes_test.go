@@ -114,11 +114,11 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 10, inLane(campaign.Bulk))
-			seq, _, err := s.store.Release(t.Context(), store.Ref{Campaign: "c"}, 0, time.Hour)
+			seqs, err := s.store.Release(t.Context(), "c", time.Hour, store.Turn{Ref: store.Ref{Campaign: "c"}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			task, err := newTask(s.campaign, 0, seq)
+			task, err := newTask(s.campaign, 0, seqs[0])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,9 +126,10 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := s.inLane(campaign.Urgent)
-			for i, want := range []bool{true, false} {
-				if ok, err := s.queue.release(t.Context(), c, s.ledger(0)); ok != want || err != nil {
-					t.Errorf("release %d: %v, %v", i+1, ok, err)
+			for i, want := range []int{1, 0} {
+				chunk := s.ledger(0)
+				if n, err := s.queue.release(t.Context(), c, store.Turn{Ref: chunk.Ref, Seq: chunk.Seq}); n != want || err != nil {
+					t.Errorf("release %d: %v, %v", i+1, n, err)
 				}
 			}
 			if diff := cmp.Diff([]string{"c:0:2"}, s.waitingTasks("default-urgent")); diff != "" {
@@ -156,7 +157,7 @@ func TestReleaseLeavesATaskToTheWorkerThatHasIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-taken
-	if out, err := s.queue.withdraw(t.Context(), s.ledger(0), task); out || err != nil {
+	if out, err := s.queue.withdraw(t.Context(), s.ledger(0).Ref, task); out || err != nil {
 		t.Errorf("taken from the worker: %v, %v", out, err)
 	}
 	if due := s.due(); due > keepDue {
@@ -165,7 +166,7 @@ func TestReleaseLeavesATaskToTheWorkerThatHasIt(t *testing.T) {
 	close(done)
 	server.Shutdown()
 	// A crash after a task was taken out leaves a chunk without one.
-	if out, err := s.queue.withdraw(t.Context(), s.ledger(0), task); !out || err != nil {
+	if out, err := s.queue.withdraw(t.Context(), s.ledger(0).Ref, task); !out || err != nil {
 		t.Errorf("a task that is gone: %v, %v", out, err)
 	}
 	s.sweep()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,58 +77,76 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 		return 0, err
 	}
 	var released atomic.Int64
-	err = each(ctx, open, func(ctx context.Context, due store.Due) error {
-		ref := store.Ref{Campaign: name, Chunk: due.Chunk}
-		chunk, err := q.store.ReadLedger(ctx, ref)
-		if errors.Is(err, store.ErrGone) {
-			return nil
-		}
+	err = each(ctx, slices.Collect(slices.Chunk(open, releasedAtOnce)), func(ctx context.Context, some []store.Due) error {
+		turns, err := q.store.Turns(ctx, name, some)
 		if err != nil {
 			return err
 		}
-		ok, err := q.release(ctx, c, chunk)
-		if ok {
-			released.Add(1)
-		}
+		n, err := q.release(ctx, c, turns...)
+		released.Add(int64(n))
 		return err
 	})
 	return int(released.Load()), err
 }
 
-// release puts a chunk's next task into its queue, unless one is waiting there.
-func (q *Queue) release(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (bool, error) {
-	task, err := q.waiting(c, chunk)
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case task == nil:
-	case task.Queue != queueOf(c): // the campaign has changed lanes
-		if out, err := q.withdraw(ctx, chunk, task); err != nil || !out {
-			return false, err
+// releasedAtOnce is how many chunks one call to Redis releases. When the release
+// is cut off, it is the sweeper that puts their tasks into the queue.
+const releasedAtOnce = 50
+
+// release puts the next tasks of chunks into their queue, but for those of which
+// one is waiting there. It returns how many.
+func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.Turn) (released int, err error) {
+	var free []store.Turn
+	for _, turn := range turns {
+		ok, err := q.isFree(ctx, c, turn)
+		if err != nil {
+			return 0, err
 		}
-	default:
-		return false, q.store.SetDue(ctx, chunk.Ref, restOf(task))
+		if ok {
+			free = append(free, turn)
+		}
 	}
-	seq, ok, err := q.store.Release(ctx, chunk.Ref, chunk.Seq, releaseDue)
-	if err != nil || !ok {
-		return false, err
-	}
-	next, err := newTask(c, chunk.Ref.Chunk, seq)
+	next, err := q.store.Release(ctx, c.Name, releaseDue, free...)
 	if err != nil {
+		return 0, err
+	}
+	for i, seq := range next {
+		if seq == 0 {
+			continue
+		}
+		task, err := newTask(c, free[i].Ref.Chunk, seq)
+		if err != nil {
+			return released, err
+		}
+		// A conflict is our own call, repeated after its answer was lost.
+		if _, err := q.client.EnqueueContext(ctx, task); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
+		}
+		released++
+	}
+	return released, nil
+}
+
+// isFree reports whether no task of a chunk waits where it should. One that waits
+// in a lane that its campaign has left is taken out of it.
+func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Turn) (bool, error) {
+	task, err := q.waiting(c, turn)
+	switch {
+	case err != nil:
 		return false, err
+	case task == nil:
+		return true, nil
+	case task.Queue != queueOf(c): // the campaign has changed lanes
+		return q.withdraw(ctx, turn.Ref, task)
+	default:
+		return false, q.store.SetDue(ctx, turn.Ref, restOf(task))
 	}
-	// A conflict is our own call, repeated after its answer was lost.
-	if _, err := q.client.EnqueueContext(ctx, next); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return false, fmt.Errorf("enqueue chunk %s: %w", chunk.Ref, err)
-	}
-	return true, nil
 }
 
 // waiting is the task of the chunk's last release, if it waits in any of the
 // agent's queues. One that is active does not count: its worker may be gone.
-func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (*asynq.TaskInfo, error) {
-	if chunk.Seq == 0 {
+func (q *Queue) waiting(c campaign.Campaign, turn store.Turn) (*asynq.TaskInfo, error) {
+	if turn.Seq == 0 {
 		return nil, nil
 	}
 	queues := []string{queueOf(c)} // nearly always there
@@ -137,12 +156,12 @@ func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (*asynq.TaskInf
 		}
 	}
 	for _, queue := range queues {
-		info, err := q.inspector.GetTaskInfo(queue, taskID(chunk.Ref, chunk.Seq))
+		info, err := q.inspector.GetTaskInfo(queue, taskID(turn.Ref, turn.Seq))
 		if isTaskMissing(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look for the task of chunk %s: %w", chunk.Ref, err)
+			return nil, fmt.Errorf("look for the task of chunk %s: %w", turn.Ref, err)
 		}
 		if restOf(info) == 0 {
 			return nil, nil
@@ -155,8 +174,8 @@ func (q *Queue) waiting(c campaign.Campaign, chunk *store.Chunk) (*asynq.TaskInf
 // withdraw takes a waiting task out of its queue, so that the chunk can be
 // released into another. What is left of that by a crash, the sweeper finds soon.
 // out is false when a worker was faster to take it.
-func (q *Queue) withdraw(ctx context.Context, chunk *store.Chunk, task *asynq.TaskInfo) (out bool, err error) {
-	if err := q.store.Hasten(ctx, chunk.Ref, keepDue); err != nil {
+func (q *Queue) withdraw(ctx context.Context, ref store.Ref, task *asynq.TaskInfo) (out bool, err error) {
+	if err := q.store.Hasten(ctx, ref, keepDue); err != nil {
 		return false, err
 	}
 	err = q.inspector.DeleteTask(task.Queue, task.ID)
@@ -167,7 +186,7 @@ func (q *Queue) withdraw(ctx context.Context, chunk *store.Chunk, task *asynq.Ta
 	if lost == nil && now.State == asynq.TaskStateActive {
 		return false, nil
 	}
-	return false, fmt.Errorf("take chunk %s out of queue %s: %w", chunk.Ref, task.Queue, err)
+	return false, fmt.Errorf("take chunk %s out of queue %s: %w", ref, task.Queue, err)
 }
 
 // restOf is how long a chunk may be left alone whose task this is; 0 when it is

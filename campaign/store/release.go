@@ -2,40 +2,86 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// releaseScript raises a chunk's release count, which names its next task.
-//
-// KEYS campaign, chunk, open; ARGV expected count, ms until due, chunk number.
-// Answers the new count, 0 when somebody else released it meanwhile or it is
-// through, -1 when the campaign is not running.
-var releaseScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'phase') ~= 'running' then return -1 end
-if (redis.call('HGET', KEYS[2], 'seq') or '0') ~= ARGV[1] then return 0 end
-if not redis.call('ZSCORE', KEYS[3], ARGV[3]) then return 0 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[3])
-return redis.call('HINCRBY', KEYS[2], 'seq', 1)`)
+// A Turn is a chunk with the times it has been released.
+type Turn struct {
+	Ref Ref
+	Seq int
+}
 
-// Release raises the release count of a chunk that was read with count seq, and
-// returns the new one; its task must be in the queue within due. ok is false
-// when there is nothing to do: somebody else has released the chunk meanwhile,
-// or nobody of it is left to send. ErrNotRunning when the campaign is not.
-func (s *Store) Release(ctx context.Context, ref Ref, seq int, due time.Duration) (next int, ok bool, err error) {
-	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyOpen(ref.Campaign)}
-	next, err = releaseScript.Run(ctx, s.rdb, keys, seq, millis(due), ref.Chunk).Int()
-	if err != nil {
-		return 0, false, fmt.Errorf("release chunk %s: %w", ref, err)
+// Turns reads the turns of open chunks of a campaign, 0 of one that is not there.
+func (s *Store) Turns(ctx context.Context, name string, open []Due) ([]Turn, error) {
+	turns, counts := make([]Turn, len(open)), make([]*redis.StringCmd, len(open))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, due := range open {
+			turns[i].Ref = Ref{Campaign: name, Chunk: due.Chunk}
+			counts[i] = p.HGet(ctx, keyChunk(turns[i].Ref), "seq")
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read releases of %s: %w", name, err)
 	}
-	if next < 0 {
-		return 0, false, fmt.Errorf("release chunk %s: %w", ref, ErrNotRunning)
+	for i, count := range counts {
+		turns[i].Seq, _ = strconv.Atoi(count.Val()) // nothing: never released
 	}
-	return next, next > 0, nil
+	return turns, nil
+}
+
+// releaseScript raises the release counts of chunks, which name their next tasks.
+//
+// KEYS campaign, open, then the chunks; ARGV ms until due, then number and expected
+// count of each chunk. Answers the new counts, 0 for a chunk that somebody else
+// released meanwhile, that is through or not there; nothing at all when the
+// campaign is not running.
+var releaseScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'phase') ~= 'running' then return {} end
+local time = redis.call('TIME')
+local due = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1]))
+local counts = {}
+for i = 3, #KEYS do
+  local number, count = ARGV[2 * i - 4], 0
+  if (redis.call('HGET', KEYS[i], 'seq') or '0') == ARGV[2 * i - 3] and redis.call('ZSCORE', KEYS[2], number)
+    and redis.call('EXISTS', KEYS[i]) == 1 then
+    redis.call('ZADD', KEYS[2], due, number)
+    count = redis.call('HINCRBY', KEYS[i], 'seq', 1)
+  end
+  counts[i - 2] = count
+end
+return counts`)
+
+// Release raises the release counts of chunks of a campaign, which were read as
+// the turns say, and returns the new ones; their tasks must be in the queue within
+// due. A count of 0 says that there is nothing to do: somebody else has released
+// the chunk meanwhile, or nobody of it is left to send. ErrNotRunning when the
+// campaign is not.
+func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...Turn) (next []int, err error) {
+	if len(turns) == 0 {
+		return nil, nil
+	}
+	keys, args := []string{keyCampaign(name), keyOpen(name)}, []any{millis(due)}
+	for _, t := range turns {
+		keys, args = append(keys, keyChunk(t.Ref)), append(args, t.Ref.Chunk, t.Seq)
+	}
+	counts, err := releaseScript.Run(ctx, s.rdb, keys, args...).Int64Slice()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("release chunks of %s: %w", name, err)
+	case len(counts) != len(turns):
+		return nil, fmt.Errorf("release chunks of %s: %w", name, ErrNotRunning)
+	}
+	next = make([]int, len(counts))
+	for i, count := range counts {
+		next[i] = int(count)
+	}
+	return next, nil
 }
 
 // dueScript moves the time by which a chunk must have moved. KEYS open; ARGV

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
 	"campaign-runner/internal/redistest"
@@ -25,7 +26,7 @@ func TestRelease(t *testing.T) {
 			s := server.make(t)
 			launch(t, s, "sale", 2, 2, campaign.Running)
 			for seq := range 3 {
-				next, ok, err := s.Release(t.Context(), sale0, seq, time.Hour)
+				next, ok, err := release(t, s, sale0, seq)
 				if err != nil || !ok || next != seq+1 {
 					t.Fatalf("release %d: %d, %v, %v", seq, next, ok, err)
 				}
@@ -39,21 +40,70 @@ func TestRelease(t *testing.T) {
 				t.Errorf("seq %d, open %v", chunk.Seq, open)
 			}
 			// By somebody who read the chunk before that.
-			if _, ok, err := s.Release(t.Context(), sale0, 1, time.Hour); ok || err != nil {
+			if _, ok, err := release(t, s, sale0, 1); ok || err != nil {
 				t.Errorf("an old count: %v, %v", ok, err)
 			}
 			for _, phase := range []campaign.Phase{campaign.Paused, campaign.CanceledPhase} {
 				if _, _, err := s.SetPhase(t.Context(), "sale", phase, "", campaign.Running, campaign.Paused); err != nil {
 					t.Fatal(err)
 				}
-				if _, ok, err := s.Release(t.Context(), sale0, 3, time.Hour); ok || !errors.Is(err, ErrNotRunning) {
+				if _, ok, err := release(t, s, sale0, 3); ok || !errors.Is(err, ErrNotRunning) {
 					t.Errorf("%s: %v, %v", phase, ok, err)
 				}
 			}
-			if _, ok, err := s.Release(t.Context(), Ref{"nobody", 0}, 0, time.Hour); ok || !errors.Is(err, ErrNotRunning) {
+			if _, ok, err := release(t, s, Ref{"nobody", 0}, 0); ok || !errors.Is(err, ErrNotRunning) {
 				t.Errorf("no campaign: %v, %v", ok, err)
 			}
 		})
+	}
+}
+
+// release releases one chunk for an hour.
+func release(t *testing.T, s *Store, ref Ref, seq int) (next int, ok bool, err error) {
+	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, Turn{ref, seq})
+	if err != nil {
+		return 0, false, err
+	}
+	return counts[0], counts[0] > 0, nil
+}
+
+func TestChunksAreReleasedTogether(t *testing.T) {
+	s := New(redistest.Shared(t))
+	launch(t, s, "sale", 7, 2, campaign.Running)
+	if _, ok, err := release(t, s, Ref{"sale", 2}, 0); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	open := []Due{{Chunk: 3}, {Chunk: 2}, {Chunk: 9}, {Chunk: 0}}
+	turns, err := s.Turns(t.Context(), "sale", open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Turn{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
+		t.Errorf("turns (-want +got):\n%s", diff)
+	}
+	turns[0].Seq = 5 // somebody else has been faster
+	next, err := s.Release(t.Context(), "sale", time.Hour, turns...)
+	if diff := cmp.Diff([]int{0, 2, 0, 1}, next); diff != "" || err != nil {
+		t.Errorf("%v, counts (-want +got):\n%s", err, diff)
+	}
+	if next, err := s.Release(t.Context(), "sale", time.Hour); len(next) > 0 || err != nil {
+		t.Errorf("none: %v, %v", next, err)
+	}
+	if n := s.rdb.Exists(t.Context(), keyChunk(Ref{"sale", 9})).Val(); n != 0 {
+		t.Error("a chunk that is not there has been made")
+	}
+}
+
+// A chunk whose hash is lost stays so: a count alone would look like a chunk.
+func TestReleaseOfOneThatIsLost(t *testing.T) {
+	s := New(redistest.Shared(t))
+	launch(t, s, "sale", 2, 2, campaign.Running)
+	s.rdb.Del(t.Context(), keyChunk(sale0))
+	if _, ok, err := release(t, s, sale0, 0); ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	if n := s.rdb.Exists(t.Context(), keyChunk(sale0)).Val(); n != 0 {
+		t.Error("it is there again")
 	}
 }
 
@@ -61,10 +111,10 @@ func TestReleaseOfOneThatIsThrough(t *testing.T) {
 	s := New(redistest.Shared(t))
 	launch(t, s, "sale", 4, 2, campaign.Running)
 	apply(t, s, read(t, s, sale0), Change{Act: Steer, Moves: moves(campaign.Cancel, 0, 1)})
-	if _, ok, err := s.Release(t.Context(), sale0, 0, time.Hour); ok || err != nil {
+	if _, ok, err := release(t, s, sale0, 0); ok || err != nil {
 		t.Errorf("got %v, %v", ok, err)
 	}
-	if _, ok, err := s.Release(t.Context(), Ref{"sale", 7}, 0, time.Hour); ok || err != nil {
+	if _, ok, err := release(t, s, Ref{"sale", 7}, 0); ok || err != nil {
 		t.Errorf("a chunk that is not there: %v, %v", ok, err)
 	}
 	mustAddUp(t, s, "sale")
@@ -78,7 +128,7 @@ func TestOneReleaseWins(t *testing.T) {
 		var won atomic.Int32
 		for range 4 {
 			all.Go(func() {
-				next, ok, err := s.Release(t.Context(), sale0, seq, time.Hour)
+				next, ok, err := release(t, s, sale0, seq)
 				if err != nil || ok && next != seq+1 {
 					t.Errorf("got %d, %v", next, err)
 				}
