@@ -36,6 +36,9 @@ const (
 // MaxContactedDays is for how many days it is remembered who was contacted.
 const MaxContactedDays = 90
 
+// MaxKeepDays is the longest that a campaign can be kept until it purges itself.
+const MaxKeepDays = 3650
+
 // maxAttemptsCounted is the highest count of attempts that a record tells apart
 // from more.
 const maxAttemptsCounted = 254
@@ -80,6 +83,9 @@ type Settings struct {
 	DailyCap           int `json:"daily_cap,omitempty"`            // contacts begun on one day; 0: any number
 	RowsPerRequest     int `json:"rows_per_request,omitempty"`     // at most, in batch mode; 0: a chunk
 	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs, at most 254; 0: any number
+	// KeepDays is for how many days what tells of people is kept once the campaign is
+	// over; 0: until somebody purges it.
+	KeepDays int `json:"keep_days,omitempty"`
 
 	// Constants are values that every contact has alike, by the agent's keys.
 	Constants map[string]string `json:"constants,omitempty"`
@@ -175,6 +181,17 @@ type Campaign struct {
 	Version     int       // of its settings and its canary: another one after each change
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it is heard of again
+	EndedAt     time.Time // when nobody of it was left to be sent, last; whether that is so now, the tally tells
+	PurgeBegan  time.Time // since when it tells nothing of people any more; zero: it does
+	PurgedAt    time.Time // when all that was gone; zero: not yet
+}
+
+// Kept tells whether a campaign still has its contacts, or has been purged.
+func (c Campaign) Kept() error {
+	if c.PurgeBegan.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("campaign %s: its contacts were purged on %s; only its totals are left", c.Name, c.PurgeBegan.Format("2 Jan 2006"))
 }
 
 var (
@@ -256,6 +273,8 @@ func (s Settings) Check() error {
 		return errors.New("rows per request: in dispatch mode every request has one")
 	case s.MaxContactAttempts < 0 || s.MaxContactAttempts > maxAttemptsCounted:
 		return fmt.Errorf("max contact attempts %d: want 1 to %d", s.MaxContactAttempts, maxAttemptsCounted)
+	case s.KeepDays < 0 || s.KeepDays > MaxKeepDays:
+		return fmt.Errorf("keep for %d days: want at most %d", s.KeepDays, MaxKeepDays)
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:

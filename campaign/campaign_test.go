@@ -63,6 +63,8 @@ func TestSettingsCheck(t *testing.T) {
 		{"too large a chunk size", func(s *Settings) { s.ChunkSize = 10_001 }, "chunk size 10001: want 1 to 10000"},
 		{"no attempts", func(s *Settings) { s.MaxAttempts = 0 }, "max attempts 0: want 1 to 200"},
 		{"more attempts than can be counted", func(s *Settings) { s.MaxAttempts = 201 }, "max attempts 201: want 1 to 200"},
+		{"kept for too long", func(s *Settings) { s.KeepDays = MaxKeepDays + 1 }, "keep for 3651 days: want at most 3650"},
+		{"kept for less than nothing", func(s *Settings) { s.KeepDays = -1 }, "keep for -1 days: want at most 3650"},
 		{"negative lateness", func(s *Settings) { s.MaxLateness = -time.Second }, "max lateness -1s: want 0 or more"},
 		{"an end before its beginning", func(s *Settings) { s.StartAt = time.Unix(9, 0); s.FinishBy = time.Unix(8, 0) }, "finish by: want a time after its start"},
 		{"limits without a record", func(s *Settings) { s.Limits.PerWeek, s.Unrecorded = 2, true },

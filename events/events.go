@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ const (
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
+	Dropped   = "dropped" // their campaign has been purged
 )
 
 // Why an event is unmatched.
@@ -155,9 +157,12 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 		}
 		errs = append(errs,
 			a.store.CountEvents(ctx, name, len(done.applied), len(done.unmatched)),
-			a.store.DoneEvents(ctx, append(idsOf(done.applied), idsOf(withoutReasons(done.unmatched))...)))
+			a.store.DoneEvents(ctx, slices.Concat(idsOf(done.applied), idsOf(withoutReasons(done.unmatched)), idsOf(done.dropped))))
 		a.count(Applied, len(done.applied))
 		a.count(Unmatched, len(done.unmatched))
+		if len(done.dropped) > 0 {
+			a.count(Dropped, len(done.dropped))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -217,10 +222,11 @@ func (a *Applier) retryOf(ctx context.Context, name string) error {
 }
 
 // results are events by what became of them. Those of which an error kept are in
-// neither list.
+// no list.
 type results struct {
 	applied   []store.Event
 	unmatched []store.Unmatched
+	dropped   []store.Event // their campaign was purged
 }
 
 // A report is an event with what it says of whom.
@@ -241,6 +247,10 @@ func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event
 	}
 	if err != nil {
 		return done, err
+	}
+	if c.Kept() != nil {
+		done.dropped = events
+		return done, nil
 	}
 	byChunk, err := a.place(ctx, c, events, &done)
 	if err != nil {

@@ -535,3 +535,21 @@ func BenchmarkEvents(b *testing.B) {
 		})
 	}
 }
+
+// What the platform tells after a purge is thrown away.
+func TestEventsAfterAPurge(t *testing.T) {
+	s := newStage(t, 2)
+	s.move(2, campaign.Send, campaign.Accept)
+	if err := s.store.Purge(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	s.post("c", eventOf("end", 0, "one", `{}`), eventOf("end", 7, "two", `{}`))
+	s.applyAll()
+	if diff := cmp.Diff(map[string]int{Applied: 0, Unmatched: 0, Dropped: 2}, s.counts); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+	if left := s.rdb.Keys(t.Context(), "c:{c}:[kuo]*").Val(); len(left) > 0 {
+		t.Errorf("kept %q", left)
+	}
+	s.verify()
+}

@@ -345,7 +345,9 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 	if !ok {
 		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
 	}
-	q.note(ctx, name, store.ActionResume, "")
+	if was != campaign.Running {
+		q.note(ctx, name, store.Action(what), "")
+	}
 	return q.Release(ctx, name)
 }
 

@@ -51,6 +51,9 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (contacts
 	if c.Phase == campaign.Loading {
 		return 0, fmt.Errorf("rerun %s: it is still loading", name)
 	}
+	if err := c.Kept(); err != nil {
+		return 0, err
+	}
 	if c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected) {
 		return 0, fmt.Errorf("rerun %s: by its rules (%s) whoever was rejected is not sent again", name, c.Settings.Rules)
 	}
@@ -140,6 +143,9 @@ func (r Resolution) String() string {
 func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (contacts int, err error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
+		return 0, err
+	}
+	if err := c.Kept(); err != nil {
 		return 0, err
 	}
 	chunks := allChunks(c)

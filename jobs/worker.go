@@ -157,6 +157,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { w.every(background, heartbeatEvery, w.beat, "heartbeat missed"); return nil })
 	g.Go(func() error { w.every(ctx, sweepEvery, w.newSweeper().sweep, "sweep failed"); return nil })
 	g.Go(func() error { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled"); return nil })
+	g.Go(func() error { w.every(ctx, retainEvery, w.queue.retain, "campaigns not purged"); return nil })
 	g.Go(func() error { w.every(ctx, archiveEvery, w.emptyArchives, "archive not emptied"); return nil })
 
 	<-ctx.Done()

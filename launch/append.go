@@ -27,6 +27,8 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	case c.Phase == campaign.Loading:
 		return Summary{}, fmt.Errorf("append to %s: it is still loading", req.Name)
+	case c.Kept() != nil:
+		return Summary{}, c.Kept()
 	case c.Chunks == 0:
 		return Summary{}, fmt.Errorf("append to %s: nobody is in it; load the file under this name instead", req.Name)
 	}

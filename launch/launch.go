@@ -256,7 +256,9 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	s := summarize(c, l.Rate, l.limitNow(ctx))
 	s.File = src.contacts.list.Format()
 	s.State = tally.Phase(c.Phase)
-	if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
+	if err := c.Kept(); err != nil {
+		s.warn(err.Error())
+	} else if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
 		if err := l.restoreRejects(ctx, c.Name, req.RejectsFile); err != nil {
 			s.warn(rejectsLost(c.Name, err))
 		} else {
@@ -320,6 +322,7 @@ func difference(have, asked campaign.Settings) string {
 		{"--max-attempts", have.MaxAttempts, asked.MaxAttempts},
 		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", have.SkipContactedDays), fmt.Sprintf("%dd", asked.SkipContactedDays)},
+		{"--keep-for", fmt.Sprintf("%dd", have.KeepDays), fmt.Sprintf("%dd", asked.KeepDays)},
 		{"--no-record", have.Unrecorded, asked.Unrecorded},
 		{"--ticket-when", fmt.Sprint(have.TicketRules), fmt.Sprint(asked.TicketRules)},
 		{"--ticket-set", fmt.Sprint(have.TicketFields), fmt.Sprint(asked.TicketFields)},

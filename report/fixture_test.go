@@ -103,6 +103,9 @@ func (f fixture) move(name string, ordinal int, reason string, causes ...campaig
 			f.t.Fatalf("move contact %d by %v: %v, %v", ordinal, cause, done, err)
 		}
 	}
+	if key := "c:{" + name + "}"; f.Redis().HExists(ctx, key, "ended_at").Val() {
+		f.Redis().HSet(ctx, key, "ended_at", at.UnixMilli())
+	}
 }
 
 func (f fixture) phase(name string, to campaign.Phase, reason string) {

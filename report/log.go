@@ -54,6 +54,9 @@ func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Ph
 	}
 	l := &Log{campaign: c, reader: s.ReadLog(name), texts: reasonTexts{store: s, campaign: name}}
 	if phone != 0 {
+		if err := c.Kept(); err != nil {
+			return nil, err
+		}
 		at, err := findContact(ctx, s, c, phone)
 		if err != nil {
 			return nil, err

@@ -34,6 +34,8 @@ type Summary struct {
 	Channel     int            `json:"channel"`
 	Workers     int            `json:"workers"` // alive and serving the agent
 	CreatedAt   time.Time      `json:"created_at"`
+	EndedAt     time.Time      `json:"ended_at,omitzero"`  // when nobody was left to be sent
+	PurgedAt    time.Time      `json:"purged_at,omitzero"` // since when it tells of no contact any more
 }
 
 // An Overview is all there is to know of a campaign as a whole.
@@ -194,6 +196,9 @@ func loaded(ctx context.Context, s *store.Store, name string) (campaign.Campaign
 	if err == nil && c.Phase == campaign.Loading {
 		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
 	}
+	if err == nil {
+		err = c.Kept()
+	}
 	return c, err
 }
 
@@ -236,12 +241,16 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		Channel:   c.Settings.ChannelID,
 		Workers:   p.workers[c.Settings.Agent],
 		CreatedAt: c.CreatedAt,
+		PurgedAt:  c.PurgeBegan,
 	}
 	if s.State == c.Phase { // a reason to be paused is none to be finished
 		s.StateReason = c.PhaseReason
 	}
 	for _, state := range campaign.States() {
 		s.States[state.String()] = tally.States[state]
+	}
+	if s.Over() {
+		s.EndedAt = c.EndedAt
 	}
 	if s.WaitingFor = waitingFor(s, c.LoadUntil, p.now); s.WaitingFor == "" {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])

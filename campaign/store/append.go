@@ -52,10 +52,11 @@ func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Ap
 
 // beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers
 // the last chunk that an unfinished append may have written, or -1 for none; -2
-// when the campaign is not loaded.
+// when the campaign is not loaded, -3 when it was purged.
 var beginAppendScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase or phase == 'loading' then return -2 end
+if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return -3 end
 redis.call('HSET', KEYS[1], 'append', ARGV[1])
 return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 
@@ -71,6 +72,9 @@ func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*App
 		return nil, fmt.Errorf("append to %s: it is not loaded", name)
 	}
 	if a.campaign, err = s.Campaign(ctx, name); err != nil {
+		return nil, err
+	}
+	if err := a.campaign.Kept(); err != nil {
 		return nil, err
 	}
 	if err := a.clear(ctx, last); err != nil {

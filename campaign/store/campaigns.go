@@ -58,11 +58,12 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Run = uint8(min(number("run"), 255))
 	c.Canary = int(number("canary"))
 	c.Version = int(number("settings_version"))
-	if ms := number("created_at"); ms > 0 {
-		c.CreatedAt = timeOf(ms)
-	}
-	if ms := number("load_until"); ms > 0 {
-		c.LoadUntil = timeOf(ms)
+	for field, at := range map[string]*time.Time{
+		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
+	} {
+		if ms := number(field); ms > 0 {
+			*at = timeOf(ms)
+		}
 	}
 	return c, nil
 }

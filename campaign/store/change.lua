@@ -33,7 +33,8 @@
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unsettled begin only: contacts are sending under another claim that has ended
 --   moved    begin only: nothing was changed, because of the contacts in moved
---   gone     the chunk, or one of the contacts in its ledger, is not there
+--   gone     the chunk, or one of the contacts in its ledger, is not there, or its
+--            campaign is being purged
 --
 -- A record that already is the new one counts as changed: this very script may
 -- have run before, and only its answer been lost.
@@ -50,7 +51,7 @@ local campaign, chunk, ledger, open, tally, log, window, day = KEYS[1], KEYS[2],
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local records = redis.call('GET', ledger)
+local records = redis.call('HEXISTS', campaign, 'purge_began') == 0 and redis.call('GET', ledger)
 if not records then return {'gone', now, '', '', ''} end
 
 local byte, sub = string.byte, string.sub
@@ -236,7 +237,9 @@ end
 
 records = redis.call('GET', ledger)
 if not any({[PENDING] = true, [SENDING] = true}) then
-  redis.call('ZREM', open, number)
+  if redis.call('ZREM', open, number) == 1 and redis.call('ZCARD', open) == 0 then
+    redis.call('HSET', campaign, 'ended_at', string.format('%.0f', now))
+  end
 elseif due > 0 then
   redis.call('ZADD', open, string.format('%.0f', now + due), number)
 else

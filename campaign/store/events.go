@@ -153,24 +153,28 @@ type Unmatched struct {
 	Why string
 }
 
-// KeepUnmatched keeps events of a campaign for a week.
+// keepUnmatchedScript keeps events, unless the campaign has been purged meanwhile.
+// KEYS campaign, unmatched; ARGV the time before which they are too old, the most,
+// seconds to keep them, then time and packed entry of each.
+var keepUnmatchedScript = redis.NewScript(`
+if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[2], 'NX', ARGV[i], ARGV[i + 1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[2]))
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1`)
+
+// KeepUnmatched keeps events of a campaign for a week; those of one that has been
+// purged it forgets.
 func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
-	members := make([]redis.Z, len(events))
-	for i, e := range events {
+	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
+	for _, e := range events {
 		packed := binary.AppendUvarint(nil, uint64(e.Contact))
 		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
 		packed = append(packed, e.Why...)
-		members[i] = redis.Z{Score: float64(e.At.UnixMilli()), Member: s.zip.EncodeAll(e.Body, packed)}
+		args = append(args, e.At.UnixMilli(), s.zip.EncodeAll(e.Body, packed))
 	}
-	old := strconv.FormatInt(time.Now().Add(-unmatchedKept).UnixMilli(), 10)
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAddNX(ctx, keyUnmatched(name), members...)
-		p.ZRemRangeByScore(ctx, keyUnmatched(name), "-inf", old)
-		p.ZRemRangeByRank(ctx, keyUnmatched(name), 0, -maxUnmatched-1)
-		p.Expire(ctx, keyUnmatched(name), unmatchedKept)
-		return nil
-	})
-	if err != nil {
+	if err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err(); err != nil {
 		return fmt.Errorf("keep unmatched events of %s: %w", name, err)
 	}
 	return nil

@@ -40,6 +40,7 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
   'load_until', string.format('%.0f', now + tonumber(ARGV[2])),
   'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6],
   'created_at', string.format('%.0f', now))
+redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
 return 1`)
 
 // BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
@@ -96,7 +97,7 @@ func (l *Load) clear(ctx context.Context) error {
 			keys, args = append(keys, keyChunk(ref), keyLedger(ref)), append(args, o.Chunk)
 		}
 		if len(open) == 0 {
-			keys = append(keys, keyTally(name), keyReasons(name), keyIndex(name), keyRejects(name), keyLog(name), keyChunksLog(name), keyWindow(name), keyDay(name))
+			keys = append(keys, keysOf(name, keptKeys[1:], personalKeys)...)
 		}
 		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
 		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {
@@ -182,7 +183,12 @@ func (l *Load) AddRejects(ctx context.Context, part []byte) error {
 var finishLoadScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
-if tonumber(ARGV[5]) > 0 then redis.call('HSET', KEYS[2], '0', ARGV[5]) end
+if tonumber(ARGV[5]) > 0 then
+  redis.call('HSET', KEYS[2], '0', ARGV[5])
+else
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'ended_at', string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)))
+end
 redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
 return 1`)

@@ -55,6 +55,8 @@ const (
 	ActionAppend Action = "append"
 	ActionPause  Action = "pause"
 	ActionResume Action = "resume"
+	ActionStart  Action = "start"
+	ActionPurge  Action = "purge"
 )
 
 // A Decision is one entry of the log.

@@ -35,10 +35,10 @@ const (
 // KEYS campaign, outcomes, histories, extraction keys, chunk; ARGV most extraction
 // keys, number of those that follow, the keys, then for each contact its index, the
 // old outcome, the new one, and a history (” leaves it as it is). Answers the
-// indexes left alone; all of them when there is no such campaign any more. The
-// chunk counts how often its outcomes were written.
+// indexes left alone; all of them when there is no such campaign any more, or it
+// is being purged. The chunk counts how often its outcomes were written.
 var outcomeScript = redis.NewScript(`
-local there = redis.call('EXISTS', KEYS[1]) == 1
+local there = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[1], 'purge_began') == 0
 local names = tonumber(ARGV[2])
 for i = 3, there and 2 + names or 0 do
   if redis.call('SCARD', KEYS[4]) >= tonumber(ARGV[1]) then break end

@@ -36,7 +36,7 @@ var ticketScript = redis.NewScript(`
 local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 if present == new then return 1 end
-if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
 if old == '' then
   local tickets = 0
   for _, n in ipairs(redis.call('HVALS', KEYS[4])) do tickets = tickets + tonumber(n) end

@@ -14,7 +14,8 @@ import (
 
 // A Verification is what a recount found.
 type Verification struct {
-	Contacts int      // by the ledgers
+	Contacts int      // by the ledgers, or by the tally when it was purged
+	Purged   bool     // only its totals were there to be compared
 	Problems []string // empty: everything adds up
 }
 
@@ -39,6 +40,9 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	}
 	if c.Phase == campaign.Loading {
 		return Verification{}, fmt.Errorf("verify %s: it is still loading", name)
+	}
+	if c.Kept() != nil {
+		return s.verifyPurged(ctx, c)
 	}
 	v := &verifier{store: s, name: name, version: make([]int64, c.Chunks), tally: make([]campaign.Tally, c.Chunks), bad: make(map[int]string)}
 	all := make([]int, c.Chunks)
@@ -65,6 +69,26 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 		busy = append(busy, stale...)
 	}
 	return Verification{}, fmt.Errorf("verify %s: it changes faster than it can be counted; pause it or try again", name)
+}
+
+// verifyPurged holds the totals of a campaign against each other: there is nothing
+// left to recount.
+func (s *Store) verifyPurged(ctx context.Context, c campaign.Campaign) (Verification, error) {
+	tally, err := s.Tally(ctx, c.Name)
+	if err != nil {
+		return Verification{}, err
+	}
+	found := Verification{Contacts: tally.Contacts(), Purged: true}
+	if found.Contacts != c.Counts.Contacts {
+		found.Problems = append(found.Problems, fmt.Sprintf("the tally holds %d contacts, the file had %d", found.Contacts, c.Counts.Contacts))
+	}
+	if err := c.Counts.Check(); err != nil {
+		found.Problems = append(found.Problems, err.Error())
+	}
+	if c.PurgedAt.IsZero() {
+		found.Problems = append(found.Problems, "its purge was not ended: purge it again")
+	}
+	return found, nil
 }
 
 type verifier struct {

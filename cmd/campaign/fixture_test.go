@@ -94,6 +94,9 @@ func (f fixture) load(name string, contacts int) {
 		f.t.Fatal(err)
 	}
 	f.Redis().HSet(ctx, "c:{"+name+"}", "created_at", at.UnixMilli())
+	if contacts == 0 {
+		f.Redis().HSet(ctx, "c:{"+name+"}", "ended_at", at.UnixMilli())
+	}
 }
 
 // move makes things happen to the i-th contact.
@@ -115,6 +118,9 @@ func (f fixture) move(name string, i int, reason string, causes ...campaign.Caus
 		if err != nil || len(done.Moved) != 1 {
 			f.t.Fatalf("move contact %d: %v, %v", i, done, err)
 		}
+	}
+	if key := "c:{" + name + "}"; f.Redis().HExists(ctx, key, "ended_at").Val() {
+		f.Redis().HSet(ctx, key, "ended_at", at.UnixMilli())
 	}
 }
 

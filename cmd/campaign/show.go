@@ -72,6 +72,8 @@ func overviewText(o report.Overview) string {
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
 		{"  quota", quotaText(o)},
 		{"  created", local(o.CreatedAt)},
+		{"  ended", since(o.EndedAt)},
+		{"  purged", since(o.PurgedAt)},
 	}
 	facts = slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" })
 	b.WriteString(table(facts))
@@ -143,6 +145,14 @@ func refusedText(o report.Overview) string {
 
 // local is a time as the reader's clock shows it.
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// since is a time that may not have come.
+func since(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return local(t)
+}
 
 // printable is a text from outside without what a terminal would obey.
 func printable(text string) string {

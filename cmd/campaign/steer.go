@@ -176,6 +176,9 @@ func (a *app) verify() *cobra.Command {
 		}
 		ok := len(v.Problems) == 0
 		text := fmt.Sprintf("ok: %s, states add up\n", cli.Count(v.Contacts, "contact", "contacts"))
+		if v.Purged {
+			text = fmt.Sprintf("ok: totals of %s add up; each of them was purged, there is nothing to recount\n", cli.Count(v.Contacts, "contact", "contacts"))
+		}
 		if !ok {
 			text = strings.Join(v.Problems, "\n") + "\n"
 		}
@@ -183,8 +186,9 @@ func (a *app) verify() *cobra.Command {
 			Campaign string   `json:"campaign"`
 			OK       bool     `json:"ok"`
 			Contacts int      `json:"contacts"`
+			Purged   bool     `json:"purged,omitempty"`
 			Problems []string `json:"problems"`
-		}{name, ok, v.Contacts, append([]string{}, v.Problems...)}, text)
+		}{name, ok, v.Contacts, v.Purged, append([]string{}, v.Problems...)}, text)
 		if err == nil && !ok {
 			err = fmt.Errorf("%s does not add up: %s", name, cli.Count(len(v.Problems), "problem", "problems"))
 		}

@@ -84,7 +84,8 @@ func (a *app) enqueue() *cobra.Command {
 	flags.StringToStringVar(&f.request.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
 	flags.BoolVar(&f.request.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
-	flags.Var((*daysFlag)(&settings.SkipContactedDays), "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
+	flags.Var(&daysFlag{&settings.KeepDays, campaign.MaxKeepDays}, "keep-for", "purge what tells of people so many days after the campaign is over: 30d (default: never)")
+	flags.Var(&daysFlag{&settings.SkipContactedDays, campaign.MaxContactedDays}, "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
 	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
 	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
 	f.when.add(flags)
@@ -207,7 +208,10 @@ func (a *app) noteWorkers(ctx context.Context, st *store.Store, agent string) {
 }
 
 // daysFlag is a number of days: "7d", or hours, rounded up: "36h".
-type daysFlag int
+type daysFlag struct {
+	days *int
+	most int
+}
 
 func (d *daysFlag) Set(text string) error {
 	unit := 24
@@ -216,17 +220,17 @@ func (d *daysFlag) Set(text string) error {
 		number, unit = strings.TrimSuffix(text, "h"), 1
 	}
 	n, err := strconv.Atoi(number)
-	if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= campaign.MaxContactedDays {
-		*d = daysFlag(days)
+	if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= d.most {
+		*d.days = days
 		return nil
 	}
-	return fmt.Errorf("want a time from 1h to %dd", campaign.MaxContactedDays)
+	return fmt.Errorf("want a time from 1h to %dd", d.most)
 }
 
 func (d *daysFlag) String() string {
-	if *d == 0 {
+	if d.days == nil || *d.days == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%dd", *d)
+	return fmt.Sprintf("%dd", *d.days)
 }
 func (*daysFlag) Type() string { return "DAYS" }

@@ -27,8 +27,8 @@ func Number(n int) string                  { return report.Number(n) }
 func Count(n int, one, many string) string { return report.Count(n, one, many) }
 func About(d time.Duration) string         { return report.About(d) }
 
-// IsTerminal reports whether a person looks at w.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// IsTerminal reports whether a person looks at, or types into, stream.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -1,0 +1,129 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// retainEvery is how often campaigns are looked at whose time to be kept may be
+// over.
+const retainEvery = time.Minute
+
+// Purge deletes what tells of people in a campaign that is over, and keeps its
+// totals; see Store.Purge. With force a campaign that is not over is canceled first.
+// Nothing is deleted while a request is on its way: what becomes of its contacts
+// could not be written down any more.
+func (q *Queue) Purge(ctx context.Context, name string, force bool) error {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.Kept() == nil {
+		if err := q.endForPurge(ctx, c, force); err != nil {
+			return err
+		}
+	}
+	return q.purge(ctx, c, "")
+}
+
+// purge deletes what there is, and says so once.
+func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why string) error {
+	err := q.store.Purge(ctx, c.Name)
+	if errors.Is(err, store.ErrNotOver) {
+		return fmt.Errorf("purge %s: contacts of it are being sent, or wait to be; nothing was deleted, try again in a minute", c.Name)
+	}
+	if err == nil && c.PurgedAt.IsZero() {
+		q.note(ctx, c.Name, store.ActionPurge, why)
+	}
+	return err
+}
+
+// endForPurge sees to it that nothing more comes of a campaign by itself.
+func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool) error {
+	tally, err := q.store.Tally(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	switch phase := tally.Phase(c.Phase); phase {
+	case campaign.Finished:
+		return nil
+	case campaign.Loading:
+		return fmt.Errorf("purge %s: it is still loading", c.Name)
+	case campaign.CanceledPhase:
+	default:
+		if !force {
+			return fmt.Errorf("purge %s: it is %s, with %d contacts to be sent; cancel it first, or --force does", c.Name, phase, tally.Open())
+		}
+	}
+	open, err := q.store.Open(ctx, c.Name, time.Time{}, 0)
+	if err != nil {
+		return err
+	}
+	if c.Phase != campaign.CanceledPhase {
+		if _, err := q.Cancel(ctx, c.Name); err != nil {
+			return err
+		}
+	}
+	// What a sender that died has left open, no worker may be there to settle.
+	return each(ctx, open, func(ctx context.Context, due store.Due) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: due.Chunk})
+		if errors.Is(err, store.ErrGone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if wait, err := settle(ctx, q.store, chunk, false, q.by); err != nil || wait > 0 {
+			return err
+		}
+		_, err = cancelPending(ctx, q.store, chunk, q.by)
+		return err
+	})
+}
+
+// retain purges campaigns that have been kept for as long as was asked, and ends
+// purges that were interrupted. Several workers may do so at once.
+func (q *Queue) retain(ctx context.Context) error {
+	names, err := q.store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := q.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		c, err := q.store.Campaign(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			err = q.retainOne(ctx, c, now)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (q *Queue) retainOne(ctx context.Context, c campaign.Campaign, now time.Time) error {
+	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), ""
+	if days := c.Settings.KeepDays; days > 0 && c.Kept() == nil && !c.EndedAt.IsZero() && !now.Before(c.EndedAt.AddDate(0, 0, days)) {
+		tally, err := q.store.Tally(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		// It may have been set going again since it was over.
+		due, why = c.Phase != campaign.Loading && tally.Open() == 0, fmt.Sprintf("kept for %d days", days)
+	}
+	if !due {
+		return nil
+	}
+	q.log.InfoContext(ctx, "campaign purged", "campaign", c.Name, "reason", why)
+	return q.purge(ctx, c, why)
+}
