@@ -1,13 +1,10 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/jobs"
@@ -96,13 +93,5 @@ func (s standing) MoreReasons() int { return max(len(s.Whole.Reasons)-shownReaso
 // Refusals is how many lines of the file are no contacts.
 func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts }
 
-// RefusedRows are why lines of the file are no contacts.
-func (s standing) RefusedRows() []report.Reason {
-	var list []report.Reason
-	for _, reason := range slices.SortedFunc(maps.Keys(s.Whole.Refused), func(a, b string) int {
-		return cmp.Or(s.Whole.Refused[b]-s.Whole.Refused[a], strings.Compare(a, b))
-	}) {
-		list = append(list, report.Reason{Reason: reason, Contacts: s.Whole.Refused[reason]})
-	}
-	return list
-}
+// RefusedRows are why.
+func (s standing) RefusedRows() []report.Reason { return refusals(s.Whole.Refused) }

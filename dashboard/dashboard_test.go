@@ -22,6 +22,10 @@ import (
 func serve(t *testing.T, rdb redis.UniversalClient, cfg dashboard.Config) *httptest.Server {
 	t.Helper()
 	cfg.Store = store.New(rdb)
+	for name, l := range cfg.Agents {
+		l.Store = cfg.Store
+		cfg.Agents[name] = l
+	}
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}

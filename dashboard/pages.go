@@ -30,7 +30,7 @@ var staticFiles embed.FS
 var views = func() map[string]*template.Template {
 	frame := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "error"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error"} {
 		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
 	}
 	return all
@@ -85,11 +85,12 @@ type view struct {
 // pages are ours, without the asynq UI.
 type pages struct {
 	Config
-	feed *feed
+	feed    *feed
+	uploads *uploads
 }
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg}
+	p := &pages{Config: cfg, uploads: newUploads()}
 	p.feed = newFeed(p.fragments)
 	return p
 }
@@ -112,6 +113,10 @@ func (p *pages) routes() http.Handler {
 		mux.HandleFunc("GET /campaigns/{name}/"+file, p.results(file))
 	}
 	mux.HandleFunc("GET /campaigns/{name}/rejects.csv", p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
+	mux.HandleFunc("GET /new", p.form)
+	mux.HandleFunc("POST /new", p.preview)
+	mux.HandleFunc("POST /new/{id}/launch", p.launch)
+	mux.HandleFunc("POST /new/{id}/discard", p.discard)
 	mux.HandleFunc("GET /static/{file}", static)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, "There is no such page.")

@@ -33,6 +33,7 @@ type Request struct {
 	Name        string
 	File        string            // of contacts; - for Stdin
 	Stdin       io.Reader         // needed for the File -
+	Called      string            // what people call Stdin; "standard input" when empty
 	Format      contacts.Format   // of File, as far as it is not to be found out
 	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
@@ -81,7 +82,7 @@ func (r Request) settings() campaign.Settings {
 
 // A Launcher launches campaigns of one agent.
 type Launcher struct {
-	Store    *store.Store   // not needed for dry runs
+	Store    *store.Store   // not needed for dry runs, which then do not know whom nobody may contact
 	Queue    queue          // not needed for dry runs
 	Platform platform       // nil: nothing is asked, and every column is sent
 	Quota    quota          // of the agent's token; needed with Platform
@@ -216,10 +217,10 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 }
 
 // lasting are those whom no campaign may contact, and those contacted recently if
-// they are to be left out. A dry run does not know them. They are looked for once
-// more before each request.
+// they are to be left out. A dry run without a Store does not know them. They are
+// looked for once more before each request.
 func (l *Launcher) lasting(ctx context.Context, req Request) (hold, error) {
-	if req.DryRun {
+	if l.Store == nil {
 		return nil, nil
 	}
 	suppressed, err := l.Store.ReadSuppressed(ctx)

@@ -50,8 +50,7 @@ func openSource(what, path string) (*source, error) {
 
 // spool keeps what comes in once, in a file without a name that ends with its
 // last use.
-func spool(ctx context.Context, in io.Reader) (*source, error) {
-	const what = "standard input"
+func spool(ctx context.Context, what string, in io.Reader) (*source, error) {
 	if in == nil {
 		return nil, fmt.Errorf("%s: there is none", what)
 	}
@@ -180,7 +179,7 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 		}
 	}()
 	if req.File == stdin {
-		s.contacts, err = spool(ctx, req.Stdin)
+		s.contacts, err = spool(ctx, cmp.Or(req.Called, "standard input"), req.Stdin)
 	} else {
 		s.contacts, err = openSource("contact file", req.File)
 	}

@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(a.append(), a.rerun(), a.test(), a.template(), a.rules())
-	cli.Document(root, cli.RedisURL, cli.PlatformURL, cli.AgentToken, whatsappChannel, cli.WebhookURL)
+	cli.Document(root, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.WhatsappChannel, cli.WebhookURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }
 
@@ -137,21 +137,16 @@ func explain(err error, agent agentName) error {
 	return err
 }
 
-// voiceChannel was seen in use; WhatsApp's id is not published.
-const voiceChannel = 3
-
-var whatsappChannel = cli.Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel, for --channel whatsapp"}
-
 const channelUsage = "voice, whatsapp, or the platform's `ID` of a channel"
 
 func (a *app) channelID(channel string) (int, error) {
 	text := channel
 	switch channel {
 	case "voice":
-		return voiceChannel, nil
+		return cli.VoiceChannel, nil
 	case "whatsapp":
-		if text = whatsappChannel.Get(a.getenv); text == "" {
-			return 0, cli.Usagef("--channel whatsapp: set %s to the platform's id of that channel", whatsappChannel.Variable)
+		if text = cli.WhatsappChannel.Get(a.getenv); text == "" {
+			return 0, cli.Usagef("--channel whatsapp: set %s to the platform's id of that channel", cli.WhatsappChannel.Variable)
 		}
 	}
 	id, err := strconv.Atoi(text)

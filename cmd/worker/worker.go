@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 	"campaign-runner/dashboard"
 	"campaign-runner/events"
 	"campaign-runner/jobs"
+	"campaign-runner/launch"
 	"campaign-runner/metrics"
 	"campaign-runner/ratelimit"
 	"campaign-runner/tickets"
@@ -80,7 +82,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, adminUser, adminPassword)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -122,7 +124,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	st := store.New(rdb)
 	st.WaitForReplicas(o.replicas)
 	shown := metrics.New(st)
-	w, err := o.worker(st, shown, tokens, log, getenv)
+	w, launchers, err := o.worker(st, shown, tokens, log, getenv)
 	if err != nil {
 		return err
 	}
@@ -133,6 +135,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	shown.ShowQuotas(w.Quotas)
 	admin, err := dashboard.New(dashboard.Config{
 		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Store: st, Metrics: shown, Logger: log,
+		Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv),
 	})
 	if err != nil {
 		return cli.Usage(err)
@@ -163,7 +166,10 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error {
-		return serve(ctx, "admin pages", pages, &http.Server{Handler: admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute})
+		return serve(ctx, "admin pages", pages, &http.Server{
+			Handler: admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			BaseContext: func(net.Listener) context.Context { return ctx }, // streams to open pages end with it
+		})
 	})
 	return g.Wait()
 }
@@ -206,7 +212,8 @@ func (o options) tokens(environ []string, getenv func(string) string) (map[strin
 	return tokens, nil
 }
 
-func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, error) {
+func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, map[string]launch.Launcher, error) {
+	launchers := make(map[string]launch.Launcher)
 	cfg := jobs.Config{
 		Store:          st,
 		Concurrency:    o.concurrency,
@@ -226,15 +233,26 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 	for agent, token := range tokens {
 		platform, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
 		if err != nil {
-			return nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
+			return nil, nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
 		}
 		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout, Logger: log.With("agent", agent)})
 		if err != nil {
-			return nil, cli.Usage(err)
+			return nil, nil, cli.Usage(err)
 		}
 		cfg.Agents = append(cfg.Agents, jobs.Agent{Name: agent, Platform: platform, Quota: quota})
+		launchers[agent] = launch.Launcher{Store: st, Platform: platform, Quota: quota, Rate: o.rate}
 	}
-	return jobs.NewWorker(cfg)
+	w, err := jobs.NewWorker(cfg)
+	return w, launchers, err
+}
+
+// channels are those whose ids are known, for whoever launches from the pages.
+func channels(getenv func(string) string) []dashboard.Channel {
+	list := []dashboard.Channel{{Name: "voice", ID: cli.VoiceChannel}}
+	if id, err := strconv.Atoi(cli.WhatsappChannel.Get(getenv)); err == nil && id > 0 {
+		list = append(list, dashboard.Channel{Name: "whatsapp", ID: id})
+	}
+	return list
 }
 
 // maker makes tickets, if there is a token for that.

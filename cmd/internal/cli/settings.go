@@ -64,6 +64,13 @@ var (
 	WebhookURL   = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
 )
 
+// VoiceChannel is the platform's id of that channel, as it was seen in use;
+// WhatsApp's is not published.
+const VoiceChannel = 3
+
+// WhatsappChannel is the other channel's id.
+var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name"}
+
 // Get is the setting's value, or its default.
 func (s Setting) Get(getenv func(string) string) string { return cmp.Or(getenv(s.Variable), s.Default) }
 

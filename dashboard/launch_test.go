@@ -1,0 +1,258 @@
+package dashboard_test
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/dashboard"
+	"campaign-runner/launch"
+	"campaign-runner/ratelimit"
+	"campaign-runner/sandbox"
+	"campaign-runner/velents"
+)
+
+// withAgent lets campaigns of the agent "default" be launched, on a platform that
+// wants a name of each contact.
+func withAgent(t *testing.T, edit ...func(*sandbox.Config)) func(*dashboard.Config) {
+	t.Helper()
+	cfg := sandbox.Config{Limit: sandbox.Unlimited, ValueKeys: []string{"name"}}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	platform, err := sandbox.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(platform)
+	t.Cleanup(func() { server.Close(); platform.Close() })
+	client, err := velents.New(velents.Config{BaseURL: server.URL, Token: "token", Timeout: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate, err := ratelimit.ParseRate("none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quota, err := ratelimit.New(ratelimit.Config{Rate: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *dashboard.Config) {
+		c.Agents = map[string]launch.Launcher{"default": {Platform: client, Quota: quota}}
+		c.Channels = []dashboard.Channel{{Name: "voice", ID: 3}}
+	}
+}
+
+const list = "phone,name,note\n0501000001,نورة,a\n0501000002,Sara,b\n0501000002,again,c\n12,short,d\n"
+
+// filled is the form as a person fills it in, but for what the test changes.
+func filled(changes map[string]string) map[string]string {
+	form := map[string]string{"name": "spring", "channel": "voice", "agent": "default", "mode": "batch", "attempts": "5", "region": "sa"}
+	for field, value := range changes {
+		form[field] = value
+	}
+	return form
+}
+
+// upload posts the form of a new campaign; the file goes last or first.
+func (f fixture) upload(file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
+	f.t.Helper()
+	var body bytes.Buffer
+	parts := multipart.NewWriter(&body)
+	addFile := func() {
+		part, err := parts.CreateFormFile("file", file)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if _, err := io.WriteString(part, contents); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if fileFirst && file != "" {
+		addFile()
+	}
+	for field, value := range form {
+		if err := parts.WriteField(field, value); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if !fileFirst && file != "" {
+		addFile()
+	}
+	if err := parts.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	return f.post("/new", parts.FormDataContentType(), &body)
+}
+
+func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string) {
+	f.t.Helper()
+	req, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL+path, body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return res, string(page)
+}
+
+var launchButton = regexp.MustCompile(`action="(/new/[A-Z0-9]+)/launch"`)
+
+func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
+	for name, fileFirst := range map[string]bool{"the file last": false, "the file first": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, withAgent(t))
+			wantTexts(t, f.get("/new"), `enctype="multipart/form-data"`, `value="voice"`, "default")
+			res, page := f.upload("../secret/lists/"+hostile+".csv", list, filled(map[string]string{"hours": "09:00-21:00", "timezone": "Asia/Riyadh"}), fileFirst)
+			if res.StatusCode != http.StatusOK {
+				t.Fatalf("%d\n%s", res.StatusCode, page)
+			}
+			wantTexts(t, page, "2 contacts", "4 rows", "Lines refused", "duplicate", "number too short", "Launch: contact 2 people", "09:00", "Asia/Riyadh", "csv, utf-8, comma between cells", "<bdi>note</bdi>")
+			if strings.Contains(page, "<script>document") || strings.Contains(page, "secret") || inline.MatchString(page) {
+				t.Error("the file's name is more than a name")
+			}
+			if names, err := f.Names(t.Context()); err != nil || len(names) > 0 {
+				t.Errorf("something is stored: %v, %v", names, err)
+			}
+			path := launchButton.FindStringSubmatch(page)[1]
+			res, _ = f.ask("POST", path+"/launch", nil)
+			if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != "/campaigns/spring?did=launch&n=2" {
+				t.Fatalf("%d %s", res.StatusCode, to)
+			}
+			c, err := f.Campaign(t.Context(), "spring")
+			if err != nil || c.Phase != campaign.Running || c.Counts.Contacts != 2 || c.Settings.ChannelID != 3 || c.Settings.Region != "SA" || c.Settings.Hours.Zone != "Asia/Riyadh" {
+				t.Errorf("%+v, %v", c, err)
+			}
+			wantTexts(t, f.get("/campaigns/spring?did=launch&n=2"), "Launched, with 2 contacts.")
+			// It is launched once: the list is no longer kept.
+			if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusGone || !strings.Contains(page, "upload it again") {
+				t.Errorf("again: %d", res.StatusCode)
+			}
+		})
+	}
+}
+
+func TestADiscardedListIsGone(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	_, page := f.upload("list.csv", list, filled(nil), false)
+	path := launchButton.FindStringSubmatch(page)[1]
+	if res, _ := f.ask("POST", path+"/discard", nil); res.Header.Get("Location") != "/?did=discard" {
+		t.Errorf("discarding leads to %q", res.Header.Get("Location"))
+	}
+	for range 2 {
+		if res, _ := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusGone {
+			t.Errorf("launched all the same: %d", res.StatusCode)
+		}
+		f.ask("POST", path+"/discard", nil)
+	}
+}
+
+func TestWhoeverNobodyMayContactIsKnownBeforeTheLaunch(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	if _, err := f.Suppress(t.Context(), []campaign.Phone{966501000001}); err != nil {
+		t.Fatal(err)
+	}
+	_, page := f.upload("list.csv", list, filled(nil), false)
+	wantTexts(t, page, "1 contact", "do-not-contact", "Launch: contact 1 person")
+}
+
+func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	f.load("taken", 10)
+	for _, tt := range []struct {
+		name, file, contents string
+		form                 map[string]string
+		status               int
+		says                 string
+	}{
+		{"no file", "", "", nil, 400, "Choose a contact file"},
+		{"an empty file", "list.csv", "", nil, 400, "not empty"},
+		{"no list", "list.csv", "\x00\x01\x02\x03", nil, 422, "Contact file list.csv: "},
+		{"a list without numbers", "list.csv", "name,city\na,b\n", nil, 422, "Contact file list.csv: "},
+		{"a list without what the agent wants", "list.csv", "phone\n0501000001\n", nil, 422, "missing"},
+		{"no name", "list.csv", list, map[string]string{"name": ""}, 400, "Campaign name: want"},
+		{"a hostile name", "list.csv", list, map[string]string{"name": hostile}, 400, "&lt;script&gt;"},
+		{"a name that is taken", "list.csv", list, map[string]string{"name": "taken"}, 409, "Campaign taken exists"},
+		{"an agent that is not served here", "list.csv", list, map[string]string{"agent": "sales"}, 400, "does not serve the agent"},
+		{"no channel", "list.csv", list, map[string]string{"channel": ""}, 400, "want the platform&#39;s id"},
+		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a positive id"},
+		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode &#34;fax&#34;"},
+		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
+		{"a number out of bounds", "list.csv", list, map[string]string{"attempts": "1000"}, 400, "Max attempts 1000: want 1 to 200"},
+		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
+		{"hours by nobody's clock", "list.csv", list, map[string]string{"hours": "09:00-21:00"}, 400, "need a time zone"},
+		{"no hours", "list.csv", list, map[string]string{"hours": "late", "timezone": "Asia/Riyadh"}, 400, "Hours or days: "},
+		{"no such zone", "list.csv", list, map[string]string{"timezone": "Moon/Crater"}, 400, "Moon/Crater"},
+		{"no such time", "list.csv", list, map[string]string{"start_at": "soon"}, 400, "Start: "},
+		{"a form beyond all measure", "list.csv", list, map[string]string{"region": strings.Repeat("x", 100<<10)}, 413, "This form is too long"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res, page := f.upload(tt.file, tt.contents, filled(tt.form), false)
+			if res.StatusCode != tt.status || !strings.Contains(page, tt.says) || !strings.Contains(page, `role="alert"`) {
+				t.Errorf("%d, want %d and %q\n%s", res.StatusCode, tt.status, tt.says, page)
+			}
+			if strings.Contains(page, "<script>document") {
+				t.Error("what was filled in is markup")
+			}
+		})
+	}
+	res, page := f.post("/new", "multipart/form-data; boundary=x", strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nphone"))
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "has ended too soon") {
+		t.Errorf("half an upload: %d", res.StatusCode)
+	}
+	if res, _ := f.post("/new", "text/plain", strings.NewReader("hello")); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("no form: %d", res.StatusCode)
+	}
+	if names, err := f.Names(t.Context()); err != nil || len(names) != 1 {
+		t.Errorf("campaigns %v, %v", names, err)
+	}
+}
+
+func TestOnlySoManyListsWait(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	for range 8 {
+		if res, page := f.upload("list.csv", list, filled(nil), false); res.StatusCode != http.StatusOK {
+			t.Fatalf("%d\n%s", res.StatusCode, page)
+		}
+	}
+	if res, page := f.upload("list.csv", list, filled(nil), false); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "8 lists wait") {
+		t.Errorf("one too many: %d", res.StatusCode)
+	}
+}
+
+func TestALaunchThatFailsCanBeMadeAgain(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	_, page := f.upload("list.csv", list, filled(nil), false)
+	path := launchButton.FindStringSubmatch(page)[1]
+	f.load("spring", 10) // somebody was faster
+	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusConflict || !strings.Contains(page, "Campaign spring exists") {
+		t.Errorf("%d\n%s", res.StatusCode, page)
+	}
+	if err := f.Redis().FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if res, _ := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("again: %d", res.StatusCode)
+	}
+}
+
+func TestAWorkerWithoutAgentsLaunchesNothing(t *testing.T) {
+	wantTexts(t, newFixture(t).get("/new"), "This worker serves no agent")
+}

@@ -1,0 +1,174 @@
+package dashboard
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"campaign-runner/launch"
+)
+
+// Bounds of lists that were uploaded and not launched yet. Whoever comes back
+// later uploads again.
+const (
+	maxUpload  = 256 << 20 // bytes
+	maxUploads = 8
+	uploadLife = 30 * time.Minute
+)
+
+// An upload is a list that somebody has been shown what is in, with what was
+// asked for. Its file has no name: it ends with this process, however that ends.
+type upload struct {
+	request launch.Request
+	agent   string
+	file    *os.File
+	size    int64
+
+	mu   sync.Mutex // held while the file is read
+	gone bool
+}
+
+// uploads are those that wait to be launched, by an id that cannot be guessed.
+type uploads struct {
+	mu   sync.Mutex
+	kept map[string]*upload
+}
+
+func newUploads() *uploads { return &uploads{kept: make(map[string]*upload)} }
+
+// keep takes an upload for a while. There are only so many at once.
+func (u *uploads) keep(up *upload) (id string, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.kept) >= maxUploads {
+		return "", wishf(http.StatusServiceUnavailable, "%d lists wait to be launched already: launch or discard one of them", maxUploads)
+	}
+	id = rand.Text()
+	u.kept[id] = up
+	time.AfterFunc(uploadLife, func() { u.drop(id) })
+	return id, nil
+}
+
+func (u *uploads) find(id string) (*upload, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	up, ok := u.kept[id]
+	return up, ok
+}
+
+// drop deletes an upload, once nobody reads it.
+func (u *uploads) drop(id string) {
+	u.mu.Lock()
+	up, ok := u.kept[id]
+	delete(u.kept, id)
+	u.mu.Unlock()
+	if ok {
+		up.close()
+	}
+}
+
+func (up *upload) close() {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	up.gone = true
+	_ = up.file.Close() // was only read
+}
+
+// read hands out the list from its beginning, for one reader at a time.
+func (up *upload) read(use func(launch.Request) error) error {
+	up.mu.Lock()
+	defer up.mu.Unlock()
+	if up.gone {
+		return errExpired
+	}
+	req := up.request
+	req.File, req.Stdin = "-", io.NewSectionReader(up.file, 0, up.size)
+	return use(req)
+}
+
+var errExpired = wishf(http.StatusGone, "this list is no longer kept: upload it again")
+
+// receive reads a form with one file, in whatever order its fields come.
+func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *upload, err error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxForm)
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, nil, wishf(http.StatusBadRequest, "this form cannot be read: %w", err)
+	}
+	form = make(url.Values)
+	defer func() {
+		if err != nil && up != nil {
+			up.close()
+			up = nil
+		}
+	}()
+	for left := int64(maxForm); ; {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return form, up, nil
+		}
+		if err != nil {
+			return nil, up, asUpload(err)
+		}
+		switch {
+		case part.FormName() == "file" && up == nil:
+			if up, err = putAside(part); err != nil {
+				return nil, up, err
+			}
+		default:
+			text, err := io.ReadAll(io.LimitReader(part, left+1))
+			if err != nil {
+				return nil, up, asUpload(err)
+			}
+			if left -= int64(len(text)); left < 0 {
+				return nil, up, wishf(http.StatusRequestEntityTooLarge, "this form is too long")
+			}
+			form.Add(part.FormName(), string(text))
+		}
+	}
+}
+
+// putAside puts the file of a form aside.
+func putAside(part *multipart.Part) (*upload, error) {
+	file, err := os.CreateTemp("", "upload-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep the upload: %w", err)
+	}
+	up := &upload{file: file, request: launch.Request{Called: "contact file " + nameOf(part)}}
+	if err := os.Remove(file.Name()); err != nil {
+		return up, fmt.Errorf("keep the upload: %w", err)
+	}
+	if up.size, err = io.Copy(file, part); err != nil {
+		return up, asUpload(err)
+	}
+	if up.size == 0 {
+		return up, wishf(http.StatusBadRequest, "choose a contact file that is not empty")
+	}
+	return up, nil
+}
+
+// nameOf is a file's name as it was on the other machine, without its folders.
+func nameOf(part *multipart.Part) string {
+	_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	name := filepath.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
+	return strings.ToValidUTF8(name[:min(len(name), 200)], "")
+}
+
+// asUpload says what is wrong with an upload that could not be read to its end.
+func asUpload(err error) error {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; use enqueue for larger ones", maxUpload>>20)
+	}
+	return wishf(http.StatusBadRequest, "the upload has ended too soon: %w", err)
+}

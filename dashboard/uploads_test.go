@@ -1,0 +1,41 @@
+package dashboard
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"campaign-runner/launch"
+)
+
+func TestAListIsKeptForAWhileOnly(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		kept := newUploads()
+		up := &upload{file: file}
+		id, err := kept.keep(up)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(uploadLife - time.Second) // the bubble's
+		if _, ok := kept.find(id); !ok {
+			t.Error("it is gone too soon")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if _, ok := kept.find(id); ok {
+			t.Error("it is kept for longer")
+		}
+		if err := up.read(func(launch.Request) error { return nil }); !errors.Is(err, errExpired) {
+			t.Errorf("it can be read: %v", err)
+		}
+	})
+	if _, err := file.Stat(); err == nil {
+		t.Error("its file is open")
+	}
+}
