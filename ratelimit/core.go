@@ -61,7 +61,10 @@ const (
 	mostAtOnce    = 100      // and the limit divided by this: no answer tells of the others in its call
 	longestMemory = 600_000  // of a process that is not seen any more
 	lateness      = 1_000    // a peer that is later than this loses its turn
+	logEntries    = 500      // that the log has at the most, about
 	fewLeft       = int64(3) // with others about, the last credits go one by one
+
+	logEntriesUnlimited = 10 // in place of logEntries while no limit is known
 )
 
 // ask is a request for tickets by a process.

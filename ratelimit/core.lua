@@ -66,7 +66,8 @@ local function drop(n)
 end
 
 local function book(at, ours, others)
-  local grain = max(1, floor(p.window / 500))
+  local grain = max(1, floor(p.window / LOG_ENTRIES))
+  if limit() == 0 then grain = max(1, floor(p.window / LOG_ENTRIES_UNLIMITED)) end
   at = floor((at + grain - 1) / grain) * grain
   local last = s.log[#s.log]
   if last and last.at >= at then

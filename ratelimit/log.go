@@ -49,10 +49,14 @@ func (s *state) advance(now int64, p policy) int64 {
 	return now
 }
 
-// book adds to the log what runs out at a time, rounded so that the log stays
-// short at any limit.
+// book adds to the log what runs out at a time, rounded up so that the log stays
+// short at any limit. Without one nothing waits for it, and it is all but one
+// number: every request then reads and writes it, some thousand times a second.
 func (s *state) book(at int64, p policy, e entry) {
-	grain := max(1, p.Window/500)
+	grain := max(1, p.Window/logEntries)
+	if s.limit(p) == 0 {
+		grain = max(1, p.Window/logEntriesUnlimited)
+	}
 	e.At = (at + grain - 1) / grain * grain
 	last := len(s.Log) - 1
 	if last >= 0 && s.Log[last].At >= e.At {

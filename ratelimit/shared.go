@@ -26,10 +26,11 @@ local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
 local BATCH_AHEAD, MOST_AT_ONCE, LATENESS, LONGEST_MEMORY = %d, %d, %d, %d
 local FEW_LEFT = %d
+local LOG_ENTRIES, LOG_ENTRIES_UNLIMITED = %d, %d
 `, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
 	patience, firstBlock, longestBlock,
 	batchAhead, mostAtOnce, lateness, longestMemory,
-	fewLeft) + coreLua
+	fewLeft, logEntries, logEntriesUnlimited) + coreLua
 
 const (
 	opAcquire = 1

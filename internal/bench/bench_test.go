@@ -1,5 +1,6 @@
-// Package bench holds the benchmark that prints what the runner costs beside its
-// baselines: bare encoding/csv, and a task with a status hash for each contact.
+// Package bench holds the benchmarks that print what the runner costs beside its
+// baselines: bare encoding/csv, a task with a status hash for each contact, and
+// requests of which nothing is written down.
 //
 // All runs on one machine in one go, with the commands themselves; each figure is
 // the median of several runs, and the baselines run between ours.
@@ -7,7 +8,6 @@ package bench
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"errors"
 	"flag"
@@ -26,8 +26,6 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
 )
 
@@ -52,7 +50,7 @@ type bench struct {
 func BenchmarkRatios(b *testing.B) {
 	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b)}
 	t.rdb = t.server.Client()
-	t.build("enqueue", "campaign", "worker", "sandbox")
+	t.build("enqueue", "campaign")
 	intl, local := t.list("+9665", *rows), t.list("05", *rows)
 
 	var bare, e164, national, perRow, export []time.Duration
@@ -76,7 +74,6 @@ func BenchmarkRatios(b *testing.B) {
 		theirs = asynqShare * (t.memory() - before)
 		t.flush()
 	}
-	sending := t.send(intl)
 
 	n := float64(*rows)
 	fmt.Printf("\n%d rows, medians of %d runs; task per row measured for 1/%d of them\n", *rows, *runs, asynqShare)
@@ -88,13 +85,11 @@ func BenchmarkRatios(b *testing.B) {
 	t.line("Redis, task and hash", "%.0f B a contact, %.1f× ours (want at least 10×)", float64(theirs)/n, float64(theirs)/float64(ours))
 	t.line("peak memory of enqueue", "%d MB", peak>>20)
 	t.line("results of all", "%v, peak %d MB (want at most 10s a million)", round(median(export)), exportPeak>>20)
-	t.line("sending, no limit", "%.0f contacts/s (want at least 100,000)", sending)
 	if *ten {
 		took, most := t.enqueue(t.list("+9665", 10*(*rows)), "long")
 		t.line("load of ten times the rows", "%v, %.1f× one (want at most 11×), peak %d MB (want below 1024)", round(took), ratio(took, median(e164)), most>>20)
 	}
 	b.ReportMetric(ratio(median(e164), median(bare)), "load/csv")
-	b.ReportMetric(sending, "contacts/s")
 }
 
 func (t *bench) line(what, format string, args ...any) {
@@ -206,51 +201,6 @@ func (t *bench) taskPerRow(n int) time.Duration {
 		}
 	}
 	return took
-}
-
-// send sends a list to a platform without a limit and returns the contacts that
-// are accepted in a second, from the first to the last.
-func (t *bench) send(list string) float64 {
-	const platform, admin = "127.0.0.1:18090", "127.0.0.1:18091"
-	t.enqueue(list, "send")
-	t.start("sandbox", nil, "--addr", platform, "--limit", "0")
-	t.start("worker", []string{"VELENTS_URL=http://" + platform}, "--rate", "none", "--admin-addr", admin, "--log-level", "error")
-	st := store.New(t.rdb)
-	accepted := func() int {
-		tally, err := st.Tally(context.WithoutCancel(t.Context()), "send")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tally.States[campaign.Accepted]
-	}
-	deadline := time.Now().Add(10 * time.Minute)
-	reach := func(n int, every time.Duration) int {
-		for {
-			switch have := accepted(); {
-			case have >= n:
-				return have
-			case time.Now().After(deadline):
-				t.Fatalf("%d of %d are accepted after 10 minutes", have, *rows)
-			}
-			time.Sleep(every)
-		}
-	}
-	first, began := reach(1, time.Millisecond), time.Now()
-	reach(*rows, 10*time.Millisecond)
-	return float64(*rows-first) / time.Since(began).Seconds()
-}
-
-// start runs a command until the bench ends.
-func (t *bench) start(command string, env []string, args ...string) {
-	cmd := t.command(command, env, args...)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed, as it should be
-	})
 }
 
 func (t *bench) memory() (used int64) {

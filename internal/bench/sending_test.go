@@ -1,0 +1,243 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/sandbox"
+)
+
+const (
+	batchRows = 500 // contacts of a request, as by default
+	inFlight  = 4   // requests at once, as a worker makes by default
+
+	// dispatchShare is the part of the rows that is sent one by one as well.
+	dispatchShare = 20
+)
+
+// BenchmarkSending sends a list to a platform without a limit on the same
+// machine, with everything written to disk before it counts, and tells what the
+// worker, Redis and the platform take of the processor. The baseline is the same
+// requests to the same platform, with nothing written down.
+func BenchmarkSending(b *testing.B) {
+	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b, "--appendonly", "yes", "--appendfsync", "always")}
+	t.rdb = t.server.Client()
+	t.build("enqueue", "campaign", "worker", "sandbox")
+
+	batch := t.send(t.list("+9665", *rows), *rows, "batch")
+	dispatch := t.send(t.list("+9665", *rows/dispatchShare), *rows/dispatchShare, "dispatch")
+	bare := t.sendBare(*rows) // last: it fills our memory, which a process that is started is charged for
+
+	cores := min(2, runtime.NumCPU())
+	fmt.Printf("\nsending %d contacts without a limit, appendfsync always, %d cores\n", *rows, runtime.NumCPU())
+	t.line("bare requests", "%.0f contacts/s", bare)
+	t.line("batch mode", "%.0f contacts/s, %.2f× bare requests (want at least 100,000 on two cores)", batch.rate, batch.rate/bare)
+	t.line("", "%s", batch)
+	t.line("", "%d busy cores would send %.0f contacts/s", cores, float64(cores)/batch.cpu().Seconds())
+	t.line("dispatch mode", "%.0f contacts/s", dispatch.rate)
+	t.line("", "%s", dispatch)
+	b.ReportMetric(batch.rate, "contacts/s")
+	b.ReportMetric(batch.rate/bare, "of-bare")
+}
+
+// A sending is what a campaign's sending took.
+type sending struct {
+	rate                    float64       // contacts accepted in a second
+	worker, redis, platform time.Duration // of processor, per contact
+	peakBytes               int64         // of the worker's memory
+}
+
+func (s sending) cpu() time.Duration { return s.worker + s.redis + s.platform }
+
+func (s sending) String() string {
+	share := func(d time.Duration) string {
+		return fmt.Sprintf("%v (%.0f%%)", d.Round(100*time.Nanosecond), 100*ratio(d, s.cpu()))
+	}
+	return fmt.Sprintf("a contact takes %s of the worker, %s of Redis, %s of the platform; worker's peak %d MB",
+		share(s.worker), share(s.redis), share(s.platform), s.peakBytes>>20)
+}
+
+// send sends a list and returns what it took, from the first accepted to the
+// last. It fails unless everybody was contacted once and the ledger knows it.
+func (t *bench) send(list string, contacts int, mode string) sending {
+	t.flush()
+	t.run("enqueue", nil, list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode)
+	platform := t.platform()
+	redisBefore := t.redisCPU()
+	worker := t.start("worker", []string{"VELENTS_URL=" + platform.url}, "--rate", "none", "--admin-addr", "127.0.0.1:0", "--log-level", "error")
+
+	st := store.New(t.rdb)
+	reach := func(n int, every time.Duration) int {
+		for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(every) {
+			tally, err := st.Tally(t.Context(), "send")
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch have := tally.States[campaign.Accepted]; {
+			case have >= n:
+				return have
+			case time.Now().After(deadline):
+				t.Fatalf("%d of %d are accepted after 10 minutes", have, n)
+			}
+		}
+	}
+	first, began := reach(1, time.Millisecond), time.Now()
+	reach(contacts, 10*time.Millisecond)
+	s := sending{rate: float64(contacts-first) / time.Since(began).Seconds()}
+	s.redis = (t.redisCPU() - redisBefore) / time.Duration(contacts)
+	s.worker, s.peakBytes = worker.stop(contacts)
+
+	var stats sandbox.Stats
+	platform.get("/sandbox/stats", &stats)
+	if stats.Numbers != contacts || stats.Repeated != 0 {
+		t.Fatalf("%s mode: %d of %d contacted, %d of them more than once", mode, stats.Numbers, contacts, stats.Repeated)
+	}
+	s.platform, _ = platform.stop(contacts)
+	t.run("campaign", nil, "verify", "send")
+	return s
+}
+
+// sendBare posts the requests of a list of the same contacts, encoded before, as
+// many at once as a worker does.
+func (t *bench) sendBare(contacts int) (perSecond float64) {
+	platform := t.platform()
+	var bodies [][]byte
+	for from := 0; from < contacts; from += batchRows {
+		body := []byte(`{"channel_id":3,"name":"bare","rows":[`)
+		for i := from; i < min(from+batchRows, contacts); i++ {
+			body = fmt.Appendf(body, `{"phone":"+9665%08d","values":{"name":"محمد العتيبي %d","company":"شركة النور","city":"Riyadh","order_id":"A-%d"}},`, i, i%1000, i)
+		}
+		body[len(body)-1] = ']'
+		bodies = append(bodies, append(body, '}'))
+	}
+	var posts errgroup.Group
+	posts.SetLimit(inFlight)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
+	began := time.Now()
+	for _, body := range bodies {
+		posts.Go(func() error {
+			req, err := http.NewRequest(http.MethodPost, platform.url+"/Integration/Agent/Batch", bytes.NewReader(body))
+			if err != nil {
+				return err
+			}
+			req.Header = http.Header{"Authorization": {"Bearer bench"}, "Content-Type": {"application/json"}}
+			res, err := client.Do(req)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, res.Body)
+			if res.StatusCode != http.StatusOK {
+				err = errors.New(res.Status)
+			}
+			return errors.Join(err, res.Body.Close())
+		})
+	}
+	if err := posts.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	platform.stop(contacts)
+	return float64(contacts) / took.Seconds()
+}
+
+// A process is a command at work.
+type process struct {
+	t   *bench
+	cmd *exec.Cmd
+	url string // where it listens, if it is a platform
+}
+
+// start runs a command until it is stopped, or the bench ends.
+func (t *bench) start(command string, env []string, args ...string) *process {
+	p := &process{t: t, cmd: t.command(command, env, args...)}
+	p.cmd.Stderr = os.Stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Kill()
+			_ = p.cmd.Wait() // killed, as it should be
+		}
+	})
+	return p
+}
+
+// platform starts a sandbox without a limit.
+func (t *bench) platform() *process {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := t.start("sandbox", nil, "--addr", addr, "--limit", "0")
+	p.url = "http://" + addr
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+			return p
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (p *process) get(path string, into any) {
+	res, err := http.Get(p.url + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// stop ends a command and returns what it took of the processor per contact,
+// and of memory.
+func (p *process) stop(contacts int) (cpu time.Duration, peakBytes int64) {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	_ = p.cmd.Wait() // its exit status tells that it was stopped
+	state := p.cmd.ProcessState
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		peakBytes = usage.Maxrss << 10 // kilobytes on Linux
+	}
+	return (state.UserTime() + state.SystemTime()) / time.Duration(contacts), peakBytes
+}
+
+// redisCPU is what Redis has taken of the processor so far.
+func (t *bench) redisCPU() (used time.Duration) {
+	for line := range strings.Lines(t.rdb.Info(t.Context(), "cpu").Val()) {
+		for _, part := range []string{"used_cpu_sys:%g", "used_cpu_user:%g"} {
+			var seconds float64
+			if _, err := fmt.Sscanf(line, part, &seconds); err == nil {
+				used += time.Duration(seconds * float64(time.Second))
+			}
+		}
+	}
+	return used
+}
