@@ -63,7 +63,7 @@ func TestParseURL(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("options (-want +got):\n%s", diff)
 			}
-			if o.MaxRetries != 10 {
+			if o.MaxRetries != 12 {
 				t.Errorf("%d retries", o.MaxRetries)
 			}
 		})
