@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "ratelimit/...",
+	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "plan", "ratelimit/...",
 	"report", "sandbox", "tickets", "velents", "webhook",
 }
 
@@ -33,6 +33,7 @@ type layer struct {
 // need; what only tests need lives in internal.
 var layers = []layer{
 	{"hours", nil},
+	{"plan", []string{"hours"}},
 	{"campaign", []string{"hours"}},
 	{"velents", nil},
 	{"ratelimit", nil},
@@ -41,12 +42,12 @@ var layers = []layer{
 	{"campaign/store", []string{"campaign", "hours"}},
 	{"contacts", []string{"campaign"}},
 	{"jobs", []string{"campaign", "campaign/store", "hours", "ratelimit", "velents"}},
-	{"report", []string{"campaign", "campaign/store", "contacts", "hours", "ratelimit"}},
+	{"report", []string{"plan", "campaign", "campaign/store", "contacts", "hours", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
 	{"tickets", []string{"campaign", "campaign/store", "jobs", "ratelimit", "velents"}},
-	{"launch", []string{"campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
+	{"launch", []string{"plan", "campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},
 	{"cmd/...", append([]string{"cmd/internal/..."}, everything...)},
