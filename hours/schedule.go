@@ -20,6 +20,9 @@ import (
 // ByContact is the zone of a schedule that goes by each contact's own.
 const ByContact = "contact"
 
+// NoZoneReason is why a contact is held whose number tells no zone.
+const NoZoneReason = "no time zone is known for its number"
+
 // A Schedule says when contacts may be contacted. The zero Schedule: at any time.
 type Schedule struct {
 	Week Week   `json:"week"`

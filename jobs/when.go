@@ -66,7 +66,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	}
 	clock := r.calendar.Of(r.chunk.Contacts[index].Phone.E164())
 	if clock == nil {
-		return &deferral{reason: NoZoneReason}
+		return &deferral{reason: hours.NoZoneReason}
 	}
 	d, known := opens[clock]
 	if !known {
@@ -76,7 +76,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 		case at.After(now):
 			d = deferral{until: at}
 			if r.calendar.ByContact() {
-				d.reason = HoursReason(clock.Name)
+				d.reason = "waits for its hours in " + clock.Name
 			}
 		default:
 			d = deferral{until: now}
@@ -88,12 +88,6 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	}
 	return &d
 }
-
-// NoZoneReason is why a contact is held whose hours are not known.
-const NoZoneReason = "no time zone is known for its number"
-
-// HoursReason is why a contact waits that has a clock of its own.
-func HoursReason(zone string) string { return "waits for its hours in " + zone }
 
 // siftByLimits takes out whoever was contacted too often lately, by any campaign.
 func (r *run) siftByLimits(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {

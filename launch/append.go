@@ -60,7 +60,17 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	}
 	added := c
 	added.Counts, added.Chunks = done.Counts, done.Chunks
-	s := summarize(added, l.Rate, 0)
+	now, err := l.now(ctx, req.DryRun)
+	if err != nil {
+		return Summary{}, err
+	}
+	mix := out.mix
+	if again {
+		if mix, err = unmixed(added); err != nil {
+			return Summary{}, err
+		}
+	}
+	s := summarize(added, outlook(added.Settings, mix, l.Rate, 0, now))
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	s.warn(append(warnings, out.warnings...)...)
 	if req.DryRun {

@@ -2,12 +2,10 @@ package launch
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
-	"campaign-runner/ratelimit"
 )
 
 func TestColumns(t *testing.T) {
@@ -96,31 +94,6 @@ func TestColumns(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.want, keys) + cmp.Diff(tt.warnings, warnings); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestEstimate(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		calls int
-		rate  ratelimit.Rate
-		limit int
-		want  time.Duration
-	}{
-		{"nothing to do", 0, ratelimit.Rate{}, 0, 0},
-		{"the first window goes at once", 30, ratelimit.Rate{}, 0, 0},
-		{"the next has to wait for its window", 31, ratelimit.Rate{}, 0, time.Minute},
-		{"a thousand calls at the default", 1000, ratelimit.Rate{}, 0, 33 * time.Minute},
-		{"a rate of one's own", 11, ratelimit.Rate{Limit: 10, Window: time.Hour}, 0, time.Hour},
-		{"the platform's word beats it", 11, ratelimit.Rate{Limit: 10, Window: time.Hour}, 100, 0},
-		{"no limit", 1000, ratelimit.Rate{Unlimited: true}, 0, 0},
-		{"no limit but the platform's", 61, ratelimit.Rate{Unlimited: true}, 60, time.Minute},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := estimate(tt.calls, tt.rate, tt.limit); got != tt.want {
-				t.Errorf("%v, want %v", got, tt.want)
 			}
 		})
 	}

@@ -202,7 +202,11 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, phaseAfterLoad(c.Settings)
-	s := summarize(c, l.Rate, found.limit)
+	now, err := l.now(ctx, req.DryRun)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, now))
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	if !req.DryRun {
 		if err := l.release(ctx, c); err != nil {
@@ -254,7 +258,15 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, l.Rate, l.limitNow(ctx))
+	now, err := l.now(ctx, false)
+	if err != nil {
+		return Summary{}, err
+	}
+	mix, err := unmixed(c)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), now))
 	s.File = src.contacts.list.Format()
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
@@ -352,23 +364,29 @@ func timeText(at time.Time) string {
 
 // timely fails when what is asked for should have been over by now.
 func (l *Launcher) timely(ctx context.Context, req Request) error {
-	s, now := req.Settings, time.Now()
+	s := req.Settings
 	if s.StartAt.IsZero() && s.FinishBy.IsZero() {
 		return nil
 	}
-	if !req.DryRun {
-		var err error
-		if now, err = l.Store.Now(ctx); err != nil {
-			return err
-		}
-	}
+	now, err := l.now(ctx, req.DryRun)
 	switch {
+	case err != nil:
+		return err
 	case !s.StartAt.IsZero() && now.Sub(s.StartAt) > s.MaxLateness:
 		return fmt.Errorf("--start-at %s: that has passed", timeText(s.StartAt))
 	case !s.FinishBy.IsZero() && !s.FinishBy.After(now):
 		return fmt.Errorf("--finish-by %s: that has passed", timeText(s.FinishBy))
 	}
 	return nil
+}
+
+// now is Redis's clock, or our own in a dry run, which asks Redis nothing.
+func (l *Launcher) now(ctx context.Context, dryRun bool) (time.Time, error) {
+	if dryRun {
+		return time.Now().UTC(), nil
+	}
+	now, err := l.Store.Now(ctx)
+	return now.UTC(), err
 }
 
 // phaseAfterLoad is the phase that a campaign is in once it is stored.

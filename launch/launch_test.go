@@ -465,7 +465,7 @@ func TestDryRunStoresNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Contacts != 100 || got.Chunks != 2 || got.Calls != 100 || got.EstimatedSeconds != 180 || got.State != "" {
+	if got.Contacts != 100 || got.Chunks != 2 || got.Calls != 100 || got.EstimatedSeconds != 176 || got.State != "" {
 		t.Errorf("summary %+v", got)
 	}
 	if text, err := os.ReadFile(got.RejectsFile); err != nil || !strings.Contains(string(text), "number too short") {

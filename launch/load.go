@@ -17,6 +17,7 @@ import (
 type loaded struct {
 	counts      campaign.Counts
 	chunks      int
+	mix         mixture
 	rejectsFile string
 	warnings    []string
 }
@@ -105,18 +106,27 @@ const progressRows = 1000
 const chunksAhead = 2
 
 func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
+	mix, err := newMixture(in.settings)
+	if err != nil {
+		return loaded{}, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0) + chunksAhead)
 	chunks := 0
 	var chunk []campaign.Contact
 	flush := func() {
-		if n, full := chunks, chunk; in.load != nil {
-			group.Go(func() error { return in.load.Add(ctx, n, full) })
-		}
+		n, full := chunks, chunk
+		group.Go(func() error {
+			mix.add(n, full)
+			if in.load == nil {
+				return nil
+			}
+			return in.load.Add(ctx, n, full)
+		})
 		chunks++
 		chunk = make([]campaign.Contact, 0, in.settings.ChunkSize)
 	}
-	err := in.rows(ctx, list, func(c campaign.Contact) {
+	err = in.rows(ctx, list, func(c campaign.Contact) {
 		if chunk = append(chunk, c); len(chunk) == in.settings.ChunkSize {
 			flush()
 		}
@@ -134,7 +144,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	out := loaded{counts: list.reader.Counts(), chunks: chunks}
+	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture()}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}

@@ -2,10 +2,13 @@ package launch
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/contacts"
+	"campaign-runner/hours"
+	"campaign-runner/plan"
 	"campaign-runner/ratelimit"
 )
 
@@ -21,7 +24,8 @@ type Summary struct {
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
 	Calls            int      `json:"calls"`             // requests that the campaign needs if all goes well
-	EstimatedSeconds int      `json:"estimated_seconds"` // that they take at the known limit; 0: at once, or no limit is known
+	EstimatedSeconds int      `json:"estimated_seconds"` // until the last of them has left, at the known limit; 0: at once, or no limit is known
+	Plan             *Outlook `json:"plan,omitempty"`    // nil: there are neither hours nor times to mind, or it goes on already
 	RejectsFile      string   `json:"rejects_file"`      // empty: no line was refused
 	Sent             []string `json:"columns_sent"`      // columns of the file that go to the platform as values
 	NotSent          []string `json:"columns_not_sent"`  // the others, without the phone column
@@ -36,8 +40,32 @@ func (s *Summary) warn(texts ...string) {
 	}
 }
 
-// summarize tells of a loaded campaign. A limit of 0 is not known.
-func summarize(c campaign.Campaign, rate ratelimit.Rate, limit int) Summary {
+// An Outlook is when a campaign's contacts will be sent.
+type Outlook struct {
+	plan.Plan
+	Hours    string    `json:"hours"`
+	StartAt  time.Time `json:"start_at,omitzero"`
+	FinishBy time.Time `json:"finish_by,omitzero"`
+	Now      time.Time `json:"now"`
+}
+
+// outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known.
+func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, now time.Time) Outlook {
+	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.ChunkSize, PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
+	w.Midnight = s.DayOf(now).From.Location()
+	if s.RowsPerRequest > 0 {
+		w.PerCall = min(w.PerCall, s.RowsPerRequest)
+	}
+	if s.Mode == campaign.Dispatch {
+		w.PerCall = 1
+	}
+	perWindow, window := rate.Count()
+	w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
+	return Outlook{plan.Make(w, now), s.Hours.String(), s.StartAt, s.FinishBy, now}
+}
+
+// summarize tells of a loaded campaign.
+func summarize(c campaign.Campaign, o Outlook) Summary {
 	s := Summary{
 		Campaign:  c.Name,
 		Agent:     c.Settings.Agent,
@@ -45,15 +73,17 @@ func summarize(c campaign.Campaign, rate ratelimit.Rate, limit int) Summary {
 		ChannelID: c.Settings.ChannelID,
 		Counts:    c.Counts,
 		Chunks:    c.Chunks,
-		Calls:     c.Chunks,
+		Calls:     o.Calls,
 		Sent:      []string{},
 		NotSent:   []string{},
 		Warnings:  []string{},
 	}
-	if c.Settings.Mode == campaign.Dispatch {
-		s.Calls = c.Counts.Contacts
+	if o.Ends.After(o.Now) {
+		s.EstimatedSeconds = int(o.Ends.Sub(o.Now).Seconds())
 	}
-	s.EstimatedSeconds = int(estimate(s.Calls, rate, limit).Seconds())
+	if set := c.Settings; !set.Hours.IsZero() || !set.StartAt.IsZero() || !set.FinishBy.IsZero() || set.DailyCap > 0 {
+		s.Plan = &o
+	}
 	for i, column := range c.Settings.Columns {
 		switch {
 		case column.Key != "":
@@ -65,18 +95,11 @@ func summarize(c campaign.Campaign, rate ratelimit.Rate, limit int) Summary {
 	if c.Counts.Contacts == 0 {
 		s.warn("there is nobody to contact in this file")
 	}
+	if o.Held > 0 {
+		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
+	}
+	if o.Missed > 0 {
+		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, timeText(o.FinishBy)))
+	}
 	return s
-}
-
-// estimate is the time from the first call to the last when each window allows
-// so many: those of the first window go at once. Without a limit it is zero.
-func estimate(calls int, rate ratelimit.Rate, limit int) time.Duration {
-	if rate == (ratelimit.Rate{}) {
-		rate = ratelimit.Rate{Limit: 30, Window: time.Minute}
-	}
-	limit, window := cmp.Or(limit, rate.Limit), cmp.Or(rate.Window, time.Minute)
-	if limit == 0 || calls == 0 {
-		return 0
-	}
-	return time.Duration((calls-1)/limit) * window
 }

@@ -5,7 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"campaign-runner/campaign"
+	"campaign-runner/hours"
 	"campaign-runner/internal/redistest"
 )
 
@@ -52,5 +55,66 @@ func TestLaunchesThatAreLongOverAreRefused(t *testing.T) {
 				t.Errorf("%s, dry run %v: %v", tt.name, dry, err)
 			}
 		}
+	}
+}
+
+func TestSummaryTellsWhenContactsAreSent(t *testing.T) {
+	week, err := hours.ParseWeek("09:00-21:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := "name,phone\nA,+966500000001\nB,+971500000001\nC,+966500000002\nD,+80012345678\n"
+	for _, dry := range []bool{true, false} {
+		l, _ := newLauncher(redistest.Shared(t))
+		req := request(t, write(t, "list.csv", list))
+		req.DryRun = dry
+		req.Settings.Hours = hours.Schedule{Week: week, Zone: hours.ByContact}
+		req.Settings.FinishBy = time.Now().Add(1000 * time.Hour)
+		first, err := l.Launch(t.Context(), req)
+		if err != nil || first.Plan == nil {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		got := make(map[string]int)
+		for _, step := range first.Plan.Steps {
+			got[step.Name] = step.Contacts
+		}
+		want := map[string]int{"Asia/Riyadh": 2, "Asia/Dubai": 1, hours.NoZoneReason: 1}
+		if diff := cmp.Diff(want, got); diff != "" || first.Plan.Held != 1 || first.Plan.Ends.IsZero() {
+			t.Errorf("plan %+v (-want +got):\n%s", first.Plan, diff)
+		}
+		if len(first.Warnings) != 1 || !strings.HasPrefix(first.Warnings[0], "contacts that are held: 1; ") {
+			t.Errorf("warnings %q", first.Warnings)
+		}
+		if dry {
+			continue
+		}
+		if again, err := l.Launch(t.Context(), req); err != nil || again.Calls != 1 {
+			t.Errorf("again: %+v, %v", again, err)
+		}
+	}
+}
+
+func TestSummaryTellsWhoIsNotReachedInTime(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	req := request(t, write(t, "list.csv", people(1000)))
+	req.DryRun, req.Settings.Mode = true, campaign.Dispatch
+	req.Settings.FinishBy = time.Now().Add(4 * time.Minute)
+	got, err := l.Launch(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Twelve at once and one every two seconds.
+	if missed := got.Plan.Missed; missed < 860 || missed > 880 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "contacts will not be reached by ") {
+		t.Errorf("%d missed, warnings %q", missed, got.Warnings)
+	}
+}
+
+func TestHoursOfAZoneThatIsGone(t *testing.T) {
+	c := campaign.Campaign{Settings: campaign.Settings{Hours: hours.Schedule{Zone: "Atlantis/City"}}}
+	if _, err := unmixed(c); err == nil {
+		t.Error("no error")
+	}
+	if _, err := newMixture(c.Settings); err == nil {
+		t.Error("no error")
 	}
 }

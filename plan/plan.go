@@ -48,21 +48,21 @@ type Work struct {
 
 // A Plan is how the work will go.
 type Plan struct {
-	Calls  int       // requests, repeated ones included
-	Begins time.Time // of the first request; zero: there is none
-	Ends   time.Time // of the last one; zero: there is none, or it is not foreseeable
-	Steps  []Step    // by group, in the order in which they begin
-	Held   int       // contacts that wait for a person
-	Missed int       // contacts that are not reached by FinishBy
+	Calls  int       `json:"calls"`           // requests, those to be expected for failed ones included
+	Begins time.Time `json:"begins,omitzero"` // of the first request; zero: there is none
+	Ends   time.Time `json:"ends,omitzero"`   // of the last one; zero: there is none, or it is not foreseeable
+	Steps  []Step    `json:"steps"`           // by group, in the order in which they begin
+	Held   int       `json:"held"`            // contacts that wait for a person
+	Missed int       `json:"missed"`          // contacts that are not reached by FinishBy
 }
 
 // A Step is what becomes of a group.
 type Step struct {
-	Name     string
-	Contacts int
-	Opens    time.Time // when its first contact may be sent; zero: never
-	Done     time.Time // when its last one is; zero: not before FinishBy
-	Missed   int       // contacts that are not reached by FinishBy
+	Name     string    `json:"zone"` // for people; empty: no clock matters
+	Contacts int       `json:"contacts"`
+	Opens    time.Time `json:"opens,omitzero"` // when its first contact may be sent; zero: never
+	Done     time.Time `json:"done,omitzero"`  // when its last one is; zero: not before FinishBy, or not foreseeable
+	Missed   int       `json:"missed"`         // contacts that are not reached by FinishBy
 }
 
 // horizon is how far ahead anything can be foretold.

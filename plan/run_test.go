@@ -131,7 +131,7 @@ func (w *world) step() bool {
 func (w *world) work() Work {
 	work := Work{PerCall: w.perCall, Rate: 1 / w.every.Seconds(), Tries: 5, Groups: w.groups}
 	var sample [][]Contact
-	for _, c := range Sample(len(w.people)) {
+	for _, c := range Sample(len(w.people), SampleSize) {
 		var contacts []Contact
 		for _, p := range w.people[c] {
 			contacts = append(contacts, Contact{p.group, p.tries, !p.done})

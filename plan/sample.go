@@ -4,9 +4,9 @@ package plan
 // often, and all of them would be ten megabytes for a million contacts.
 const SampleSize = 400
 
-// Sample lists chunks of so many, spread evenly, SampleSize at the most.
-func Sample(chunks int) []int {
-	some := make([]int, min(chunks, SampleSize))
+// Sample lists some chunks of all, most of them at the most, spread evenly.
+func Sample(chunks, most int) []int {
+	some := make([]int, min(chunks, most))
 	for i := range some {
 		some[i] = i * chunks / len(some)
 	}

@@ -48,6 +48,14 @@ const (
 	maxLimit  = 10_000_000
 )
 
+// Count is how many requests are allowed per window; 0 when there is no limit.
+func (r Rate) Count() (limit int, window time.Duration) {
+	if r == (Rate{}) {
+		r = defaultRate
+	}
+	return r.Limit, r.Window
+}
+
 func (r Rate) validate() error {
 	switch {
 	case r.Unlimited || r == Rate{}:

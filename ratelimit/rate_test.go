@@ -51,3 +51,19 @@ func TestParseRateRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestRateCounts(t *testing.T) {
+	for _, tt := range []struct {
+		rate   Rate
+		limit  int
+		window time.Duration
+	}{
+		{Rate{}, 30, time.Minute},
+		{Rate{Limit: 5, Window: time.Hour}, 5, time.Hour},
+		{Rate{Unlimited: true}, 0, 0},
+	} {
+		if limit, window := tt.rate.Count(); limit != tt.limit || window != tt.window {
+			t.Errorf("%v: %d per %v", tt.rate, limit, window)
+		}
+	}
+}

@@ -49,9 +49,6 @@ func callsLeft(c campaign.Campaign, openChunks, open int) int {
 	if c.Settings.Mode == campaign.Dispatch {
 		return open
 	}
-	perCall := c.Settings.ChunkSize
-	if c.RowsPerCall > 0 {
-		perCall = min(perCall, c.RowsPerCall)
-	}
-	return max(openChunks, (open+perCall-1)/perCall)
+	most := perCall(c)
+	return max(openChunks, (open+most-1)/most)
 }

@@ -51,7 +51,11 @@ type Overview struct {
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
 	Refused    map[string]int `json:"refused"`
-	Quota      *store.Quota   `json:"quota"` // of the agent, as a worker sees it; null when none is alive
+	ETA        time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
+	Opens      time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
+	Held       int            `json:"held,omitzero"`   // contacts that wait for a person, as far as a sample tells
+	Missed     int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
+	Quota      *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
 }
 
 // States counts contacts by the name of their state; it holds every state.
@@ -125,6 +129,9 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		return Overview{}, err
 	}
 	o.CallsLeft = callsLeft(c, openChunks, tally.Open())
+	if err := o.foresee(ctx, s, c, present); err != nil {
+		return Overview{}, err
+	}
 	texts := reasonTexts{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
 		text, err := texts.of(ctx, key.Reason)
@@ -252,7 +259,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	if s.Over() {
 		s.EndedAt = c.EndedAt
 	}
-	if s.WaitingFor = waitingFor(s, c.LoadUntil, p.now); s.WaitingFor == "" {
+	if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
 	}
 	if s.WaitingFor == "" {
@@ -263,12 +270,14 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 }
 
 // waitingFor says in a sentence why a campaign does not move.
-func waitingFor(s Summary, loadUntil, now time.Time) string {
+func waitingFor(s Summary, loadUntil, startAt, now time.Time) string {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
 		return "its enqueue has stopped; run it again"
 	case s.State == campaign.Loading:
 		return "its contact file is still being loaded"
+	case s.State == campaign.Scheduled:
+		return fmt.Sprintf("it starts at %s; start it now with: campaign start %s", startAt.Local().Format("2006-01-02 15:04 MST"), s.Campaign)
 	case s.State == campaign.Ready:
 		return fmt.Sprintf("%s; start it with: campaign start %s", cmp.Or(s.StateReason, "it waits for a person"), s.Campaign)
 	case s.State == campaign.Paused:

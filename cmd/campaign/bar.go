@@ -40,9 +40,9 @@ func (b *bar) say(at time.Time, line string) {
 	fmt.Fprintf(b.container, "%s %s\n", at.Format(time.TimeOnly), line)
 }
 
-func (b *bar) show(_ time.Time, o report.Overview, p *pace) {
+func (b *bar) show(at time.Time, o report.Overview, p *pace) {
 	b.mu.Lock()
-	b.right, b.below = join(progress(o), p.String()), statesText(o)
+	b.right, b.below = join(progress(o), p.text(untilETA(o, at))), statesText(o)
 	b.mu.Unlock()
 	b.done.SetTotal(int64(o.Contacts), false)
 	b.done.SetCurrent(int64(o.Contacts - o.States.Open()))

@@ -68,6 +68,7 @@ func overviewText(o report.Overview) string {
 	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
 	facts := [][]string{
 		{"  waiting", o.WaitingFor},
+		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
 		{"  quota", quotaText(o)},
@@ -119,6 +120,18 @@ func quotaText(o report.Overview) string {
 	}
 	if q.Reason != "" && !o.Paced { // else that is what it waits for
 		text += fmt.Sprintf("; next at %s: %s", q.Next.Local().Format("15:04:05.0"), q.Reason)
+	}
+	return text
+}
+
+// etaText tells when a campaign ends, as far as that can be foretold.
+func etaText(o report.Overview) string {
+	if o.ETA.IsZero() {
+		return ""
+	}
+	text := o.ETA.Local().Format("2006-01-02 15:04 MST")
+	if o.Missed > 0 {
+		text += fmt.Sprintf("; %s will not be reached in time", cli.Count(o.Missed, "contact", "contacts"))
 	}
 	return text
 }

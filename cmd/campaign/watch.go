@@ -156,19 +156,32 @@ func (p *pace) add(at time.Time, open int) {
 	}
 }
 
-// String is the pace and the time left at it; empty while nothing can be told.
-func (p *pace) String() string {
-	if len(p.seen) == 0 {
-		return ""
+// text is the pace and the time left: as it was foretold, or at this pace where
+// nothing was. It is empty while nothing can be told.
+func (p *pace) text(foretold time.Duration) string {
+	var speed string
+	if len(p.seen) > 0 {
+		first, last := p.seen[0], p.seen[len(p.seen)-1]
+		took, done := last.at.Sub(first.at), first.open-last.open
+		if took >= paceLeast && done > 0 && last.open > 0 {
+			speed = cli.Number(int(float64(done)/took.Minutes())) + "/min"
+			if foretold <= 0 {
+				foretold = max(time.Duration(float64(last.open)/float64(done)*float64(took)), time.Second)
+			}
+		}
 	}
-	first, last := p.seen[0], p.seen[len(p.seen)-1]
-	took, done := last.at.Sub(first.at), first.open-last.open
-	if took < paceLeast || done == 0 || last.open == 0 {
-		return ""
+	if foretold <= 0 {
+		return speed
 	}
-	perMinute := float64(done) / took.Minutes()
-	left := time.Duration(float64(last.open) / float64(done) * float64(took))
-	return fmt.Sprintf("%s/min, %s left", cli.Number(int(perMinute)), cli.About(max(left, time.Second)))
+	return join(speed, cli.About(max(foretold, time.Second))+" left")
+}
+
+// untilETA is how long it still takes by what is foretold; 0: nothing is.
+func untilETA(o report.Overview, at time.Time) time.Duration {
+	if o.ETA.IsZero() {
+		return 0
+	}
+	return max(o.ETA.Sub(at), time.Second)
 }
 
 // lines is the screen where there is no terminal: a line at times.
@@ -188,7 +201,7 @@ func (l *lines) show(at time.Time, o report.Overview, p *pace) {
 		return
 	}
 	l.next = at.Add(linesEvery)
-	l.say(at, fmt.Sprintf("%s (%s)", join(progress(o), p.String()), statesText(o)))
+	l.say(at, fmt.Sprintf("%s (%s)", join(progress(o), p.text(untilETA(o, at))), statesText(o)))
 }
 
 func (l *lines) close() {}

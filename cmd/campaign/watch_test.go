@@ -155,7 +155,7 @@ func TestPace(t *testing.T) {
 			for i, open := range tt.open {
 				p.add(at.Add(time.Duration(i)*2*time.Second), open)
 			}
-			if got := p.String(); got != tt.want {
+			if got := p.text(0); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})

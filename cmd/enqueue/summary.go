@@ -48,6 +48,9 @@ func text(s launch.Summary) string {
 	count("chunks", s.Chunks)
 	count("calls needed", s.Calls)
 	line("estimated time", estimatedTime(s))
+	if s.Plan != nil {
+		outlook(line, *s.Plan)
+	}
 	if len(s.Sent) > 0 {
 		line("columns sent", strings.Join(s.Sent, ", "))
 	}
@@ -59,6 +62,37 @@ func text(s launch.Summary) string {
 	}
 	return b.String()
 }
+
+// outlook tells when contacts will be sent.
+func outlook(line func(label, value string), o launch.Outlook) {
+	at := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
+	line("hours", o.Hours)
+	if !o.Begins.IsZero() {
+		line("begins", at(o.Begins))
+	}
+	if !o.Ends.IsZero() {
+		line("ends", at(o.Ends))
+	}
+	if !o.FinishBy.IsZero() {
+		line("to finish by", at(o.FinishBy))
+	}
+	if len(o.Steps) < 2 {
+		return
+	}
+	for _, step := range o.Steps[:min(len(o.Steps), shownZones)] {
+		when := "held"
+		if !step.Opens.IsZero() {
+			when = "from " + at(step.Opens)
+		}
+		line("", fmt.Sprintf("%11s  %s, %s", cli.Number(step.Contacts), step.Name, when))
+	}
+	if more := len(o.Steps) - shownZones; more > 0 {
+		line("", "and "+cli.Count(more, "more zone", "more zones")+"; all with --json")
+	}
+}
+
+// shownZones bounds the zones that people are shown.
+const shownZones = 15
 
 // readAs tells how a file is written.
 func readAs(f contacts.Format) string {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/ratelimit"
+	"campaign-runner/report"
+)
+
+func (a *app) plan() *cobra.Command {
+	var rate ratelimit.Rate
+	cmd := a.on("plan", "Show how what is left of a campaign will go", func(ctx context.Context, s *store.Store, name string) error {
+		f, err := report.Foretell(ctx, s, name, rate)
+		if err != nil {
+			return err
+		}
+		return a.print(f, planText(f))
+	})
+	cmd.Long = `Show how what is left of a campaign will go: the requests it needs, who is called
+when, and when it ends. It is counted with the quota as a worker sees it, or --rate
+where none does, as if no other campaign used it, and with the share of requests
+that failed so far. Large lists are judged by a sample.`
+	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
+	cli.Bind(cmd.Flags(), "rate", "VELENTS_RATE")
+	return cmd
+}
+
+func planText(f report.Foresight) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is %s, %s\n", f.Campaign, f.State, cli.Count(f.Pending, "contact is pending", "contacts are pending"))
+	quota := f.Rate + ", as a worker sees it"
+	if !f.Measured {
+		quota = f.Rate + ", by --rate: no worker knows it"
+	}
+	facts := [][]string{{"  hours", f.Hours}, {"  quota", quota}, {"  calls", cli.Number(f.Calls)}}
+	if !f.Begins.IsZero() {
+		facts = append(facts, []string{"  begins", whenText(f.Begins, f.Now)})
+	}
+	if !f.Ends.IsZero() {
+		facts = append(facts, []string{"  ends", whenText(f.Ends, f.Now)})
+	}
+	if f.Missed > 0 {
+		facts = append(facts, []string{"  missed", missedText(f.Missed, f.FinishBy)})
+	}
+	if f.Held > 0 {
+		facts = append(facts, []string{"  held", cli.Count(f.Held, "contact waits for a person", "contacts wait for a person")})
+	}
+	b.WriteString(table(facts))
+	if len(f.Steps) > 1 || len(f.Steps) == 1 && f.Steps[0].Name != "" {
+		rows := [][]string{{"ZONE", "CONTACTS", "FROM", "UNTIL"}}
+		for _, step := range f.Steps {
+			from, until := "never", ""
+			if !step.Opens.IsZero() {
+				from = whenText(step.Opens, f.Now)
+			}
+			if !step.Done.IsZero() {
+				until = whenText(step.Done, f.Now)
+			}
+			if step.Missed > 0 {
+				until = cli.Number(step.Missed) + " missed"
+			}
+			rows = append(rows, []string{step.Name, cli.Number(step.Contacts), from, until})
+		}
+		b.WriteString("\n" + table(rows, 1))
+	}
+	return b.String()
+}
+
+// whenText is a time to come, as the reader's clock shows it.
+func whenText(at, now time.Time) string {
+	if !at.After(now) {
+		return "now"
+	}
+	return fmt.Sprintf("%s, in %s", at.Local().Format("2006-01-02 15:04 MST"), cli.About(max(at.Sub(now), time.Second)))
+}
+
+func missedText(contacts int, by time.Time) string {
+	return fmt.Sprintf("%s not reached by %s", cli.Count(contacts, "contact is", "contacts are"), by.Local().Format("2006-01-02 15:04 MST"))
+}
