@@ -591,6 +591,25 @@ func TestDrainingSenderLeavesTheRest(t *testing.T) {
 	}
 }
 
+// The claim goes with the last answer: a chunk that is through costs no further
+// change.
+func TestTheLastAnswerGivesTheClaimUp(t *testing.T) {
+	s := newStage(t, 3)
+	const many = 100
+	counted := &flakyRedis{on: string(store.Commit), spare: many}
+	s.rdb.AddHook(counted)
+	if later := s.send("w1", 0); later != nil {
+		t.Errorf("wants to come back: %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 3})
+	if n := many - counted.spare; n != 1 {
+		t.Errorf("%d changes after the request, want 1", n)
+	}
+	if s.chunk(0).Claim != "" {
+		t.Error("the claim was not given up")
+	}
+}
+
 func TestRedisFaultsAroundARequest(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
