@@ -52,9 +52,9 @@ func New(st *store.Store) *Metrics {
 			Help:    "Requests to the platform, by what became of them: the status or its hundred, lost, unsent, withheld.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"agent", "class"}),
-		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status"),
-		events:   counter("events_total", "Events of the platform, by what became of them.", "result"),
-		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action"),
+		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status", "204", "401", "503"),
+		events:   counter("events_total", "Events of the platform, by what became of them.", "result", "applied", "unmatched"),
+		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
 		shared{st}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
@@ -62,8 +62,14 @@ func New(st *store.Store) *Metrics {
 	return m
 }
 
-func counter(name, help, label string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+// counter counts by the values of a label. Those that are known begin at zero: of
+// one that came to be at 1 no rate would tell.
+func counter(name, help, label string, known ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+	for _, value := range known {
+		c.WithLabelValues(value)
+	}
+	return c
 }
 
 // Answered counts a request to the platform.
@@ -216,12 +222,11 @@ func (s shared) collectCampaign(ctx context.Context, c campaign.Campaign, now ti
 	for _, of := range campaign.States() {
 		show(ch, contactsDesc, float64(tally.States[of]), c.Name, of.String())
 	}
-	if state != campaign.Running {
-		return nil
-	}
-	overdue, err := s.store.Overdue(ctx, c.Name, now.Add(-overdueAfter))
-	if err != nil {
-		return err
+	overdue := 0
+	if state == campaign.Running {
+		if overdue, err = s.store.Overdue(ctx, c.Name, now.Add(-overdueAfter)); err != nil {
+			return err
+		}
 	}
 	show(ch, overdueDesc, float64(overdue), c.Name)
 	return nil

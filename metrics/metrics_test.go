@@ -80,7 +80,10 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_contacts{campaign="sale",state="started"} 0`,
 		`campaign_runner_contacts{campaign="sale",state="unconfirmed"} 0`,
 		`campaign_runner_events_received_total{status="204"} 1`,
+		`campaign_runner_events_received_total{status="401"} 0`,
+		`campaign_runner_events_received_total{status="503"} 0`,
 		`campaign_runner_events_total{result="applied"} 3`,
+		`campaign_runner_events_total{result="unmatched"} 0`,
 		`campaign_runner_events_waiting 1`,
 		`campaign_runner_quota_limit{agent="default"} 30`,
 		`campaign_runner_quota_others{agent="default"} 4.5`,
@@ -95,6 +98,7 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_request_seconds_sum{agent="default",class="2xx"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="429"} 0.5`,
 		`campaign_runner_sweeps_total{action="released"} 1`,
+		`campaign_runner_sweeps_total{action="settled"} 0`,
 		`campaign_runner_workers{agent="default"} 1`,
 	}
 	got := look(m)
@@ -109,7 +113,10 @@ func TestWithoutRedisTheWorkersOwnCountsAreShown(t *testing.T) {
 	m := metrics.New(store.New(server.Client()))
 	m.Swept("released")
 	server.Kill()
-	if diff := cmp.Diff([]string{`campaign_runner_redis_up 0`, `campaign_runner_sweeps_total{action="released"} 1`}, look(m)); diff != "" {
-		t.Errorf("metrics (-want +got):\n%s", diff)
+	got := look(m)
+	for _, want := range []string{`campaign_runner_redis_up 0`, `campaign_runner_sweeps_total{action="released"} 1`} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is missing in %q", want, got)
+		}
 	}
 }

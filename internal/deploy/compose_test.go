@@ -19,6 +19,12 @@ import (
 type compose struct {
 	Services map[string]service `yaml:"services"`
 	Volumes  map[string]any     `yaml:"volumes"`
+	Configs  map[string]struct {
+		File string `yaml:"file"`
+	} `yaml:"configs"`
+	Secrets map[string]struct {
+		Environment string `yaml:"environment"`
+	} `yaml:"secrets"`
 }
 
 type service struct {
@@ -32,8 +38,13 @@ type service struct {
 	EnvFile     string            `yaml:"env_file"`
 	Environment map[string]string `yaml:"environment"`
 	Volumes     []string          `yaml:"volumes"`
-	Ports       []string          `yaml:"ports"`
-	DependsOn   map[string]struct {
+	Configs     []struct {
+		Source string `yaml:"source"`
+		Target string `yaml:"target"`
+	} `yaml:"configs"`
+	Secrets   []string `yaml:"secrets"`
+	Ports     []string `yaml:"ports"`
+	DependsOn map[string]struct {
 		Condition string `yaml:"condition"`
 	} `yaml:"depends_on"`
 	Healthcheck struct {
@@ -67,11 +78,15 @@ func readCompose(t *testing.T) compose {
 
 func TestServices(t *testing.T) {
 	c := readCompose(t)
-	if diff := cmp.Diff([]string{"redis", "sandbox", "worker"}, slices.Sorted(maps.Keys(c.Services))); diff != "" {
+	if diff := cmp.Diff([]string{"grafana", "prometheus", "redis", "sandbox", "worker"}, slices.Sorted(maps.Keys(c.Services))); diff != "" {
 		t.Fatalf("services (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"sandbox"}, c.Services["sandbox"].Profiles); diff != "" {
-		t.Errorf("profiles of sandbox (-want +got):\n%s", diff)
+	for name, profiles := range map[string][]string{
+		"redis": nil, "worker": nil, "sandbox": {"sandbox"}, "prometheus": {"monitoring"}, "grafana": {"monitoring"},
+	} {
+		if diff := cmp.Diff(profiles, c.Services[name].Profiles); diff != "" {
+			t.Errorf("profiles of %s (-want +got):\n%s", name, diff)
+		}
 	}
 	for name, s := range c.Services {
 		if s.Healthcheck.Test == "" {
