@@ -224,6 +224,11 @@ func CheckName(name string) error {
 	return nil
 }
 
+// UsedUp reports whether a contact has had all its attempts, in its run or at all.
+func (s Settings) UsedUp(r Record) bool {
+	return int(r.Tries) >= s.MaxAttempts || s.MaxContactAttempts > 0 && int(r.Attempts) >= s.MaxContactAttempts
+}
+
 // HeldBack is how many contacts of a chunk of so many the canary leaves to be
 // sent later: the last ones.
 func (c Campaign) HeldBack(chunk, contacts int) int {

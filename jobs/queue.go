@@ -130,6 +130,9 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 // isFree reports whether no task of a chunk waits where it should. One that waits
 // in a lane that its campaign has left is taken out of it.
 func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Turn) (bool, error) {
+	if rest := canaryRest(c, turn.Ref.Chunk); rest > 0 {
+		return false, q.store.SetDue(ctx, turn.Ref, rest)
+	}
 	task, err := q.waiting(c, turn)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -125,7 +126,7 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 	if err != nil {
 		return err
 	}
-	return r.work(ctx)
+	return errors.Join(r.work(ctx), s.queue.judgeCanary(ctx, c))
 }
 
 // hold pauses a campaign of which Redis has lost writes, until a person has
@@ -205,6 +206,7 @@ type run struct {
 	campaign campaign.Campaign
 	calendar *hours.Calendar
 	chunk    *store.Chunk
+	terms    *store.Terms // by which it is decided who is sent
 	token    string
 	log      *slog.Logger
 
@@ -244,7 +246,7 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
 func (r *run) plan(contacts []int) {
 	size := 1
 	if r.campaign.Settings.Mode == campaign.Batch {
-		size = r.campaign.Settings.ChunkSize
+		size = cmp.Or(r.campaign.Settings.RowsPerRequest, r.campaign.Settings.ChunkSize)
 		if most := r.campaign.RowsPerCall; most > 0 {
 			size = min(size, most)
 		}
@@ -263,6 +265,11 @@ func (r *run) plan(contacts []int) {
 
 // work sends who may be sent now and gives the claim up at the end.
 func (r *run) work(ctx context.Context) error {
+	now, err := r.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	r.terms = store.TermsOf(r.campaign, now)
 	ready, err := r.sift(ctx, r.chunk.In(campaign.Pending))
 	if err != nil {
 		return err
@@ -432,7 +439,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	}
 	begun, err := r.store.Apply(ctx, r.chunk, store.Change{
 		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue,
-		Moves: moves(piece, campaign.Send, campaign.NoReason),
+		Moves: moves(piece, campaign.Send, campaign.NoReason), Terms: r.terms,
 	})
 	if err != nil {
 		r.quota.Return(context.WithoutCancel(ctx), *ticket)
@@ -507,6 +514,10 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 		r.push(rest)
 	case errors.Is(err, store.ErrNotRunning), errors.Is(err, store.ErrGone):
 		r.finish(nil)
+	case errors.Is(err, store.ErrOutdated):
+		r.finish(&comeBack{0, "it must be decided anew who is sent"})
+	case errors.Is(err, store.ErrCapped):
+		r.push(piece) // others were faster: sift knows how many are left
 	case errors.As(err, &busy):
 		r.finish(&comeBack{min(max(busy.Left, time.Second), busyWait), "somebody else is sending it"})
 	case errors.Is(err, store.ErrUnsettled):
@@ -526,7 +537,7 @@ func (r *run) takeBack(ctx context.Context, piece []int) error {
 		if err != nil || chunk.Claim != r.token {
 			return err
 		}
-		change := store.Change{Act: store.Commit, Token: r.token, Hold: r.hold(), Due: keepDue}
+		change := store.Change{Act: store.Commit, Token: r.token, Hold: r.hold(), Due: keepDue, Terms: r.terms}
 		change.Moves = moves(piece, campaign.Unsent, campaign.NoReason)
 		change.Log = store.Decision{By: r.queue.by, Action: store.ActionRequest, Text: "not sent: whether it had begun was not known"}
 		_, err = r.store.Apply(ctx, chunk, change)
@@ -598,11 +609,11 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 			}
 		} else if v.cause == campaign.Unsent && v.then != backOff {
 			move.Reason = campaign.NoReason // it is as if nothing had happened to it
-		} else if tries := r.chunk.Record(index).Tries; v.cause == campaign.Retry {
-			if int(tries) >= r.campaign.Settings.MaxAttempts {
+		} else if v.cause == campaign.Retry {
+			if record := r.chunk.Record(index); r.campaign.Settings.UsedUp(record) {
 				move.Cause = campaign.Fail
 			} else {
-				r.postpone(max(v.wait, jitter(retryBackoff.delay(int(tries)+1))))
+				r.postpone(max(v.wait, jitter(retryBackoff.delay(int(record.Tries)+1))))
 			}
 		}
 		counts[move.Cause]++
@@ -612,6 +623,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	if through {
 		change.Hold = 0
 	}
+	change.Judge = v.then != again // the good rows of a request come after the bad ones it names
 	if err := r.commit(ctx, change); err != nil {
 		return err
 	}
@@ -716,12 +728,17 @@ func (r *run) postpone(wait time.Duration) {
 func (r *run) commit(ctx context.Context, change store.Change) error {
 	change.Act, change.Token = store.Commit, r.token
 	change.Log.By, change.Log.Action = r.queue.by, store.ActionRequest
+	change.Terms = r.terms
 	return patiently(ctx, func(ctx context.Context) error {
 		done, err := r.store.Apply(ctx, r.chunk, change)
 		if err == nil && len(done.Refused) > 0 {
 			// Evidence came first, or the claim was taken over: what is written
 			// stands, and it is not ours to change.
 			r.log.InfoContext(ctx, "contacts left as they are", "contacts", len(done.Refused))
+		}
+		if err == nil && len(done.Tripped) > 0 {
+			r.finish(nil)
+			return r.queue.tripped(ctx, r.campaign, done.Tripped)
 		}
 		return err
 	})

@@ -72,13 +72,14 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if c.Phase == campaign.Scheduled { // nobody of it was ever sent
 		return s.queue.startDue(ctx, c, now)
 	}
-	return each(ctx, overdue, func(ctx context.Context, due store.Due) error {
+	err = each(ctx, overdue, func(ctx context.Context, due store.Due) error {
 		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk}, now)
 		if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotRunning) {
 			return nil
 		}
 		return err
 	})
+	return errors.Join(err, s.queue.judgeCanary(ctx, c))
 }
 
 func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref, now time.Time) error {

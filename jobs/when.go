@@ -26,7 +26,8 @@ type deferral struct {
 // contact, and cancels whoever is too late.
 func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error) {
 	s := r.campaign.Settings
-	if s.Hours.IsZero() && s.Limits == (hours.Limits{}) && s.FinishBy.IsZero() || len(contacts) == 0 {
+	if s.Hours.IsZero() && s.Limits == (hours.Limits{}) && s.FinishBy.IsZero() &&
+		r.campaign.Canary == 0 && s.DailyCap == 0 && s.MaxContactAttempts == 0 || len(contacts) == 0 {
 		return contacts, nil
 	}
 	now, err := r.store.Now(ctx)
@@ -46,6 +47,9 @@ func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error)
 	if ready, err = r.siftByLimits(ctx, ready, now, deferred); err != nil {
 		return nil, err
 	}
+	if ready, err = r.siftByCap(ctx, ready, now, deferred); err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	for _, index := range ready {
 		delete(r.deferred, index)
@@ -57,9 +61,15 @@ func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error)
 	return ready, r.explain(ctx, deferred)
 }
 
-// deferral is what the hours and the end of the campaign have against sending a
-// contact now; nil: nothing. opens keeps what was found of each clock.
+// deferral is what the hours, the end and the settings of the campaign have against
+// sending a contact now; nil: nothing. opens keeps what was found of each clock.
 func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral) *deferral {
+	if index >= r.chunk.Len()-r.campaign.HeldBack(r.chunk.Ref.Chunk, r.chunk.Len()) {
+		return &deferral{until: now.Add(keepDue)} // or sooner: whoever ends the canary releases the rest
+	}
+	if most := r.campaign.Settings.MaxContactAttempts; most > 0 && int(r.chunk.Record(index).Attempts) >= most {
+		return &deferral{reason: fmt.Sprintf("its %d attempts over all runs are used up", most), cancel: true}
+	}
 	// Whoever was asked for by a person after the launch is not too late.
 	if end := r.campaign.Settings.FinishBy; !end.IsZero() && !now.Before(end) && r.chunk.Record(index).Run == 0 {
 		return &deferral{reason: "not sent by " + end.UTC().Format(time.RFC3339) + ", when the campaign was to finish", cancel: true}
@@ -113,6 +123,23 @@ func (r *run) siftByLimits(ctx context.Context, contacts []int, now time.Time, d
 		deferred[index] = deferral{until: until, reason: "contacted as often as its rules allow for now"}
 	}
 	return ready, nil
+}
+
+// siftByCap leaves to the next day whoever is too many for this one.
+func (r *run) siftByCap(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
+	most := r.campaign.Settings.DailyCap
+	if most == 0 || len(contacts) == 0 {
+		return contacts, nil
+	}
+	begun, err := r.store.Begun(ctx, r.campaign.Name, now)
+	if err != nil {
+		return nil, err
+	}
+	left := min(max(most-begun, 0), len(contacts))
+	for _, index := range contacts[left:] {
+		deferred[index] = deferral{until: r.terms.Day.Until}
+	}
+	return contacts[:left], nil
 }
 
 // explain writes down why contacts wait, and cancels those that are not to be sent.

@@ -324,32 +324,8 @@ func (l *Launcher) note(format string, args ...any) {
 
 // difference says what a campaign that exists was loaded with instead.
 func difference(have, asked campaign.Settings) string {
-	for _, d := range []struct {
-		flag        string
-		have, asked any
-	}{
-		{"--agent", have.Agent, asked.Agent},
-		{"--channel", have.ChannelID, asked.ChannelID},
-		{"--mode", have.Mode, asked.Mode},
-		{"--chunk-size", have.ChunkSize, asked.ChunkSize},
-		{"--max-attempts", have.MaxAttempts, asked.MaxAttempts},
-		{"--strict-5xx", have.Strict5xx, asked.Strict5xx},
-		{"--skip-contacted-within", fmt.Sprintf("%dd", have.SkipContactedDays), fmt.Sprintf("%dd", asked.SkipContactedDays)},
-		{"--keep-for", fmt.Sprintf("%dd", have.KeepDays), fmt.Sprintf("%dd", asked.KeepDays)},
-		{"--no-record", have.Unrecorded, asked.Unrecorded},
-		{"--ticket-when", fmt.Sprint(have.TicketRules), fmt.Sprint(asked.TicketRules)},
-		{"--ticket-set", fmt.Sprint(have.TicketFields), fmt.Sprint(asked.TicketFields)},
-		{"--max-tickets", have.MaxTickets, asked.MaxTickets},
-		{"--start-at", timeText(have.StartAt), timeText(asked.StartAt)},
-		{"--max-lateness", have.MaxLateness, asked.MaxLateness},
-		{"--finish-by", timeText(have.FinishBy), timeText(asked.FinishBy)},
-		{"--rules", cmp.Or(have.Rules, "none"), cmp.Or(asked.Rules, "none")},
-		{"--hours, --days or --timezone", have.Hours.String(), asked.Hours.String()},
-		{"--region", cmp.Or(have.Region, "none"), cmp.Or(asked.Region, "none")},
-	} {
-		if d.have != d.asked {
-			return fmt.Sprintf("%s %v, not %v", d.flag, d.have, d.asked)
-		}
+	if all := have.Differences(asked); len(all) > 0 {
+		return fmt.Sprintf("%s %s, not %s", all[0].Flag, all[0].Have, all[0].Other)
 	}
 	return "another file, suppression list, phone column or mapping"
 }

@@ -57,6 +57,7 @@ const (
 	ActionResume Action = "resume"
 	ActionStart  Action = "start"
 	ActionPurge  Action = "purge"
+	ActionSet    Action = "set"
 )
 
 // A Decision is one entry of the log.

@@ -32,7 +32,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 	root.AddCommand(
 		a.list(), a.show(), a.watch(),
 		a.results(), a.rejects(),
-		a.start(), a.pause(), a.resume(), a.cancel(), a.resolve(), a.verify(), a.plan(), a.log(), a.events(), a.purge(), a.suppress(),
+		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.verify(), a.plan(), a.log(), a.events(), a.purge(), a.suppress(),
 		a.tickets(), a.askPlatform(),
 	)
 	cli.Document(root, cli.RedisURL)

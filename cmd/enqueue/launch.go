@@ -44,6 +44,8 @@ type launchFlags struct {
 	file          fileFlags
 	ticketRules   []string
 	when          whenFlags
+	steer         cli.SteerFlags
+	canaryGoOn    shareFlag
 	channel       string
 	mode          string
 	skipPreflight bool
@@ -89,6 +91,9 @@ func (a *app) enqueue() *cobra.Command {
 	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
 	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
 	f.when.add(flags)
+	flags.IntVar(&settings.Canary, "canary", 0, "send the first so many `CONTACTS`, then wait for 'campaign start'")
+	flags.Var(&f.canaryGoOn, "canary-go-on", "go on by itself unless more than this share of the canary, such as 5%, is rejected, failed or unconfirmed")
+	f.steer.Add(flags)
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
 	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
@@ -134,7 +139,14 @@ func (f *launchFlags) settle(given func(flag string) bool) error {
 	if given("chunk-size") && f.request.Settings.ChunkSize == 0 {
 		return fmt.Errorf("--chunk-size 0: want 1 to %d", campaign.MaxChunkSize)
 	}
-	return f.when.settle(&f.request.Settings)
+	if given("canary") && settings.Canary < 1 {
+		return fmt.Errorf("--canary %d: want 1 or more contacts", settings.Canary)
+	}
+	if given("canary-go-on") {
+		settings.CanaryGoOn = (*campaign.Share)(&f.canaryGoOn)
+	}
+	f.steer.Settle(settings)
+	return f.when.settle(settings)
 }
 
 func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
@@ -234,3 +246,20 @@ func (d *daysFlag) String() string {
 	return fmt.Sprintf("%dd", *d.days)
 }
 func (*daysFlag) Type() string { return "DAYS" }
+
+// shareFlag is a share in per cent: "5%".
+type shareFlag campaign.Share
+
+func (s *shareFlag) Set(text string) error {
+	share, err := campaign.ParseShare(text)
+	*s = shareFlag(share)
+	return err
+}
+
+func (s *shareFlag) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return campaign.Share(*s).String()
+}
+func (*shareFlag) Type() string { return "SHARE" }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/hours"
 )
 
@@ -18,24 +19,24 @@ func TestWhenFlags(t *testing.T) {
 		also  func(campaign.Settings) bool
 	}{
 		{"nothing said", whenFlags{}, "at any time", func(s campaign.Settings) bool { return s.Hours.IsZero() && s.StartAt.IsZero() }},
-		{"hours on days in a zone", whenFlags{windows: []string{"09:00-21:00"}, days: "sun-thu", zone: "Asia/Riyadh"}, "sun-thu 09:00-21:00 in Asia/Riyadh", nil},
-		{"in each contact's own", whenFlags{windows: []string{"09:00-21:00"}, zone: "contact", noZone: "10:00-12:00@UTC"},
+		{"hours on days in a zone", whenFlags{HoursFlags: cli.HoursFlags{Windows: []string{"09:00-21:00"}, Days: "sun-thu", Zone: "Asia/Riyadh"}}, "sun-thu 09:00-21:00 in Asia/Riyadh", nil},
+		{"in each contact's own", whenFlags{HoursFlags: cli.HoursFlags{Windows: []string{"09:00-21:00"}, Zone: "contact", NoZone: "10:00-12:00@UTC"}},
 			"09:00-21:00 in each contact's own time zone, without one 10:00-12:00@UTC", nil},
-		{"a country's rules", whenFlags{country: "ae"}, "09:00-18:00 in Asia/Dubai", func(s campaign.Settings) bool {
+		{"a country's rules", whenFlags{HoursFlags: cli.HoursFlags{Country: "ae"}}, "09:00-18:00 in Asia/Dubai", func(s campaign.Settings) bool {
 			return s.Rules == "ae" && s.Limits == hours.Limits{PerDay: 1, PerWeek: 2, RefusalIsFinal: true}
 		}},
-		{"narrower than the country's", whenFlags{country: "US", windows: []string{"07:00-12:00"}, zone: "America/New_York"}, "08:00-12:00 in America/New_York", nil},
-		{"a start and an end by the zone's clock", whenFlags{zone: "Asia/Riyadh", startAt: "2026-11-27 09:00", finishBy: "2026-11-28 09:00", maxLateness: time.Minute}, "at any time",
+		{"narrower than the country's", whenFlags{HoursFlags: cli.HoursFlags{Country: "US", Windows: []string{"07:00-12:00"}, Zone: "America/New_York"}}, "08:00-12:00 in America/New_York", nil},
+		{"a start and an end by the zone's clock", whenFlags{HoursFlags: cli.HoursFlags{Zone: "Asia/Riyadh"}, startAt: "2026-11-27 09:00", finishBy: "2026-11-28 09:00", maxLateness: time.Minute}, "at any time",
 			func(s campaign.Settings) bool {
 				return s.StartAt.Equal(at) && s.FinishBy.Equal(at.Add(24*time.Hour)) && s.MaxLateness == time.Minute
 			}},
-		{"hours by nobody's clock", whenFlags{windows: []string{"09:00-21:00"}}, "--hours and --days need --timezone", nil},
-		{"days by nobody's clock", whenFlags{days: "sun"}, "--hours and --days need --timezone", nil},
-		{"hours that are none", whenFlags{windows: []string{"9-5"}}, `--hours or --days: hours "9-5"`, nil},
-		{"a country without rules", whenFlags{country: "aq"}, `--rules "aq": want one of`, nil},
-		{"hours that its rules forbid", whenFlags{country: "ae", windows: []string{"19:00-21:00"}}, "--hours 19:00-21:00 and --rules ae (09:00-18:00): no time", nil},
-		{"a zone that is none", whenFlags{zone: "Riyadh"}, `--timezone: time zone "Riyadh"`, nil},
-		{"hours for the zoneless that are none", whenFlags{zone: "contact", noZone: "09:00-21:00"}, "--no-zone-hours: hours", nil},
+		{"hours by nobody's clock", whenFlags{HoursFlags: cli.HoursFlags{Windows: []string{"09:00-21:00"}}}, "--hours and --days need --timezone", nil},
+		{"days by nobody's clock", whenFlags{HoursFlags: cli.HoursFlags{Days: "sun"}}, "--hours and --days need --timezone", nil},
+		{"hours that are none", whenFlags{HoursFlags: cli.HoursFlags{Windows: []string{"9-5"}}}, `--hours or --days: hours "9-5"`, nil},
+		{"a country without rules", whenFlags{HoursFlags: cli.HoursFlags{Country: "aq"}}, `--rules "aq": want one of`, nil},
+		{"hours that its rules forbid", whenFlags{HoursFlags: cli.HoursFlags{Country: "ae", Windows: []string{"19:00-21:00"}}}, "--hours 19:00-21:00 and --rules ae (09:00-18:00): no time", nil},
+		{"a zone that is none", whenFlags{HoursFlags: cli.HoursFlags{Zone: "Riyadh"}}, `--timezone: time zone "Riyadh"`, nil},
+		{"hours for the zoneless that are none", whenFlags{HoursFlags: cli.HoursFlags{Zone: "contact", NoZone: "09:00-21:00"}}, "--no-zone-hours: hours", nil},
 		{"a start that is no time", whenFlags{startAt: "tomorrow"}, "--start-at: time", nil},
 		{"an end that is no time", whenFlags{finishBy: "tomorrow"}, "--finish-by: time", nil},
 	} {

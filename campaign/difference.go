@@ -1,0 +1,78 @@
+package campaign
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Difference is a setting in which two campaigns differ, by the flag that sets
+// it, as people read it.
+type Difference struct {
+	Flag  string `json:"setting"`
+	Have  string `json:"from"`
+	Other string `json:"to"`
+}
+
+// Differences are the settings in which s differs from another, but for those that
+// come from the contact file.
+func (s Settings) Differences(other Settings) (all []Difference) {
+	o := other
+	for _, d := range []struct {
+		flag        string
+		have, other any // nil and zero are "none"
+	}{
+		{"--agent", s.Agent, o.Agent},
+		{"--channel", s.ChannelID, o.ChannelID},
+		{"--mode", s.Mode, o.Mode},
+		{"--chunk-size", s.ChunkSize, o.ChunkSize},
+		{"rows per request", s.RowsPerRequest, o.RowsPerRequest},
+		{"--priority", s.Lane, o.Lane},
+		{"--max-attempts", s.MaxAttempts, o.MaxAttempts},
+		{"--max-contact-attempts", s.MaxContactAttempts, o.MaxContactAttempts},
+		{"--strict-5xx", s.Strict5xx, o.Strict5xx},
+		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
+		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
+		{"--no-record", s.Unrecorded, o.Unrecorded},
+		{"--canary", s.Canary, o.Canary},
+		{"--canary-go-on", shareText(s.CanaryGoOn), shareText(o.CanaryGoOn)},
+		{"--max-failure-share", s.MaxFailureShare, o.MaxFailureShare},
+		{"--daily-cap", s.DailyCap, o.DailyCap},
+		{"--ticket-when", fmt.Sprint(s.TicketRules), fmt.Sprint(o.TicketRules)},
+		{"--ticket-set", fmt.Sprint(s.TicketFields), fmt.Sprint(o.TicketFields)},
+		{"--max-tickets", s.MaxTickets, o.MaxTickets},
+		{"--start-at", timeText(s.StartAt), timeText(o.StartAt)},
+		{"--max-lateness", s.MaxLateness, o.MaxLateness},
+		{"--finish-by", timeText(s.FinishBy), timeText(o.FinishBy)},
+		{"--rules", s.Rules, o.Rules},
+		{"--hours, --days or --timezone", s.Hours.String(), o.Hours.String()},
+		{"--region", s.Region, o.Region},
+	} {
+		if d.have != d.other {
+			all = append(all, Difference{d.flag, settingText(d.have), settingText(d.other)})
+		}
+	}
+	return all
+}
+
+// settingText is a setting as people read it.
+func settingText(value any) string {
+	switch value {
+	case "", 0, Share(0), Lane(""):
+		return "none"
+	}
+	return fmt.Sprint(value)
+}
+
+func shareText(s *Share) string {
+	if s == nil {
+		return ""
+	}
+	return s.String()
+}
+
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
+}

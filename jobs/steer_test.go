@@ -1,0 +1,353 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+func canaryOf(contacts int) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.Canary = contacts }
+}
+
+func goingOn(share campaign.Share) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.CanaryGoOn = &share }
+}
+
+func TestCanarySendsExactlyTheFirst(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		canary   int
+		edit     func(*campaign.Settings)
+		requests []int
+	}{
+		{"part of a chunk", 7, batchOf(10), []int{7}},
+		{"a chunk", 10, batchOf(10), []int{10}},
+		{"several chunks and a part", 23, batchOf(10), []int{10, 10, 3}},
+		{"one by one", 7, func(s *campaign.Settings) { s.Mode, s.ChunkSize = campaign.Dispatch, 10 }, []int{1, 1, 1, 1, 1, 1, 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 40, tt.edit, canaryOf(tt.canary))
+			for range 2 { // whatever is run, and however often
+				for chunk := range 4 {
+					s.send("w1", chunk)
+				}
+				s.sweep()
+			}
+			s.want(map[campaign.State]int{campaign.Accepted: tt.canary, campaign.Pending: 40 - tt.canary})
+			if diff := cmp.Diff(tt.requests, s.platform.requests); diff != "" {
+				t.Errorf("rows per request (-want +got):\n%s", diff)
+			}
+			for i := range tt.canary {
+				if s.platform.contacted()[phoneOf(i).E164()] != 1 {
+					t.Errorf("contact %d was not contacted", i)
+				}
+			}
+			phase, reason := s.phase("c")
+			if want := fmt.Sprintf("canary of %[1]d: %[1]d accepted", tt.canary); phase != campaign.Ready || reason != want {
+				t.Errorf("%s: %q, want %q", phase, reason, want)
+			}
+			if _, err := s.queue.Start(t.Context(), "c"); err != nil {
+				t.Fatal(err)
+			}
+			for chunk := range 4 {
+				s.send("w1", chunk)
+			}
+			s.want(map[campaign.State]int{campaign.Accepted: 40})
+		})
+	}
+}
+
+func TestCanaryGoesOnOrHoldsByItsShare(t *testing.T) {
+	share := func(s campaign.Share) *campaign.Share { return &s }
+	for _, tt := range []struct {
+		name   string
+		most   *campaign.Share
+		bad    []int
+		phase  campaign.Phase
+		reason string
+	}{
+		{"without a share it holds", nil, nil, campaign.Ready, "canary of 20: 20 accepted"},
+		{"as many as may be", share(1000), []int{3, 5}, campaign.Running, ""},
+		{"one too many", share(1000), []int{3, 5, 19}, campaign.Ready, "canary of 20: 17 accepted, 3 rejected (The phone field is invalid.)"},
+		{"nobody may be, and nobody is", share(0), nil, campaign.Running, ""},
+		{"nobody may be, and somebody is", share(0), []int{0}, campaign.Ready, "canary of 20: 19 accepted, 1 rejected (The phone field is invalid.)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 50, batchOf(25), canaryOf(20), func(s *campaign.Settings) { s.CanaryGoOn = tt.most })
+			if n, err := s.queue.Release(t.Context(), "c"); n != 1 || err != nil {
+				t.Errorf("%d chunks released for the canary, %v", n, err)
+			}
+			s.platform.answer = refuseNamed(tt.bad...)
+			s.send("w1", 0)
+			if phase, reason := s.phase("c"); phase != tt.phase || reason != tt.reason {
+				t.Errorf("%s: %q", phase, reason)
+			}
+			if tt.phase == campaign.Running && len(s.waitingTasks("default")) != 2 {
+				t.Errorf("tasks %v, want one for each chunk", s.waitingTasks("default"))
+			}
+		})
+	}
+}
+
+func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
+	s := newStage(t, 20, batchOf(10), canaryOf(5), goingOn(1000))
+	for i := range 5 {
+		if _, err := s.store.Suppress(t.Context(), []campaign.Phone{phoneOf(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.send("w1", 0)
+	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != "canary of 5: 5 canceled (on the do-not-contact list)" {
+		t.Errorf("%s: %q", phase, reason)
+	}
+}
+
+func TestCanaryOfEverybodyHoldsNobody(t *testing.T) {
+	s := newStage(t, 20, batchOf(10), canaryOf(500))
+	s.send("w1", 0)
+	s.send("w1", 1)
+	s.want(map[campaign.State]int{campaign.Accepted: 20})
+	if c, err := s.store.Campaign(t.Context(), "c"); err != nil || c.Phase != campaign.Running || c.Canary != 0 {
+		t.Errorf("%s, canary of %d, %v", c.Phase, c.Canary, err)
+	}
+}
+
+// A worker that dies between its last answer and its judgement leaves that to the
+// sweeper; a pause in the midst of a canary leaves the canary in force.
+func TestCanaryIsJudgedBySomebody(t *testing.T) {
+	s := newStage(t, 20, batchOf(10), canaryOf(10))
+	if err := s.queue.Pause(t.Context(), "c", "wait"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.queue.Resume(t.Context(), "c"); n != 1 || err != nil {
+		t.Errorf("%d chunks released, %v", n, err)
+	}
+	chunk := s.chunk(0)
+	all := chunk.In(campaign.Pending)
+	for _, change := range []store.Change{
+		{Act: store.Begin, Token: "w0/1", Hold: time.Hour, Moves: moves(all, campaign.Send, 0)},
+		{Act: store.Commit, Token: "w0/1", Moves: moves(all, campaign.Accept, 0)},
+	} {
+		if _, err := s.store.Apply(t.Context(), chunk, change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.sweep()
+	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != "canary of 10: 10 accepted" {
+		t.Errorf("%s: %q", phase, reason)
+	}
+}
+
+func guarded(share campaign.Share) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.MaxFailureShare = share }
+}
+
+func TestGuardPausesWhenTooManyFail(t *testing.T) {
+	s := newStage(t, 100, guarded(1500), dispatching)
+	s.platform.answer = func(rows []velents.Row) error {
+		if rows[0].Phone >= phoneOf(60).E164() {
+			return &velents.Error{Status: 422, Message: "invalid", Fields: map[string][]string{"phone": {"The phone field is invalid."}}}
+		}
+		return nil
+	}
+	s.send("w1", 0)
+	s.send("w1", 1)
+	// 10 of 70 are not more than 15%, 11 of 71 are.
+	rejected := s.reasons(campaign.Rejected)["The phone field is invalid."]
+	if rejected < 11 || rejected >= 11+dispatchesInFlight {
+		t.Errorf("%d were rejected", rejected)
+	}
+	phase, reason := s.phase("c")
+	told := 0 // those whose answers came before the reason was written
+	if _, err := fmt.Sscanf(reason, "more than 15%% of the latest %d", &told); err != nil {
+		t.Fatalf("%v: %s", err, reason)
+	}
+	if told -= 60; phase != campaign.Paused || told < 11 || told > rejected || !strings.HasPrefix(reason, fmt.Sprintf("more than 15%% of the latest %d contacts were not accepted: 60 accepted, %d rejected", 60+told, told)) {
+		t.Errorf("%s: %s", phase, reason)
+	}
+}
+
+func TestGuardLooksAtWholeRequests(t *testing.T) {
+	// A request's bad rows are known before its good ones are sent.
+	bad := make([]int, 60)
+	for i := range bad {
+		bad[i] = i
+	}
+	s := newStage(t, 500, guarded(2000))
+	s.platform.answer = refuseNamed(bad...)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 440, campaign.Rejected: 60})
+	if phase, reason := s.phase("c"); phase != campaign.Running {
+		t.Errorf("12%% are no more than 20%%: %s: %s", phase, reason)
+	}
+}
+
+func TestGuardSaysWhomItPausedFor(t *testing.T) {
+	bad := make([]int, 20)
+	for i := range bad {
+		bad[i] = 50 + i
+	}
+	s := newStage(t, 150, batchOf(70), guarded(1000))
+	s.platform.answer = refuseNamed(bad...)
+	for chunk := range 3 {
+		s.send("w1", chunk)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 50, campaign.Rejected: 20, campaign.Pending: 80})
+	phase, reason := s.phase("c")
+	const want = "more than 10% of the latest 70 contacts were not accepted: 50 accepted, 20 rejected (The phone field is invalid.); chunk 0: lines 52, 53, 54, 55, 56 and 15 more"
+	if phase != campaign.Paused || reason != want {
+		t.Errorf("%s:\n got %q\nwant %q", phase, reason, want)
+	}
+	if strings.Contains(reason, phoneOf(50).E164()) {
+		t.Error("a number is in the reason")
+	}
+	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	s.send("w1", 1)
+	s.send("w1", 2)
+	s.want(map[campaign.State]int{campaign.Accepted: 130, campaign.Rejected: 20})
+}
+
+func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {
+	for _, edit := range []func(*campaign.Settings){batchOf(10), dispatching} {
+		s := newStage(t, 60, edit, func(s *campaign.Settings) { s.DailyCap = 25 })
+		for _, worker := range []string{"w1", "w2"} {
+			for chunk := range s.campaign.Chunks {
+				s.send(worker, chunk)
+			}
+		}
+		s.want(map[campaign.State]int{campaign.Accepted: 25, campaign.Pending: 35})
+		requests := s.quota.acquired
+		s.send("w1", s.campaign.Chunks-1)
+		if s.quota.acquired != requests {
+			t.Error("a permit was taken for nobody")
+		}
+		changed, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.DailyCap = 0; return nil })
+		if err != nil || len(changed) != 1 || changed[0] != (campaign.Difference{Flag: "--daily-cap", Have: "25", Other: "none"}) {
+			t.Errorf("changed %v, %v", changed, err)
+		}
+		for chunk := range s.campaign.Chunks {
+			s.send("w1", chunk)
+		}
+		s.want(map[campaign.State]int{campaign.Accepted: 60})
+	}
+}
+
+func TestDailyCapGivesBackWhoWasNotSent(t *testing.T) {
+	s := newStage(t, 20, batchOf(10), func(s *campaign.Settings) { s.DailyCap = 10 })
+	s.platform.answer = refuseAll(500, "oops")
+	s.send("w1", 0)
+	s.platform.answer = func([]velents.Row) error { return nil }
+	s.send("w1", 1)
+	s.want(map[campaign.State]int{campaign.Accepted: 10, campaign.Pending: 10})
+}
+
+func TestSettingsChangeInTheMidstOfAChunk(t *testing.T) {
+	s := newStage(t, 50, dispatching, func(s *campaign.Settings) { s.MaxAttempts = 5 })
+	var set bool
+	s.platform.answer = func([]velents.Row) error {
+		if s.platform.count() == 10 && !set {
+			set = true
+			if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.MaxAttempts = 1; return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil
+	}
+	later := s.send("w1", 0)
+	if later == nil || later.after != 0 || s.platform.count() > 10+2*dispatchesInFlight {
+		t.Errorf("%d requests by settings that are gone: %v", s.platform.count(), later)
+	}
+	accepted := s.platform.count()
+	s.platform.answer = refuseAll(500, "oops")
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: accepted, campaign.Failed: 50 - accepted})
+}
+
+func TestRowsPerRequest(t *testing.T) {
+	s := newStage(t, 50, batchOf(25))
+	s.send("w1", 0)
+	if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.RowsPerRequest = 10; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.send("w1", 1)
+	if diff := cmp.Diff([]int{25, 10, 10, 5}, s.platform.requests); diff != "" {
+		t.Errorf("rows per request (-want +got):\n%s", diff)
+	}
+}
+
+func TestSetMovesWhatIsNotSentToAnotherLane(t *testing.T) {
+	s := newStage(t, 30, batchOf(10))
+	if _, err := s.queue.Release(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.Lane = campaign.Urgent; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if left, moved := s.waitingTasks("default"), s.waitingTasks("default-urgent"); len(left) != 0 || len(moved) != 3 {
+			t.Errorf("left %v, moved %v", left, moved)
+		}
+	}
+}
+
+func TestSetRefusesNonsense(t *testing.T) {
+	s := newStage(t, 10)
+	boom := errors.New("boom")
+	for name, edit := range map[string]func(*campaign.Settings) error{
+		"what cannot be":      func(s *campaign.Settings) error { s.MaxAttempts = -1; return nil },
+		"what is not allowed": func(*campaign.Settings) error { return boom },
+	} {
+		if _, err := s.queue.Set(t.Context(), "c", edit); err == nil {
+			t.Errorf("%s was set", name)
+		}
+	}
+	if _, err := s.queue.Set(t.Context(), "nobody", func(*campaign.Settings) error { return nil }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("set of nobody: %v", err)
+	}
+	if _, err := s.queue.Set(t.Context(), "c", func(to *campaign.Settings) error {
+		other := *to
+		other.MaxAttempts++
+		to.DailyCap = 7
+		return s.store.ChangeSettings(t.Context(), s.now(), other)
+	}); err == nil || !strings.Contains(err.Error(), "20 times meanwhile") {
+		t.Errorf("set against somebody faster: %v", err)
+	}
+}
+
+// now is the campaign as it is in Redis.
+func (s *stage) now() campaign.Campaign {
+	s.t.Helper()
+	c, err := s.store.Campaign(s.t.Context(), "c")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func TestAttemptsOverAllRunsAreBounded(t *testing.T) {
+	s := newStage(t, 10, func(s *campaign.Settings) { s.MaxAttempts, s.MaxContactAttempts = 2, 3 })
+	s.platform.answer = refuseAll(500, "oops")
+	for range 2 {
+		s.send("w1", 0)
+	}
+	s.want(map[campaign.State]int{campaign.Failed: 10})
+	if _, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}}); err != nil {
+		t.Fatal(err)
+	}
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Failed: 10})
+	if r := s.record(0); r.Attempts != 3 || r.Tries != 1 {
+		t.Errorf("%+v: want the third attempt to be the last", r)
+	}
+}
