@@ -23,6 +23,7 @@ import (
 	"campaign-runner/jobs"
 	"campaign-runner/launch"
 	"campaign-runner/metrics"
+	"campaign-runner/notify"
 	"campaign-runner/ratelimit"
 	"campaign-runner/tickets"
 	"campaign-runner/velents"
@@ -33,6 +34,7 @@ var (
 	adminUser     = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
 	adminPassword = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
 	webhookSecret = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
+	notifyURL     = cli.Setting{Variable: "NOTIFY_URL", Help: "address that is told, as JSON by POST, when a campaign pauses, is canceled or has finished; none: nobody is"}
 	webhookAuth   = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
 )
 
@@ -82,7 +84,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, notifyURL, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -123,6 +125,12 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 
 	st := store.New(rdb)
 	st.WaitForReplicas(o.replicas)
+	var notifier *notify.Notifier
+	if address := notifyURL.Get(getenv); address != "" {
+		if notifier, err = notify.New(st, address, log); err != nil {
+			return cli.Usagef("NOTIFY_URL: %w", err)
+		}
+	}
 	shown := metrics.New(st)
 	w, launchers, err := o.worker(st, shown, tokens, log, getenv)
 	if err != nil {
@@ -163,6 +171,9 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	g.Go(func() error { applier.Run(ctx); return nil })
 	if maker != nil {
 		g.Go(func() error { maker.Run(ctx); return nil })
+	}
+	if notifier != nil {
+		g.Go(func() error { notifier.Run(ctx); return nil })
 	}
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error {

@@ -264,6 +264,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},
 		{"a Redis inside, where there is one", nil, []string{"--embedded-redis"}, 1, "embedded redis: "},
 		{"admin pages for everybody", nil, []string{"--admin-addr", ":8080"}, 2, "set ADMIN_PASSWORD"},
+		{"an address for notices that is none", env{"NOTIFY_URL": "hooks.example.org/secret"}, []string{"--admin-addr", "127.0.0.1:0"}, 2, "NOTIFY_URL: want http:// or https:// and a host"},
 		{"events without a secret", nil, []string{"--webhook-addr", "127.0.0.1:0"}, 2, "set WEBHOOK_SECRET"},
 		{"events where something is", env{"WEBHOOK_SECRET": "s"}, []string{"--webhook-addr", taken.Addr().String(), "--admin-addr", "127.0.0.1:0"}, 1, "webhook inbox: "},
 		{"admin pages where something is", nil, []string{"--admin-addr", taken.Addr().String()}, 1, "address already in use"},

@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "plan", "ratelimit/...",
+	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "notify", "plan", "ratelimit/...",
 	"report", "sandbox", "tickets", "velents", "webhook",
 }
 
@@ -46,6 +46,7 @@ var layers = []layer{
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
+	{"notify", []string{"campaign", "campaign/store", "velents"}},
 	{"tickets", []string{"campaign", "campaign/store", "jobs", "ratelimit", "velents"}},
 	{"launch", []string{"plan", "campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},

@@ -1,0 +1,245 @@
+// Package notify tells an address of your choice when a campaign pauses, is canceled
+// or has finished: a chat's incoming webhook, or a program.
+//
+// It promises that each such change is told at least once, by one of the workers,
+// also when a command made it while none was running; that a notice holds no phone
+// number and no token; and that an address which is slow or broken holds up nothing
+// else. Tries are bounded: what could not be told for hours is given up.
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+const (
+	lookEvery = 5 * time.Second
+	timeout   = 10 * time.Second // of one request
+
+	// A notice is tried again after retryWait, twice as long each time, at the most
+	// after longestWait, and given up after maxTries: in about four and a half hours.
+	retryWait   = 15 * time.Second // longer than a request takes: nobody else tries meanwhile
+	longestWait = 30 * time.Minute
+	maxTries    = 16
+
+	// oldest is how long ago a campaign may have been over for it still to be news.
+	oldest = 7 * 24 * time.Hour
+)
+
+// A Notice is what is posted, as JSON.
+type Notice struct {
+	Campaign    string         `json:"campaign"`
+	State       campaign.Phase `json:"state"` // paused, canceled or finished
+	StateReason string         `json:"state_reason"`
+	States      map[string]int `json:"states"` // contacts by state
+	Contacts    int            `json:"contacts"`
+	Text        string         `json:"text"` // a sentence, which chats show
+}
+
+// A Notifier posts notices.
+type Notifier struct {
+	store  *store.Store
+	url    string
+	host   string // all of the address that may be logged: the rest may be secret
+	client *http.Client
+	log    *slog.Logger
+
+	since  time.Time // nothing is told of what was over before
+	broken bool      // the address failed the last time
+}
+
+// New returns a Notifier that posts to an address. log may be nil. Its error does not
+// repeat the address.
+func New(st *store.Store, address string, log *slog.Logger) (*Notifier, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, errors.New("want http:// or https:// and a host")
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Notifier{
+		store: st, url: address, host: u.Host, log: log.With("component", "notify"),
+		client: &http.Client{
+			Timeout: timeout,
+			// Followed, it would carry what is told elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Run posts notices until ctx is over.
+func (n *Notifier) Run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if err := n.look(ctx); err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "campaigns not looked at for notices", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look tells of every campaign that has come to something new. After an address has
+// failed it leaves the others for the next look.
+func (n *Notifier) look(ctx context.Context) error {
+	now, err := n.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	if n.since.IsZero() {
+		if n.since, err = n.store.NoticesSince(ctx, now); err != nil {
+			return err
+		}
+	}
+	names, err := n.store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		failed, err := n.tell(ctx, name, now)
+		errs = append(errs, err)
+		if failed {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tell tells what a campaign has come to, if that is news and nobody else does.
+func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed bool, err error) {
+	c, err := n.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	tally, err := n.store.Tally(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	words := wordsOf(c, tally)
+	try, err := n.store.ClaimNotice(ctx, name, words, retryWait, longestWait)
+	if err != nil || try == 0 {
+		return false, err
+	}
+	if stale(c, tally, now, n.since) {
+		return false, n.store.EndNotice(ctx, name, words)
+	}
+	if err := n.post(ctx, noticeOf(c, tally)); err != nil {
+		if ctx.Err() != nil {
+			return true, nil // the worker stops; whoever comes next tells
+		}
+		if !n.broken {
+			n.broken = true
+			n.log.WarnContext(ctx, "notice not delivered; it is tried again", "host", n.host, "campaign", name, "error", err)
+		}
+		if try < maxTries {
+			return true, nil
+		}
+		n.log.ErrorContext(ctx, "notice given up", "host", n.host, "campaign", name, "tries", try, "error", err)
+		return true, n.store.EndNotice(ctx, name, words)
+	}
+	if n.broken {
+		n.broken = false
+		n.log.InfoContext(ctx, "notices are delivered again", "host", n.host)
+	}
+	return false, n.store.EndNotice(ctx, name, words)
+}
+
+// wordsOf are the same as long as a campaign has come to nothing new; none when there
+// is nothing to tell of. One that was canceled is told of once the last answer is in.
+func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
+	switch phase := tally.Phase(c.Phase); {
+	case phase == campaign.Paused:
+		return "paused: " + c.PhaseReason
+	case phase == campaign.Finished, phase == campaign.CanceledPhase && tally.Open() == 0:
+		return fmt.Sprintf("%s %d", phase, c.EndedAt.UnixMilli())
+	}
+	return ""
+}
+
+// stale reports whether a campaign was over before anybody asked for notices, or so
+// long ago that it is no news.
+func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool {
+	return tally.Phase(c.Phase) != campaign.Paused && (c.EndedAt.Before(since) || now.Sub(c.EndedAt) > oldest)
+}
+
+func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
+	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
+	if n.State == c.Phase { // a reason to be paused is none to be finished
+		n.StateReason = velents.MaskNumbers(c.PhaseReason) // a person may have written one into it
+	}
+	var parts []string
+	for _, state := range campaign.States() {
+		count := tally.States[state]
+		n.States[state.String()] = count
+		if count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count, state))
+		}
+	}
+	verb := "is"
+	if n.State == campaign.Finished {
+		verb = "has"
+	}
+	n.Text = fmt.Sprintf("Campaign %s %s %s", c.Name, verb, n.State)
+	if n.StateReason != "" {
+		n.Text += ": " + n.StateReason
+	}
+	noun := "contacts"
+	if n.Contacts == 1 {
+		noun = "contact"
+	}
+	n.Text += fmt.Sprintf(". %d %s", n.Contacts, noun)
+	if len(parts) > 0 {
+		n.Text += ": " + strings.Join(parts, ", ")
+	}
+	n.Text += "."
+	return n
+}
+
+// post makes the one request. Its errors do not hold the address.
+func (n *Notifier) post(ctx context.Context, notice Notice) error {
+	body, err := json.Marshal(notice)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the address cannot be used")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := n.client.Do(req)
+	var named *url.Error
+	if errors.As(err, &named) {
+		err = named.Err
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("answered %d", resp.StatusCode)
+	}
+	return nil
+}

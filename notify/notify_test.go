@@ -1,0 +1,280 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
+)
+
+// A stage is a Redis with a running campaign "c" of two contacts, an address that
+// keeps what is posted to it, and two workers' notifiers.
+type stage struct {
+	*store.Store
+	t      *testing.T
+	a, b   *Notifier
+	log    *bytes.Buffer
+	url    string
+	answer func(w http.ResponseWriter)
+
+	mu    sync.Mutex
+	texts []string
+	last  Notice
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{Store: store.New(redistest.Shared(t)), t: t, log: new(bytes.Buffer), answer: func(http.ResponseWriter) {}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var n Notice
+		if body, _ := io.ReadAll(r.Body); json.Unmarshal(body, &n) != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s", r.Method, body)
+		}
+		s.last, s.texts = n, append(s.texts, n.Text)
+		s.answer(w)
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL + "/secret-path"
+	s.a, s.b = s.notifier(), s.notifier()
+	s.load("c", 2)
+	return s
+}
+
+func (s *stage) notifier() *Notifier {
+	s.t.Helper()
+	n, err := New(s.Store, s.url, slog.New(slog.NewTextHandler(s.log, nil)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *stage) load(name string, contacts int) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	l, err := s.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: campaign.Settings{
+		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 5, MaxAttempts: 3, Columns: []campaign.Column{{Name: "phone"}},
+	}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var list []campaign.Contact
+	for i := range contacts {
+		phone := campaign.Phone(966500000000 + i)
+		list = append(list, campaign.Contact{Phone: phone, Line: i + 2, Fields: []string{phone.E164()}})
+	}
+	if err := l.Add(ctx, 0, list); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := l.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, 1, campaign.Running); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) phase(name string, to campaign.Phase, why string) {
+	s.t.Helper()
+	if _, ok, err := s.SetPhase(s.t.Context(), name, to, why, campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) move(name string, causes ...campaign.Cause) {
+	s.t.Helper()
+	chunk, err := s.ReadLedger(s.t.Context(), store.Ref{Campaign: name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, cause := range causes {
+		change := store.Change{Act: store.Steer}
+		for i := range chunk.Len() {
+			change.Moves = append(change.Moves, store.Move{Index: i, Move: campaign.Move{Cause: cause, Run: 1, At: time.Unix(1e9, 0)}})
+		}
+		if _, err := s.Apply(s.t.Context(), chunk, change); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// looked lets notifiers look, and returns what was posted meanwhile.
+func (s *stage) looked(notifiers ...*Notifier) []string {
+	s.t.Helper()
+	s.mu.Lock()
+	s.texts = nil
+	s.mu.Unlock()
+	for _, n := range notifiers {
+		if err := n.look(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.texts
+}
+
+func (s *stage) want(texts []string, want ...string) {
+	s.t.Helper()
+	if diff := cmp.Diff(want, texts); diff != "" {
+		s.t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// soon lets the time pass after which a notice is tried again.
+func (s *stage) soon() { s.Redis().HSet(s.t.Context(), "c:{c}", "notice_until", 1) }
+
+func TestEachChangeIsToldOnce(t *testing.T) {
+	s := newStage(t)
+	s.want(s.looked(s.a, s.b))
+	s.phase("c", campaign.Paused, "call +966 50 123 4567 first")
+	const paused = "Campaign c is paused: call … first. 2 contacts: 2 pending."
+	s.want(s.looked(s.a, s.b, s.a), paused)
+	if s.last.State != campaign.Paused || s.last.StateReason != "call … first" || s.last.States["pending"] != 2 || s.last.States["ended"] != 0 || len(s.last.States) != len(campaign.States()) {
+		t.Errorf("posted %+v", s.last)
+	}
+	s.phase("c", campaign.Paused, "the platform answers 401")
+	s.want(s.looked(s.b, s.a), "Campaign c is paused: the platform answers 401. 2 contacts: 2 pending.")
+	s.phase("c", campaign.Running, "")
+	s.want(s.looked(s.a))
+	s.phase("c", campaign.Paused, "the platform answers 401")
+	s.want(s.looked(s.a, s.b), "Campaign c is paused: the platform answers 401. 2 contacts: 2 pending.")
+	s.phase("c", campaign.Running, "")
+	s.move("c", campaign.Send, campaign.Fail)
+	s.want(s.looked(s.b, s.a), "Campaign c has finished. 2 contacts: 2 failed.")
+	s.move("c", campaign.Rerun, campaign.Send, campaign.Accept) // between two looks
+	s.Redis().HSet(t.Context(), "c:{c}", "ended_at", time.Now().Add(time.Second).UnixMilli())
+	s.want(s.looked(s.b, s.a), "Campaign c has finished. 2 contacts: 2 accepted.")
+}
+
+func TestACanceledCampaignIsToldOfOnceItIsOver(t *testing.T) {
+	s := newStage(t)
+	s.want(s.looked(s.a))
+	s.move("c", campaign.Send)
+	s.phase("c", campaign.CanceledPhase, "")
+	s.want(s.looked(s.a))
+	s.move("c", campaign.Lose)
+	s.want(s.looked(s.a, s.b), "Campaign c is canceled. 2 contacts: 2 unconfirmed.")
+}
+
+// What was over before anybody asked, or long ago, is no news.
+func TestOldNews(t *testing.T) {
+	s := newStage(t)
+	s.move("c", campaign.Cancel)
+	s.Redis().HSet(t.Context(), "c:{c}", "ended_at", time.Now().Add(-time.Hour).UnixMilli())
+	s.want(s.looked(s.a))
+	s.Redis().Set(t.Context(), "notices:since", 1, 0)
+	s.load("old", 1)
+	s.move("old", campaign.Cancel)
+	s.Redis().HSet(t.Context(), "c:{old}", "ended_at", time.Now().Add(-oldest-time.Hour).UnixMilli())
+	s.load("new", 1)
+	s.move("new", campaign.Cancel)
+	s.want(s.looked(s.notifier()), "Campaign new has finished. 1 contact: 1 canceled.")
+}
+
+func TestABrokenAddressIsTriedAgain(t *testing.T) {
+	s := newStage(t)
+	s.want(s.looked(s.a))
+	s.phase("c", campaign.Paused, "lunch")
+	elsewhere := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
+	defer other.Close()
+	const told = "Campaign c is paused: lunch. 2 contacts: 2 pending."
+	for _, answer := range []func(http.ResponseWriter){
+		func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+		func(w http.ResponseWriter) { w.Header().Set("Location", other.URL); w.WriteHeader(http.StatusFound) },
+		func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		s.answer = answer
+		if got := s.looked(s.a, s.b); len(got) == 0 { // a reused connection that breaks is tried anew by the transport
+			t.Error("not tried")
+		}
+		s.want(s.looked(s.a, s.b)) // not yet again
+		s.soon()
+	}
+	s.answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }
+	s.want(s.looked(s.a, s.b), told)
+	s.soon()
+	s.want(s.looked(s.a, s.b))
+	if elsewhere > 0 {
+		t.Error("a redirect was followed")
+	}
+	log := s.log.String()
+	if strings.Contains(log, "secret-path") || strings.Count(log, "not delivered") != 1 || strings.Count(log, "delivered again") != 1 {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestANoticeIsGivenUp(t *testing.T) {
+	s := newStage(t)
+	s.want(s.looked(s.a))
+	s.answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusGone) }
+	s.phase("c", campaign.Paused, "lunch")
+	for range maxTries {
+		if got := s.looked(s.a); len(got) != 1 {
+			t.Fatalf("told %q", got)
+		}
+		s.soon()
+	}
+	s.want(s.looked(s.a, s.b))
+	if log := s.log.String(); strings.Count(log, "given up") != 1 {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestAFailureLeavesTheOthersForTheNextLook(t *testing.T) {
+	s := newStage(t)
+	s.load("d", 1)
+	s.want(s.looked(s.a))
+	s.phase("c", campaign.Paused, "lunch")
+	s.phase("d", campaign.Paused, "lunch")
+	s.answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
+	s.want(s.looked(s.a), "Campaign c is paused: lunch. 2 contacts: 2 pending.")
+	s.answer = func(http.ResponseWriter) {}
+	s.want(s.looked(s.b), "Campaign d is paused: lunch. 1 contact: 1 pending.")
+}
+
+func TestARunEndsWithTheWorker(t *testing.T) {
+	s := newStage(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.answer = func(http.ResponseWriter) { cancel() }
+	s.phase("c", campaign.Paused, "lunch")
+	s.a.Run(ctx)
+	if len(s.texts) != 1 {
+		t.Errorf("told %q", s.texts)
+	}
+}
+
+func TestWithoutRedis(t *testing.T) {
+	s := newStage(t)
+	s.Redis().SAdd(t.Context(), "campaigns", "gone", "bad")
+	s.Redis().HSet(t.Context(), "c:{bad}", "phase", "running", "settings", "{")
+	s.phase("c", campaign.Paused, "lunch")
+	if err := s.a.look(t.Context()); err == nil || !strings.Contains(err.Error(), "bad") || len(s.texts) != 1 {
+		t.Errorf("got %v, told %q", err, s.texts)
+	}
+	s.Redis().Close()
+	if err := s.a.look(t.Context()); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, address := range []string{"", "chat.example.org/hook", "ftp://chat.example.org", "https://", "http://[::1", "://x"} {
+		if _, err := New(nil, address, nil); err == nil || strings.Contains(err.Error(), "example.org") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
