@@ -16,7 +16,7 @@ build: ## build enqueue, worker, campaign and sandbox into bin/
 	$(GO) build -o bin/ ./cmd/...
 
 test: ## run every test with the race detector, against a real Redis
-	@scripts/need.sh gcc redis-server
+	@scripts/need.sh gcc redis-server chromium
 	$(GO) test -race -shuffle=on -timeout=30m ./...
 
 lint: ## check formatting, vet and staticcheck

@@ -38,6 +38,7 @@ const (
 	chartWidth, chartHeight = 1000, 300
 	chartRows               = 12 // of the table beside it
 	chartTicks              = 5
+	leastSpan               = 10 * time.Second
 )
 
 // chartAreas are what a chart tells apart, from the bottom.
@@ -60,8 +61,8 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, state := range campaign.States() {
 		last.Tally.States[state] = s.States.In(state)
 	}
-	if s.Over() { // nothing comes after its last step
-		last.At = series[len(series)-1].At
+	if end := series[len(series)-1]; s.Over() && end.Tally.States == last.Tally.States {
+		last.At = end.At // nothing comes after it
 	}
 	series = append(slices.Clone(series), last)
 	if first := series[0]; first.At.After(s.CreatedAt) {
@@ -70,7 +71,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 		series = slices.Insert(series, 0, start)
 	}
 	first := series[0].At
-	span := max(last.At.Sub(first), time.Minute)
+	span := max(last.At.Sub(first), leastSpan)
 
 	top := 0
 	for _, sample := range series {

@@ -243,7 +243,7 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 	var sum launch.Summary
 	err := up.read(func(req launch.Request) (err error) {
 		l := p.Agents[up.agent]
-		l.Queue = p.queue(r)
+		l.Queue, l.By = p.queue(r), p.who(r)
 		// Whoever closes the page has still asked for it.
 		sum, err = l.Launch(context.WithoutCancel(r.Context()), req)
 		return err

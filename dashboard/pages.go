@@ -210,13 +210,18 @@ func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	return p.Store.Campaign(r.Context(), name)
 }
 
+// who asks, as a campaign's log names them.
+func (p *pages) who(r *http.Request) string {
+	const here = "the admin pages"
+	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
+		return user + " on " + here
+	}
+	return here
+}
+
 // queue acts for who asks.
 func (p *pages) queue(r *http.Request) *jobs.Queue {
-	who := "the admin pages"
-	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
-		who = user + " on " + who
-	}
-	return jobs.NewQueue(p.Store, p.Logger).By(who)
+	return jobs.NewQueue(p.Store, p.Logger).By(p.who(r))
 }
 
 // fragments are the live parts of a page, by the id of the element they fill. The

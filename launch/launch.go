@@ -88,6 +88,7 @@ type Launcher struct {
 	Quota    quota          // of the agent's token; needed with Platform
 	Rate     ratelimit.Rate // estimates go by it unless the platform names a limit
 
+	By       string                           // who launches, for the campaign's log; empty: the user of this process
 	Note     func(text string)                // told what a person may want to know meanwhile; may be nil
 	Progress func(read, size int64, rows int) // told often while the file is read, in bytes; may be nil
 }
@@ -311,7 +312,7 @@ func (l *Launcher) progress(s *source, rows int) {
 // all the same.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
 	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
-	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{Action: action, Text: text}); err != nil {
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}
 }

@@ -1,0 +1,359 @@
+package dashboard_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/dashboard"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs"
+	"campaign-runner/ratelimit"
+	"campaign-runner/sandbox"
+	"campaign-runner/velents"
+)
+
+// patience bounds all that a browser does in a test, its start included.
+const patience = 5 * time.Minute
+
+// A visitor is a browser with one page open.
+type visitor struct {
+	t   *testing.T
+	ctx context.Context
+	url string
+
+	mu       sync.Mutex
+	troubles []string // what the page's console said
+}
+
+// visit starts a browser. Whatever a page complains of fails the test.
+func visit(t *testing.T, url string) *visitor {
+	t.Helper()
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(2 * time.Minute), chromedp.WindowSize(1200, 900),
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits for its end, so that its folder can go
+		cancel()
+	})
+	v := &visitor{t: t, ctx: ctx, url: url}
+	chromedp.ListenTarget(ctx, func(event any) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			v.troubles = append(v.troubles, e.Entry.Text+" "+e.Entry.URL)
+		case *runtime.EventExceptionThrown:
+			v.troubles = append(v.troubles, e.ExceptionDetails.Error())
+		}
+	})
+	v.do(log.Enable())
+	t.Cleanup(func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		for _, trouble := range v.troubles {
+			t.Errorf("the page complains: %s", trouble)
+		}
+	})
+	return v
+}
+
+func (v *visitor) do(actions ...chromedp.Action) {
+	v.t.Helper()
+	if err := chromedp.Run(v.ctx, actions...); err != nil {
+		v.fail(err)
+	}
+}
+
+// fail ends the test with what the page shows.
+func (v *visitor) fail(err error) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), 10*time.Second)
+	defer cancel()
+	var at, text string
+	_ = chromedp.Run(ctx, chromedp.Location(&at), chromedp.Text("body", &text, chromedp.ByQuery))
+	v.t.Fatalf("%v\non %s:\n%s", err, at, text)
+}
+
+// open goes to a page.
+func (v *visitor) open(path string) { v.t.Helper(); v.do(chromedp.Navigate(v.url + path)) }
+
+// click clicks on what a selector finds.
+func (v *visitor) click(selector string) {
+	v.t.Helper()
+	v.do(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+}
+
+// await waits until the page holds what an expression says. It bears with a page
+// that goes away meanwhile: another one comes.
+func (v *visitor) await(expression string) {
+	v.t.Helper()
+	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
+		var holds bool
+		err := chromedp.Run(v.ctx, chromedp.Evaluate(expression, &holds))
+		if holds {
+			return
+		}
+		if v.ctx.Err() != nil {
+			v.fail(fmt.Errorf("%s: %w", expression, err))
+		}
+	}
+}
+
+// awaitText waits for a text in an element.
+func (v *visitor) awaitText(selector, text string) {
+	v.t.Helper()
+	v.await(fmt.Sprintf("(document.querySelector(%q)?.innerText ?? '').includes(%q)", selector, text))
+}
+
+// see is what an expression comes to.
+func see[T any](v *visitor, expression string) (value T) {
+	v.t.Helper()
+	v.do(chromedp.Evaluate(expression, &value))
+	return value
+}
+
+// picture keeps how the page looks: wide and light, wide and dark, and as on a
+// phone. On a phone nothing may be wider than the screen.
+func (v *visitor) picture(name string) {
+	v.t.Helper()
+	dir := cmp.Or(os.Getenv("ARTIFACTS"), "screenshots")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		v.t.Fatal(err)
+	}
+	scheme := func(value string) chromedp.Action {
+		return emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}})
+	}
+	take := func(suffix string) {
+		v.t.Helper()
+		var png []byte
+		v.do(chromedp.FullScreenshot(&png, 100))
+		if err := os.WriteFile(filepath.Join(dir, name+suffix+".png"), png, 0o666); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+	v.do(scheme("light"))
+	take("")
+	v.do(scheme("dark"))
+	take("-dark")
+	v.do(scheme("light"), chromedp.EmulateViewport(390, 800))
+	if wide := see[int](v, "document.documentElement.scrollWidth"); wide > 390 {
+		v.t.Errorf("%s is %d wide on a phone of 390", name, wide)
+	}
+	take("-phone")
+	v.do(chromedp.EmulateViewport(1200, 900))
+}
+
+// gated is a platform that answers as many batches as it is told to.
+type gated struct {
+	*velents.Client
+	open chan struct{} // one for each batch; closed: as many as come
+}
+
+func (g gated) Batch(ctx context.Context, b velents.Batch) (velents.Answer, error) {
+	select {
+	case <-g.open:
+		return g.Client.Batch(ctx, b)
+	case <-ctx.Done():
+		return velents.Answer{}, ctx.Err()
+	}
+}
+
+// startInstallation runs what a real one has: a platform, a worker, and its pages.
+func startInstallation(t *testing.T, gate chan struct{}) fixture {
+	t.Helper()
+	rdb := redistest.Start(t).Client()
+	st := store.New(rdb)
+	return newFixtureOn(t, rdb, withAgent(t, func(c *sandbox.Config) {
+		c.BadNumbers = []string{"+966501000010"}
+	}), func(c *dashboard.Config) {
+		l := c.Agents["default"]
+		platform, quota := gated{l.Platform.(*velents.Client), gate}, l.Quota.(*ratelimit.Quota)
+		w, err := jobs.NewWorker(jobs.Config{Store: st, Agents: []jobs.Agent{{Name: "default", Platform: platform, Quota: quota}}, Concurrency: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		t.Cleanup(func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// bigList is a contact list of sixty, in two writings, with a hostile name and a
+// line that cannot be used.
+func bigList(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("phone,name,note\n")
+	for i := range 60 {
+		name := fmt.Sprintf("نورة القحطاني %d", i)
+		if i == 3 {
+			name = strings.ReplaceAll(hostile, `"`, `""`)
+		}
+		fmt.Fprintf(&text, "05010000%02d,\"%s\",note %d\n", i, name, i)
+	}
+	text.WriteString("12,too short,x\n")
+	path := filepath.Join(t.TempDir(), "قائمة.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestACampaignInABrowser is what a person does, from the empty page to the
+// results.
+func TestACampaignInABrowser(t *testing.T) {
+	gate := make(chan struct{})
+	f := startInstallation(t, gate)
+	v := visit(t, f.URL)
+
+	v.open("/")
+	v.awaitText("#list", "No campaign yet")
+	v.awaitText("#live", "live")
+	v.picture("empty")
+
+	v.do(chromedp.KeyEvent("\t"))
+	if skip := see[string](v, "document.activeElement.className"); skip != "skip" {
+		t.Errorf("the first tab leads to %q", skip)
+	}
+
+	v.click(".title a[href='/new']")
+	v.do(
+		chromedp.WaitVisible("#file", chromedp.ByQuery),
+		chromedp.SetUploadFiles("#file", []string{bigList(t)}, chromedp.ByQuery),
+		chromedp.SendKeys("#name", "spring-offer", chromedp.ByQuery),
+		chromedp.SendKeys("#region", "sa", chromedp.ByQuery),
+	)
+	v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('form details')) d.open = true", nil))
+	v.picture("new")
+	v.do(chromedp.SendKeys("#chunk_size", "5", chromedp.ByQuery))
+	v.click("form button.primary")
+	v.do(chromedp.WaitVisible("form[action$='/launch']", chromedp.ByQuery))
+	v.awaitText("main", "60 contacts")
+	v.awaitText("main", "number too short")
+	v.picture("preview")
+
+	v.click("form[action$='/launch'] button")
+	v.awaitText(".flash", "Launched, with 60 contacts")
+	v.awaitText("#head", "0 of 60 contacts through")
+	v.do(chromedp.Evaluate("window.stays = true", nil)) // until somebody loads the page again
+
+	for range 2 {
+		gate <- struct{}{}
+	}
+	v.awaitText("#head", "10 of 60 contacts through")
+
+	v.click("#do-pause")
+	v.do(chromedp.SendKeys("#why", "ننتظر الموافقة "+hostile, chromedp.ByQuery))
+	gate <- struct{}{} // what changes meanwhile leaves alone what is typed
+	v.awaitText("#head", "15 of 60 contacts through")
+	if typed := see[string](v, "document.querySelector('#why').value"); !strings.HasPrefix(typed, "ننتظر الموافقة <script>") || !see[bool](v, "window.stays === true") {
+		t.Errorf("of what was typed there is left: %q", typed)
+	}
+	v.click("form[action$='/pause'] button")
+	v.awaitText(".flash", "Paused")
+	v.awaitText("#head .notice", "<script>document.title")
+	v.picture("paused")
+
+	v.open("/")
+	v.awaitText("#list", "paused")
+	v.picture("list")
+
+	v.open("/campaigns/spring-offer")
+	v.click("#do-resume")
+	v.click("form[action$='/resume'] button")
+	v.awaitText(".flash", "It goes on")
+	close(gate)
+	v.awaitText("#head .badge", "finished")
+	v.awaitText("#reasons", "phone is invalid")
+	v.awaitText("#chart", "problems")
+	v.picture("finished")
+
+	v.click("#reasons .action summary")
+	v.click("#reasons form button")
+	v.awaitText(".flash", "1 contact to be sent again")
+	v.awaitText("#facts", "Reruns\n1")
+	v.awaitText("#head .badge", "finished")
+
+	v.do(chromedp.SendKeys("#find", "٠٥٠١٠٠٠٠٠٣", chromedp.ByQuery))
+	v.click(".find button")
+	v.awaitText("h1", "+966501000003")
+	v.awaitText("main", "<script>document.title='taken'</script>\"'&")
+	if at := see[string](v, "location.href"); !strings.HasSuffix(at, "/campaigns/spring-offer/contacts/3") {
+		t.Errorf("the contact's page is %s", at)
+	}
+	if title := see[string](v, "document.title"); strings.Contains(title, "taken") {
+		t.Error("a name ran as a script")
+	}
+	v.picture("contact")
+
+	v.open("/campaigns/spring-offer/contacts?state=accepted")
+	v.awaitText(".contacts", "نورة القحطاني 0")
+	if dir := see[string](v, "getComputedStyle(document.querySelector('.contacts tbody td.cell:nth-of-type(5)')).direction"); dir != "rtl" {
+		t.Errorf("an Arabic name is written %s", dir)
+	}
+	v.picture("contacts")
+
+	v.open("/campaigns/spring-offer")
+	if got := v.download("a[href$='/results.csv']"); strings.Count(got, ",accepted,") != 59 || strings.Count(got, ",rejected,") != 1 || !strings.Contains(got, "document.title='taken'") {
+		t.Errorf("the results are\n%s", got)
+	}
+	if got := v.download("a[href$='/rejects.csv']"); !strings.Contains(got, "too short") {
+		t.Errorf("the rejects are\n%s", got)
+	}
+}
+
+// download clicks on a link and returns the file that comes.
+func (v *visitor) download(link string) string {
+	v.t.Helper()
+	dir := v.t.TempDir()
+	whole := make(chan string, 1)
+	ctx, cancel := context.WithCancel(v.ctx)
+	defer cancel()
+	chromedp.ListenTarget(ctx, func(event any) {
+		if e, ok := event.(*browser.EventDownloadProgress); ok && e.State == browser.DownloadProgressStateCompleted {
+			whole <- e.GUID
+		}
+	})
+	v.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllowAndName).WithDownloadPath(dir).WithEventsEnabled(true))
+	v.click(link)
+	select {
+	case guid := <-whole:
+		text, err := os.ReadFile(filepath.Join(dir, guid))
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		return string(text)
+	case <-v.ctx.Done():
+		v.t.Fatalf("%s does not come", link)
+		return ""
+	}
+}
