@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/internal/redistest"
@@ -74,7 +75,12 @@ func TestEverythingWorksOnACluster(t *testing.T) {
 	w.call("campaign", "cancel", "stopped")
 	w.fault(`{"latency":"10ms-50ms"}`)
 
-	for name, people := range map[string]int{"sale": people + 24, "calls": 40, "later": people, "lost": 20, "stopped": people} {
+	// One that waits for its time, and is not waited for.
+	w.call("enqueue", w.list(6000, 30), "--name", "early", "--channel", "voice", "--start-at", time.Now().Add(time.Hour).Format(time.RFC3339))
+	w.call("campaign", "plan", "early")
+	w.call("campaign", "start", "early")
+
+	for name, people := range map[string]int{"early": 30, "sale": people + 24, "calls": 40, "later": people, "lost": 20, "stopped": people} {
 		w.finish(name)
 		w.audit(name, people)
 	}
@@ -84,7 +90,13 @@ func TestEverythingWorksOnACluster(t *testing.T) {
 	w.call("campaign", "results", "sale", "-o", filepath.Join(w.dir, "results.csv"))
 	w.callWith(nil, 3, "campaign", "watch", "sale") // one is rejected
 
-	for _, page := range []string{"/readyz", "/metrics", "/queues/api/queues", "/queues/api/queues/default", "/queues/api/redis_info",
+	w.call("campaign", "tickets", "sale")
+	w.call("campaign", "log", "sale", "--contact", phone(1))
+	w.call("campaign", "purge", "early", "--yes")
+	w.call("campaign", "verify", "early")
+	w.call("campaign", "log", "early")
+
+	for _, page := range []string{"/readyz", "/metrics", "/", "/campaigns/sale", "/campaigns/sale/contacts", "/campaigns/sale/rejects.csv", "/queues/api/queues", "/queues/api/queues/default", "/queues/api/redis_info",
 		"/queues/api/servers", "/queues/api/queues/default/pending_tasks", "/queues/api/queue_stats"} {
 		res, err := http.Get(admin + page)
 		if err != nil {
