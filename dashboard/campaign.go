@@ -51,6 +51,9 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 	s := standing{row: row{Summary: o.Summary, Quota: o.Quota}, Whole: o, Chart: newChart(series, o.Summary, now)}
 	if o.State == campaign.Running {
 		s.Pace = report.PaceOf(series, o.States, now)
+		if o.ETA.After(now) {
+			s.Pace.Left = o.ETA.Sub(now) // knows of hours and of what fails
+		}
 	}
 	return s, nil
 }
