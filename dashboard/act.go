@@ -61,6 +61,9 @@ func (s standing) Actions() []action {
 func (s standing) choices() []choice {
 	var list []choice
 	for _, state := range jobs.Rerunnable {
+		if !s.PurgedAt.IsZero() {
+			break // whoever they were
+		}
 		if n := s.States.In(state); n > 0 {
 			list = append(list, choice{state, n, state == campaign.Failed, rerunWarning(state)})
 		}

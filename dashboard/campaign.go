@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/jobs"
@@ -76,7 +77,7 @@ const shownReasons = 30
 // A grouped reason is one of those why contacts are in a state.
 type grouped struct {
 	report.Reason
-	Rerun   bool
+	Again   int // contacts that sending it again is for; 0: they are not sent again
 	Warning string
 }
 
@@ -85,9 +86,25 @@ func (s standing) Grouped() []grouped {
 	var list []grouped
 	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
 		state, _ := campaign.ParseState(reason.State)
-		list = append(list, grouped{reason, slices.Contains(jobs.Rerunnable, state), rerunWarning(state)})
+		g := grouped{Reason: reason, Warning: rerunWarning(state)}
+		if s.PurgedAt.IsZero() && slices.Contains(jobs.Rerunnable, state) {
+			g.Again = s.like(reason)
+		}
+		list = append(list, g)
 	}
 	return list
+}
+
+// like are the contacts in the same state with this in their reason: a rerun goes
+// by a part of the text.
+func (s standing) like(reason report.Reason) int {
+	n := 0
+	for _, r := range s.Whole.Reasons {
+		if r.State == reason.State && strings.Contains(strings.ToLower(r.Reason), strings.ToLower(reason.Reason)) {
+			n += r.Contacts
+		}
+	}
+	return n
 }
 
 // MoreReasons is how many are not shown.

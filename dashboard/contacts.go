@@ -52,7 +52,7 @@ type option struct {
 // contacts lists a campaign's contacts, by state and reason. What people are
 // looked for by is personal, so that a search is posted and stands in no address.
 func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
+	c, err := p.readable(r)
 	if err != nil {
 		p.refuse(w, r, err)
 		return
@@ -69,7 +69,7 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 	}
 	page, err := wish.filter.List(r.Context(), p.Store, c.Name, wish.place, wish.back, pageContacts)
 	if err != nil {
-		p.refuse(w, r, asLoading(c, err))
+		p.refuse(w, r, err)
 		return
 	}
 	if wish.filter.Phone != 0 && len(page.Contacts) == 1 {
@@ -82,14 +82,6 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.show(w, r, http.StatusOK, "contacts", view{Title: "Contacts of " + c.Name, Nav: "campaigns", Body: l})
-}
-
-// asLoading is err, as one about a wish while the campaign's file is still read.
-func asLoading(c campaign.Campaign, err error) error {
-	if c.Phase == campaign.Loading {
-		return &wishError{http.StatusConflict, err}
-	}
-	return err
 }
 
 // A wish is what somebody wants listed.
@@ -278,7 +270,7 @@ type person struct {
 type value struct{ Name, Text, Note string }
 
 func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
+	c, err := p.readable(r)
 	var place int
 	if err == nil {
 		if place, err = strconv.Atoi(r.PathValue("place")); err != nil {
@@ -359,10 +351,7 @@ func (p *pages) rejects(ctx context.Context, name string, w http.ResponseWriter)
 // cuts the connection, so that no browser takes a part for the whole.
 func (p *pages) file(suffix, kind string, write func(context.Context, string, http.ResponseWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := p.known(r)
-		if err == nil && c.Phase == campaign.Loading {
-			err = wishf(http.StatusConflict, "campaign %s: its contact file is still being loaded", c.Name)
-		}
+		c, err := p.readable(r)
 		if err != nil {
 			p.refuse(w, r, err)
 			return

@@ -217,3 +217,30 @@ func TestWhatIsStillLoadingHasNoContactsToShow(t *testing.T) {
 		}
 	}
 }
+
+func TestAPurgedCampaignHasItsTotalsOnly(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	f.move("spring", 3, "busy", campaign.Send, campaign.Fail)
+	if _, _, err := f.SetPhase(t.Context(), "spring", campaign.CanceledPhase, "", campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if i != 3 {
+			f.move("spring", i, "", campaign.Cancel)
+		}
+	}
+	if err := f.Purge(t.Context(), "spring"); err != nil {
+		t.Fatal(err)
+	}
+	page := f.get("/campaigns/spring")
+	wantTexts(t, page, "1 of 20 contacts through (5.0 %)", "were purged at", "busy")
+	if strings.Contains(page, "Send again") || strings.Contains(page, "results.csv") {
+		t.Error("it offers what is no longer there")
+	}
+	for _, path := range []string{"contacts", "contacts/3", "results.csv", "rejects.csv"} {
+		if res, page := f.ask("GET", "/campaigns/spring/"+path, nil); res.StatusCode != http.StatusGone || !strings.Contains(page, "purged") {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+}

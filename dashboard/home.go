@@ -127,8 +127,8 @@ func (r row) Say() string {
 	return text + "."
 }
 
-// Through are the contacts that nothing more is to be done for.
-func (r row) Through() int { return r.Contacts - r.States.Open() }
+// Through are the contacts that have been sent, whatever came of it.
+func (r row) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
 
 // Reached are those that the platform took.
 func (r row) Reached() int {

@@ -210,6 +210,19 @@ func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	return p.Store.Campaign(r.Context(), name)
 }
 
+// readable reads a campaign whose contacts a page is about.
+func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
+	c, err := p.known(r)
+	switch {
+	case err != nil:
+	case c.Phase == campaign.Loading:
+		err = wishf(http.StatusConflict, "campaign %s: its contact file is still being loaded", c.Name)
+	case c.Kept() != nil:
+		err = &wishError{http.StatusGone, c.Kept()}
+	}
+	return c, err
+}
+
 // who asks, as a campaign's log names them.
 func (p *pages) who(r *http.Request) string {
 	const here = "the admin pages"
