@@ -12,11 +12,32 @@ import (
 	"campaign-runner/contacts"
 )
 
+// nasty are rows as they come out of spreadsheets, forms and other people's
+// programs, and as they are after an editor or a mail program had them.
+var nasty = []string{
+	"9.66E+11,Sara,Riyadh\n5.01235E+08,Sara,Riyadh\n\"9,66501E+11\",Omar,Jeddah\n",
+	"501234567,no zero\n966501234567,no plus,Riyadh\n966501234567.0,a float,Riyadh\n\"966,501,234,567.00\",an amount,\n",
+	"'0501234567,a quote,\n=\"0501234567\",a formula,\n\"=\"\"0501234567\"\"\",quoted,\n",
+	"\u202a+966 50\u00a0123\u202f4567\u202c,\u200f سارة \u200e,\u2067الرياض\u2069\n\u200b\ufeff0501234568\u00ad,\u2060,\n",
+	"٠٥٠١٢٣٤٥٦٧,سارة,الرياض\n۰۵۰۱۲۳۴۵۶۸,نورة,\n０５０１２３４５６９,x,\n",
+	"0501234567,\"never closed,Riyadh\n0501234568,Omar,Jeddah\n",
+	"0501234567,\"closed \"late,Riyadh\n0501234568,clo\"sed,\"\" early\n\"\"\"\",\"\",\"\n\"\n",
+	"0501234567,\"two\nlines\",\"and\r\n\r\nthree\"\n0501234568,last,without an end",
+	"0501234567,Sara\n0501234567,Sara,Riyadh,x,,\n,,\n\n \n\t\n0501234568\n",
+	"0501234567,lone\rreturns,\r\n0501234568,a\r\rb,c\r",
+	"0501234567,\x00,NUL\n\x1a",
+	"0501234567,\xc7\xe1\xd1,\xed\xa0\x80\n0501234568,\xef\xbf,cut\n",
+	"0501234567," + strings.Repeat("long ", 5000) + ",x\n0501234568,\"" + strings.Repeat("\"\"\n", 990) + "\",x\n",
+	strings.Repeat(",", 1500) + "\n" + strings.Repeat("\"\",", 1500) + "\n",
+	"phone,name,city\n0501234567,after a second header,\n",
+	"0501234567;0501234568,two numbers,\n0501234567 ext. 12,an extension,\ntel:+966-50-123-4567,a link,\n",
+}
+
 // FuzzReader feeds the reader anything. It must not panic or hang, every
 // physical line must belong to exactly one row, and rows that are accepted must
 // have the cells that encoding/csv finds in them.
 func FuzzReader(f *testing.F) {
-	for _, rows := range []string{
+	for _, rows := range append(nasty,
 		"",
 		"\n",
 		"0501234567,محمد العتيبي,الرياض\n0501234568,نورة بنت \"\"سعد,جدة\n",
@@ -33,7 +54,7 @@ func FuzzReader(f *testing.F) {
 		strings.Repeat("\",\n", 50),
 		strings.Repeat("\"a\n", 50),
 		strings.Repeat("0501234567,\"\n\n\n", 50),
-	} {
+	) {
 		f.Add(rows, byte(','))
 		f.Add(strings.ReplaceAll(rows, ",", ";"), byte(';'))
 	}
@@ -83,8 +104,16 @@ func FuzzOpen(f *testing.F) {
 		encoded(contacts.Windows1256, text), []byte(strings.ReplaceAll(text, "\r\n", "\r")), []byte("sep=|\nphone|name\n"),
 		gzipped(text), zipped("list.csv", text), workbook(f, [][]any{{"phone", "name"}, {966501234567, "Sara"}, nil, {"0501", 1.5}}),
 		[]byte("\xff\xfe"), []byte("PK\x03\x04"), []byte("\x1f\x8b\x08"),
+		[]byte("phone"), []byte("phone\n"), []byte(bom), []byte(bom + bom + text), []byte("\r\n\n" + text), // hardly anything, twice a mark, empty lines first
+		append(encoded(contacts.UTF16LE, "\ufeff"+text), 'x'), encoded(contacts.UTF16BE, "\ufeff"+text)[1:], // a byte too many, one too few
+		gzipped(text)[:40], zipped("a.csv", text, "b.csv", text), zipped("__MACOSX/._list.csv", "x", "list.csv", text),
 	} {
 		f.Add(file)
+	}
+	for _, rows := range nasty {
+		f.Add([]byte("phone,name,city\n" + rows))
+		f.Add([]byte("phone;name;city\r" + strings.ReplaceAll(strings.ReplaceAll(rows, ",", ";"), "\n", "\r")))
+		f.Add(append(encoded(contacts.Windows1256, "رقم الجوال,name,city\n"), rows...)) // two encodings in one file
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		read := func() (campaign.Counts, error) {
@@ -123,6 +152,9 @@ func FuzzParse(f *testing.F) {
 	for _, cell := range []string{
 		"+966501234567", "0501234567", "٠٥٠١٢٣٤٥٦٧", "00966 50 123 4567", "966501234567+", "9.66501234567E+11", "966501234567.0",
 		"'0501234567", "\u202a+966 (0) 50\u00a0123–4567\u202c", "+54 9 11 2345 6789", "011 15 2345 6789", "+390612345678", "tel:+1 415 555 2671",
+		"9.66E+11", "5.01235E+08", "9,66501234567E+11", "966,501,234,567.00", "+966501234567.", "=\"0501234567\"", "’0501234567", "٠٠٩٦٦٥٠١٢٣٤٥٦٧", "۰۵۰۱۲۳۴۵۶۷",
+		"０５０１２３４５６７", "\u200b0501234567\ufeff", "+", "++966501234567", "+966+501234567", "0", "00", "000966501234567", "+0501234567", "0501234567 / 0501234568",
+		"0501234567x12", "(0)(0)(0)", "\x00", "\xff0501234567", strings.Repeat("0", 128), strings.Repeat("\u200f", 43), "1-800-FLOWERS", "٫٠٥٠", "911", "+9665012345678901",
 	} {
 		for _, region := range []string{"", "SA", "US", "AR", "BR", "IT", "DE"} {
 			f.Add(cell, region)

@@ -306,7 +306,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		return nil, err
 	}
 	c := &Reader{
-		src:        &splitter{src: r, comma: byte(opt.Comma), line: 1, rowsAreLines: opt.rowsAreLines},
+		src:        &splitter{src: r, comma: byte(opt.Comma), block: blockBytes, line: 1, rowsAreLines: opt.rowsAreLines},
 		parser:     parser,
 		suppressed: opt.Suppressed,
 		workers:    opt.Workers,

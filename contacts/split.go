@@ -31,6 +31,7 @@ type span struct {
 type splitter struct {
 	src   io.Reader
 	comma byte
+	block int    // bytes to be cut at once; blockBytes but in tests
 	buf   []byte // read and not yet cut
 	line  int    // of buf[0]
 	err   error  // of src
@@ -56,10 +57,10 @@ func (s *splitter) fill(n int) {
 	}
 }
 
-// next cuts whole rows, about blockBytes of them. No rows and no error is the
+// next cuts a block of whole rows. No rows and no error is the
 // end.
 func (s *splitter) next(spans []span) (text string, _ []span, err error) {
-	for want := blockBytes; ; want *= 2 {
+	for want := s.block; ; want *= 2 {
 		s.fill(want)
 		pos := 0
 		for pos < len(s.buf) {

@@ -1,6 +1,7 @@
 package velents
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -111,6 +112,18 @@ func FuzzParseEvent(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(raw)
+		f.Add(raw[:len(raw)/2])
+		f.Add(append([]byte("\xef\xbb\xbf"), raw...))
+		f.Add(bytes.ReplaceAll(raw, []byte(`"`), []byte(`"\ud800`)))
+	}
+	for _, raw := range []string{
+		"", "null", "[]", "{}", `""`, "\x00", "{\"a\":" + strings.Repeat("[", 10_000), strings.Repeat(`{"data":`, 100) + "1" + strings.Repeat("}", 100),
+		`{"event":"ended","conversation_id":1e400,"phone":9.66E+11}`, `{"event":null,"event":"ended","phone":["+966500000001"]}`,
+		`{"event":"update","phone":"\u202a+966500000001\u202c","extraction":{"a":{"b":[{}]},"":"","\u0000":null}}`,
+		`{"event":"ended","phone":"+966500000001","created_at":"0000-00-00 00:00:00","history":[null,1,"x",[],{"role":{}}]}`,
+		`{"event":"started","phone":966500000001,"values":{"a":1,"A":2,"a":null}} {"event":"ended"}`,
+	} {
+		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, err := ParseEvent(raw)
