@@ -22,6 +22,7 @@ type Outcome struct {
 	ExtractedAt Standing        `json:"extracted,omitzero"`
 	History     Standing        `json:"history,omitzero"` // of the history kept beside it
 	Turns       int             `json:"turns,omitempty"`  // in that history
+	Said        bool            `json:"said,omitempty"`   // the contact has said something
 
 	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
 }

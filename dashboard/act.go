@@ -151,7 +151,8 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	if len(sel.States) == 0 {
 		return 0, wishf(http.StatusBadRequest, "choose whom to send again")
 	}
-	return q.Rerun(ctx, name, sel)
+	done, err := q.Rerun(ctx, name, sel)
+	return done.Contacts, err
 }
 
 // deeds are what has been done, as the page says it afterwards.

@@ -3,6 +3,7 @@ package events
 import (
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -92,6 +93,7 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 	if m := e.Message; m != nil {
 		o.Started = earliest(o.Started, m.At)
 		o = o.WithExchange(sum(m.At.String(), m.Customer, m.Agent))
+		o.Said = o.Said || strings.TrimSpace(m.Customer) != ""
 	}
 	if e.Extraction != nil {
 		standing := campaign.Standing{Final: final, At: told, Sum: sum(string(e.Extraction))}
@@ -105,6 +107,7 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 	if len(e.History) == 0 {
 		return o, nil
 	}
+	o.Said = o.Said || slices.ContainsFunc(e.History, saidByContact)
 	o.Started = earliest(o.Started, e.History[0].At)
 	standing := campaign.Standing{Final: final, At: int64(len(e.History)), Sum: sumTurns(e.History)}
 	if !standing.Beats(o.History) {
@@ -112,6 +115,14 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 	}
 	o.History, o.Turns = standing, len(e.History)
 	return o, e.History
+}
+
+// ours are the roles in which the platform speaks. Whoever else says something is
+// taken for the contact: it must not seem that nobody answered.
+var ours = []string{"agent", "assistant", "bot", "ai", "system", "tool"}
+
+func saidByContact(t velents.Turn) bool {
+	return strings.TrimSpace(t.Text) != "" && !slices.Contains(ours, strings.ToLower(t.Role))
 }
 
 // epoch is before any conversation: earlier times are no times.

@@ -155,3 +155,28 @@ func TestTimesBeforeTheirTimeAreNone(t *testing.T) {
 		t.Errorf("started %v", o.Started)
 	}
 }
+
+func TestWhetherTheContactHasSaidAnything(t *testing.T) {
+	sent := campaign.Record{State: campaign.Accepted, Attempts: 1, Tries: 1}
+	for _, tt := range []struct {
+		name  string
+		event velents.Event
+		want  bool
+	}{
+		{"nothing was said", velents.Event{Type: velents.EventEnded}, false},
+		{"the agent alone spoke", velents.Event{History: []velents.Turn{{Role: "Assistant", Text: "Hello?"}, {Role: "agent", Text: "Hello?"}}}, false},
+		{"the contact was silent", velents.Event{History: []velents.Turn{{Role: "user", Text: " "}}}, false},
+		{"the contact spoke", velents.Event{History: []velents.Turn{{Role: "agent", Text: "Hello"}, {Role: "customer", Text: "Yes"}}}, true},
+		{"somebody spoke", velents.Event{History: []velents.Turn{{Role: "caller", Text: "Yes"}}}, true},
+		{"an exchange", velents.Event{Message: &velents.Exchange{Customer: "Yes", Agent: "Good"}}, true},
+		{"an exchange without a word of the contact", velents.Event{Message: &velents.Exchange{Agent: "Hello?"}}, false},
+	} {
+		o, _, _ := tell(campaign.Outcome{}, sent, tt.event, time.Unix(2e9, 0))
+		if o.Said != tt.want {
+			t.Errorf("%s: said %v", tt.name, o.Said)
+		}
+		if o, _, _ = tell(o, sent, velents.Event{Type: velents.EventEnded}, time.Unix(2e9, 0)); o.Said != tt.want {
+			t.Errorf("%s, and then it ended: said %v", tt.name, o.Said)
+		}
+	}
+}

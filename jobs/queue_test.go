@@ -212,8 +212,8 @@ func TestRerun(t *testing.T) {
 	t.Run("sends the selected again, once", func(t *testing.T) {
 		s := newFailed(t)
 		for i, want := range []int{10, 0} {
-			if n, err := s.queue.Rerun(ctx, "c", failed); n != want || err != nil {
-				t.Errorf("rerun %d: %d contacts, %v; want %d", i+1, n, err, want)
+			if done, err := s.queue.Rerun(ctx, "c", failed); done.Contacts != want || err != nil {
+				t.Errorf("rerun %d: %+v, %v; want %d", i+1, done, err, want)
 			}
 		}
 		s.send("w1", 0)
@@ -221,11 +221,11 @@ func TestRerun(t *testing.T) {
 	})
 	t.Run("selects by a part of the reason in any case", func(t *testing.T) {
 		s := newFailed(t)
-		if n, err := s.queue.Rerun(ctx, "c", Selection{failed.States, "no such"}); n != 0 || err != nil {
-			t.Errorf("%d contacts, %v", n, err)
+		if done, err := s.queue.Rerun(ctx, "c", Selection{States: failed.States, Reason: "no such"}); done.Contacts != 0 || err != nil {
+			t.Errorf("%+v, %v", done, err)
 		}
-		if n, err := s.queue.Rerun(ctx, "c", Selection{failed.States, "server error"}); n != 10 || err != nil {
-			t.Errorf("%d contacts, %v", n, err)
+		if done, err := s.queue.Rerun(ctx, "c", Selection{States: failed.States, Reason: "server error"}); done.Contacts != 10 || err != nil {
+			t.Errorf("%+v, %v", done, err)
 		}
 	})
 	t.Run("leaves a paused campaign paused", func(t *testing.T) {
@@ -233,8 +233,8 @@ func TestRerun(t *testing.T) {
 		if _, _, err := s.store.SetPhase(ctx, "c", campaign.Paused, "lunch", campaign.Running); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := s.queue.Rerun(ctx, "c", failed); n != 10 || err != nil {
-			t.Errorf("%d contacts, %v", n, err)
+		if done, err := s.queue.Rerun(ctx, "c", failed); done.Contacts != 10 || err != nil {
+			t.Errorf("%+v, %v", done, err)
 		}
 		if phase, reason := s.phase("c"); phase != campaign.Paused || reason != "lunch" {
 			t.Errorf("campaign is %s because %q", phase, reason)
@@ -248,14 +248,14 @@ func TestRerun(t *testing.T) {
 		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, "", campaign.Running); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := s.queue.Rerun(ctx, "c", Selection{failed.States, "no such"}); n != 0 || err != nil {
-			t.Errorf("%d contacts, %v", n, err)
+		if done, err := s.queue.Rerun(ctx, "c", Selection{States: failed.States, Reason: "no such"}); done.Contacts != 0 || err != nil {
+			t.Errorf("%+v, %v", done, err)
 		}
 		if phase, _ := s.phase("c"); phase != campaign.CanceledPhase {
 			t.Errorf("a rerun of nobody left it %s", phase)
 		}
-		if n, err := s.queue.Rerun(ctx, "c", failed); n != 10 || err != nil {
-			t.Errorf("%d contacts, %v", n, err)
+		if done, err := s.queue.Rerun(ctx, "c", failed); done.Contacts != 10 || err != nil {
+			t.Errorf("%+v, %v", done, err)
 		}
 		s.want(map[campaign.State]int{campaign.Pending: 10, campaign.Canceled: 10})
 		if phase, _ := s.phase("c"); phase != campaign.Running {

@@ -15,8 +15,9 @@ import (
 
 // A Selection says which contacts to rerun.
 type Selection struct {
-	States []campaign.State // any of rejected, failed, unconfirmed, canceled
+	States []campaign.State // any of Rerunnable, and Ended with a condition
 	Reason string           // part of the reason's text, in any case; empty: any reason
+	Where  campaign.Conditions
 }
 
 func (s Selection) String() string {
@@ -28,68 +29,162 @@ func (s Selection) String() string {
 	if s.Reason != "" {
 		text += fmt.Sprintf(" with %q in their reason", s.Reason)
 	}
+	for _, c := range s.Where {
+		text += " where " + c.String()
+	}
 	return text
 }
 
-// Rerunnable are the states from which a contact can be sent again on request.
+// Rerunnable are the states from which a contact can be sent again on request,
+// whatever its conversation came to.
 var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
 
-// Rerun makes the selected contacts pending again, as a new run with new
-// attempts, and sets the campaign running unless it is paused. It returns how
-// many there were. Unconfirmed contacts may have been reached before: only a
-// person may select them.
-func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (contacts int, err error) {
-	for _, s := range sel.States {
-		if !slices.Contains(Rerunnable, s) {
-			return 0, fmt.Errorf("rerun %s: contacts that are %s are not sent again", name, s)
+func (s Selection) check() error {
+	for _, state := range s.States {
+		switch {
+		case slices.Contains(Rerunnable, state), state == campaign.Ended && len(s.Where) > 0:
+		case state == campaign.Ended:
+			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
+		default:
+			return fmt.Errorf("contacts that are %s are not sent again", state)
 		}
 	}
+	return nil
+}
+
+// Rerunning is what a rerun comes to.
+type Rerunning struct {
+	Contacts int // sent again
+	UsedUp   int // left out: they have had as many attempts as a contact may have
+}
+
+// Rerun makes the selected contacts pending again, as a new run with new
+// attempts, and sets the campaign running unless it is paused or not started.
+// Contacts that are unconfirmed or ended may have been, or were, reached before:
+// only a person may select them. A rerun of nobody changes nothing.
+func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunning, error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
-		return 0, err
-	}
-	if c.Phase == campaign.Loading {
-		return 0, fmt.Errorf("rerun %s: it is still loading", name)
-	}
-	if err := c.Kept(); err != nil {
-		return 0, err
-	}
-	if c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected) {
-		return 0, fmt.Errorf("rerun %s: by its rules (%s) whoever was rejected is not sent again", name, c.Settings.Rules)
-	}
-	codes, err := q.reasonsLike(ctx, name, sel.Reason)
-	if err != nil {
-		return 0, err
-	}
-	selected := func(state campaign.State, reason campaign.Reason) bool {
-		return slices.Contains(sel.States, state) && (sel.Reason == "" || codes[reason])
+		return Rerunning{}, err
 	}
 	if c.Phase == campaign.CanceledPhase {
 		// Whoever a cut-off cancel has left pending must not be sent with the rest.
 		if _, err := q.cancelOpen(ctx, name); err != nil {
-			return 0, err
+			return Rerunning{}, err
 		}
 	}
-	if any, err := q.anySelected(ctx, name, sel, selected); err != nil || !any {
-		return 0, err
+	found, wanted, err := q.survey(ctx, c, sel)
+	if err != nil {
+		return Rerunning{}, err
+	}
+	if found.Contacts == 0 {
+		return found, nil // it must not revive a canceled campaign
 	}
 	q.note(ctx, name, store.ActionRerun, sel.String())
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
-		return 0, err
+		return Rerunning{}, err
 	}
 	// Running first: whatever is pending in a canceled campaign is soon canceled.
 	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.CanceledPhase, campaign.Running)
 	if err != nil {
-		return 0, err
+		return Rerunning{}, err
 	}
-	contacts, err = q.moveSelected(ctx, c, allChunks(c), func(r campaign.Record) bool { return selected(r.State, r.Reason) },
-		campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
+	found.Contacts, err = q.moveSelected(ctx, c, allChunks(c), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
 	if err != nil || (was != campaign.Running && was != campaign.CanceledPhase) {
-		return contacts, err
+		return found, err
 	}
 	_, err = q.Release(ctx, name)
-	return contacts, err
+	return found, err
+}
+
+// Survey says what a rerun would come to now.
+func (q *Queue) Survey(ctx context.Context, name string, sel Selection) (Rerunning, error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return Rerunning{}, err
+	}
+	found, _, err := q.survey(ctx, c, sel)
+	return found, err
+}
+
+// survey counts whom a selection names, and returns what selects those of them who
+// may be sent again.
+func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) (found Rerunning, wanted selector, err error) {
+	switch err := sel.check(); {
+	case err != nil:
+		return found, nil, fmt.Errorf("rerun %s: %w", c.Name, err)
+	case c.Phase == campaign.Loading:
+		return found, nil, fmt.Errorf("rerun %s: it is still loading", c.Name)
+	case c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected):
+		return found, nil, fmt.Errorf("rerun %s: by its rules (%s) whoever was rejected is not sent again", c.Name, c.Settings.Rules)
+	}
+	if err := c.Kept(); err != nil {
+		return found, nil, err
+	}
+	named, err := q.selectorOf(ctx, c, sel)
+	if err != nil {
+		return found, nil, err
+	}
+	wanted = func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		is, err := named(ctx, chunk)
+		return func(i int) bool { return is(i) && !usedUp(c, chunk.Record(i)) }, err
+	}
+	var all, left atomic.Int64
+	err = q.eachLedger(ctx, c, allChunks(c), func(ctx context.Context, chunk *store.Chunk) error {
+		is, err := named(ctx, chunk)
+		if err != nil {
+			return err
+		}
+		for i := range chunk.Len() {
+			if is(i) {
+				all.Add(1)
+				if usedUp(c, chunk.Record(i)) {
+					left.Add(1)
+				}
+			}
+		}
+		return nil
+	})
+	return Rerunning{Contacts: int(all.Load() - left.Load()), UsedUp: int(left.Load())}, wanted, err
+}
+
+// usedUp reports whether a contact has had as many attempts as it may have.
+func usedUp(c campaign.Campaign, r campaign.Record) bool {
+	most := c.Settings.MaxContactAttempts
+	return most > 0 && int(r.Attempts) >= most
+}
+
+// selectorOf selects whom a selection names.
+func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (selector, error) {
+	codes, err := q.reasonsLike(ctx, c.Name, sel.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		var outcomes map[int]campaign.Outcome
+		if len(sel.Where) > 0 {
+			var err error
+			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
+				return nil, err
+			}
+		}
+		return func(i int) bool {
+			r := chunk.Record(i)
+			return slices.Contains(sel.States, r.State) && (sel.Reason == "" || codes[r.Reason]) &&
+				sel.Where.Of(r, outcomes[i], outcomes[i].Learned())
+		}, nil
+	}, nil
+}
+
+// A selector says of a chunk which of its contacts are selected.
+type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)
+
+// byRecord selects contacts by nothing but their record.
+func byRecord(selected func(campaign.Record) bool) selector {
+	return func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		return func(i int) bool { return selected(chunk.Record(i)) }, nil
+	}
 }
 
 // reasonsLike are the codes of the reasons that contain text.
@@ -103,21 +198,6 @@ func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaig
 		codes[code] = strings.Contains(strings.ToLower(full), strings.ToLower(text))
 	}
 	return codes, err
-}
-
-// anySelected asks the tally whether any contact is selected: a rerun of nobody
-// must not revive a canceled campaign.
-func (q *Queue) anySelected(ctx context.Context, name string, sel Selection, selected func(campaign.State, campaign.Reason) bool) (bool, error) {
-	tally, err := q.store.Tally(ctx, name)
-	if err != nil {
-		return false, err
-	}
-	for at, n := range tally.Reasons {
-		if n > 0 && selected(at.State, at.Reason) {
-			return true, nil
-		}
-	}
-	return sel.Reason == "" && slices.ContainsFunc(sel.States, func(s campaign.State) bool { return tally.States[s] > 0 }), nil
 }
 
 // A Resolution is what a person found in the platform's own dashboard about
@@ -162,7 +242,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 			return 0, err
 		}
 	}
-	unconfirmed := func(r campaign.Record) bool { return r.State == campaign.Unconfirmed }
+	unconfirmed := byRecord(func(r campaign.Record) bool { return r.State == campaign.Unconfirmed })
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {
 		q.note(ctx, name, store.ActionResolve, res.String())
@@ -182,10 +262,10 @@ func allChunks(c campaign.Campaign) []int {
 	return all
 }
 
-// moveSelected moves the contacts of the chunks that are selected.
-func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, selected func(campaign.Record) bool, move campaign.Move, action store.Action) (int, error) {
-	var moved atomic.Int64
-	err := each(ctx, chunks, func(ctx context.Context, n int) error {
+// eachLedger reads chunks without their contacts, several at once; those that are
+// gone are left out.
+func (q *Queue) eachLedger(ctx context.Context, c campaign.Campaign, chunks []int, do func(context.Context, *store.Chunk) error) error {
+	return each(ctx, chunks, func(ctx context.Context, n int) error {
 		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
 		if errors.Is(err, store.ErrGone) {
 			return nil
@@ -193,9 +273,21 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 		if err != nil {
 			return err
 		}
+		return do(ctx, chunk)
+	})
+}
+
+// moveSelected moves the contacts of the chunks that are selected.
+func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, wanted selector, move campaign.Move, action store.Action) (int, error) {
+	var moved atomic.Int64
+	err := q.eachLedger(ctx, c, chunks, func(ctx context.Context, chunk *store.Chunk) error {
+		selected, err := wanted(ctx, chunk)
+		if err != nil {
+			return err
+		}
 		change := store.Change{Act: store.Steer, Due: releaseDue, Log: store.Decision{By: q.by, Action: action}}
 		for i := range chunk.Len() {
-			if selected(chunk.Record(i)) {
+			if selected(i) {
 				m := store.Move{Index: i, Move: move}
 				m.At = time.Now()
 				change.Moves = append(change.Moves, m)

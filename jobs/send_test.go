@@ -674,8 +674,8 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 		s.send("w1", 0)
 	}
 	s.want(map[campaign.State]int{campaign.Failed: 5})
-	if n, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}}); n != 5 || err != nil {
-		t.Fatal(n, err)
+	if done, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}}); done.Contacts != 5 || err != nil {
+		t.Fatal(done, err)
 	}
 	s.send("w1", 0)
 	if r := s.record(0); r.State != campaign.Pending || r.Attempts != 4 || r.Tries != 1 || r.Run != 1 {

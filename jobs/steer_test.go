@@ -351,3 +351,103 @@ func TestAttemptsOverAllRunsAreBounded(t *testing.T) {
 		t.Errorf("%+v: want the third attempt to be the last", r)
 	}
 }
+
+// talked lets conversations of chunk 0 end, each with an extraction and, or not,
+// a word of the contact.
+func (s *stage) talked(conversations map[int]campaign.Outcome) {
+	s.t.Helper()
+	chunk := s.ledger(0)
+	var indexes []int
+	for i := range conversations {
+		indexes = append(indexes, i)
+	}
+	err := s.store.UpdateOutcomes(s.t.Context(), chunk.Ref, indexes, func(i int, _ campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+		o := conversations[i]
+		o.Run, o.Started, o.Conversation = chunk.Record(i).Run, time.Unix(1e9, 0), fmt.Sprint("conversation ", i)
+		return o, nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Commit, Moves: moves(indexes, campaign.End, 0)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func where(t *testing.T, text string) Selection {
+	t.Helper()
+	c, err := campaign.ParseCondition(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Selection{States: []campaign.State{campaign.Ended}, Where: campaign.Conditions{c}}
+}
+
+func TestRerunByOutcome(t *testing.T) {
+	s := newStage(t, 10, func(s *campaign.Settings) { s.MaxContactAttempts = 2 })
+	s.send("w1", 0)
+	s.talked(map[int]campaign.Outcome{
+		0: {Said: true, Extraction: []byte(`{"intent":"callback"}`)},
+		1: {Said: true, Extraction: []byte(`{"intent":"buy"}`)},
+		2: {}, 3: {},
+	})
+	for _, tt := range []struct {
+		sel  Selection
+		want int
+	}{
+		{where(t, "extraction.intent=callback"), 1},
+		{where(t, "ended.no_answer"), 2},
+		{where(t, "ended.answered"), 2},
+	} {
+		if found, err := s.queue.Survey(t.Context(), "c", tt.sel); found != (Rerunning{Contacts: tt.want}) || err != nil {
+			t.Errorf("%s: %+v, %v", tt.sel, found, err)
+		}
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 6, campaign.Ended: 4})
+	s.platform.forget() // these are asked for
+	if done, err := s.queue.Rerun(t.Context(), "c", where(t, "ended.no_answer")); done.Contacts != 2 || err != nil {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	s.send("w1", 0)
+	if contacted := s.platform.contacted(); len(contacted) != 2 || contacted[phoneOf(2).E164()] != 1 {
+		t.Errorf("contacted again: %v", contacted)
+	}
+	if r := s.record(2); r.Run != 1 || r.State != campaign.Accepted {
+		t.Errorf("%+v", r)
+	}
+	// Their second conversations end without an answer, too. That was their last.
+	s.talked(map[int]campaign.Outcome{2: {}, 3: {}})
+	if done, err := s.queue.Rerun(t.Context(), "c", where(t, "ended.no_answer")); done != (Rerunning{UsedUp: 2}) || err != nil {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.MaxContactAttempts = 1; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.queue.Rerun(t.Context(), "c", where(t, "extraction.intent=callback")); done != (Rerunning{UsedUp: 1}) || err != nil {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+func TestEndedIsRerunOnlyByOutcome(t *testing.T) {
+	s := newStage(t, 1)
+	for _, state := range []campaign.State{campaign.Ended, campaign.Accepted} {
+		if _, err := s.queue.Survey(t.Context(), "c", Selection{States: []campaign.State{state}}); err == nil {
+			t.Errorf("whoever is %s would be sent again", state)
+		}
+	}
+}
+
+func TestAContactWhoseAttemptsAreUsedUpIsNotSent(t *testing.T) {
+	s := newStage(t, 10)
+	s.platform.answer = refuseAll(500, "oops")
+	s.send("w1", 0)
+	if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.MaxContactAttempts = 1; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	requests := s.platform.count()
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Canceled: 10})
+	if got := s.reasons(campaign.Canceled)["its attempts over all runs are used up: 1"]; got != 10 || s.platform.count() != requests {
+		t.Errorf("%v after %d more requests", s.reasons(campaign.Canceled), s.platform.count()-requests)
+	}
+}

@@ -218,8 +218,8 @@ func TestWhoeverIsNotSentInTimeIsCanceled(t *testing.T) {
 	}
 
 	// A person may still ask for them.
-	if n, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Canceled}}); n != 6 || err != nil {
-		t.Fatal(n, err)
+	if done, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Canceled}}); done.Contacts != 6 || err != nil {
+		t.Fatal(done, err)
 	}
 	s.send("w", 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 6})

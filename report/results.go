@@ -31,9 +31,9 @@ const (
 // Results says which contacts to write, and how. The zero value means all of
 // them, as CSV.
 type Results struct {
-	States []campaign.State   // any of them; none: all
-	Reason string             // part of the reason, in any case; empty: all
-	Where  []campaign.Learned // what the agent must have learned, all of it
+	States []campaign.State // any of them; none: all
+	Reason string           // part of the reason, in any case; empty: all
+	Where  campaign.Conditions
 	Format Format
 	BOM    bool // begin a CSV with the mark by which Excel knows UTF-8
 }
@@ -113,7 +113,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 			}
 			outcome := outcomes[i]
 			learned := outcome.Learned()
-			if q.want(record.State, reason, learned) {
+			if q.want(record, reason, outcome, learned) {
 				for k, key := range keys {
 					values[k] = learned[key]
 				}
@@ -157,13 +157,8 @@ type plainOutput struct{ io.Writer }
 func (plainOutput) end() error { return nil }
 func (plainOutput) close()     {}
 
-func (q Results) want(state campaign.State, reason string, learned campaign.Extraction) bool {
-	for _, where := range q.Where {
-		if !where.In(learned) {
-			return false
-		}
-	}
-	return (len(q.States) == 0 || slices.Contains(q.States, state)) &&
+func (q Results) want(r campaign.Record, reason string, o campaign.Outcome, learned campaign.Extraction) bool {
+	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && q.Where.Of(r, o, learned) &&
 		strings.Contains(strings.ToLower(reason), strings.ToLower(q.Reason))
 }
 

@@ -97,12 +97,12 @@ func told(f fixture) {
 func TestResultsTellWhatTheAgentLearned(t *testing.T) {
 	f := newFixture(t)
 	told(f)
-	where := func(text string) []campaign.Learned {
-		learned, err := campaign.ParseLearned(text)
+	where := func(text string) campaign.Conditions {
+		learned, err := campaign.ParseCondition(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return []campaign.Learned{learned}
+		return campaign.Conditions{learned}
 	}
 	for _, tt := range []struct {
 		name, golden string

@@ -485,8 +485,24 @@ func TestRerun(t *testing.T) {
 	if code != 0 || out != "0 contacts of spring to be sent again; the campaign is running\n" || errs != "" {
 		t.Errorf("no such reason: exit %d, %s%s", code, out, errs)
 	}
+	code, out, errs = w.run("rerun spring --dry-run")
+	if code != 0 || out != "1 contact of spring would be sent again; the campaign is running\n" || errs != "" {
+		t.Errorf("a dry run: exit %d, %s%s", code, out, errs)
+	}
+	for args, want := range map[string]string{
+		"--state ended":      "--state ended: say with --where what the conversations came to",
+		"--state started":    `--state "started": want some of [rejected failed unconfirmed canceled], or ended with --where`,
+		"--where intent=buy": `--where "intent=buy": want extraction.KEY=VALUE, ended.answered or ended.no_answer`,
+	} {
+		if code, out, errs := w.run("rerun spring " + args); code != 2 || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d, %s%s", args, code, out, errs)
+		}
+	}
+	if code, out, errs := w.run("rerun spring --where ended.no_answer"); code != 0 || out != "0 contacts of spring to be sent again; the campaign is running\n" {
+		t.Errorf("nobody has ended: exit %d, %s%s", code, out, errs)
+	}
 	code, out, errs = w.run("rerun spring --json")
-	if code != 0 || out != `{"campaign":"spring","contacts":1,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
+	if code != 0 || out != `{"campaign":"spring","contacts":1,"left_out":0,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
 		t.Errorf("the failed: exit %d, %s%s", code, out, errs)
 	}
 	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, "", campaign.Running); err != nil {

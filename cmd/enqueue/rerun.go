@@ -13,39 +13,76 @@ import (
 	"campaign-runner/jobs"
 )
 
+const rerunHelp = `Send again to contacts of a campaign, as a run of its own with new attempts: the
+column "run" of the results says in which run a contact was sent last. Without a
+flag, those that failed.
+
+--where asks what a conversation came to, and then, unless --state says otherwise,
+of contacts whose conversation has ended:
+  extraction.KEY=VALUE   the agent learned this, as 'campaign results' shows it
+  ended.no_answer        it ended and the contact had said nothing
+  ended.answered         it ended and the contact had said something
+The conversation of an earlier run tells nothing of whether somebody answered, and what
+is still told of it changes nothing any more.
+
+Contacts that have used up --max-contact-attempts of their campaign are left out.`
+
 func (a *app) rerun() *cobra.Command {
-	var states []string
-	var reason string
+	var states, where []string
+	var sel jobs.Selection
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "rerun NAME",
-		Short: "Send again to contacts of a campaign that were not reached",
+		Short: "Send again to contacts of a campaign, by state, reason or outcome",
+		Long:  rerunHelp,
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := campaign.CheckName(args[0]); err != nil {
-				return cli.Usage(err)
-			}
-			sel := jobs.Selection{Reason: reason}
-			for _, text := range states {
-				state, err := campaign.ParseState(text)
-				if err != nil || !slices.Contains(jobs.Rerunnable, state) {
-					return cli.Usagef("--state %q: want some of %v", text, jobs.Rerunnable)
-				}
-				sel.States = append(sel.States, state)
-			}
-			return a.withStore(cmd.Context(), func(st *store.Store) error { return a.sendAgain(cmd.Context(), st, args[0], sel) })
-		},
 	}
-	cmd.Flags().StringSliceVar(&states, "state", []string{campaign.Failed.String()},
-		fmt.Sprintf("`STATES` to send again, with commas between: %v", jobs.Rerunnable))
-	cmd.Flags().StringVar(&reason, "reason", "", "only those with this `TEXT` in their reason")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if err := campaign.CheckName(args[0]); err != nil {
+			return cli.Usage(err)
+		}
+		for _, text := range where {
+			condition, err := campaign.ParseCondition(text)
+			if err != nil {
+				return cli.Usagef("--where %w", err)
+			}
+			sel.Where = append(sel.Where, condition)
+		}
+		if len(where) > 0 && !cmd.Flags().Changed("state") {
+			states = []string{campaign.Ended.String()}
+		}
+		for _, text := range states {
+			state, err := campaign.ParseState(text)
+			switch {
+			case err == nil && state == campaign.Ended && len(where) == 0:
+				return cli.Usagef("--state ended: say with --where what the conversations came to")
+			case err != nil || state != campaign.Ended && !slices.Contains(jobs.Rerunnable, state):
+				return cli.Usagef("--state %q: want some of %v, or ended with --where", text, jobs.Rerunnable)
+			}
+			sel.States = append(sel.States, state)
+		}
+		return a.withStore(cmd.Context(), func(st *store.Store) error { return a.sendAgain(cmd.Context(), st, args[0], sel, dryRun) })
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringSliceVar(&states, "state", []string{campaign.Failed.String()},
+		fmt.Sprintf("`STATES` to send again, with commas between: %v, and ended with --where", jobs.Rerunnable))
+	flags.StringVar(&sel.Reason, "reason", "", "only those with this `TEXT` in their reason")
+	flags.StringArrayVar(&where, "where", nil, "only those of whom this `CONDITION` is true; may be repeated, and then all must be")
+	flags.BoolVar(&dryRun, "dry-run", false, "only say how many it would be")
 	return cmd
 }
 
-func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection) error {
+func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection, dryRun bool) error {
 	if slices.Contains(sel.States, campaign.Unconfirmed) {
 		a.note("warning: unconfirmed contacts may have been contacted already; those who were are contacted twice")
 	}
-	contacts, err := jobs.NewQueue(st, nil).Rerun(ctx, name, sel)
+	queue := jobs.NewQueue(st, nil)
+	rerun, verb := queue.Rerun, "to be"
+	if dryRun {
+		rerun, verb = queue.Survey, "would be"
+	}
+	done, err := rerun(ctx, name, sel)
 	if err != nil {
 		return err
 	}
@@ -58,15 +95,24 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 		return err
 	}
 	phase := tally.Phase(c.Phase)
-	if phase == campaign.Paused {
+	switch {
+	case phase == campaign.Paused:
 		a.note(fmt.Sprintf("%s is paused: 'campaign resume %s' lets it go on", name, name))
-	} else if contacts > 0 {
+	case phase == campaign.Ready || phase == campaign.Scheduled:
+		a.note(fmt.Sprintf("%s is %s: 'campaign start %s' lets it go on", name, phase, name))
+	case done.Contacts > 0 && !dryRun:
 		a.noteWorkers(ctx, st, c.Settings.Agent)
+	}
+	text := fmt.Sprintf("%s of %s %s sent again; the campaign is %s\n", cli.Count(done.Contacts, "contact", "contacts"), name, verb, phase)
+	if done.UsedUp > 0 {
+		text += fmt.Sprintf("%s left out: %s over all runs are used up\n", cli.Count(done.UsedUp, "contact is", "contacts are"),
+			cli.Count(c.Settings.MaxContactAttempts, "attempt", "attempts"))
 	}
 	return a.print(struct {
 		Campaign string         `json:"campaign"`
 		Contacts int            `json:"contacts"`
+		LeftOut  int            `json:"left_out"` // they have used up their attempts over all runs
+		DryRun   bool           `json:"dry_run,omitempty"`
 		State    campaign.Phase `json:"state"`
-	}{name, contacts, phase},
-		fmt.Sprintf("%s of %s to be sent again; the campaign is %s\n", cli.Count(contacts, "contact", "contacts"), name, phase))
+	}{name, done.Contacts, done.UsedUp, dryRun, phase}, text)
 }
