@@ -83,6 +83,12 @@ type Settings struct {
 	DailyCap           int `json:"daily_cap,omitempty"`            // contacts begun on one day; 0: any number
 	RowsPerRequest     int `json:"rows_per_request,omitempty"`     // at most, in batch mode; 0: a chunk
 	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs, at most 254; 0: any number
+	// OptOutWhen are rules extraction.KEY=VALUE: whoever the agent has learned one of
+	// from is never contacted again, by any campaign; nor is who answers with a stop
+	// word, unless NoStopWords says so.
+	OptOutWhen  []string `json:"optout_when,omitempty"`
+	NoStopWords bool     `json:"no_stop_words,omitempty"`
+
 	// KeepDays is for how many days what tells of people is kept once the campaign is
 	// over; 0: until somebody purges it.
 	KeepDays int `json:"keep_days,omitempty"`
@@ -284,6 +290,11 @@ func (s Settings) Check() error {
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
 		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
+	}
+	for _, rule := range s.OptOutWhen {
+		if _, err := ParseLearned(rule); err != nil {
+			return fmt.Errorf("opt out when: %w", err)
+		}
 	}
 	for _, rule := range s.TicketRules {
 		if _, err := ParseTicketRule(string(rule)); err != nil {

@@ -32,6 +32,8 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--strict-5xx", s.Strict5xx, o.Strict5xx},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
 		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
+		{"--optout-when", fmt.Sprint(s.OptOutWhen), fmt.Sprint(o.OptOutWhen)},
+		{"--no-stop-words", s.NoStopWords, o.NoStopWords},
 		{"--no-record", s.Unrecorded, o.Unrecorded},
 		{"--canary", s.Canary, o.Canary},
 		{"--canary-go-on", shareText(s.CanaryGoOn), shareText(o.CanaryGoOn)},

@@ -53,7 +53,8 @@ const (
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
-	Dropped   = "dropped" // their campaign has been purged
+	Dropped   = "dropped"   // their campaign has been purged
+	OptedOut  = "opted_out" // numbers put on the do-not-contact list, beside what became of their events
 )
 
 // Why an event is unmatched.
@@ -148,6 +149,10 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	}
 	var errs []error
 	for name, events := range byCampaign {
+		if err := a.optOut(ctx, name, events); err != nil {
+			errs = append(errs, err)
+			continue // they are taken again
+		}
 		done, err := a.applyTo(ctx, name, events)
 		errs = append(errs, err)
 		if len(done.unmatched) > 0 {

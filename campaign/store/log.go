@@ -47,6 +47,7 @@ const (
 	ActionCancel   Action = "cancel"
 	ActionRerun    Action = "rerun"
 	ActionResolve  Action = "resolve"
+	ActionOptOut   Action = "opt-out" // it moves nobody: a contact asked never to be contacted again
 )
 
 // Actions on the campaign as a whole, beside cancel, rerun and resolve.
@@ -73,7 +74,8 @@ type Decision struct {
 	Moved   []Fate // never empty in an entry about a chunk
 }
 
-// A Fate is what a change made of some contacts of a chunk.
+// A Fate is what a change made of some contacts of a chunk; From is To where it moved
+// nobody.
 type Fate struct {
 	From, To campaign.State
 	Reason   campaign.Reason
@@ -137,6 +139,26 @@ func (s *Store) Log(ctx context.Context, name string, d Decision) error {
 	keys := []string{keyCampaign(name), keyLog(name)}
 	if err := logScript.Run(ctx, s.rdb, keys, maxLog, d.by(), string(d.Action), d.text()).Err(); err != nil {
 		return fmt.Errorf("log of %s: %w", name, err)
+	}
+	return nil
+}
+
+// logContactScript adds an entry about a contact. KEYS campaign, log, ledger; ARGV
+// most entries, by, action, text, chunk, index, size of a record.
+var logContactScript = redis.NewScript(`
+local at = tonumber(ARGV[6]) * tonumber(ARGV[7])
+local state = string.byte(redis.call('GETRANGE', KEYS[3], at, at))
+if not state or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'by', ARGV[2], 'action', ARGV[3], 'text', ARGV[4],
+  'chunk', ARGV[5], 'request', '', 'moved', string.format('%d>%d:0=%d', state, state, ARGV[6]))
+return 1`)
+
+// LogContact records what was decided of a contact without moving it.
+func (s *Store) LogContact(ctx context.Context, ref Ref, index int, d Decision) error {
+	keys := []string{keyCampaign(ref.Campaign), keyChunksLog(ref.Campaign), keyLedger(ref)}
+	err := logContactScript.Run(ctx, s.rdb, keys, maxChunksLog, d.by(), string(d.Action), d.text(), ref.Chunk, index, campaign.RecordSize).Err()
+	if err != nil {
+		return fmt.Errorf("log of %s: %w", ref.Campaign, err)
 	}
 	return nil
 }

@@ -138,6 +138,28 @@ func TestLogOfTheWholeCampaign(t *testing.T) {
 	}
 }
 
+func TestLogOfAContactThatIsNotMoved(t *testing.T) {
+	s := New(redistest.Shared(t))
+	launch(t, s, "sale", 3, 2, campaign.Running)
+	begin(t, s, Ref{Campaign: "sale"}, "w/1", 1)
+	d := Decision{By: "stop word", Action: ActionOptOut}
+	for _, at := range []Place{
+		{Ref{Campaign: "sale"}, 1}, {Ref{Campaign: "sale", Chunk: 1}, 1}, {Ref{Campaign: "sale", Chunk: 2}, 0}, {Ref{Campaign: "gone"}, 0},
+	} {
+		if err := s.LogContact(t.Context(), at.Ref, at.Index, d); err != nil {
+			t.Errorf("%v: %v", at, err)
+		}
+	}
+	want := d
+	want.Moved = []Fate{{From: campaign.Sending, To: campaign.Sending, Contacts: []Span{{1, 1}}}}
+	if diff := cmp.Diff([]Decision{want}, readLog(t, s, "sale"), withoutTime); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	if n := s.rdb.Exists(t.Context(), keyChunksLog("gone")).Val(); n != 0 {
+		t.Error("a campaign that is not there has a log")
+	}
+}
+
 // What is written of contacts stands although the log is damaged.
 func TestChangeStandsWithoutItsLog(t *testing.T) {
 	s := New(redistest.Shared(t))

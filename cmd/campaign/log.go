@@ -98,7 +98,10 @@ func decisionText(d report.Decision) string {
 	}
 	var fates []string
 	for _, f := range d.Fates {
-		fate := fmt.Sprintf("%s %s → %s", cli.Number(f.Count), f.From, f.To)
+		fate := cli.Number(f.Count) + " " + f.From
+		if f.To != f.From {
+			fate += " → " + f.To
+		}
 		if f.Reason != "" {
 			fate += " (" + f.Reason + ")"
 		}

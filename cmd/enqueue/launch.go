@@ -96,6 +96,8 @@ func (a *app) enqueue() *cobra.Command {
 	f.steer.Add(flags)
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
+	flags.StringArrayVar(&settings.OptOutWhen, "optout-when", nil, "never contact again, by any campaign, of whom the agent learns extraction.KEY=VALUE, as `RULE`; may be repeated")
+	flags.BoolVar(&settings.NoStopWords, "no-stop-words", false, "STOP and the like as an answer puts nobody on the do-not-contact list")
 	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
 	flags.StringToStringVar(&settings.TicketFields, "ticket-set", nil, "`KEY=VALUE`: a field of every ticket; may be repeated")
 	flags.IntVar(&settings.MaxTickets, "max-tickets", defaultMaxTickets, "most tickets of this campaign")
@@ -155,6 +157,9 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 	s.Mode = campaign.Mode(f.mode)
 	s.Region = strings.ToUpper(s.Region)
 	s.WebhookURL = cli.WebhookURL.Get(a.getenv)
+	if len(s.OptOutWhen) > 0 && s.WebhookURL == "" {
+		return cli.Usagef("--optout-when: set WEBHOOK_URL: without events nobody tells what the agent learns")
+	}
 	f.request.Format = f.file.format
 	if s.ChannelID, err = a.channelID(f.channel); err != nil {
 		return err

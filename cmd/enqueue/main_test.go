@@ -166,7 +166,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	w.env["WEBHOOK_URL"] = "https://example.org"
 	w.env["VELENTS_TOKEN_SALES_KSA"] = token
 	delete(w.env, "VELENTS_TOKEN")
-	code, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 36h --no-record --keep-for 30d")
+	code, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 36h --no-record --keep-for 30d --optout-when extraction.opt_out=true --no-stop-words")
 	if code != 3 {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
@@ -177,7 +177,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	want := campaign.Settings{
 		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Strict5xx: true, Region: "SA",
 		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name", Required: true}, {Name: "city", Key: "city", Required: true}, {Name: "notes"}},
-		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true, KeepDays: 30,
+		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true, KeepDays: 30, OptOutWhen: []string{"extraction.opt_out=true"}, NoStopWords: true,
 	}
 	if diff := cmp.Diff(want, c.Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -195,7 +195,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 	if err := w.store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"sales-ksa"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 2d --no-record --keep-for 30d"); strings.Contains(errs, "no worker") {
+	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 2d --no-record --keep-for 30d --optout-when extraction.opt_out=true --no-stop-words"); strings.Contains(errs, "no worker") {
 		t.Errorf("stderr %s", errs)
 	}
 	if stats := w.platform.Stats(); stats.Contacts != 0 {
@@ -325,6 +325,8 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
 		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
 		{"a bad number of days", "list.csv --skip-contacted-within 91d" + rest, nil, 2, "want a time from 1h to 90d"},
+		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `opt out when: "opt_out": want extraction.KEY=VALUE`},
+		{"an opt-out without events", "list.csv --optout-when extraction.a=b" + rest, nil, 2, "--optout-when: set WEBHOOK_URL"},
 		{"a time that is too long", "list.csv --keep-for 4000d" + rest, nil, 2, "want a time from 1h to 3650d"},
 		{"a number of days without its unit", "list.csv --skip-contacted-within 7" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},

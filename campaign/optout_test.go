@@ -1,0 +1,33 @@
+package campaign
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestStopWords(t *testing.T) {
+	for _, message := range []string{
+		"STOP", " stop. ", "Stop!!!", "UNSUBSCRIBE", "un\u200bsubscribe", "Don’t call me", "DONT CALL ME", "Opt-out",
+		"إلغاء", "الغاء", "الغاء الإشتراك", "إيقاف", "ايقاف", "تـوقـف", "تَوَقَّف", "لا تتصلوا بي!",
+		"ARRÊT", "arret", "Désabonner", "BASTA", "Ｓｔｏｐ", "बंद करें", "बंद करें।",
+	} {
+		if !IsStopWord(message) {
+			t.Errorf("%q is no stop word", message)
+		}
+	}
+	for _, message := range []string{
+		"", " ", "!", "don't stop", "stop by tomorrow", "nonstop", "st op", "yes", "لا", "cancel", "توقف عن الكلام قليلا", "I will stop",
+		strings.Repeat(" ", maxStopWordBytes) + "stop",
+	} {
+		if IsStopWord(message) {
+			t.Errorf("%q is a stop word", message)
+		}
+	}
+	for language, words := range stopWords {
+		for _, word := range words {
+			if !IsStopWord(strings.ToUpper(word)) || bare(word) == "" {
+				t.Errorf("%s: %q is not found", language, word)
+			}
+		}
+	}
+}
