@@ -1,6 +1,7 @@
 package report
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/klauspost/compress/flate"
 	"github.com/xuri/excelize/v2"
 )
 
@@ -29,6 +31,13 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 		return nil, fmt.Errorf("%d columns: a sheet holds %d; write .csv instead", len(columns), excelize.MaxColumns)
 	}
 	file := excelize.NewFile()
+	// The archive goes out as it is made, where excelize would hold all of it in
+	// memory, and at the level that compresses in half the time.
+	file.SetZipWriter(func(io.Writer) excelize.ZipWriter {
+		archive := zip.NewWriter(w)
+		archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+		return archive
+	})
 	book := &workbook{out: w, file: file, columns: columns}
 	err := file.SetSheetName("Sheet1", sheetName)
 	if err == nil {
