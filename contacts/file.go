@@ -231,6 +231,9 @@ func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
 
 func (b *bound) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, errors.New("the packed file is cut off: download or copy it again")
+	}
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errors.New("it unpacks to far more than a contact list would: unpack it first")
 	}
