@@ -23,6 +23,9 @@ const ByContact = "contact"
 // NoZoneReason is why a contact is held whose number tells no zone.
 const NoZoneReason = "no time zone is known for its number"
 
+// LateReason begins the reason why a contact was canceled that was not sent in time.
+const LateReason = "not sent by "
+
 // A Schedule says when contacts may be contacted. The zero Schedule: at any time.
 type Schedule struct {
 	Week Week   `json:"week"`

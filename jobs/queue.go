@@ -285,6 +285,9 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 	if err != nil {
 		return err
 	}
+	if !ok && (was == campaign.Scheduled || was == campaign.Ready) {
+		return fmt.Errorf("pause %s: it is %s: nobody is contacted before it starts; campaign cancel ends it", name, was)
+	}
 	if !ok {
 		return fmt.Errorf("pause %s: it is %s", name, was)
 	}

@@ -72,7 +72,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	}
 	// Whoever was asked for by a person after the launch is not too late.
 	if end := r.campaign.Settings.FinishBy; !end.IsZero() && !now.Before(end) && r.chunk.Record(index).Run == 0 {
-		return &deferral{reason: "not sent by " + end.UTC().Format(time.RFC3339) + ", when the campaign was to finish", cancel: true}
+		return &deferral{reason: hours.LateReason + end.UTC().Format(time.RFC3339) + ", when the campaign was to finish", cancel: true}
 	}
 	clock := r.calendar.Of(r.chunk.Contacts[index].Phone.E164())
 	if clock == nil {

@@ -293,6 +293,9 @@ func TestScheduledCampaignsStart(t *testing.T) {
 			if tt.phase == campaign.Running {
 				return
 			}
+			if err := s.queue.Pause(t.Context(), "c", ""); err == nil || !strings.Contains(err.Error(), "nobody is contacted before it starts") {
+				t.Errorf("paused: %v", err)
+			}
 			if n, err := s.queue.Start(t.Context(), "c"); n != 2 || err != nil {
 				t.Errorf("started by hand: %d chunks, %v", n, err)
 			}

@@ -23,7 +23,10 @@ func workOf(ctx context.Context, s *store.Store, c campaign.Campaign, pending in
 	if err != nil {
 		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
-	w := plan.Work{PerCall: perCall(c), Tries: c.Settings.MaxAttempts, FinishBy: c.Settings.FinishBy}
+	w := plan.Work{PerCall: perCall(c), Tries: c.Settings.MaxAttempts}
+	if c.Settings.FinishBy.After(now) { // later, only those are left whom a person has asked for
+		w.FinishBy = c.Settings.FinishBy
+	}
 	if c.Phase == campaign.Scheduled {
 		w.Start = c.Settings.StartAt
 	}

@@ -13,6 +13,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/hours"
 	"campaign-runner/report"
 )
 
@@ -43,8 +44,8 @@ func (a *app) watch() *cobra.Command {
 	cmd.Long = `Watch a campaign to its end, and say what holds it up meanwhile. At the end its
 overview goes to stdout.
 
-Exit code 0: finished, 3: finished, but contacts were rejected, failed or are
-unconfirmed, 1: canceled, 130: interrupted; the campaign goes on.`
+Exit code 0: finished, 3: finished, but contacts were rejected, failed, are unconfirmed
+or were not sent by --finish-by, 1: canceled, 130: interrupted; the campaign goes on.`
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if interval <= 0 {
 			return fmt.Errorf("interval %v: want more than 0", interval)
@@ -62,6 +63,15 @@ func ending(o report.Overview) error {
 		if n := o.States.In(state); n > 0 {
 			left = append(left, cli.Number(n)+" "+state.String())
 		}
+	}
+	late := 0
+	for _, r := range o.Reasons {
+		if r.State == campaign.Canceled.String() && strings.HasPrefix(r.Reason, hours.LateReason) {
+			late += r.Contacts
+		}
+	}
+	if late > 0 {
+		left = append(left, cli.Number(late)+" not in time")
 	}
 	switch {
 	case o.State == campaign.CanceledPhase:

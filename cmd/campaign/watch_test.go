@@ -109,6 +109,19 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
+func TestWhoeverWasNotSentInTimeWasNotReached(t *testing.T) {
+	o := report.Overview{
+		Summary: report.Summary{Campaign: "sale", State: campaign.Finished, States: report.States{"accepted": 5, "canceled": 7}},
+		Reasons: []report.Reason{
+			{State: "canceled", Reason: "not sent by 2026-11-27T18:00:00Z, when the campaign was to finish", Contacts: 4},
+			{State: "canceled", Reason: "on the do-not-contact list", Contacts: 3},
+		},
+	}
+	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not everybody was reached: 4 not in time" {
+		t.Errorf("ends with %v", err)
+	}
+}
+
 func TestEnding(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
