@@ -83,18 +83,17 @@ func (w *world) step() bool {
 	var opens time.Time
 	chunk := w.people[v.chunk]
 	byTries := make(map[int][]int)
+	at := make([]time.Time, len(w.groups))
+	for g := range w.groups {
+		at[g], _ = w.groups[g].Clock.Opens(w.now)
+	}
 	for i, p := range chunk {
-		if p.done {
-			continue
-		}
-		at, err := w.groups[p.group].Clock.Opens(w.now)
-		if err != nil {
-			panic(err)
-		}
-		if at.Equal(w.now) {
+		switch {
+		case p.done:
+		case at[p.group].Equal(w.now):
 			byTries[p.tries] = append(byTries[p.tries], i)
-		} else if opens.IsZero() || at.Before(opens) {
-			opens = at
+		case opens.IsZero() || at[p.group].Before(opens):
+			opens = at[p.group]
 		}
 	}
 	var wait time.Duration
