@@ -13,6 +13,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -173,4 +174,32 @@ func TestReleaseLeavesATaskToTheWorkerThatHasIt(t *testing.T) {
 	if ids := s.waitingTasks("default-bulk"); !slices.Equal(ids, []string{"c:0:2"}) {
 		t.Errorf("tasks %v", ids)
 	}
+}
+
+// A shortQuota has one permit, and then none for as long as anybody waits.
+type shortQuota struct {
+	openQuota
+	taken atomic.Bool
+}
+
+func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	if q.taken.CompareAndSwap(false, true) {
+		return q.openQuota.Acquire(ctx)
+	}
+	<-ctx.Done()
+	return ratelimit.Ticket{}, ctx.Err()
+}
+
+func TestWhoeverGivesWayDoesNotWaitForPermits(t *testing.T) {
+	s := newStage(t, 50, dispatching, inLane(campaign.Bulk))
+	sender := s.sender("w1")
+	sender.turn, sender.quota = 0, &shortQuota{}
+	s.load("short", 10)
+	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
+		t.Fatal(err)
+	}
+	if later := s.sendAs(sender, 0); later == nil || later.after != 0 {
+		t.Errorf("it does not give way: %v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Accepted: 1, campaign.Pending: 49})
 }

@@ -209,6 +209,8 @@ type run struct {
 	terms    *store.Terms // by which it is decided who is sent
 	token    string
 	log      *slog.Logger
+	ended    context.Context // once no further request is to begin: it waits for none either
+	end      context.CancelFunc
 
 	mu sync.Mutex
 	// deferred are contacts that may not be sent now, and until when; zero: until
@@ -228,7 +230,9 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
+	ended, end := context.WithCancel(context.Background())
 	return &run{
+		ended: ended, end: end,
 		sender:   s,
 		campaign: c,
 		calendar: calendar,
@@ -265,6 +269,7 @@ func (r *run) plan(contacts []int) {
 
 // work sends who may be sent now and gives the claim up at the end.
 func (r *run) work(ctx context.Context) error {
+	defer r.end()
 	now, err := r.store.Now(ctx)
 	if err != nil {
 		return err
@@ -334,6 +339,7 @@ func (r *run) finish(after *comeBack) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
+	r.end()
 	if r.after == nil {
 		r.after = after
 	}
@@ -462,16 +468,18 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	return r.record(ctx, piece, begun.Request, err)
 }
 
-// permit waits for the quota. No ticket and no error: the worker is stopping.
+// permit waits for the quota. No ticket and no error: the run is over, or the worker
+// is stopping.
 func (r *run) permit(ctx context.Context) (*ratelimit.Ticket, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.drain, cancel)()
+	defer context.AfterFunc(r.ended, cancel)()
 	ticket, err := r.quota.Acquire(ctx)
 	switch {
 	case err == nil:
 		return &ticket, nil
-	case r.drain.Err() != nil:
+	case r.drain.Err() != nil, r.ended.Err() != nil:
 		return nil, nil
 	}
 	return nil, err

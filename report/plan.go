@@ -153,7 +153,7 @@ func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campa
 		o.Opens = opens
 	}
 	if o.WaitingFor == "" || o.Paced {
-		if text := hoursWait(*o, forecast, pending); text != "" {
+		if text := hoursWait(*o, w, forecast, pending); text != "" {
 			o.WaitingFor, o.Paced = text, false
 		}
 	}
@@ -161,12 +161,14 @@ func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campa
 }
 
 // hoursWait says in a sentence that nobody may be contacted now.
-func hoursWait(o Overview, forecast plan.Plan, pending int) string {
+func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) string {
 	switch {
 	case o.States.In(campaign.Sending) > 0:
 		return ""
 	case forecast.Begins.IsZero() && forecast.Held > 0:
 		return fmt.Sprintf("%s cannot be contacted: %s; end it with: campaign cancel %s", Count(pending, "contact is left that", "contacts are left that"), hours.NoZoneReason, o.Campaign)
+	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
+		return fmt.Sprintf("its daily cap of %s is reached; it goes on at %s", Count(w.PerDay, "contact", "contacts"), o.Opens.Local().Format("2006-01-02 15:04 MST"))
 	case !o.Opens.IsZero():
 		return fmt.Sprintf("outside its hours; the next contacts may be sent at %s", o.Opens.Local().Format("2006-01-02 15:04 MST"))
 	}

@@ -137,6 +137,10 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 	if err != nil || o.ETA.Sub(now) < 24*time.Hour {
 		t.Errorf("four a day: ends at %v, %v", o.ETA, err)
 	}
+	f.Redis().HSet(t.Context(), "c:{capped}:day", "from", 0, "until", now.Add(48*time.Hour).UnixMilli(), "begun", 4)
+	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor, "its daily cap of 4 contacts is reached; it goes on at ") {
+		t.Errorf("waits for %q, %v", o.WaitingFor, err)
+	}
 	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor, "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
 		t.Errorf("%d held, waits for %q, %v", o.Held, o.WaitingFor, err)
 	}
