@@ -115,6 +115,20 @@ func TestDecisionsAreLogged(t *testing.T) {
 	}
 }
 
+// What a person writes outlives a purge: no number may be in it.
+func TestReasonsHoldNoNumber(t *testing.T) {
+	s := newStage(t, 1)
+	if err := s.queue.By("ops").Pause(t.Context(), "c", "call +966 50 123 4567 first"); err != nil {
+		t.Fatal(err)
+	}
+	if _, why := s.phase("c"); why != "call … first" {
+		t.Errorf("paused: %s", why)
+	}
+	if diff := cmp.Diff([]string{"ops: pause: call … first"}, s.log()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
 // A decision that cannot be logged stands.
 func TestDecisionsStandWithoutTheLog(t *testing.T) {
 	s := newStage(t, 1)

@@ -15,6 +15,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
 )
 
 const (
@@ -60,7 +61,7 @@ func (q *Queue) By(who string) *Queue {
 // note records a decision on a campaign. One that cannot be recorded stands all
 // the same.
 func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
-	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
+	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
 }
@@ -281,6 +282,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
 		return err
 	}
+	reason = velents.MaskNumbers(reason) // it is shown, logged, and outlives a purge
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
 	if err != nil {
 		return err

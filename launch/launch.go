@@ -312,7 +312,7 @@ func (l *Launcher) progress(s *source, rows int) {
 // all the same.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
 	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
-	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
 		l.note("%v", err)
 	}
 }
