@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -326,5 +329,41 @@ func TestPurgeWithoutRedis(t *testing.T) {
 	}
 	if err := closedStore().Purge(t.Context(), "sale"); !errors.Is(err, redis.ErrClosed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Every key of a campaign is on one of the lists, so that none outlives a purge
+// because nobody thought of it.
+func TestEveryKeyIsListed(t *testing.T) {
+	listed := make(map[string]bool)
+	for _, key := range slices.Concat(keptKeys, personalKeys) {
+		listed[key("sale")] = true
+	}
+	for _, key := range personalChunkKeys {
+		listed[strings.TrimSuffix(key(Ref{Campaign: "sale"}), "0")+"%d"] = true
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	suffix := regexp.MustCompile(`(?:keyCampaign\(name\) \+ "|Sprintf\("%s)(:[a-z_:]+(?:%d)?)"`)
+	found := 0
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, match := range suffix.FindAllSubmatch(source, -1) {
+			found++
+			if key := keyCampaign("sale") + string(match[1]); !listed[key] {
+				t.Errorf("%s: %s is on no list of purge.go", file, key)
+			}
+		}
+	}
+	if found < len(listed)-2 { // the campaign itself and the appended rejects are named otherwise
+		t.Errorf("found %d keys in the source, %d are listed", found, len(listed))
 	}
 }
