@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -63,11 +64,26 @@ func isNumber(cell string, phone campaign.Phone) bool {
 
 var errDamaged = errors.New("decode rows: damaged")
 
-func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
-	if size, err := s2.DecodedLen(blob); err != nil || size > maxBlobBytes {
-		return nil, errDamaged
+// zstdMagic begins rows that were packed by an earlier version. No S2 block begins
+// with it: its first step would be to copy from before its first byte.
+const zstdMagic = "\x28\xb5\x2f\xfd"
+
+func (s *Store) unpack(blob []byte) ([]byte, error) {
+	if bytes.HasPrefix(blob, []byte(zstdMagic)) {
+		return s.zap.DecodeAll(blob, nil)
 	}
-	raw, err := s2.Decode(nil, blob)
+	size, err := s2.DecodedLen(blob)
+	if err == nil && size > maxBlobBytes {
+		err = fmt.Errorf("%d bytes in a chunk, at most %d", size, maxBlobBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s2.Decode(nil, blob)
+}
+
+func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
+	raw, err := s.unpack(blob)
 	if err != nil {
 		return nil, fmt.Errorf("decode rows: %w", err)
 	}

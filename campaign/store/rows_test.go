@@ -116,6 +116,7 @@ func TestDecodeRowsRefuses(t *testing.T) {
 		{"nothing", nil},
 		{"nothing compressed", []byte("phone,name\n+966501234567,Noura\n")},
 		{"more bytes than a chunk may take", binary.AppendUvarint(nil, maxBlobBytes+1)},
+		{"an earlier version's, cut", []byte(zstdMagic + "x")},
 		{"cut", whole[:len(whole)-3]},
 		{"an empty text", raw()},
 		{"a count alone", raw(1)},
@@ -150,6 +151,7 @@ func FuzzDecodeRows(f *testing.F) {
 		}
 		f.Add(blob, false)
 		f.Add(raw, true)
+		f.Add(s.zip.EncodeAll(raw, nil), false) // as an earlier version packed them
 	}
 	f.Fuzz(func(t *testing.T, blob []byte, raw bool) {
 		if raw { // spares the fuzzer the search for blocks
