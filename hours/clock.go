@@ -33,12 +33,6 @@ func (c *Clock) Opens(at time.Time) (time.Time, error) {
 	return time.Time{}, ErrNever
 }
 
-// Open reports whether somebody may be contacted at that moment.
-func (c *Clock) Open(at time.Time) bool {
-	opens, err := c.Opens(at)
-	return err == nil && opens.Equal(at)
-}
-
 // Closes is the first moment after at, when the clock is open, at which it is
 // not; zero when there is none within two weeks.
 func (c *Clock) Closes(at time.Time) (first time.Time) {

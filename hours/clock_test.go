@@ -108,9 +108,6 @@ func TestClocksAgreeWithAMinuteByMinuteCount(t *testing.T) {
 		if !found {
 			return
 		}
-		if open := c.Open(at); open != want.Equal(at) {
-			t.Fatalf("open at %v: %v", at, open)
-		}
 		closes := c.Closes(opens)
 		last := opens
 		for openAt(c.Week, last, c.Zones) && last.Sub(opens) < 15*24*time.Hour {
@@ -172,15 +169,12 @@ func TestClockOfSeveralZones(t *testing.T) {
 	if _, err := c.Opens(at); !errors.Is(err, ErrNever) {
 		t.Errorf("zones that are never open together: %v", err)
 	}
-	if c.Open(at) {
-		t.Error("open, when it never is")
-	}
 }
 
 func TestNoHoursAreAnyTime(t *testing.T) {
 	var c Clock
 	at := time.Now()
-	if opens, err := c.Opens(at); err != nil || !opens.Equal(at) || !c.Open(at) || !c.Closes(at).IsZero() {
+	if opens, err := c.Opens(at); err != nil || !opens.Equal(at) || !c.Closes(at).IsZero() {
 		t.Errorf("opens %v, %v", opens, err)
 	}
 	all := Clock{Week: week(t, "00:00-24:00"), Zones: []*time.Location{time.UTC}}
