@@ -26,7 +26,7 @@ import (
 func keyLog(name string) string       { return keyCampaign(name) + ":log" }
 func keyChunksLog(name string) string { return keyCampaign(name) + ":log:chunks" }
 
-// Entries that are kept at least. One of a chunk takes about 40 bytes, and five
+// Entries that are kept at least. One of a chunk takes about 75 bytes, and five
 // more for each contact whose neighbour fared differently.
 const (
 	maxLog       = 10_000
