@@ -203,3 +203,26 @@ func TestWhoeverGivesWayDoesNotWaitForPermits(t *testing.T) {
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 1, campaign.Pending: 49})
 }
+
+// A crowdedQuota counts who waits for its permits at once.
+type crowdedQuota struct {
+	openQuota
+	waiting, most atomic.Int32
+}
+
+func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	q.most.Store(max(q.most.Load(), q.waiting.Add(1)))
+	defer q.waiting.Add(-1)
+	return q.openQuota.Acquire(ctx)
+}
+
+func TestOneRequestOfATaskWaitsForAPermit(t *testing.T) {
+	s := newStage(t, 50, dispatching)
+	sender, quota := s.sender("w1"), new(crowdedQuota)
+	sender.quota = quota
+	s.sendAs(sender, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 50})
+	if quota.most.Load() != 1 {
+		t.Errorf("%d waited at once", quota.most.Load())
+	}
+}

@@ -211,6 +211,7 @@ type run struct {
 	log      *slog.Logger
 	ended    context.Context // once no further request is to begin: it waits for none either
 	end      context.CancelFunc
+	line     chan struct{} // held by the one request that waits for a permit
 
 	mu sync.Mutex
 	// deferred are contacts that may not be sent now, and until when; zero: until
@@ -232,7 +233,7 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
 	}
 	ended, end := context.WithCancel(context.Background())
 	return &run{
-		ended: ended, end: end,
+		ended: ended, end: end, line: make(chan struct{}, 1),
 		sender:   s,
 		campaign: c,
 		calendar: calendar,
@@ -469,13 +470,22 @@ func (r *run) request(ctx context.Context, piece []int) error {
 }
 
 // permit waits for the quota. No ticket and no error: the run is over, or the worker
-// is stopping.
+// is stopping. One request of a run waits at a time: in dispatch mode four of each
+// task would otherwise stand before those of a shorter list.
 func (r *run) permit(ctx context.Context) (*ratelimit.Ticket, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.drain, cancel)()
 	defer context.AfterFunc(r.ended, cancel)()
-	ticket, err := r.quota.Acquire(ctx)
+	var ticket ratelimit.Ticket
+	var err error
+	select {
+	case r.line <- struct{}{}:
+		ticket, err = r.quota.Acquire(ctx)
+		<-r.line
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	switch {
 	case err == nil:
 		return &ticket, nil
