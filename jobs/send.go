@@ -530,10 +530,14 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 			}
 		}
 		r.push(rest)
-	case errors.Is(err, store.ErrNotRunning), errors.Is(err, store.ErrGone):
+	case errors.Is(err, store.ErrGone):
 		r.finish(nil)
+	case errors.Is(err, store.ErrNotRunning):
+		r.finish(nil)
+		return r.takeBack(ctx, piece)
 	case errors.Is(err, store.ErrOutdated):
 		r.finish(&comeBack{0, "it must be decided anew who is sent"})
+		return r.takeBack(ctx, piece)
 	case errors.Is(err, store.ErrCapped):
 		r.push(piece) // others were faster: sift knows how many are left
 	case errors.As(err, &busy):
@@ -548,7 +552,8 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 }
 
 // takeBack makes contacts pending again that a begin without an answer may have
-// marked, so that they do not end up unconfirmed.
+// marked, so that they do not end up unconfirmed. A refusal can be the answer to
+// the same begin, repeated after a pause had come between.
 func (r *run) takeBack(ctx context.Context, piece []int) error {
 	return patiently(ctx, func(ctx context.Context) error {
 		chunk, err := r.store.ReadLedger(ctx, r.chunk.Ref)

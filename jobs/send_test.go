@@ -643,6 +643,39 @@ func TestRedisFaultsAroundARequest(t *testing.T) {
 	}
 }
 
+// go-redis repeats a call whose answer was lost, and the second answer is not
+// always that of the first.
+func TestABeginThatIsRepeatedAfterAPauseLeavesNobodyUnconfirmed(t *testing.T) {
+	for name, meanwhile := range map[string]func(s *stage) error{
+		"paused": func(s *stage) error { return s.queue.Pause(t.Context(), "c", "") },
+		"set otherwise": func(s *stage) error {
+			return s.rdb.HIncrBy(t.Context(), "c:{c}", "settings_version", 1).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, 10)
+			sender := s.sender("w1")
+			s.rdb.AddHook(&flakyRedis{on: "begin", again: func() {
+				if err := meanwhile(s); err != nil {
+					t.Error(err)
+				}
+			}})
+			err := sender.send(t.Context(), store.Ref{Campaign: "c"})
+			if later := new(comeBack); err != nil && !errors.As(err, &later) {
+				t.Errorf("error %v", err)
+			}
+			s.check()
+			s.want(map[campaign.State]int{campaign.Pending: 10})
+			if n := s.platform.count(); n != 0 {
+				t.Errorf("%d requests", n)
+			}
+			if s.chunk(0).Claim != "" {
+				t.Error("the claim was not given up")
+			}
+		})
+	}
+}
+
 func TestEvidenceThatComesBeforeTheRequestKeepsItFromLeaving(t *testing.T) {
 	s := newStage(t, 10)
 	s.platform.answer = refuseAll(500, "oops")

@@ -334,6 +334,7 @@ type flakyRedis struct {
 	lose   int
 	refuse int
 	on     string // only commands with this argument
+	again  func() // called once between a command and the same one again
 }
 
 func (f *flakyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -358,6 +359,14 @@ func (f *flakyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return errRedisGone
 		}
 		err := next(ctx, cmd)
+		if err == nil && f.again != nil {
+			between := f.again
+			f.again = nil
+			f.mu.Unlock() // it asks Redis, too
+			between()
+			f.mu.Lock()
+			return next(ctx, cmd)
+		}
 		if err == nil && f.lose > 0 { // a script that Redis does not know yet is not carried out
 			f.lose--
 			cmd.SetErr(errRedisGone)
