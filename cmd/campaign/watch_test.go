@@ -198,7 +198,7 @@ func TestBarShowsStatesAndKeepsWhatWasSaid(t *testing.T) {
 	}
 }
 
-var endedAt = regexp.MustCompile(`"ended_at":"[^"]*"`)
+var endedAt = regexp.MustCompile(`"ended_at":"[^"]*",`)
 
 // TestWatchOfARealCampaign finishes a campaign while it is being watched.
 func TestWatchOfARealCampaign(t *testing.T) {
@@ -219,8 +219,8 @@ func TestWatchOfARealCampaign(t *testing.T) {
 	if got, want := fmt.Sprint(err), "sale has finished, but not everybody was reached: 1 rejected, 1 failed, 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
 		t.Errorf("exit %d, %s, want 3, %s", cli.ExitCode(err), got, want)
 	}
-	// When the last contact was moved is told by Redis, which knows no fixed time.
-	golden(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), `"ended_at":"2026-01-02T03:04:05Z"`))
+	// When it ended is Redis's word, and not there yet if the campaign was read just before.
+	golden(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), ""))
 	var said []string
 	for line := range strings.Lines(stderr.String()) {
 		said = append(said, strings.TrimSpace(line[len(time.TimeOnly):]))
