@@ -169,8 +169,9 @@ func metricsOf(expr string) map[string][]string {
 	expr = selector.ReplaceAllString(expr, "$1")
 	expr = duration.ReplaceAllString(grouping.ReplaceAllString(expr, ""), "")
 	for _, w := range word.FindAllString(expr, -1) {
-		if !strings.HasSuffix(w, "(") && !slices.Contains(operators, strings.TrimSpace(w)) {
-			found[strings.TrimSpace(w)] = append(found[strings.TrimSpace(w)], []string{}...)
+		w = strings.TrimSpace(w)
+		if !strings.HasSuffix(w, "(") && !slices.Contains(operators, w) {
+			found[w] = slices.Clone(found[w]) // with no label, if it is new
 		}
 	}
 	return found
