@@ -71,6 +71,13 @@ func TestSettingsCheck(t *testing.T) {
 			"limits per day and week go by the record of who was contacted: this campaign must be recorded"},
 		{"limits that are none", func(s *Settings) { s.Limits.PerDay = 2 }, "contacts per day 2: want 1, or 0 for no limit"},
 		{"a time zone that is none", func(s *Settings) { s.Hours.Zone = "Riyadh" }, `time zone "Riyadh": want a name such as Asia/Riyadh or America/New_York`},
+		{"a negative canary", func(s *Settings) { s.Canary = -1 }, "canary -1: want 1 or more contacts"},
+		{"a share of no canary", func(s *Settings) { s.CanaryGoOn = new(Share) }, "canary go on: there is no canary"},
+		{"a failure share of everybody", func(s *Settings) { s.MaxFailureShare = Whole }, "max failure share 100%: want more than 0% and less than 100%"},
+		{"a negative cap", func(s *Settings) { s.DailyCap = -1 }, "daily cap -1: want 1 or more contacts"},
+		{"more rows than a chunk", func(s *Settings) { s.RowsPerRequest = s.ChunkSize + 1 }, "rows per request 501: want at most the 500 of a chunk"},
+		{"rows in dispatch mode", func(s *Settings) { s.RowsPerRequest, s.Mode = 1, Dispatch }, "rows per request: in dispatch mode every request has one"},
+		{"more attempts over all runs than can be counted", func(s *Settings) { s.MaxContactAttempts = 255 }, "max contact attempts 255: want 1 to 254"},
 		{"a phone column before the first", func(s *Settings) { s.PhoneColumn = -1 }, "phone column -1: the file has 2 columns"},
 		{"a phone column behind the last", func(s *Settings) { s.PhoneColumn = 2 }, "phone column 2: the file has 2 columns"},
 	} {

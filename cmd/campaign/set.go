@@ -62,8 +62,8 @@ func (a *app) set() *cobra.Command {
 	flags.SortFlags = false
 	f.given = flags.Changed
 	f.SteerFlags.Add(flags)
-	flags.IntVar(&f.rows, "chunk-size", 0, "most contacts per request")
-	flags.IntVar(&f.max, "max-attempts", 0, "requests per contact and run, the first included")
+	flags.IntVar(&f.rows, "chunk-size", 0, "most `CONTACTS` per request")
+	flags.IntVar(&f.max, "max-attempts", 0, "`REQUESTS` per contact and run, the first included")
 	f.hours.Add(flags)
 	_ = flags.MarkHidden("rules") // of the launch
 	cmd.PreRunE = func(*cobra.Command, []string) error {
