@@ -21,6 +21,18 @@ type Format struct {
 	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
 }
 
+// String tells people how the file is written.
+func (f Format) String() string {
+	if f.Sheet != "" {
+		return fmt.Sprintf("%s, sheet %q", f.Container, f.Sheet)
+	}
+	text := fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
+	if f.LineEnds != "" {
+		text += ", lines end in " + string(f.LineEnds)
+	}
+	return text
+}
+
 // Bounds on what a packed file may unpack to, so that a few kilobytes cannot
 // fill a machine. Contact lists shrink to a tenth, hardly ever to a hundredth.
 const (

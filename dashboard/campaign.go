@@ -114,4 +114,4 @@ func (s standing) MoreReasons() int { return max(len(s.Whole.Reasons)-shownReaso
 func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts }
 
 // RefusedRows are why.
-func (s standing) RefusedRows() []report.Reason { return refusals(s.Whole.Refused) }
+func (s standing) RefusedRows() []report.Reason { return report.Refusals(s.Whole.Refused) }

@@ -60,14 +60,13 @@ type preview struct {
 	ID      string
 	File    string
 	Summary launch.Summary
-	When    []string // when people may be contacted, in sentences
 	Notes   []string // what was told while the platform was asked
 	Minutes int      // for which the list is kept
 }
 
 // Refusals are why lines are no contacts, the most frequent first.
 func (p preview) Refusals() []report.Reason {
-	return refusals(p.Summary.Refused)
+	return report.Refusals(p.Summary.Refused)
 }
 
 // Refused is how many lines those are.
@@ -78,18 +77,13 @@ func (p preview) Estimate() string {
 	return report.About(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
-// Format is how the file is written.
-func (p preview) Format() string {
-	f := p.Summary.File
-	if f.Sheet != "" {
-		return fmt.Sprintf("%s, sheet %s", f.Container, f.Sheet)
-	}
-	return fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
-}
-
 // preview takes a list, does all that a launch does but storing it, and shows what
 // came of that.
 func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
+	if err := p.uploads.enter(); err != nil {
+		p.problem(w, r, nil, err)
+		return
+	}
 	given, up, err := receive(w, r)
 	if err == nil {
 		err = p.ready(up, given)
@@ -98,16 +92,15 @@ func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		shown, err = p.rehearse(r.Context(), up)
 	}
-	if err == nil {
-		shown.ID, err = p.uploads.keep(up)
-	}
 	if err != nil {
 		if up != nil {
 			up.close()
 		}
+		p.uploads.leave()
 		p.problem(w, r, given, err)
 		return
 	}
+	shown.ID = p.uploads.keep(up)
 	p.show(w, r, http.StatusOK, "preview", view{Title: "Launch " + shown.Summary.Campaign + "?", Nav: "new", Body: shown})
 }
 
@@ -222,13 +215,6 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 		shown.Summary, err = l.Launch(ctx, req)
 		return err
 	})
-	s := up.request.Settings
-	if at := s.StartAt; !at.IsZero() {
-		shown.When = append(shown.When, "not before "+at.Format("2006-01-02 15:04 UTC"))
-	}
-	if text := s.Hours.String(); text != "" {
-		shown.When = append(shown.When, text)
-	}
 	return shown, err
 }
 
@@ -259,15 +245,4 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 func (p *pages) discard(w http.ResponseWriter, r *http.Request) {
 	p.uploads.drop(r.PathValue("id"))
 	http.Redirect(w, r, "/?did=discard", http.StatusSeeOther)
-}
-
-// refusals are why lines were refused, the most frequent first.
-func refusals(counts map[string]int) []report.Reason {
-	var list []report.Reason
-	for _, reason := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
-	}) {
-		list = append(list, report.Reason{Reason: reason, Contacts: counts[reason]})
-	}
-	return list
 }

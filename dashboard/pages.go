@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -39,14 +40,13 @@ var views = func() map[string]*template.Template {
 // words are how templates say numbers and times. A time is written in UTC, and in
 // the reader's zone where the page's script runs.
 var words = template.FuncMap{
-	"number":  report.Number,
-	"count":   report.Count,
-	"percent": report.Percent,
-	"quota":   quotaText,
-	"time":    func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
-	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
-	"clock":   func(t time.Time) template.HTML { return timeTag(t, "clock", "15:04:05 UTC") },
-	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
+	"number": report.Number,
+	"count":  report.Count,
+	"quota":  quotaText,
+	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
+	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
+	"clock":  func(t time.Time) template.HTML { return timeTag(t, "clock", "15:04:05 UTC") },
+	"axis":   func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
 
 // axisLayouts are how the times below a chart are written.
@@ -158,10 +158,17 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text st
 	if name := r.PathValue("name"); name != "" && campaign.CheckName(name) == nil && status != http.StatusNotFound {
 		back = "/campaigns/" + name
 	}
-	p.show(w, r, status, "error", view{
-		Title: http.StatusText(status),
-		Body:  struct{ Title, Text, Back string }{http.StatusText(status), text, back},
-	})
+	title := cmp.Or(failures[status], http.StatusText(status))
+	p.show(w, r, status, "error", view{Title: title, Body: struct{ Title, Text, Back string }{title, text, back}})
+}
+
+// failures are what went wrong, in the words of people.
+var failures = map[int]string{
+	http.StatusBadRequest:         "That cannot be done",
+	http.StatusNotFound:           "Not there",
+	http.StatusConflict:           "That cannot be done now",
+	http.StatusGone:               "No longer there",
+	http.StatusServiceUnavailable: "Not working at the moment",
 }
 
 // refuse writes an error as a page: of what is not there, of a Redis that does not

@@ -104,7 +104,7 @@ func TestStyleAndScriptAreServedAndAskedFor(t *testing.T) {
 func TestWhatIsNotThereIsSaid(t *testing.T) {
 	f := newFixture(t)
 	for _, path := range []string{"/campaigns/none", "/campaigns/none/events", "/campaigns/%3Cscript%3E", "/nothing", "/campaigns/a/b/c"} {
-		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusNotFound || !strings.Contains(page, "Not Found") {
+		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusNotFound || !strings.Contains(page, "Not there") {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
@@ -119,7 +119,7 @@ func TestWithoutRedisPagesSaySo(t *testing.T) {
 	f.load("spring", 20)
 	redis.Kill()
 	for _, path := range []string{"/", "/campaigns/spring"} {
-		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "Service Unavailable") {
+		if res, page := f.ask("GET", path, nil); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "Not working at the moment") {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}

@@ -3,8 +3,8 @@ package dashboard
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -38,25 +38,39 @@ type upload struct {
 	gone bool
 }
 
-// uploads are those that wait to be launched, by an id that cannot be guessed.
+// uploads are those that are looked at or wait to be launched, by an id that cannot
+// be guessed.
 type uploads struct {
+	places chan struct{} // one is taken for each upload
+
 	mu   sync.Mutex
 	kept map[string]*upload
 }
 
-func newUploads() *uploads { return &uploads{kept: make(map[string]*upload)} }
+func newUploads() *uploads {
+	return &uploads{places: make(chan struct{}, maxUploads), kept: make(map[string]*upload)}
+}
 
-// keep takes an upload for a while. There are only so many at once.
-func (u *uploads) keep(up *upload) (id string, err error) {
+// enter takes a place for an upload that is about to come. There are only so many.
+func (u *uploads) enter() error {
+	select {
+	case u.places <- struct{}{}:
+		return nil
+	default:
+		return wishf(http.StatusServiceUnavailable, "%d lists wait to be launched already: launch or discard one of them", maxUploads)
+	}
+}
+
+func (u *uploads) leave() { <-u.places }
+
+// keep keeps an upload, and its place, for a while.
+func (u *uploads) keep(up *upload) (id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.kept) >= maxUploads {
-		return "", wishf(http.StatusServiceUnavailable, "%d lists wait to be launched already: launch or discard one of them", maxUploads)
-	}
 	id = rand.Text()
 	u.kept[id] = up
 	time.AfterFunc(uploadLife, func() { u.drop(id) })
-	return id, nil
+	return id
 }
 
 func (u *uploads) find(id string) (*upload, bool) {
@@ -74,6 +88,7 @@ func (u *uploads) drop(id string) {
 	u.mu.Unlock()
 	if ok {
 		up.close()
+		u.leave()
 	}
 }
 
@@ -142,11 +157,11 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 func putAside(part *multipart.Part) (*upload, error) {
 	file, err := os.CreateTemp("", "upload-*")
 	if err != nil {
-		return nil, fmt.Errorf("keep the upload: %w", err)
+		return nil, asUpload(err)
 	}
 	up := &upload{file: file, request: launch.Request{Called: "contact file " + nameOf(part)}}
 	if err := os.Remove(file.Name()); err != nil {
-		return up, fmt.Errorf("keep the upload: %w", err)
+		return up, asUpload(err)
 	}
 	if up.size, err = io.Copy(file, part); err != nil {
 		return up, asUpload(err)
@@ -167,8 +182,12 @@ func nameOf(part *multipart.Part) string {
 // asUpload says what is wrong with an upload that could not be read to its end.
 func asUpload(err error) error {
 	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	var disk *fs.PathError
+	switch {
+	case errors.As(err, &long):
 		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; use enqueue for larger ones", maxUpload>>20)
+	case errors.As(err, &disk):
+		return wishf(http.StatusServiceUnavailable, "keep the upload: %w", disk.Err)
 	}
 	return wishf(http.StatusBadRequest, "the upload has ended too soon: %w", err)
 }

@@ -18,10 +18,10 @@ func TestAListIsKeptForAWhileOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := newUploads()
 		up := &upload{file: file}
-		id, err := kept.keep(up)
-		if err != nil {
+		if err := kept.enter(); err != nil {
 			t.Fatal(err)
 		}
+		id := kept.keep(up)
 		time.Sleep(uploadLife - time.Second) // the bubble's
 		if _, ok := kept.find(id); !ok {
 			t.Error("it is gone too soon")
@@ -33,6 +33,9 @@ func TestAListIsKeptForAWhileOnly(t *testing.T) {
 		}
 		if err := up.read(func(launch.Request) error { return nil }); !errors.Is(err, errExpired) {
 			t.Errorf("it can be read: %v", err)
+		}
+		if len(kept.places) > 0 {
+			t.Error("it has its place still")
 		}
 	})
 	if _, err := file.Stat(); err == nil {

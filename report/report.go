@@ -58,6 +58,17 @@ type Overview struct {
 	Quota      *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
 }
 
+// Refusals are why lines of a file are no contacts, by their number, the most
+// frequent first. They have no state.
+func Refusals(counts map[string]int) []Reason {
+	list := []Reason{}
+	for reason, n := range counts {
+		list = append(list, Reason{Reason: reason, Contacts: n})
+	}
+	slices.SortFunc(list, func(a, b Reason) int { return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason, b.Reason)) })
+	return list
+}
+
 // States counts contacts by the name of their state; it holds every state.
 type States map[string]int
 

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -148,10 +146,8 @@ func contactsText(o report.Overview) string {
 // refusedText tells why lines of the file were refused, the most frequent first.
 func refusedText(o report.Overview) string {
 	var rows [][]string
-	for _, reason := range slices.SortedFunc(maps.Keys(o.Refused), func(a, b string) int {
-		return cmp.Or(o.Refused[b]-o.Refused[a], strings.Compare(a, b))
-	}) {
-		rows = append(rows, []string{"  refused", cli.Number(o.Refused[reason]), reason})
+	for _, r := range report.Refusals(o.Refused) {
+		rows = append(rows, []string{"  refused", cli.Number(r.Contacts), r.Reason})
 	}
 	return table(rows, 1)
 }

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/contacts"
 	"campaign-runner/launch"
+	"campaign-runner/report"
 )
 
 // output is the summary as --json prints it.
@@ -34,16 +31,13 @@ func text(s launch.Summary) string {
 		fmt.Fprintf(&b, "Campaign %s is %s\n\n", s.Campaign, s.State)
 	}
 	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, value) }
-	line("file read as", readAs(s.File))
+	line("file read as", s.File.String())
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)
 	count("contacts", s.Contacts)
 	count("lines refused", s.Rows-s.Contacts)
-	reasons := slices.SortedFunc(maps.Keys(s.Refused), func(a, b string) int {
-		return cmp.Or(s.Refused[b]-s.Refused[a], strings.Compare(a, b))
-	})
-	for _, reason := range reasons {
-		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(s.Refused[reason]), reason)
+	for _, r := range report.Refusals(s.Refused) {
+		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
 	}
 	count("chunks", s.Chunks)
 	count("calls needed", s.Calls)
@@ -93,15 +87,3 @@ func outlook(line func(label, value string), o launch.Outlook) {
 
 // shownZones bounds the zones that people are shown.
 const shownZones = 15
-
-// readAs tells how a file is written.
-func readAs(f contacts.Format) string {
-	if f.Sheet != "" {
-		return fmt.Sprintf("%s, sheet %q", f.Container, f.Sheet)
-	}
-	text := fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
-	if f.LineEnds != "" {
-		text += ", lines end in " + string(f.LineEnds)
-	}
-	return text
-}

@@ -15,6 +15,8 @@
       time.textContent = new Intl.DateTimeFormat(undefined, forms[time.dataset.show]).format(new Date(time.dateTime));
     }
   }
+  const shown = new Map(); // what fills the live parts, as it came
+  for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
   localise(document);
 
   // A form is sent once, and what it says goes back with the page's memory.
@@ -36,9 +38,13 @@
     if (!part) return;
     if (inUse(part)) { waiting.set(id, html); return; }
     waiting.delete(id);
+    const next = document.createElement("template");
+    next.innerHTML = html; // made by the server's templates, which escape
+    if (shown.get(id) === next.innerHTML) return;
+    shown.set(id, next.innerHTML);
     const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
     const open = [...part.querySelectorAll("details[open] > summary[id]")].map((s) => s.id);
-    part.innerHTML = html; // made by the server's templates, which escape
+    part.replaceChildren(next.content);
     for (const o of open) { const s = document.getElementById(o); if (s) s.parentElement.open = true; }
     if (focus) { const f = document.getElementById(focus); if (f) f.focus({ preventScroll: true }); }
     localise(part);
