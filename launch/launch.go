@@ -331,14 +331,6 @@ func difference(have, asked campaign.Settings) string {
 	return "another file, suppression list, phone column or mapping"
 }
 
-// timeText is a time as people read it.
-func timeText(at time.Time) string {
-	if at.IsZero() {
-		return "none"
-	}
-	return at.UTC().Format(time.RFC3339)
-}
-
 // timely fails when what is asked for should have been over by now.
 func (l *Launcher) timely(ctx context.Context, req Request) error {
 	s := req.Settings
@@ -350,9 +342,9 @@ func (l *Launcher) timely(ctx context.Context, req Request) error {
 	case err != nil:
 		return err
 	case !s.StartAt.IsZero() && now.Sub(s.StartAt) > s.MaxLateness:
-		return fmt.Errorf("--start-at %s: that has passed", timeText(s.StartAt))
+		return fmt.Errorf("--start-at %s: that has passed", s.StartAt.UTC().Format(time.RFC3339))
 	case !s.FinishBy.IsZero() && !s.FinishBy.After(now):
-		return fmt.Errorf("--finish-by %s: that has passed", timeText(s.FinishBy))
+		return fmt.Errorf("--finish-by %s: that has passed", s.FinishBy.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

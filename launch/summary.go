@@ -99,7 +99,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
 	}
 	if o.Missed > 0 {
-		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, timeText(o.FinishBy)))
+		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, o.FinishBy.UTC().Format(time.RFC3339)))
 	}
 	return s
 }
