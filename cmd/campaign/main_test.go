@@ -107,10 +107,10 @@ func TestSteering(t *testing.T) {
 		{"set sale --timezone Asia/Dubai", outcome{"sale: --hours, --days or --timezone is sun-thu 09:00-21:00 in Asia/Dubai now, was sun-thu 09:00-21:00 in Asia/Riyadh\n", "", 0}},
 		{"set sale --hours 10:00-12:00", outcome{"", "campaign: set sale: --hours: they are sun-thu 09:00-21:00 in Asia/Dubai; say --days as well\n", 1}},
 		{"set sale --days mon", outcome{"", "campaign: set sale: --days: they are sun-thu 09:00-21:00 in Asia/Dubai; say --hours as well\n", 1}},
-		{"set sale", outcome{"", "campaign: set: say what, such as --daily-cap 500; campaign -h shows how\n", 2}},
-		{"set sale --rules ae", outcome{"", "campaign: set: --rules are those of the launch; campaign -h shows how\n", 2}},
-		{"set sale --daily-cap -1", outcome{"", `campaign: invalid argument "-1" for "--daily-cap" flag: want a number from 0; campaign -h shows how` + "\n", 2}},
-		{"set sale --priority high", outcome{"", `campaign: invalid argument "high" for "--priority" flag: want urgent, normal or bulk; campaign -h shows how` + "\n", 2}},
+		{"set sale", outcome{"", "campaign: set: say what, such as --daily-cap 500; campaign set -h shows how\n", 2}},
+		{"set sale --rules ae", outcome{"", "campaign: set: --rules are those of the launch; campaign set -h shows how\n", 2}},
+		{"set sale --daily-cap -1", outcome{"", `campaign: invalid argument "-1" for "--daily-cap" flag: want a number from 0; campaign set -h shows how` + "\n", 2}},
+		{"set sale --priority high", outcome{"", `campaign: invalid argument "high" for "--priority" flag: want urgent, normal or bulk; campaign set -h shows how` + "\n", 2}},
 		{"cancel sale", outcome{"sale is canceled; 3 contacts will not be sent\n", "", 0}},
 		{"cancel sale", outcome{"sale was already canceled; 0 contacts will not be sent\n", "", 0}},
 		{"cancel sale --json", outcome{`{"campaign":"sale","state":"canceled","already":true}` + "\n", "", 0}},
@@ -146,7 +146,7 @@ func TestVerifyNamesWhatDoesNotAddUp(t *testing.T) {
 func TestErrorsAreOneLine(t *testing.T) {
 	f := newFixture(t)
 	const unknown = "campaign: read campaign nobody: no such campaign\n"
-	const hint = "; campaign -h shows how\n"
+	hint := func(command string) string { return "; " + command + " -h shows how\n" }
 	for _, tt := range []struct {
 		args   string
 		stderr string
@@ -162,17 +162,17 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{"verify nobody", unknown, 1},
 		{"resolve nobody", unknown, 1},
 		{"resolve nobody --accepted", unknown, 1},
-		{"shwo nobody", `campaign: unknown command "shwo" for "campaign"` + hint, 2},
-		{"list all", `campaign: unknown command "all" for "campaign list"` + hint, 2},
-		{"show", "campaign: show: want the name of one campaign, have 0" + hint, 2},
-		{"show a b", "campaign: show: want the name of one campaign, have 2" + hint, 2},
-		{"show a/b", "campaign: campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -" + hint, 2},
-		{"show a --what", "campaign: unknown flag: --what" + hint, 2},
-		{"watch a --interval 0s", "campaign: interval 0s: want more than 0" + hint, 2},
-		{"results a --state gone", `campaign: state "gone": want one of [pending sending accepted rejected failed unconfirmed started ended canceled]` + hint, 2},
-		{"results a -o r.pdf", "campaign: r.pdf: want a name that ends in .csv, .xlsx or .jsonl" + hint, 2},
-		{"rejects a --json", "campaign: --json tells of a file: give -o FILE; the lines themselves are CSV" + hint, 2},
-		{"resolve a --accepted --not-sent", "campaign: --accepted or --not-sent: not both" + hint, 2},
+		{"shwo nobody", `campaign: unknown command "shwo" for "campaign"` + hint("campaign"), 2},
+		{"list all", `campaign: unknown command "all" for "campaign list"` + hint("campaign list"), 2},
+		{"show", "campaign: show: want the name of one campaign, have 0" + hint("campaign show"), 2},
+		{"show a b", "campaign: show: want the name of one campaign, have 2" + hint("campaign show"), 2},
+		{"show a/b", "campaign: campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -" + hint("campaign show"), 2},
+		{"show a --what", "campaign: unknown flag: --what" + hint("campaign show"), 2},
+		{"watch a --interval 0s", "campaign: interval 0s: want more than 0" + hint("campaign watch"), 2},
+		{"results a --state gone", `campaign: state "gone": want one of [pending sending accepted rejected failed unconfirmed started ended canceled]` + hint("campaign results"), 2},
+		{"results a -o r.pdf", "campaign: r.pdf: want a name that ends in .csv, .xlsx or .jsonl" + hint("campaign results"), 2},
+		{"rejects a --json", "campaign: --json tells of a file: give -o FILE; the lines themselves are CSV" + hint("campaign rejects"), 2},
+		{"resolve a --accepted --not-sent", "campaign: --accepted or --not-sent: not both" + hint("campaign resolve"), 2},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			if got, want := f.run(strings.Fields(tt.args)...), (outcome{"", tt.stderr, tt.code}); got != want {

@@ -80,7 +80,7 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 		if result.Changed, err = change(s, ctx, phones); err != nil {
 			return fmt.Errorf("%w; the same command goes on", err)
 		}
-		text := fmt.Sprintf("%s %s, %s before\n", cli.Count(result.Changed, "number", "numbers"), done, cli.Number(result.Numbers-result.Changed))
+		text := fmt.Sprintf("%s %s, %s already\n", cli.Count(result.Changed, "number", "numbers"), done, cli.Number(result.Numbers-result.Changed))
 		if err := a.print(result, text); err != nil {
 			return err
 		}

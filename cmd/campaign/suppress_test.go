@@ -20,18 +20,18 @@ func TestDoNotContactList(t *testing.T) {
 		stdout, stderr string
 	}{
 		{[]string{"suppress", "list"}, 0, "phone\n", "0 numbers\n"},
-		{[]string{"suppress", "add", "+966500000001", "0500000001", "0500000002", "--region", "SA"}, 0, "2 numbers put on the list, 0 before\n", ""},
+		{[]string{"suppress", "add", "+966500000001", "0500000001", "0500000002", "--region", "SA"}, 0, "2 numbers put on the list, 0 already\n", ""},
 		{[]string{"suppress", "add", "+966500000001", "--json"}, 0, `{"numbers":1,"changed":0,"unreadable":0}` + "\n", ""},
-		{[]string{"suppress", "import", file, "--region", "SA"}, 3, "2 numbers put on the list, 0 before\n", "campaign: 1 line of the file without a usable number: whoever is meant is not on the list\n"},
-		{[]string{"suppress", "remove", "+966500000001", "+966500000002", "+966500000003", "+966500000009"}, 0, "3 numbers taken off the list, 1 before\n", ""},
+		{[]string{"suppress", "import", file, "--region", "SA"}, 3, "2 numbers put on the list, 0 already\n", "campaign: 1 line of the file without a usable number: whoever is meant is not on the list\n"},
+		{[]string{"suppress", "remove", "+966500000001", "+966500000002", "+966500000003", "+966500000009"}, 0, "3 numbers taken off the list, 1 already\n", ""},
 		{[]string{"suppress", "list"}, 0, "phone\n+966500000004\n", "1 number\n"},
 		{[]string{"suppress", "add", "12"}, 2, "", "campaign: number 1: number too short; nothing was changed\n"},
 		{[]string{"suppress", "add", "12", "--region", "XX"}, 2, "", `campaign: --region: region "XX": want an ISO 3166 code of two letters, such as SA` + "\n"},
 		{[]string{"suppress", "import", file, "--region", "XX"}, 2, "", `campaign: --region: region "XX": want an ISO 3166 code of two letters, such as SA` + "\n"},
-		{[]string{"suppress", "add"}, 2, "", "campaign: requires at least 1 arg(s), only received 0; campaign -h shows how\n"},
+		{[]string{"suppress", "add"}, 2, "", "campaign: requires at least 1 arg(s), only received 0; campaign suppress add -h shows how\n"},
 		{[]string{"suppress", "import", "nope.csv"}, 1, "", "campaign: nope.csv: no such file or directory\n"},
 		{[]string{"suppress", "import", dir}, 1, "", "campaign: " + dir + ": not a regular file\n"},
-		{[]string{"suppress", "list", "--json"}, 2, "", "campaign: --json tells of a file: give -o FILE; the numbers themselves are CSV; campaign -h shows how\n"},
+		{[]string{"suppress", "list", "--json"}, 2, "", "campaign: --json tells of a file: give -o FILE; the numbers themselves are CSV; campaign suppress list -h shows how\n"},
 	} {
 		got := f.run(tt.args...)
 		if got != (outcome{tt.stdout, tt.stderr, tt.code}) {

@@ -114,9 +114,9 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 
 	begun := false
 	observe(root, func() { begun = true })
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !begun {
-		return Usagef("%w; %s -h shows how", err, root.Name())
+		return Usagef("%w; %s -h shows how", err, cmd.CommandPath())
 	}
 	return err
 }
