@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -98,7 +99,9 @@ func (a *api) refused(res *http.Response, r reply, now time.Time) *Error {
 			said = "redirects to " + to.Scheme + "://" + to.Host
 		}
 	}
-	e.Message = cmp.Or(a.clean(said), http.StatusText(res.StatusCode), "no message")
+	// A proxy's page is headed by the status, which is told anyhow.
+	said = strings.TrimPrefix(a.clean(said), strconv.Itoa(res.StatusCode)+" ")
+	e.Message = cmp.Or(said, http.StatusText(res.StatusCode), "no message")
 	return e
 }
 
