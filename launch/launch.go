@@ -209,6 +209,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	}
 	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, now))
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
+	s.Canary = c.Settings.Canary
 	if !req.DryRun {
 		if err := l.release(ctx, c); err != nil {
 			return Summary{}, err
@@ -268,7 +269,7 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 		return Summary{}, err
 	}
 	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), now))
-	s.File = src.contacts.list.Format()
+	s.File, s.Canary = src.contacts.list.Format(), c.Settings.Canary
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
 		s.warn(err.Error())

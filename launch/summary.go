@@ -24,6 +24,7 @@ type Summary struct {
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
 	Calls            int      `json:"calls"`             // requests that the campaign needs if all goes well
+	Canary           int      `json:"canary,omitempty"`  // the first contacts, after whom the rest waits; 0: nobody waits
 	EstimatedSeconds int      `json:"estimated_seconds"` // until the last of them has left, at the known limit; 0: at once, or no limit is known
 	Plan             *Outlook `json:"plan,omitempty"`    // nil: there are neither hours nor times to mind, or it goes on already
 	RejectsFile      string   `json:"rejects_file"`      // empty: no line was refused

@@ -132,6 +132,7 @@ func TestSummary(t *testing.T) {
 	for _, tt := range []struct{ golden, line string }{
 		{"summary.txt", "list.csv --name spring" + flags},
 		{"summary.json", flags + "--json --name spring list.csv"},
+		{"canary.txt", "list.csv --name spring --canary 2" + flags},
 		{"dry-run.txt", "--dry-run list.csv --name spring --mode dispatch" + flags},
 	} {
 		t.Run(tt.golden, func(t *testing.T) {

@@ -41,6 +41,9 @@ func text(s launch.Summary) string {
 	}
 	count("chunks", s.Chunks)
 	count("calls needed", s.Calls)
+	if s.Canary > 0 {
+		line("canary", "the first "+cli.Number(s.Canary)+", before the others")
+	}
 	line("estimated time", estimatedTime(s))
 	if s.Plan != nil {
 		outlook(line, *s.Plan)
