@@ -57,11 +57,12 @@ func (p *pages) form(w http.ResponseWriter, r *http.Request) {
 
 // A preview is what would be launched.
 type preview struct {
-	ID      string
-	File    string
-	Summary launch.Summary
-	Notes   []string // what was told while the platform was asked
-	Minutes int      // for which the list is kept
+	ID       string
+	File     string
+	Settings campaign.Settings
+	Summary  launch.Summary
+	Notes    []string // what was told while the platform was asked
+	Minutes  int      // for which the list is kept
 }
 
 // Refusals are why lines are no contacts, the most frequent first.
@@ -141,9 +142,15 @@ func (p *pages) ready(up *upload, form url.Values) error {
 		into *int
 	}{
 		{"chunk_size", &s.ChunkSize}, {"attempts", &s.MaxAttempts}, {"skip_days", &s.SkipContactedDays},
+		{"canary", &s.Canary}, {"daily_cap", &s.DailyCap},
 	} {
 		if *field.into, err = strconv.Atoi(cmp.Or(text(field.name), "0")); err != nil {
 			return wishf(http.StatusBadRequest, "%s: want a number", strings.ReplaceAll(field.name, "_", " "))
+		}
+	}
+	if share := text("max_failure_share"); share != "" {
+		if s.MaxFailureShare, err = campaign.ParseShare(share); err != nil {
+			return wishf(http.StatusBadRequest, "failures: %v", err)
 		}
 	}
 	if err := setWhen(&s, text); err != nil {
@@ -207,7 +214,7 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return preview{}, err
 	}
-	shown := preview{File: strings.TrimPrefix(up.request.Called, "contact file "), Minutes: int(uploadLife.Minutes())}
+	shown := preview{Settings: up.request.Settings, File: strings.TrimPrefix(up.request.Called, "contact file "), Minutes: int(uploadLife.Minutes())}
 	l := p.Agents[up.agent]
 	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
 	err := up.read(func(req launch.Request) (err error) {

@@ -120,11 +120,13 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, withAgent(t))
 			wantTexts(t, f.get("/new"), `enctype="multipart/form-data"`, `value="voice"`, "default")
-			res, page := f.upload("../secret/lists/"+hostile+".csv", list, filled(map[string]string{"hours": "09:00-21:00", "timezone": "Asia/Riyadh"}), fileFirst)
+			res, page := f.upload("../secret/lists/"+hostile+".csv", list, filled(map[string]string{
+				"hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1", "max_failure_share": "20%", "daily_cap": "5",
+			}), fileFirst)
 			if res.StatusCode != http.StatusOK {
 				t.Fatalf("%d\n%s", res.StatusCode, page)
 			}
-			wantTexts(t, page, "2 contacts", "4 rows", "Lines refused", "duplicate", "number too short", "Launch: contact 2 people", "09:00", "Asia/Riyadh", "csv, utf-8, comma between cells", "<bdi>note</bdi>")
+			wantTexts(t, page, "2 contacts", "4 rows", "Lines refused", "duplicate", "number too short", "Launch: contact 2 people", "1 contact; the others wait", "more than 20% of", "5 contacts at most", "09:00", "Asia/Riyadh", "csv, utf-8, comma between cells", "<bdi>note</bdi>")
 			if strings.Contains(page, "<script>document") || strings.Contains(page, "secret") || inline.MatchString(page) {
 				t.Error("the file's name is more than a name")
 			}
@@ -139,6 +141,9 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 			c, err := f.Campaign(t.Context(), "spring")
 			if err != nil || c.Phase != campaign.Running || c.Counts.Contacts != 2 || c.Settings.ChannelID != 3 || c.Settings.Region != "SA" || c.Settings.Hours.Zone != "Asia/Riyadh" {
 				t.Errorf("%+v, %v", c, err)
+			}
+			if s := c.Settings; s.Canary != 1 || s.MaxFailureShare.String() != "20%" || s.DailyCap != 5 {
+				t.Errorf("a safe start: %+v", s)
 			}
 			wantTexts(t, f.get("/campaigns/spring?did=launch&n=2"), "Launched, with 2 contacts.")
 			// It is launched once: the list is no longer kept.
@@ -197,6 +202,8 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
 		{"a number out of bounds", "list.csv", list, map[string]string{"attempts": "1000"}, 400, "Max attempts 1000: want 1 to 200"},
 		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
+		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Failures: share"},
+		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary -1"},
 		{"hours by nobody's clock", "list.csv", list, map[string]string{"hours": "09:00-21:00"}, 400, "need a time zone"},
 		{"no hours", "list.csv", list, map[string]string{"hours": "late", "timezone": "Asia/Riyadh"}, 400, "Hours or days: "},
 		{"no such zone", "list.csv", list, map[string]string{"timezone": "Moon/Crater"}, 400, "Moon/Crater"},
