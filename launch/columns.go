@@ -83,7 +83,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 		}
 	}
 	if len(missing) > 0 {
-		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s", suggested(missing, columns, phone), quoted(header))
+		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s; --map COLUMN=KEY or --set KEY=VALUE fills them", suggested(missing, columns, phone), quoted(header))
 	}
 	if !found.keysKnown || wish.SendExtra {
 		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)

@@ -98,8 +98,12 @@ type Foresight struct {
 // sees it, or at rate where none does.
 func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.Rate) (Foresight, error) {
 	c, tally, err := read(ctx, s, name)
-	if err == nil && c.Phase == campaign.Loading {
+	switch {
+	case err != nil:
+	case c.Phase == campaign.Loading:
 		err = errors.New("plan " + name + ": it is still loading; 'enqueue --dry-run' tells the plan of a file")
+	default:
+		err = c.Kept()
 	}
 	if err != nil {
 		return Foresight{}, err

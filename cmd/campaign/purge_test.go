@@ -27,6 +27,7 @@ func TestPurge(t *testing.T) {
 		{"verifies the totals", "verify sale", 0, "ok: totals of 2 contacts add up; each of them was purged, there is nothing to recount\n", ""},
 		{"has no results", "results sale", 1, "", "campaign: campaign sale: its contacts were purged on "},
 		{"has no rejects", "rejects sale", 1, "", "campaign: campaign sale: its contacts were purged on "},
+		{"has no plan", "plan sale", 1, "", "campaign: campaign sale: its contacts were purged on "},
 		{"has nobody to resolve", "resolve sale", 1, "", "campaign: campaign sale: its contacts were purged on "},
 		{"has no log of one", "log sale --contact +966501000000", 1, "", "campaign: campaign sale: its contacts were purged on "},
 		{"has a log", "log sale", 0, "purge\n", ""},
