@@ -57,11 +57,11 @@ func BenchmarkRatios(b *testing.B) {
 	intl, local := t.list("+9665", *rows), t.list("05", *rows)
 
 	indexed := "WEBHOOK_URL=https://example.org"
-	var bare, e164, withIndex, national, perRow []cost
+	var bare, fastest, e164, withIndex, national, perRow []cost
 	exports := map[string][]cost{"csv": nil, "jsonl": nil, "xlsx": nil}
 	var ours, oursIndexed, theirs int64
 	for range *runs {
-		bare = append(bare, t.readBare(intl))
+		bare, fastest = append(bare, t.readBare(intl, false)), append(fastest, t.readBare(intl, true))
 
 		before := t.memory()
 		e164, ours = append(e164, t.enqueue(intl, "list")), t.memory()-before
@@ -84,8 +84,8 @@ func BenchmarkRatios(b *testing.B) {
 
 	n := float64(*rows)
 	fmt.Printf("\n%d rows, medians of %d runs; task per row measured for 1/%d of them\n", *rows, *runs, asynqShare)
-	t.line("encoding/csv alone", "%v", median(bare))
-	t.line("load, numbers in E.164", "%v, %v encoding/csv (want at most 4×)", median(e164), per(e164, bare))
+	t.line("encoding/csv alone", "%v; into one record, used again, %v", median(bare), median(fastest))
+	t.line("load, numbers in E.164", "%v, %v encoding/csv (want at most 4×), %v into one record", median(e164), per(e164, bare), per(e164, fastest))
 	t.line("load, local numbers", "%v, %v E.164 (want at most 3×)", median(national), per(national, e164))
 	t.line("load with index", "%v, %v E.164", median(withIndex), per(withIndex, e164))
 	t.line("a task per row", "%v, %v our load (want at least 10×)", median(perRow), per(perRow, e164))
@@ -175,17 +175,19 @@ func measured(do func()) cost {
 	return cost{wall: time.Since(began), cpu: used() - before}
 }
 
-// readBare reads a list with encoding/csv at its fastest.
-func (t *bench) readBare(path string) cost { return measured(func() { t.readAll(path) }) }
+// readBare reads a list with encoding/csv, as it is or at its fastest.
+func (t *bench) readBare(path string, reuse bool) cost {
+	return measured(func() { t.readAll(path, reuse) })
+}
 
-func (t *bench) readAll(path string) {
+func (t *bench) readAll(path string, reuse bool) {
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	r := csv.NewReader(f)
-	r.ReuseRecord = true
+	r.ReuseRecord = reuse
 	for {
 		if _, err := r.Read(); errors.Is(err, io.EOF) {
 			return
