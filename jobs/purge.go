@@ -78,7 +78,7 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 		if err != nil {
 			return err
 		}
-		if wait, err := settle(ctx, q.store, chunk, false, q.by); err != nil || wait > 0 {
+		if wait, err := settle(ctx, q.store, c, chunk, false, q.by); err != nil || wait > 0 {
 			return err
 		}
 		_, err = cancelPending(ctx, q.store, chunk, q.by)

@@ -112,7 +112,7 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 		return s.hold(ctx, c, chunk)
 	}
 	defer func() { s.memory.keep(c, chunk) }()
-	if wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()), s.queue.by); err != nil || wait > 0 {
+	if wait, err := settle(ctx, s.store, c, chunk, s.steady(time.Now()), s.queue.by); err != nil || wait > 0 {
 		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
 	}
 	switch {
@@ -150,10 +150,10 @@ func orComeBack(err error, after time.Duration, why string) error {
 }
 
 // settle makes contacts unconfirmed that are sending under a claim which has
-// expired or whose worker is gone: their request may have arrived. While the
-// claim is alive it changes nothing and says how long that lasts at the most.
-// Only who is steady may tell that a worker is gone.
-func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady bool, by string) (wait time.Duration, err error) {
+// expired or whose worker is gone: their request may have arrived, and other
+// campaigns are to know of them. While the claim is alive it changes nothing and says
+// how long that lasts at the most. Only who is steady may tell that a worker is gone.
+func settle(ctx context.Context, st *store.Store, c campaign.Campaign, chunk *store.Chunk, steady bool, by string) (wait time.Duration, err error) {
 	sending := chunk.In(campaign.Sending)
 	if chunk.Claim == "" && len(sending) == 0 {
 		return 0, nil
@@ -173,12 +173,25 @@ func settle(ctx context.Context, st *store.Store, chunk *store.Chunk, steady boo
 		return 0, err
 	}
 	change.Moves = moves(sending, campaign.Lose, reason)
-	_, err = st.Apply(ctx, chunk, change)
+	contacts := chunk.Contacts
+	if contacts == nil && len(sending) > 0 {
+		whole, err := st.ReadChunk(ctx, chunk.Ref)
+		if err != nil {
+			return 0, err
+		}
+		contacts = whole.Contacts
+	}
+	done, err := st.Apply(ctx, chunk, change)
 	var busy *store.BusyError
 	if errors.As(err, &busy) {
 		return max(busy.Left, time.Second), nil
 	}
-	return 0, err
+	if err != nil {
+		return 0, err
+	}
+	return 0, patiently(ctx, func(ctx context.Context) error {
+		return remember(ctx, st, c, contacts, done.Moved)
+	})
 }
 
 // cancelPending cancels the contacts of a chunk that are still to be sent.
@@ -655,7 +668,6 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 		r.through = true
 		r.mu.Unlock()
 	}
-	r.remember(ctx, change.Moves)
 	r.logAnswer(request, attempt, answer, counts)
 	return r.act(ctx, piece, v)
 }
@@ -753,7 +765,12 @@ func (r *run) commit(ctx context.Context, change store.Change) error {
 	change.Log.By, change.Log.Action = r.queue.by, store.ActionRequest
 	change.Terms = r.terms
 	return patiently(ctx, func(ctx context.Context) error {
+		// First, since nobody makes up for it when this process ends in between.
+		missed := remember(ctx, r.store, r.campaign, r.chunk.Contacts, change.Moves)
 		done, err := r.store.Apply(ctx, r.chunk, change)
+		if err == nil && missed != nil {
+			r.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "error", missed)
+		}
 		if err == nil && len(done.Refused) > 0 {
 			// Evidence came first, or the claim was taken over: what is written
 			// stands, and it is not ours to change.

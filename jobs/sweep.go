@@ -88,7 +88,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return err // another sweeper was faster
 	}
 	unsettled := len(chunk.In(campaign.Sending))
-	wait, err := settle(ctx, s.store, chunk, s.steady(time.Now()), s.queue.by)
+	wait, err := settle(ctx, s.store, c, chunk, s.steady(time.Now()), s.queue.by)
 	if err != nil {
 		return err
 	}

@@ -65,21 +65,20 @@ func (r *run) withhold(ctx context.Context, piece []int) (rest []int, err error)
 	return rest, nil
 }
 
-// remember lets other campaigns know whom this one has contacted, or may have.
-func (r *run) remember(ctx context.Context, moved []store.Move) {
-	if r.campaign.Settings.Unrecorded {
-		return
+// remember lets other campaigns, and the limits of rules, know whom this one has
+// contacted, or may have.
+func remember(ctx context.Context, st *store.Store, c campaign.Campaign, contacts []campaign.Contact, moved []store.Move) error {
+	if c.Settings.Unrecorded {
+		return nil
 	}
 	var phones []campaign.Phone
 	for _, m := range moved {
 		if m.Cause == campaign.Accept || m.Cause == campaign.Lose {
-			phones = append(phones, r.chunk.Contacts[m.Index].Phone)
+			phones = append(phones, contacts[m.Index].Phone)
 		}
 	}
 	if len(phones) == 0 {
-		return
+		return nil
 	}
-	if err := r.store.RecordContacted(ctx, time.Now(), phones); err != nil {
-		r.log.WarnContext(ctx, "contacts not recorded: --skip-contacted-within will not know of them", "contacts", len(phones), "error", err)
-	}
+	return st.RecordContacted(ctx, time.Now(), phones)
 }

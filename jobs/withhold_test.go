@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -63,9 +64,8 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
 	// What it sends is known to others at once, unless it is not to be.
-	found, err := s.store.FindContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0), phoneOf(1), phoneOf(2), phoneOf(3)})
-	if diff := cmp.Diff([]bool{false, true, true, true}, found); diff != "" || err != nil {
-		t.Errorf("%v, recorded (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff([]bool{false, true, true, true}, s.contacted(0, 1, 2, 3)); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
 	t.Run("not if it is not to be recorded", func(t *testing.T) {
 		s := newStage(t, 1, func(c *campaign.Settings) { c.Unrecorded = true })
@@ -73,6 +73,47 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		if n := s.rdb.Exists(t.Context(), "contacted:days").Val(); n != 0 {
 			t.Error("it was recorded")
 		}
+	})
+	t.Run("whoever a dead sender had in hand", func(t *testing.T) {
+		for name, settles := range map[string]func(*stage){
+			"by a task":    func(s *stage) { s.send("w", 0) },
+			"by a sweeper": (*stage).sweep,
+		} {
+			s := newStage(t, 3)
+			s.begin("dead/1", 2)
+			settles(s)
+			if diff := cmp.Diff([]bool{true, true}, s.contacted(0, 1)); diff != "" {
+				t.Errorf("settled %s, recorded (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+	t.Run("whoever is answered for before the sender dies", func(t *testing.T) {
+		s := newStage(t, 2)
+		s.platform.answer = func([]velents.Row) error {
+			s.rdb.Del(t.Context(), "c:{c}:l:0") // nothing can be written down any more
+			return nil
+		}
+		if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, store.ErrGone) {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]bool{true, true}, s.contacted(0, 1)); diff != "" {
+			t.Errorf("recorded (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("a record that cannot be written holds up nobody", func(t *testing.T) {
+		s := newStage(t, 2)
+		s.rdb.Set(t.Context(), "contacted:days", "x", 0)
+		s.send("w", 0)
+		s.want(map[campaign.State]int{campaign.Accepted: 2})
+	})
+	t.Run("a dead sender's rows that cannot be read are left to be settled later", func(t *testing.T) {
+		s := newStage(t, 2)
+		s.begin("dead/1", 2)
+		s.rdb.HSet(t.Context(), "c:{c}:k:0", "rows", "x")
+		if _, err := settle(t.Context(), s.store, s.now(), s.ledger(0), true, "w"); err == nil {
+			t.Error("no error")
+		}
+		s.want(map[campaign.State]int{campaign.Sending: 2})
 	})
 	t.Run("whom it has tried itself it may send again", func(t *testing.T) {
 		s := newStage(t, 1, recent)
@@ -89,6 +130,20 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		}
 		s.want(map[campaign.State]int{campaign.Accepted: 1})
 	})
+}
+
+// contacted says of each contact whether other campaigns know of it.
+func (s *stage) contacted(contacts ...int) []bool {
+	s.t.Helper()
+	phones := make([]campaign.Phone, len(contacts))
+	for i, contact := range contacts {
+		phones[i] = phoneOf(contact)
+	}
+	found, err := s.store.FindContacted(s.t.Context(), time.Now(), 1, phones)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
 }
 
 func TestNobodyIsSentWhileTheListCannotBeRead(t *testing.T) {
