@@ -267,7 +267,7 @@ func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event
 	g.SetLimit(chunksAtOnce)
 	for chunk, reports := range byChunk {
 		g.Go(func() error {
-			strangers, err := a.applyToChunk(ctx, store.Ref{Campaign: name, Chunk: chunk}, reports, !c.Settings.NoHistory)
+			strangers, err := a.applyToChunk(ctx, c, chunk, reports)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -331,7 +331,8 @@ func (a *Applier) place(ctx context.Context, c campaign.Campaign, events []store
 
 // applyToChunk applies reports about contacts of one chunk. It returns those that
 // cannot be theirs, by id, with the reason.
-func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []report, keepHistory bool) (map[string]string, error) {
+func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]string, error) {
+	ref := store.Ref{Campaign: c.Name, Chunk: number}
 	strangers := make(map[string]string)
 	chunk, err := a.store.ReadLedger(ctx, ref)
 	if errors.Is(err, store.ErrGone) {
@@ -369,7 +370,7 @@ func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []rep
 		for _, r := range byIndex[index] {
 			next, turns, moves := tell(o, chunk.Record(index), r.says, r.At)
 			o = next
-			if turns != nil && keepHistory {
+			if turns != nil && !c.Settings.NoHistory {
 				history = turns
 			}
 			if moves {
@@ -383,12 +384,22 @@ func (a *Applier) applyToChunk(ctx context.Context, ref store.Ref, reports []rep
 	}
 	change := store.Change{Act: store.Commit}
 	now := time.Now()
+	var unanswered []campaign.Phone
 	for _, index := range indexes {
 		if cause, ok := causes[index]; ok {
-			move := campaign.Move{Cause: cause, At: now}
-			if _, allowed := chunk.Record(index).Next(move); allowed {
+			move, record := campaign.Move{Cause: cause, At: now}, chunk.Record(index)
+			if _, allowed := record.Next(move); allowed {
 				change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
 			}
+			if phone, ok := numberOf(byIndex[index][0].says.Phone); ok && record.State == campaign.Sending {
+				unanswered = append(unanswered, phone)
+			}
+		}
+	}
+	// A sender that died will not record them, and nobody finds them sending any more.
+	if len(unanswered) > 0 && !c.Settings.Unrecorded {
+		if err := a.store.RecordContacted(ctx, now, unanswered); err != nil {
+			return nil, err
 		}
 	}
 	if len(change.Moves) == 0 {

@@ -88,6 +88,18 @@ func (s *stage) load(name string, contacts int) campaign.Campaign {
 	return c
 }
 
+// edit changes the settings of the campaign c.
+func (s *stage) edit(change func(*campaign.Settings)) {
+	s.t.Helper()
+	settings := s.campaign.Settings
+	change(&settings)
+	text, err := json.Marshal(settings)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.rdb.HSet(s.t.Context(), "c:{c}", "settings", text)
+}
+
 // move makes things happen to the first contacts of each chunk.
 func (s *stage) move(contacts int, causes ...campaign.Cause) {
 	s.t.Helper()
@@ -203,6 +215,29 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
+	for _, recorded := range []bool{true, false} {
+		s := newStage(t, 2)
+		s.edit(func(c *campaign.Settings) { c.Unrecorded = !recorded })
+		s.move(1, campaign.Send)
+		s.post("c", eventOf("onStarted", 0, "a", `{}`))
+		s.applyAll()
+		found, err := s.store.FindContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0), phoneOf(1)})
+		if diff := cmp.Diff([]bool{recorded, false}, found); diff != "" || err != nil {
+			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
+		}
+	}
+	t.Run("or the event waits", func(t *testing.T) {
+		s := newStage(t, 1)
+		s.move(1, campaign.Send)
+		s.rdb.Set(t.Context(), "contacted:days", "x", 0)
+		_, err := s.applyTo(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
+		if err == nil || s.state(0) != campaign.Sending {
+			t.Errorf("%v; contact is %s", err, s.state(0))
+		}
+	})
+}
+
 func TestEventsOfAnEarlierRunMoveNothing(t *testing.T) {
 	s := newStage(t, 1)
 	s.move(1, campaign.Send, campaign.Accept)
@@ -227,13 +262,7 @@ func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
 	for _, kept := range []bool{true, false} {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send, campaign.Accept)
-		settings := s.campaign.Settings
-		settings.NoHistory = !kept
-		text, err := json.Marshal(settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.rdb.HSet(t.Context(), "c:{c}", "settings", text)
+		s.edit(func(c *campaign.Settings) { c.NoHistory = !kept })
 		s.post("c", eventOf("onEnded", 0, "a", `{"extraction":{"a":1},"history":[{"role":"customer","message":"hello"},{"role":"agent","message":"hi"}]}`))
 		s.applyAll()
 		history, err := s.store.History(t.Context(), store.Ref{Campaign: "c"}, 0)
