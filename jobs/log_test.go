@@ -149,7 +149,7 @@ func TestASenderThatDiedIsLogged(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := settle(t.Context(), s.store, s.now(), s.chunk(0), true, "worker w"); err != nil {
+	if _, err := NewQueue(s.store, nil).By("worker w").settle(t.Context(), s.now(), s.chunk(0), true); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"worker w: settle; 1 from sending to unconfirmed for the sender died: the request may have been carried out"}

@@ -78,10 +78,10 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 		if err != nil {
 			return err
 		}
-		if wait, err := settle(ctx, q.store, c, chunk, false, q.by); err != nil || wait > 0 {
+		if wait, err := q.settle(ctx, c, chunk, false); err != nil || wait > 0 {
 			return err
 		}
-		_, err = cancelPending(ctx, q.store, chunk, q.by)
+		_, err = q.cancelPending(ctx, chunk)
 		return err
 	})
 }

@@ -423,7 +423,7 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		if err != nil {
 			return err
 		}
-		n, err := cancelPending(ctx, q.store, chunk, q.by)
+		n, err := q.cancelPending(ctx, chunk)
 		canceled.Add(int64(n))
 		return err
 	})

@@ -112,12 +112,12 @@ func (s *sender) send(ctx context.Context, ref store.Ref) error {
 		return s.hold(ctx, c, chunk)
 	}
 	defer func() { s.memory.keep(c, chunk) }()
-	if wait, err := settle(ctx, s.store, c, chunk, s.steady(time.Now()), s.queue.by); err != nil || wait > 0 {
+	if wait, err := s.queue.settle(ctx, c, chunk, s.steady(time.Now())); err != nil || wait > 0 {
 		return orComeBack(err, min(wait, busyWait), "somebody else is sending it")
 	}
 	switch {
 	case c.Phase == campaign.CanceledPhase:
-		_, err := cancelPending(ctx, s.store, chunk, s.queue.by)
+		_, err := s.queue.cancelPending(ctx, chunk)
 		return err
 	case c.Phase != campaign.Running:
 		return nil // whoever sets it running releases the chunk again
@@ -153,14 +153,14 @@ func orComeBack(err error, after time.Duration, why string) error {
 // expired or whose worker is gone: their request may have arrived, and other
 // campaigns are to know of them. While the claim is alive it changes nothing and says
 // how long that lasts at the most. Only who is steady may tell that a worker is gone.
-func settle(ctx context.Context, st *store.Store, c campaign.Campaign, chunk *store.Chunk, steady bool, by string) (wait time.Duration, err error) {
+func (q *Queue) settle(ctx context.Context, c campaign.Campaign, chunk *store.Chunk, steady bool) (wait time.Duration, err error) {
 	sending := chunk.In(campaign.Sending)
 	if chunk.Claim == "" && len(sending) == 0 {
 		return 0, nil
 	}
-	change := store.Change{Act: store.Recover, Due: keepDue, Log: store.Decision{By: by, Action: store.ActionSettle}}
+	change := store.Change{Act: store.Recover, Due: keepDue, Log: store.Decision{By: q.by, Action: store.ActionSettle}}
 	if steady {
-		dead, err := st.ClaimIsDead(ctx, chunk.Claim)
+		dead, err := q.store.ClaimIsDead(ctx, chunk.Claim)
 		if err != nil {
 			return 0, err
 		}
@@ -168,20 +168,20 @@ func settle(ctx context.Context, st *store.Store, c campaign.Campaign, chunk *st
 			change.Dead = chunk.Claim
 		}
 	}
-	reason, err := st.ReasonCode(ctx, chunk.Ref.Campaign, "the sender died: the request may have been carried out")
+	reason, err := q.store.ReasonCode(ctx, c.Name, "the sender died: the request may have been carried out")
 	if err != nil {
 		return 0, err
 	}
 	change.Moves = moves(sending, campaign.Lose, reason)
 	contacts := chunk.Contacts
 	if contacts == nil && len(sending) > 0 {
-		whole, err := st.ReadChunk(ctx, chunk.Ref)
+		whole, err := q.store.ReadChunk(ctx, chunk.Ref)
 		if err != nil {
 			return 0, err
 		}
 		contacts = whole.Contacts
 	}
-	done, err := st.Apply(ctx, chunk, change)
+	done, err := q.store.Apply(ctx, chunk, change)
 	var busy *store.BusyError
 	if errors.As(err, &busy) {
 		return max(busy.Left, time.Second), nil
@@ -189,18 +189,21 @@ func settle(ctx context.Context, st *store.Store, c campaign.Campaign, chunk *st
 	if err != nil {
 		return 0, err
 	}
-	return 0, patiently(ctx, func(ctx context.Context) error {
-		return remember(ctx, st, c, contacts, done.Moved)
-	})
+	if len(done.Tripped) > 0 { // who is lost counts for the guard
+		err = q.tripped(ctx, c, done.Tripped)
+	}
+	return 0, errors.Join(err, patiently(ctx, func(ctx context.Context) error {
+		return remember(ctx, q.store, c, contacts, done.Moved)
+	}))
 }
 
 // cancelPending cancels the contacts of a chunk that are still to be sent.
-func cancelPending(ctx context.Context, st *store.Store, chunk *store.Chunk, by string) (int, error) {
+func (q *Queue) cancelPending(ctx context.Context, chunk *store.Chunk) (int, error) {
 	change := store.Change{
 		Act: store.Steer, Moves: moves(chunk.In(campaign.Pending), campaign.Cancel, campaign.NoReason),
-		Log: store.Decision{By: by, Action: store.ActionCancel},
+		Log: store.Decision{By: q.by, Action: store.ActionCancel},
 	}
-	done, err := st.Apply(ctx, chunk, change)
+	done, err := q.store.Apply(ctx, chunk, change)
 	return len(done.Moved), err
 }
 

@@ -439,7 +439,7 @@ func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 				if err := s.store.Goodbye(t.Context(), "frozen"); err != nil {
 					t.Error(err)
 				}
-				if _, err := settle(t.Context(), s.store, s.now(), s.chunk(0), true, ""); err != nil {
+				if _, err := s.queue.settle(t.Context(), s.now(), s.chunk(0), true); err != nil {
 					t.Error(err)
 				}
 				s.want(map[campaign.State]int{campaign.Unconfirmed: 10})

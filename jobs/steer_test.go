@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,23 @@ func TestGuardSaysWhomItPausedFor(t *testing.T) {
 	s.send("w1", 1)
 	s.send("w1", 2)
 	s.want(map[campaign.State]int{campaign.Accepted: 130, campaign.Rejected: 20})
+}
+
+// What a dead sender leaves unconfirmed is judged by whoever settles it, who then
+// says why the campaign is paused.
+func TestGuardSaysThatItPausedForADeadSender(t *testing.T) {
+	s := newStage(t, 150, batchOf(70), guarded(1000))
+	s.begin("dead/1", 70)
+	s.rdb.HSet(t.Context(), "c:{c}:k:0", "claim_until", 1)
+	s.overdue()
+	s.sweep()
+	phase, reason := s.phase("c")
+	if phase != campaign.Paused || !strings.HasPrefix(reason, "more than 10% of the latest 70 contacts were not accepted: 70 unconfirmed (the sender died") {
+		t.Errorf("%s: %s", phase, reason)
+	}
+	if log := s.log(); !slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, "pause: more than 10% of") }) {
+		t.Errorf("log %q", log)
+	}
 }
 
 func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return err // another sweeper was faster
 	}
 	unsettled := len(chunk.In(campaign.Sending))
-	wait, err := settle(ctx, s.store, c, chunk, s.steady(time.Now()), s.queue.by)
+	wait, err := s.queue.settle(ctx, c, chunk, s.steady(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 	}
 	switch c.Phase {
 	case campaign.CanceledPhase:
-		_, err := cancelPending(ctx, s.store, chunk, s.queue.by)
+		_, err := s.queue.cancelPending(ctx, chunk)
 		return err
 	case campaign.Running:
 		if len(chunk.In(campaign.Pending)) == 0 {

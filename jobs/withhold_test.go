@@ -110,7 +110,7 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		s := newStage(t, 2)
 		s.begin("dead/1", 2)
 		s.rdb.HSet(t.Context(), "c:{c}:k:0", "rows", "x")
-		if _, err := settle(t.Context(), s.store, s.now(), s.ledger(0), true, "w"); err == nil {
+		if _, err := s.queue.settle(t.Context(), s.now(), s.ledger(0), true); err == nil {
 			t.Error("no error")
 		}
 		s.want(map[campaign.State]int{campaign.Sending: 2})
