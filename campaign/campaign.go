@@ -176,7 +176,7 @@ type Campaign struct {
 	Name        string
 	Settings    Settings
 	Phase       Phase  // as stored; Finished is derived, see Tally.Phase
-	PhaseReason string // why it is paused or canceled
+	PhaseReason string // why it is paused, canceled, or ready though it was to go on by itself
 	Fingerprint string // of the file, the suppression files and the load flags
 	Counts      Counts
 	Chunks      int

@@ -1,5 +1,6 @@
-// Package notify tells an address of your choice when a campaign pauses, is canceled
-// or has finished: a chat's incoming webhook, or a program.
+// Package notify tells an address of your choice when a campaign pauses, waits to be
+// started by a person, is canceled or has finished: a chat's incoming webhook, or a
+// program.
 //
 // It promises that each such change is told at least once, by one of the workers,
 // also when a command made it while none was running; that a notice holds no phone
@@ -42,7 +43,7 @@ const (
 // A Notice is what is posted, as JSON.
 type Notice struct {
 	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"` // paused, canceled or finished
+	State       campaign.Phase `json:"state"` // paused, ready, canceled or finished
 	StateReason string         `json:"state_reason"`
 	States      map[string]int `json:"states"` // contacts by state
 	Contacts    int            `json:"contacts"`
@@ -170,18 +171,25 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 // is nothing to tell of. One that was canceled is told of once the last answer is in.
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
-	case phase == campaign.Paused:
-		return "paused: " + c.PhaseReason
+	case waits(phase, c):
+		return string(phase) + ": " + c.PhaseReason
 	case phase == campaign.Finished, phase == campaign.CanceledPhase && tally.Open() == 0:
 		return fmt.Sprintf("%s %d", phase, c.EndedAt.UnixMilli())
 	}
 	return ""
 }
 
+// waits reports whether a campaign stands still until a person looks at it: it is
+// paused, or it was to go on by itself and does not, after a canary or a start that
+// was missed. One that is loaded without being started has no reason, and is no news.
+func waits(phase campaign.Phase, c campaign.Campaign) bool {
+	return phase == campaign.Paused || phase == campaign.Ready && c.PhaseReason != ""
+}
+
 // stale reports whether a campaign was over before anybody asked for notices, or so
 // long ago that it is no news.
 func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool {
-	return tally.Phase(c.Phase) != campaign.Paused && (c.EndedAt.Before(since) || now.Sub(c.EndedAt) > oldest)
+	return !waits(tally.Phase(c.Phase), c) && (c.EndedAt.Before(since) || now.Sub(c.EndedAt) > oldest)
 }
 
 func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
@@ -197,11 +205,14 @@ func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 			parts = append(parts, fmt.Sprintf("%d %s", count, state))
 		}
 	}
-	verb := "is"
-	if n.State == campaign.Finished {
-		verb = "has"
+	what := "is " + string(n.State)
+	switch n.State {
+	case campaign.Finished:
+		what = "has finished"
+	case campaign.Ready:
+		what = "waits to be started"
 	}
-	n.Text = fmt.Sprintf("Campaign %s %s %s", c.Name, verb, n.State)
+	n.Text = fmt.Sprintf("Campaign %s %s", c.Name, what)
 	if n.StateReason != "" {
 		n.Text += ": " + n.StateReason
 	}

@@ -159,6 +159,19 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	s.want(s.looked(s.b, s.a), "Campaign c has finished. 2 contacts: 2 accepted.")
 }
 
+func TestACampaignThatWaitsForAPersonIsToldOf(t *testing.T) {
+	s := newStage(t)
+	s.phase("c", campaign.Ready, "")
+	s.want(s.looked(s.a, s.b))
+	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, "canary of 1: 1 accepted", campaign.Ready); !ok {
+		t.Fatal(err)
+	}
+	s.want(s.looked(s.a, s.b), "Campaign c waits to be started: canary of 1: 1 accepted. 2 contacts: 2 pending.")
+	if s.last.State != campaign.Ready || s.last.StateReason != "canary of 1: 1 accepted" {
+		t.Errorf("posted %+v", s.last)
+	}
+}
+
 func TestACanceledCampaignIsToldOfOnceItIsOver(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a))
