@@ -25,8 +25,9 @@ func canaryRest(c campaign.Campaign, chunk int) time.Duration {
 	return restDue
 }
 
-// judgeCanary ends a canary of which everybody is decided: by its share the rest
-// goes on by itself, otherwise it waits for a person.
+// judgeCanary ends a canary of which everybody is decided, but for those whom only a
+// person can let go: by its share the rest goes on by itself, otherwise it waits for a
+// person.
 func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	if c.Canary == 0 || c.Phase != campaign.Running {
 		return nil
@@ -35,7 +36,11 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Ends) == 0 && all.Open() > max(c.Counts.Contacts-c.Canary, 0) {
+	texts, err := q.store.ReasonTexts(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	if len(c.Ends) == 0 && all.Open()-stuck(all, texts) > max(c.Counts.Contacts-c.Canary, 0) {
 		return nil // some of it are still open
 	}
 	var canary campaign.Tally
@@ -47,17 +52,13 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 		for i := range chunk.Len() - c.HeldBack(n, chunk.Len()) {
 			canary.Count(chunk.Record(i))
 		}
-		if canary.Open() > 0 {
+		if canary.Open() > stuck(canary, texts) {
 			return nil
 		}
 	}
-	texts, err := q.store.ReasonTexts(ctx, c.Name)
-	if err != nil {
-		return err
-	}
 	went := fmt.Sprintf("canary of %d: %s", canary.Contacts(), tellTally(canary, texts))
 	phase, action, reason := campaign.Ready, store.ActionPause, went
-	if goesOn(c.Settings.CanaryGoOn, canary) || all.Open() == 0 {
+	if goesOn(c.Settings.CanaryGoOn, canary) || all.Open() == canary.Open() {
 		phase, action, reason = campaign.Running, store.ActionResume, ""
 	}
 	ended, err := q.store.EndCanary(ctx, c, phase, reason)
@@ -75,11 +76,21 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	return err
 }
 
+// stuck counts those who are pending until a person changes something.
+func stuck(t campaign.Tally, texts map[campaign.Reason]string) (contacts int) {
+	for at, n := range t.Reasons {
+		if at.State == campaign.Pending && needsPerson(texts[at.Reason]) {
+			contacts += n
+		}
+	}
+	return contacts
+}
+
 // goesOn decides whether the rest goes on by itself after a canary of which so
 // many came to what.
 func goesOn(most *campaign.Share, t campaign.Tally) bool {
 	bad := t.States[campaign.Rejected] + t.States[campaign.Failed] + t.States[campaign.Unconfirmed]
-	sent := t.Contacts() - t.States[campaign.Canceled]
+	sent := t.Contacts() - t.States[campaign.Canceled] - t.Open()
 	return most != nil && sent > 0 && !most.Exceeded(bad, sent)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/hours"
 	"campaign-runner/velents"
 )
 
@@ -109,6 +110,55 @@ func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
 	s.send("w1", 0)
 	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != "canary of 5: 5 canceled (on the do-not-contact list)" {
 		t.Errorf("%s: %q", phase, reason)
+	}
+}
+
+// A contact that only a person can let go must not hold up the rest without a word.
+func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		contacts int
+		reason   string
+		edit     func(*campaign.Settings)
+		phase    campaign.Phase
+		why      string
+	}{
+		{"the rest goes on by itself", 20, hours.NoZoneReason, goingOn(0), campaign.Running, ""},
+		{"and holds where it was to hold", 20, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Ready,
+			"canary of 10: 1 pending (no time zone is known for its number), 9 accepted"},
+		{"zones that are never open together", 20, "the hours of Mars" + neverMeet, goingOn(0), campaign.Running, ""},
+		{"nobody else is left", 10, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Running, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.contacts, batchOf(10), canaryOf(10), tt.edit)
+			chunk := s.begin("w0/1", 9)
+			reason, err := s.store.ReasonCode(t.Context(), "c", tt.reason)
+			if err != nil {
+				t.Fatal(err)
+			}
+			judged := func() {
+				t.Helper()
+				if err := s.queue.judgeCanary(t.Context(), s.now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			judged()
+			for _, change := range []store.Change{
+				{Act: store.Commit, Token: "w0/1", Moves: moves(chunk.In(campaign.Sending), campaign.Accept, 0)},
+				{Act: store.Steer, Moves: moves([]int{9}, campaign.Hold, reason)},
+			} {
+				if s.now().Canary == 0 {
+					t.Fatal("it was judged too early")
+				}
+				if _, err := s.store.Apply(t.Context(), chunk, change); err != nil {
+					t.Fatal(err)
+				}
+				judged()
+			}
+			if phase, why := s.phase("c"); phase != tt.phase || why != tt.why || s.now().Canary != 0 {
+				t.Errorf("%s: %q, canary of %d", phase, why, s.now().Canary)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -19,6 +20,15 @@ type deferral struct {
 	until  time.Time // by Redis's clock; zero: a person must decide
 	reason string    // for people; empty: it goes without saying
 	cancel bool      // it is not to be sent at all
+}
+
+// neverMeet ends the reason of contacts whose zones have no hour in common.
+const neverMeet = " never meet"
+
+// needsPerson reports whether it is for this reason that a contact waits until a
+// person changes something.
+func needsPerson(reason string) bool {
+	return reason == hours.NoZoneReason || strings.HasSuffix(reason, neverMeet)
 }
 
 // sift parts contacts into those that may be sent now, and the others, of whom it
@@ -82,7 +92,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	if !known {
 		switch at, err := clock.Opens(now); {
 		case err != nil:
-			d = deferral{reason: fmt.Sprintf("the hours of %s never meet", clock.Name)}
+			d = deferral{reason: "the hours of " + clock.Name + neverMeet}
 		case at.After(now):
 			d = deferral{until: at}
 			if r.calendar.ByContact() {
