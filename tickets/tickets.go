@@ -121,7 +121,7 @@ func (m *Maker) look(ctx context.Context) error {
 	var errs []error
 	for _, name := range names {
 		c, err := m.cfg.Store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) || err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0) {
+		if errors.Is(err, store.ErrNotFound) || err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
 			continue
 		}
 		if err == nil {
