@@ -56,6 +56,16 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 	return all
 }
 
+// InForce are the settings that somebody chose for the campaign, but for those that
+// say where and how it is sent; "from" is what holds without them.
+func (s Settings) InForce() []Difference {
+	plain := Settings{
+		Agent: s.Agent, Mode: s.Mode, ChannelID: s.ChannelID, ChunkSize: s.ChunkSize, Region: s.Region,
+		MaxLateness: s.MaxLateness,
+	}
+	return plain.Differences(s)
+}
+
 // settingText is a setting as people read it.
 func settingText(value any) string {
 	switch value {

@@ -26,6 +26,10 @@ func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
 	if diff := cmp.Diff(want, a.Differences(b)); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}
+	inForce := []Difference{want[0], {"--max-attempts", "none", "5"}}
+	if diff := cmp.Diff(append(inForce, want[1:]...), b.InForce()); diff != "" {
+		t.Errorf("in force (-want +got):\n%s", diff)
+	}
 	// The same share elsewhere in memory is no difference.
 	other := share
 	c := b

@@ -55,7 +55,22 @@ type Overview struct {
 	Opens      time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
 	Held       int            `json:"held,omitzero"`   // contacts that wait for a person, as far as a sample tells
 	Missed     int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
+	Settings   []Setting      `json:"settings"`        // in force, by the flag that sets them
 	Quota      *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
+}
+
+// A Setting is what somebody chose for a campaign.
+type Setting struct {
+	Setting string `json:"setting"`
+	Value   string `json:"value"`
+}
+
+func settingsOf(c campaign.Campaign) []Setting {
+	list := []Setting{}
+	for _, d := range c.Settings.InForce() {
+		list = append(list, Setting{d.Flag, d.Other})
+	}
+	return list
 }
 
 // Refusals are why lines of a file are no contacts, by their number, the most
@@ -120,6 +135,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		Run:        int(c.Run),
 		Chunks:     c.Chunks,
 		ChunkSize:  c.Settings.ChunkSize,
+		Settings:   settingsOf(c),
 		Rows:       c.Counts.Rows,
 		Invalid:    c.Counts.Invalid,
 		Duplicates: c.Counts.Duplicates,

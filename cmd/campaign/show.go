@@ -70,6 +70,7 @@ func overviewText(o report.Overview) string {
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
 		{"  quota", quotaText(o)},
+		{"  settings", settingsText(o)},
 		{"  created", local(o.CreatedAt)},
 		{"  ended", since(o.EndedAt)},
 		{"  purged", since(o.PurgedAt)},
@@ -101,6 +102,15 @@ func overviewText(o report.Overview) string {
 		b.WriteString("\n" + refusedText(o))
 	}
 	return b.String()
+}
+
+// settingsText tells what was chosen for the campaign.
+func settingsText(o report.Overview) string {
+	var list []string
+	for _, s := range o.Settings {
+		list = append(list, s.Setting+" "+s.Value)
+	}
+	return strings.Join(list, "; ")
 }
 
 // quotaText tells where the agent stands with its quota, as far as is known.
