@@ -2,6 +2,9 @@ package campaign
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,15 +35,15 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--strict-5xx", s.Strict5xx, o.Strict5xx},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
 		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
-		{"--optout-when", fmt.Sprint(s.OptOutWhen), fmt.Sprint(o.OptOutWhen)},
+		{"--optout-when", listText(s.OptOutWhen), listText(o.OptOutWhen)},
 		{"--no-stop-words", s.NoStopWords, o.NoStopWords},
 		{"--no-record", s.Unrecorded, o.Unrecorded},
 		{"--canary", s.Canary, o.Canary},
 		{"--canary-go-on", shareText(s.CanaryGoOn), shareText(o.CanaryGoOn)},
 		{"--max-failure-share", s.MaxFailureShare, o.MaxFailureShare},
 		{"--daily-cap", s.DailyCap, o.DailyCap},
-		{"--ticket-when", fmt.Sprint(s.TicketRules), fmt.Sprint(o.TicketRules)},
-		{"--ticket-set", fmt.Sprint(s.TicketFields), fmt.Sprint(o.TicketFields)},
+		{"--ticket-when", listText(s.TicketRules), listText(o.TicketRules)},
+		{"--ticket-set", fieldsText(s.TicketFields), fieldsText(o.TicketFields)},
 		{"--max-tickets", s.MaxTickets, o.MaxTickets},
 		{"--start-at", timeText(s.StartAt), timeText(o.StartAt)},
 		{"--max-lateness", s.MaxLateness, o.MaxLateness},
@@ -73,6 +76,22 @@ func settingText(value any) string {
 		return "none"
 	}
 	return fmt.Sprint(value)
+}
+
+func listText[T ~string](list []T) string {
+	texts := make([]string, len(list))
+	for i, value := range list {
+		texts[i] = string(value)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func fieldsText(fields map[string]string) string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		texts = append(texts, key+"="+fields[key])
+	}
+	return strings.Join(texts, ", ")
 }
 
 func shareText(s *Share) string {

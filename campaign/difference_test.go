@@ -15,12 +15,16 @@ func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
 		t.Errorf("of the same: %v", all)
 	}
 	b.Lane, b.DailyCap, b.MaxFailureShare, b.CanaryGoOn = Urgent, 500, 2000, &share
+	b.TicketRules = []TicketRule{"state=failed", "extraction.intent=callback"}
+	b.TicketFields = map[string]string{"queue": "sales", "priority": "high"}
 	b.StartAt = time.Date(2026, 3, 1, 9, 0, 0, 0, time.FixedZone("AST", 3*60*60))
 	want := []Difference{
 		{"--priority", "none", "urgent"},
 		{"--canary-go-on", "none", "5%"},
 		{"--max-failure-share", "none", "20%"},
 		{"--daily-cap", "none", "500"},
+		{"--ticket-when", "none", "state=failed, extraction.intent=callback"},
+		{"--ticket-set", "none", "priority=high, queue=sales"},
 		{"--start-at", "none", "2026-03-01T06:00:00Z"},
 	}
 	if diff := cmp.Diff(want, a.Differences(b)); diff != "" {
