@@ -2,30 +2,22 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
 
-// customerRoles are the names by which histories call the person.
-var customerRoles = []string{"customer", "user", "human", "client", "contact"}
-
 // optOutOf alone decides whether an event tells that its contact must not be contacted
 // again: by which rule, or empty. A rule of the campaign is one of what the agent has
 // learned; a stop word is a whole message of the contact's.
 func optOutOf(s campaign.Settings, e velents.Event) string {
-	if len(s.OptOutWhen) > 0 && e.Extraction != nil {
-		var learned campaign.Extraction
-		_ = json.Unmarshal(e.Extraction, &learned) // an object: it was read as one
-		for _, text := range s.OptOutWhen {
-			if rule, err := campaign.ParseLearned(text); err == nil && rule.In(learned) {
-				return rule.String()
-			}
+	learned := campaign.Outcome{Extraction: e.Extraction}.Learned()
+	for _, text := range s.OptOutWhen {
+		if rule, err := campaign.ParseLearned(text); err == nil && rule.In(learned) {
+			return rule.String()
 		}
 	}
 	if s.NoStopWords {
@@ -33,7 +25,7 @@ func optOutOf(s campaign.Settings, e velents.Event) string {
 	}
 	stopped := e.Message != nil && campaign.IsStopWord(e.Message.Customer) ||
 		slices.ContainsFunc(e.History, func(t velents.Turn) bool {
-			return slices.Contains(customerRoles, strings.ToLower(t.Role)) && campaign.IsStopWord(t.Text)
+			return saidByContact(t) && campaign.IsStopWord(t.Text)
 		})
 	if stopped {
 		return "stop word"

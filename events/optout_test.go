@@ -24,6 +24,7 @@ func TestOptOutOf(t *testing.T) {
 		{"an answer that is a stop word", campaign.Settings{}, message(" Stop! "), "stop word"},
 		{"in another language", campaign.Settings{}, message("إلغاء الإشتراك"), "stop word"},
 		{"in the history", campaign.Settings{}, velents.Event{History: []velents.Turn{{Role: "agent", Text: "hello"}, {Role: "User", Text: "STOP"}}}, "stop word"},
+		{"by somebody whose role is not known", campaign.Settings{}, velents.Event{History: []velents.Turn{{Role: "caller", Text: "STOP"}}}, "stop word"},
 		{"said by the agent", campaign.Settings{}, velents.Event{Message: &velents.Exchange{Agent: "stop"}, History: []velents.Turn{{Role: "agent", Text: "STOP"}}}, ""},
 		{"another answer", campaign.Settings{}, message("do not stop"), ""},
 		{"where stop words are none", campaign.Settings{NoStopWords: true}, message("stop"), ""},

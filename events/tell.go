@@ -118,7 +118,8 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 }
 
 // ours are the roles in which the platform speaks. Whoever else says something is
-// taken for the contact: it must not seem that nobody answered.
+// taken for the contact: it must not seem that nobody answered, nor a wish not to be
+// contacted be missed.
 var ours = []string{"agent", "assistant", "bot", "ai", "system", "tool"}
 
 func saidByContact(t velents.Turn) bool {
