@@ -172,9 +172,9 @@ func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) string 
 	case forecast.Begins.IsZero() && forecast.Held > 0:
 		return fmt.Sprintf("%s cannot be contacted: %s; end it with: campaign cancel %s", Count(pending, "contact is left that", "contacts are left that"), hours.NoZoneReason, o.Campaign)
 	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
-		return fmt.Sprintf("its daily cap of %s is reached; it goes on at %s", Count(w.PerDay, "contact", "contacts"), o.Opens.Local().Format("2006-01-02 15:04 MST"))
+		return fmt.Sprintf("its daily cap of %s is reached; it goes on at %s", Count(w.PerDay, "contact", "contacts"), Moment(o.Opens))
 	case !o.Opens.IsZero():
-		return fmt.Sprintf("outside its hours; the next contacts may be sent at %s", o.Opens.Local().Format("2006-01-02 15:04 MST"))
+		return fmt.Sprintf("outside its hours; the next contacts may be sent at %s", Moment(o.Opens))
 	}
 	return ""
 }

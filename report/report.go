@@ -304,7 +304,7 @@ func waitingFor(s Summary, loadUntil, startAt, now time.Time) string {
 	case s.State == campaign.Loading:
 		return "its contact file is still being loaded"
 	case s.State == campaign.Scheduled:
-		return fmt.Sprintf("it starts at %s; start it now with: campaign start %s", startAt.Local().Format("2006-01-02 15:04 MST"), s.Campaign)
+		return fmt.Sprintf("it starts at %s; start it now with: campaign start %s", Moment(startAt), s.Campaign)
 	case s.State == campaign.Ready:
 		return fmt.Sprintf("%s; start it with: campaign start %s", cmp.Or(s.StateReason, "it waits for a person"), s.Campaign)
 	case s.State == campaign.Paused:

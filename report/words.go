@@ -44,6 +44,9 @@ func About(d time.Duration) string {
 	return "about " + Count(up(day), "day", "days")
 }
 
+// Moment is a time to the minute, as the reader's clock shows it.
+func Moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
+
 // Percent is a part of a whole: "61.7 %". It is cut, not rounded: 100 % means all
 // of them. Of nothing it is empty.
 func Percent(part, whole int) string {

@@ -78,9 +78,9 @@ func whenText(at, now time.Time) string {
 	if !at.After(now) {
 		return "now"
 	}
-	return fmt.Sprintf("%s, in %s", at.Local().Format("2006-01-02 15:04 MST"), cli.About(max(at.Sub(now), time.Second)))
+	return fmt.Sprintf("%s, in %s", cli.Moment(at), cli.About(max(at.Sub(now), time.Second)))
 }
 
 func missedText(contacts int, by time.Time) string {
-	return fmt.Sprintf("%s not reached by %s", cli.Count(contacts, "contact is", "contacts are"), by.Local().Format("2006-01-02 15:04 MST"))
+	return fmt.Sprintf("%s not reached by %s", cli.Count(contacts, "contact is", "contacts are"), cli.Moment(by))
 }

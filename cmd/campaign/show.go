@@ -137,7 +137,7 @@ func etaText(o report.Overview) string {
 	if o.ETA.IsZero() {
 		return ""
 	}
-	text := o.ETA.Local().Format("2006-01-02 15:04 MST")
+	text := cli.Moment(o.ETA)
 	if o.Missed > 0 {
 		text += fmt.Sprintf("; %s will not be reached in time", cli.Count(o.Missed, "contact", "contacts"))
 	}

@@ -62,16 +62,15 @@ func text(s launch.Summary) string {
 
 // outlook tells when contacts will be sent.
 func outlook(line func(label, value string), o launch.Outlook) {
-	at := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
 	line("hours", o.Hours)
 	if !o.Begins.IsZero() {
-		line("begins", at(o.Begins))
+		line("begins", cli.Moment(o.Begins))
 	}
 	if !o.Ends.IsZero() {
-		line("ends", at(o.Ends))
+		line("ends", cli.Moment(o.Ends))
 	}
 	if !o.FinishBy.IsZero() {
-		line("to finish by", at(o.FinishBy))
+		line("to finish by", cli.Moment(o.FinishBy))
 	}
 	if len(o.Steps) < 2 {
 		return
@@ -79,7 +78,7 @@ func outlook(line func(label, value string), o launch.Outlook) {
 	for _, step := range o.Steps[:min(len(o.Steps), shownZones)] {
 		when := "held"
 		if !step.Opens.IsZero() {
-			when = "from " + at(step.Opens)
+			when = "from " + cli.Moment(step.Opens)
 		}
 		line("", fmt.Sprintf("%11s  %s, %s", cli.Number(step.Contacts), step.Name, when))
 	}

@@ -22,10 +22,11 @@ func PrintJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// Number, Count and About are how people are told of numbers and times.
+// Number, Count, About and Moment are how people are told of numbers and times.
 func Number(n int) string                  { return report.Number(n) }
 func Count(n int, one, many string) string { return report.Count(n, one, many) }
 func About(d time.Duration) string         { return report.About(d) }
+func Moment(t time.Time) string            { return report.Moment(t) }
 
 // IsTerminal reports whether a person looks at, or types into, stream.
 func IsTerminal(stream any) bool {
