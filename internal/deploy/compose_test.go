@@ -76,6 +76,25 @@ func readCompose(t *testing.T) compose {
 	return c
 }
 
+// What docker-compose.yml does not set itself can be set in .env.
+func TestEnvExampleNamesEverySetting(t *testing.T) {
+	settings := regexp.MustCompile("(?m)^\\| (`[A-Z_]+`.*?) \\|").FindAllStringSubmatch(readFile(t, "README.md"), -1)
+	example := readFile(t, ".env.example")
+	names := regexp.MustCompile("`([A-Z_]+)`")
+	found := 0
+	for _, row := range settings {
+		for _, name := range names.FindAllStringSubmatch(row[1], -1) {
+			found++
+			if name[1] != "REDIS_URL" && !regexp.MustCompile(`(?m)^(# )?`+name[1]+"=").MatchString(example) {
+				t.Errorf(".env.example lacks %s", name[1])
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d settings were found in README.md", found)
+	}
+}
+
 func TestServices(t *testing.T) {
 	c := readCompose(t)
 	if diff := cmp.Diff([]string{"grafana", "prometheus", "redis", "sandbox", "worker"}, slices.Sorted(maps.Keys(c.Services))); diff != "" {
