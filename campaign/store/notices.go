@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Notices: somebody outside is told when a campaign pauses or ends. What was told
+// Notices: somebody outside is told when a campaign pauses, waits for a person or ends. What was told
 // last stands in the campaign's hash, so that each change is told by one worker, and
 // told later when none was running.
 
