@@ -208,7 +208,12 @@ if guard and guard ~= '' then
     kept = string.sub(kept .. table.concat(verdicts), -VERDICT * tonumber(width))
     redis.call('SET', window, kept)
   end
-  if judge and phase == 'running' then
+  -- When nobody is left there is nothing to keep from happening, and whoever is sent
+  -- by a rerun is not judged by what was before.
+  local left = redis.call('HMGET', tally, PENDING, SENDING)
+  if judge and phase == 'running' and not left[1] and not left[2] then
+    redis.call('DEL', window)
+  elseif judge and phase == 'running' then
     local all, bad = #kept / VERDICT, 0
     for at = 1, #kept, VERDICT do
       if not string.find(evidence, string.sub(kept, at, at), 1, true) then bad = bad + 1 end

@@ -336,7 +336,22 @@ func (m *machine) moves(model *modelChunk, i int, to campaign.Record) {
 	model.records[i] = to
 }
 
+func (m *machine) anyOpen() bool {
+	for _, chunk := range m.chunks {
+		for _, r := range chunk.records {
+			if r.State.Open() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (m *machine) judge() {
+	if m.phase == campaign.Running && !m.anyOpen() {
+		m.window = nil
+		return
+	}
 	bad := 0
 	for _, state := range m.window {
 		if !state.Evidence() {
