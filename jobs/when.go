@@ -243,6 +243,11 @@ func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time
 		}
 		return err
 	}
+	// Whoever starts it releases it: no other sweeper is to find its chunks overdue,
+	// and release them in between, each with a task too many.
+	if err := q.store.Postpone(ctx, c.Name, releaseDue); err != nil {
+		return err
+	}
 	_, started, err := q.store.SetPhase(ctx, c.Name, campaign.Running, "", campaign.Scheduled)
 	if err != nil || !started {
 		return err

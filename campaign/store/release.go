@@ -84,6 +84,25 @@ func (s *Store) Release(ctx context.Context, name string, due time.Duration, tur
 	return next, nil
 }
 
+// postponeScript moves the time of every open chunk that must have moved sooner. KEYS
+// open; ARGV ms from now.
+var postponeScript = redis.NewScript(`
+local time = redis.call('TIME')
+local due = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1]))
+for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. due)) do
+  redis.call('ZADD', KEYS[1], due, chunk)
+end
+return 1`)
+
+// Postpone says that no open chunk of a campaign need have moved before due has
+// passed.
+func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) error {
+	if err := postponeScript.Run(ctx, s.rdb, []string{keyOpen(name)}, millis(due)).Err(); err != nil {
+		return fmt.Errorf("postpone chunks of %s: %w", name, err)
+	}
+	return nil
+}
+
 // dueScript moves the time by which a chunk must have moved. KEYS open; ARGV
 // chunk number, ms from now. A chunk that is through stays through.
 var dueScript = redis.NewScript(`

@@ -10,6 +10,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redis/go-redis/v9"
+
 	"campaign-runner/campaign"
 	"campaign-runner/internal/redistest"
 )
@@ -186,4 +188,24 @@ func TestHastenWithoutRedis(t *testing.T) {
 	if err := closedStore().Hasten(t.Context(), sale0, time.Hour); err == nil {
 		t.Error("no error")
 	}
+}
+
+func TestPostponeLeavesWhoeverRestsLonger(t *testing.T) {
+	onSale(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		s.rdb.ZAdd(ctx, keyOpen("sale"), redis.Z{Score: 1, Member: "0"}, redis.Z{Score: 1e15, Member: "1"})
+		if err := s.Postpone(ctx, "sale", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		now, err := s.Now(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due := s.rdb.ZScore(ctx, keyOpen("sale"), "0").Val(); due <= float64(now.UnixMilli()) || due >= 1e15 {
+			t.Errorf("an overdue chunk is due at %v", due)
+		}
+		if due := s.rdb.ZScore(ctx, keyOpen("sale"), "1").Val(); due != 1e15 {
+			t.Errorf("one that rests longer is due at %v", due)
+		}
+	})
 }
