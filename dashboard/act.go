@@ -82,6 +82,16 @@ func rerunWarning(state campaign.State) string {
 // maxForm bounds what a form without a file may hold, in bytes.
 const maxForm = 64 << 10
 
+// readForm reads a form without a file, and says so where it cannot.
+func (p *pages) readForm(w http.ResponseWriter, r *http.Request) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+		return false
+	}
+	return true
+}
+
 // act serves an action: it does it and shows the campaign.
 func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name string, form url.Values) (n int, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -90,9 +100,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 			p.refuse(w, r, err)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+		if !p.readForm(w, r) {
 			return
 		}
 		// Whoever closes the page has still asked for it.

@@ -57,9 +57,7 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+	if !p.readForm(w, r) {
 		return
 	}
 	wish, err := readWish(r.Form, r.PostForm.Get("find"), c.Settings.Region)

@@ -192,7 +192,7 @@ func (q *Queue) settle(ctx context.Context, c campaign.Campaign, chunk *store.Ch
 	if len(done.Tripped) > 0 { // who is lost counts for the guard
 		err = q.tripped(ctx, c, done.Tripped)
 	}
-	return 0, errors.Join(err, patiently(ctx, func(ctx context.Context) error {
+	return 0, errors.Join(err, Patiently(ctx, func(ctx context.Context) error {
 		return remember(ctx, q.store, c, contacts, done.Moved)
 	}))
 }
@@ -526,8 +526,7 @@ var heartbeatIsLate = &comeBack{heartbeatEvery, "this worker's heartbeat is late
 // monotonic one may stand still while a machine is paused.
 func (r *run) stillOurs(claimed time.Time) error {
 	now := time.Now()
-	elapsed := max(now.Sub(claimed), now.Round(0).Sub(claimed.Round(0)))
-	if elapsed > claimMargin/2 || !r.alive(now) {
+	if Elapsed(claimed, now) > claimMargin/2 || !r.alive(now) {
 		return errNotOurs
 	}
 	return nil
@@ -571,7 +570,7 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 // marked, so that they do not end up unconfirmed. A refusal can be the answer to
 // the same begin, repeated after a pause had come between.
 func (r *run) takeBack(ctx context.Context, piece []int) error {
-	return patiently(ctx, func(ctx context.Context) error {
+	return Patiently(ctx, func(ctx context.Context) error {
 		chunk, err := r.store.ReadLedger(ctx, r.chunk.Ref)
 		if err != nil || chunk.Claim != r.token {
 			return err
@@ -683,7 +682,7 @@ func (r *run) isLast(piece []int) bool {
 
 // reason is the code of a text, found for as long as a commit would be tried.
 func (r *run) reason(ctx context.Context, text string) (code campaign.Reason, err error) {
-	err = patiently(ctx, func(ctx context.Context) error {
+	err = Patiently(ctx, func(ctx context.Context) error {
 		code, err = r.store.ReasonCode(ctx, r.campaign.Name, text)
 		return err
 	})
@@ -767,7 +766,7 @@ func (r *run) commit(ctx context.Context, change store.Change) error {
 	change.Act, change.Token = store.Commit, r.token
 	change.Log.By, change.Log.Action = r.queue.by, store.ActionRequest
 	change.Terms = r.terms
-	return patiently(ctx, func(ctx context.Context) error {
+	return Patiently(ctx, func(ctx context.Context) error {
 		// First, since nobody makes up for it when this process ends in between.
 		missed := remember(ctx, r.store, r.campaign, r.chunk.Contacts, change.Moves)
 		done, err := r.store.Apply(ctx, r.chunk, change)
@@ -787,9 +786,10 @@ func (r *run) commit(ctx context.Context, change store.Change) error {
 	})
 }
 
-// patiently repeats an action on Redis that must not be lost, cancelled or not,
-// for commitPatience.
-func patiently(ctx context.Context, action func(context.Context) error) error {
+// Patiently repeats an action on Redis that must not be lost, cancelled or not, for
+// three minutes: longer than a failover of Redis takes. A chunk that is gone and
+// contacts that have moved end it at once.
+func Patiently(ctx context.Context, action func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitPatience)
 	defer cancel()
 	wait := 100 * time.Millisecond

@@ -284,6 +284,12 @@ func (w *Worker) alive(now time.Time) bool { return w.beats.Load().alive(now) }
 // of Redis everybody's heartbeat has to come back first.
 func (w *Worker) steady(now time.Time) bool { return w.beats.Load().steady(now) }
 
+// Elapsed is the time since then by the clock that says more: the monotonic one may
+// stand still while a machine is paused, and the one on the wall may be set back.
+func Elapsed(since, now time.Time) time.Duration {
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
+
 // heartbeats are those of a worker that arrived. They never change; nil is none.
 type heartbeats struct{ since, last time.Time } // unbroken since then
 
@@ -297,7 +303,7 @@ func (h *heartbeats) then(now time.Time) *heartbeats {
 
 // alive reports whether the last one is young enough, by both clocks.
 func (h *heartbeats) alive(now time.Time) bool {
-	return h != nil && max(now.Sub(h.last), now.Round(0).Sub(h.last.Round(0))) < aliveFor
+	return h != nil && Elapsed(h.last, now) < aliveFor
 }
 
 // steady reports whether they have come for as long as it takes to be missed.

@@ -44,8 +44,6 @@ const (
 	firstWait = 10 * time.Second // before the second try; doubles with each
 	// brokenWait is how long nothing is asked of a token that is refused.
 	brokenWait = time.Minute
-
-	recordPatience = 3 * time.Minute // longer than a failover of Redis takes
 )
 
 // desk is the Support Center; *velents.Support is the real one.
@@ -292,8 +290,7 @@ var errNotOurs = errors.New("the claim on the ticket may be over")
 // stillOurs is asked directly before a request is written, by both clocks: a
 // process that was frozen past its claim must not send.
 func stillOurs(claimed time.Time) error {
-	now := time.Now()
-	if max(now.Sub(claimed), now.Round(0).Sub(claimed.Round(0))) > claimMargin/2 {
+	if jobs.Elapsed(claimed, time.Now()) > claimMargin/2 {
 		return errNotOurs
 	}
 	return nil
@@ -340,17 +337,8 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 
 // record writes down what became of a ticket, for as long as Redis may be away.
 func (m *Maker) record(ctx context.Context, at store.Place, old, new campaign.Ticket, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, recordPatience)
-	defer cancel()
-	for {
+	return jobs.Patiently(ctx, func(ctx context.Context) error {
 		_, err := m.cfg.Store.SetTicket(ctx, at, &old, &new, wait, 0)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Second):
-		}
-	}
+		return err
+	})
 }
