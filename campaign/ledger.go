@@ -14,6 +14,12 @@ type Record struct {
 	Run      uint8  // the run that last made it pending, from 0; stays at 255
 	Reason   Reason // why it is in this state; 0 when there is nothing to say
 	Changed  uint32 // Unix seconds of the last change; 0: never changed since it was loaded
+
+	// InDoubt: the platform itself failed on a request with the contact, which may
+	// have been reached by it all the same. Evidence takes the doubt away.
+	InDoubt bool
+	// Recorded: a request of this campaign stands in the contact record.
+	Recorded bool
 }
 
 // ChangedAt is the time of the last change, zero when there was none.
@@ -33,8 +39,14 @@ const (
 )
 
 // RecordSize is the width of a Record in a ledger, in bytes: state, attempts,
-// tries, run, then reason (2) and time of change (4), little-endian.
-const RecordSize = 10
+// tries, run, then reason (2) and time of change (4), little-endian, and marks.
+const RecordSize = 11
+
+// Bits of the marks.
+const (
+	markInDoubt = 1 << iota
+	markRecorded
+)
 
 // A Ledger holds the records of a chunk's contacts, in their order.
 type Ledger []byte
@@ -74,6 +86,8 @@ func DecodeRecord(b []byte) Record {
 		Run:      b[3],
 		Reason:   Reason(binary.LittleEndian.Uint16(b[4:])),
 		Changed:  binary.LittleEndian.Uint32(b[6:]),
+		InDoubt:  b[10]&markInDoubt != 0,
+		Recorded: b[10]&markRecorded != 0,
 	}
 }
 
@@ -82,4 +96,11 @@ func (r Record) encode(b []byte) {
 	b[0], b[1], b[2], b[3] = byte(r.State), r.Attempts, r.Tries, r.Run
 	binary.LittleEndian.PutUint16(b[4:], uint16(r.Reason))
 	binary.LittleEndian.PutUint32(b[6:], r.Changed)
+	b[10] = 0
+	if r.InDoubt {
+		b[10] |= markInDoubt
+	}
+	if r.Recorded {
+		b[10] |= markRecorded
+	}
 }

@@ -31,8 +31,8 @@ func TestLedgerKeepsRecords(t *testing.T) {
 // Ledgers outlive the program that wrote them.
 func TestRecordLayoutStays(t *testing.T) {
 	got := NewLedger(1)
-	got.Set(0, Record{State: Unconfirmed, Attempts: 2, Tries: 1, Run: 3, Reason: 0x0405, Changed: 0x06070809})
-	want := Ledger{5, 2, 1, 3, 5, 4, 9, 8, 7, 6}
+	got.Set(0, Record{State: Unconfirmed, Attempts: 2, Tries: 1, Run: 3, Reason: 0x0405, Changed: 0x06070809, InDoubt: true, Recorded: true})
+	want := Ledger{5, 2, 1, 3, 5, 4, 9, 8, 7, 6, 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bytes (-want +got):\n%s", diff)
 	}
@@ -56,9 +56,9 @@ func TestLedgerCheck(t *testing.T) {
 		want   string
 	}{
 		{"whole", NewLedger(3), ""},
-		{"empty", nil, "ledger: want 30 bytes for 3 contacts, have 0"},
-		{"cut within a record", NewLedger(3)[:29], "ledger: want 30 bytes for 3 contacts, have 29"},
-		{"one too many", NewLedger(4), "ledger: want 30 bytes for 3 contacts, have 40"},
+		{"empty", nil, "ledger: want 33 bytes for 3 contacts, have 0"},
+		{"cut within a record", NewLedger(3)[:29], "ledger: want 33 bytes for 3 contacts, have 29"},
+		{"one too many", NewLedger(4), "ledger: want 33 bytes for 3 contacts, have 44"},
 		{"a state of a later version", unknown, "ledger: contact 2: unknown state 9"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

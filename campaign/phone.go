@@ -51,3 +51,27 @@ func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // MarshalText masks the number in JSON, as slog writes whole structs.
 func (p Phone) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// Person is the number by which its owner is known. Three countries write the same
+// mobile number in two ways, and networks and WhatsApp tell now one and now the
+// other: Mexico +52 and +521, Argentina +54 and +549, Brazil without and with the
+// ninth digit. Every other number is its own.
+//
+// Sources: ITU E.164 notices of Mexico (2019) and Argentina; Anatel resolution 553.
+func (p Phone) Person() Phone {
+	const (
+		national9  = 1_000_000_000
+		national10 = 10 * national9
+		national11 = 10 * national10
+	)
+	switch {
+	case p/national11 == 52 && p/national10%10 == 1: // +521 and ten digits
+		return 52*national10 + p%national10
+	case p/national11 == 54 && p/national10%10 == 9: // +549 and ten digits
+		return 54*national10 + p%national10
+	case p/national10 == 55 && p/(national9/100)%10 >= 6: // +55, area, a mobile number of eight digits
+		area, subscriber := p/(national9/10)%100, p%(national9/10)
+		return 55*national11 + area*national9 + 9*(national9/10) + subscriber
+	}
+	return p
+}

@@ -149,3 +149,27 @@ func TestJSONMasksPhones(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestPerson(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		phone, want Phone
+	}{
+		{"Mexico with the old 1", 5215512345678, 525512345678},
+		{"Mexico without it", 525512345678, 525512345678},
+		{"Argentina with the 9 of mobiles", 5491123456789, 541123456789},
+		{"Argentina without it", 541123456789, 541123456789},
+		{"Brazil without the ninth digit", 551187654321, 5511987654321},
+		{"Brazil with it", 5511987654321, 5511987654321},
+		{"a Brazilian landline", 551132345678, 551132345678},
+		{"Saudi Arabia", 966501234567, 966501234567},
+		{"a number of Lesotho that is not Mexican", 26652123456, 26652123456},
+		{"an American number that has 521 in it", 15215512345, 15215512345},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.phone.Person(); got != tt.want {
+				t.Errorf("got %s, want %s", got.E164(), tt.want.E164())
+			}
+		})
+	}
+}

@@ -42,6 +42,9 @@ type Move struct {
 	Reason Reason
 	Run    uint8 // for Rerun: the run that begins
 	At     time.Time
+
+	InDoubt  bool // for Retry and Fail: the contact may have been reached all the same
+	Recorded bool // the contact record has the request
 }
 
 // Next is the table of transitions, whole: the record that r becomes by m, and
@@ -60,6 +63,9 @@ type Move struct {
 //	Hold                          pending                → pending      for another reason
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
+//
+// Doubt, once there, stays through retries and reruns until evidence comes or a
+// person has looked.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false
@@ -67,6 +73,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	next, allowed := r, false
 	next.Reason = m.Reason
 	next.Changed = uint32(m.At.Unix())
+	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
 		next.State = to
 		for _, s := range from {
@@ -86,8 +93,10 @@ func (r Record) Next(m Move) (Record, bool) {
 		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
 	case Retry:
 		move(Pending, Sending)
+		next.InDoubt = r.InDoubt || m.InDoubt
 	case Fail:
 		move(Failed, Sending)
+		next.InDoubt = r.InDoubt || m.InDoubt
 	case Reject:
 		move(Rejected, Sending)
 	case Lose:
@@ -100,6 +109,7 @@ func (r Record) Next(m Move) (Record, bool) {
 		if m.Cause == End {
 			next.State = Ended
 		}
+		next.InDoubt = false
 		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(next.State) > evidenceRank(r.State))
 	case Cancel:
 		move(Canceled, Pending)
@@ -111,9 +121,10 @@ func (r Record) Next(m Move) (Record, bool) {
 		next.Tries, next.Run = 0, m.Run
 	case ConfirmSent:
 		move(Accepted, Unconfirmed)
+		next.InDoubt = false
 	case ConfirmNever:
 		move(Pending, Unconfirmed)
-		next.Tries = 0
+		next.Tries, next.InDoubt = 0, false
 	}
 	if !allowed {
 		return r, false

@@ -144,6 +144,15 @@ func TestContactsLife(t *testing.T) {
 			if int(next.Attempts) != requests || next.Tries > next.Attempts {
 				t.Fatalf("%d requests, but %+v", requests, next)
 			}
+			if next.InDoubt && next.State.Evidence() {
+				t.Fatalf("evidence leaves %+v in doubt", next)
+			}
+			if r.InDoubt && !next.InDoubt && !m.Cause.Evidence() && m.Cause != ConfirmSent && m.Cause != ConfirmNever {
+				t.Fatalf("%+v took the doubt away", m)
+			}
+			if r.Recorded && !next.Recorded {
+				t.Fatalf("%+v forgot that it is recorded", m)
+			}
 			r = next
 		}
 	})
@@ -188,6 +197,8 @@ func drawRecord(t *rapid.T) Record {
 		Run:      rapid.Uint8().Draw(t, "run"),
 		Reason:   Reason(rapid.Uint16().Draw(t, "reason")),
 		Changed:  rapid.Uint32().Draw(t, "changed"),
+		InDoubt:  rapid.Bool().Draw(t, "in doubt"),
+		Recorded: rapid.Bool().Draw(t, "recorded"),
 	}
 }
 
@@ -197,5 +208,8 @@ func drawMove(t *rapid.T) Move {
 		Reason: Reason(rapid.Uint16().Draw(t, "reason")),
 		Run:    rapid.Uint8().Draw(t, "run"),
 		At:     time.Unix(int64(rapid.Uint32().Draw(t, "at")), 0),
+
+		InDoubt:  rapid.Bool().Draw(t, "leaves in doubt"),
+		Recorded: rapid.Bool().Draw(t, "is recorded"),
 	}
 }

@@ -38,7 +38,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		{"a ledger was cut within a record", func(s *Store) {
 			s.rdb.Set(ctx, keyLedger(Ref{"sale", 1}), make([]byte, campaign.RecordSize+1), 0)
 		}, []string{
-			"chunk 1: ledger: want 10 bytes for 1 contacts, have 11",
+			"chunk 1: ledger: want 11 bytes for 1 contacts, have 12",
 			"ledgers hold 3 contacts, the file had 5",
 			"pending: the ledgers count 1, the tally says 3",
 		}},
