@@ -35,7 +35,10 @@ func text(s launch.Summary) string {
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)
 	count("contacts", s.Contacts)
-	count("lines refused", s.Rows-s.Contacts)
+	if s.NotChosen > 0 {
+		count("rows not chosen", s.NotChosen)
+	}
+	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
 	for _, r := range report.Refusals(s.Refused) {
 		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
 	}
