@@ -143,8 +143,8 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 		defer f.Close()
 		return write(f)
 	}
-	// Not os.CreateTemp: who may read the file is for the umask to say.
-	f, err := os.OpenFile(fmt.Sprintf("%s.%d.tmp", place, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	// What is exported tells of people: only its owner may read it.
+	f, err := os.CreateTemp(filepath.Dir(place), "."+filepath.Base(place)+"-*")
 	if err != nil {
 		return 0, err
 	}
