@@ -17,6 +17,10 @@ func numbersIn(s campaign.Settings) *contacts.PhoneParser {
 	return new(contacts.PhoneParser) // the region is none: what is international can be read
 }
 
+// NumbersTold are the numbers that a text in the place of one may mean to a campaign, the
+// likeliest first.
+func NumbersTold(s campaign.Settings, told string) []campaign.Phone { return numbersIn(s).Told(told) }
+
 // conversationOf is the platform's name for a conversation, bounded.
 func conversationOf(e velents.Event) string {
 	if len(e.ConversationID) <= maxConversationBytes {
