@@ -89,9 +89,7 @@ func (s *Store) FindWishes(ctx context.Context, ids []string) (map[string]Wish, 
 	open := make(map[string]Wish)
 	for i, value := range values {
 		if text, ok := value.(string); ok {
-			if open[ids[i]], err = decodeWish(ids[i], text); err != nil {
-				return nil, err
-			}
+			open[ids[i]] = decodeWish(ids[i], text)
 		}
 	}
 	return open, nil
@@ -105,11 +103,7 @@ func (s *Store) Wishes(ctx context.Context) ([]Wish, error) {
 	}
 	wishes := make([]Wish, 0, len(hash))
 	for id, text := range hash {
-		w, err := decodeWish(id, text)
-		if err != nil {
-			return nil, err
-		}
-		wishes = append(wishes, w)
+		wishes = append(wishes, decodeWish(id, text))
 	}
 	slices.SortFunc(wishes, func(a, b Wish) int {
 		if order := a.At.Compare(b.At); order != 0 {
@@ -120,12 +114,14 @@ func (s *Store) Wishes(ctx context.Context) ([]Wish, error) {
 	return wishes, nil
 }
 
-func decodeWish(id, text string) (w Wish, err error) {
+// decodeWish reads a wish. One that is damaged is still somebody's, and must keep no
+// other from being seen.
+func decodeWish(id, text string) (w Wish) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
-		return w, fmt.Errorf("wish %s: %w", id, err)
+		w = Wish{Why: "what was stored of it is damaged"}
 	}
 	w.ID = id
-	return w, nil
+	return w
 }
 
 // CountWishes is how many wishes are open.
