@@ -25,13 +25,13 @@ import (
 )
 
 const (
-	children    = 8         // of php-fpm
-	nginxBytes  = 512 << 10 // a body larger than this is refused by nginx
-	phpBytes    = 256 << 10 // and one larger than this by Laravel, for PHP has not read it
-	maxRows     = 40        // of a batch
-	token       = "first"   // of the agent default
-	secondToken = "second"  // of the agent second
-	readTimeout = "2s"      // after which nginx gives PHP up
+	children    = 8                  // of php-fpm
+	nginxBytes  = 512 << 10          // a body larger than this is refused by nginx
+	phpBytes    = 256 << 10          // and one larger than this by Laravel, for PHP has not read it
+	maxRows     = 40                 // of a batch
+	token       = "platform-token-1" // of the agent default
+	secondToken = "platform-token-2" // of nobody
+	readTimeout = "2s"               // after which nginx gives PHP up
 	upIn        = 20 * time.Second
 )
 
