@@ -43,6 +43,25 @@ const MaxKeepDays = 3650
 // from more.
 const maxAttemptsCounted = 254
 
+// Retry5xx says after which failures of the platform contacts are sent again by
+// themselves, though they may have been reached all the same.
+type Retry5xx string
+
+const (
+	RetryOwn  Retry5xx = "own"  // its own 500, which its vendor calls safe to repeat; so is the zero value
+	RetryAll  Retry5xx = "all"  // any 5xx, whatever stands before the platform
+	RetryNone Retry5xx = "none" // none
+)
+
+// ParseRetry5xx reads which of them it is.
+func ParseRetry5xx(text string) (Retry5xx, error) {
+	switch r := Retry5xx(text); r {
+	case RetryOwn, RetryAll, RetryNone:
+		return r, nil
+	}
+	return "", fmt.Errorf("retry 5xx %q: want %s, %s or %s", text, RetryOwn, RetryAll, RetryNone)
+}
+
 // Settings are what a campaign is to do. What can be changed once it is loaded is
 // for package jobs to say.
 type Settings struct {
@@ -52,7 +71,7 @@ type Settings struct {
 	Lane        Lane     `json:"lane,omitempty"` // empty: by the length of the list
 	ChunkSize   int      `json:"chunk_size"`     // contacts per chunk; the last chunk may hold fewer
 	MaxAttempts int      `json:"max_attempts"`   // requests per contact and run, the first included; at most 200
-	Strict5xx   bool     `json:"strict_5xx,omitempty"`
+	Retry5xx    Retry5xx `json:"retry_5xx,omitempty"`
 	Region      string   `json:"region,omitempty"` // ISO 3166 alpha-2, for numbers without a country code
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
@@ -290,6 +309,11 @@ func (s Settings) Check() error {
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
 		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
+	}
+	if s.Retry5xx != "" {
+		if _, err := ParseRetry5xx(string(s.Retry5xx)); err != nil {
+			return err
+		}
 	}
 	for _, rule := range s.OptOutWhen {
 		if _, err := ParseLearned(rule); err != nil {
