@@ -48,18 +48,26 @@ const maxAttemptsCounted = 254
 type Retry5xx string
 
 const (
-	RetryOwn  Retry5xx = "own"  // its own 500, which its vendor calls safe to repeat; so is the zero value
+	RetryOwn  Retry5xx = ""     // its own 500, which its vendor calls safe to repeat
 	RetryAll  Retry5xx = "all"  // any 5xx, whatever stands before the platform
 	RetryNone Retry5xx = "none" // none
 )
 
-// ParseRetry5xx reads which of them it is.
-func ParseRetry5xx(text string) (Retry5xx, error) {
-	switch r := Retry5xx(text); r {
-	case RetryOwn, RetryAll, RetryNone:
-		return r, nil
+func (r Retry5xx) String() string {
+	if r == RetryOwn {
+		return "own"
 	}
-	return "", fmt.Errorf("retry 5xx %q: want %s, %s or %s", text, RetryOwn, RetryAll, RetryNone)
+	return string(r)
+}
+
+// ParseRetry5xx reads what String writes.
+func ParseRetry5xx(text string) (Retry5xx, error) {
+	for _, r := range []Retry5xx{RetryOwn, RetryAll, RetryNone} {
+		if text == r.String() {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("retry 5xx %q: want own, all or none", text)
 }
 
 // Settings are what a campaign is to do. What can be changed once it is loaded is
@@ -310,10 +318,8 @@ func (s Settings) Check() error {
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
 		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
 	}
-	if s.Retry5xx != "" {
-		if _, err := ParseRetry5xx(string(s.Retry5xx)); err != nil {
-			return err
-		}
+	if _, err := ParseRetry5xx(s.Retry5xx.String()); err != nil {
+		return err
 	}
 	for _, rule := range s.OptOutWhen {
 		if _, err := ParseLearned(rule); err != nil {

@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +32,7 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--priority", s.Lane, o.Lane},
 		{"--max-attempts", s.MaxAttempts, o.MaxAttempts},
 		{"--max-contact-attempts", s.MaxContactAttempts, o.MaxContactAttempts},
-		{"--retry-5xx", cmp.Or(s.Retry5xx, RetryOwn), cmp.Or(o.Retry5xx, RetryOwn)},
+		{"--retry-5xx", s.Retry5xx.String(), o.Retry5xx.String()},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
 		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
 		{"--optout-when", listText(s.OptOutWhen), listText(o.OptOutWhen)},

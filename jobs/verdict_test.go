@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -126,7 +125,7 @@ func TestVerdictOf(t *testing.T) {
 				mode = campaign.Batch
 			}
 			got := verdictOf(tt.err, tt.rows, mode, campaign.RetryOwn, store.Seen{})
-			if diff := gocmp.Diff(tt.want, got, gocmp.AllowUnexported(verdict{})); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(verdict{})); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
 		})
@@ -243,7 +242,7 @@ func TestTableOfAnswers(t *testing.T) {
 				client := clientOf(t, head+bodies[row.kind])
 				for _, rows := range []int{2, 1} {
 					_, err := client.Batch(t.Context(), velents.Batch{ChannelID: 3, Rows: make([]velents.Row, rows)})
-					got := verdictOf(err, rows, campaign.Batch, cmp.Or(row.retry, campaign.RetryOwn), row.seen)
+					got := verdictOf(err, rows, campaign.Batch, row.retry, row.seen)
 					want := verdict{cause: row.cause, then: row.then, doubt: row.doubt, wait: row.wait}
 					if rows == 1 && row.single != nil {
 						want = *row.single
@@ -365,7 +364,7 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errRedisGone}, ratelimit.Answer{Failed: true, Unsent: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := gocmp.Diff(tt.want, QuotaAnswer(tt.answer, tt.err)); diff != "" {
+			if diff := cmp.Diff(tt.want, QuotaAnswer(tt.answer, tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
