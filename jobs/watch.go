@@ -37,6 +37,8 @@ func classOf(answer error) string {
 		return "2xx"
 	case errors.Is(answer, errNotOurs):
 		return "withheld"
+	case errors.As(answer, &refused) && refused.Status/100 == 2: // but with nothing of the platform's in it
+		return "lost"
 	case errors.As(answer, &refused) && (refused.Status == 422 || refused.Status == 429):
 		return fmt.Sprint(refused.Status)
 	case errors.As(answer, &refused):

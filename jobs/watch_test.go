@@ -20,6 +20,7 @@ func TestClassOfAnAnswer(t *testing.T) {
 		{"a bad token", &velents.Error{Status: 401}, "4xx"},
 		{"the platform's fault", &velents.Error{Status: 503}, "5xx"},
 		{"a redirect", &velents.Error{Status: 302}, "3xx"},
+		{"a page with a good status", &velents.Error{Status: 200, Page: true}, "lost"},
 		{"no connection", &velents.Unanswered{}, "unsent"},
 		{"no answer", &velents.Unanswered{Sent: true}, "lost"},
 		{"held back by the guard", &velents.Unanswered{Err: errNotOurs}, "withheld"},

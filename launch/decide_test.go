@@ -104,7 +104,7 @@ func TestDifferenceNamesTheFlag(t *testing.T) {
 	for want, change := range map[string]func(*campaign.Settings){
 		"--agent a, not b":                                        func(s *campaign.Settings) { s.Agent = "b" },
 		"--max-attempts 1, not 2":                                 func(s *campaign.Settings) { s.MaxAttempts = 2 },
-		"--strict-5xx false, not true":                            func(s *campaign.Settings) { s.Strict5xx = true },
+		"--retry-5xx own, not none":                               func(s *campaign.Settings) { s.Retry5xx = campaign.RetryNone },
 		"--region none, not SA":                                   func(s *campaign.Settings) { s.Region = "SA" },
 		"another file, suppression list, phone column or mapping": func(*campaign.Settings) {},
 	} {

@@ -35,15 +35,26 @@ type setFlags struct {
 	cli.SteerFlags
 	hours     cli.HoursFlags
 	rows, max int
+	retry     campaign.Retry5xx
 	given     func(flag string) bool
 }
 
 func (a *app) set() *cobra.Command {
 	f := new(setFlags)
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
-		changed, err := jobs.NewQueue(s, nil).Set(ctx, name, f.settle)
+		var warnings []string
+		changed, err := jobs.NewQueue(s, nil).Set(ctx, name, func(settings *campaign.Settings) error {
+			err := f.settle(settings)
+			warnings = settings.Hours.Warnings()
+			return err
+		})
 		if err != nil {
 			return err
+		}
+		if f.given("timezone") || f.given("no-zone-hours") {
+			for _, warning := range warnings {
+				a.note("warning: " + warning)
+			}
 		}
 		text := name + ": nothing has changed\n"
 		if len(changed) > 0 {
@@ -64,6 +75,7 @@ func (a *app) set() *cobra.Command {
 	f.SteerFlags.Add(flags)
 	flags.IntVar(&f.rows, "chunk-size", 0, "most `CONTACTS` per request")
 	flags.IntVar(&f.max, "max-attempts", 0, "`REQUESTS` per contact and run, the first included")
+	cli.AddRetry5xx(flags, &f.retry)
 	f.hours.Add(flags)
 	_ = flags.MarkHidden("rules") // of the launch
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -89,6 +101,9 @@ func (f *setFlags) settle(s *campaign.Settings) error {
 	f.SteerFlags.Settle(s)
 	if f.given("max-attempts") {
 		s.MaxAttempts = f.max
+	}
+	if f.given("retry-5xx") {
+		s.Retry5xx = f.retry
 	}
 	if f.given("chunk-size") {
 		if f.rows < 1 {
