@@ -114,12 +114,12 @@ func (f *fleet) show(name string) (o overview) {
 	return o
 }
 
-// await waits until a campaign is in a state.
+// await waits until a campaign is in a state and none of its requests is under way.
 func (f *fleet) await(name, state string, limit time.Duration) overview {
 	f.t.Helper()
 	var o overview
 	f.until(limit, func() error {
-		if o = f.show(name); o.State != state {
+		if o = f.show(name); o.State != state || o.States["sending"] > 0 {
 			return fmt.Errorf("the campaign is %s (%s): %v", o.State, o.StateReason, o.States)
 		}
 		return nil
