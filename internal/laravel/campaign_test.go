@@ -157,7 +157,7 @@ func TestMaintenance(t *testing.T) {
 			if tt.unconfirmed { // it is probed meanwhile
 				f.answered(tt.status, f.p.answered(tt.status))
 			}
-			f.p.endDown()
+			f.p.healthy()
 			if tt.paused {
 				f.must("campaign", "resume", "down")
 			}
@@ -207,8 +207,7 @@ func TestAnAnswerThatIsLostAfterTheWork(t *testing.T) {
 			if tt.paused {
 				f.await("lost", "paused", time.Minute)
 			}
-			f.p.now.Then, f.p.now.Work = "", 0
-			f.p.set(f.p.now)
+			f.p.healthy()
 			if tt.paused {
 				f.must("campaign", "resume", "lost")
 			}
@@ -250,8 +249,7 @@ func TestServersThatEndInMidRequest(t *testing.T) {
 				tt.end(f.p)
 				f.until(upIn, f.p.up)
 			}
-			f.p.now.Work = 0
-			f.p.set(f.p.now)
+			f.p.healthy()
 			f.await("cut", "finished", 2*time.Minute)
 			fates := f.audit("cut", list)
 			f.only(fates, "accepted", "unconfirmed")

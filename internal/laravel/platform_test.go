@@ -282,14 +282,20 @@ func (p *platform) replace(name string, text []byte) {
 	}
 }
 
-// down begins maintenance as php artisan down does, with its options; up ends it.
+// down begins maintenance as php artisan down does, with its options; healthy ends it.
 func (p *platform) down(options string) { p.t.Helper(); p.replace("framework/down", []byte(options)) }
 
-func (p *platform) endDown() {
+// then sets what becomes of answers from now on.
+func (p *platform) then(what string) { p.t.Helper(); p.now.Then = what; p.set(p.now) }
+
+// healthy ends maintenance and faults.
+func (p *platform) healthy() {
 	p.t.Helper()
-	if err := os.Remove(filepath.Join(p.dir, "framework/down")); err != nil {
+	if err := os.Remove(filepath.Join(p.dir, "framework/down")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		p.t.Fatal(err)
 	}
+	p.now.Then, p.now.Work = "", 0
+	p.set(p.now)
 }
 
 // ledger is how often each number was contacted.
@@ -367,10 +373,11 @@ type answer struct {
 }
 
 func (p *platform) ask(method, path, token, body string) (answer, error) {
-	return ask(p.url, method, path, token, body)
+	return ask(p.url, method, path, token, body, nil)
 }
 
-func ask(url, method, path, token, body string) (answer, error) {
+// ask sends a request that edit has made another of.
+func ask(url, method, path, token, body string, edit func(*http.Request)) (answer, error) {
 	req, err := http.NewRequest(method, url+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -379,6 +386,9 @@ func ask(url, method, path, token, body string) (answer, error) {
 	req.Header.Set("Content-Type", "application/json")
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if edit != nil {
+		edit(req)
 	}
 	client := http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)

@@ -52,13 +52,14 @@ $app->instance('config', new Repository([
     'database' => ['redis' => ['client' => 'phpredis', 'default' => ['host' => '127.0.0.1', 'port' => $_SERVER['REDIS_PORT'], 'database' => 0]]],
     'logging' => ['default' => 'file', 'channels' => ['deprecations' => ['driver' => 'monolog', 'handler' => Monolog\Handler\NullHandler::class],
         'file' => ['driver' => 'single', 'path' => "$storage/laravel.log"]]],
+    'session' => ['driver' => 'array', 'lifetime' => 1],
     'view' => ['paths' => [], 'compiled' => $storage],
 ]));
 Facade::setFacadeApplication($app);
 $app->singleton(Illuminate\Contracts\Http\Kernel::class, PlatformKernel::class);
 $app->singleton(ExceptionHandler::class, Handler::class);
-foreach (['Auth\Auth', 'Cache\Cache', 'Filesystem\Filesystem', 'Foundation\Providers\Foundation', 'Redis\Redis', 'Translation\Translation',
-    'Validation\Validation', 'View\View'] as $provider) {
+foreach (['Auth\Auth', 'Cache\Cache', 'Filesystem\Filesystem', 'Foundation\Providers\Foundation', 'Redis\Redis', 'Session\Session',
+    'Translation\Translation', 'Validation\Validation', 'View\View'] as $provider) {
     $app->register("Illuminate\\{$provider}ServiceProvider");
 }
 $app->boot();
@@ -88,10 +89,10 @@ $contact = function (array $phones) use ($control, $storage) {
 $rules = fn (string $at) => [
     "{$at}phone" => ['required', 'string', 'regex:/^\+[1-9][0-9]{6,14}$/', fn ($field, $value, $fail) => in_array($value, $control['bad'], true)
         ? $fail('The selected :attribute is invalid.') : null],
-    "{$at}values" => 'array',
+    "{$at}values" => 'nullable|array',
 ] + array_combine(array_map(fn ($key) => "{$at}values.$key", $control['keys']), array_map(fn () => 'required', $control['keys']));
 $channel = ['channel_id' => ['required', 'integer', 'in:'.implode(',', $control['channels'])]];
-$hook = ['webhook' => 'nullable|array', 'webhook.link' => 'url'];
+$hook = ['webhook' => 'nullable|array', 'webhook.link' => 'url', 'webhook.body' => 'nullable|array', 'webhook.headers' => 'nullable|array'];
 
 $app['router']->middleware(['auth', 'throttle:agent'])->prefix('Integration/Agent')->group(function ($router) use ($contact, $rules, $channel, $hook, $control) {
     $router->get('/', fn () => ['data' => ['id' => 1, 'name' => 'Laravel '.app()->version()]]);
@@ -108,6 +109,7 @@ $app['router']->middleware(['auth', 'throttle:agent'])->prefix('Integration/Agen
     });
 });
 $app['router']->get('/login', fn () => response('<!DOCTYPE html><html><body>Sign in</body></html>'))->name('login');
+$app['router']->getRoutes()->refreshNameLookups();
 
 $kernel = $app->make(Illuminate\Contracts\Http\Kernel::class);
 $response = $kernel->handle($request = Request::capture());
