@@ -108,8 +108,8 @@ echo "$seen"
 echo "nobody was contacted twice"
 [[ $seen =~ cut_after=([0-9]+) ]]
 if ((BASH_REMATCH[1])); then
-	echo "of ${BASH_REMATCH[1]} requests the work was done and the answer was lost (502): their contacts are"
-	echo "unconfirmed, and nobody sends them again unasked"
+	echo "requests whose work was done and whose answer was lost (502): ${BASH_REMATCH[1]}"
+	echo "their contacts are unconfirmed, and nobody sends them again unasked"
 fi
 
 say "Results: $out/results.csv"
