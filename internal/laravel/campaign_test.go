@@ -147,7 +147,7 @@ func TestMaintenance(t *testing.T) {
 			f := newFleet(t, "none")
 			f.p.down(tt.down)
 			list := people(300, "Sara")
-			f.launch("down", list, "--chunk-size", fmt.Sprint(rows))
+			f.launch("down", list, "--chunk-size", fmt.Sprint(rows), "--skip-preflight")
 			f.answered(tt.status, 0)
 			if tt.paused {
 				if o := f.await("down", "paused", time.Minute); !strings.Contains(o.StateReason, "302") {

@@ -81,7 +81,7 @@ func (f *fleet) launch(name string, list []person, args ...string) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	f.must("enqueue", append([]string{file, "--name", name, "--channel", "3", "--rejects", "", "--skip-preflight"}, args...)...)
+	f.must("enqueue", append([]string{file, "--name", name, "--channel", "3", "--rejects", ""}, args...)...)
 }
 
 func (f *fleet) must(name string, args ...string) string {
