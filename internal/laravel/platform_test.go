@@ -45,7 +45,7 @@ type control struct {
 	MaxRows  int      `json:"max_rows"`
 	Bad      []string `json:"bad"`  // well-formed numbers that are refused
 	Work     int      `json:"work"` // milliseconds that a request takes once its contacts are in the ledger
-	Then     string   `json:"then"` // what becomes of the answer: throw, fatal, die, empty, page
+	Then     string   `json:"then"` // what becomes of the answer: throw, fatal, die, page; or of the work: refuse
 }
 
 // A platform is Laravel behind php-fpm behind nginx.

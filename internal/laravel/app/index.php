@@ -76,6 +76,7 @@ $app['translator']->addLines(require __DIR__.'/lines.php', 'en');
 // The work: from here on these people have been contacted. What comes after it
 // may lose the answer, not undo the work.
 $contact = function (array $phones) use ($control, $storage) {
+    throw_if($control['then'] === 'refuse', RuntimeException::class, 'before any work');
     file_put_contents("$storage/ledger", implode("\n", $phones)."\n", FILE_APPEND | LOCK_EX);
     usleep($control['work'] * 1000);
     match ($control['then']) {
