@@ -181,6 +181,12 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	if !req.DryRun {
+		// Workers that start afresh know by it what is not the platform's own word.
+		if err := l.Store.AddSeen(ctx, req.Settings.Agent, found.seen); err != nil {
+			return Summary{}, err
+		}
+	}
 	lasting, err := l.lasting(ctx, req)
 	if err != nil {
 		return Summary{}, err
