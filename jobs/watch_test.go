@@ -19,6 +19,7 @@ func TestClassOfAnAnswer(t *testing.T) {
 		{"refused rows", fmt.Errorf("batch: %w", &velents.Error{Status: 422}), "422"},
 		{"a bad token", &velents.Error{Status: 401}, "4xx"},
 		{"the platform's fault", &velents.Error{Status: 503}, "5xx"},
+		{"maintenance", &velents.Error{Status: 503, JSON: true}, "held"},
 		{"a redirect", &velents.Error{Status: 302}, "3xx"},
 		{"a page with a good status", &velents.Error{Status: 200, Page: true}, "lost"},
 		{"no connection", &velents.Unanswered{}, "unsent"},
