@@ -201,6 +201,7 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode &#34;fax&#34;"},
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
 		{"a number out of bounds", "list.csv", list, map[string]string{"attempts": "1000"}, 400, "Max attempts 1000: want 1 to 200"},
+		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Retry 5xx &#34;some&#34;: want own, all or none"},
 		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
 		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Failures: share"},
 		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary -1"},
