@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,7 +142,9 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, err = w.Write(answer.body)
 	// What is nearly too late may be too late for the worker's clock.
 	late := time.Since(came) > requestTimeout-time.Second
-	if err != nil || late || r.Context().Err() != nil || status == http.StatusGatewayTimeout {
+	// A proxy's page is no answer of the platform's.
+	page := status/100 == 5 && strings.HasPrefix(answer.header.Get("Content-Type"), "text/html")
+	if err != nil || late || r.Context().Err() != nil || page || status == http.StatusGatewayTimeout {
 		m.book.lost(numbers)
 		return
 	}
