@@ -162,7 +162,7 @@ type Counts struct {
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
-	NotChosen  int            `json:"not_chosen"` // left out by what was asked for: rules, a sample, a limit, another campaign
+	NotChosen  int            `json:"not_chosen"`        // left out by what was asked for: rules, a sample, a limit, another campaign
 	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
 }
 
