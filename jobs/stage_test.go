@@ -294,6 +294,8 @@ func refuseAll(status int, message string) func([]velents.Row) error {
 
 // An openQuota never waits and counts what comes back.
 type openQuota struct {
+	full bool // it gives no permit
+
 	mu       sync.Mutex
 	acquired int
 	returned int
@@ -301,6 +303,9 @@ type openQuota struct {
 }
 
 func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	if q.full {
+		<-ctx.Done()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
