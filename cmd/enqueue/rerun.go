@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -82,9 +84,9 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 	if dryRun {
 		rerun, verb = queue.Survey, "would be"
 	}
-	done, err := rerun(ctx, name, sel)
-	if err != nil {
-		return err
+	done, left := rerun(ctx, name, sel)
+	if partly := (*jobs.UndoneError)(nil); left != nil && !errors.As(left, &partly) {
+		return left
 	}
 	c, err := st.Campaign(ctx, name)
 	if err != nil {
@@ -108,11 +110,12 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 		text += fmt.Sprintf("%s left out: %s over all runs are used up\n", cli.Count(done.UsedUp, "contact is", "contacts are"),
 			cli.Count(c.Settings.MaxContactAttempts, "attempt", "attempts"))
 	}
-	return a.print(struct {
+	err = a.print(struct {
 		Campaign string         `json:"campaign"`
 		Contacts int            `json:"contacts"`
 		LeftOut  int            `json:"left_out"` // they have used up their attempts over all runs
 		DryRun   bool           `json:"dry_run,omitempty"`
 		State    campaign.Phase `json:"state"`
 	}{name, done.Contacts, done.UsedUp, dryRun, phase}, text)
+	return cmp.Or(err, left)
 }
