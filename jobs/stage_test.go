@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -294,7 +295,7 @@ func refuseAll(status int, message string) func([]velents.Row) error {
 
 // An openQuota never waits and counts what comes back.
 type openQuota struct {
-	full bool // it gives no permit
+	full atomic.Bool // it gives no permit
 
 	mu       sync.Mutex
 	acquired int
@@ -303,7 +304,7 @@ type openQuota struct {
 }
 
 func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
-	if q.full {
+	if q.full.Load() {
 		<-ctx.Done()
 	}
 	q.mu.Lock()

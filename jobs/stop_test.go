@@ -204,7 +204,7 @@ func TestAStopWithoutAnAnswerInHandNeedsNoRedis(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := startStopping(t, tt.queued)
-				s.quota.full = tt.queued > 0
+				s.quota.full.Store(tt.queued > 0)
 				time.Sleep(time.Minute)
 				s.redis.freeze()
 				time.Sleep(tt.away)
