@@ -38,6 +38,7 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--optout-when", listText(s.OptOutWhen), listText(o.OptOutWhen)},
 		{"--no-stop-words", s.NoStopWords, o.NoStopWords},
 		{"--no-record", s.Unrecorded, o.Unrecorded},
+		{"--no-history", s.NoHistory, o.NoHistory},
 		{"--canary", s.Canary, o.Canary},
 		{"--canary-go-on", shareText(s.CanaryGoOn), shareText(o.CanaryGoOn)},
 		{"--max-failure-share", s.MaxFailureShare, o.MaxFailureShare},

@@ -1,10 +1,13 @@
 package campaign
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/hours"
 )
 
 func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
@@ -72,6 +75,46 @@ func TestDayOf(t *testing.T) {
 		s.Hours.Zone = zone
 		if day := s.DayOf(at); !day.From.Equal(want) || !day.Until.Equal(want.Add(24*time.Hour)) {
 			t.Errorf("%q: from %v until %v", zone, day.From, day.Until)
+		}
+	}
+}
+
+func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
+	elsewhere := map[string]string{
+		"Columns": "come from the file", "PhoneColumn": "comes from the file", "Constants": "stand among the columns",
+		"WebhookURL": "belongs to the installation", "Limits": "come from the rules",
+	}
+	share := Share(500)
+	week, err := hours.ParseWeek("09:00-21:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	special := map[string]any{
+		"Hours":      hours.Schedule{Week: week, Zone: "Asia/Riyadh"},
+		"CanaryGoOn": &share, "StartAt": time.Unix(1, 0), "FinishBy": time.Unix(1, 0),
+		"OptOutWhen": []string{"extraction.stop=yes"}, "TicketRules": []TicketRule{"state=failed"},
+		"TicketFields": map[string]string{"queue": "sales"},
+	}
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		if elsewhere[field.Name] != "" {
+			continue
+		}
+		var s Settings
+		to := reflect.ValueOf(&s).Elem().FieldByIndex(field.Index)
+		switch value, ok := special[field.Name]; {
+		case ok:
+			to.Set(reflect.ValueOf(value))
+		case to.CanInt():
+			to.SetInt(3)
+		case to.Kind() == reflect.Bool:
+			to.SetBool(true)
+		case to.Kind() == reflect.String:
+			to.SetString("x")
+		default:
+			to.SetUint(3)
+		}
+		if all := (Settings{}).Differences(s); len(all) != 1 {
+			t.Errorf("with another %s: differences %v", field.Name, all)
 		}
 	}
 }

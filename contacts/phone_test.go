@@ -153,3 +153,23 @@ func TestUnknownRegion(t *testing.T) {
 		}
 	}
 }
+
+func TestACountryCodeWithoutItsPlusIsBelievedFromElevenDigits(t *testing.T) {
+	parser, err := contacts.NewPhoneParser("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"4740612345":  "", // a Norwegian mobile number, or ten digits of somebody else's
+		"96550012345": "+96550012345",
+	} {
+		phone, why := parser.Parse(text)
+		if got := ""; want == "" {
+			if why != contacts.NoCountryCode {
+				t.Errorf("%s is %v, %q, want none", text, phone, why)
+			}
+		} else if got = phone.E164(); why != "" || got != want {
+			t.Errorf("%s is %s, %q, want %s", text, got, why, want)
+		}
+	}
+}

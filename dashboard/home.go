@@ -45,8 +45,11 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) readHome(ctx context.Context) (home, error) {
 	list, err := report.List(ctx, p.Store)
-	if err != nil {
+	if list == nil {
 		return home{}, err
+	}
+	if err != nil {
+		p.Logger.WarnContext(ctx, "campaigns not shown", "error", err)
 	}
 	now, err := p.Store.Now(ctx)
 	if err != nil {

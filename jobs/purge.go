@@ -10,10 +10,6 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// retainEvery is how often campaigns are looked at whose time to be kept may be
-// over.
-const retainEvery = time.Minute
-
 // Purge deletes what tells of people in a campaign that is over, and keeps its
 // totals; see Store.Purge. With force a campaign that is not over is canceled first.
 // Nothing is deleted while a request is on its way: what becomes of its contacts
@@ -70,8 +66,8 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 		}
 	}
 	// What a sender that died has left open, no worker may be there to settle.
-	return each(ctx, open, func(ctx context.Context, due store.Due) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: due.Chunk})
+	return eachChunk(ctx, c.Name, chunksOf(open), func(ctx context.Context, n int) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
 		if errors.Is(err, store.ErrGone) {
 			return nil
 		}

@@ -11,20 +11,10 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
-)
-
-const (
-	// releaseDue is by when a released chunk's task must be seen in its queue.
-	releaseDue = 15 * time.Second
-	// queuedDue is how often a chunk is looked at whose task waits in its queue.
-	queuedDue = 2 * time.Minute
-	// stewards is how many chunks are read or changed at once for a person.
-	stewards = 8
 )
 
 // A Queue releases chunks and does what people ask of a campaign. It needs no
@@ -78,16 +68,29 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 		return 0, err
 	}
 	var released atomic.Int64
-	err = each(ctx, slices.Collect(slices.Chunk(open, releasedAtOnce)), func(ctx context.Context, some []store.Due) error {
-		turns, err := q.store.Turns(ctx, name, some)
-		if err != nil {
+	some := slices.Collect(slices.Chunk(open, releasedAtOnce))
+	err = eachChunk(ctx, name, allOf(len(some)), func(ctx context.Context, i int) error {
+		n, err := q.releaseOpen(ctx, c, some[i])
+		released.Add(int64(n))
+		if err == nil || meetsAll(err) || len(some[i]) == 1 {
 			return err
 		}
-		n, err := q.release(ctx, c, turns...)
-		released.Add(int64(n))
-		return err
+		// One of them makes trouble: the others go on without it.
+		return eachChunk(ctx, name, chunksOf(some[i]), func(ctx context.Context, chunk int) error {
+			n, err := q.releaseOpen(ctx, c, []store.Due{{Chunk: chunk}})
+			released.Add(int64(n))
+			return err
+		})
 	})
 	return int(released.Load()), err
+}
+
+func (q *Queue) releaseOpen(ctx context.Context, c campaign.Campaign, open []store.Due) (int, error) {
+	turns, err := q.store.Turns(ctx, c.Name, open)
+	if err != nil {
+		return 0, err
+	}
+	return q.release(ctx, c, turns...)
 }
 
 // releasedAtOnce is how many chunks one call to Redis releases. When the release
@@ -258,10 +261,11 @@ func (q *Queue) paused(ctx context.Context, agents []string) map[string][]campai
 // has the chunk in hand keeps it from being looked at.
 func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
 	const most = 1000 // tasks; more workers than that serve no agent
+	var errs []error
 	for lane := range lanes {
 		active, err := q.inspector.ListActiveTasks(queueName(agent, lane), asynq.PageSize(most))
 		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
-			return fmt.Errorf("look for active tasks of agent %s: %w", agent, err)
+			errs = append(errs, fmt.Errorf("look for active tasks of agent %s: %w", agent, err))
 		}
 		for _, task := range active {
 			ref, err := decodeTask(asynq.NewTask(task.Type, task.Payload))
@@ -269,11 +273,14 @@ func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
 				continue // the worker that takes it says so
 			}
 			if err := q.store.Hasten(ctx, ref, keepDue); err != nil {
-				return err
+				if meetsAll(err) {
+					return err
+				}
+				errs = append(errs, err)
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Pause lets nothing more of a campaign be sent. What is on its way still gets
@@ -308,25 +315,34 @@ func (q *Queue) halt(ctx context.Context, name, reason string) error {
 	return err
 }
 
-// haltAgent pauses every running campaign of an agent.
-func (q *Queue) haltAgent(ctx context.Context, agent, reason string) error {
+// haltAgent pauses the running campaigns of an agent, the one at hand first: one of
+// which nobody is left to be sent runs no more, and gets no word of it in its log.
+func (q *Queue) haltAgent(ctx context.Context, c campaign.Campaign, reason string) error {
+	errs := []error{q.halt(ctx, c.Name, reason)}
 	names, err := q.store.Names(ctx)
-	if err != nil {
+	errs = append(errs, err)
+	for _, name := range names {
+		if name != c.Name {
+			errs = append(errs, q.haltIfOf(ctx, name, c.Settings.Agent, reason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// haltIfOf pauses a campaign that runs, if it is of the agent.
+func (q *Queue) haltIfOf(ctx context.Context, name, agent, reason string) error {
+	c, err := q.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil || c.Settings.Agent != agent || c.Phase != campaign.Running {
 		return err
 	}
-	for _, name := range names {
-		c, err := q.store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err == nil && c.Settings.Agent == agent {
-			err = q.halt(ctx, name, reason)
-		}
-		if err != nil {
-			return err
-		}
+	tally, err := q.store.Tally(ctx, name)
+	if err != nil || tally.Phase(c.Phase) != campaign.Running {
+		return err
 	}
-	return nil
+	return q.halt(ctx, name, reason)
 }
 
 // Resume sets a paused campaign running and releases what is not through. It
@@ -418,13 +434,13 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		return 0, err
 	}
 	var canceled atomic.Int64
-	err = each(ctx, open, func(ctx context.Context, due store.Due) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: due.Chunk})
+	err = eachChunk(ctx, name, chunksOf(open), func(ctx context.Context, n int) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
 		if err != nil {
 			return err
 		}
-		n, err := q.cancelPending(ctx, chunk)
-		canceled.Add(int64(n))
+		contacts, err := q.cancelPending(ctx, chunk)
+		canceled.Add(int64(contacts))
 		return err
 	})
 	return int(canceled.Load()), err
@@ -447,20 +463,4 @@ func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
 		return fmt.Errorf("%s %s: it is still loading; nobody is contacted before its enqueue has ended", what, name)
 	}
 	return nil
-}
-
-// each calls do for every item, several at once, and stops at the first error.
-func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	g, groupCtx := errgroup.WithContext(ctx)
-	g.SetLimit(stewards)
-	for _, item := range items {
-		if groupCtx.Err() != nil {
-			break
-		}
-		g.Go(func() error { return do(groupCtx, item) })
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
 }

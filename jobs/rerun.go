@@ -89,18 +89,16 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if err != nil {
 		return Rerunning{}, err
 	}
+	var left error // of chunks that could not be worked on; all others are
 	if c.Phase == campaign.CanceledPhase {
 		// Whoever a cut-off cancel has left pending must not be sent with the rest.
-		if _, err := q.cancelOpen(ctx, name); err != nil {
-			return Rerunning{}, err
+		if _, left = q.cancelOpen(ctx, name); !onlyUndone(left) {
+			return Rerunning{}, left
 		}
 	}
 	found, wanted, err := q.survey(ctx, c, sel)
-	if err != nil {
-		return Rerunning{}, err
-	}
-	if found.Contacts == 0 {
-		return found, nil // it must not revive a canceled campaign
+	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
+		return found, left // a rerun of nobody must not revive a canceled campaign
 	}
 	q.note(ctx, name, store.ActionRerun, sel.String())
 	run, err := q.store.NextRun(ctx, name)
@@ -113,11 +111,12 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		return Rerunning{}, err
 	}
 	found.Contacts, err = q.moveSelected(ctx, c, allChunks(c), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
-	if err != nil || (was != campaign.Running && was != campaign.CanceledPhase) {
-		return found, err
+	left = undone(left, err)
+	if !onlyUndone(left) || (was != campaign.Running && was != campaign.CanceledPhase) {
+		return found, left
 	}
 	_, err = q.Release(ctx, name)
-	return found, err
+	return found, undone(left, err)
 }
 
 // Survey says what a rerun would come to now.
@@ -296,29 +295,28 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	if contacts > 0 {
 		q.note(ctx, name, store.ActionResolve, res.String())
 	}
-	if err != nil || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
+	if !onlyUndone(err) || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
 		return contacts, err
 	}
-	_, err = q.Release(ctx, name)
-	return contacts, err
+	_, left := q.Release(ctx, name)
+	return contacts, undone(err, left)
 }
 
-func allChunks(c campaign.Campaign) []int {
-	all := make([]int, c.Chunks)
+func allChunks(c campaign.Campaign) []int { return allOf(c.Chunks) }
+
+// allOf are the numbers from 0 to n.
+func allOf(n int) []int {
+	all := make([]int, n)
 	for i := range all {
 		all[i] = i
 	}
 	return all
 }
 
-// eachLedger reads chunks without their contacts, several at once; those that are
-// gone are left out.
+// eachLedger reads chunks without their contacts, several at once.
 func (q *Queue) eachLedger(ctx context.Context, c campaign.Campaign, chunks []int, do func(context.Context, *store.Chunk) error) error {
-	return each(ctx, chunks, func(ctx context.Context, n int) error {
+	return eachChunk(ctx, c.Name, chunks, func(ctx context.Context, n int) error {
 		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
-		if errors.Is(err, store.ErrGone) {
-			return nil
-		}
 		if err != nil {
 			return err
 		}

@@ -37,18 +37,6 @@ type quota interface {
 }
 
 const (
-	// keepDue is by when a chunk in a living sender's hands must have been heard
-	// of again; keepEvery is how often it is. Death shows within keepDue.
-	keepDue   = 10 * time.Second
-	keepEvery = 2 * time.Second
-
-	// claimMargin is what a claim outlives its request by.
-	claimMargin = 30 * time.Second
-
-	// commitPatience is how long a sender tries to write down an answer it has:
-	// longer than a failover of Redis takes.
-	commitPatience = 3 * time.Minute
-
 	// maxBodyBytes keeps requests below what servers refuse unread: such an early
 	// refusal looks like a lost answer.
 	maxBodyBytes = 900_000
@@ -66,9 +54,6 @@ const (
 	// dispatch mode it may have a minute's requests and more before it, and there
 	// are few places for tasks.
 	turnLasts = 10 * time.Second
-
-	// busyWait bounds how long a task waits for a chunk that somebody else holds.
-	busyWait = 15 * time.Second
 )
 
 // A sender works off the chunks of one agent.
@@ -83,6 +68,7 @@ type sender struct {
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
 	steady         func(now time.Time) bool                                // whether this worker may take others for dead
+	hands          *hands                                                  // what the worker has in hand
 	turn           time.Duration                                           // turnLasts
 	webhook        func(c campaign.Campaign, contact int) *velents.Webhook // as Config.Webhook
 	watch          Watch
@@ -456,7 +442,9 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		piece, batch = rest, r.batch(rest)
 	}
 	claimed := time.Now()
-	if !r.alive(claimed) {
+	inHand, ok := r.hands.hold()
+	defer inHand.drop()
+	if !ok || !r.alive(claimed) {
 		// Others may take this worker for dead, and whatever it begins for lost.
 		r.quota.Return(context.WithoutCancel(ctx), *ticket)
 		r.finish(heartbeatIsLate)
@@ -476,7 +464,9 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	// is written down, whatever becomes of the task.
 	ctx = context.WithoutCancel(ctx)
 	began := time.Now()
+	inHand.sent()
 	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
+	inHand.answered(time.Now().Add(commitPatience))
 	r.watch.answered(r.campaign.Settings.Agent, err, time.Since(began))
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
@@ -528,7 +518,7 @@ var heartbeatIsLate = &comeBack{heartbeatEvery, "this worker's heartbeat is late
 // monotonic one may stand still while a machine is paused.
 func (r *run) stillOurs(claimed time.Time) error {
 	now := time.Now()
-	if Elapsed(claimed, now) > claimMargin/2 || !r.alive(now) {
+	if Elapsed(claimed, now) > writeBy || !r.alive(now) {
 		return errNotOurs
 	}
 	return nil
@@ -729,7 +719,7 @@ func (r *run) act(ctx context.Context, piece []int, v verdict) error {
 		return r.queue.halt(ctx, r.campaign.Name, v.reason)
 	case pauseAgent:
 		r.finish(nil)
-		return r.queue.haltAgent(ctx, r.campaign.Settings.Agent, v.reason)
+		return r.queue.haltAgent(ctx, r.campaign, v.reason)
 	}
 	return nil
 }

@@ -793,3 +793,101 @@ func ExampleQueue_names() {
 	fmt.Println(queueName("default", campaign.Urgent), queueName("default", campaign.Normal), queueName("default", campaign.Bulk))
 	// Output: default-urgent default default-bulk
 }
+
+func TestEightVagueRefusalsInARowPauseTheCampaign(t *testing.T) {
+	for contacts, want := range map[int]campaign.Phase{7: campaign.Running, 8: campaign.Paused} {
+		s := newStage(t, contacts, dispatching)
+		s.platform.answer = refuseAll(400, "Bad Request")
+		s.load("rest", 1) // so that it is not finished by that
+		s.send("w", 0)
+		if phase, reason := s.phase("c"); phase != want {
+			t.Errorf("after %d it is %s: %s", contacts, phase, reason)
+		}
+		if want == campaign.Paused {
+			s.want(map[campaign.State]int{campaign.Pending: contacts})
+		} else {
+			s.want(map[campaign.State]int{campaign.Rejected: contacts})
+		}
+	}
+}
+
+func TestRetriesOfDifferentCountsShareNoRequest(t *testing.T) {
+	s := newStage(t, 12, batchOf(12))
+	// The first four have failed once, the next four twice.
+	var chunk *store.Chunk
+	for try, contacts := range [][]int{{0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 6, 7}} {
+		chunk = s.chunk(0)
+		for _, step := range []store.Change{
+			{Act: store.Begin, Token: fmt.Sprint("w/", try), Hold: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0)},
+			{Act: store.Commit, Token: fmt.Sprint("w/", try), Moves: moves(contacts, campaign.Retry, 0)},
+		} {
+			if _, err := s.store.Apply(t.Context(), chunk, step); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := s.sender("w").newRun(s.campaign, s.chunk(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.plan(r.chunk.In(campaign.Pending))
+	var cut [][]int
+	for len(r.pieces) > 0 {
+		piece, _ := r.next()
+		cut = append(cut, piece)
+	}
+	if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {4, 5, 6}, {7}, {8, 9, 10, 11}}, cut); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// A 401 is told in the campaigns that it stops, and in no other's log.
+func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
+	s := newStage(t, 10)
+	s.load("cousin", 10)
+	for _, name := range []string{"over", "halted", "waiting"} {
+		s.load(name, 10)
+	}
+	if err := s.rdb.HSet(t.Context(), "c:{bad}", "settings", "{", "phase", "running").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.rdb.SAdd(t.Context(), "campaigns", "bad") // it makes trouble, and keeps no other from being paused
+	if err := s.queue.Pause(t.Context(), "halted", "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	s.rdb.HSet(t.Context(), "c:{waiting}", "phase", "ready")
+	err := s.sender("w").send(t.Context(), store.Ref{Campaign: "over"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.platform.forget()
+	s.platform.answer = refuseAll(401, "Unauthenticated.")
+	if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err == nil || !strings.Contains(err.Error(), "bad") {
+		t.Errorf("the one that makes trouble is not told: %v", err)
+	}
+	for name, pauses := range map[string]int{"c": 1, "cousin": 1, "over": 0, "halted": 1, "waiting": 0} {
+		got := 0
+		log := s.store.ReadLog(name)
+		for {
+			d, ok, err := log.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if d.Action == store.ActionPause {
+				got++
+			}
+		}
+		if got != pauses {
+			t.Errorf("%s has %d pauses in its log, want %d", name, got, pauses)
+		}
+	}
+	if phase, reason := s.phase("over"); phase != campaign.Running {
+		t.Errorf("the finished one became %s: %s", phase, reason)
+	}
+	if phase, _ := s.phase("c"); phase != campaign.Paused {
+		t.Errorf("c is %s", phase)
+	}
+}

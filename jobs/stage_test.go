@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -295,6 +296,8 @@ func refuseAll(status int, message string) func([]velents.Row) error {
 
 // An openQuota never waits and counts what comes back.
 type openQuota struct {
+	full atomic.Bool // it gives no permit
+
 	mu       sync.Mutex
 	acquired int
 	returned int
@@ -302,6 +305,9 @@ type openQuota struct {
 }
 
 func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+	if q.full.Load() {
+		<-ctx.Done()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {

@@ -10,14 +10,8 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-const (
-	sweepEvery = 2 * time.Second
-	// sweepChunks bounds the chunks of one campaign looked at in one sweep.
-	sweepChunks = 1000
-	// restDue is how often an open chunk of a campaign that does not run is
-	// looked at.
-	restDue = 10 * time.Minute
-)
+// sweepChunks bounds the chunks of one campaign looked at in one sweep.
+const sweepChunks = 1000
 
 // A sweeper looks after chunks that should have moved and have not: it ends
 // claims of dead workers, and releases what has pending contacts and no task.
@@ -32,23 +26,23 @@ type sweeper struct {
 	log    *slog.Logger
 }
 
-// sweep looks once at every campaign. One that makes trouble does not keep it
-// from the others.
+// sweep looks once at every campaign. A queue, a campaign or a chunk that makes
+// trouble does not keep it from the others.
 func (s *sweeper) sweep(ctx context.Context) error {
+	var errs []error
 	for _, agent := range s.agents {
 		if err := s.queue.hastenTaken(ctx, agent); err != nil {
-			return err
+			errs = append(errs, err)
 		}
 	}
 	names, err := s.store.Names(ctx)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	now, err := s.store.Now(ctx)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
-	var errs []error
 	for _, name := range names {
 		if err := s.sweepCampaign(ctx, name, now); err != nil {
 			errs = append(errs, err)
@@ -72,14 +66,28 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if c.Phase == campaign.Scheduled { // nobody of it was ever sent
 		return s.queue.startDue(ctx, c, now)
 	}
-	err = each(ctx, overdue, func(ctx context.Context, due store.Due) error {
-		err := s.sweepChunk(ctx, c, store.Ref{Campaign: name, Chunk: due.Chunk}, now)
-		if errors.Is(err, store.ErrGone) || errors.Is(err, store.ErrNotRunning) {
+	err = eachChunk(ctx, name, chunksOf(overdue), func(ctx context.Context, n int) error {
+		ref := store.Ref{Campaign: name, Chunk: n}
+		err := s.sweepChunk(ctx, c, ref, now)
+		switch {
+		case err == nil || errors.Is(err, store.ErrNotRunning):
+			return nil
+		case meetsAll(err):
+			return err
+		case errors.Is(err, store.ErrGone) && s.isPurged(ctx, name):
 			return nil
 		}
-		return err
+		// Left where it is, it would be looked at, and told, in every sweep, and with
+		// many of its kind before the others.
+		return errors.Join(err, s.store.SetDue(ctx, ref, troubleDue))
 	})
 	return errors.Join(err, s.queue.judgeCanary(ctx, c))
+}
+
+// isPurged reports whether a campaign's chunks have been deleted on purpose.
+func (s *sweeper) isPurged(ctx context.Context, name string) bool {
+	c, err := s.store.Campaign(ctx, name)
+	return errors.Is(err, store.ErrNotFound) || err == nil && c.Kept() != nil
 }
 
 func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref, now time.Time) error {

@@ -9,27 +9,18 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
-	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
 
-const (
-	heartbeatEvery = 2 * time.Second
-	// aliveFor is how old the last heartbeat may be for a request to be written:
-	// less than the time after which others take this worker for dead.
-	aliveFor = store.HeartbeatTTL - 2*time.Second
-
-	archiveEvery = 10 * time.Minute
-
-	defaultConcurrency = 4
-)
+const defaultConcurrency = 4
 
 // An Agent is one API token with what belongs to it.
 type Agent struct {
@@ -62,7 +53,9 @@ type Worker struct {
 	queue   *Queue
 	agents  []*agentServer
 	started time.Time
+	hands   *hands
 	beats   atomic.Pointer[heartbeats]
+	looked  atomic.Pointer[look]
 	log     *slog.Logger
 }
 
@@ -78,7 +71,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 		cfg.Concurrency = defaultConcurrency
 	}
 	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = time.Minute
+		cfg.RequestTimeout = defaultRequestTimeout
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -91,7 +84,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 	case len(cfg.Agents) == 0:
 		return nil, errors.New("worker: no agents")
 	}
-	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), log: cfg.Logger}
+	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), hands: newHands(), log: cfg.Logger}
 	w.log = w.log.With("worker", w.id)
 	w.queue = NewQueue(cfg.Store, w.log).By("worker " + w.id)
 	memory := newMemory()
@@ -105,7 +98,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
 				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
-				turn: turnLasts, watch: cfg.Watch,
+				hands: w.hands, turn: turnLasts, watch: cfg.Watch,
 				alive: w.alive, steady: w.steady, log: w.log.With("agent", a.Name),
 			},
 		})
@@ -139,7 +132,7 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 // their way get their answers, writes those down, and leaves the rest in the
 // queues for others.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.beat(ctx); err != nil {
+	if err := w.beatWithin(ctx, aliveFor); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	for _, a := range w.agents {
@@ -153,26 +146,76 @@ func (w *Worker) Run(ctx context.Context) error {
 	// The heartbeat goes on while the last answers come in.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var g errgroup.Group
-	g.Go(func() error { w.every(background, heartbeatEvery, w.beat, "heartbeat missed"); return nil })
-	g.Go(func() error { w.every(ctx, sweepEvery, w.newSweeper().sweep, "sweep failed"); return nil })
-	g.Go(func() error { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled"); return nil })
-	g.Go(func() error { w.every(ctx, retainEvery, w.queue.retain, "campaigns not purged"); return nil })
-	g.Go(func() error { w.every(ctx, archiveEvery, w.emptyArchives, "archive not emptied"); return nil })
+	var loops, servers sync.WaitGroup
+	loops.Go(func() { w.every(background, heartbeatEvery, w.beat, "heartbeat missed") })
+	loops.Go(func() { w.every(ctx, lookEvery, w.look, "quotas and queues not looked at") })
+	loops.Go(func() { w.every(ctx, sweepEvery, w.newSweeper().sweep, "sweep failed") })
+	loops.Go(func() { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled") })
+	loops.Go(func() { w.every(ctx, retainEvery, w.queue.retain, "campaigns not purged") })
+	loops.Go(func() { w.every(ctx, archiveEvery, w.emptyArchives, "archive not emptied") })
+	loops.Go(func() { w.every(ctx, tidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten") })
 
 	<-ctx.Done()
 	w.log.InfoContext(background, "worker stopping: requests on their way get their answers")
-	var servers errgroup.Group
+	w.hands.close()
 	for _, a := range w.agents {
-		servers.Go(func() error { a.server.Shutdown(); return nil })
+		servers.Go(a.server.Shutdown)
 	}
-	_ = servers.Wait()
-	stop()
-	_ = g.Wait()
+	w.awaitHands(background)
 
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	// All that matters is written down. asynq and our loops repeat for half a minute
+	// what Redis does not answer, and cannot be told to stop that.
+	if !within(leaveWithin, servers.Wait) {
+		w.log.WarnContext(background, "asynq has not handed its tasks back: Redis does not answer it; others find them within two minutes")
+	}
+	stop()
+	within(leaveWithin, loops.Wait)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeWithin)
 	defer cancel()
-	return w.cfg.Store.Goodbye(last, w.id)
+	if err := w.cfg.Store.Goodbye(last, w.id); err != nil {
+		w.log.WarnContext(background, "others are not told that this worker is gone: they notice by themselves", "after", store.HeartbeatTTL, "error", err)
+	}
+	return nil
+}
+
+// awaitHands waits until every answer is written down, and says what it waits for.
+// Tasks that have none in hand are soon let be: most likely Redis does not answer.
+func (w *Worker) awaitHands(ctx context.Context) {
+	grace, tick := time.NewTimer(stopGrace), time.NewTicker(tellEvery)
+	defer grace.Stop()
+	defer tick.Stop()
+	var told waiting
+	for letTasksBe := false; !w.hands.leave(letTasksBe); {
+		_, now := w.hands.inHand()
+		if now != told {
+			for _, text := range now.texts(time.Now()) {
+				w.log.InfoContext(ctx, text)
+			}
+			told = now
+		}
+		select {
+		case <-w.hands.changed:
+		case <-grace.C:
+			letTasksBe = true
+		case <-tick.C:
+			told = waiting{}
+		}
+	}
+	if tasks, _ := w.hands.inHand(); tasks > 0 {
+		w.log.WarnContext(ctx, "chunks are left as they are: Redis does not answer, and nothing of them is on its way", "chunks", tasks)
+	}
+}
+
+// within waits for something, and reports whether it came in time.
+func within(limit time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() { defer close(done); wait() }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }
 
 func (w *Worker) newSweeper() *sweeper {
@@ -203,9 +246,10 @@ func (w *Worker) handler(a *agentServer) asynq.Handler {
 			w.log.ErrorContext(ctx, "task dropped", "error", err)
 			return nil // nothing of ours; whatever chunk it meant is swept
 		}
-		if a.sender.drain.Err() != nil {
+		if a.sender.drain.Err() != nil || !w.hands.take() {
 			return &comeBack{0, "the worker is stopping"}
 		}
+		defer w.hands.put()
 		err = a.sender.send(ctx, ref)
 		var later *comeBack
 		if err != nil && !errors.As(err, &later) {
@@ -216,22 +260,41 @@ func (w *Worker) handler(a *agentServer) asynq.Handler {
 }
 
 // beat tells the others that this worker is alive, and keeps when it did.
-func (w *Worker) beat(ctx context.Context) error {
-	now := time.Now()
+func (w *Worker) beat(ctx context.Context) error { return w.beatWithin(ctx, heartbeatTimeout) }
+
+func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if w.looked.Load() == nil {
+		_ = w.look(ctx)
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	ctx, cancel := context.WithTimeout(ctx, aliveFor)
-	defer cancel()
+	seen := w.looked.Load()
+	begun := time.Now()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
 		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
-		Quotas: w.quotas(ctx, now), Paused: w.queue.paused(ctx, w.agentNames()),
+		Quotas: seen.quotas, Paused: seen.paused,
 	})
 	if err == nil {
-		w.beats.Store(w.beats.Load().then(now))
+		w.beats.Store(w.beats.Load().then(begun, time.Now()))
 	}
 	return err
+}
+
+// A look is where a worker's quotas and queues stand.
+type look struct {
+	quotas map[string]store.Quota
+	paused map[string][]campaign.Lane
+}
+
+// look looks there. It takes several calls to Redis: a heartbeat must wait for none
+// of them.
+func (w *Worker) look(ctx context.Context) error {
+	w.looked.Store(&look{w.quotas(ctx, time.Now()), w.queue.paused(ctx, w.agentNames())})
+	return nil
 }
 
 // sample adds to the series of every campaign.
@@ -291,14 +354,17 @@ func Elapsed(since, now time.Time) time.Duration {
 }
 
 // heartbeats are those of a worker that arrived. They never change; nil is none.
-type heartbeats struct{ since, last time.Time } // unbroken since then
+type heartbeats struct {
+	since time.Time // when the first of an unbroken row had arrived
+	last  time.Time // when the latest was begun: it lives from then at least
+}
 
 // then is h with another one.
-func (h *heartbeats) then(now time.Time) *heartbeats {
-	if !h.alive(now) {
-		return &heartbeats{now, now}
+func (h *heartbeats) then(begun, arrived time.Time) *heartbeats {
+	if !h.unbroken(arrived) {
+		return &heartbeats{since: arrived, last: begun}
 	}
-	return &heartbeats{h.since, now}
+	return &heartbeats{since: h.since, last: begun}
 }
 
 // alive reports whether the last one is young enough, by both clocks.
@@ -306,9 +372,16 @@ func (h *heartbeats) alive(now time.Time) bool {
 	return h != nil && Elapsed(h.last, now) < aliveFor
 }
 
-// steady reports whether they have come for as long as it takes to be missed.
+// unbroken reports whether Redis cannot have been away for long since the last one
+// was begun. That it has arrived since says nothing: it may have waited for Redis.
+func (h *heartbeats) unbroken(now time.Time) bool {
+	return h != nil && Elapsed(h.last, now) < steadyGap
+}
+
+// steady reports whether they have come, without a gap, for as long as it takes to
+// be missed: whose heartbeat is not there now has not only lacked Redis.
 func (h *heartbeats) steady(now time.Time) bool {
-	return h.alive(now) && now.Sub(h.since) >= store.HeartbeatTTL
+	return h.unbroken(now) && now.Sub(h.since) >= steadyAfter
 }
 
 func (w *Worker) agentNames() []string {

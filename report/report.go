@@ -196,18 +196,23 @@ func List(ctx context.Context, s *store.Store) ([]Summary, error) {
 		return nil, err
 	}
 	list := []Summary{}
+	var unread []error
 	for _, name := range names {
 		c, tally, err := read(ctx, s, name)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // purged meanwhile
 		}
 		if err != nil {
-			return nil, err
+			if _, gone := s.Now(ctx); gone != nil {
+				return nil, err
+			}
+			unread = append(unread, err)
+			continue
 		}
 		list = append(list, present.summary(c, tally))
 	}
 	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return list, nil
+	return list, errors.Join(unread...)
 }
 
 // Rejects writes the refused lines of a campaign's file as they were stored,

@@ -123,10 +123,7 @@ func (m *Maker) look(ctx context.Context) error {
 			continue
 		}
 		if err == nil {
-			err = m.find(ctx, c)
-		}
-		if err == nil {
-			err = m.makeDue(ctx, c)
+			err = errors.Join(m.find(ctx, c), m.makeDue(ctx, c))
 		}
 		errs = append(errs, err)
 	}
@@ -134,7 +131,7 @@ func (m *Maker) look(ctx context.Context) error {
 }
 
 // find writes down of whom tickets are due, among the chunks that have changed
-// since they were last looked at.
+// since they were last looked at. One that cannot be read keeps no other from that.
 func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
 	marks, err := m.cfg.Store.Marks(ctx, c)
 	if err != nil {
@@ -145,6 +142,8 @@ func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
 		seen = append(seen, make([]string, max(0, len(marks)-len(seen)))...)
 	}
 	m.seen[c.Name] = seen
+	var first error
+	failed := 0
 	for chunk, mark := range marks {
 		if mark == seen[chunk] || ctx.Err() != nil {
 			continue
@@ -158,11 +157,20 @@ func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
 			return nil // looked at again, should one of them not be made after all
 		}
 		if err != nil {
-			return err
+			if _, gone := m.cfg.Store.Now(ctx); gone != nil {
+				return err // it is not about this chunk
+			}
+			if failed++; first == nil {
+				first = err
+			}
+			continue
 		}
 		seen[chunk] = mark
 	}
-	return nil
+	if failed > 1 {
+		return fmt.Errorf("%w; and %d more chunks", first, failed-1)
+	}
+	return first
 }
 
 func (m *Maker) findIn(ctx context.Context, c campaign.Campaign, ref store.Ref) error {

@@ -25,6 +25,7 @@ type Append struct {
 	campaign    campaign.Campaign
 	id          string
 	fingerprint string
+	rejects     int // parts stored
 }
 
 // An Appended says what an earlier append has added.
@@ -155,17 +156,23 @@ func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) er
 	return a.wrote(kept, err, "store chunk "+ref.String())
 }
 
-// appendPartScript appends to a list. KEYS campaign, list; ARGV id, value.
+// appendPartScript appends to a list, once. KEYS campaign, list; ARGV id, value, the
+// length the list has without it.
 var appendPartScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-redis.call('RPUSH', KEYS[2], ARGV[2])
+if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
 return 1`)
 
-// AddRejects stores the next part of the append's refused lines.
+// AddRejects stores the next part of the append's refused lines. Parts are called one
+// after the other and kept in their order.
 func (a *Append) AddRejects(ctx context.Context, part []byte) error {
 	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
-	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.zip.EncodeAll(part, nil)).Bool()
-	return a.wrote(kept, err, "store rejects")
+	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.zip.EncodeAll(part, nil), a.rejects).Bool()
+	if err := a.wrote(kept, err, "store rejects"); err != nil {
+		return err
+	}
+	a.rejects++
+	return nil
 }
 
 // setBucketScript replaces a bucket of the index. KEYS campaign, index; ARGV id,

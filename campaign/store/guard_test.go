@@ -103,3 +103,18 @@ func TestGuardDoesNotPauseWhatIsOver(t *testing.T) {
 		}
 	})
 }
+
+func TestGuardSparesWhatHasJustItsShare(t *testing.T) {
+	for lost, want := range map[int]campaign.Phase{2: campaign.Running, 3: campaign.Paused} {
+		onEveryRedis(t, func(t *testing.T, s *Store) {
+			launch(t, s, "sale", 5, 5, campaign.Running)
+			s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "5000 4 4") // more than half of four
+			chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
+			answers := append(moves(campaign.Lose, []int{0, 1, 2, 3}[:lost]...), moves(campaign.Accept, []int{0, 1, 2, 3}[lost:]...)...)
+			apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: true, Moves: answers})
+			if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.Phase != want {
+				t.Errorf("with %d of 4 lost it is %s, %v, want %s", lost, c.Phase, err, want)
+			}
+		})
+	}
+}

@@ -128,7 +128,7 @@ func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration
 // touch them together on a cluster, too.
 const (
 	keyCampaigns = "campaigns" // set of names
-	keyWorkers   = "workers"   // set of worker ids, pruned by whoever reads it
+	keyWorkers   = "workers"   // set of worker ids; workers forget the dead
 )
 
 func keyCampaign(name string) string { return "c:{" + name + "}" }

@@ -281,9 +281,8 @@ func TestLaterStepsFail(t *testing.T) {
 		}, "abandon load: boom"},
 		{"a dead worker is not forgotten", "srem", func(s *Store) error {
 			s.rdb.SAdd(t.Context(), keyWorkers, "w")
-			_, err := s.Workers(t.Context())
-			return err
-		}, "list workers: boom"},
+			return s.ForgetWorkers(t.Context())
+		}, "forget dead workers: boom"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rdb := redistest.Shared(t)

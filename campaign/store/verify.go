@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ type verifier struct {
 func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipeliner)) error {
 	versions, ledgers := make([]*redis.StringCmd, len(chunks)), make([]*redis.StringCmd, len(chunks))
 	rows := make([]*redis.BoolCmd, len(chunks))
-	cmds, err := v.store.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	ask := func(p redis.Pipeliner) error {
 		for i, n := range chunks {
 			ref := Ref{Campaign: v.name, Chunk: n}
 			versions[i] = p.HGet(ctx, keyChunk(ref), "version")
@@ -120,19 +121,29 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 		}
 		also(p)
 		return nil
-	})
+	}
+	cmds, err := v.store.rdb.TxPipelined(ctx, ask)
+	full := func(cmd redis.Cmder) bool { return redis.HasErrorPrefix(cmd.Err(), "OOM") }
+	if slices.ContainsFunc(cmds, full) { // nor does it take what would change meanwhile
+		cmds, err = v.store.rdb.Pipelined(ctx, ask)
+	}
+	ofType := func(err error) bool { return !redis.HasErrorPrefix(err, "WRONGTYPE") }
 	for _, cmd := range cmds { // err is that of the first, often a key that is missing
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && ofType(err) {
 			return err
 		}
 	}
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil && !errors.Is(err, redis.Nil) && ofType(err) {
 		return err
 	}
 	for i, n := range chunks {
 		v.version[n], _ = strconv.ParseInt(versions[i].Val(), 10, 64)
 		v.tally[n] = campaign.Tally{}
 		delete(v.bad, n)
+		if err := cmp.Or(ledgers[i].Err(), versions[i].Err(), rows[i].Err()); err != nil && !ofType(err) {
+			v.bad[n] = "it is of another type: " + err.Error()
+			continue
+		}
 		ledger := campaign.Ledger(ledgers[i].Val())
 		if len(ledger) == 0 {
 			v.bad[n] = "its ledger is missing"

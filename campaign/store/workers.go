@@ -18,6 +18,10 @@ import (
 // Work of a dead one goes on elsewhere soon after.
 const HeartbeatTTL = 8 * time.Second
 
+// AskDead is how long ClaimIsDead asks. A later answer would be none to the
+// question whether the claim was dead when it was asked.
+const AskDead = 2 * time.Second
+
 // A Worker is a running worker as its heartbeat tells.
 type Worker struct {
 	ID      string    `json:"id"`
@@ -76,32 +80,74 @@ func (s *Store) Goodbye(ctx context.Context, id string) error {
 	return nil
 }
 
-// Workers lists the living workers by id, and forgets the dead.
+// Workers lists the living workers by id. One whose heartbeat cannot be read, as
+// that of a later version, has nothing but its id.
 func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
-	ids, err := s.rdb.SMembers(ctx, keyWorkers).Result()
+	ids, texts, err := s.heartbeats(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}
-	slices.Sort(ids)
 	var alive []Worker
-	for _, id := range ids {
-		text, err := s.rdb.Get(ctx, keyWorker(id)).Bytes()
-		if errors.Is(err, redis.Nil) {
-			err = s.rdb.SRem(ctx, keyWorkers, id).Err()
-			if err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list workers: %w", err)
+	for i, text := range texts {
+		if text == "" {
+			continue // it is dead
 		}
 		var w Worker
-		if err := json.Unmarshal(text, &w); err != nil {
-			return nil, fmt.Errorf("list workers: worker %s: %w", id, err)
+		if json.Unmarshal([]byte(text), &w) != nil {
+			w = Worker{ID: ids[i]}
 		}
 		alive = append(alive, w)
 	}
 	return alive, nil
+}
+
+// ForgetWorkers forgets the dead.
+func (s *Store) ForgetWorkers(ctx context.Context) error {
+	ids, texts, err := s.heartbeats(ctx)
+	if err != nil {
+		return fmt.Errorf("forget dead workers: %w", err)
+	}
+	var dead []any
+	for i, text := range texts {
+		if text == "" {
+			dead = append(dead, ids[i]) // its next heartbeat, should there be one, brings it back
+		}
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	if err := s.rdb.SRem(ctx, keyWorkers, dead...).Err(); err != nil {
+		return fmt.Errorf("forget dead workers: %w", err)
+	}
+	return nil
+}
+
+// heartbeats are the ids of workers, in their order, and what each heartbeat says:
+// nothing when it has ended.
+func (s *Store) heartbeats(ctx context.Context) (ids, texts []string, err error) {
+	ids, err = s.rdb.SMembers(ctx, keyWorkers).Result()
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.Sort(ids)
+	found := make([]*redis.StringCmd, len(ids))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			found[i] = p.Get(ctx, keyWorker(id))
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, nil, err
+	}
+	texts = make([]string, len(ids))
+	for i, text := range found {
+		if err := text.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, nil, err
+		}
+		texts[i] = text.Val()
+	}
+	return ids, texts, nil
 }
 
 // A claim's token names its worker, so that anybody can tell whether the one who
@@ -117,6 +163,8 @@ func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
 	if end < 0 {
 		return false, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, AskDead)
+	defer cancel()
 	n, err := s.rdb.Exists(ctx, keyWorker(token[:end])).Result()
 	if err != nil {
 		return false, fmt.Errorf("look for worker %s: %w", token[:end], err)

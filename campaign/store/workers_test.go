@@ -60,8 +60,16 @@ func TestWorkers(t *testing.T) {
 	if diff := cmp.Diff([]Worker{b}, alive()); diff != "" {
 		t.Errorf("one of them died (-want +got):\n%s", diff)
 	}
-	if ids := s.rdb.SMembers(t.Context(), keyWorkers).Val(); len(ids) != 1 {
-		t.Errorf("%q are remembered", ids)
+	if ids := s.rdb.SMembers(t.Context(), keyWorkers).Val(); len(ids) != 2 {
+		t.Errorf("looking has changed what is remembered to %q", ids)
+	}
+	for range 2 {
+		if err := s.ForgetWorkers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if ids := s.rdb.SMembers(t.Context(), keyWorkers).Val(); len(ids) != 1 {
+			t.Errorf("%q are remembered", ids)
+		}
 	}
 
 	if err := s.Goodbye(t.Context(), b.ID); err != nil {
@@ -71,9 +79,21 @@ func TestWorkers(t *testing.T) {
 		t.Error("a worker that said goodbye is still there")
 	}
 
+	// One bad heartbeat hides nobody.
 	s.rdb.SAdd(t.Context(), keyWorkers, "w")
 	s.rdb.Set(t.Context(), keyWorker("w"), "no JSON", 0)
-	if _, err := s.Workers(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "list workers: worker w: ") {
-		t.Errorf("a damaged heartbeat: %v", err)
+	if err := s.Heartbeat(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Worker{b, {ID: "w"}}, alive()); diff != "" {
+		t.Errorf("a damaged heartbeat (-want +got):\n%s", diff)
+	}
+	for what, err := range map[string]error{
+		"list workers":        func() error { _, err := closedStore().Workers(t.Context()); return err }(),
+		"forget dead workers": closedStore().ForgetWorkers(t.Context()),
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), what+": ") {
+			t.Errorf("%s without a Redis: %v", what, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,10 +27,10 @@ func (a *app) list() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				list, err := report.List(cmd.Context(), s)
-				if err != nil {
+				if list == nil {
 					return err
 				}
-				return a.print(map[string][]report.Summary{"campaigns": list}, listText(list))
+				return cmp.Or(a.print(map[string][]report.Summary{"campaigns": list}, listText(list)), err)
 			})
 		},
 	}

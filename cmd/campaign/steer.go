@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,13 @@ type steered struct {
 	Already  bool           `json:"already"`            // it was before
 	Released int            `json:"released,omitempty"` // chunks
 	Canceled int            `json:"canceled,omitempty"` // contacts
+}
+
+// partly reports whether an error only names chunks that were left out: the rest
+// was done, and is told.
+func partly(err error) bool {
+	var left *jobs.UndoneError
+	return errors.As(err, &left)
 }
 
 func (a *app) pause() *cobra.Command {
@@ -58,16 +66,16 @@ func (a *app) setRunning(verb, short string, run func(*jobs.Queue, context.Conte
 		if err != nil {
 			return err
 		}
-		released, err := run(jobs.NewQueue(s, nil), ctx, name)
-		if err != nil {
-			return err
+		released, left := run(jobs.NewQueue(s, nil), ctx, name)
+		if left != nil && !partly(left) {
+			return left
 		}
 		done := steered{Campaign: name, State: campaign.Running, Already: before.Phase == campaign.Running, Released: released}
 		verb := "is"
 		if done.Already {
 			verb = "was already"
 		}
-		return a.print(done, fmt.Sprintf("%s %s running; %s released\n", name, verb, cli.Count(released, "chunk", "chunks")))
+		return cmp.Or(a.print(done, fmt.Sprintf("%s %s running; %s released\n", name, verb, cli.Count(released, "chunk", "chunks"))), left)
 	})
 }
 
@@ -77,16 +85,16 @@ func (a *app) cancel() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		canceled, err := jobs.NewQueue(s, nil).Cancel(ctx, name)
-		if err != nil {
-			return err
+		canceled, left := jobs.NewQueue(s, nil).Cancel(ctx, name)
+		if left != nil && !partly(left) {
+			return left
 		}
 		done := steered{Campaign: name, State: campaign.CanceledPhase, Already: before.Phase == campaign.CanceledPhase, Canceled: canceled}
 		verb := "is"
 		if done.Already {
 			verb = "was already"
 		}
-		return a.print(done, fmt.Sprintf("%s %s canceled; %s will not be sent\n", name, verb, cli.Count(canceled, "contact", "contacts")))
+		return cmp.Or(a.print(done, fmt.Sprintf("%s %s canceled; %s will not be sent\n", name, verb, cli.Count(canceled, "contact", "contacts"))), left)
 	})
 }
 
@@ -102,19 +110,19 @@ func (a *app) resolve() *cobra.Command {
 		if !accepted && !notSent {
 			return a.listUnconfirmed(ctx, s, name, only)
 		}
-		contacts, err := jobs.NewQueue(s, nil).Resolve(ctx, name, jobs.Resolution{Accepted: accepted, Chunk: only})
-		if err != nil {
-			return err
+		contacts, left := jobs.NewQueue(s, nil).Resolve(ctx, name, jobs.Resolution{Accepted: accepted, Chunk: only})
+		if left != nil && !partly(left) {
+			return left
 		}
 		as, text := "accepted", "are accepted now"
 		if notSent {
 			as, text = "not_sent", "will be sent"
 		}
-		return a.print(struct {
+		return cmp.Or(a.print(struct {
 			Campaign string `json:"campaign"`
 			Resolved string `json:"resolved"`
 			Contacts int    `json:"contacts"`
-		}{name, as, contacts}, fmt.Sprintf("%s: %s %s\n", name, cli.Count(contacts, "unconfirmed contact", "unconfirmed contacts"), text))
+		}{name, as, contacts}, fmt.Sprintf("%s: %s %s\n", name, cli.Count(contacts, "unconfirmed contact", "unconfirmed contacts"), text)), left)
 	})
 	cmd.Long = `Settle contacts whose request may have arrived while its answer was lost.
 

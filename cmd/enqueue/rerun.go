@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -84,17 +86,18 @@ func (a *app) rerun() *cobra.Command {
 
 func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection, dryRun bool) error {
 	queue, verb := jobs.NewQueue(st, nil), "to be"
-	done, err := queue.Survey(ctx, name, sel)
-	if err != nil {
-		return err
+	partly := func(err error) bool { undone := (*jobs.UndoneError)(nil); return errors.As(err, &undone) }
+	done, left := queue.Survey(ctx, name, sel)
+	if left != nil && !partly(left) {
+		return left
 	}
 	if n := done.MayHaveBeenReached; n > 0 {
 		a.note(fmt.Sprintf("warning: %s may have been contacted already; those who were are contacted twice", cli.Count(n, "contact", "contacts")))
 	}
 	if dryRun {
 		verb = "would be"
-	} else if done, err = queue.Rerun(ctx, name, sel); err != nil {
-		return err
+	} else if done, left = queue.Rerun(ctx, name, sel); left != nil && !partly(left) {
+		return left
 	}
 	c, err := st.Campaign(ctx, name)
 	if err != nil {
@@ -118,7 +121,7 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 		text += fmt.Sprintf("%s left out: %s over all runs are used up\n", cli.Count(done.UsedUp, "contact is", "contacts are"),
 			cli.Count(c.Settings.MaxContactAttempts, "attempt", "attempts"))
 	}
-	return a.print(struct {
+	err = a.print(struct {
 		Campaign string         `json:"campaign"`
 		Contacts int            `json:"contacts"`
 		LeftOut  int            `json:"left_out"` // they have used up their attempts over all runs
@@ -126,4 +129,5 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 		DryRun   bool           `json:"dry_run,omitempty"`
 		State    campaign.Phase `json:"state"`
 	}{name, done.Contacts, done.UsedUp, done.MayHaveBeenReached, dryRun, phase}, text)
+	return cmp.Or(err, left)
 }

@@ -20,7 +20,12 @@ import (
 )
 
 func main() {
-	terminated, stopTerm := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // its log may lose its reader, and it goes on
+	stops := []os.Signal{syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		stops = append(stops, syscall.SIGHUP)
+	}
+	terminated, stopTerm := signal.NotifyContext(context.Background(), stops...)
 	defer stopTerm()
 	ctx, stopInt := signal.NotifyContext(terminated, os.Interrupt)
 	defer stopInt()

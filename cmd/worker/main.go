@@ -8,4 +8,4 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-func main() { cli.Main("worker", worker(os.Environ)) }
+func main() { cli.MainService("worker", worker(os.Environ)) }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,8 +61,8 @@ func worker(environ func() []string) cli.Run {
 			Use:   "worker",
 			Short: "Send campaigns to the platform and serve the admin pages",
 			Long: "Sends the contacts of running campaigns to the platform, as fast as the quota of each\n" +
-				"agent's token allows, until it is stopped. The first Ctrl-C or SIGTERM lets requests on\n" +
-				"their way get their answers; a second one ends at once.",
+				"agent's token allows, until it is stopped. The first Ctrl-C, SIGTERM or SIGHUP lets\n" +
+				"requests on their way get their answers; a second one ends at once.",
 			Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return o.run(cmd.Context(), environ(), stderr, getenv)
@@ -167,13 +168,15 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 		})
 		g.Go(func() error { return serve(ctx, "webhook inbox", inbox, server) })
 	}
+	// What these have in hand, others take up again: a stop does not wait for them.
+	var others sync.WaitGroup
 	applier := events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
-	g.Go(func() error { applier.Run(ctx); return nil })
+	others.Go(func() { applier.Run(ctx) })
 	if maker != nil {
 		g.Go(func() error { maker.Run(ctx); return nil })
 	}
 	if notifier != nil {
-		g.Go(func() error { notifier.Run(ctx); return nil })
+		others.Go(func() { notifier.Run(ctx) })
 	}
 	g.Go(func() error { return w.Run(ctx) })
 	g.Go(func() error { watchClock(ctx, st, log); return nil })
@@ -183,8 +186,20 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 			BaseContext: func(net.Listener) context.Context { return ctx }, // streams to open pages end with it
 		})
 	})
-	return g.Wait()
+	err = g.Wait()
+	ended := make(chan struct{})
+	go func() { defer close(ended); others.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(othersWithin):
+		log.WarnContext(ctx, "events or notices are left as they are: Redis does not answer; other workers take them up")
+	}
+	return err
 }
+
+// othersWithin is how long a stop waits, once all answers are written down, for what
+// other workers would take up.
+const othersWithin = 2 * time.Second
 
 func (o options) logger(w io.Writer) (*slog.Logger, error) {
 	handler := &slog.HandlerOptions{Level: o.logLevel}

@@ -23,14 +23,32 @@ import (
 // Run is a command: main without the process around it.
 type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error
 
-// Main runs a command and ends the process. The first Ctrl-C or SIGTERM ends
+// Main runs a command and ends the process. The first Ctrl-C, SIGTERM or SIGHUP ends
 // the context, a second one kills.
 func Main(name string, run Run) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), Stops()...)
 	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	Report(os.Stderr, name, err)
 	os.Exit(ExitCode(err))
+}
+
+// MainService is Main of a command that runs until it is stopped. Whoever reads its
+// log may go away, as a terminal or a log collector does: that ends nothing. Without
+// this, Go ends a process that writes to a closed pipe as its stderr.
+func MainService(name string, run Run) {
+	signal.Ignore(syscall.SIGPIPE)
+	Main(name, run)
+}
+
+// Stops are the signals that ask a command to stop. A terminal that is closed is one,
+// but not for what was begun with nohup.
+func Stops() []os.Signal {
+	stops := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		stops = append(stops, syscall.SIGHUP)
+	}
+	return stops
 }
 
 // Exit codes beside 0, done, and 1, failed.
