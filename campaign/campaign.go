@@ -227,6 +227,9 @@ func CheckName(name string) error {
 	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
 		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
+	if name[0] == '-' { // every later command would take it for a flag
+		return errors.New("campaign name: want a letter, a digit, . or _ at its beginning")
+	}
 	return nil
 }
 
