@@ -80,6 +80,9 @@ const (
 func (a *api) refused(res *http.Response, r reply, now time.Time) *Error {
 	e := &Error{Status: res.StatusCode, Rate: rateOf(res.Header)}
 	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
+	if !e.HasRetryAfter && e.Status == http.StatusTooManyRequests {
+		e.RetryAfter, e.HasRetryAfter = resetAfter(res.Header, now)
+	}
 
 	var said string
 	var wire map[string]json.RawMessage
