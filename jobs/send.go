@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -445,6 +446,11 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	if err != nil || ticket == nil {
 		return err
 	}
+	if ticket.Probe && len(piece) > 1 { // one of them finds out whether answers come again
+		r.push(piece[1:])
+		piece = piece[:1]
+		batch = r.batch(piece)
+	}
 	rest, err := r.withhold(ctx, piece)
 	if err != nil || len(rest) == 0 {
 		r.quota.Return(context.WithoutCancel(ctx), *ticket)
@@ -480,7 +486,9 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)
 	} else {
-		r.quota.Report(ctx, *ticket, QuotaAnswer(answer, err))
+		report := QuotaAnswer(answer, err)
+		report.Lost = r.loses(err, len(piece))
+		r.quota.Report(ctx, *ticket, report)
 	}
 	return r.record(ctx, piece, begun.Request, err)
 }
@@ -622,10 +630,16 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
+		report.Held = refused.Status == http.StatusServiceUnavailable && (refused.JSON || refused.HasRetryAfter)
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
+}
+
+// loses reports whether nobody can tell what became of a request's contacts.
+func (r *run) loses(answer error, rows int) bool {
+	return verdictOf(answer, rows, r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx).cause == campaign.Lose
 }
 
 // record writes down what the answer means and acts on it.

@@ -226,7 +226,7 @@ func (w *Worker) beat(ctx context.Context) error {
 	defer cancel()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
 		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
-		Quotas: w.quotas(ctx, now), Paused: w.queue.paused(ctx, w.agentNames()),
+		Quotas: w.quotas(ctx, now), QuotaKeys: w.quotaKeys(), Paused: w.queue.paused(ctx, w.agentNames()),
 	})
 	if err == nil {
 		w.beats.Store(w.beats.Load().then(now))
@@ -265,6 +265,7 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 		quota := store.Quota{
 			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
 			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
+			Failures: status.Failures, Probing: status.Probing,
 		}
 		if status.Wait > 0 {
 			quota.Next = now.Add(status.Wait).UTC()
@@ -272,6 +273,17 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 		quotas[a.name] = quota
 	}
 	return quotas
+}
+
+// quotaKeys tells where each agent's quota is kept, for those who have no token.
+func (w *Worker) quotaKeys() map[string]string {
+	keys := make(map[string]string)
+	for _, a := range w.agents {
+		if kept, ok := a.sender.quota.(interface{ Key() string }); ok {
+			keys[a.name] = kept.Key()
+		}
+	}
+	return keys
 }
 
 // Quotas tells where each agent stands with its quota.

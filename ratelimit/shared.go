@@ -65,6 +65,14 @@ func Key(token string) string {
 	return "quota:" + hex.EncodeToString(sum[:12])
 }
 
+// Key is where this quota is kept in Redis; empty when it is not.
+func (q *Quota) Key() string {
+	if b, shared := q.book.(*sharedBook); shared {
+		return b.key
+	}
+	return ""
+}
+
 // sharedBook keeps the state in Redis.
 type sharedBook struct {
 	rdb    redis.UniversalClient
