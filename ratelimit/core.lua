@@ -97,10 +97,15 @@ local function land(serial)
   return 0, false
 end
 
+local function set_window(window)
+  if s['end'] > 0 then s['end'] = s['end'] + window - s.span.window end
+  s.span.window = window
+end
+
 local function declare()
   local w = s.span
   if w.learned > 0 and s.told == 0 and now > w.learned + LONGEST_UNPROVEN * w.window then w.learned = 0 end
-  if w.window == 0 or w.learned == 0 and not p.asks then w.window = p.window end
+  if w.window == 0 or w.learned == 0 and not p.asks then set_window(p.window) end
 end
 
 local function open(sent)
@@ -131,7 +136,8 @@ local function shorten()
     w.agreed, w.shorter = 1, length
   end
   if w.agreed >= 2 + w.doubts and w.shorter < most then
-    w.window, w.learned, w.proven, w.agreed = w.shorter, now, 0, 0
+    set_window(w.shorter)
+    w.learned, w.proven, w.agreed = now, 0, 0
   end
 end
 
@@ -164,7 +170,8 @@ local function stretch(sent, a)
   if length > LONGEST_LEARNED then
     -- a penalty, or another limit
   elseif length > w.window then
-    w.window, w.learned, w.agreed = length, now, 0
+    set_window(length)
+    w.learned, w.agreed = now, 0
   elseif ours and w.learned > 0 and not p.asks and w.window < p.window and s.others < 1000 then
     w.learned, w.agreed = 0, 0
     w.doubts = min(w.doubts + 1, MOST_DOUBTS)

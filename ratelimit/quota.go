@@ -278,7 +278,7 @@ func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
 
 // lookAgain is how often a process that is blocked for longer looks whether
 // somebody has lifted the block.
-const lookAgain = time.Second
+const lookAgain = 1500 * time.Millisecond
 
 // heed follows what the state says: when to ask next, and how the quota stands.
 func (q *Quota) heed(ctx context.Context, r reply) {

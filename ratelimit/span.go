@@ -37,8 +37,16 @@ func (s *state) declare(now int64, p policy) {
 		w.Learned = 0
 	}
 	if w.Window == 0 || w.Learned == 0 && !p.Asks {
-		w.Window = p.Window
+		s.setWindow(p.Window)
 	}
+}
+
+// setWindow moves the end of the present window along.
+func (s *state) setWindow(window int64) {
+	if s.End > 0 {
+		s.End += window - s.Span.Window
+	}
+	s.Span.Window = window
 }
 
 // open takes in that the server's window opened with a request that left at sent,
@@ -95,7 +103,8 @@ func (s *state) shorten(now int64) {
 		w.Agreed, w.Shorter = 1, length
 	}
 	if w.Agreed >= 2+w.Doubts && w.Shorter < most {
-		w.Window, w.Learned, w.Proven, w.Agreed = w.Shorter, now, 0, 0
+		s.setWindow(w.Shorter)
+		w.Learned, w.Proven, w.Agreed = now, 0, 0
 	}
 }
 
@@ -113,7 +122,8 @@ func (s *state) stretch(now int64, p policy, sent int64, a outcome) {
 	switch {
 	case length > longestLearned:
 	case length > w.Window:
-		w.Window, w.Learned, w.Agreed = length, now, 0
+		s.setWindow(length)
+		w.Learned, w.Agreed = now, 0
 	case ours && w.Learned > 0 && !p.Asks && w.Window < p.Window && s.Others < 1000:
 		w.Learned, w.Agreed = 0, 0
 		w.Doubts = min(w.Doubts+1, mostDoubts)
