@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -99,9 +101,6 @@ func (p *outage) Batch(ctx context.Context, b velents.Batch) (velents.Answer, er
 	p.under[q] = true
 	p.requests = append(p.requests, q)
 	p.mu.Unlock()
-	if _, err := p.fakePlatform.Batch(ctx, b); err != nil { // it works, whatever becomes of the answer
-		panic(err)
-	}
 	time.Sleep(p.takes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,14 +109,18 @@ func (p *outage) Batch(ctx context.Context, b velents.Batch) (velents.Answer, er
 	err := p.answer(q.answered)
 	q.lost = err != nil
 	var refused *velents.Error
-	switch e := err.(type) {
-	case nil:
-		return velents.Answer{Status: 200}, nil
-	case *velents.Error:
-		refused = e
-		return velents.Answer{Status: refused.Status}, err
+	status := http.StatusOK
+	if errors.As(err, &refused) {
+		status = refused.Status
+	} else if err != nil {
+		status = 0
 	}
-	return velents.Answer{}, err
+	if status != http.StatusInternalServerError { // it has worked, whatever became of its answer
+		if _, err := p.fakePlatform.Batch(ctx, b); err != nil {
+			return velents.Answer{}, err
+		}
+	}
+	return velents.Answer{Status: status}, err
 }
 
 // virtually runs a campaign of so many contacts with three workers of the same
@@ -130,7 +133,7 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 		defer mini.Close()
 		client := func() *redis.Client {
 			return redis.NewClient(&redis.Options{
-				Protocol: 2, DisableIdentity: true,
+				Protocol: 2, DisableIdentity: true, Addr: "127.0.0.1:1", // which is not dialled, nor looked up
 				Dialer: func(context.Context, string, string) (net.Conn, error) { return mini.Dial() },
 			})
 		}
@@ -139,14 +142,14 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 		s := newStageOn(t, rdb, contacts, batchOf(100))
 		begin := time.Now()
 		p = newOutage(s.platform, func(now time.Time) error { return answer(now.Sub(begin)) })
-		p.takes = 2 * time.Second
+		p.takes = 5 * time.Second
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var workers sync.WaitGroup
 		for range 3 {
 			rdb := client()
 			defer rdb.Close()
-			quota, err := ratelimit.NewShared(rdb, "token", ratelimit.Config{Rate: ratelimit.Rate{Limit: 60, Window: time.Minute}})
+			quota, err := ratelimit.NewShared(rdb, "token", ratelimit.Config{Rate: ratelimit.Rate{Limit: 30, Window: time.Minute}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +188,7 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 var errGateway = &velents.Error{Status: 504, Message: "Gateway Time-out"}
 
 func TestAnOutageLeavesInDoubtOnlyWhoWasUnderWayAndOneContactAProbe(t *testing.T) {
-	const contacts, from, length = 10_000, 20 * time.Second, 40 * time.Second
+	const contacts, from, length = 3_000, 15 * time.Second, 40 * time.Second
 	p, states := virtually(t, contacts, func(since time.Duration) error {
 		if since >= from && since < from+length {
 			return errGateway
@@ -247,7 +250,7 @@ func TestASingleLostAnswerCostsOneSmallRequest(t *testing.T) {
 
 func TestThePlatformsOwn500sDoNotShrinkTheAgent(t *testing.T) {
 	p, states := virtually(t, 3000, func(since time.Duration) error {
-		if since > 10*time.Second && since < 13*time.Second {
+		if since > 10*time.Second && since < 16*time.Second {
 			return &velents.Error{Status: 500, Message: "Server Error", JSON: true}
 		}
 		return nil
