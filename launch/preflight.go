@@ -133,7 +133,29 @@ func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
 	defer cancel()
 	tell := time.AfterFunc(2*time.Second, func() { l.note("waiting for the quota of the token, %v at the most", longestWait) })
 	defer tell.Stop()
-	return l.Quota.Acquire(ctx)
+	ticket, err := l.Quota.Acquire(ctx)
+	if errors.Is(err, errQuotaWait) {
+		if until := l.blockedUntil(context.WithoutCancel(ctx), time.Now()); !until.IsZero() {
+			err = fmt.Errorf("%w: none before %s", err, until.UTC().Format(time.RFC3339))
+		}
+	}
+	return ticket, err
+}
+
+// blockedUntil is when the platform allows the next request; zero: it is not known to
+// allow none.
+func (l *Launcher) blockedUntil(ctx context.Context, now time.Time) time.Time {
+	asked, ok := l.Quota.(interface {
+		Status(context.Context) (ratelimit.Status, error)
+	})
+	if !ok {
+		return time.Time{}
+	}
+	status, err := asked.Status(ctx)
+	if err != nil || !status.Blocked {
+		return time.Time{}
+	}
+	return now.Add(status.Wait)
 }
 
 var errQuotaWait = fmt.Errorf("the platform allows no request for more than %v", longestWait)

@@ -112,7 +112,7 @@ func TestWhoOnlyAsksDeclaresNoWindow(t *testing.T) {
 	if worker.s.Span.Window != 2_000 {
 		t.Errorf("a guest has made it a window of %d ms", worker.s.Span.Window)
 	}
-	worker.send(3.5, Answer{Status: 200}) // nothing holds it up
+	worker.send(4.5, Answer{Status: 200}) // nothing holds it up
 }
 
 func TestTheRoundestWindowThatFits(t *testing.T) {
