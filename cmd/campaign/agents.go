@@ -61,8 +61,9 @@ that campaigns name, and that have a token in the environment.`,
 	return cmd
 }
 
-// findAgents looks all agents up, by name.
-func (a *app) findAgents(ctx context.Context, s *store.Store) ([]agent, error) {
+// findAgents looks all agents up, by name: those of living workers, of campaigns, and
+// those and the others that have a token here.
+func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) ([]agent, error) {
 	agents := make(map[string]*agent)
 	of := func(name string) *agent {
 		if agents[name] == nil {
@@ -94,7 +95,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store) ([]agent, error) {
 			found.Pending += c.States.In(campaign.Pending)
 		}
 	}
-	for _, name := range append(cli.TokenAgents(os.Environ()), cli.DefaultAgent) {
+	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{cli.DefaultAgent}, others) {
 		if _, err := cli.Token(a.getenv, name); err == nil {
 			of(name)
 		}
@@ -204,7 +205,7 @@ carries one contact only.`,
 }
 
 func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
-	list, err := a.findAgents(ctx, s)
+	list, err := a.findAgents(ctx, s, name)
 	if err != nil {
 		return err
 	}
