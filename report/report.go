@@ -50,6 +50,7 @@ type Overview struct {
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
+	NotChosen  int            `json:"not_chosen"`
 	Refused    map[string]int `json:"refused"`
 	ETA        time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
 	Opens      time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
@@ -140,6 +141,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		Invalid:    c.Counts.Invalid,
 		Duplicates: c.Counts.Duplicates,
 		Suppressed: c.Counts.Suppressed,
+		NotChosen:  c.Counts.NotChosen,
 		Refused:    c.Counts.Refused,
 	}
 	if o.Refused == nil {
