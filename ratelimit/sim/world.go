@@ -26,15 +26,15 @@ type scenario struct {
 	other   func(time.Duration) float64 // the other client's part of the limit, by the time since the start
 	beside  func(context.Context, *world)
 	trips   trips
-	mute    bool // the server sends no limit headers
-	idle    bool // what begins counts, too
-	warmUp  int  // windows that are left out of the measurement; 2 when 0
-	windows int  // that are measured
-	slower  limit2
+	mute    bool  // the server sends no limit headers
+	idle    bool  // what begins counts, too
+	warmUp  int   // windows that are left out of the measurement; 2 when 0
+	windows int   // that are measured
+	slower  bound // a second limit on the same requests
 }
 
-// limit2 is a second limit on the same requests.
-type limit2 struct {
+// bound is a limit of so many requests per window.
+type bound struct {
 	limit  int
 	window time.Duration
 }
