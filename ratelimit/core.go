@@ -69,7 +69,8 @@ const (
 	logEntries    = 500      // that the log has at the most, about
 	fewLeft       = int64(3) // with others about, the last credits go one by one
 
-	logEntriesUnlimited = 10 // in place of logEntries while no limit is known
+	lookAgain           = 1_500 // how often who is blocked looks whether somebody has lifted that
+	logEntriesUnlimited = 10    // in place of logEntries while no limit is known
 )
 
 // ask is a request for tickets by a process.
@@ -122,6 +123,9 @@ func (s *state) reply(now int64, p policy, me int) reply {
 	r := reply{
 		Wait: s.wait(now, p, me), Limit: s.limit(p), Others: s.Others, Peers: int64(len(s.Peers)),
 		Window: s.Span.Window, Blocked: max(0, s.Block-now), Why: s.Why, Lost: s.Lost,
+	}
+	if r.Blocked > 0 {
+		r.Wait = min(r.Wait, lookAgain)
 	}
 	s.Peers[me].Back = now + r.Wait
 	return r

@@ -448,9 +448,9 @@ else
     end
     me = peer(id, 0, 0)
   end
-  wait = wait_of(me)
+  wait, blocked, why = wait_of(me), max(0, s.block - now), s.why
+  if blocked > 0 then wait = min(wait, LOOK_AGAIN) end
   me.back = now + wait
-  blocked, why = max(0, s.block - now), s.why
 end
 local l, others, peers = limit(), s.others, #s.peers
 

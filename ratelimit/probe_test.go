@@ -135,6 +135,26 @@ func TestUnblockLetsAllProcessesGoOnAtOnce(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsAfterAnUnblockForWhoWasFirstInLineAndIsGone(t *testing.T) {
+	p := policy{Limit: 30, Window: 60_000, Share: 1000, Timeout: 75_000}
+	s := state{ID: 1}
+	const now = 1_700_000_000_000
+	r := s.acquire(now, p, ask{Peer: 1, Want: 1})
+	s.report(now, p, 1, r.Ticket, outcome{Refused: true, RetryAfter: 86_400_000})
+	for peer := range int64(3) {
+		if r := s.acquire(now+peer, p, ask{Peer: peer + 1, Want: 1}); r.Wait > lookAgain || r.Blocked < 86_000_000 {
+			t.Errorf("told to wait %d ms, of a block of %d", r.Wait, r.Blocked)
+		}
+	}
+	s.lift(now + 100) // the first and the second never come back
+	if r := s.acquire(now+200, p, ask{Peer: 3, Want: 1}); r.Wait > 3000 {
+		t.Errorf("the third is told to wait %d ms", r.Wait)
+	}
+	if r := s.acquire(now+3000, p, ask{Peer: 3, Want: 1}); r.Tickets != 1 {
+		t.Errorf("the third waits behind those that are gone: %+v", r)
+	}
+}
+
 func TestUnblockKeepsTheCautionAfterALostAnswer(t *testing.T) {
 	rdb := redistest.Shared(t)
 	q := newShared(t, rdb, "t", Config{})

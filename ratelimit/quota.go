@@ -276,17 +276,9 @@ func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
 	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
 }
 
-// lookAgain is how often a process that is blocked for longer looks whether
-// somebody has lifted the block.
-const lookAgain = 1500 * time.Millisecond
-
 // heed follows what the state says: when to ask next, and how the quota stands.
 func (q *Quota) heed(ctx context.Context, r reply) {
-	wait := time.Duration(r.Wait) * time.Millisecond
-	if r.Blocked > 0 {
-		wait = min(wait, lookAgain)
-	}
-	q.gate.set(wait)
+	q.gate.set(time.Duration(r.Wait) * time.Millisecond)
 	q.tell(ctx, r)
 }
 

@@ -26,12 +26,12 @@ local FULL, PACE, REFUSED, FAILING, PROBE, HELD, LOST = %d, %d, %d, %d, %d, %d, 
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
 local BATCH_AHEAD, MOST_AT_ONCE, LATENESS, LONGEST_MEMORY = %d, %d, %d, %d
 local FEW_LEFT = %d
-local LOG_ENTRIES, LOG_ENTRIES_UNLIMITED = %d, %d
+local LOG_ENTRIES, LOG_ENTRIES_UNLIMITED, LOOK_AGAIN = %d, %d, %d
 local SHORTEST, LONGEST_LEARNED, LONGEST_UNPROVEN, MOST_DOUBTS, SLACK = %d, %d, %d, %d, %d
 `, whyFull, whyPace, whyRefused, whyFailing, whyProbe, whyHeld, whyLost,
 	patience, firstBlock, longestBlock,
 	batchAhead, mostAtOnce, lateness, longestMemory,
-	fewLeft, logEntries, logEntriesUnlimited,
+	fewLeft, logEntries, logEntriesUnlimited, lookAgain,
 	shortest, longestLearned, longestUnproven, mostDoubts, slackMillis) + coreLua
 
 const (
