@@ -118,16 +118,18 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 // tell: a unix time, or seconds in the IETF draft.
 func resetAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	for _, name := range []string{"X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset"} {
-		for _, seconds := range numbers(h[canonical(name)]) {
-			if seconds > 1e9 {
-				seconds -= float64(serverTime(h, now).Unix())
-			}
-			return bounded(seconds)
+		told := numbers(h[canonical(name)])
+		if len(told) == 0 {
+			continue
 		}
+		if told[0] > 1e9 {
+			told[0] -= float64(serverTime(h, now).Unix())
+		}
+		return bounded(told[0])
 	}
 	fields := h[canonical("RateLimit")]
-	for _, seconds := range append(parameters(fields, "reset"), parameters(fields, "t")...) {
-		return bounded(seconds)
+	if told := append(parameters(fields, "reset"), parameters(fields, "t")...); len(told) > 0 {
+		return bounded(told[0])
 	}
 	return 0, false
 }

@@ -260,7 +260,7 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 
 // permitSlack is what a permit outlives its request by: while a request may still be
 // under way, a probe must wait for it.
-const permitSlack = 15 * time.Second
+const permitSlack = 5 * time.Second
 
 // channels are those whose ids are known, for whoever launches from the pages.
 func channels(getenv func(string) string) []dashboard.Channel {
