@@ -135,9 +135,12 @@ local function shorten()
   else
     w.agreed, w.shorter = 1, length
   end
-  if w.agreed >= 2 + w.doubts and w.shorter < most then
+  if w.agreed < 2 + w.doubts then return end
+  if w.shorter < most then
     set_window(w.shorter)
     w.learned, w.proven, w.agreed = now, 0, 0
+  else
+    w.agreed, w.shorter = 1, length
   end
 end
 

@@ -102,9 +102,13 @@ func (s *state) shorten(now int64) {
 	} else {
 		w.Agreed, w.Shorter = 1, length
 	}
-	if w.Agreed >= 2+w.Doubts && w.Shorter < most {
+	switch {
+	case w.Agreed < 2+w.Doubts:
+	case w.Shorter < most:
 		s.setWindow(w.Shorter)
 		w.Learned, w.Proven, w.Agreed = now, 0, 0
+	default: // no news; the next ones may agree on less
+		w.Agreed, w.Shorter = 1, length
 	}
 }
 

@@ -56,6 +56,7 @@ func TestTheWindowIsLearned(t *testing.T) {
 		{"two that differ may be, too", 60, openings(0, 10, 35), 60_000},
 		{"two that agree are believed", 60, openings(0, 10, 20), 10_000},
 		{"the longer of two that agree", 60, openings(0, 10, 21), 10_000},
+		{"two that agree on less than was learned", 60, openings(0, 11.9, 23.8, 35.7, 45.7, 55.7), 10_000},
 		{"a window that is no round number", 60, openings(0, 7.9, 15.8), 8_000},
 		{"a longer one is no evidence, since nobody may have asked", 60, openings(0, 70, 140), 60_000},
 		{"another limit begins anew", 60, func(c *talk) {
