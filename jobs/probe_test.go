@@ -68,6 +68,16 @@ func TestTheQuotaLearnsWhatAnswersMean(t *testing.T) {
 	}
 }
 
+func TestAChunkDoesNotOutwaitTheBlockOfItsAgent(t *testing.T) {
+	s := newStage(t, 2)
+	s.platform.answer = func([]velents.Row) error {
+		return &velents.Error{Status: 503, Message: "Service Unavailable", JSON: true, RetryAfter: 24 * time.Hour, HasRetryAfter: true}
+	}
+	if later := s.send("w", 0); later == nil || later.after > time.Minute {
+		t.Errorf("it comes back %+v: after an unblock it would still wait", later)
+	}
+}
+
 // A request is one as a platform saw it.
 type request struct {
 	left, answered time.Time

@@ -630,11 +630,17 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
-		report.Held = refused.Status == http.StatusServiceUnavailable && (refused.JSON || refused.HasRetryAfter)
+		report.Held = held(refused)
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
+}
+
+// held reports whether the platform itself says that it works on nothing for a while:
+// the quota then holds the whole agent.
+func held(refused *velents.Error) bool {
+	return refused.Status == http.StatusServiceUnavailable && (refused.JSON || refused.HasRetryAfter)
 }
 
 // loses reports whether nobody can tell what became of a request's contacts.
@@ -645,6 +651,9 @@ func (r *run) loses(answer error, rows int) bool {
 // record writes down what the answer means and acts on it.
 func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
 	v := verdictOf(answer, len(piece), r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx)
+	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && held(refused) {
+		v.wait = 0 // the agent's quota waits, until somebody lifts that
+	}
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {
