@@ -195,7 +195,7 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 	return p, states
 }
 
-var errGateway = &velents.Error{Status: 504, Message: "Gateway Time-out"}
+var errGateway = &velents.Error{Status: 502, Message: "Bad Gateway", Page: true}
 
 func TestAnOutageLeavesInDoubtOnlyWhoWasUnderWayAndOneContactAProbe(t *testing.T) {
 	const contacts, from, length = 1_200, 15 * time.Second, 40 * time.Second

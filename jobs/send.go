@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -78,6 +77,7 @@ type sender struct {
 	platform       platform
 	quota          quota
 	memory         *memory
+	seen           seen
 	worker         string                                                  // the id in our claims
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
@@ -482,15 +482,16 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	began := time.Now()
 	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
 	r.watch.answered(r.campaign.Settings.Agent, err, time.Since(began))
+	v := r.verdict(ctx, err, len(piece))
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)
 	} else {
 		report := QuotaAnswer(answer, err)
-		report.Lost = r.loses(err, len(piece))
+		report.Lost = v.cause == campaign.Lose
 		r.quota.Report(ctx, *ticket, report)
 	}
-	return r.record(ctx, piece, begun.Request, err)
+	return r.record(ctx, piece, begun.Request, err, v)
 }
 
 // permit waits for the quota. No ticket and no error: the run is over, or the worker
@@ -613,7 +614,8 @@ func (r *run) batch(piece []int) velents.Batch {
 }
 
 // attempt makes the one request.
-func (r *run) attempt(ctx context.Context, b velents.Batch) (velents.Answer, error) {
+func (r *run) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
+	defer func() { r.seen.note(answer, err) }()
 	if r.campaign.Settings.Mode == campaign.Dispatch {
 		row := b.Rows[0]
 		return r.platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
@@ -630,30 +632,25 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
-		report.Held = held(refused)
+		report.Held = nobodyWorked(refused)
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
 }
 
-// held reports whether the platform itself says that it works on nothing for a while:
-// the quota then holds the whole agent.
-func held(refused *velents.Error) bool {
-	return refused.Status == http.StatusServiceUnavailable && (refused.JSON || refused.HasRetryAfter)
-}
-
-// loses reports whether nobody can tell what became of a request's contacts.
-func (r *run) loses(answer error, rows int) bool {
-	return verdictOf(answer, rows, r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx).cause == campaign.Lose
+// verdict is what an answer to a request of so many rows means.
+func (r *run) verdict(ctx context.Context, answer error, rows int) verdict {
+	s := r.campaign.Settings
+	v := verdictOf(answer, rows, s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
+	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && nobodyWorked(refused) {
+		v.wait = 0 // the agent's quota waits, until somebody lifts that
+	}
+	return v
 }
 
 // record writes down what the answer means and acts on it.
-func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
-	v := verdictOf(answer, len(piece), r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx)
-	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && held(refused) {
-		v.wait = 0 // the agent's quota waits, until somebody lifts that
-	}
+func (r *run) record(ctx context.Context, piece []int, request int, answer error, v verdict) error {
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {
@@ -662,7 +659,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	counts, attempt, now := make(map[campaign.Cause]int), r.attemptOf(piece), time.Now()
 	change.Moves = make([]store.Move, 0, len(piece))
 	for place, index := range piece {
-		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now}}
+		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now, InDoubt: v.doubt}}
 		if text, named := v.refused[place]; named {
 			move.Cause = campaign.Reject
 			if move.Reason, err = r.reason(ctx, text); err != nil {

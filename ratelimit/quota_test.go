@@ -163,6 +163,8 @@ func TestAnAnswerMovesTheQuota(t *testing.T) {
 			Status{Limit: 30, Remaining: 28, Failures: 3, Wait: time.Second, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true}},
 		{"a lost answer after a 429 leaves its wait", []Answer{{Status: 429, HasRetryAfter: true, RetryAfter: 10 * time.Second}, {Lost: true}, {Lost: true}},
 			Status{Limit: 30, Remaining: 28, Failures: 4, Wait: 2 * time.Second, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true}},
+		{"too early is refused, too", []Answer{headers, {Status: 425, HasRetryAfter: true, RetryAfter: 10 * time.Second}},
+			Status{Limit: 30, Remaining: 29, Wait: 11 * time.Second, Reason: "refused with 429", Blocked: true}},
 		{"a 503 of the platform holds for as long as it says", []Answer{headers, {Status: 503, Held: true, HasRetryAfter: true, RetryAfter: 90 * time.Second}},
 			Status{Limit: 30, Remaining: 28, Failures: 3, Wait: 91 * time.Second, Reason: "the platform asks to wait (503)", Blocked: true}},
 		{"a 503 of the platform that says no time backs off at once", []Answer{headers, {Status: 503, Held: true}},
