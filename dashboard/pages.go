@@ -45,7 +45,7 @@ var words = template.FuncMap{
 	"quota":  quotaText,
 	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
 	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
-	"clock":  func(t time.Time) template.HTML { return timeTag(t, "clock", "15:04:05 UTC") },
+	"soon":   soonTag,
 	"axis":   func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
 
@@ -58,6 +58,14 @@ func timeTag(t time.Time, show, layout string) template.HTML {
 	}
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-show="%s">%s</time>`, t.Format(time.RFC3339), show, t.Format(layout)))
+}
+
+// soonTag leaves the date out where it is hardly needed.
+func soonTag(t time.Time) template.HTML {
+	if time.Until(t) < 12*time.Hour {
+		return timeTag(t, "clock", "15:04:05 UTC")
+	}
+	return timeTag(t, "full", "2006-01-02 15:04 UTC")
 }
 
 // quotaText tells where an agent stands with its quota.

@@ -22,37 +22,37 @@ type seen struct {
 	kept  store.Seen // of that, what is in Redis
 }
 
-// note takes in an answer.
-func (s *seen) note(a velents.Answer, err error) {
+// note takes in an answer, and says what is known by then and what of it is kept.
+func (s *seen) note(known, kept store.Seen) (store.Seen, store.Seen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = s.known.Or(store.Seen{RateHeaders: a.RateHeaders, Accepted: err == nil})
+	s.known, s.kept = s.known.Or(known), s.kept.Or(kept)
+	return s.known, s.kept
 }
 
 // before is what was seen of the agent when err came. What is new is written down.
 // When Redis cannot say, a failure counts as one that the platform did not own up
 // to, and a refusal as one of all.
 func (s *seen) before(ctx context.Context, st *store.Store, agent string, err error, log *slog.Logger) store.Seen {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, seenPatience)
 	defer cancel()
-	if s.known != s.kept {
-		if failed := st.AddSeen(ctx, agent, s.known); failed != nil {
+	known, kept := s.note(store.Seen{}, store.Seen{})
+	if known != kept {
+		if failed := st.AddSeen(ctx, agent, known); failed != nil {
 			log.WarnContext(ctx, "what the platform's answers show is not kept", "error", failed)
 		} else {
-			s.kept = s.known
+			s.note(known, known)
 		}
 	}
 	var refused *velents.Error
-	if !errors.As(err, &refused) || s.known.RateHeaders && s.known.Accepted {
-		return s.known
+	if !errors.As(err, &refused) || known.RateHeaders && known.Accepted {
+		return known
 	}
 	stored, failed := st.Seen(ctx, agent)
 	if failed != nil {
 		log.WarnContext(ctx, "what the platform's answers have shown is not known", "error", failed)
-		return s.known.Or(store.Seen{RateHeaders: true})
+		return known.Or(store.Seen{RateHeaders: true})
 	}
-	s.known, s.kept = s.known.Or(stored), s.kept.Or(stored)
-	return s.known
+	known, _ = s.note(stored, stored)
+	return known
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -433,6 +432,11 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	if err != nil || ticket == nil {
 		return err
 	}
+	if ticket.Probe && len(piece) > 1 { // one of them finds out whether answers come again
+		r.push(piece[1:])
+		piece = piece[:1]
+		batch = r.batch(piece)
+	}
 	rest, err := r.withhold(ctx, piece)
 	if err != nil || len(rest) == 0 {
 		r.quota.Return(context.WithoutCancel(ctx), *ticket)
@@ -468,13 +472,16 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
 	inHand.answered(time.Now().Add(commitPatience))
 	r.watch.answered(r.campaign.Settings.Agent, err, time.Since(began))
+	v := r.verdict(ctx, err, len(piece))
 	if errors.Is(err, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)
 	} else {
-		r.quota.Report(ctx, *ticket, QuotaAnswer(answer, err))
+		report := QuotaAnswer(answer, err)
+		report.Lost = v.cause == campaign.Lose
+		r.quota.Report(ctx, *ticket, report)
 	}
-	return r.record(ctx, piece, begun.Request, err)
+	return r.record(ctx, piece, begun.Request, err, v)
 }
 
 // permit waits for the quota. No ticket and no error: the run is over, or the worker
@@ -598,7 +605,7 @@ func (r *run) batch(piece []int) velents.Batch {
 
 // attempt makes the one request.
 func (r *run) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
-	defer func() { r.seen.note(answer, err) }()
+	defer func() { r.seen.note(store.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, store.Seen{}) }()
 	if r.campaign.Settings.Mode == campaign.Dispatch {
 		row := b.Rows[0]
 		return r.platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
@@ -615,20 +622,25 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
-		if refused.Status == http.StatusTooEarly || nobodyWorked(refused) && refused.HasRetryAfter {
-			// The platform asks to wait, and has counted nothing.
-			report.Status, report.Failed = http.StatusTooManyRequests, false
-		}
+		report.Held = nobodyWorked(refused)
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
 }
 
-// record writes down what the answer means and acts on it.
-func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
+// verdict is what an answer to a request of so many rows means.
+func (r *run) verdict(ctx context.Context, answer error, rows int) verdict {
 	s := r.campaign.Settings
-	v := verdictOf(answer, len(piece), s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
+	v := verdictOf(answer, rows, s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
+	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && nobodyWorked(refused) {
+		v.wait = 0 // the agent's quota waits, until somebody lifts that
+	}
+	return v
+}
+
+// record writes down what the answer means and acts on it.
+func (r *run) record(ctx context.Context, piece []int, request int, answer error, v verdict) error {
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {

@@ -298,7 +298,7 @@ func TestOneContactThatMakesThePlatformFailTakesFewWithIt(t *testing.T) {
 func TestRetryWaitsAsLongAsThePlatformSays(t *testing.T) {
 	s := newStage(t, 5)
 	s.platform.answer = func([]velents.Row) error {
-		return &velents.Error{Status: 503, Message: "down", RetryAfter: time.Hour, HasRetryAfter: true}
+		return &velents.Error{Status: 500, Message: "down", JSON: true, RetryAfter: time.Hour, HasRetryAfter: true}
 	}
 	if later := s.send("w1", 0); later == nil || later.after < time.Hour {
 		t.Errorf("wants to %v", later)

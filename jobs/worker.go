@@ -276,7 +276,7 @@ func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 	begun := time.Now()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
 		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
-		Quotas: seen.quotas, Paused: seen.paused,
+		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused,
 	})
 	if err == nil {
 		w.beats.Store(w.beats.Load().then(begun, time.Now()))
@@ -328,6 +328,7 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 		quota := store.Quota{
 			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
 			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
+			Failures: status.Failures, Probing: status.Probing,
 		}
 		if status.Wait > 0 {
 			quota.Next = now.Add(status.Wait).UTC()
@@ -335,6 +336,17 @@ func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quo
 		quotas[a.name] = quota
 	}
 	return quotas
+}
+
+// quotaKeys tells where each agent's quota is kept, for those who have no token.
+func (w *Worker) quotaKeys() map[string]string {
+	keys := make(map[string]string)
+	for _, a := range w.agents {
+		if kept, ok := a.sender.quota.(interface{ Key() string }); ok {
+			keys[a.name] = kept.Key()
+		}
+	}
+	return keys
 }
 
 // Quotas tells where each agent stands with its quota.

@@ -73,7 +73,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 			return Summary{}, err
 		}
 	}
-	s := summarize(added, outlook(added.Settings, mix, l.Rate, 0, now))
+	s := summarize(added, outlook(added.Settings, mix, l.Rate, 0, l.blockedUntil(ctx, added.Settings.Agent, now), now))
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	s.warn(append(warnings, out.warnings...)...)
 	if req.DryRun {

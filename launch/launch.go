@@ -227,7 +227,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, now))
+	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
 	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
 	s.Canary = c.Settings.Canary
 	if !req.DryRun {
@@ -288,7 +288,7 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), now))
+	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), l.blockedUntil(ctx, c.Settings.Agent, now), now))
 	s.File, s.Canary = src.contacts.list.Format(), c.Settings.Canary
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {

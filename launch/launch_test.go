@@ -812,6 +812,30 @@ func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
 	})
 }
 
+func TestABlockOfHoursIsToldAtOnceAndPartOfTheEstimate(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	until := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
+	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: "refused with 429", Blocked: true}
+	if err := l.Store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": blocked}}); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(3))))
+	if err != nil || sum.EstimatedSeconds < 23*60*60 || !strings.Contains(strings.Join(sum.Warnings, "\n"), until.Format(time.RFC3339)) {
+		t.Errorf("%d seconds, warnings %q, %v", sum.EstimatedSeconds, sum.Warnings, err)
+	}
+	l = &Launcher{Platform: &agent{}, Quota: untilTomorrow{}}
+	if _, err := l.preflight(t.Context()); err == nil || !strings.Contains(err.Error(), "allows no request for more than 1m30s: none before 2") {
+		t.Errorf("preflight: %v", err)
+	}
+}
+
+// untilTomorrow is a quota that the platform has blocked.
+type untilTomorrow struct{ usedUp }
+
+func (untilTomorrow) Status(context.Context) (ratelimit.Status, error) {
+	return ratelimit.Status{Wait: 24 * time.Hour, Blocked: true}, nil
+}
+
 // usedUp is a quota that allows nothing.
 type usedUp struct{ free }
 

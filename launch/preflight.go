@@ -132,11 +132,39 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 
 // permit waits for the quota, and says so when that takes longer than a moment.
 func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
+	if until := l.blockedUntil(ctx, "", time.Now()); time.Until(until) > longestWait {
+		return ratelimit.Ticket{}, fmt.Errorf("%w: none before %s", errQuotaWait, until.UTC().Format(time.RFC3339))
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errQuotaWait)
 	defer cancel()
 	tell := time.AfterFunc(2*time.Second, func() { l.note("waiting for the quota of the token, %v at the most", longestWait) })
 	defer tell.Stop()
 	return l.Quota.Acquire(ctx)
+}
+
+// blockedUntil is when the platform allows the next request of an agent, as its quota
+// or a worker says; zero: neither knows of a block.
+func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time) (until time.Time) {
+	if asked, ok := l.Quota.(interface {
+		Status(context.Context) (ratelimit.Status, error)
+	}); ok {
+		if status, err := asked.Status(ctx); err == nil && status.Blocked {
+			until = now.Add(status.Wait)
+		}
+	}
+	if l.Store == nil {
+		return until
+	}
+	workers, err := l.Store.Workers(ctx)
+	if err != nil {
+		return until // an estimate is not worth an error
+	}
+	for _, w := range workers {
+		if q := w.Quotas[agent]; q.Blocked && q.Next.After(until) && q.Next.After(now) {
+			until = q.Next
+		}
+	}
+	return until
 }
 
 var errQuotaWait = fmt.Errorf("the platform allows no request for more than %v", longestWait)

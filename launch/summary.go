@@ -48,10 +48,13 @@ type Outlook struct {
 	StartAt  time.Time `json:"start_at,omitzero"`
 	FinishBy time.Time `json:"finish_by,omitzero"`
 	Now      time.Time `json:"now"`
+
+	blocked time.Time
 }
 
-// outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known.
-func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, now time.Time) Outlook {
+// outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known;
+// the quota lets nobody send until it is no longer blocked.
+func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
 	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.ChunkSize, PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
 	w.Midnight = s.DayOf(now).From.Location()
 	if s.RowsPerRequest > 0 {
@@ -60,9 +63,12 @@ func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, n
 	if s.Mode == campaign.Dispatch {
 		w.PerCall = 1
 	}
+	if blocked.After(w.Start) {
+		w.Start = blocked
+	}
 	perWindow, window := rate.Count()
 	w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
-	return Outlook{plan.Make(w, now), s.Hours.String(), s.StartAt, s.FinishBy, now}
+	return Outlook{plan.Make(w, now), s.Hours.String(), s.StartAt, s.FinishBy, now, blocked}
 }
 
 // summarize tells of a loaded campaign.
@@ -94,6 +100,9 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		}
 	}
 	s.warn(c.Settings.Hours.Warnings()...)
+	if o.blocked.After(o.Now) {
+		s.warn(fmt.Sprintf("the platform allows agent %s no request before %s; sooner with: campaign agents unblock %[1]s", c.Settings.Agent, o.blocked.UTC().Format(time.RFC3339)))
+	}
 	if c.Counts.Contacts == 0 {
 		s.warn("there is nobody to contact in this file")
 	}

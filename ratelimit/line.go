@@ -2,13 +2,13 @@ package ratelimit
 
 // peer finds the asking process among those seen lately, puts it in line when it
 // wants tickets, and forgets those that have gone.
-func (s *state) peer(now int64, p policy, a ask) int {
+func (s *state) peer(now int64, a ask) int {
 	var kept []peer
 	me := -1
 	for _, o := range s.Peers {
 		if o.ID == a.Peer {
 			me = len(kept)
-		} else if now > o.Back+min(p.Window, longestMemory) {
+		} else if now > o.Back+min(s.Span.Window, longestMemory) {
 			continue
 		}
 		kept = append(kept, o)

@@ -101,6 +101,7 @@ var policies = rapid.Custom(func(t *rapid.T) policy {
 	return policy{
 		Limit:   rapid.SampledFrom([]int64{0, 1, 2, 30, 30, 30, 595, 1000}).Draw(t, "limit"),
 		Window:  rapid.SampledFrom([]int64{1_000, 2_500, 60_000, 60_000, 60_000, 86_400_000}).Draw(t, "window"),
+		Asks:    rapid.IntRange(0, 4).Draw(t, "asks") == 0,
 		Share:   rapid.SampledFrom([]int64{1000, 1000, 700, 1}).Draw(t, "share"),
 		Timeout: rapid.SampledFrom([]int64{1_000, 75_000, 75_000}).Draw(t, "timeout"),
 		Burst:   rapid.SampledFrom([]int64{0, 0, 1}).Draw(t, "burst"),
@@ -163,7 +164,9 @@ func outcomes(m mood, limit, left int64) *rapid.Generator[outcome] {
 				Answered:   rapid.Bool().Draw(t, "answered"),
 				Failed:     rapid.Bool().Draw(t, "failed"),
 				Refused:    rapid.Bool().Draw(t, "refused"),
-				RetryAfter: rapid.SampledFrom([]int64{0, 1000, 90_000}).Draw(t, "retry after"),
+				Held:       rapid.IntRange(0, 4).Draw(t, "held") == 0,
+				Lost:       rapid.IntRange(0, 4).Draw(t, "lost") == 0,
+				RetryAfter: rapid.SampledFrom([]int64{0, 1000, 1001, 8_000, 51_000, 90_000, 601_000, 602_000}).Draw(t, "retry after"),
 				Limit:      rapid.SampledFrom([]int64{0, 1, 10, 30, 1000}).Draw(t, "limit"),
 				Remaining:  rapid.Int64Range(0, 1000).Draw(t, "remaining"),
 			}

@@ -34,28 +34,30 @@ func (s *state) credits(p policy) int64 {
 func (s *state) advance(now int64, p policy) int64 {
 	now = max(now, s.Clock)
 	s.Clock = now
-	for len(s.Log) > 0 && s.Log[0].At <= now {
+	s.declare(now, p)
+	window := s.Span.Window
+	for len(s.Log) > 0 && s.Log[0].At+window <= now {
 		s.Expired += s.Log[0].Ours + s.Log[0].Others
 		s.Log = s.Log[1:]
 	}
 	for len(s.Flight) > 0 && s.Flight[0].At+p.Timeout <= now {
 		s.land(s.Flight[0].Serial)
-		s.book(now+p.Window, p, entry{Ours: 1})
+		s.book(now, p, entry{Ours: 1})
 	}
-	if age := now - s.OthersAt; age > p.Window/60 {
-		s.Others -= s.Others * min(age, p.Window) / p.Window
+	if age := now - s.OthersAt; age > window/60 {
+		s.Others -= s.Others * min(age, window) / window
 		s.OthersAt = now
 	}
 	return now
 }
 
-// book adds to the log what runs out at a time, rounded up so that the log stays
+// book adds to the log what was made at a time, rounded up so that the log stays
 // short at any limit. Without one nothing waits for it, and it is all but one
 // number: every request then reads and writes it, some thousand times a second.
 func (s *state) book(at int64, p policy, e entry) {
-	grain := max(1, p.Window/logEntries)
+	grain := max(1, s.Span.Window/logEntries)
 	if s.limit(p) == 0 {
-		grain = max(1, p.Window/logEntriesUnlimited)
+		grain = max(1, s.Span.Window/logEntriesUnlimited)
 	}
 	e.At = (at + grain - 1) / grain * grain
 	last := len(s.Log) - 1
@@ -69,11 +71,11 @@ func (s *state) book(at int64, p policy, e entry) {
 
 // drop takes up to n of the oldest requests out and says how many there were.
 // A ticket in flight for long, most likely of a dead worker, is one of them.
-func (s *state) drop(now int64, p policy, n int64) int64 {
+func (s *state) drop(now, n int64) int64 {
 	var dropped int64
 	for n > dropped {
-		lost := len(s.Flight) > 0 && s.settled(now, p, s.Flight[0])
-		if lost && (len(s.Log) == 0 || s.Flight[0].At+p.Window < s.Log[0].At) {
+		lost := len(s.Flight) > 0 && s.settled(now, s.Flight[0])
+		if lost && (len(s.Log) == 0 || s.Flight[0].At < s.Log[0].At) {
 			s.Flight = s.Flight[1:]
 			dropped++
 			continue
@@ -95,25 +97,25 @@ func (s *state) drop(now int64, p policy, n int64) int64 {
 	return dropped
 }
 
-// land takes a ticket out of flight and says whether it was there.
-func (s *state) land(serial int64) bool {
+// land takes a ticket out of flight and says when it was granted, if it was there.
+func (s *state) land(serial int64) (granted int64, ok bool) {
 	for i, f := range s.Flight {
 		if f.Serial == serial {
 			s.Flight = append(s.Flight[:i], s.Flight[i+1:]...)
-			return true
+			return f.At, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // settled says that the server has counted a ticket's request, or never will.
-func (s *state) settled(now int64, p policy, f flight) bool { return now >= f.At+p.Window/6 }
+func (s *state) settled(now int64, f flight) bool { return now >= f.At+s.Span.Window/6 }
 
 // recent counts the tickets in flight that may not have reached the server.
-func (s *state) recent(now int64, p policy) int64 {
+func (s *state) recent(now int64) int64 {
 	var n int64
 	for _, f := range s.Flight {
-		if !s.settled(now, p, f) {
+		if !s.settled(now, f) {
 			n++
 		}
 	}

@@ -35,6 +35,7 @@ import (
 // Config tunes a Quota. A zero field means its default.
 type Config struct {
 	Rate    Rate          // holds while the server sends no limit headers; 30 per 60 s
+	Asks    bool          // a guest, for a request or two: its window does not count, nor does its success end the caution after a lost answer
 	Share   float64       // of the limit that is ours, above 0 up to 1; 1. Less leaves room for other systems
 	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 75 s
 	Logger  *slog.Logger  // discards when nil
@@ -44,7 +45,7 @@ const (
 	defaultTimeout = 75 * time.Second
 	// Retry-After is the difference of two clocks that show whole seconds, so
 	// it can be up to one second too short.
-	retrySlack = time.Second
+	retrySlack = slackMillis * time.Millisecond
 	// Reporting survives its context, but not longer than this.
 	reportTimeout = 5 * time.Second
 )
@@ -71,6 +72,7 @@ func (c Config) policy() (policy, error) {
 	p := policy{
 		Limit:   int64(c.Rate.Limit),
 		Window:  c.Rate.Window.Milliseconds(),
+		Asks:    c.Asks,
 		Share:   int64(c.Share * 1000),
 		Timeout: c.Timeout.Milliseconds(),
 	}
@@ -85,6 +87,10 @@ func (c Config) policy() (policy, error) {
 
 // A Ticket allows one request. It must be reported or returned.
 type Ticket struct {
+	// Probe: an answer was lost, and this request finds out whether answers come
+	// again. It is alone on its way, and should carry as little as can be.
+	Probe bool
+
 	state   int64 // the identity of the state that granted it
 	serial  int64
 	counted int64 // how many tickets before it the server had surely counted
@@ -98,28 +104,32 @@ type Answer struct {
 	Limit, Remaining int  // of the rate headers
 	RetryAfter       time.Duration
 	HasRetryAfter    bool
-	Failed           bool // 5xx, refused connection, lost answer: repeated ones block
+	Failed           bool // 5xx, refused connection: repeated ones block
+	Held             bool // the platform itself says that it works on nothing for now: blocks until RetryAfter, or backs off
+	Lost             bool // the request may have been carried out, and nobody can tell: blocks, and a probe follows
 	Unsent           bool // nothing reached the server, it counted nothing
 }
 
-// outcome adds a second to a 429's wait, see retrySlack. Without Retry-After a
-// 429 blocks for a sixth of a window.
-func (a Answer) outcome(p policy) outcome {
+// longestBlock of all: what asks for more is asked again after a day.
+const maxRetryAfter = 24 * time.Hour
+
+// outcome adds a second to a told wait, see retrySlack. Without Retry-After a 429
+// blocks for a sixth of a window.
+func (a Answer) outcome() outcome {
 	o := outcome{
-		Counted:  !a.Unsent && a.Status != 429,
+		Refused:  a.Status == 429 || a.Status == 425,
 		Answered: a.Status != 0,
 		Failed:   a.Failed,
-		Refused:  a.Status == 429,
+		Held:     a.Held,
+		Lost:     a.Lost,
 	}
+	o.Counted = !a.Unsent && !o.Refused
 	if a.Known && a.Limit > 0 && a.Limit <= maxLimit {
 		o.Limit = int64(a.Limit)
 		o.Remaining = int64(min(max(a.Remaining, 0), a.Limit))
 	}
-	if o.Refused {
-		o.RetryAfter = p.Window / 6
-		if a.HasRetryAfter {
-			o.RetryAfter = (min(max(a.RetryAfter, 0), maxWindow) + retrySlack).Milliseconds()
-		}
+	if a.HasRetryAfter && (o.Refused || o.Held) {
+		o.RetryAfter = (min(max(a.RetryAfter, 0), maxRetryAfter) + retrySlack).Milliseconds()
 	}
 	return o
 }
@@ -132,7 +142,9 @@ type Status struct {
 	OthersPerWindow float64       // requests by others on the same token, estimated
 	Wait            time.Duration // until the next request may leave
 	Reason          string        // why it waits; empty when it need not
-	Blocked         bool          // it waits because of a 429 or of failures
+	Blocked         bool          // it waits because of a 429, of failures, or of a lost answer
+	Failures        int           // failed requests in a row
+	Probing         bool          // an answer was lost: requests go one by one, with one contact each, until one succeeds
 }
 
 // book keeps the state: in this process, or in Redis for all of them.
@@ -151,7 +163,15 @@ type Quota struct {
 	gate    gate
 	turn    chan []Ticket // the right to ask, with tickets that are over from the last time
 	waiting atomic.Int64  // callers of Acquire
-	limit   atomic.Int64  // last seen, to log changes
+	seen    seen          // to log changes
+}
+
+// seen is how the quota stood when this process heard of it last.
+type seen struct {
+	mu      sync.Mutex
+	limit   int64
+	window  int64
+	blocked time.Time // until then; zero: not
 }
 
 // New returns a quota for this process alone.
@@ -244,7 +264,7 @@ func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
 // Report tells what became of a ticket's request. It returns soon, also when
 // its context has ended.
 func (q *Quota) Report(ctx context.Context, t Ticket, a Answer) {
-	q.report(ctx, t, a.outcome(q.policy))
+	q.report(ctx, t, a.outcome())
 }
 
 // Return gives back a ticket with which nothing was sent.
@@ -256,14 +276,36 @@ func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
 	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
 }
 
-// heed follows what the state says: when to ask next, and the limit.
+// heed follows what the state says: when to ask next, and how the quota stands.
 func (q *Quota) heed(ctx context.Context, r reply) {
 	q.gate.set(time.Duration(r.Wait) * time.Millisecond)
-	if was := q.limit.Swap(r.Limit); was != r.Limit && r.Limit > 0 {
-		q.log.InfoContext(ctx, "rate limit changed", "limit", r.Limit, "was", was,
-			"window", time.Duration(q.policy.Window)*time.Millisecond)
+	q.tell(ctx, r)
+}
+
+// tell logs what has changed. A block is told when it is worth a person's while.
+func (q *Quota) tell(ctx context.Context, r reply) {
+	q.seen.mu.Lock()
+	defer q.seen.mu.Unlock()
+	window := time.Duration(r.Window) * time.Millisecond
+	if r.Limit != q.seen.limit && r.Limit > 0 {
+		q.log.InfoContext(ctx, "rate limit changed", "limit", r.Limit, "was", q.seen.limit, "window", window)
+	} else if r.Window != q.seen.window && q.seen.window > 0 {
+		q.log.InfoContext(ctx, "rate window changed", "window", window, "was", time.Duration(q.seen.window)*time.Millisecond)
+	}
+	q.seen.limit, q.seen.window = r.Limit, r.Window
+	now := time.Now()
+	switch until := now.Add(time.Duration(r.Blocked) * time.Millisecond); {
+	case r.Blocked == 0 && q.seen.blocked.After(now.Add(worthTelling)):
+		q.log.InfoContext(ctx, "quota unblocked")
+		q.seen.blocked = time.Time{}
+	case until.After(q.seen.blocked.Add(worthTelling)) && r.Blocked > worthTelling.Milliseconds():
+		q.log.WarnContext(ctx, "quota blocked", "until", until.UTC().Format(time.RFC3339), "reason", reasons[r.Why])
+		q.seen.blocked = until
 	}
 }
+
+// worthTelling is the shortest block that is logged.
+const worthTelling = 10 * time.Second
 
 var reasons = map[int64]string{
 	whyFull:    "the quota is used up",
@@ -271,6 +313,8 @@ var reasons = map[int64]string{
 	whyRefused: "refused with 429",
 	whyFailing: "the platform is failing",
 	whyProbe:   "one request is finding out",
+	whyHeld:    "the platform asks to wait (503)",
+	whyLost:    "an answer was lost; one contact will find out",
 }
 
 // Status tells how the quota stands.
@@ -279,22 +323,28 @@ func (q *Quota) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("quota: status: %w", err)
 	}
-	now = s.advance(now, q.policy)
-	at, why := s.next(now, q.policy, 0)
+	return s.status(now, q.policy), nil
+}
+
+func (s *state) status(now int64, p policy) Status {
+	now = s.advance(now, p)
+	at, why := s.next(now, p, 0)
 	st := Status{
-		Limit:           int(s.limit(q.policy)),
-		Window:          time.Duration(q.policy.Window) * time.Millisecond,
+		Limit:           int(s.limit(p)),
+		Window:          time.Duration(s.Span.Window) * time.Millisecond,
 		OthersPerWindow: float64(s.Others) / 1000,
+		Failures:        int(s.Failures),
+		Probing:         s.Lost > 0,
 	}
 	if st.Limit > 0 {
-		st.Remaining = int(max(0, s.credits(q.policy)))
+		st.Remaining = int(max(0, s.credits(p)))
 	}
 	if at > now {
 		st.Wait = time.Duration(at-now) * time.Millisecond
 		st.Reason = reasons[why]
-		st.Blocked = why == whyRefused || why == whyFailing
+		st.Blocked = now < s.Block
 	}
-	return st, nil
+	return st
 }
 
 // localBook keeps the state in this process.

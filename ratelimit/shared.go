@@ -22,19 +22,22 @@ var core = redis.NewScript(scriptText)
 
 // scriptText begins with the constants of core.go.
 var scriptText = fmt.Sprintf(`
-local FULL, PACE, REFUSED, FAILING, PROBE = %d, %d, %d, %d, %d
+local FULL, PACE, REFUSED, FAILING, PROBE, HELD, LOST = %d, %d, %d, %d, %d, %d, %d
 local PATIENCE, FIRST_BLOCK, LONGEST_BLOCK = %d, %d, %d
 local BATCH_AHEAD, MOST_AT_ONCE, LATENESS, LONGEST_MEMORY = %d, %d, %d, %d
 local FEW_LEFT = %d
-local LOG_ENTRIES, LOG_ENTRIES_UNLIMITED = %d, %d
-`, whyFull, whyPace, whyRefused, whyFailing, whyProbe,
+local LOG_ENTRIES, LOG_ENTRIES_UNLIMITED, LOOK_AGAIN = %d, %d, %d
+local SHORTEST, LONGEST_LEARNED, LONGEST_UNPROVEN, MOST_DOUBTS, SLACK = %d, %d, %d, %d, %d
+`, whyFull, whyPace, whyRefused, whyFailing, whyProbe, whyHeld, whyLost,
 	patience, firstBlock, longestBlock,
 	batchAhead, mostAtOnce, lateness, longestMemory,
-	fewLeft, logEntries, logEntriesUnlimited) + coreLua
+	fewLeft, logEntries, logEntriesUnlimited, lookAgain,
+	shortest, longestLearned, longestUnproven, mostDoubts, slackMillis) + coreLua
 
 const (
 	opAcquire = 1
 	opReport  = 2
+	opLift    = 3
 )
 
 // How a process goes on without Redis: it leaves part of the quota, for it does
@@ -52,13 +55,22 @@ func NewShared(rdb redis.UniversalClient, token string, cfg Config) (*Quota, err
 		return nil, err
 	}
 	q := newQuota(cfg, p, nil)
-	q.book = &sharedBook{rdb: rdb, key: key(token), script: core, policy: p, quota: q, last: reply{Limit: p.Limit, Peers: 1}}
+	q.book = &sharedBook{rdb: rdb, key: Key(token), script: core, policy: p, quota: q, last: reply{Limit: p.Limit, Window: p.Window, Peers: 1}}
 	return q, nil
 }
 
-func key(token string) string {
+// Key is where the quota of a token is kept: a hash of it.
+func Key(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return "quota:" + hex.EncodeToString(sum[:12])
+}
+
+// Key is where this quota is kept in Redis; empty when it is not.
+func (q *Quota) Key() string {
+	if b, shared := q.book.(*sharedBook); shared {
+		return b.key
+	}
+	return ""
 }
 
 // sharedBook keeps the state in Redis.
@@ -69,17 +81,22 @@ type sharedBook struct {
 	policy policy
 	quota  *Quota
 
-	mu    sync.Mutex
-	last  reply      // the latest from Redis
-	alone *localBook // in use while Redis is gone
-	retry time.Time  // when to try Redis again
+	mu     sync.Mutex
+	last   reply // the latest from Redis
+	lastAt time.Time
+	alone  *localBook // in use while Redis is gone
+	retry  time.Time  // when to try Redis again
 }
 
 func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 	if alone := b.outage(); alone != nil {
 		return b.guess(alone.acquire(ctx, a))
 	}
-	r, err := b.callAcquire(ctx, a)
+	err := b.handOver(ctx, a.Peer)
+	var r reply
+	if err == nil {
+		r, err = b.callAcquire(ctx, a)
+	}
 	if err != nil {
 		return b.guess(b.lost(ctx, err).acquire(ctx, a))
 	}
@@ -90,7 +107,11 @@ func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome) reply {
 	alone := b.outage()
 	if alone == nil {
-		r, err := b.callReport(ctx, peer, t, o)
+		err := b.handOver(ctx, peer)
+		var r reply
+		if err == nil {
+			r, err = b.callReport(ctx, peer, t, o)
+		}
 		if err == nil {
 			b.found(ctx, r)
 			return r
@@ -107,7 +128,7 @@ func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
 
 func (b *sharedBook) callReport(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
 	return b.call(ctx, opReport, peer, t.state, t.serial, t.counted, t.expired,
-		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), o.RetryAfter, o.Limit, o.Remaining)
+		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), flag(o.Held), flag(o.Lost), o.RetryAfter, o.Limit, o.Remaining)
 }
 
 func flag(b bool) int64 {
@@ -121,7 +142,7 @@ func flag(b bool) int64 {
 // acquire costs a ticket that runs out, a second report finds nothing to do.
 func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (reply, error) {
 	p := b.policy
-	argv := []any{op, peer, identity(), p.Limit, p.Window, p.Share, p.Timeout, p.Burst}
+	argv := []any{op, peer, identity(), p.Limit, p.Window, flag(p.Asks), p.Share, p.Timeout, p.Burst}
 	for _, a := range args {
 		argv = append(argv, a)
 	}
@@ -129,29 +150,59 @@ func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (r
 	if err != nil {
 		return reply{}, err
 	}
-	if len(v) != 9 {
-		return reply{}, fmt.Errorf("%s: want 9 numbers, have %d", b.key, len(v))
+	if len(v) != 14 {
+		return reply{}, fmt.Errorf("%s: want 14 numbers, have %d", b.key, len(v))
 	}
 	return reply{
 		Tickets: v[0],
-		Ticket:  Ticket{state: v[1], serial: v[2], counted: v[3], expired: v[4]},
-		Wait:    v[5], Limit: v[6], Others: v[7], Peers: v[8],
+		Ticket:  Ticket{state: v[1], serial: v[2], counted: v[3], expired: v[4], Probe: v[5] == 1},
+		Wait:    v[6], Limit: v[7], Others: v[8], Peers: v[9], Window: v[10], Blocked: v[11], Why: v[12], Lost: v[13],
 	}, nil
 }
 
-func (b *sharedBook) look(ctx context.Context) (state, int64, error) {
-	pipe := b.rdb.Pipeline()
-	get, clock := pipe.Get(ctx, b.key), pipe.Time(ctx)
+func (b *sharedBook) look(ctx context.Context) (state, int64, error) { return look(ctx, b.rdb, b.key) }
+
+func look(ctx context.Context, rdb redis.UniversalClient, key string) (state, int64, error) {
+	pipe := rdb.Pipeline()
+	get, clock := pipe.Get(ctx, key), pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return state{}, 0, err
 	}
 	var s state
 	if text, err := get.Bytes(); err == nil {
 		if err := json.Unmarshal(text, &s); err != nil {
-			return state{}, 0, fmt.Errorf("%s: %w", b.key, err)
+			return state{}, 0, fmt.Errorf("%s: %w", key, err)
 		}
 	}
 	return s, clock.Val().UnixMilli(), nil
+}
+
+// Look tells how the quota at a Key stands, to somebody who does not use it.
+func Look(ctx context.Context, rdb redis.UniversalClient, key string) (Status, error) {
+	s, now, err := look(ctx, rdb, key)
+	if err != nil {
+		return Status{}, fmt.Errorf("quota: status: %w", err)
+	}
+	p, err := Config{Asks: true}.policy()
+	if err != nil {
+		return Status{}, err
+	}
+	return s.status(now, p), nil
+}
+
+// Unblock lets the quota at a Key go on at once, in all processes, and says for
+// how long and why it was blocked: zero when it was not.
+func Unblock(ctx context.Context, rdb redis.UniversalClient, key string) (left time.Duration, why string, err error) {
+	p, err := Config{Asks: true}.policy()
+	if err != nil {
+		return 0, "", err
+	}
+	b := &sharedBook{rdb: rdb, key: key, script: core, policy: p}
+	r, err := b.call(ctx, opLift, 0)
+	if err != nil {
+		return 0, "", fmt.Errorf("quota: unblock: %w", err)
+	}
+	return time.Duration(r.Blocked) * time.Millisecond, reasons[r.Why], nil
 }
 
 // outage is the state to use while Redis is gone, and nil when it is to be tried.
@@ -171,18 +222,50 @@ func (b *sharedBook) lost(ctx context.Context, err error) *localBook {
 	b.retry = time.Now().Add(retryRedis)
 	if b.alone == nil {
 		b.alone = newLocalBook(cautious(b.policy, b.last))
+		s := &b.alone.state
 		if b.last.Limit > 0 { // not all processes at once
-			b.alone.state.Block = b.alone.now() + rand.Int64N(b.alone.policy.Window)
+			s.Block = b.alone.now() + rand.Int64N(b.alone.policy.Window)
 		}
+		if left := b.last.Blocked - time.Since(b.lastAt).Milliseconds(); b.last.Blocked > 0 && b.alone.now()+left > s.Block {
+			s.Block, s.Why = b.alone.now()+left, b.last.Why
+		}
+		s.Lost = b.last.Lost
 		b.quota.log.WarnContext(ctx, "quota goes on without redis", "processes", b.last.Peers, "error", err)
 	}
 	return b.alone
 }
 
+// handOver tells Redis, when it is back, what this process has learned meanwhile
+// and what holds all of them up.
+func (b *sharedBook) handOver(ctx context.Context, peer int64) error {
+	b.mu.Lock()
+	alone := b.alone
+	b.mu.Unlock()
+	if alone == nil {
+		return nil
+	}
+	s, now, _ := alone.look(ctx)
+	var news []outcome
+	if left := s.Block - now; left > 0 && s.Why == whyRefused {
+		news = append(news, outcome{Refused: true, RetryAfter: left})
+	} else if left > 0 && s.Why == whyHeld {
+		news = append(news, outcome{Held: true, RetryAfter: left})
+	}
+	if s.Lost > 0 {
+		news = append(news, outcome{Lost: true})
+	}
+	for _, o := range news {
+		if _, err := b.callReport(ctx, peer, Ticket{}, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *sharedBook) found(ctx context.Context, r reply) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = r
+	b.last, b.lastAt = r, time.Now()
 	if b.alone != nil {
 		b.alone = nil
 		b.quota.log.InfoContext(ctx, "redis is back, the quota is shared again")
@@ -193,7 +276,7 @@ func (b *sharedBook) found(ctx context.Context, r reply) {
 func (b *sharedBook) guess(r reply) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.Limit, r.Others, r.Peers = b.last.Limit, b.last.Others, b.last.Peers
+	r.Limit, r.Others, r.Peers, r.Window = b.last.Limit, b.last.Others, b.last.Peers, b.last.Window
 	return r
 }
 
@@ -204,7 +287,7 @@ func cautious(p policy, last reply) policy {
 		return p
 	}
 	ours := max(1000, 1000*last.Limit*p.Share/1000-last.Others)
-	p.Window = p.Window * last.Peers * 1000 * 1000 / (ours * cautionPermille)
-	p.Limit, p.Share, p.Burst = 1, 1000, 1
+	p.Window = last.Window * last.Peers * 1000 * 1000 / (ours * cautionPermille)
+	p.Limit, p.Share, p.Burst, p.Fixed = 1, 1000, 1, true
 	return p
 }

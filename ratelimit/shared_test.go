@@ -141,10 +141,10 @@ func TestAProcessWithoutRedisTakesItsPartOnly(t *testing.T) {
 		last reply
 		want time.Duration // between requests
 	}{
-		{"alone", reply{Limit: 30, Peers: 1}, 60 * time.Second * 4 / 3 / 30},
-		{"one of sixteen", reply{Limit: 30, Peers: 16}, 60 * time.Second * 4 / 3 / 30 * 16},
-		{"with another client", reply{Limit: 30, Peers: 1, Others: 15_000}, 60 * time.Second * 4 / 3 / 15},
-		{"with another client that takes all", reply{Limit: 30, Peers: 1, Others: 40_000}, 60 * time.Second * 4 / 3},
+		{"alone", reply{Limit: 30, Window: 60_000, Peers: 1}, 60 * time.Second * 4 / 3 / 30},
+		{"one of sixteen", reply{Limit: 30, Window: 60_000, Peers: 16}, 60 * time.Second * 4 / 3 / 30 * 16},
+		{"with another client", reply{Limit: 30, Window: 60_000, Peers: 1, Others: 15_000}, 60 * time.Second * 4 / 3 / 15},
+		{"with another client that takes all", reply{Limit: 30, Window: 60_000, Peers: 1, Others: 40_000}, 60 * time.Second * 4 / 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := cautious(p, tt.last)
@@ -153,7 +153,7 @@ func TestAProcessWithoutRedisTakesItsPartOnly(t *testing.T) {
 			}
 		})
 	}
-	if got := cautious(p, reply{Peers: 3}); got != p {
+	if got := cautious(p, reply{Window: 60_000, Peers: 3}); got != p {
 		t.Errorf("without a limit: %+v", got)
 	}
 }
@@ -170,15 +170,15 @@ func TestProcessesWithoutRedisDoNotGoAllAtOnce(t *testing.T) {
 func TestAStrangeValueInRedisIsAnError(t *testing.T) {
 	rdb := redistest.Shared(t)
 	q := newShared(t, rdb, "t", Config{})
-	if err := rdb.Set(t.Context(), key("t"), "not JSON", 0).Err(); err != nil {
+	if err := rdb.Set(t.Context(), Key("t"), "not JSON", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	want := "quota: status: " + key("t") + ": invalid character"
+	want := "quota: status: " + Key("t") + ": invalid character"
 	if _, err := q.Status(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("Status: %v", err)
 	}
-	b := &sharedBook{rdb: rdb, key: key("t"), script: redis.NewScript("return {1}")}
-	if _, err := b.call(context.Background(), opAcquire, 1); err == nil || err.Error() != key("t")+": want 9 numbers, have 1" {
+	b := &sharedBook{rdb: rdb, key: Key("t"), script: redis.NewScript("return {1}")}
+	if _, err := b.call(context.Background(), opAcquire, 1); err == nil || err.Error() != Key("t")+": want 14 numbers, have 1" {
 		t.Errorf("call: %v", err)
 	}
 }

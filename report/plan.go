@@ -73,8 +73,12 @@ func perCall(c campaign.Campaign) int {
 	return most
 }
 
-// atQuota is the work at the pace of a quota, without what others on the token use.
+// atQuota is the work at the pace of a quota, without what others on the token use,
+// and not before a block of it is over.
 func atQuota(w plan.Work, q store.Quota) plan.Work {
+	if q.Blocked && q.Next.After(w.Start) {
+		w.Start = q.Next
+	}
 	if q.Limit > 0 && q.Window > 0 {
 		w.AtLimit(max(float64(q.Limit)-q.Others, 1), time.Duration(q.Window*float64(time.Second)))
 	}
@@ -120,8 +124,12 @@ func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.R
 	if err != nil {
 		return Foresight{}, err
 	}
-	if q, ok := present.quotas[c.Settings.Agent]; ok && q.Limit > 0 {
-		w, f.Measured = atQuota(w, q), true
+	q, ok := present.quotas[c.Settings.Agent]
+	if ok {
+		w = atQuota(w, q)
+	}
+	if ok && q.Limit > 0 {
+		f.Measured = true
 		f.Rate = ratelimit.Rate{Limit: q.Limit, Window: time.Duration(q.Window * float64(time.Second))}.String()
 	} else {
 		limit, window := rate.Count()
@@ -156,7 +164,8 @@ func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campa
 	if opens := forecast.Begins; opens.After(p.now) {
 		o.Opens = opens
 	}
-	if o.WaitingFor == "" || o.Paced {
+	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
+	if o.WaitingFor == "" || o.Paced && !blocked {
 		if text := hoursWait(*o, w, forecast, pending); text != "" {
 			o.WaitingFor, o.Paced = text, false
 		}

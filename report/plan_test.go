@@ -56,6 +56,21 @@ func TestForetell(t *testing.T) {
 	}
 }
 
+func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", settings, people(0, 100), nil)
+	until := time.Now().Add(24 * time.Hour).Truncate(time.Second)
+	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: "refused with 429", Blocked: true})
+	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
+	if err != nil || !got.Begins.Equal(until) || got.Ends.Before(until) {
+		t.Errorf("from %v to %v, %v; want from %v on", got.Begins, got.Ends, err, until)
+	}
+	o, err := report.Find(t.Context(), f.Store, "spring")
+	if err != nil || !o.Opens.Equal(until) || o.ETA.Before(until) || !strings.HasPrefix(o.WaitingFor, "waiting for the quota: refused with 429; the next request leaves at "+report.Moment(until)) {
+		t.Errorf("opens %v, ends %v, waiting for %q, %v", o.Opens, o.ETA, o.WaitingFor, err)
+	}
+}
+
 func (f fixture) quota(worker string, q store.Quota) {
 	f.t.Helper()
 	err := f.Heartbeat(f.t.Context(), store.Worker{ID: worker, Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": q}})

@@ -361,5 +361,12 @@ func quotaWait(s Summary, quota store.Quota, now time.Time) string {
 	case !quota.Blocked && (wait < worthTelling || sending > 0):
 		return ""
 	}
-	return fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, quota.Next.Local().Format(time.TimeOnly))
+	text := fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, Clock(quota.Next, now))
+	if quota.Blocked && wait >= worthLifting {
+		text += fmt.Sprintf("; sooner with: campaign agents unblock %s", s.Agent)
+	}
+	return text
 }
+
+// worthLifting is the shortest block that people are told how to lift.
+const worthLifting = 2 * time.Minute

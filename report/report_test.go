@@ -307,7 +307,7 @@ func TestUnknownCampaign(t *testing.T) {
 func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
-	at := soon.Local().Format(time.TimeOnly)
+	at := report.Clock(soon, now)
 	for _, tt := range []struct {
 		name    string
 		quota   store.Quota
@@ -315,8 +315,10 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	}{
 		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
 			"waiting for the quota: the quota is used up; the next request leaves at " + at},
+		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: "refused with 429", Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + report.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
 		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true},
-			"waiting for the quota: refused with 429; the next request leaves at " + now.Add(20*time.Second).Local().Format(time.TimeOnly)},
+			"waiting for the quota: refused with 429; the next request leaves at " + report.Clock(now.Add(20*time.Second), now)},
 		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 	} {

@@ -47,6 +47,15 @@ func About(d time.Duration) string {
 // Moment is a time to the minute, as the reader's clock shows it.
 func Moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
 
+// Clock is a time to the second, with its date where that is not today's.
+func Clock(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(time.TimeOnly)
+	}
+	return Moment(t)
+}
+
 // Percent is a part of a whole: "61.7 %". It is cut, not rounded: 100 % means all
 // of them. Of nothing it is empty.
 func Percent(part, whole int) string {

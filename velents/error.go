@@ -89,6 +89,9 @@ func (a *api) refused(res *http.Response, r reply, kind bodyKind, now time.Time)
 		Rate: rateOf(res.Header), RateHeaders: hasRateHeaders(res.Header),
 	}
 	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
+	if !e.HasRetryAfter && e.Status == http.StatusTooManyRequests {
+		e.RetryAfter, e.HasRetryAfter = resetAfter(res.Header, now)
+	}
 
 	var said string
 	var wire map[string]json.RawMessage

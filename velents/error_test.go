@@ -120,29 +120,69 @@ func TestErrorFieldsOfAFullBatch(t *testing.T) {
 }
 
 func TestRateOf(t *testing.T) {
+	laravel := func(limit, remaining string) http.Header {
+		return http.Header{"X-Ratelimit-Limit": {limit}, "X-Ratelimit-Remaining": {remaining}}
+	}
 	for _, tt := range []struct {
-		name, limit, remaining string
-		want                   Rate
+		name string
+		h    http.Header
+		want Rate
 	}{
-		{"both make sense", "30", "29", Rate{true, 30, 29}},
-		{"used up", "30", "0", Rate{true, 30, 0}},
-		{"no headers", "", "", Rate{}},
-		{"the limit alone", "30", "", Rate{}},
-		{"the rest alone", "", "29", Rate{}},
-		{"more left than allowed", "30", "31", Rate{}},
-		{"a limit of none", "0", "0", Rate{}},
-		{"a negative rest", "30", "-1", Rate{}},
-		{"a limit beyond reason", "1000001", "1", Rate{}},
-		{"words", "thirty", "29", Rate{}},
-		{"lists", "30, 30", "29", Rate{}},
-		{"overflow", "99999999999999999999", "1", Rate{}},
+		{"both make sense", laravel("30", "29"), Rate{true, 30, 29}},
+		{"used up", laravel("30", "0"), Rate{true, 30, 0}},
+		{"no headers", http.Header{}, Rate{}},
+		{"empty headers", laravel("", ""), Rate{}},
+		{"the limit alone", http.Header{"X-Ratelimit-Limit": {"30"}}, Rate{}},
+		{"the rest alone", http.Header{"X-Ratelimit-Remaining": {"29"}}, Rate{}},
+		{"more left than allowed is all of it", laravel("30", "31"), Rate{true, 30, 30}},
+		{"a limit of none", laravel("0", "0"), Rate{}},
+		{"a negative limit", laravel("-30", "0"), Rate{}},
+		{"a negative rest is a limit reached", laravel("30", "-2"), Rate{true, 30, 0}},
+		{"a limit beyond reason", laravel("1000001", "1"), Rate{}},
+		{"words", laravel("thirty", "29"), Rate{}},
+		{"a rest that is no number", laravel("30", "NaN"), Rate{}},
+		{"spaces", laravel(" 30 ", " 29"), Rate{true, 30, 29}},
+		{"fractions are cut", laravel("30.0", "28.9"), Rate{true, 30, 28}},
+		{"overflow", laravel("99999999999999999999", "1"), Rate{}},
+		{"twice the same", http.Header{"X-Ratelimit-Limit": {"30", "30"}, "X-Ratelimit-Remaining": {"29", "29"}}, Rate{true, 30, 29}},
+		{"two limits in two headers: that with less left", http.Header{"X-Ratelimit-Limit": {"600", "30"}, "X-Ratelimit-Remaining": {"599", "4"}}, Rate{true, 30, 4}},
+		{"two limits in one header", laravel("600, 30", "599, 4"), Rate{true, 30, 4}},
+		{"one limit and two rests", laravel("30", "29, 28"), Rate{true, 30, 28}},
+		{"of two limits one beyond reason", laravel("0, 30", "0, 4"), Rate{true, 30, 4}},
+		{"another spelling", http.Header{"X-Rate-Limit-Limit": {"30"}, "X-Rate-Limit-Remaining": {"29"}}, Rate{true, 30, 29}},
+		{"the draft, in three headers", http.Header{"Ratelimit-Limit": {"100, 100;w=60"}, "Ratelimit-Remaining": {"50"}}, Rate{true, 100, 50}},
+		{"the draft, in one header", http.Header{"Ratelimit": {"limit=100, remaining=50, reset=5"}}, Rate{true, 100, 50}},
+		{"the draft, with a policy", http.Header{"Ratelimit": {`"default";r=50;t=30`}, "Ratelimit-Policy": {`"default";q=100;w=60`}}, Rate{true, 100, 50}},
+		{"the draft without its policy", http.Header{"Ratelimit": {`"default";r=50;t=30`}}, Rate{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := http.Header{}
-			h.Set("X-RateLimit-Limit", tt.limit)
-			h.Set("X-RateLimit-Remaining", tt.remaining)
-			if got := rateOf(h); got != tt.want {
+			if got := rateOf(tt.h); got != tt.want {
 				t.Errorf("rateOf = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestResetAfter(t *testing.T) {
+	now := time.Unix(1_763_076_290, 0)
+	for _, tt := range []struct {
+		name string
+		h    http.Header
+		want time.Duration
+		ok   bool
+	}{
+		{"none", http.Header{}, 0, false},
+		{"a unix time", http.Header{"X-Ratelimit-Reset": {"1763076320"}}, 30 * time.Second, true},
+		{"a unix time by the server's clock", http.Header{"X-Ratelimit-Reset": {"1763076320"}, "Date": {now.Add(10 * time.Second).UTC().Format(http.TimeFormat)}}, 20 * time.Second, true},
+		{"a time that has passed", http.Header{"X-Ratelimit-Reset": {"1763000000"}}, 0, true},
+		{"seconds of the draft", http.Header{"Ratelimit-Reset": {"17"}}, 17 * time.Second, true},
+		{"seconds in one header", http.Header{"Ratelimit": {"limit=100, remaining=0, reset=5"}}, 5 * time.Second, true},
+		{"seconds with a policy", http.Header{"Ratelimit": {`"default";r=0;t=30`}}, 30 * time.Second, true},
+		{"years away", http.Header{"X-Ratelimit-Reset": {"9999999999"}}, 24 * time.Hour, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, ok := resetAfter(tt.h, now); got != tt.want || ok != tt.ok {
+				t.Errorf("resetAfter = %v, %t, want %v, %t", got, ok, tt.want, tt.ok)
 			}
 		})
 	}
@@ -161,8 +201,8 @@ func TestRetryAfter(t *testing.T) {
 		{"zero", "0", "", 0, true},
 		{"a day and no more", "86401", "", 24 * time.Hour, true},
 		{"seconds beyond counting", strings.Repeat("9", 40), "", 24 * time.Hour, true},
-		{"negative seconds", "-5", "", 0, false},
-		{"a fraction", "1.5", "", 0, false},
+		{"negative seconds", "-5", "", 0, true},
+		{"a fraction", "1.5", "", 2 * time.Second, true},
 		{"words", "later", "", 0, false},
 		{"a time, by our clock", at(30 * time.Second), "", 30 * time.Second, true},
 		{"a time, by the server's clock", at(time.Hour + 30*time.Second), at(time.Hour), 30 * time.Second, true},

@@ -32,6 +32,8 @@ type Worker struct {
 	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
 	// Quotas is where each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
+	// QuotaKeys is where each agent's quota is kept: under a hash of its token.
+	QuotaKeys map[string]string `json:"quota_keys,omitempty"`
 	// Paused are lanes, by agent, that somebody has paused in the asynq UI.
 	Paused map[string][]campaign.Lane `json:"paused,omitempty"`
 }
@@ -44,7 +46,9 @@ type Quota struct {
 	Others    float64   `json:"others_per_window"` // requests by others on the same token, estimated
 	Next      time.Time `json:"next"`              // when the next request may leave; zero: now
 	Reason    string    `json:"reason"`            // why it waits; empty when it need not
-	Blocked   bool      `json:"blocked"`           // it waits because of a 429 or of failures
+	Blocked   bool      `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
+	Failures  int       `json:"failures"`          // failed requests in a row
+	Probing   bool      `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
 }
 
 // Wait is how long it is until the next request may leave.

@@ -33,7 +33,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 		a.list(), a.show(), a.watch(),
 		a.results(), a.rejects(),
 		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.verify(), a.plan(), a.log(), a.events(), a.purge(), a.suppress(),
-		a.tickets(), a.askPlatform(),
+		a.tickets(), a.askPlatform(), a.agents(),
 	)
 	cli.Document(root, cli.RedisURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)

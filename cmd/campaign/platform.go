@@ -45,7 +45,7 @@ func (e *waitError) Error() string {
 // token's quota.
 func (a *app) client(s *store.Store, variable, token string) (velents.Config, inquiry, error) {
 	cfg := velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: askTimeout}
-	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout})
+	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout, Asks: true})
 	var once sync.Once // many tickets wait in turn
 	note := func(waits string) { once.Do(func() { a.note(waits) }) }
 	return cfg, inquiry{quota, variable, askTimeout, note}, err

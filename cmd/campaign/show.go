@@ -131,15 +131,21 @@ func quotaText(o report.Overview) string {
 	if q == nil {
 		return ""
 	}
+	text := quotaLeft(*q)
+	if q.Reason != "" && !o.Paced { // else that is what it waits for
+		text += fmt.Sprintf("; next at %s: %s", report.Clock(q.Next, time.Now()), q.Reason)
+	}
+	return text
+}
+
+// quotaLeft tells what is left of a quota.
+func quotaLeft(q store.Quota) string {
 	text := "no limit is known"
 	if q.Limit > 0 {
 		text = fmt.Sprintf("%d of %d requests per %v left", q.Remaining, q.Limit, time.Duration(q.Window*float64(time.Second)))
 	}
 	if q.Others >= 1 {
 		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
-	}
-	if q.Reason != "" && !o.Paced { // else that is what it waits for
-		text += fmt.Sprintf("; next at %s: %s", q.Next.Local().Format("15:04:05.0"), q.Reason)
 	}
 	return text
 }

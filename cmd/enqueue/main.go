@@ -119,7 +119,7 @@ func (a *app) launcher(ctx context.Context, f agentFlags) (*launch.Launcher, err
 // quota is the one that the workers on the token share, when there is a Redis;
 // not every command needs one.
 func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ratelimit.Quota, error) {
-	cfg := ratelimit.Config{Rate: rate, Timeout: requestTimeout}
+	cfg := ratelimit.Config{Rate: rate, Asks: true, Timeout: requestTimeout}
 	rdb, err := cli.OpenRedis(ctx, a.getenv)
 	if err != nil {
 		return ratelimit.New(cfg)

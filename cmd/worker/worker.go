@@ -262,7 +262,7 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		if err != nil {
 			return nil, nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
 		}
-		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout, Logger: log.With("agent", agent)})
+		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout + permitSlack, Logger: log.With("agent", agent)})
 		if err != nil {
 			return nil, nil, cli.Usage(err)
 		}
@@ -272,6 +272,10 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 	w, err := jobs.NewWorker(cfg)
 	return w, launchers, err
 }
+
+// permitSlack is what a permit outlives its request by: while a request may still be
+// under way, a probe must wait for it.
+const permitSlack = 5 * time.Second
 
 // channels are those whose ids are known, for whoever launches from the pages.
 func channels(getenv func(string) string) []dashboard.Channel {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"text/tabwriter"
@@ -20,6 +21,7 @@ import (
 var (
 	full  = flag.Bool("full", false, "measure the whole table with fresh seeds, not its short form")
 	seed  = flag.Uint64("seed", 0, "the first seed; 0: 1 in the short form, else a fresh one")
+	only  = flag.String("only", "", "measure only the cases whose name contains this")
 	times = flag.Int("seeds", 0, "how many seeds; 0: 1 in the short form, else 4")
 )
 
@@ -70,6 +72,19 @@ var gates = []gate{
 	{name: "20 per 3 s, near server", scenario: scenario{limit: 20, window: 3 * time.Second, trips: trips{time.Millisecond, 20 * time.Millisecond}, workers: 16, client: ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 20, Window: 3 * time.Second}}), windows: 200}, used: 0.97, refused: 2},
 	{name: "30 per 5 s, 4 x 16, near server", scenario: scenario{limit: 30, window: 5 * time.Second, trips: trips{2 * time.Millisecond, 40 * time.Millisecond}, workers: 64, crowd: 16, client: ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 30, Window: 5 * time.Second}}), windows: 200}, used: 0.97, refused: 2},
 	{name: "share 0.7", scenario: scenario{workers: 16, client: ours(ratelimit.Config{Share: 0.7})}, used: 0.68, refused: 1, check: keepsShare},
+	{name: "60 s declared, counts in 10", quick: true, scenario: scenario{window: 10 * time.Second, workers: 16, client: mine, warmUp: 5, windows: 100}, used: 0.95, refused: 3},
+	{name: "60 s declared, counts in 10, 1 worker", scenario: scenario{window: 10 * time.Second, workers: 1, trips: trips{10 * time.Millisecond, 120 * time.Millisecond}, client: mine, warmUp: 5, windows: 100}, used: 0.95, refused: 3},
+	{name: "60 s declared, whole seconds of 10", scenario: scenario{kind: floored, window: 10 * time.Second, workers: 16, client: mine, warmUp: 5, windows: 100}, used: 0.94, refused: 3},
+	{name: "60 s declared, counts in 2", scenario: scenario{window: 2 * time.Second, trips: trips{10 * time.Millisecond, 120 * time.Millisecond}, workers: 16, client: mine, warmUp: 30, windows: 300}, used: 0.94, refused: 3},
+	{name: "60 s declared, 10 per 5 s", scenario: scenario{limit: 10, window: 5 * time.Second, trips: trips{10 * time.Millisecond, 60 * time.Millisecond}, workers: 16, client: mine, warmUp: 10, windows: 200}, used: 0.95, refused: 3},
+	{name: "60 s declared, counts in 10, other 30 %", scenario: scenario{window: 10 * time.Second, workers: 16, client: mine, other: steady(0.3), warmUp: 5, windows: 200}, used: 0.9, refused: 20, other: 0.25},
+	{name: "10 s declared, counts in 60", quick: true, scenario: scenario{workers: 16, client: declared(10 * time.Second), warmUp: 3, windows: 100}, used: 0.985, check: refusedInAll},
+	{name: "10 s declared, counts in 60, no headers", scenario: scenario{mute: true, workers: 16, client: declared(10 * time.Second), warmUp: 3}, used: 0.95, check: refusedInAll},
+	{name: "10 s declared, sliding 60", scenario: scenario{kind: sliding, workers: 16, client: declared(10 * time.Second), warmUp: 3}, used: 0.95, check: refusedInAll},
+	{name: "10 and 60 s declared, counts in 10", quick: true, scenario: scenario{window: 10 * time.Second, workers: 16, client: mixed(10*time.Second, time.Minute), warmUp: 5, windows: 60}, used: 0.94, refused: 3},
+	{name: "5 s declared, guests say 60", quick: true, scenario: scenario{window: 5 * time.Second, trips: trips{10 * time.Millisecond, 120 * time.Millisecond}, workers: 16, client: declared(5 * time.Second), beside: guests, mute: true, windows: 60}, used: 0.94, refused: 2},
+	{name: "30 a minute and 50 in 3", quick: true, scenario: scenario{workers: 16, client: mine, slower: bound{50, 3 * time.Minute}, windows: 90}, refused: 22, used: 0.97},
+	{name: "30 per 2 s, trips up to 120 ms", quick: true, scenario: scenario{window: 2 * time.Second, trips: trips{10 * time.Millisecond, 120 * time.Millisecond}, workers: 16, client: declared(2 * time.Second), windows: 300}, used: 0.94, refused: 2},
 	{name: "platform fails 10 min", quick: true, scenario: scenario{workers: 16, client: mine, beside: fails, windows: 20}, check: probesOnly},
 }
 
@@ -80,6 +95,39 @@ var alternatives = []gate{
 	{name: "redis_rate, other takes 30 %", scenario: scenario{workers: 16, client: viaRedisRate, other: steady(0.3)}},
 	{name: "retry after 429 only", scenario: scenario{workers: 16, client: retryOnly}},
 	{name: "retry only, other takes 30 %", scenario: scenario{workers: 16, client: retryOnly, other: steady(0.3)}},
+}
+
+// declared is a worker that says how long the window is.
+func declared(window time.Duration) maker {
+	return ours(ratelimit.Config{Rate: ratelimit.Rate{Limit: 30, Window: window}})
+}
+
+// mixed are workers that say it differently, in turns.
+func mixed(windows ...time.Duration) maker {
+	var n atomic.Int64
+	return func(w *world, share float64) (client, error) {
+		return declared(windows[int(n.Add(1))%len(windows)])(w, share)
+	}
+}
+
+// guests come now and then, as enqueue does, with the default rate.
+func guests(ctx context.Context, w *world) {
+	rng := w.rng(11)
+	for sleep(ctx, 7*time.Second) == nil {
+		c, err := ours(ratelimit.Config{Asks: true})(w, 0)
+		if err != nil {
+			panic(err)
+		}
+		if t, err := c.before(ctx); err == nil {
+			c.after(ctx, t, w.send(rng, false))
+		}
+	}
+}
+
+// refusedInAll counts from the beginning, while the window is being learned.
+func refusedInAll(r result) (string, bool) {
+	_, refused := r.world.between(time.Time{}, r.world.end)
+	return fmt.Sprintf("%d refused in all (<= 6)", refused), refused <= 6
 }
 
 func limits(ctx context.Context, w *world) {
@@ -235,7 +283,7 @@ func TestGates(t *testing.T) {
 	results := make([][]result, len(all))
 	t.Run("run", func(t *testing.T) {
 		for i, g := range all {
-			if !g.quick && !*full {
+			if !g.quick && !*full || !strings.Contains(g.name, *only) {
 				continue
 			}
 			g.windows = cmp.Or(g.windows, 30)

@@ -39,6 +39,7 @@ type server struct {
 	failing  bool
 	capacity float64 // what it would have served so far
 	since    time.Time
+	second   *server // a limit beside this one; nil: none
 }
 
 func newServer(k kind, limit int, window time.Duration) *server {
@@ -61,7 +62,11 @@ func (s *server) setFailing(failing bool) {
 }
 
 func (s *server) account(now time.Time) {
-	s.capacity += float64(s.limit) * now.Sub(s.since).Seconds() / s.window.Seconds()
+	perSecond := float64(s.limit) / s.window.Seconds()
+	if s.second != nil {
+		perSecond = min(perSecond, float64(s.second.limit)/s.second.window.Seconds())
+	}
+	s.capacity += perSecond * now.Sub(s.since).Seconds()
 	s.since = now
 }
 
@@ -109,6 +114,9 @@ func (s *server) arrive() (status int) {
 	if s.count >= s.limit {
 		return 429
 	}
+	if s.second != nil && s.second.arrive() == 429 {
+		return 429
+	}
 	if s.count == 0 && s.kind != aligned {
 		s.opened = now
 	}
@@ -127,6 +135,12 @@ func (s *server) answer(status int) ratelimit.Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget(now)
+	if s.second != nil { // the headers tell of the limit with less left
+		s.second.forget(now)
+		if s.second.limit-s.second.count < s.limit-s.count {
+			return s.second.answer(status)
+		}
+	}
 	a := ratelimit.Answer{Status: status, Failed: status >= 500}
 	if s.headers {
 		a.Known, a.Limit, a.Remaining = true, s.limit, max(0, s.limit-s.count)

@@ -26,13 +26,18 @@ type scenario struct {
 	other   func(time.Duration) float64 // the other client's part of the limit, by the time since the start
 	beside  func(context.Context, *world)
 	trips   trips
-	mute    bool // the server sends no limit headers
-	idle    bool // what begins counts, too
-	windows int  // that are measured
+	mute    bool  // the server sends no limit headers
+	idle    bool  // what begins counts, too
+	warmUp  int   // windows that are left out of the measurement; 2 when 0
+	windows int   // that are measured
+	slower  bound // a second limit on the same requests
 }
 
-// warmUp is left out of the measurement.
-const warmUp = 2 // windows
+// bound is a limit of so many requests per window.
+type bound struct {
+	limit  int
+	window time.Duration
+}
 
 // world is a server, a network, and those who use it.
 type world struct {
@@ -101,6 +106,9 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	if s.window == 0 {
 		s.window = time.Minute
 	}
+	if s.warmUp == 0 {
+		s.warmUp = 2
+	}
 	if s.trips == (trips{}) {
 		s.trips = trips{50 * time.Millisecond, 800 * time.Millisecond}
 	}
@@ -108,10 +116,13 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	time.Sleep(time.Duration(w.rng(0).Float64() * float64(time.Minute))) // any phase of the clocks
 	w.server = newServer(s.kind, s.limit, s.window)
 	w.headers = !s.mute
+	if s.slower.limit > 0 {
+		w.second = newServer(s.kind, s.slower.limit, s.slower.window)
+	}
 	w.base = float64(s.limit) / s.window.Seconds()
 	w.rdb, w.warp = inVirtualTime(db)
 	defer w.rdb.Close()
-	w.end = time.Now().Add(time.Duration(warmUp+s.windows) * s.window)
+	w.end = time.Now().Add(time.Duration(s.warmUp+s.windows) * s.window)
 
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -158,7 +169,7 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 		wg.Go(func() { s.beside(ctx, w) })
 	}
 
-	time.Sleep(warmUp * s.window)
+	time.Sleep(time.Duration(s.warmUp) * s.window)
 	was, calls := w.nominal(), w.warp.calls.Load()
 	if !s.idle {
 		w.mu.Lock()

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/ratelimit"
+	"campaign-runner/report"
+)
+
+// An agent is where an agent stands: with its quota, its workers and its work.
+type agent struct {
+	Agent        string    `json:"agent"`
+	Workers      int       `json:"workers"`   // alive and serving it
+	Campaigns    int       `json:"campaigns"` // running
+	Pending      int       `json:"pending"`   // contacts of those
+	Known        bool      `json:"known"`     // whether its quota could be looked up: what follows
+	Limit        int       `json:"limit"`     // requests per window; 0: none is known
+	Remaining    int       `json:"remaining"`
+	Window       float64   `json:"window_seconds"`
+	Others       float64   `json:"others_per_window"`
+	Failures     int       `json:"failures"` // failed requests in a row
+	Probing      bool      `json:"probing"`  // after a lost answer: one contact a request, one by one, until one succeeds
+	Blocked      bool      `json:"blocked"`
+	BlockedUntil time.Time `json:"blocked_until,omitzero"`
+	Reason       string    `json:"reason"` // why the next request waits; empty when it need not
+	Next         time.Time `json:"next,omitzero"`
+
+	keys []string // where its quota is kept; several when workers have different tokens for it
+}
+
+func (a *app) agents() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "agents",
+		Short: "Show each agent's quota and workers, and lift a block",
+		Long: `Show where each agent stands with its quota: what is left, whether and until when the
+platform has blocked it, and who serves it. Agents are those that living workers serve,
+that campaigns name, and that have a token in the environment.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				list, err := a.findAgents(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				return a.print(map[string][]agent{"agents": list}, agentsText(list, time.Now()))
+			})
+		},
+	}
+	cli.Document(cmd, cli.AgentToken)
+	cmd.AddCommand(a.unblock())
+	return cmd
+}
+
+// findAgents looks all agents up, by name: those of living workers, of campaigns, and
+// those and the others that have a token here.
+func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) ([]agent, error) {
+	agents := make(map[string]*agent)
+	of := func(name string) *agent {
+		if agents[name] == nil {
+			agents[name] = &agent{Agent: name}
+		}
+		return agents[name]
+	}
+	workers, err := s.Workers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range workers {
+		for _, name := range w.Agents {
+			found := of(name)
+			found.Workers++
+			if key := w.QuotaKeys[name]; key != "" && !slices.Contains(found.keys, key) {
+				found.keys = append(found.keys, key)
+			}
+		}
+	}
+	campaigns, err := report.List(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range campaigns {
+		found := of(c.Agent)
+		if c.State == campaign.Running {
+			found.Campaigns++
+			found.Pending += c.States.In(campaign.Pending)
+		}
+	}
+	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{cli.DefaultAgent}, others) {
+		if _, err := cli.Token(a.getenv, name); err == nil {
+			of(name)
+		}
+	}
+	var list []agent
+	for _, name := range slices.Sorted(maps.Keys(agents)) {
+		found := agents[name]
+		if token, err := cli.Token(a.getenv, name); err == nil && len(found.keys) == 0 {
+			found.keys = []string{ratelimit.Key(token)}
+		}
+		for _, key := range found.keys { // the one that waits longest is shown
+			status, err := ratelimit.Look(ctx, s.Redis(), key)
+			if err != nil {
+				return nil, err
+			}
+			if next := time.Now().Add(status.Wait); !found.Known || next.After(found.Next) {
+				found.stand(status, next.UTC().Truncate(time.Millisecond))
+			}
+		}
+		list = append(list, *found)
+	}
+	return list, nil
+}
+
+// stand fills in where a quota stands.
+func (g *agent) stand(s ratelimit.Status, next time.Time) {
+	g.Known, g.Limit, g.Remaining, g.Window, g.Others = true, s.Limit, s.Remaining, s.Window.Seconds(), s.OthersPerWindow
+	g.Failures, g.Probing, g.Blocked, g.Reason = s.Failures, s.Probing, s.Blocked, s.Reason
+	g.Next, g.BlockedUntil = time.Time{}, time.Time{}
+	if s.Wait > 0 {
+		g.Next = next
+	}
+	if s.Blocked {
+		g.BlockedUntil = next
+	}
+}
+
+func agentsText(list []agent, now time.Time) string {
+	if len(list) == 0 {
+		return "no agents: no worker is alive, no campaign is there, and VELENTS_TOKEN is not set here\n"
+	}
+	rows := [][]string{{"AGENT", "WORKERS", "RUNNING", "PENDING", "QUOTA", ""}}
+	for _, g := range list {
+		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), g.quota(), g.standing(now)})
+	}
+	return table(rows, 1, 2, 3)
+}
+
+func (g agent) quota() string {
+	if !g.Known {
+		return "not known"
+	}
+	return quotaLeft(store.Quota{Limit: g.Limit, Remaining: g.Remaining, Window: g.Window, Others: g.Others})
+}
+
+// standing says what holds an agent up.
+func (g agent) standing(now time.Time) string {
+	switch {
+	case !g.Known:
+		return fmt.Sprintf("no live worker serves it, and %s is not set here", cli.TokenVariable(g.Agent))
+	case g.Blocked:
+		text := fmt.Sprintf("blocked until %s: %s", report.Clock(g.BlockedUntil, now), g.Reason)
+		if g.Failures > 1 {
+			text += fmt.Sprintf(", %d failures in a row", g.Failures)
+		}
+		return text
+	case g.Probing:
+		return "an answer was lost: one contact a request until one succeeds"
+	case g.Workers == 0 && g.Pending > 0:
+		return "no live worker serves it"
+	}
+	return ""
+}
+
+// lifted is what an unblock came to.
+type lifted struct {
+	Agent   string    `json:"agent"`
+	Lifted  bool      `json:"lifted"` // false: it was not blocked
+	Until   time.Time `json:"blocked_until,omitzero"`
+	Reason  string    `json:"reason"`
+	Probing bool      `json:"probing"`
+}
+
+func (a *app) unblock() *cobra.Command {
+	return &cobra.Command{
+		Use:   "unblock AGENT",
+		Short: "Let an agent send at once, in all its workers",
+		Long: `Lift the block of an agent at once, in all its workers: after a Retry-After that is
+longer than you will wait, or when you know that the platform works again. If it does
+not, its next answer blocks the agent anew. After a lost answer the next request still
+carries one contact only.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("unblock: want the name of one agent, have %d", len(args))
+			}
+			_, err := campaign.AgentName(args[0])
+			return err
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := campaign.AgentName(args[0])
+			if err != nil {
+				return err
+			}
+			return a.withStore(cmd.Context(), func(s *store.Store) error { return a.lift(cmd.Context(), s, name) })
+		},
+	}
+}
+
+func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
+	list, err := a.findAgents(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(list, func(g agent) bool { return g.Agent == name })
+	if at < 0 || len(list[at].keys) == 0 {
+		return fmt.Errorf("agent %s: no live worker serves it, and %s is not set here: start a worker, or set it", name, cli.TokenVariable(name))
+	}
+	now := time.Now()
+	done := lifted{Agent: name, Probing: list[at].Probing}
+	for _, key := range list[at].keys {
+		left, why, err := ratelimit.Unblock(ctx, s.Redis(), key)
+		if err != nil {
+			return err
+		}
+		if until := now.Add(left).UTC().Truncate(time.Millisecond); left > 0 && until.After(done.Until) {
+			done.Lifted, done.Until, done.Reason = true, until, why
+		}
+	}
+	text := fmt.Sprintf("agent %s is not blocked\n", name)
+	if done.Lifted {
+		text = fmt.Sprintf("agent %s may send again; it was blocked until %s: %s\n", name, report.Clock(done.Until, now), done.Reason)
+	}
+	return a.print(done, text)
+}
