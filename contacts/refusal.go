@@ -27,6 +27,8 @@ const (
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
 	Recent        Reason = "contacted recently"
+	NotChosen     Reason = "not chosen"
+	Elsewhere     Reason = "not chosen: in another campaign"
 )
 
 // EmptyValue is the reason of a row that lacks a value the agent wants.
@@ -61,6 +63,8 @@ func count(c *campaign.Counts, r Refusal) {
 		c.Duplicates++
 	case Suppressed, DoNotContact, Recent:
 		c.Suppressed++
+	case NotChosen, Elsewhere:
+		c.NotChosen++
 	default:
 		c.Invalid++
 	}
