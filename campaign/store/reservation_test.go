@@ -457,10 +457,17 @@ func TestABeginThatIsRepeatedAfterItsFenceHasBegun(t *testing.T) {
 	if _, err := s.Apply(t.Context(), &Chunk{Ref: chunk.Ref, ledger: read}, change); err != nil {
 		t.Errorf("repeated: %v", err)
 	}
+	// The first to come late changes nothing, and is told the time.
+	launch(t, s, "d", 1, 1, campaign.Running)
+	if chunk, err = s.ReadChunk(t.Context(), Ref{Campaign: "d"}); err != nil {
+		t.Fatal(err)
+	}
 	var late *LateError
-	change.Token, change.Dead = "w/2", "w/1"
-	if _, err := s.Apply(t.Context(), &Chunk{Ref: chunk.Ref, ledger: read}, change); errors.As(err, &late) && late.Now.IsZero() || errors.Is(err, nil) {
-		t.Errorf("another's: %v", err)
+	if _, err := s.Apply(t.Context(), chunk, change); !errors.As(err, &late) || late.Now.Before(change.Latest) {
+		t.Errorf("late: %v", err)
+	}
+	if err := s.Reload(t.Context(), chunk); err != nil || chunk.Claim != "" || len(chunk.In(campaign.Pending)) != 1 {
+		t.Errorf("it was changed: claim %q, %v", chunk.Claim, err)
 	}
 }
 

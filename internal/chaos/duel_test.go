@@ -78,7 +78,7 @@ func TestTwoCampaignsOverOneList(t *testing.T) {
 }
 
 func (w *world) newDuel(n int) *duel {
-	d := &duel{number: maxLists - 1 - n, purged: n%4 == 3}
+	d := &duel{number: maxLists - 1 - n, purged: n%2 == 1}
 	lines := make([]string, duelSize)
 	for i := range lines {
 		lines[i] = phone(d.number, i) + ",Person\n"
@@ -112,7 +112,7 @@ func (w *world) fight(d *duel, rng *rand.Rand) {
 		}
 	}
 	w.count("duels")
-	for range 8 {
+	for range 4 {
 		select {
 		case <-w.over:
 			return
