@@ -45,14 +45,15 @@ func backwards(t *testing.T, file string) string {
 // contacted lately: everybody is contacted, by one of them.
 func duel(t *testing.T, redisURL string, meanwhile func()) {
 	const people = 600
-	w := newWorld(t, redisURL, "--latency", "200ms-400ms")
+	w := newWorld(t, redisURL, "--latency", "500ms-1s")
+	w.env = append(w.env, "VELENTS_TOKEN_SECOND=second") // neither waits behind the other's chunks
 	w.work()
 	w.work()
 	list := w.list(0, people)
 	names := []string{"sale", "again"}
 	lists := []string{list, backwards(t, list)} // they meet in the middle
 	for i, mode := range []string{"batch", "dispatch"} {
-		out, err := commands.Call(w.env, nil, "enqueue", lists[i], "--name", names[i], "--channel", "voice", "--mode", mode,
+		out, err := commands.Call(w.env, nil, "enqueue", lists[i], "--name", names[i], "--channel", "voice", "--mode", mode, "--agent", []string{"default", "second"}[i],
 			"--chunk-size", "10", "--skip-contacted-within", "7d", "--skip-preflight", "--rejects", filepath.Join(w.dir, names[i]+".csv"))
 		if err != nil || out.Code != 0 && out.Code != 3 { // 3: the other has contacted some already
 			t.Fatalf("%v: exit code %d: %s", err, out.Code, out.Said())
@@ -88,6 +89,9 @@ func duel(t *testing.T, redisURL string, meanwhile func()) {
 			}
 		}
 		t.Logf("%s contacted %d", name, accepted)
+		if accepted == 0 {
+			t.Errorf("%s contacted nobody: the two did not meet", name)
+		}
 	}
 	for n := range people {
 		number := phone(n)
