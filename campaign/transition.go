@@ -47,6 +47,10 @@ type Move struct {
 	Recorded bool // the contact record has the request
 }
 
+// MayReach reports whether the move says that its contact was contacted, or may have
+// been.
+func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || m.InDoubt }
+
 // Next is the table of transitions, whole: the record that r becomes by m, and
 // whether m is allowed on it. A record that m leaves as it is (a second 2xx,
 // an old event) is not allowed to change either.

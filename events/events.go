@@ -485,37 +485,51 @@ func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number 
 	}
 	change := store.Change{Act: store.Commit}
 	now := time.Now()
-	var unanswered []int
+	unrecorded := false
 	for _, index := range indexes {
-		if cause, ok := causes[index]; ok {
-			move, record := campaign.Move{Cause: cause, At: now}, chunk.Record(index)
-			if _, allowed := record.Next(move); allowed {
-				change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
-			}
-			if record.State == campaign.Sending {
-				unanswered = append(unanswered, index)
-			}
+		cause, ok := causes[index]
+		if !ok {
+			continue
 		}
-	}
-	// A sender that died will not record them, and nobody finds them sending any more.
-	if len(unanswered) > 0 && !c.Settings.Unrecorded {
-		rows, err := a.store.ReadChunk(ctx, ref) // an event may tell another number, or none
-		if err != nil {
-			return nil, err
-		}
-		phones := make([]campaign.Phone, len(unanswered))
-		for i, index := range unanswered {
-			phones[i] = rows.Contacts[index].Phone
-		}
-		if err := a.store.RecordContacted(ctx, now, phones); err != nil {
-			return nil, err
+		move, record := campaign.Move{Cause: cause, At: now}, chunk.Record(index)
+		if _, allowed := record.Next(move); allowed {
+			change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
+			unrecorded = unrecorded || !record.Recorded
 		}
 	}
 	if len(change.Moves) == 0 {
 		return strangers, nil
 	}
+	if unrecorded && !c.Settings.Unrecorded {
+		// A sender that died will not record them, and nobody finds them sending any more.
+		if err := a.record(ctx, chunk, change.Moves); err != nil {
+			return nil, err // an event can wait, and is taken again
+		}
+	}
 	_, err = a.store.Apply(ctx, chunk, change)
 	return strangers, err
+}
+
+// record writes into the contact record who is moved, and marks that in the moves.
+func (a *Applier) record(ctx context.Context, chunk *store.Chunk, moves []store.Move) error {
+	if err := a.store.Reload(ctx, chunk); err != nil { // with its contacts
+		return err
+	}
+	now, err := a.store.Clock(ctx, chunk.Ref.Campaign)
+	if err != nil {
+		return err
+	}
+	phones := make([]campaign.Phone, len(moves))
+	for i, m := range moves {
+		phones[i] = chunk.Contacts[m.Index].Phone
+	}
+	if err := a.store.RecordContacted(ctx, now, phones); err != nil {
+		return err
+	}
+	for i := range moves {
+		moves[i].Recorded = true
+	}
+	return nil
 }
 
 func turnsOf(told []velents.Turn) []campaign.Turn {

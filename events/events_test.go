@@ -227,6 +227,16 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
 		}
 	}
+	t.Run("whoever waits for another attempt, too", func(t *testing.T) {
+		s := newStage(t, 1)
+		s.move(1, campaign.Send, campaign.Retry)
+		s.post("c", eventOf("onStarted", 0, "a", `{}`))
+		s.applyAll()
+		found, err := s.store.FindContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0)})
+		if err != nil || !found[0] || s.state(0) != campaign.Started {
+			t.Errorf("recorded %v, contact is %s: %v", found, s.state(0), err)
+		}
+	})
 	t.Run("or the event waits", func(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send)

@@ -144,7 +144,10 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 		client := func() *redis.Client {
 			return redis.NewClient(&redis.Options{
 				Protocol: 2, DisableIdentity: true, Addr: "127.0.0.1:1", // which is not dialled, nor looked up
-				Dialer: func(context.Context, string, string) (net.Conn, error) { return mini.Dial() },
+				Dialer: func(context.Context, string, string) (net.Conn, error) {
+					conn, err := mini.Dial()
+					return eager(conn), err
+				},
 			})
 		}
 		rdb := client()

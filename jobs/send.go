@@ -62,7 +62,7 @@ type sender struct {
 	platform       platform
 	quota          quota
 	memory         *memory
-	seen           seen
+	seen           *seen
 	worker         string                                                  // the id in our claims
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
@@ -140,48 +140,68 @@ func orComeBack(err error, after time.Duration, why string) error {
 // expired or whose worker is gone: their request may have arrived, and other
 // campaigns are to know of them. While the claim is alive it changes nothing and says
 // how long that lasts at the most. Only who is steady may tell that a worker is gone.
+//
+// First it ends the claim, which goes through only if that is dead: from then on its
+// sender can no longer say that nothing was sent. Then those who are still sending are
+// told to the contact record and moved. Interrupted, it is done again by the next.
 func (q *Queue) settle(ctx context.Context, c campaign.Campaign, chunk *store.Chunk, steady bool) (wait time.Duration, err error) {
-	sending := chunk.In(campaign.Sending)
-	if chunk.Claim == "" && len(sending) == 0 {
+	if chunk.Claim == "" && len(chunk.In(campaign.Sending)) == 0 {
 		return 0, nil
 	}
-	change := store.Change{Act: store.Recover, Due: keepDue, Log: store.Decision{By: q.by, Action: store.ActionSettle}}
+	end := store.Change{Act: store.Recover, Due: keepDue}
 	if steady {
 		dead, err := q.store.ClaimIsDead(ctx, chunk.Claim)
 		if err != nil {
 			return 0, err
 		}
 		if dead {
-			change.Dead = chunk.Claim
+			now, err := q.store.Clock(ctx, c.Name)
+			if err != nil {
+				return 0, err
+			}
+			end.Dead, end.Latest = chunk.Claim, now.Add(beginPatience)
 		}
+	}
+	done, err := q.store.Apply(ctx, chunk, end)
+	var busy *store.BusyError
+	switch {
+	case errors.As(err, &busy):
+		return max(busy.Left, time.Second), nil
+	case errors.Is(err, store.ErrLate):
+		return time.Second, nil // what was known of the claim is old
+	case err != nil:
+		return 0, err
+	}
+	if err := q.store.Reload(ctx, chunk); err != nil {
+		return 0, err
+	}
+	sending := chunk.In(campaign.Sending)
+	if len(sending) == 0 {
+		return 0, nil
 	}
 	reason, err := q.store.ReasonCode(ctx, c.Name, "the sender died: the request may have been carried out")
 	if err != nil {
 		return 0, err
 	}
-	change.Moves = moves(sending, campaign.Lose, reason)
-	contacts := chunk.Contacts
-	if contacts == nil && len(sending) > 0 {
-		whole, err := q.store.ReadChunk(ctx, chunk.Ref)
-		if err != nil {
-			return 0, err
-		}
-		contacts = whole.Contacts
+	change := store.Change{
+		Act: store.Recover, Due: keepDue, Log: store.Decision{By: q.by, Action: store.ActionSettle},
+		Moves: moves(sending, campaign.Lose, reason), ContactedAt: done.Now,
 	}
-	done, err := q.store.Apply(ctx, chunk, change)
-	var busy *store.BusyError
+	change.Contacted = recorded(c, chunk.Contacts, change.Moves)
+	done, err = q.store.Apply(ctx, chunk, change)
 	if errors.As(err, &busy) {
-		return max(busy.Left, time.Second), nil
+		return max(busy.Left, time.Second), nil // they were answered for, and it goes on elsewhere
 	}
 	if err != nil {
 		return 0, err
 	}
+	if done.Unrecorded != nil {
+		q.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "campaign", c.Name, "error", done.Unrecorded)
+	}
 	if len(done.Tripped) > 0 { // who is lost counts for the guard
 		err = q.tripped(ctx, c, done.Tripped)
 	}
-	return 0, errors.Join(err, Patiently(ctx, func(ctx context.Context) error {
-		return remember(ctx, q.store, c, contacts, done.Moved)
-	}))
+	return 0, err
 }
 
 // cancelPending cancels the contacts of a chunk that are still to be sent.
@@ -215,8 +235,13 @@ type run struct {
 	ended    context.Context // once no further request is to begin: it waits for none either
 	end      context.CancelFunc
 	line     chan struct{} // held by the one request that waits for a permit
+	clock    redisClock    // of the server that holds the campaign
 
 	mu sync.Mutex
+	// reserved are the reservations that may be ours, by contact.
+	reserved      map[int]store.Reservation
+	reservations  int             // so far
+	contestedCode campaign.Reason // of contestedReason, once it is known
 	// deferred are contacts that may not be sent now, and until when; zero: until
 	// a person decides.
 	deferred map[int]time.Time
@@ -245,6 +270,7 @@ func (s *sender) newRun(c campaign.Campaign, chunk *store.Chunk) (*run, error) {
 		turnAt:   time.Now(),
 		log:      s.log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
 		deferred: make(map[int]time.Time),
+		reserved: make(map[int]store.Reservation),
 	}, nil
 }
 
@@ -274,10 +300,11 @@ func (r *run) plan(contacts []int) {
 // work sends who may be sent now and gives the claim up at the end.
 func (r *run) work(ctx context.Context) error {
 	defer r.end()
-	now, err := r.store.Now(ctx)
+	now, err := r.store.Clock(ctx, r.campaign.Name)
 	if err != nil {
 		return err
 	}
+	r.clock.set(now)
 	r.terms = store.TermsOf(r.campaign, now)
 	ready, err := r.sift(ctx, r.chunk.In(campaign.Pending))
 	if err != nil {
@@ -437,9 +464,10 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		piece = piece[:1]
 		batch = r.batch(piece)
 	}
-	rest, err := r.withhold(ctx, piece)
+	fence := r.clock.now().Add(beginPatience).Truncate(time.Millisecond) // as the script takes it
+	rest, err := r.admit(ctx, piece, fence)
 	if err != nil || len(rest) == 0 {
-		r.quota.Return(context.WithoutCancel(ctx), *ticket)
+		r.letGo(ctx, piece, *ticket)
 		return err
 	}
 	if len(rest) < len(piece) {
@@ -450,18 +478,20 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	defer inHand.drop()
 	if !ok || !r.alive(claimed) {
 		// Others may take this worker for dead, and whatever it begins for lost.
-		r.quota.Return(context.WithoutCancel(ctx), *ticket)
+		r.letGo(ctx, piece, *ticket)
 		r.finish(heartbeatIsLate)
 		return nil
 	}
 	begun, err := r.store.Apply(ctx, r.chunk, store.Change{
-		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue,
+		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue, Latest: fence,
 		Moves: moves(piece, campaign.Send, campaign.NoReason), Terms: r.terms,
 	})
 	if err != nil {
-		r.quota.Return(context.WithoutCancel(ctx), *ticket)
-		return r.notBegun(ctx, piece, err)
+		err = r.notBegun(ctx, piece, fence, err)
+		r.letGo(ctx, piece, *ticket)
+		return err
 	}
+	r.clock.set(begun.Now)
 	batch.Name = r.chunk.Ref.String() + "/" + r.nameOf(begun.Request)
 
 	// From here on the request runs under its own timeout alone, and its answer
@@ -469,19 +499,28 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	ctx = context.WithoutCancel(ctx)
 	began := time.Now()
 	inHand.sent()
-	answer, err := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
+	answer, failed := r.attempt(velents.WithGuard(ctx, func() error { return r.stillOurs(claimed) }), batch)
 	inHand.answered(time.Now().Add(commitPatience))
-	r.watch.answered(r.campaign.Settings.Agent, err, time.Since(began))
-	v := r.verdict(ctx, err, len(piece))
-	if errors.Is(err, errNotOurs) {
+	r.watch.answered(r.campaign.Settings.Agent, failed, time.Since(began))
+	v := r.verdict(ctx, failed, len(piece))
+	// The ledger first: until the answer stands there it is in this process alone.
+	err = r.record(ctx, piece, begun.Request, failed, v)
+	if errors.Is(failed, errNotOurs) {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)
 	} else {
-		report := QuotaAnswer(answer, err)
+		report := QuotaAnswer(answer, failed)
 		report.Lost = v.cause == campaign.Lose
 		r.quota.Report(ctx, *ticket, report)
 	}
-	return r.record(ctx, piece, begun.Request, err, v)
+	r.giveBack(ctx, piece)
+	return err
+}
+
+// letGo gives back what was taken for a request that did not begin.
+func (r *run) letGo(ctx context.Context, piece []int, ticket ratelimit.Ticket) {
+	r.giveBack(ctx, piece)
+	r.quota.Return(context.WithoutCancel(ctx), ticket)
 }
 
 // permit waits for the quota. No ticket and no error: the run is over, or the worker
@@ -532,8 +571,9 @@ func (r *run) stillOurs(claimed time.Time) error {
 }
 
 // notBegun decides what to do when a request could not begin.
-func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
+func (r *run) notBegun(ctx context.Context, piece []int, fence time.Time, err error) error {
 	var busy *store.BusyError
+	var late *store.LateError
 	switch {
 	case errors.Is(err, store.ErrMoved):
 		// Evidence or a person got to some of them first: go on with the others.
@@ -548,10 +588,14 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 		r.finish(nil)
 	case errors.Is(err, store.ErrNotRunning):
 		r.finish(nil)
-		return r.takeBack(ctx, piece)
+		return r.takeBack(ctx, piece, time.Time{})
 	case errors.Is(err, store.ErrOutdated):
 		r.finish(&comeBack{0, "it must be decided anew who is sent"})
-		return r.takeBack(ctx, piece)
+		return r.takeBack(ctx, piece, time.Time{})
+	case errors.As(err, &late):
+		r.clock.set(late.Now)
+		r.finish(&comeBack{0, "Redis took too long to begin the request"})
+		return r.takeBack(ctx, piece, time.Time{})
 	case errors.Is(err, store.ErrCapped):
 		r.push(piece) // others were faster: sift knows how many are left
 	case errors.As(err, &busy):
@@ -559,17 +603,29 @@ func (r *run) notBegun(ctx context.Context, piece []int, err error) error {
 	case errors.Is(err, store.ErrUnsettled):
 		r.finish(&comeBack{0, "an ended claim must be settled first"})
 	default:
-		// Redis may have done it and lost only the answer. Nothing was sent.
-		return errors.Join(err, r.takeBack(ctx, piece))
+		// Redis may have done it and lost only the answer, or may do it yet. Nothing
+		// was sent.
+		return errors.Join(err, r.takeBack(ctx, piece, fence))
 	}
 	return nil
 }
 
+// errMayBegin keeps a sender from giving a begin up while it may still be carried out.
+var errMayBegin = errors.New("a request may still begin")
+
 // takeBack makes contacts pending again that a begin without an answer may have
 // marked, so that they do not end up unconfirmed. A refusal can be the answer to
-// the same begin, repeated after a pause had come between.
-func (r *run) takeBack(ctx context.Context, piece []int) error {
-	return Patiently(ctx, func(ctx context.Context) error {
+// the same begin, repeated after a pause had come between. A begin that may be on its
+// way is waited for until the fence that it carries is over.
+func (r *run) takeBack(ctx context.Context, piece []int, fence time.Time) error {
+	err := Patiently(ctx, func(ctx context.Context) error {
+		if !fence.IsZero() {
+			if now, err := r.store.Clock(ctx, r.campaign.Name); err != nil {
+				return err
+			} else if now.Sub(fence) < time.Millisecond {
+				return errMayBegin
+			}
+		}
 		chunk, err := r.store.ReadLedger(ctx, r.chunk.Ref)
 		if err != nil || chunk.Claim != r.token {
 			return err
@@ -580,6 +636,10 @@ func (r *run) takeBack(ctx context.Context, piece []int) error {
 		_, err = r.store.Apply(ctx, chunk, change)
 		return err
 	})
+	if err != nil && !errors.Is(err, store.ErrGone) {
+		r.leaveReserved(piece)
+	}
+	return err
 }
 
 // nameOf is the end of the name of the chunk's n-th request, which is never used
@@ -776,12 +836,12 @@ func (r *run) commit(ctx context.Context, change store.Change) error {
 	change.Act, change.Token = store.Commit, r.token
 	change.Log.By, change.Log.Action = r.queue.by, store.ActionRequest
 	change.Terms = r.terms
+	change.Contacted, change.ContactedAt = recorded(r.campaign, r.chunk.Contacts, change.Moves), r.clock.now()
 	return Patiently(ctx, func(ctx context.Context) error {
-		// First, since nobody makes up for it when this process ends in between.
-		missed := remember(ctx, r.store, r.campaign, r.chunk.Contacts, change.Moves)
 		done, err := r.store.Apply(ctx, r.chunk, change)
-		if err == nil && missed != nil {
-			r.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "error", missed)
+		if err == nil && done.Unrecorded != nil {
+			r.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "error", done.Unrecorded)
+			r.leaveReserved(indexesOf(change.Moves))
 		}
 		if err == nil && len(done.Refused) > 0 {
 			// Evidence came first, or the claim was taken over: what is written
@@ -794,6 +854,14 @@ func (r *run) commit(ctx context.Context, change store.Change) error {
 		}
 		return err
 	})
+}
+
+func indexesOf(moves []store.Move) []int {
+	indexes := make([]int, len(moves))
+	for i, m := range moves {
+		indexes[i] = m.Index
+	}
+	return indexes
 }
 
 // Patiently repeats an action on Redis that must not be lost, cancelled or not, for

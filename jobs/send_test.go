@@ -637,6 +637,9 @@ func TestRedisFaultsAroundARequest(t *testing.T) {
 			if sent := s.platform.count() > 0; sent != tt.sent {
 				t.Errorf("sent: %v", sent)
 			}
+			if keys := s.reserved(); len(keys) > 0 {
+				t.Errorf("%d numbers are still reserved", len(keys))
+			}
 			s.send("w1", 0)
 			s.want(map[campaign.State]int{campaign.Accepted: 10})
 		})

@@ -93,7 +93,7 @@ func (s *stage) sender(worker string) *sender {
 		s.t.Fatal(err)
 	}
 	return &sender{
-		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), worker: worker,
+		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), seen: new(seen), worker: worker,
 		requestTimeout: time.Minute, alive: always, steady: always, turn: time.Hour,
 		drain: context.Background(), log: slog.New(slog.DiscardHandler),
 	}
@@ -345,42 +345,60 @@ type flakyRedis struct {
 }
 
 func (f *flakyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (f *flakyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
 
 func (f *flakyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		return f.meet([]redis.Cmder{cmd}, func() error { return next(ctx, cmd) })
+	}
+}
+
+// A pipeline meets the fate of the command that is in it.
+func (f *flakyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return f.meet(cmds, func() error { return next(ctx, cmds) })
+	}
+}
+
+func (f *flakyRedis) meet(cmds []redis.Cmder, run func() error) error {
+	if !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return slices.Contains(cmd.Args(), any(f.on)) }) {
+		return run()
+	}
+	fail := func() error {
+		for _, cmd := range cmds {
+			cmd.SetErr(errRedisGone)
+		}
+		return errRedisGone
+	}
+	count := func(n *int) bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if !slices.Contains(cmd.Args(), any(f.on)) {
-			return next(ctx, cmd)
+		if *n == 0 {
+			return false
 		}
-		if f.spare > 0 {
-			f.spare--
-			return next(ctx, cmd)
-		}
-		if f.refuse > 0 {
-			f.refuse--
-			cmd.SetErr(errRedisGone)
-			return errRedisGone
-		}
-		err := next(ctx, cmd)
-		if err == nil && f.again != nil {
-			between := f.again
-			f.again = nil
-			f.mu.Unlock() // it asks Redis, too
-			between()
-			f.mu.Lock()
-			return next(ctx, cmd)
-		}
-		if err == nil && f.lose > 0 { // a script that Redis does not know yet is not carried out
-			f.lose--
-			cmd.SetErr(errRedisGone)
-			return errRedisGone
-		}
-		return err
+		*n--
+		return true
 	}
+	if count(&f.spare) {
+		return run()
+	}
+	if count(&f.refuse) {
+		return fail()
+	}
+	err := run() // unlocked: it may open a connection, by a pipeline of its own
+	f.mu.Lock()
+	between := f.again
+	if err == nil {
+		f.again = nil
+	}
+	f.mu.Unlock()
+	if err == nil && between != nil {
+		between()
+		return run()
+	}
+	if err == nil && count(&f.lose) { // a script that Redis does not know yet is not carried out
+		return fail()
+	}
+	return err
 }
 
 var errRedisGone = errors.New("connection reset")

@@ -41,7 +41,7 @@ func (c *coldRedis) client(t *testing.T) *redis.Client {
 		MaxRetries: 12, MinRetryBackoff: 50 * time.Millisecond, MaxRetryBackoff: 4 * time.Second, // as store.Connect
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			conn, err := c.server.Dial()
-			return &coldConn{conn, c}, err
+			return &coldConn{eager(conn), c}, err
 		},
 	})
 	t.Cleanup(func() { rdb.Close() })

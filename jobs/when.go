@@ -35,16 +35,19 @@ func needsPerson(reason string) bool {
 // keeps until when that is. It writes down why, where it differs from contact to
 // contact, and cancels whoever is too late.
 func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error) {
+	deferred := make(map[int]deferral)
+	if contacts, err = r.siftContested(ctx, contacts, deferred); err != nil {
+		return nil, err
+	}
 	s := r.campaign.Settings
 	if s.Hours.IsZero() && s.Limits == (hours.Limits{}) && s.FinishBy.IsZero() &&
 		r.campaign.Canary == 0 && s.DailyCap == 0 && s.MaxContactAttempts == 0 || len(contacts) == 0 {
-		return contacts, nil
+		return contacts, r.putOff(ctx, contacts, deferred)
 	}
 	now, err := r.store.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
-	deferred := make(map[int]deferral)
 	opens := make(map[*hours.Clock]deferral)
 	for _, index := range contacts {
 		switch d := r.deferral(index, now, opens); {
@@ -54,12 +57,19 @@ func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error)
 			ready = append(ready, index)
 		}
 	}
-	if ready, err = r.siftByLimits(ctx, ready, now, deferred); err != nil {
-		return nil, err
+	if limited(s.Limits) { // no permit for nobody; see admit
+		if ready, err = r.siftByRecord(ctx, ready, now, deferred); err != nil {
+			return nil, err
+		}
 	}
 	if ready, err = r.siftByCap(ctx, ready, now, deferred); err != nil {
 		return nil, err
 	}
+	return ready, r.putOff(ctx, ready, deferred)
+}
+
+// putOff keeps until when contacts are not to be sent, and writes down why.
+func (r *run) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
 	r.mu.Lock()
 	for _, index := range ready {
 		delete(r.deferred, index)
@@ -68,7 +78,7 @@ func (r *run) sift(ctx context.Context, contacts []int) (ready []int, err error)
 		r.deferred[index] = d.until
 	}
 	r.mu.Unlock()
-	return ready, r.explain(ctx, deferred)
+	return r.explain(ctx, deferred)
 }
 
 // deferral is what the hours, the end and the settings of the campaign have against
@@ -107,32 +117,6 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 		return nil
 	}
 	return &d
-}
-
-// siftByLimits takes out whoever was contacted too often lately, by any campaign.
-func (r *run) siftByLimits(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
-	limits := r.campaign.Settings.Limits
-	if limits.PerDay == 0 && limits.PerWeek == 0 || len(contacts) == 0 {
-		return contacts, nil
-	}
-	phones := make([]campaign.Phone, len(contacts))
-	for i, index := range contacts {
-		phones[i] = r.chunk.Contacts[index].Phone
-	}
-	days, err := r.store.DaysContacted(ctx, now, hours.DaysCounted, phones)
-	if err != nil {
-		return nil, err
-	}
-	for i, index := range contacts {
-		wait := limits.Wait(days[i])
-		if wait == 0 {
-			ready = append(ready, index)
-			continue
-		}
-		until := now.Truncate(24*time.Hour).AddDate(0, 0, wait) // days of the record begin with those of UTC
-		deferred[index] = deferral{until: until, reason: "contacted as often as its rules allow for now"}
-	}
-	return ready, nil
 }
 
 // siftByCap leaves to the next day whoever is too many for this one.

@@ -132,6 +132,33 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 	})
 }
 
+func TestWhoTheContactRecordIsToldOf(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		move campaign.Move
+		want bool
+	}{
+		{"who was accepted", campaign.Move{Cause: campaign.Accept}, true},
+		{"whose answer was lost", campaign.Move{Cause: campaign.Lose}, true},
+		{"on whom the platform failed, so that it is in doubt", campaign.Move{Cause: campaign.Retry, InDoubt: true}, true},
+		{"the same, with all attempts used up", campaign.Move{Cause: campaign.Fail, InDoubt: true}, true},
+		{"not who is surely not reached", campaign.Move{Cause: campaign.Retry}, false},
+		{"not who was never sent", campaign.Move{Cause: campaign.Unsent}, false},
+		{"not who was refused", campaign.Move{Cause: campaign.Reject}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list := []campaign.Contact{{Phone: phoneOf(0)}}
+			for _, unrecorded := range []bool{false, true} {
+				moves := []store.Move{{Move: tt.move}}
+				people := recorded(campaign.Campaign{Settings: campaign.Settings{Unrecorded: unrecorded}}, list, moves)
+				if want := tt.want && !unrecorded; len(people) == 1 != want || moves[0].Recorded != want {
+					t.Errorf("unrecorded %v: %d people, marked %v", unrecorded, len(people), moves[0].Recorded)
+				}
+			}
+		})
+	}
+}
+
 // contacted says of each contact whether other campaigns know of it.
 func (s *stage) contacted(contacts ...int) []bool {
 	s.t.Helper()

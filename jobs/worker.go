@@ -97,7 +97,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			server: w.newServer(a.Name),
 			sender: &sender{
 				store: cfg.Store, queue: w.queue, platform: a.Platform, quota: a.Quota,
-				memory: memory, worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
+				memory: memory, seen: new(seen), worker: w.id, requestTimeout: cfg.RequestTimeout, webhook: cfg.Webhook,
 				hands: w.hands, turn: turnLasts, watch: cfg.Watch,
 				alive: w.alive, steady: w.steady, log: w.log.With("agent", a.Name),
 			},

@@ -263,7 +263,7 @@ func (l *Launcher) lasting(ctx context.Context, req Request) (hold, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, held{recent.Has, contacts.Recent})
+		all = append(all, held{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
 	}
 	return all, nil
 }

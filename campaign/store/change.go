@@ -55,6 +55,14 @@ type Change struct {
 	Log Decision
 	// Terms are what a Begin was decided by, and the commits after it; nil: none.
 	Terms *Terms
+	// Latest is when a Begin, or a Recover, no longer counts, by the clock of the
+	// server that holds the campaign; zero: never. A server that was frozen carries
+	// out what it was told before, whatever has become of the caller.
+	Latest time.Time
+	// Contacted are people whom the contact record is told of before the change is
+	// made, in one round trip with it, as contacted at ContactedAt by Redis's clock.
+	Contacted   []campaign.Phone
+	ContactedAt time.Time
 	// Judge says that all is known of the request which a Commit is about, so that
 	// the guard may judge by it; a Recover always is.
 	Judge bool
@@ -75,6 +83,9 @@ type Changed struct {
 	// Tripped are the latest verdicts when the guard has paused the campaign and has
 	// not said yet what for; see Explain.
 	Tripped []Verdict
+	// Unrecorded is why the contact record does not know of Contacted, though the
+	// change was made; nil: it does.
+	Unrecorded error
 }
 
 // maxRounds bounds how often a change is made again because contacts had moved
@@ -86,7 +97,8 @@ const maxRounds = 20
 // called by several goroutines on one chunk.
 //
 // Begin fails with ErrNotRunning, ErrOutdated, ErrCapped (a *CappedError), ErrBusy
-// (a *BusyError), ErrUnsettled or ErrMoved and has then changed nothing.
+// (a *BusyError), ErrUnsettled, ErrLate (a *LateError) or ErrMoved and has then
+// changed nothing.
 func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
 	chunk.mu.Lock()
 	defer chunk.mu.Unlock()
@@ -115,6 +127,9 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		answer, err := s.runChange(ctx, chunk.Ref, c, changesOf(read, planned))
 		if err != nil {
 			return done, err
+		}
+		if c.Contacted != nil {
+			done.Unrecorded, c.Contacted = answer.unrecorded, nil // once is enough
 		}
 		refused := answer.err(chunk.Ref)
 		if refused != nil {
@@ -209,6 +224,8 @@ type changeAnswer struct {
 	request int
 	moved   map[int]campaign.Record
 	tripped []Verdict
+
+	unrecorded error
 }
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
@@ -218,11 +235,19 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 		c.Log.by(), string(c.Log.Action), c.Log.text(), c.Log.Request, maxChunksLog,
 	}
 	args = append(args, c.Terms.args()...)
-	args = append(args, c.Judge || c.Act == Recover, guardTripped)
+	latest := ""
+	if !c.Latest.IsZero() {
+		latest = strconv.FormatInt(c.Latest.UnixMilli(), 10)
+	}
+	args = append(args, c.Judge || c.Act == Recover, guardTripped, latest)
 	var cmd *redis.Cmd
-	if c.Act == Begin && s.replicas > 0 {
+	var unrecorded error
+	switch {
+	case c.Act == Begin && s.replicas > 0:
 		cmd = s.runReplicated(ctx, chunkKeys(ref), args)
-	} else {
+	case len(c.Contacted) > 0:
+		cmd, unrecorded = s.runRecorded(ctx, c.ContactedAt, c.Contacted, chunkKeys(ref), args)
+	default:
 		cmd = changeScript.Run(ctx, s.rdb, chunkKeys(ref), args...)
 	}
 	reply, err := cmd.Slice()
@@ -237,7 +262,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	detail, _ := reply[2].(string)
 	moved, _ := reply[3].(string)
 	window, _ := reply[4].(string)
-	a := changeAnswer{status: status, now: timeOf(now), detail: detail, tripped: decodeVerdicts(window)}
+	a := changeAnswer{status: status, now: timeOf(now), detail: detail, tripped: decodeVerdicts(window), unrecorded: unrecorded}
 	const width = 2 + campaign.RecordSize
 	if len(moved) > 0 {
 		a.moved = make(map[int]campaign.Record, len(moved)/width)
@@ -251,6 +276,38 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 		}
 	}
 	return a, nil
+}
+
+// runRecorded runs the script after telling the contact record, in one round trip:
+// Redis carries commands of one connection out in their order. On a cluster they go
+// to several servers, so the record is told in a round trip of its own.
+func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign.Phone, keys []string, args []any) (change *redis.Cmd, unrecorded error) {
+	defer func() {
+		if unrecorded == nil && change.Err() == nil {
+			s.forgetDays(ctx, dayOf(at)) // last: an answer may wait to be written down
+		}
+	}()
+	if _, is := s.rdb.(*redis.ClusterClient); is {
+		unrecorded = s.recordContacted(ctx, at, phones)
+		var refused redis.Error
+		if unrecorded != nil && !errors.As(unrecorded, &refused) {
+			change = redis.NewCmd(ctx)
+			change.SetErr(unrecorded)
+			return change, unrecorded // the servers are away: no order without the record
+		}
+		return changeScript.Run(ctx, s.rdb, keys, args...), unrecorded
+	}
+	var record []redis.Cmder
+	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+		record = s.contacted(dayOf(at)).addIn(ctx, p, persons(phones))
+		record = append(record, p.HSet(ctx, contactedDays, dayOf(at), 1))
+		change = changeScript.EvalSha(ctx, p, keys, args...)
+		return nil
+	})
+	if redis.HasErrorPrefix(change.Err(), "NOSCRIPT") {
+		change = changeScript.Eval(ctx, s.rdb, keys, args...)
+	}
+	return change, firstErr(record)
 }
 
 // replicaPatience bounds the wait for replicas.
@@ -330,6 +387,8 @@ func (a changeAnswer) err(ref Ref) error {
 		return fmt.Errorf("chunk %s: %w", ref, &BusyError{Left: timeOf(until).Sub(a.now)})
 	case "unsettled":
 		return fmt.Errorf("chunk %s: %w", ref, ErrUnsettled)
+	case "late":
+		return fmt.Errorf("chunk %s: %w", ref, &LateError{Now: a.now})
 	case "moved":
 		return fmt.Errorf("chunk %s: %w", ref, ErrMoved)
 	case "gone":
@@ -345,6 +404,12 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("%v for another %v", ErrBusy, e.Left.Round(time.Millisecond))
 }
 func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+
+// A LateError is ErrLate with the clock of the server that refused.
+type LateError struct{ Now time.Time }
+
+func (e *LateError) Error() string        { return ErrLate.Error() }
+func (e *LateError) Is(target error) bool { return target == ErrLate }
 
 // A Chunk is a slice of a campaign as it was read: its contacts and, kept up to
 // date by Apply, the ledger of what became of them.
@@ -398,6 +463,20 @@ func (s *Store) ReadChunk(ctx context.Context, ref Ref) (*Chunk, error) {
 // ReadLedger reads a chunk without its contacts, which costs a tenth.
 func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
 	return s.readChunk(ctx, ref, false)
+}
+
+// Reload brings a chunk up to date, its contacts included.
+func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
+	now, err := s.ReadChunk(ctx, chunk.Ref)
+	if err != nil {
+		return err
+	}
+	chunk.mu.Lock()
+	defer chunk.mu.Unlock()
+	chunk.Contacts, chunk.ledger = now.Contacts, now.ledger
+	chunk.Claim, chunk.ClaimUntil = now.Claim, now.ClaimUntil
+	chunk.Seq, chunk.Version, chunk.Due = now.Seq, now.Version, now.Due
+	return nil
 }
 
 func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, error) {

@@ -21,6 +21,7 @@
 --                back who was not sent; '' counts nothing
 --       judge    commit, recover: '1' when the window is to be judged, with
 --       why      the campaign is then paused, if it must be
+--       latest   ms; begin, recover: it must not be later; '' for any time
 --
 -- Answers {status, now in ms, detail, moved, window}:
 --   ok       done; detail is the number of requests begun on this chunk, and
@@ -32,6 +33,8 @@
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unsettled begin only: contacts are sending under another claim that has ended
+--   late     begin, recover: it is later than latest. A server that was frozen carries
+--            out what it was told long ago, by callers who are gone
 --   moved    begin only: nothing was changed, because of the contacts in moved
 --   gone     the chunk, or one of the contacts in its ledger, is not there, or its
 --            campaign is being purged
@@ -46,6 +49,7 @@ local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
+local latest = tonumber(ARGV[21])
 local campaign, chunk, ledger, open, tally, log, window, day = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 
 local time = redis.call('TIME')
@@ -106,6 +110,10 @@ while at < #changes do
   at = new + count * size
   if (index + count) * size > #records then return {'gone', now, '', '', ''} end
   check(index, sub(changes, old, new - 1), sub(changes, new, at - 1))
+end
+local done = act == 'begin' and mine and #apply == 0 and #moved == 0 -- by an earlier run, in time
+if latest and now > latest and not done then
+  return {'late', now, '', '', ''}
 end
 if act == 'begin' and #moved > 0 then
   return {'moved', now, '', table.concat(moved), ''}

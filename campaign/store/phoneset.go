@@ -75,6 +75,29 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	return added, nil
 }
 
+// addIn adds numbers by a pipeline that does nothing else before: to one server they
+// go in this order, so that a bucket is marked before it is filled.
+func (s phoneSet) addIn(ctx context.Context, p redis.Pipeliner, phones []campaign.Phone) []redis.Cmder {
+	cmds := make([]redis.Cmder, 0, 2*len(phones))
+	for _, phone := range phones {
+		cmds = append(cmds, p.SetBit(ctx, s.bitmap(), int64(uint64(phone)%phoneBuckets), 1))
+	}
+	for _, phone := range phones {
+		cmds = append(cmds, p.SAdd(ctx, s.bucket(uint64(phone)%phoneBuckets), uint64(phone)/phoneBuckets))
+	}
+	return cmds
+}
+
+// firstErr is the first error among the commands of a pipeline.
+func firstErr(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // remove removes numbers and returns how many were there.
 func (s phoneSet) remove(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
 	for part := range slices.Chunk(phones, phonesPerCall) {

@@ -45,6 +45,8 @@ var (
 	// ErrUnsettled: contacts are still sending under a claim that has ended;
 	// they must be recovered before anybody takes the chunk.
 	ErrUnsettled = errors.New("chunk has contacts sending under an ended claim")
+	// ErrLate: the change came after the time up to which it was to count.
+	ErrLate = errors.New("the change came too late")
 	// ErrMoved: contacts of the request are no longer what they were; nothing
 	// was changed.
 	ErrMoved = errors.New("contacts have moved")

@@ -117,7 +117,8 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	if err != nil {
 		return err
 	}
-	defer rdb.Close()
+	// Never closed: a stop without Redis leaves asynq's servers behind, and the subscriber
+	// of v0.26 panics when its client is closed. All of it ends with the process.
 	if !o.embedded {
 		for _, warning := range store.DurabilityWarnings(ctx, rdb) {
 			log.WarnContext(ctx, warning)

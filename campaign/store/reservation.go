@@ -1,0 +1,301 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// A Reservation is the right of one campaign to contact one person now, across
+// campaigns: a key by the person's number. It is taken before a request begins and
+// given back once the answer stands in the contact record and in the ledger.
+//
+// The ledger is the truth. A key that was left behind decides nothing: anybody may
+// take it over as soon as its begin can no longer count and its contact is not being
+// sent; see Standing.
+type Reservation struct {
+	Phone campaign.Phone
+	Ref   Ref
+	Index int       // of the contact in its chunk
+	Token string    // the claim under which it is to begin
+	N     int       // counts the reservations of one claim, so that no two have the same value
+	Until time.Time // when its begin is refused, by the clock of the campaign's server
+}
+
+// reservationTTL only tidies up. It outlives the contact record, so that what a
+// reservation might still tell is told to every campaign that asks.
+const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
+
+func keyReach(phone campaign.Phone) string {
+	return "reach:" + strconv.FormatUint(uint64(phone.Person()), 10)
+}
+
+// An Owner is the value of a reservation's key; empty: there is none.
+type Owner string
+
+func (r Reservation) owner() Owner {
+	return Owner(fmt.Sprintf("%s/%d/%d %s %d %d", r.Ref.Campaign, r.Ref.Chunk, r.Index, r.Token, r.N, r.Until.UnixMilli()))
+}
+
+// parse reads who it is and until when it may begin. What cannot be read names
+// nobody.
+func (o Owner) parse() (ref Ref, index int, until time.Time, ok bool) {
+	parts := strings.Fields(string(o))
+	if len(parts) != 4 {
+		return ref, 0, until, false
+	}
+	place := strings.Split(parts[0], "/")
+	if len(place) != 3 || campaign.CheckName(place[0]) != nil {
+		return ref, 0, until, false
+	}
+	chunk, err1 := strconv.Atoi(place[1])
+	index, err2 := strconv.Atoi(place[2])
+	ms, err3 := strconv.ParseInt(parts[3], 10, 64)
+	if errors.Join(err1, err2, err3) != nil || chunk < 0 || index < 0 {
+		return ref, 0, until, false
+	}
+	return Ref{Campaign: place[0], Chunk: chunk}, index, timeOf(ms), true
+}
+
+var (
+	// reserveScript takes a key that is free, or held by who is taken over. KEYS
+	// reach; ARGV owner, the owner who is taken over, ms to live. Answers the owner in
+	// its way, '' when it is ours: one that runs twice must say the same twice, which
+	// a plain SET NX does not.
+	reserveScript = redis.NewScript(`
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then return '' end
+if owner and owner ~= ARGV[2] then return owner end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return ''`)
+
+	// giveBackScript frees a key if it is held by that owner. KEYS reach; ARGV owner.
+	giveBackScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`)
+
+	// standingScript reads contacts of a chunk together with the clock by which their
+	// begin is judged. KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers
+	// ms and each record, '' for one that is gone.
+	standingScript = redis.NewScript(`
+local time = redis.call('TIME')
+local size, answer = tonumber(ARGV[1]), {tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)}
+local purged = redis.call('HEXISTS', KEYS[1], 'purge_began') == 1
+for i = 2, #ARGV do
+  local at = tonumber(ARGV[i]) * size
+  local record = purged and '' or redis.call('GETRANGE', KEYS[2], at, at + size - 1)
+  answer[i] = #record == size and record or ''
+end
+return answer`)
+)
+
+// Reserve takes a reservation for each person, unless another owner has it: that is
+// then answered in its place. over names owners who are taken over; nil: none. One
+// that is repeated answers the same. After an error any of them may be held.
+func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner) (others []Owner, err error) {
+	calls := make([]call, len(wanted))
+	for i, r := range wanted {
+		old := Owner("")
+		if over != nil {
+			old = over[i]
+		}
+		calls[i] = call{keyReach(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
+	}
+	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
+	if err != nil {
+		return nil, fmt.Errorf("reserve numbers: %w", err)
+	}
+	others = make([]Owner, len(wanted))
+	for i, cmd := range done {
+		text, _ := cmd.Text()
+		others[i] = Owner(text)
+	}
+	return others, nil
+}
+
+// GiveBack frees what is still reserved so.
+func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
+	calls := make([]call, len(held))
+	for i, r := range held {
+		calls[i] = call{keyReach(r.Phone), []any{string(r.owner())}}
+	}
+	if _, err := s.runEach(ctx, giveBackScript, calls, false); err != nil {
+		return fmt.Errorf("give numbers back: %w", err)
+	}
+	return nil
+}
+
+// Owners looks up who has reserved each number.
+func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, error) {
+	cmds := make([]*redis.StringCmd, len(phones))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, phone := range phones {
+			cmds[i] = p.Get(ctx, keyReach(phone))
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("look up reservations: %w", err)
+	}
+	owners := make([]Owner, len(phones))
+	for i, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("look up reservations: %w", err)
+		}
+		owners[i] = Owner(cmd.Val())
+	}
+	return owners, nil
+}
+
+// A Standing is what an owner's reservation is still good for.
+type Standing struct {
+	Sending bool          // a request with its contact is on its way
+	Fence   time.Duration // for how long it may still begin
+}
+
+// Free reports whether it may be taken over: no request with the contact is on its
+// way, and none can begin under it any more.
+func (s Standing) Free() bool { return !s.Sending && s.Fence <= 0 }
+
+// standingOf alone decides how an owner stands, by its contact's record.
+func standingOf(until, now time.Time, r campaign.Record) Standing {
+	return Standing{Sending: r.State == campaign.Sending, Fence: until.Sub(now) + time.Millisecond}
+}
+
+// Standings tells of each owner how it stands. One whose campaign has been purged, or
+// that is nobody, holds nothing.
+func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, error) {
+	standings := make([]Standing, len(owners))
+	byChunk := make(map[Ref][]int)
+	indexes, untils := make([]int, len(owners)), make([]time.Time, len(owners))
+	for i, o := range owners {
+		ref, index, until, ok := o.parse()
+		if ok {
+			byChunk[ref] = append(byChunk[ref], i)
+			indexes[i], untils[i] = index, until
+		}
+	}
+	for ref, places := range byChunk {
+		args := []any{campaign.RecordSize}
+		for _, i := range places {
+			args = append(args, indexes[i])
+		}
+		reply, err := standingScript.Run(ctx, s.rdb, []string{keyCampaign(ref.Campaign), keyLedger(ref)}, args...).Slice()
+		if err != nil {
+			return nil, fmt.Errorf("look at reservations of chunk %s: %w", ref, err)
+		}
+		if len(reply) != 1+len(places) {
+			return nil, fmt.Errorf("look at reservations of chunk %s: unexpected answer of %d parts", ref, len(reply))
+		}
+		ms, _ := reply[0].(int64)
+		for n, i := range places {
+			text, _ := reply[1+n].(string)
+			if text == "" {
+				continue
+			}
+			ledger := campaign.Ledger(text)
+			if err := ledger.Check(1); err != nil {
+				return nil, fmt.Errorf("look at reservations of chunk %s: %w", ref, err)
+			}
+			standings[i] = standingOf(untils[i], timeOf(ms), ledger.At(0))
+		}
+	}
+	return standings, nil
+}
+
+// Clock is the clock of the server that holds a campaign: the one by which its
+// changes are judged.
+func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
+	server, err := s.serverOf(ctx, keyCampaign(name))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	now, err := server.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	return now, nil
+}
+
+// A call is one run of a script with one key.
+type call struct {
+	key  string
+	args []any
+}
+
+// runEach runs a script once for each call, in one round trip. The script must bear
+// being run twice. With replicated it waits until enough replicas of each server have
+// what was written.
+func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call, replicated bool) ([]*redis.Cmd, error) {
+	done := make([]*redis.Cmd, len(calls))
+	if len(calls) == 0 {
+		return done, nil
+	}
+	all := make([]int, len(calls))
+	for i := range all {
+		all[i] = i
+	}
+	cluster, is := s.rdb.(*redis.ClusterClient)
+	if !replicated || !is {
+		// A lone master's replicas have this as soon as they have the begin after it.
+		return done, runSome(ctx, s.rdb, script, calls, done, all, 0)
+	}
+	byServer := make(map[*redis.Client][]int)
+	for i, c := range calls {
+		server, err := cluster.MasterForKey(ctx, c.key)
+		if err != nil {
+			return nil, err
+		}
+		byServer[server] = append(byServer[server], i)
+	}
+	for server, some := range byServer {
+		if err := runSome(ctx, server, script, calls, done, some, s.replicas); err != nil {
+			return nil, err
+		}
+	}
+	return done, nil
+}
+
+// runSome runs some of the calls on a server and waits for so many replicas.
+func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, calls []call, done []*redis.Cmd, some []int, replicas int) error {
+	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
+		var waited *redis.Cmd
+		_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+			for _, i := range some {
+				done[i] = run(ctx, p, []string{calls[i].key}, calls[i].args...)
+			}
+			if replicas > 0 {
+				waited = p.Do(ctx, "WAIT", replicas, millis(replicaPatience))
+			}
+			return nil
+		})
+		unknown := false
+		for _, i := range some {
+			switch err := done[i].Err(); {
+			case redis.HasErrorPrefix(err, "NOSCRIPT"):
+				unknown = true
+			case err != nil:
+				return err
+			}
+		}
+		if unknown {
+			continue // with the script itself: those that were done answer the same
+		}
+		if waited == nil {
+			return nil
+		}
+		n, err := waited.Int()
+		if err == nil && n < replicas {
+			err = fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, replicas)
+		}
+		return err
+	}
+	return errors.New("the script is not known")
+}

@@ -1,0 +1,632 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
+)
+
+// twice runs every command and pipeline twice while on: go-redis repeats what it has
+// no answer to.
+type twice struct{ on bool }
+
+func (h *twice) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if h.on && strings.HasPrefix(cmd.Name(), "eval") {
+			_ = next(ctx, cmd)
+		}
+		return next(ctx, cmd)
+	}
+}
+func (h *twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if h.on && slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return strings.HasPrefix(c.Name(), "eval") }) {
+			_ = next(ctx, cmds)
+		}
+		return next(ctx, cmds)
+	}
+}
+
+const raceContacts = 3
+
+// A race is two campaigns over the same people, both of which leave out who was
+// contacted lately. Their senders die, freeze and come late at every point of a request.
+type race struct {
+	store *Store
+	hook  *twice
+	names [2]string
+
+	owners  map[campaign.Phone]Owner // the model of the keys
+	now     [2]*racer                // the living senders
+	old     []Reservation            // whose calls may still be carried out once more
+	reached [raceContacts]int        // by the platform
+	n       int
+}
+
+// A racer is a sender of one of the campaigns.
+type racer struct {
+	campaign int
+	token    string
+	chunk    *Chunk
+	held     map[int]Reservation
+	begun    map[int]bool
+}
+
+func TestTwoCampaignsNeverReachAPersonBoth(t *testing.T) {
+	rdb := redistest.Shared(t)
+	hook := new(twice)
+	rdb.AddHook(hook)
+	races := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		races++
+		hook.on = false
+		rdb.FlushDB(t.Context())
+		r := &race{store: New(rdb), hook: hook, owners: make(map[campaign.Phone]Owner)}
+		for i := range r.names {
+			r.names[i] = fmt.Sprintf("c%d.%d", races, i)
+			launch(t, r.store, r.names[i], raceContacts, raceContacts, campaign.Running)
+			r.now[i] = r.sender(rt, i)
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"a number is reserved":         r.reserves,
+			"another is":                   r.reserves,
+			"a request begins":             r.begins,
+			"another does":                 r.begins,
+			"an answer is written":         r.answers,
+			"another is written":           r.answers,
+			"a number is given back":       r.givesBack,
+			"the fence is over":            r.timePasses,
+			"a sender dies":                r.dies,
+			"an old call is carried out":   r.comesLate,
+			"a sender's rest is recovered": r.recovers,
+			"":                             r.check,
+		})
+	})
+}
+
+func (r *race) ref(i int) Ref { return Ref{Campaign: r.names[i], Chunk: 0} }
+
+func (r *race) sender(t *rapid.T, i int) *racer {
+	r.n++
+	chunk, err := r.store.ReadChunk(t.Context(), r.ref(i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &racer{campaign: i, token: NewClaim("w", fmt.Sprint(r.n)), chunk: chunk, held: make(map[int]Reservation), begun: make(map[int]bool)}
+}
+
+func (r *race) draw(t *rapid.T) (*racer, int) {
+	r.hook.on = rapid.Bool().Draw(t, "answer lost")
+	return r.now[rapid.IntRange(0, 1).Draw(t, "campaign")], rapid.IntRange(0, raceContacts-1).Draw(t, "contact")
+}
+
+// record is the truth of a contact.
+func (r *race) record(t *rapid.T, i, contact int) campaign.Record {
+	chunk, err := r.store.ReadLedger(t.Context(), r.ref(i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chunk.Record(contact)
+}
+
+// standing is what must be true of an owner, by the rules and not by the script.
+func (r *race) standing(t *rapid.T, o Owner) (free bool) {
+	ref, index, until, ok := o.parse()
+	if !ok {
+		t.Fatalf("owner %q", o)
+	}
+	return until.Before(time.Now()) && r.record(t, slices.Index(r.names[:], ref.Campaign), index).State != campaign.Sending
+}
+
+func (r *race) reserves(t *rapid.T) {
+	s, i := r.draw(t)
+	if _, has := s.held[i]; has || s.chunk.Record(i).State != campaign.Pending {
+		t.Skip("nothing to reserve")
+	}
+	r.n++
+	phone := s.chunk.Contacts[i].Phone
+	want := Reservation{Phone: phone, Ref: s.chunk.Ref, Index: i, Token: s.token, N: r.n, Until: time.Now().Add(time.Hour).Truncate(time.Millisecond)}
+	r.old = append(r.old, want)
+	others, err := r.store.Reserve(t.Context(), []Reservation{want}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if others[0] != r.owners[phone] {
+		t.Fatalf("owner %q, want %q", others[0], r.owners[phone])
+	}
+	if owner := others[0]; owner != "" {
+		standings, err := r.store.Standings(t.Context(), others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if free := r.standing(t, owner); standings[0].Free() != free {
+			t.Fatalf("%q: free %v, want %v", owner, standings[0].Free(), free)
+		}
+		if !standings[0].Free() {
+			return // put off
+		}
+		if others, err = r.store.Reserve(t.Context(), []Reservation{want}, others); err != nil || others[0] != "" {
+			t.Fatalf("taken over: %q, %v", others, err)
+		}
+	}
+	r.owners[phone] = want.owner()
+	// With the number in hand the record is asked.
+	found, err := r.store.FindContacted(t.Context(), time.Now(), 7, []campaign.Phone{phone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.held[i] = want
+	if found[0] && !s.chunk.Record(i).Recorded {
+		r.back(t, s, i)
+	}
+}
+
+func (r *race) begins(t *rapid.T) {
+	s, i := r.draw(t)
+	held, has := s.held[i]
+	if !has || s.begun[i] {
+		t.Skip("nothing to begin")
+	}
+	late := held.Until.Before(time.Now())
+	_, err := r.store.Apply(t.Context(), s.chunk, Change{
+		Act: Begin, Token: s.token, Hold: time.Hour, Due: time.Hour, Latest: held.Until,
+		Moves: []Move{{Index: i, Move: campaign.Move{Cause: campaign.Send, At: noon}}},
+	})
+	switch {
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnsettled), errors.Is(err, ErrMoved):
+		r.back(t, s, i)
+	case late != errors.Is(err, ErrLate), !late && err != nil:
+		t.Fatalf("late %v: %v", late, err)
+	case late:
+		r.back(t, s, i)
+	default:
+		s.begun[i] = true
+		if r.record(t, 1-s.campaign, i).State == campaign.Sending {
+			t.Fatalf("contact %d is being sent by both", i)
+		}
+	}
+}
+
+func (r *race) answers(t *rapid.T) {
+	s, i := r.draw(t)
+	if !s.begun[i] {
+		t.Skip("nothing begun")
+	}
+	move := campaign.Move{Cause: rapid.SampledFrom([]campaign.Cause{campaign.Accept, campaign.Unsent, campaign.Lose, campaign.Reject}).Draw(t, "answer"), At: noon}
+	change := Change{Act: Commit, Token: s.token, Hold: time.Hour, Due: time.Hour, ContactedAt: time.Now()}
+	if move.MayReach() {
+		r.reached[i]++
+		move.Recorded, change.Contacted = true, []campaign.Phone{s.chunk.Contacts[i].Phone}
+	}
+	change.Moves = []Move{{Index: i, Move: move}}
+	done, err := r.store.Apply(t.Context(), s.chunk, change)
+	if err != nil || done.Unrecorded != nil {
+		t.Fatal(err, done.Unrecorded)
+	}
+	delete(s.begun, i)
+	if rapid.Bool().Draw(t, "given back") {
+		r.back(t, s, i)
+	} else {
+		delete(s.held, i) // left behind
+	}
+}
+
+func (r *race) givesBack(t *rapid.T) {
+	s, i := r.draw(t)
+	if _, has := s.held[i]; !has || s.begun[i] {
+		t.Skip("nothing held")
+	}
+	r.back(t, s, i)
+}
+
+func (r *race) back(t *rapid.T, s *racer, i int) {
+	held := s.held[i]
+	if err := r.store.GiveBack(t.Context(), []Reservation{held}); err != nil {
+		t.Fatal(err)
+	}
+	if r.owners[held.Phone] == held.owner() {
+		r.owners[held.Phone] = ""
+	}
+	delete(s.held, i)
+}
+
+// timePasses puts the fence of a reservation into the past, wherever it stands.
+func (r *race) timePasses(t *rapid.T) {
+	if len(r.old) == 0 {
+		t.Skip("no reservation")
+	}
+	at := rapid.IntRange(0, len(r.old)-1).Draw(t, "reservation")
+	before := r.old[at]
+	if before.Until.Before(time.Now()) {
+		t.Skip("it is over")
+	}
+	after := before
+	after.Until = before.Until.Add(-2 * time.Hour)
+	r.old[at] = after
+	for _, s := range r.now {
+		if s.held[before.Index] == before {
+			s.held[before.Index] = after
+		}
+	}
+	if r.owners[before.Phone] == before.owner() {
+		r.owners[before.Phone] = after.owner()
+		if err := r.store.rdb.Set(t.Context(), keyReach(before.Phone), string(after.owner()), 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dies: what it had begun may have arrived, its keys stay.
+func (r *race) dies(t *rapid.T) {
+	s, _ := r.draw(t)
+	for i := range s.begun {
+		r.reached[i]++
+	}
+	r.now[s.campaign] = r.sender(t, s.campaign)
+}
+
+// comesLate: a server that was frozen, or a connection that was given up, carries out
+// a call of long ago.
+func (r *race) comesLate(t *rapid.T) {
+	if len(r.old) == 0 {
+		t.Skip("no call")
+	}
+	r.hook.on = false
+	late := rapid.SampledFrom(r.old).Draw(t, "reservation")
+	living := slices.ContainsFunc(r.now[:], func(s *racer) bool { return s.held[late.Index] == late })
+	if rapid.Bool().Draw(t, "the reservation itself") {
+		others, err := r.store.Reserve(t.Context(), []Reservation{late}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if others[0] == "" {
+			r.owners[late.Phone] = late.owner()
+		}
+		return
+	}
+	mine := r.owners[late.Phone] == late.owner()
+	if living || mine && r.record(t, slices.Index(r.names[:], late.Ref.Campaign), late.Index).State == campaign.Sending {
+		t.Skip("nobody gives that back")
+	}
+	if err := r.store.GiveBack(t.Context(), []Reservation{late}); err != nil {
+		t.Fatal(err)
+	}
+	if mine {
+		r.owners[late.Phone] = ""
+	}
+}
+
+// recovers makes unconfirmed whom a dead sender left, after recording them.
+func (r *race) recovers(t *rapid.T) {
+	s, _ := r.draw(t)
+	chunk, err := r.store.ReadChunk(t.Context(), s.chunk.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chunk.Claim == s.token || chunk.Claim == "" && len(chunk.In(campaign.Sending)) == 0 {
+		t.Skip("nobody died")
+	}
+	change := Change{Act: Recover, Dead: chunk.Claim, Due: time.Minute, ContactedAt: time.Now()}
+	for _, i := range chunk.In(campaign.Sending) {
+		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: campaign.Lose, At: noon, Recorded: true}})
+		change.Contacted = append(change.Contacted, chunk.Contacts[i].Phone)
+	}
+	if _, err := r.store.Apply(t.Context(), chunk, change); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.Reload(t.Context(), s.chunk); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *race) check(t *rapid.T) {
+	r.hook.on = false
+	for i, n := range r.reached {
+		if n > 1 {
+			t.Fatalf("contact %d may have been reached %d times", i, n)
+		}
+	}
+	for phone, want := range r.owners {
+		owners, err := r.store.Owners(t.Context(), []campaign.Phone{phone})
+		if err != nil || owners[0] != want {
+			t.Fatalf("owner %q, want %q: %v", owners, want, err)
+		}
+	}
+}
+
+func TestAReservationIsOfAPerson(t *testing.T) {
+	s := New(redistest.Shared(t))
+	until := time.Now().Add(time.Hour)
+	one := Reservation{Phone: 5215512345678, Ref: Ref{"a", 0}, Index: 1, Token: "w/1", Until: until}
+	two := Reservation{Phone: 525512345678, Ref: Ref{"b", 2}, Index: 3, Token: "w/2", Until: until}
+	if others, err := s.Reserve(t.Context(), []Reservation{one}, nil); err != nil || others[0] != "" {
+		t.Fatal(others, err)
+	}
+	others, err := s.Reserve(t.Context(), []Reservation{two}, nil)
+	if err != nil || others[0] != one.owner() {
+		t.Fatalf("the other spelling of a number: %q, %v", others, err)
+	}
+	// Who is compared and taken over is that very owner.
+	if others, err = s.Reserve(t.Context(), []Reservation{two}, []Owner{two.owner()}); err != nil || others[0] != one.owner() {
+		t.Errorf("taken over from somebody else: %q, %v", others, err)
+	}
+	if ttl := s.rdb.TTL(t.Context(), keyReach(one.Phone)).Val(); ttl < campaign.MaxContactedDays*24*time.Hour {
+		t.Errorf("it is kept for %v, less than anybody may ask for", ttl)
+	}
+	// A campaign that is gone, and what nobody wrote, hold nothing.
+	standings, err := s.Standings(t.Context(), []Owner{one.owner(), "garbage", "x/y/z a 1 2"})
+	if diff := cmp.Diff([]Standing{{}, {}, {}}, standings); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// A Redis that was frozen carries out, when it goes on, what dead callers had told it.
+func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
+	server := redistest.Start(t)
+	s := New(server.Client())
+	launch(t, s, "c", 2, 2, campaign.Running)
+	ref := Ref{Campaign: "c"}
+	chunk, err := s.ReadChunk(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := Change{Act: Begin, Token: "dead/1", Hold: time.Minute, Due: time.Minute, Moves: []Move{
+		{Index: 0, Move: campaign.Move{Cause: campaign.Send, At: noon}}, {Index: 1, Move: campaign.Move{Cause: campaign.Send, At: noon}}}}
+	recover := Change{Act: Recover, Dead: "living/1", Due: time.Minute}
+	for _, change := range []Change{begin, recover} {
+		t.Run(string(change.Act), func(t *testing.T) {
+			if change.Act == Recover { // of a sender that was taken for dead
+				living := begin
+				living.Token = "living/1"
+				if _, err := s.Apply(t.Context(), chunk, living); err != nil {
+					t.Fatal(err)
+				}
+			}
+			now, err := s.Clock(t.Context(), "c")
+			if err != nil {
+				t.Fatal(err)
+			}
+			change.Latest = now.Add(200 * time.Millisecond)
+			dying := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1, ReadTimeout: -1, ContextTimeoutEnabled: true})
+			if err := changeScript.Load(t.Context(), dying).Err(); err != nil {
+				t.Fatal(err)
+			}
+			ran := calls(t, s.rdb)
+			server.Freeze()
+			deadline, cancel := context.WithDeadline(t.Context(), time.Now().Add(300*time.Millisecond)) // past the fence
+			defer cancel()
+			if _, err := New(dying).Apply(deadline, &Chunk{Ref: ref, ledger: slices.Clone(chunk.ledger)}, change); err == nil {
+				t.Fatal("a frozen Redis answers")
+			}
+			dying.Close()
+			server.Thaw()
+			for tick := time.NewTicker(5 * time.Millisecond); calls(t, s.rdb) == ran; { // until it is carried out
+				<-tick.C
+			}
+			now2, err := s.ReadLedger(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[Act]string{Begin: "", Recover: "living/1"}[change.Act]; now2.Claim != want {
+				t.Errorf("the claim is %q, want %q", now2.Claim, want)
+			}
+			if n := len(now2.In(campaign.Sending)); change.Act == Begin && n > 0 {
+				t.Errorf("%d contacts are sending whose sender had died", n)
+			}
+		})
+	}
+}
+
+// calls is how often a server has been asked to run a script by its hash.
+func calls(t *testing.T, rdb redis.UniversalClient) (n int) {
+	t.Helper()
+	for line := range strings.Lines(rdb.Info(t.Context(), "commandstats").Val()) {
+		if _, err := fmt.Sscanf(line, "cmdstat_evalsha:calls=%d,", &n); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+func TestABeginThatIsRepeatedAfterItsFenceHasBegun(t *testing.T) {
+	s := New(redistest.Shared(t))
+	launch(t, s, "c", 1, 1, campaign.Running)
+	chunk, err := s.ReadChunk(t.Context(), Ref{Campaign: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := slices.Clone(chunk.ledger)
+	change := Change{Act: Begin, Token: "w/1", Hold: time.Minute, Due: time.Minute, Latest: time.Now().Add(time.Hour),
+		Moves: []Move{{Index: 0, Move: campaign.Move{Cause: campaign.Send, At: noon}}}}
+	if _, err := s.Apply(t.Context(), chunk, change); err != nil {
+		t.Fatal(err)
+	}
+	change.Latest = time.Now().Add(-time.Hour)
+	if _, err := s.Apply(t.Context(), &Chunk{Ref: chunk.Ref, ledger: read}, change); err != nil {
+		t.Errorf("repeated: %v", err)
+	}
+	// The first to come late changes nothing, and is told the time.
+	launch(t, s, "d", 1, 1, campaign.Running)
+	if chunk, err = s.ReadChunk(t.Context(), Ref{Campaign: "d"}); err != nil {
+		t.Fatal(err)
+	}
+	var late *LateError
+	if _, err := s.Apply(t.Context(), chunk, change); !errors.As(err, &late) || late.Now.Before(change.Latest) {
+		t.Errorf("late: %v", err)
+	}
+	if err := s.Reload(t.Context(), chunk); err != nil || chunk.Claim != "" || len(chunk.In(campaign.Pending)) != 1 {
+		t.Errorf("it was changed: claim %q, %v", chunk.Claim, err)
+	}
+}
+
+// counter counts commands and round trips.
+type counter struct{ commands, trips int }
+
+func (h *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		h.commands, h.trips = h.commands+1, h.trips+1
+		return next(ctx, cmd)
+	}
+}
+func (h *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.commands, h.trips = h.commands+len(cmds), h.trips+1
+		return next(ctx, cmds)
+	}
+}
+
+func TestWhatAReservationAndTheRecordCost(t *testing.T) {
+	rdb := redistest.Shared(t)
+	s := New(rdb)
+	launch(t, s, "c", 500, 500, campaign.Running)
+	chunk, err := s.ReadChunk(t.Context(), Ref{Campaign: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, phones := reservationsOf(chunk), make([]campaign.Phone, 500)
+	for i, r := range wanted {
+		phones[i] = r.Phone
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lookUp := func() error { _, err := s.FindContacted(t.Context(), time.Now(), 90, phones); return err }
+	reserve := func() error { _, err := s.Reserve(t.Context(), wanted, nil); return err }
+	back := func() error { return s.GiveBack(t.Context(), wanted) }
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute, Moves: movesOf(500, campaign.Send)})
+	must(err)
+	answer := func() error {
+		done, err := s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", Hold: time.Minute, Moves: movesOf(500, campaign.Accept),
+			Contacted: phones, ContactedAt: time.Now()})
+		return errors.Join(err, done.Unrecorded)
+	}
+	must(errors.Join(reserve(), back(), s.RecordContacted(t.Context(), time.Now(), phones[:1]))) // scripts and the day are known
+	for _, step := range []struct {
+		name     string
+		do       func() error
+		commands int
+	}{
+		{"reserve 500 numbers", reserve, 500},
+		{"look for them in 91 days of the contact record", lookUp, 91 * 500},
+		{"write record and ledger", answer, 1 + 2*500 + 1},
+		{"give the numbers back", back, 500},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			var c counter
+			rdb.AddHook(&c)
+			must(step.do())
+			if c.trips != 1 || c.commands > step.commands {
+				t.Errorf("%d commands in %d round trips, want at most %d in one", c.commands, c.trips, step.commands)
+			}
+		})
+	}
+	if n := rdb.Exists(t.Context(), keyReach(phones[3])).Val(); n != 0 {
+		t.Error("a number is still reserved")
+	}
+}
+
+func reservationsOf(chunk *Chunk) []Reservation {
+	wanted := make([]Reservation, chunk.Len())
+	for i, c := range chunk.Contacts {
+		wanted[i] = Reservation{Phone: c.Phone, Ref: chunk.Ref, Index: i, Token: "w/1", N: 1, Until: time.Now().Add(time.Hour)}
+	}
+	return wanted
+}
+
+func movesOf(n int, cause campaign.Cause) []Move {
+	moves := make([]Move, n)
+	for i := range moves {
+		moves[i] = Move{Index: i, Move: campaign.Move{Cause: cause, At: noon}}
+	}
+	return moves
+}
+
+// The record is told before the ledger, in one pipeline: whatever ends it in between,
+// nobody is accepted of whom other campaigns do not know.
+func TestTheRecordIsToldBeforeTheLedger(t *testing.T) {
+	rdb := redistest.Shared(t)
+	s := New(rdb)
+	launch(t, s, "c", 2, 2, campaign.Running)
+	chunk, err := s.ReadChunk(t.Context(), Ref{Campaign: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute, Moves: movesOf(2, campaign.Send)}); err != nil {
+		t.Fatal(err)
+	}
+	var order []string
+	rdb.AddHook(piped(func(cmds []redis.Cmder) {
+		for _, cmd := range cmds {
+			order = append(order, cmd.Name())
+		}
+	}))
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", Hold: time.Minute, Moves: movesOf(2, campaign.Accept),
+		Contacted: []campaign.Phone{chunk.Contacts[0].Phone, chunk.Contacts[1].Phone}, ContactedAt: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"setbit", "setbit", "sadd", "sadd", "hset", "evalsha"}, order); diff != "" {
+		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+type piped func(cmds []redis.Cmder)
+
+func (h piped) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h piped) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h piped) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h(cmds)
+		return next(ctx, cmds)
+	}
+}
+
+// BenchmarkReservation reserves the numbers of a request of 500 and gives them back.
+func BenchmarkReservation(b *testing.B) {
+	s := New(redistest.Start(b).Client())
+	wanted := make([]Reservation, 500)
+	for i := range wanted {
+		wanted[i] = Reservation{Phone: campaign.Phone(966500000000 + i), Ref: Ref{"spring-offer", 3}, Index: i, Token: "ABCDEFGHIJKL/ABCDEFGHIJKLMNOPQRSTUVWXYZ", Until: time.Now()}
+	}
+	for b.Loop() {
+		if _, err := s.Reserve(b.Context(), wanted, nil); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.GiveBack(b.Context(), wanted); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/contact")
+}
+
+// BenchmarkFindContacted asks of a request of 500 whether they were contacted on one
+// of 91 days.
+func BenchmarkFindContacted(b *testing.B) {
+	s := New(redistest.Start(b).Client())
+	phones := make([]campaign.Phone, 500)
+	for i := range phones {
+		phones[i] = campaign.Phone(966500000000 + i)
+	}
+	for b.Loop() {
+		if _, err := s.FindContacted(b.Context(), time.Now(), 90, phones); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/contact")
+}
