@@ -127,20 +127,23 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 	if slices.ContainsFunc(cmds, full) { // nor does it take what would change meanwhile
 		cmds, err = v.store.rdb.Pipelined(ctx, ask)
 	}
-	ofType := func(err error) bool { return !redis.HasErrorPrefix(err, "WRONGTYPE") }
-	for _, cmd := range cmds { // err is that of the first, often a key that is missing
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && ofType(err) {
+	wrongType := func(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
+	// err is that of the first, often a key that is missing. A key of a chunk that is of
+	// another type is that chunk's trouble alone.
+	for i, cmd := range cmds {
+		ofChunk := i < 3*len(chunks)
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !(ofChunk && wrongType(err)) {
 			return err
 		}
 	}
-	if err != nil && !errors.Is(err, redis.Nil) && ofType(err) {
+	if err != nil && !errors.Is(err, redis.Nil) && !wrongType(err) {
 		return err
 	}
 	for i, n := range chunks {
 		v.version[n], _ = strconv.ParseInt(versions[i].Val(), 10, 64)
 		v.tally[n] = campaign.Tally{}
 		delete(v.bad, n)
-		if err := cmp.Or(ledgers[i].Err(), versions[i].Err(), rows[i].Err()); err != nil && !ofType(err) {
+		if err := cmp.Or(ledgers[i].Err(), versions[i].Err(), rows[i].Err()); wrongType(err) {
 			v.bad[n] = "it is of another type: " + err.Error()
 			continue
 		}

@@ -152,14 +152,15 @@ func TestVerifyRefuses(t *testing.T) {
 		}
 		s.rdb.HDel(t.Context(), keyTally("sale"), field)
 	}
-	for _, key := range []string{keyLedger(sale0), keyOpen("sale")} {
-		s.rdb.Del(t.Context(), key)
-		s.rdb.HSet(t.Context(), key, "of another", "type")
-		if _, err := s.Verify(t.Context(), "sale"); err == nil || !strings.Contains(err.Error(), "verify sale: WRONGTYPE") {
-			t.Errorf("%s of a wrong type: %v", key, err)
-		}
-		s.rdb.Del(t.Context(), key)
-		s.rdb.Set(t.Context(), keyLedger(sale0), []byte(campaign.NewLedger(1)), 0)
+	s.rdb.Del(t.Context(), keyOpen("sale"))
+	s.rdb.HSet(t.Context(), keyOpen("sale"), "of another", "type")
+	if _, err := s.Verify(t.Context(), "sale"); err == nil || !strings.Contains(err.Error(), "verify sale: WRONGTYPE") {
+		t.Errorf("open chunks of a wrong type: %v", err)
+	}
+	s.rdb.Del(t.Context(), keyOpen("sale"), keyLedger(sale0))
+	s.rdb.HSet(t.Context(), keyLedger(sale0), "of another", "type")
+	if found, err := s.Verify(t.Context(), "sale"); err != nil || !strings.Contains(strings.Join(found.Problems, "\n"), "chunk 0: it is of another type: WRONGTYPE") {
+		t.Errorf("a ledger of a wrong type: %+v, %v", found, err)
 	}
 }
 
