@@ -7,6 +7,7 @@
 package campaign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -114,8 +115,20 @@ type Reading struct {
 	CountryColumn     string `json:"country_column,omitempty"`      // of countries
 	CountryCodeColumn string `json:"country_code_column,omitempty"` // of calling codes
 
+	// The columns that were found to say so, or asked for, once the file is loaded.
+	FoundCountryColumn     string `json:"found_country_column,omitempty"`
+	FoundCountryCodeColumn string `json:"found_country_code_column,omitempty"`
+
 	StrictNumbers bool `json:"strict_numbers,omitempty"` // doubtful numbers are refused
 	FirstOfTwo    bool `json:"first_of_two,omitempty"`   // of two numbers in a cell the first is taken
+}
+
+// Again is how another file of the campaign's columns is read: the columns that say
+// whose country a number is of are those of the first file, and none are looked for.
+func (r Reading) Again() Reading {
+	r.CountryColumn = cmp.Or(r.FoundCountryColumn, NoColumn)
+	r.CountryCodeColumn = cmp.Or(r.FoundCountryCodeColumn, NoColumn)
+	return r
 }
 
 // NoColumn is the name that switches the search for a column off.

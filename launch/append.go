@@ -16,7 +16,8 @@ import (
 // duplicates. Nobody of the file is contacted before all of it is stored. The same
 // file appended again changes nothing and tells the same.
 //
-// Of the request, Settings and Mapping are not asked: the campaign has them.
+// Of the request, Mapping and Settings are not asked but for the phone columns: the
+// campaign has them.
 func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	if err := campaign.CheckName(req.Name); err != nil {
 		return Summary{}, err
@@ -32,9 +33,14 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	case c.Chunks == 0:
 		return Summary{}, fmt.Errorf("append to %s: nobody is in it; load the file under this name instead", req.Name)
 	}
+	asked := req.Settings.Reading.PhoneColumns
 	req.Settings, req.Mapping = c.Settings, Mapping{}
-	if req.PhoneColumn == "" {
-		req.PhoneColumn = c.Settings.Columns[c.Settings.PhoneColumn].Name
+	req.Settings.Reading = c.Settings.Reading.Again()
+	switch {
+	case len(asked) > 0:
+		req.Settings.Reading.PhoneColumns = asked
+	case len(c.Settings.Reading.PhoneColumns) == 0:
+		req.Settings.Reading.PhoneColumns = []string{c.Settings.Columns[c.Settings.PhoneColumn].Name}
 	}
 	src, err := openSources(ctx, req)
 	if err != nil {
@@ -125,18 +131,19 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
-	list := &list{source: src.contacts, settings: c.Settings}
+	list := &list{source: src.contacts, settings: req.Settings}
 	held, err := src.suppressed(ctx, list)
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
 	held = append(append(hold{{known.Has, contacts.Duplicate}}, held...), lasting...)
 	src.contacts.rewind()
-	list.reader, err = src.contacts.list.Reader(contacts.Options{PhoneColumn: req.PhoneColumn, Region: c.Settings.Region, Suppressed: held.reason})
+	list.reader, err = src.contacts.list.Reader(contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: held.reason})
 	if err != nil {
 		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))
 	}
 	defer list.reader.Close()
+	list.warnings = append(list.warnings, list.reader.Remarks()...)
 	order, unknown, err := sameColumns(list.reader.Columns(), c.Settings)
 	if err != nil {
 		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))

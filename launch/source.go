@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,9 @@ type source struct {
 
 func openSource(what, path string) (*source, error) {
 	what += " " + path
+	if contacts.IsLockName(filepath.Base(path)) {
+		return nil, fmt.Errorf("%s: %w", what, contacts.ErrLockFile)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, pathless(err))
@@ -94,7 +98,7 @@ func pathless(err error) error {
 }
 
 // open takes the file's fingerprint and finds out how it is written.
-func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn string) error {
+func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []string) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		digest := sha256.New()
@@ -103,7 +107,7 @@ func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn str
 		return err
 	})
 	var err error
-	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumn); err != nil {
+	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumns...); err != nil {
 		err = fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
 	return cmp.Or(group.Wait(), err)
@@ -193,11 +197,11 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 		}
 		s.suppress = append(s.suppress, list)
 	}
-	if err := s.contacts.open(ctx, req.Format, req.PhoneColumn); err != nil {
+	if err := s.contacts.open(ctx, req.Format, req.Settings.Reading.PhoneColumns); err != nil {
 		return nil, err
 	}
 	for _, list := range s.suppress {
-		if err := list.open(ctx, contacts.Format{}, ""); err != nil {
+		if err := list.open(ctx, contacts.Format{}, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -259,13 +263,12 @@ func (s *sources) print(req Request) (string, error) {
 	}
 	slices.Sort(lists)
 	text, err := json.Marshal(struct {
-		Contacts    string
-		Suppress    []string
-		PhoneColumn string
-		Settings    campaign.Settings
-		Format      contacts.Format
-		Mapping     Mapping
-	}{hex.EncodeToString(s.contacts.sum), lists, req.PhoneColumn, settings, req.Format, req.Mapping})
+		Contacts string
+		Suppress []string
+		Settings campaign.Settings
+		Format   contacts.Format
+		Mapping  Mapping
+	}{hex.EncodeToString(s.contacts.sum), lists, settings, req.Format, req.Mapping})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
@@ -292,9 +295,9 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 	suppressed = append(suppressed, lasting...)
 	s.contacts.rewind()
 	l.reader, err = s.contacts.list.Reader(contacts.Options{
-		PhoneColumn: req.PhoneColumn,
-		Region:      l.settings.Region,
-		Suppressed:  suppressed.reason,
+		Reading:    l.settings.Reading,
+		Region:     l.settings.Region,
+		Suppressed: suppressed.reason,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
@@ -305,7 +308,8 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
 	}
 	l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, l.reader.PhoneColumn(), req.Mapping.Constants
-	l.warnings = append(l.warnings, warnings...)
+	l.settings.Reading.FoundCountryColumn, l.settings.Reading.FoundCountryCodeColumn = l.reader.CountryColumns()
+	l.warnings = append(append(l.warnings, l.reader.Remarks()...), warnings...)
 	for i, column := range columns {
 		if slices.Contains(found.keys, column.Key) {
 			columns[i].Required = true
@@ -318,14 +322,19 @@ func (s *sources) list(ctx context.Context, req Request, found checked, lasting 
 // suppressed reads the suppression lists.
 func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 	var all hold
+	reading := l.settings.Reading
+	reading.PhoneColumns = nil // those are the contact file's
 	for _, file := range s.suppress {
 		file.rewind()
-		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region})
+		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region, Reading: reading, CountryIfThere: true})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file.what, err)
 		}
 		if err := file.unchanged(ctx); err != nil {
 			return nil, err
+		}
+		for _, remark := range numbers.Remarks() {
+			l.warnings = append(l.warnings, file.what+": "+remark)
 		}
 		unreadable := 0
 		for _, n := range numbers.Unreadable() {
