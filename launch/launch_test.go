@@ -122,6 +122,7 @@ func TestLaunchStoresTheListAndReleasesIt(t *testing.T) {
 		Counts: campaign.Counts{
 			Rows: 28, Contacts: 25, Invalid: 1, Duplicates: 1, Suppressed: 1,
 			Refused: map[string]int{"no country code (give --region)": 1, "duplicate": 1, "on a suppression list": 1},
+			Countries: map[string]int{"SA": 25},
 		},
 		Chunks: 3, Calls: 3, RejectsFile: req.RejectsFile, Sent: []string{"name"}, NotSent: []string{"note"},
 	}
@@ -560,7 +561,7 @@ func TestRowsWithoutAValueAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := campaign.Counts{Rows: 4, Contacts: 1, Invalid: 3, Refused: map[string]int{`empty value "name"`: 2, "number too short": 1}}
+	want := campaign.Counts{Rows: 4, Contacts: 1, Invalid: 3, Refused: map[string]int{`empty value "name"`: 2, "number too short": 1}, Countries: map[string]int{"SA": 1}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
