@@ -144,7 +144,7 @@ func bareWords(words string) string {
 
 // otherNames are names in use beside those that the library of languages has.
 var otherNames = map[string]string{
-	"KSA": "SA", "K.S.A.": "SA", "Saudi": "SA", "المملكة": "SA", "العربية السعودية": "SA", "المملكة العربية السعودية": "SA", "سعودي": "SA",
+	"KSA": "SA", "K.S.A.": "SA", "Saudi": "SA", "السعودية": "SA", "العربية السعودية": "SA", "المملكة العربية السعودية": "SA", "سعودي": "SA",
 	"UAE": "AE", "Emirates": "AE", "U.A.E": "AE", "الإمارات": "AE", "الامارات العربية": "AE", "الإمارات العربية المتحدة": "AE",
 	"Dubai": "AE", "دبي": "AE", "Abu Dhabi": "AE", "أبوظبي": "AE",
 	"مصر": "EG", "جمهورية مصر العربية": "EG", "Misr": "EG",
@@ -290,7 +290,7 @@ func allPlus(sample [][]string, column int) bool {
 	some := false
 	for _, row := range sample {
 		if cell := cellOf(row, column); isFilled(cell) {
-			if _, ok := placeOf(cell, false); !ok {
+			if where, ok := placeOf(cell, false); !ok || !strings.Contains(cell, where.country.code) {
 				return false
 			}
 			some = true
@@ -325,7 +325,7 @@ func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
 			switch {
 			case why == "" && !hasCode(phone, where.country.code):
 				elsewhere++
-			case why == "" && isKnown(phone), where.area != "":
+			case why == "" && isKnown(phone) && !c.isRatherLocal(number, phone, in.codes), where.area != "":
 				fits++
 			case opt.Region == "" && in.codes: // there is nothing to compare it with
 			case opt.Region == "":
@@ -374,6 +374,7 @@ func parserOf(p *plan) *PhoneParser { return &PhoneParser{region: p.region, home
 // placed is what a row says of its number's country.
 type placed struct {
 	place
+	codes   bool // by its calling code
 	named   bool // a cell names a country
 	unclear bool // a cell names something else
 }
@@ -389,7 +390,7 @@ func (c *Reader) placeIn(row []string, seen map[string]placed) (found placed) {
 		read, ok := seen[cell]
 		if !ok {
 			read.place, read.named = placeOf(cell, in.codes)
-			read.unclear = !read.named
+			read.codes, read.unclear = in.codes, !read.named
 			if len(seen) < maxPlacesSeen {
 				seen[strings.Clone(cell)] = read
 			}
@@ -436,8 +437,28 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 		if phone, guessed, why := c.parser.read(cell); why == "" && !guessed && isKnown(phone) {
 			return reading{why: OtherCountry}
 		}
+	case r.local && c.isRatherLocal(cell, r.phone, in.codes):
+		return reading{why: OtherCountry}
 	}
 	return r
+}
+
+// isRatherLocal reports whether a number is one of a mobile phone in the region, and of
+// something else in the country that stands beside it: 0501234567 beside Egypt may be a
+// line in Mansoura, or an Egyptian's mobile phone in Saudi Arabia. A calling code beside
+// it leaves no doubt.
+func (c *Reader) isRatherLocal(cell string, as campaign.Phone, codes bool) bool {
+	if codes || c.parser.region == "" || isMobile(as) {
+		return false
+	}
+	phone, guessed, why := c.parser.read(cell)
+	return why == "" && !guessed && phone != as && isMobile(phone)
+}
+
+func isMobile(phone campaign.Phone) bool {
+	number := strconv.FormatUint(uint64(phone), 10)
+	p, known := world().at(number)
+	return known && p.ranges().mobile(number[len(p.code):])
 }
 
 // withArea puts an area that stands beside the calling code before the number, unless

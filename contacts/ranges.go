@@ -22,7 +22,13 @@ const none = 0
 
 // valid reports whether the library calls the number valid, given the digits after
 // the calling code.
-func (r *ranges) valid(digits string) bool {
+func (r *ranges) valid(digits string) bool { return r.isOf(digits, 1, len(r.kinds)) }
+
+// mobile reports whether the number is one of mobile phones.
+func (r *ranges) mobile(digits string) bool { return r.isOf(digits, 1, 2) }
+
+// isOf reports whether a number is of one of the kinds from first to before last.
+func (r *ranges) isOf(digits string, first, last int) bool {
 	state := uint32(1)
 	for i := range len(digits) {
 		if state = r.next[state][digits[i]-'0']; state == none {
@@ -33,7 +39,7 @@ func (r *ranges) valid(digits string) bool {
 	if matches&1 == 0 || r.kinds[0]&n == 0 {
 		return false
 	}
-	for k := 1; k < len(r.kinds); k++ {
+	for k := first; k < last; k++ {
 		if matches&(1<<k) != 0 && r.kinds[k]&n != 0 {
 			return true
 		}
@@ -51,7 +57,7 @@ func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 		m.GetVoip(), m.GetPersonalNumber(), m.GetPager(), m.GetUan(), m.GetVoicemail(),
 	} {
 		pattern := desc.GetNationalNumberPattern()
-		if pattern == "" && len(progs) > 0 {
+		if pattern == "" && len(progs) > 1 {
 			continue
 		}
 		parsed, err := syntax.Parse("(?:"+pattern+")", syntax.Perl)
