@@ -60,7 +60,7 @@ var codecs = map[Encoding]encoding.Encoding{
 // macArabic are the characters of the upper half of MacArabic, which golang.org/x/text
 // does not have. Its letters are those of ISO 8859-6; punctuation and digits are written
 // from right to left.
-var macArabic = []rune("ÄÇÉÑÖÜáàâäں«çéèêëí…îïñó»ôö÷úùûü !\"#$٪&'()*+،-./٠١٢٣٤٥٦٧٨٩:؛<=>؟❊ءآأؤإئابةتثجحخدذرزسشصضطظعغ[\\]^_ـفقكلمنهوىيًٌٍَُِّْپٹچەڤگڈڑ{|}ژے")
+var macArabic = []rune("Ä\u00a0ÇÉÑÖÜáàâäں«çéèêëí…îïñó»ôö÷úùûü !\"#$٪&'()*+،-./٠١٢٣٤٥٦٧٨٩:؛<=>؟❊ءآأؤإئابةتثجحخدذرزسشصضطظعغ[\\]^_ـفقكلمنهوىيًٌٍَُِّْپٹچەڤگڈڑ{|}ژے")
 
 // macReader makes UTF-8 of MacArabic.
 type macReader struct {
