@@ -411,13 +411,13 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 	switch {
 	case !in.named && !in.unclear:
 		r := c.parser.readAll(cell)
-		if r.why == "" && r.local && r.doubt == "" {
-			r.doubt = NoPlace
+		if r.why == "" && r.doubt == noDoubt && c.parser.isLocal(cell, r) {
+			r.doubt = noPlace
 		}
 		return r
 	case !in.named:
 		r := (&PhoneParser{}).readAll(cell)
-		if r.why == NoCountryCode || r.doubt == GuessedCode {
+		if r.why == NoCountryCode || r.doubt == guessedCode {
 			return reading{why: UnknownPlace}
 		}
 		return r
@@ -432,12 +432,13 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 		return r
 	case !hasCode(r.phone, in.country.code):
 		return reading{why: OtherCountry}
-	case r.local && c.parser.region != "" && c.parser.home.code != in.country.code && !isKnown(r.phone):
+	case c.parser.region == "" || c.parser.home.code == in.country.code || !parser.isLocal(cell, r):
+	case !isKnown(r.phone):
 		// As of the region it is somebody's number, as of the row's country nobody's.
 		if phone, guessed, why := c.parser.read(cell); why == "" && !guessed && isKnown(phone) {
 			return reading{why: OtherCountry}
 		}
-	case r.local && c.isRatherLocal(cell, r.phone, in.codes):
+	case c.isRatherLocal(cell, r.phone, in.codes):
 		return reading{why: OtherCountry}
 	}
 	return r

@@ -55,9 +55,9 @@ func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
 type reading struct {
 	phone   campaign.Phone   // 0 if it was refused
 	why     Reason           // it was refused
-	doubt   Reason           // it may be wrong
 	country *plan            // the number's
-	local   bool             // its country was not in the cell: it is the region's
+	doubt   doubt            // it may be wrong
+	guessed bool             // it has no plus, and was read as one of another country than the region's
 	several []campaign.Phone // the numbers in the cell, where there are two or more
 }
 
@@ -73,12 +73,11 @@ func (p *PhoneParser) readAll(cell string) reading {
 		}
 	}
 	var r reading
-	var guessed bool
-	r.phone, guessed, r.why = p.read(cell)
+	r.phone, r.guessed, r.why = p.read(cell)
 	if !isOneRun(cell) {
-		numbers, why := p.severalIn(cell, r.phone, guessed, r.why)
+		numbers, why := p.severalIn(cell, r.phone, r.guessed, r.why)
 		if r.why = why; len(numbers) == 1 {
-			r.phone, guessed = numbers[0], false
+			r.phone, r.guessed = numbers[0], false
 		} else {
 			r.several = numbers
 		}
@@ -90,20 +89,29 @@ func (p *PhoneParser) readAll(cell string) reading {
 	var buf [20]byte
 	number := strconv.AppendUint(buf[:0], uint64(r.phone), 10)
 	r.country, r.doubt = world().doubt(string(number))
-	if guessed {
-		r.doubt = GuessedCode
+	if r.guessed {
+		r.doubt = guessedCode
 	}
-	r.local = p.region != "" && !guessed && !startsInternational(cell, number)
 	return r
 }
 
 // isOneRun reports whether a cell is digits alone, which are one number at the most.
 func isOneRun(cell string) bool { return allDigits(strings.TrimPrefix(cell, "+")) }
 
-// startsInternational reports whether the country of a number stands in its cell.
-func startsInternational(cell string, number []byte) bool {
+// isLocal reports whether the country of a number does not stand in its cell: it is the
+// region's.
+func (p *PhoneParser) isLocal(cell string, r reading) bool {
+	if p.region == "" || r.guessed {
+		return false
+	}
 	digits, plus, _ := bare(make([]byte, 0, maxNumberBytes), cell)
-	return plus && !bytes.HasPrefix(digits, []byte("0")) || bytes.HasPrefix(digits, []byte("00")) || bytes.Equal(digits, number)
+	switch {
+	case bytes.HasPrefix(digits, []byte("00")):
+		return false
+	case plus:
+		return bytes.HasPrefix(digits, []byte("0"))
+	}
+	return string(digits) != strconv.FormatUint(uint64(r.phone), 10)
 }
 
 // read reads one number. guessed: it has no plus, and was read as one of another

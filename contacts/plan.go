@@ -78,6 +78,14 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 	return p
 }
 
+// at is the plan's place among all. A number without one is in the first place.
+func (p *plan) at() uint16 {
+	if p == nil {
+		return 0
+	}
+	return uint16(p.index)
+}
+
 func bit(n int) uint32 {
 	if n < 0 || n > 31 {
 		return 0

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"regexp/syntax"
 	"slices"
+	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -14,6 +15,7 @@ import (
 type ranges struct {
 	next  [][10]uint32
 	match []uint32 // by state: bit k: the digits so far match kinds[k]
+	sure  []uint32 // by state: bit n: every number of n digits that begins so is valid
 	kinds []uint32 // by kind: bit n: its numbers may have n digits. The first is all numbers of the country.
 }
 
@@ -22,7 +24,18 @@ const none = 0
 
 // valid reports whether the library calls the number valid, given the digits after
 // the calling code.
-func (r *ranges) valid(digits string) bool { return r.isOf(digits, 1, len(r.kinds)) }
+func (r *ranges) valid(digits string) bool {
+	state, n := uint32(1), bit(len(digits))
+	for i := range len(digits) {
+		if state = r.next[state][digits[i]-'0']; r.sure[state]&n != 0 {
+			return true // the first digits mostly decide
+		}
+		if state == none {
+			return false
+		}
+	}
+	return false
+}
 
 // mobile reports whether the number is one of mobile phones.
 func (r *ranges) mobile(digits string) bool { return r.isOf(digits, 1, 2) }
@@ -35,12 +48,16 @@ func (r *ranges) isOf(digits string, first, last int) bool {
 			return false
 		}
 	}
-	matches, n := r.match[state], bit(len(digits))
-	if matches&1 == 0 || r.kinds[0]&n == 0 {
+	return r.ends(state, len(digits), first, last)
+}
+
+// ends reports whether a number of n digits may end in a state, as one of some kinds.
+func (r *ranges) ends(state uint32, n, first, last int) bool {
+	if r.match[state]&1 == 0 || r.kinds[0]&bit(n) == 0 {
 		return false
 	}
 	for k := first; k < last; k++ {
-		if matches&(1<<k) != 0 && r.kinds[k]&n != 0 {
+		if r.match[state]&(1<<k) != 0 && r.kinds[k]&bit(n) != 0 {
 			return true
 		}
 	}
@@ -48,7 +65,7 @@ func (r *ranges) isOf(digits string, first, last int) bool {
 }
 
 // newRanges makes the automaton of a country, state by state: a state is the set of
-// the places in the patterns that the digits so far may have led to.
+// the places in the patterns that so many digits may have led to.
 func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 	r := new(ranges)
 	var progs []*syntax.Prog
@@ -80,10 +97,14 @@ func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 
 	known := map[string]uint32{}
 	var places [][]uint32 // by state
-	state := func(set []uint32) uint32 {
+	var depths []int      // by state: digits
+	state := func(set []uint32, depth int) uint32 {
 		slices.Sort(set)
 		set = slices.Compact(set)
-		key := make([]byte, 0, 4*len(set))
+		if len(set) == 0 || depth > maxNational {
+			set, depth = nil, 0
+		}
+		key := []byte{byte(depth)}
 		for _, place := range set {
 			key = binary.LittleEndian.AppendUint32(key, place)
 		}
@@ -98,15 +119,15 @@ func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 				match |= 1 << k
 			}
 		}
-		places, r.match, r.next = append(places, set), append(r.match, match), append(r.next, [10]uint32{})
+		places, depths, r.match, r.next = append(places, set), append(depths, depth), append(r.match, match), append(r.next, [10]uint32{})
 		return s
 	}
-	state(nil) // none
+	state(nil, 0) // none
 	var start []uint32
 	for k, prog := range progs {
 		start = reach(start, prog, uint32(k), uint32(prog.Start))
 	}
-	state(start)
+	state(start, 0)
 	for s := 1; s < len(places); s++ {
 		for digit := range 10 {
 			var set []uint32
@@ -116,12 +137,25 @@ func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 					set = reach(set, progs[k], k, inst.Out)
 				}
 			}
-			to := state(set)
+			to := state(set, depths[s]+1)
 			r.next[s][digit] = to
+		}
+	}
+	r.sure = make([]uint32, len(places))
+	for s := len(places) - 1; s > 0; s-- { // those that follow come behind
+		r.sure[s] = ^uint32(0)
+		for _, to := range r.next[s] {
+			r.sure[s] &= r.sure[to]
+		}
+		if r.sure[s] &^= bit(depths[s]); r.ends(uint32(s), depths[s], 1, len(r.kinds)) {
+			r.sure[s] |= bit(depths[s])
 		}
 	}
 	return r
 }
+
+// maxNational is the most digits after a calling code in the library.
+const maxNational = 17
 
 // kindShift parts the kind and the instruction in a place.
 const kindShift = 24
@@ -153,12 +187,13 @@ func (w *plans) at(number string) (p *plan, known bool) {
 	if len(main.sharing) == 0 {
 		return main, main.ranges().valid(digits)
 	}
+	shared := strings.Clone(digits) // what is matched with a pattern is kept on the heap; other numbers are not
 	for _, p := range main.sharing {
 		if p.leading.isSet() {
-			if p.leading.matches(digits) {
-				return p, p.ranges().valid(digits)
+			if p.leading.matches(shared) {
+				return p, p.ranges().valid(shared)
 			}
-		} else if p.ranges().valid(digits) {
+		} else if p.ranges().valid(shared) {
 			return p, true
 		}
 	}
@@ -168,23 +203,23 @@ func (w *plans) at(number string) (p *plan, known bool) {
 // doubt tells why a number in E.164 without its plus may be wrong though it has a
 // length that numbers of its country have; empty if it is in a known range. p is its
 // country.
-func (w *plans) doubt(number string) (p *plan, why Reason) {
+func (w *plans) doubt(number string) (p *plan, why doubt) {
 	p, known := w.at(number)
 	if known || p == nil {
-		return p, ""
+		return p, noDoubt
 	}
 	if len(number) > len(p.code)+1 {
 		if _, known := w.at(number[:len(number)-1]); known {
-			return p, DigitTooMany
+			return p, digitTooMany
 		}
 	}
 	if len(number) < maxDigits {
 		longer := []byte(number + "0")
 		for ; longer[len(number)] <= '9'; longer[len(number)]++ {
 			if _, known := w.at(string(longer)); known {
-				return p, DigitTooFew
+				return p, digitTooFew
 			}
 		}
 	}
-	return p, UnknownRange
+	return p, unknownRange
 }

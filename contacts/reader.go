@@ -64,12 +64,15 @@ type Row struct {
 	campaign.Contact         // Phone is 0 if the number or a value was refused; Fields is nil if the cells do not fit the columns
 	Refusal          Refusal // zero: the row is a contact
 	Original         string  // the row as it stands in the file, if its cells do not fit the columns
-	Doubt            Reason  // why the number may be wrong; empty: nothing speaks for that
 
-	country *plan            // the number's
-	column  int              // of the phone columns, the one it was in
-	others  []campaign.Phone // numbers in the row beside Phone, if all are wanted
+	doubt   doubt
+	country uint16            // the number's, by the index of its plan
+	column  uint16            // of the phone columns, the one it was in
+	all     *[]campaign.Phone // every number in the row, if all are wanted
 }
+
+// Doubt tells why the number may be wrong; empty: nothing speaks for that.
+func (r *Row) Doubt() Reason { return doubts[r.doubt] }
 
 // A Reader reads one contact file.
 type Reader struct {
@@ -94,6 +97,7 @@ type Reader struct {
 	counts    campaign.Counts
 	byCountry []int // contacts, by the index of the plan
 	byColumn  []int // contacts, by phone column
+	byDoubt   [len(doubts)]int
 }
 
 // NewReader reads the header of r. A header without rows is no error; a file
@@ -161,13 +165,9 @@ func (c *Reader) count(row *Row) {
 	if row.Refusal.Reason != "" {
 		return
 	}
-	if row.country != nil {
-		c.byCountry[row.country.index]++
-	}
+	c.byCountry[row.country]++
 	c.byColumn[row.column]++
-	if row.Doubt != "" {
-		add(&c.counts.Doubtful, string(row.Doubt), 1)
-	}
+	c.byDoubt[row.doubt]++
 }
 
 // add adds to a count by name.
@@ -181,7 +181,12 @@ func add(counts *map[string]int, name string, n int) {
 // Counts are of the rows handed out so far.
 func (c *Reader) Counts() campaign.Counts {
 	counts := c.counts
-	counts.Refused, counts.Doubtful = maps.Clone(c.counts.Refused), maps.Clone(c.counts.Doubtful)
+	counts.Refused = maps.Clone(c.counts.Refused)
+	for doubt, n := range c.byDoubt {
+		if n > 0 && doubt > 0 {
+			add(&counts.Doubtful, string(doubts[doubt]), n)
+		}
+	}
 	for i, n := range c.byCountry {
 		if n > 0 {
 			add(&counts.Countries, world().all[i].region, n)
@@ -335,6 +340,14 @@ func (c *Reader) parse(b *block) {
 	}
 }
 
+// add adds to the numbers of the row.
+func (r *Row) add(phones ...campaign.Phone) {
+	if r.all == nil {
+		r.all = new([]campaign.Phone)
+	}
+	*r.all = append(*r.all, phones...)
+}
+
 // readNumber reads the number of a row: in the first of the phone columns that has
 // one that can be used.
 func (c *Reader) readNumber(row *Row, seen map[string]placed) {
@@ -351,20 +364,21 @@ func (c *Reader) readNumber(row *Row, seen map[string]placed) {
 		}
 		switch {
 		case r.why == TwoNumbers && c.allNumbers:
-			row.others, r.phone, r.why = append(row.others, r.several...), r.several[0], ""
+			r.phone, r.why = r.several[0], ""
+			row.add(r.several...)
 		case r.why == TwoNumbers && c.firstOfTwo:
 			r = c.firstNumber(r)
 		}
 		if c.strict && r.why == "" {
-			r.why = r.doubt
+			r.why = doubts[r.doubt]
 		}
 		switch {
 		case r.why == "" && c.allNumbers:
-			row.others = append(row.others, r.phone)
+			row.add(r.phone)
 			fallthrough
 		case r.why == "":
 			if row.Phone == 0 {
-				row.Phone, row.Doubt, row.country, row.column = r.phone, r.doubt, r.country, k
+				row.Phone, row.doubt, row.country, row.column = r.phone, r.doubt, r.country.at(), uint16(k)
 			}
 			if row.Refusal.Reason = ""; !c.allNumbers {
 				return
@@ -406,8 +420,10 @@ func (c *Reader) settle(rows []Row) {
 				if first, added := c.seen.add(row.Phone, row.Line); !added {
 					row.Refusal = Refusal{Reason: Duplicate, First: first}
 				}
-				for _, other := range row.others {
-					c.seen.add(other, row.Line)
+				if row.all != nil {
+					for _, phone := range *row.all {
+						c.seen.add(phone, row.Line)
+					}
 				}
 			}
 		}

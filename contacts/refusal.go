@@ -43,6 +43,20 @@ const (
 	NoPlace      Reason = "no country in its row: read as of --region"
 )
 
+// A doubt is one of these, by its place.
+type doubt uint8
+
+var doubts = [...]Reason{"", UnknownRange, DigitTooMany, DigitTooFew, GuessedCode, NoPlace}
+
+const (
+	noDoubt doubt = iota
+	unknownRange
+	digitTooMany
+	digitTooFew
+	guessedCode
+	noPlace
+)
+
 // EmptyValue is the reason of a row that lacks a value the agent wants.
 func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q", key)) }
 
