@@ -254,13 +254,13 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 			continue
 		case len(found) > 1:
 			return fmt.Errorf("columns %d %q and %d %q may both say whose country the numbers are of: choose one with --country-column or --country-code-column; none: neither does",
-				found[0]+1, c.columns[found[0]], found[1]+1, c.columns[found[1]])
+				found[0]+1, shown(c.columns[found[0]]), found[1]+1, shown(c.columns[found[1]]))
 		}
 		in := beside{found[0], kind.codes}
 		if why := c.uncertain(in, opt, sample); why != "" {
 			name := quoteFlag(c.columns[in.column])
 			return fmt.Errorf("column %d %q may say whose country the numbers are of, but %s: give --country-column %s or --country-code-column %s if it does, %s none if it does not",
-				in.column+1, c.columns[in.column], why, name, name, flagOf(in.codes))
+				in.column+1, shown(c.columns[in.column]), why, name, name, flagOf(in.codes))
 		}
 		c.places = append(c.places, in)
 		return nil
@@ -321,15 +321,18 @@ func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
 			if !isFilled(number) {
 				continue
 			}
-			phone, _, why := parserOf(where.country).read(number)
+			parser := parserOf(where.country)
+			r := parser.readAll(number)
 			switch {
-			case why == "" && !hasCode(phone, where.country.code):
+			case r.why == "" && !hasCode(r.phone, where.country.code):
 				elsewhere++
-			case why == "" && isKnown(phone) && !c.isRatherLocal(number, phone, in.codes), where.area != "":
+			case where.area != "", r.why == "" && !parser.isLocal(number, r),
+				r.why == "" && isKnown(r.phone) && !c.isRatherLocal(number, r.phone, in.codes):
 				fits++
-			case opt.Region == "" && in.codes: // there is nothing to compare it with
-			case opt.Region == "":
-				misfits++
+			case opt.Region == "": // there is nothing to compare it with
+				if r.why != "" && !in.codes {
+					misfits++
+				}
 			default: // a number of the region, though not of the country named
 				if phone, guessed, why := c.parser.read(number); why == "" && !guessed && isKnown(phone) {
 					misfits++
@@ -342,11 +345,11 @@ func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
 	case named*10 < filled*9:
 		return fmt.Sprintf("only %d of its %d cells name a country", named, filled)
 	case in.codes && misfits > fits:
-		return fmt.Sprintf("%d numbers do not fit it and %d do", misfits, fits)
+		return fmt.Sprintf("its numbers do not fit it (%d of %d)", misfits, misfits+fits)
 	case !in.codes && opt.Region != "" && misfits*10 > misfits+fits, !in.codes && misfits > fits:
-		return fmt.Sprintf("%d numbers are no numbers of the country it names", misfits)
+		return fmt.Sprintf("numbers beside it are none of the country it names (%d of %d)", misfits, misfits+fits)
 	case !in.codes && elsewhere > fits && elsewhere >= 3:
-		return fmt.Sprintf("%d numbers are of another country", elsewhere)
+		return fmt.Sprintf("numbers beside it are of another country (%d of %d)", elsewhere, elsewhere+fits)
 	}
 	return ""
 }

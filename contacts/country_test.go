@@ -149,9 +149,9 @@ func TestColumnsThatSayTheCountry(t *testing.T) {
 		{"asked for and not there", "Country", lands, contacts.Options{Reading: campaign.Reading{CountryColumn: "land"}}, nil, `--country-column: no column "land"`},
 
 		{"a country that is a nationality, beside numbers of the region", "Country", "Egypt,0501234567\nIndia,0501234568\nSudan,0501234569\nSaudi Arabia,0501234560\n",
-			contacts.Options{Region: "SA"}, nil, `column 1 "Country" may say whose country the numbers are of, but 3 numbers are no numbers of the country it names: give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
-		{"a country that is a nationality, without a region", "Country", "Sudan,0501234567\nIndia,0501234568\n", contacts.Options{}, nil, "2 numbers are no numbers of the country it names"},
-		{"a country that is a nationality, beside numbers in full", "Country", "Egypt,+966501234567\nIndia,+966501234568\nSudan,+966501234569\n", contacts.Options{}, nil, "3 numbers are of another country"},
+			contacts.Options{Region: "SA"}, nil, `column 1 "Country" may say whose country the numbers are of, but numbers beside it are none of the country it names (3 of 4): give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
+		{"a country that is a nationality, without a region", "Country", "Sudan,0501234567\nQatar,0501234568\n", contacts.Options{}, nil, "numbers beside it are none of the country it names (1 of 1)"},
+		{"a country that is a nationality, beside numbers in full", "Country", "Egypt,+966501234567\nIndia,+966501234568\nSudan,+966501234569\n", contacts.Options{}, nil, "numbers beside it are of another country (3 of 3)"},
 		{"codes of something else", "Country Code", "ZONE1,501234567\nZONE2,501234568\n", contacts.Options{Region: "SA"}, nil, "only 0 of its 2 cells name a country"},
 		{"a mobile number of the region, which may be a line elsewhere", "Country", "SA,0501234560\nSA,0501234561\nSA,0501234562\nSA,0501234563\nSA,0501234564\nSA,0501234565\nSA,0501234566\nSA,0501234568\nSA,0501234569\nEgypt,0501234567\nSA,0551234569\n",
 			contacts.Options{Region: "SA"}, []string{"+966501234560", "+966501234561", "+966501234562", "+966501234563", "+966501234564", "+966501234565", "+966501234566", "+966501234568", "+966501234569", "number of another country than its row says", "+966551234569"}, ""},

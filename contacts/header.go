@@ -215,7 +215,7 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 			var flags, others []string
 			for _, i := range first {
 				flags = append(flags, "--phone-column "+quoteFlag(columns[i]))
-				others = append(others, fmt.Sprintf("%q", columns[i]))
+				others = append(others, fmt.Sprintf("%q", shown(columns[i])))
 			}
 			return first[:1], fmt.Sprintf("the numbers are those of column %s; not read: %s; to use them where it has none: %s",
 				others[0], strings.Join(others[1:], ", "), strings.Join(flags, " ")), nil
@@ -247,7 +247,7 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 	case len(found) == 1 && columns[found[0]] == "":
 		return nil, "", fmt.Errorf("no phone column found; column %d looks like phone numbers, but has no name: give it one, such as phone", found[0]+1)
 	case len(found) == 1:
-		return nil, "", fmt.Errorf("no phone column found; column %d %q looks like phone numbers: --phone-column %s", found[0]+1, columns[found[0]], quoteFlag(columns[found[0]]))
+		return nil, "", fmt.Errorf("no phone column found; column %d %q looks like phone numbers: --phone-column %s", found[0]+1, shown(columns[found[0]]), quoteFlag(columns[found[0]]))
 	}
 	return nil, "", fmt.Errorf("no phone column found; several look like phone numbers: %s: choose with --phone-column", listColumns(columns, found))
 }
@@ -319,13 +319,19 @@ func columnNamed(columns []string, asked string) (int, error) {
 func listColumns(columns []string, which []int) string {
 	var names []string
 	for _, i := range which {
-		names = append(names, fmt.Sprintf("%q (column %d)", columns[i], i+1))
+		names = append(names, fmt.Sprintf("%q (column %d)", shown(columns[i]), i+1))
 	}
 	return strings.Join(names, ", ")
 }
 
+// shown is a column's name for an error, in which no phone number may stand.
+func shown(name string) string { return longDigits.ReplaceAllString(name, "…") }
+
+var longDigits = regexp.MustCompile(`(?:\p{Nd}[\s\p{Z}\-().]*){6,}`)
+
 // quoteFlag is a column's name as a shell takes it.
 func quoteFlag(name string) string {
+	name = shown(name)
 	if strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.", r)
 	}) {
@@ -339,7 +345,7 @@ func quoteNames(columns []string) string {
 	const most = 30
 	var names []string
 	for _, name := range columns[:min(len(columns), most)] {
-		names = append(names, fmt.Sprintf("%q", name))
+		names = append(names, fmt.Sprintf("%q", shown(name)))
 	}
 	if len(columns) > most {
 		names = append(names, fmt.Sprintf("and %d more", len(columns)-most))

@@ -102,7 +102,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		s.warn("there is nobody to contact in this file")
 	}
 	if n := c.Counts.Refused[string(contacts.TwoNumbers)]; n > 0 {
-		s.warn(fmt.Sprintf("%d lines hold two numbers in a cell: --two-numbers first takes the first of each", n))
+		s.warn(fmt.Sprintf("lines with two numbers in a cell: %d; --two-numbers first takes the first of each", n))
 	}
 	if o.Held > 0 {
 		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
