@@ -56,6 +56,8 @@ type Options struct {
 	// may be. Nil: everybody may. Several goroutines call it.
 	Suppressed func(campaign.Phone) Reason
 
+	Choice Choice
+
 	rowsAreLines bool // a row counts as one line, whatever its cells hold
 }
 
@@ -79,6 +81,7 @@ type Reader struct {
 	src        *splitter
 	parser     *PhoneParser
 	suppressed func(campaign.Phone) Reason
+	choice     Choice
 	workers    int
 	text       io.Closer // nil: nothing is to be closed
 
@@ -321,13 +324,19 @@ func (c *Reader) parse(b *block) {
 			cells = append(cells, "") // Excel leaves out empty cells at the end
 		}
 		fields := cells[begin:len(cells):len(cells)]
+		passed := false // the row was not chosen when its rejects were written
 		if c.corrected {
+			passed = strings.HasPrefix(fields[columns-2], string(NotChosen))
 			fields = fields[: columns-len(rejectColumns) : columns-len(rejectColumns)]
 			for i, cell := range fields {
 				fields[i] = UnescapeCell(cell)
 			}
 		}
 		row.Fields = fields
+		if passed || c.choice.Row != nil && !c.choice.Row(s.line, fields) {
+			row.Refusal.Reason = NotChosen
+			continue
+		}
 		c.readNumber(row, seen)
 		for _, r := range c.required {
 			if row.Refusal.Reason == "" && !isFilled(fields[r.column]) {
@@ -417,6 +426,10 @@ func (c *Reader) settle(rows []Row) {
 		c.seen.fetch(part)
 		for i := range part {
 			if row := &part[i]; row.Refusal.Reason == "" {
+				if !c.choice.takes(row.Phone) || c.choice.Limit > 0 && c.seen.len() >= c.choice.Limit && !c.seen.has(row.Phone) {
+					row.Refusal.Reason = NotChosen
+					continue
+				}
 				if first, added := c.seen.add(row.Phone, row.Line); !added {
 					row.Refusal = Refusal{Reason: Duplicate, First: first}
 				}
@@ -452,6 +465,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		src:        &splitter{src: r, comma: byte(opt.Comma), block: blockBytes, line: 1, rowsAreLines: opt.rowsAreLines},
 		parser:     parser,
 		suppressed: opt.Suppressed,
+		choice:     opt.Choice,
 		workers:    opt.Workers,
 		strict:     opt.StrictNumbers,
 		firstOfTwo: opt.FirstOfTwo,

@@ -31,6 +31,8 @@ const (
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
 	Recent        Reason = "contacted recently"
+	NotChosen     Reason = "not chosen"
+	Elsewhere     Reason = "not chosen: in another campaign"
 )
 
 // Doubts are why a number that is taken may be wrong. With strict numbers they are
@@ -89,6 +91,8 @@ func count(c *campaign.Counts, r Refusal) {
 		c.Duplicates++
 	case Suppressed, DoNotContact, Recent:
 		c.Suppressed++
+	case NotChosen, Elsewhere:
+		c.NotChosen++
 	default:
 		c.Invalid++
 	}

@@ -33,6 +33,9 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	case c.Chunks == 0:
 		return Summary{}, fmt.Errorf("append to %s: nobody is in it; load the file under this name instead", req.Name)
 	}
+	if err := req.Choice.check(); err != nil {
+		return Summary{}, err
+	}
 	asked := req.Settings.Reading.PhoneColumns
 	req.Settings, req.Mapping = c.Settings, Mapping{}
 	req.Settings.Reading = c.Settings.Reading.Again()
@@ -42,7 +45,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	case len(c.Settings.Reading.PhoneColumns) == 0:
 		req.Settings.Reading.PhoneColumns = []string{c.Settings.Columns[c.Settings.PhoneColumn].Name}
 	}
-	src, err := openSources(ctx, req)
+	src, err := l.openSources(ctx, req)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -136,27 +139,32 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
-	held = append(append(hold{{known.Has, contacts.Duplicate}}, held...), lasting...)
-	src.contacts.rewind()
-	list.reader, err = src.contacts.list.Reader(contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: held.reason})
+	others, err := l.others(ctx, req.Choice.NotIn)
 	if err != nil {
-		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))
+		return loaded{}, nil, fail(err)
+	}
+	held = append(append(append(hold{{known.Has, contacts.Duplicate}}, others...), held...), lasting...)
+	var unknown []string
+	opt := contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: held.reason}
+	list.reader, err = src.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) (err error) {
+		if in.order, unknown, err = sameColumns(r.Columns(), c.Settings); err != nil {
+			return err
+		}
+		for i, column := range c.Settings.Columns {
+			if column.Required {
+				r.Require(in.order[i], column.Key)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return loaded{}, nil, fail(err)
 	}
 	defer list.reader.Close()
 	list.warnings = append(list.warnings, list.reader.Remarks()...)
-	order, unknown, err := sameColumns(list.reader.Columns(), c.Settings)
-	if err != nil {
-		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))
-	}
 	if len(unknown) > 0 {
 		list.warnings = append(list.warnings, fmt.Sprintf("the campaign has no column %s: left out", quoted(unknown)))
 	}
-	for i, column := range c.Settings.Columns {
-		if column.Required {
-			list.reader.Require(order[i], column.Key)
-		}
-	}
-	in.order = order
 	out, err := in.read(ctx, list)
 	if err == nil && to != nil {
 		err = to.AddIndex(ctx, list.reader.Contacts())

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"campaign-runner/campaign/store"
 )
 
 // Run is a command: main without the process around it.
@@ -96,6 +98,9 @@ func Report(w io.Writer, name string, err error) {
 	var exit *exitError
 	if errors.Is(err, context.Canceled) && !errors.As(err, &exit) {
 		text = "interrupted"
+	}
+	if refused := store.NoWrites(err); refused != nil {
+		text = refused.Error()
 	}
 	fmt.Fprintf(w, "%s: %s\n", name, text)
 }
