@@ -12,7 +12,7 @@ import (
 
 var (
 	// betweenNumbers is what parts numbers, and within a number at most its groups.
-	betweenNumbers = regexp.MustCompile(`:::|[/;,|،؛\\\n\r\t&]+|[\s\p{Z}](?i:or|and|ou|und|oder|o|y|أو|او|و)[\s\p{Z}]|[\s\p{Z}](?:أو|او)`)
+	betweenNumbers = regexp.MustCompile(`:::|[/;,|،؛\\\n\r\t&]+|[\s\p{Z}](?i:or|and|ou|und|oder|o|y|أو|او|و)[\s\p{Z}]|[\s\p{Z}](?:أو|او|و)[\s\p{Z}]*`)
 	// betweenGroups parts the groups of a number, and sometimes numbers.
 	betweenGroups    = regexp.MustCompile(`[\s\p{Z}\p{Cf}\-‐‑‒–—―−().\[\]]+`)
 	extensionPattern = regexp.MustCompile(`(?i)^(.*\d\)?)[\s\p{Z}]*[,;(]?[\s\p{Z}]*(?:;?ext(?:ension|n)?[\s.:=#]*|x[\s.:]*|#+|int\.?|تحويل[ةه]?|داخلي|فرعي|доб\.?)[\s\p{Z}.:#]*\p{Nd}{1,7}\)?[\s\p{Z}]*$`)

@@ -26,6 +26,7 @@ func TestTwoNumbersInACell(t *testing.T) {
 		{"three colons, as Google Contacts writes them", "SA", "+966 50 123 4567 ::: +966 55 987 6543", TwoNumbers},
 		{"أو", "SA", "0501234573 أو 0559876549", TwoNumbers},
 		{"أو against the second", "SA", "0501234573 أو0559876549", TwoNumbers},
+		{"و against the second", "SA", "0501234573 و0559876549", TwoNumbers},
 		{"or", "SA", "0501234573 or 0559876549", TwoNumbers},
 		{"two pluses", "SA", "+966501234573+966559876549", TwoNumbers},
 		{"Arabic digits and an Arabic comma", "SA", "٠٥٠١٢٣٤٥٦٧، ٠٥٥٩٨٧٦٥٤٣", TwoNumbers},
