@@ -16,16 +16,13 @@ func Fold(text string) string {
 	gap := false
 	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
 		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, don't
+		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, a hamza that many leave out, don't
 		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
 			if gap && b.Len() > 0 {
 				b.WriteByte(' ')
 			}
 			gap = false
-			if to, ok := sameLetters[r]; ok {
-				r = to
-			}
-			b.WriteRune(r)
+			b.WriteRune(letter(r))
 		default:
 			gap = true
 		}
@@ -33,9 +30,21 @@ func Fold(text string) string {
 	return b.String()
 }
 
-// sameLetters are letters that people write for one another and that decomposing
-// leaves apart.
-var sameLetters = map[rune]rune{
-	'ı': 'i', // its capital is that of i
-	'ة': 'ه', 'ى': 'ي', 'ی': 'ي', 'ک': 'ك', 'ٱ': 'ا', 'ہ': 'ه', 'ھ': 'ه',
+// letter is a letter in the form that all keyboards share: Persian and Urdu ones have
+// forms of their own, and in Arabic a final ى stands for ي and ه for ة in what people
+// write.
+func letter(r rune) rune {
+	switch r {
+	case 'ı':
+		return 'i' // its capital is that of i
+	case 'ی', 'ى', 'ے':
+		return 'ي'
+	case 'ک':
+		return 'ك'
+	case 'ة', 'ہ', 'ھ', 'ە':
+		return 'ه'
+	case 'ٱ':
+		return 'ا'
+	}
+	return r
 }

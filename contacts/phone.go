@@ -64,11 +64,9 @@ type reading struct {
 // readAll reads a cell, whatever it holds: one number, two, or one with an extension.
 func (p *PhoneParser) readAll(cell string) reading {
 	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
-		if phone, why, known := world().international(cell[1:]); known {
-			r := reading{phone: phone, why: why}
-			if why == "" {
-				r.country, r.doubt = world().doubt(cell[1:])
-			}
+		if phone, why, known := world().international(cell[1:]); known && why == "" {
+			r := reading{phone: phone}
+			r.country, r.doubt = world().doubt(cell[1:])
 			return r
 		}
 	}
@@ -117,6 +115,16 @@ func (p *PhoneParser) isLocal(cell string, r reading) bool {
 // read reads one number. guessed: it has no plus, and was read as one of another
 // country than the region's.
 func (p *PhoneParser) read(cell string) (phone campaign.Phone, guessed bool, why Reason) {
+	if phone, guessed, why = p.readNow(cell); why != "" {
+		if old, ok := p.mexican(cell); ok {
+			return old, false, ""
+		}
+	}
+	return phone, guessed, why
+}
+
+// readNow is read but for numbers that the library no longer knows.
+func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, why Reason) {
 	if len(cell) > maxNumberBytes {
 		return 0, false, NotANumber
 	}

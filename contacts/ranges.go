@@ -208,6 +208,11 @@ func (w *plans) doubt(number string) (p *plan, why doubt) {
 	if known || p == nil {
 		return p, noDoubt
 	}
+	if strings.HasPrefix(number, "521") && len(number) == 13 {
+		if _, known := w.at("52" + number[3:]); known {
+			return p, noDoubt // see mexican
+		}
+	}
 	if len(number) > len(p.code)+1 {
 		if _, known := w.at(number[:len(number)-1]); known {
 			return p, digitTooMany
