@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"campaign-runner/campaign"
 )
 
 // ranges are the known numbers of a country: the library's patterns of all kinds of
@@ -208,9 +210,9 @@ func (w *plans) doubt(number string) (p *plan, why doubt) {
 	if known || p == nil {
 		return p, noDoubt
 	}
-	if strings.HasPrefix(number, "521") && len(number) == 13 {
-		if _, known := w.at("52" + number[3:]); known {
-			return p, noDoubt // see mexican
+	if phone, err := campaign.ParsePhone("+" + number); err == nil {
+		if other, ok := phone.OtherSpelling(); ok && isKnown(other) {
+			return p, noDoubt // as it was written once
 		}
 	}
 	if len(number) > len(p.code)+1 {

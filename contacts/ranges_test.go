@@ -69,6 +69,8 @@ func TestDoubts(t *testing.T) {
 		{"one digit too few", "96892123456", "OM", ""},
 		{"Canada, which shares its code", "14165550123", "CA", ""},
 		{"an island that shares a code", "447781123456", "GG", ""},
+		{"Mexico as it was", "5215512345678", "MX", ""},
+		{"Brazil without its ninth digit", "551187654321", "BR", ""},
 		{"a number of no country", "80012345678", "001", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
