@@ -7,6 +7,7 @@
 package campaign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,6 +82,7 @@ type Settings struct {
 	MaxAttempts int      `json:"max_attempts"`   // requests per contact and run, the first included; at most 200
 	Retry5xx    Retry5xx `json:"retry_5xx,omitempty"`
 	Region      string   `json:"region,omitempty"` // ISO 3166 alpha-2, for numbers without a country code
+	Reading     Reading  `json:"reading,omitzero"` // of the numbers of the contact file
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
 	WebhookURL  string   `json:"webhook_url,omitempty"` // public base of the inbox; empty: no events
@@ -130,6 +132,35 @@ type Settings struct {
 	MaxTickets   int               `json:"max_tickets,omitempty"`
 }
 
+// A Reading says how the phone numbers of a contact file are read, beyond what its
+// format and the region say. The zero Reading leaves it to what the file says itself.
+type Reading struct {
+	PhoneColumns []string `json:"phone_columns,omitempty"` // in order of preference; none: found by their common names
+
+	// Columns that say whose country a number is of: NoColumn for none, empty to look
+	// for one.
+	CountryColumn     string `json:"country_column,omitempty"`      // of countries
+	CountryCodeColumn string `json:"country_code_column,omitempty"` // of calling codes
+
+	// The columns that were found to say so, or asked for, once the file is loaded.
+	FoundCountryColumn     string `json:"found_country_column,omitempty"`
+	FoundCountryCodeColumn string `json:"found_country_code_column,omitempty"`
+
+	StrictNumbers bool `json:"strict_numbers,omitempty"` // doubtful numbers are refused
+	FirstOfTwo    bool `json:"first_of_two,omitempty"`   // of two numbers in a cell the first is taken
+}
+
+// Again is how another file of the campaign's columns is read: the columns that say
+// whose country a number is of are those of the first file, and none are looked for.
+func (r Reading) Again() Reading {
+	r.CountryColumn = cmp.Or(r.FoundCountryColumn, NoColumn)
+	r.CountryCodeColumn = cmp.Or(r.FoundCountryCodeColumn, NoColumn)
+	return r
+}
+
+// NoColumn is the name that switches the search for a column off.
+const NoColumn = "none"
+
 // A Lane is one of an agent's queues: short lists do not wait behind long ones.
 type Lane string
 
@@ -164,6 +195,11 @@ type Counts struct {
 	Suppressed int            `json:"suppressed"`
 	NotChosen  int            `json:"not_chosen"`        // left out by what was asked for: rules, a sample, a limit, another campaign
 	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
+
+	// What is told of the contacts beside their number.
+	Countries    map[string]int `json:"countries,omitempty"`     // contacts by country, ISO 3166 alpha-2; 001: of none
+	Doubtful     map[string]int `json:"doubtful,omitempty"`      // contacts whose number may be wrong, by why
+	PhoneColumns map[string]int `json:"phone_columns,omitempty"` // contacts by the column of their number, where there are several
 }
 
 // Check tells whether the counts add up.
@@ -189,15 +225,23 @@ func (c Counts) Add(more Counts) Counts {
 	c.Duplicates += more.Duplicates
 	c.Suppressed += more.Suppressed
 	c.NotChosen += more.NotChosen
-	refused := maps.Clone(c.Refused)
-	if refused == nil && len(more.Refused) > 0 {
-		refused = make(map[string]int)
-	}
-	for reason, n := range more.Refused {
-		refused[reason] += n
-	}
-	c.Refused = refused
+	c.Refused = sum(c.Refused, more.Refused)
+	c.Countries = sum(c.Countries, more.Countries)
+	c.Doubtful = sum(c.Doubtful, more.Doubtful)
+	c.PhoneColumns = sum(c.PhoneColumns, more.PhoneColumns)
 	return c
+}
+
+// sum adds counts by name without changing either; nil if there are none.
+func sum(a, b map[string]int) map[string]int {
+	all := maps.Clone(a)
+	if all == nil && len(b) > 0 {
+		all = make(map[string]int)
+	}
+	for name, n := range b {
+		all[name] += n
+	}
+	return all
 }
 
 // A Campaign is one run over one list.

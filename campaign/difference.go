@@ -52,6 +52,10 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--rules", s.Rules, o.Rules},
 		{"--hours, --days or --timezone", s.Hours.String(), o.Hours.String()},
 		{"--region", s.Region, o.Region},
+		{"--country-column", s.Reading.CountryColumn, o.Reading.CountryColumn},
+		{"--country-code-column", s.Reading.CountryCodeColumn, o.Reading.CountryCodeColumn},
+		{"--strict-numbers", s.Reading.StrictNumbers, o.Reading.StrictNumbers},
+		{"--two-numbers first", s.Reading.FirstOfTwo, o.Reading.FirstOfTwo},
 	} {
 		if d.have != d.other {
 			all = append(all, Difference{d.flag, settingText(d.have), settingText(d.other)})

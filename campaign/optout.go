@@ -1,11 +1,7 @@
 package campaign
 
 import (
-	"strings"
 	"sync"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // stopWords are the messages by which people ask not to be contacted again, by
@@ -39,7 +35,7 @@ var stopWordSet = sync.OnceValue(func() map[string]bool {
 	set := make(map[string]bool)
 	for _, words := range stopWords {
 		for _, word := range words {
-			set[bare(word)] = true
+			set[Fold(word)] = true
 		}
 	}
 	return set
@@ -52,44 +48,5 @@ const maxStopWordBytes = 200
 // any language of the table. Case, accents, the forms of Arabic letters and whatever is
 // no letter do not matter.
 func IsStopWord(message string) bool {
-	return len(message) <= maxStopWordBytes && stopWordSet()[bare(message)]
-}
-
-// bare is a text in lower case without marks, its words parted by one space.
-func bare(text string) string {
-	var b strings.Builder
-	gap := false
-	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
-		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, a hamza that many leave out, don't
-		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
-			if gap && b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			gap = false
-			b.WriteRune(letter(r))
-		default:
-			gap = true
-		}
-	}
-	return b.String()
-}
-
-// letter is a letter in the form that all keyboards share: Persian and Urdu ones have
-// forms of their own, and in Arabic a final ى stands for ي and ه for ة in what people
-// write.
-func letter(r rune) rune {
-	switch r {
-	case 'ı':
-		return 'i' // its capital is that of i
-	case 'ی', 'ى', 'ے':
-		return 'ي'
-	case 'ک':
-		return 'ك'
-	case 'ة', 'ہ', 'ھ', 'ە':
-		return 'ه'
-	case 'ٱ':
-		return 'ا'
-	}
-	return r
+	return len(message) <= maxStopWordBytes && stopWordSet()[Fold(message)]
 }

@@ -26,7 +26,7 @@ func TestStopWords(t *testing.T) {
 	}
 	for language, words := range stopWords {
 		for _, word := range words {
-			if !IsStopWord(strings.ToUpper(word)) || bare(word) == "" {
+			if !IsStopWord(strings.ToUpper(word)) || Fold(word) == "" {
 				t.Errorf("%s: %q is not found", language, word)
 			}
 		}

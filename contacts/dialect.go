@@ -3,8 +3,11 @@ package contacts
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"campaign-runner/campaign"
 )
 
 // A Delimiter stands between the cells of a row: one ASCII character. Empty: a
@@ -67,7 +70,7 @@ const (
 )
 
 // findDialect looks at the first rows.
-func (f *File) findDialect(phoneColumn string) error {
+func (f *File) findDialect(phoneColumns []string) error {
 	text, err := f.text()
 	if err != nil {
 		return err
@@ -90,11 +93,12 @@ func (f *File) findDialect(phoneColumn string) error {
 		return fmt.Errorf("this is no text in %s", f.format.Encoding)
 	}
 	f.format.LineEnds = lineEndsOf(sample)
+	_, _, f.separator = separatorLine(sample)
 	if f.format.LineEnds == CR {
 		sample = strings.ReplaceAll(strings.ReplaceAll(sample, "\r\n", "\n"), "\r", "\n")
 	}
 	if f.format.Delimiter == "" {
-		f.format.Delimiter = delimiterOf(sample, len(head) == sampleBytes, phoneColumn)
+		f.format.Delimiter = delimiterOf(sample, len(head) == sampleBytes, Options{HeaderLine: f.format.HeaderLine, Reading: campaign.Reading{PhoneColumns: phoneColumns}})
 	}
 	return nil
 }
@@ -124,7 +128,7 @@ const sampleRows = 50
 
 // delimiterOf is the delimiter with which the first rows make most sense: the
 // header names a phone column, and the rows have as many cells as it.
-func delimiterOf(text string, cut bool, phoneColumn string) Delimiter {
+func delimiterOf(text string, cut bool, opt Options) Delimiter {
 	if d, _, ok := separatorLine(text); ok {
 		return d
 	}
@@ -141,21 +145,25 @@ func delimiterOf(text string, cut bool, phoneColumn string) Delimiter {
 	best, found := score{}, Delimiter(",")
 	for _, d := range delimiters {
 		rows := firstRows(text, cut, byte(d.is[0]))
-		if len(rows) == 0 || rows[0] < 2 {
+		header := slices.IndexFunc(rows[:min(len(rows), maxTitleRows)], func(r sampled) bool { return namesPhones(r.cells, opt.PhoneColumns) })
+		if opt.HeaderLine > 0 {
+			header = slices.IndexFunc(rows, func(r sampled) bool { return r.line == opt.HeaderLine })
+		}
+		s := score{phone: 1}
+		if header < 0 || !namesPhones(rows[header].cells, opt.PhoneColumns) {
+			s.phone = 0
+		}
+		if header < 0 { // the first row that is no title
+			header = max(slices.IndexFunc(rows, func(r sampled) bool { return len(r.cells) > 1 }), 0)
+		}
+		if header >= len(rows) || len(rows[header].cells) < 2 {
 			continue
 		}
-		s := score{cells: rows[0]}
-		for _, cells := range rows {
-			if cells == rows[0] {
+		s.cells = len(rows[header].cells)
+		for _, row := range rows[header:] {
+			if len(row.cells) == s.cells {
 				s.rows++
 			}
-		}
-		var names []string
-		for _, cell := range appendCells(nil, firstLine(text, byte(d.is[0])), byte(d.is[0]), maxColumns) {
-			names = append(names, trimName(cell))
-		}
-		if _, err := findPhoneColumn(names, phoneColumn); err == nil {
-			s.phone = 1
 		}
 		if better(s, best) {
 			best, found = s, d.is
@@ -164,38 +172,15 @@ func delimiterOf(text string, cut bool, phoneColumn string) Delimiter {
 	return found
 }
 
-// firstRows are the numbers of cells of the first rows.
-func firstRows(text string, cut bool, comma byte) (cells []int) {
-	s := splitter{comma: comma, buf: []byte(text)}
+// firstRows are the first rows that are not empty lines.
+func firstRows(text string, cut bool, comma byte) []sampled {
+	s := splitter{comma: comma, buf: []byte(text), line: 1}
 	if !cut {
 		s.err = io.EOF
 	}
-	for len(s.buf) > 0 && len(cells) < sampleRows {
-		n, broken := s.row(s.buf)
-		if n == 0 {
-			break
-		}
-		row := string(trimLineEnd(s.buf[:n]))
-		s.buf = s.buf[n:]
-		switch {
-		case row == "":
-		case broken:
-			cells = append(cells, 0)
-		default:
-			cells = append(cells, len(appendCells(nil, row, comma, maxColumns+1)))
-		}
-	}
-	return cells
-}
-
-// firstLine is the first row if its quotes are not broken.
-func firstLine(text string, comma byte) string {
-	s := splitter{comma: comma, err: io.EOF}
-	n, broken := s.row([]byte(text))
-	if broken {
-		return ""
-	}
-	return string(trimLineEnd([]byte(text[:n])))
+	rows := (&Reader{src: &s}).sample()
+	rows = slices.DeleteFunc(rows, func(r sampled) bool { return len(r.cells) == 1 && r.cells[0] == "" })
+	return rows[:min(len(rows), sampleRows)]
 }
 
 // separatorLine reads "sep=;", the line by which Excel is told the delimiter of

@@ -1,12 +1,15 @@
 package contacts
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
+	letter "unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -23,10 +26,14 @@ const (
 	UTF16BE     Encoding = "utf-16be"
 	Windows1256 Encoding = "windows-1256" // Arabic
 	Windows1252 Encoding = "windows-1252" // Western European
+	Windows1254 Encoding = "windows-1254" // Turkish
+	Windows1251 Encoding = "windows-1251" // Cyrillic
+	ISO88596    Encoding = "iso-8859-6"   // Arabic
+	MacArabic   Encoding = "mac-arabic"   // of old Macs
 )
 
 // Encodings are all that can be read.
-var Encodings = []Encoding{UTF8, UTF16LE, UTF16BE, Windows1256, Windows1252}
+var Encodings = []Encoding{UTF8, UTF16LE, UTF16BE, Windows1256, Windows1252, Windows1254, Windows1251, ISO88596, MacArabic}
 
 // ParseEncoding reads an encoding's name as people write it: "UTF-8", "cp1256".
 func ParseEncoding(name string) (Encoding, error) {
@@ -45,11 +52,48 @@ var codecs = map[Encoding]encoding.Encoding{
 	UTF16BE:     unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
 	Windows1256: charmap.Windows1256,
 	Windows1252: charmap.Windows1252,
+	Windows1254: charmap.Windows1254,
+	Windows1251: charmap.Windows1251,
+	ISO88596:    charmap.ISO8859_6,
+}
+
+// macArabic are the characters of the upper half of MacArabic, which golang.org/x/text
+// does not have. Its letters are those of ISO 8859-6; punctuation and digits are written
+// from right to left.
+var macArabic = []rune("Ä\u00a0ÇÉÑÖÜáàâäں«çéèêëí…îïñó»ôö÷úùûü !\"#$٪&'()*+،-./٠١٢٣٤٥٦٧٨٩:؛<=>؟❊ءآأؤإئابةتثجحخدذرزسشصضطظعغ[\\]^_ـفقكلمنهوىيًٌٍَُِّْپٹچەڤگڈڑ{|}ژے")
+
+// macReader makes UTF-8 of MacArabic.
+type macReader struct {
+	src io.Reader
+	out []byte // decoded and not yet handed out
+}
+
+func (m *macReader) Read(p []byte) (int, error) {
+	for len(m.out) == 0 {
+		raw := make([]byte, 4096)
+		n, err := m.src.Read(raw)
+		for _, b := range raw[:n] {
+			if b < utf8.RuneSelf {
+				m.out = append(m.out, b)
+			} else {
+				m.out = utf8.AppendRune(m.out, macArabic[b-utf8.RuneSelf])
+			}
+		}
+		if err != nil && len(m.out) == 0 {
+			return 0, err
+		}
+	}
+	n := copy(p, m.out)
+	m.out = m.out[n:]
+	return n, nil
 }
 
 // decode makes UTF-8 of r. What claims to be UTF-8 already stays as it is, and
 // is checked where it is read.
 func (e Encoding) decode(r io.Reader) io.Reader {
+	if e == MacArabic {
+		return &macReader{src: r}
+	}
 	if codec := codecs[e]; codec != nil {
 		return codec.NewDecoder().Reader(r)
 	}
@@ -74,8 +118,8 @@ func (f *File) findEncoding() error {
 	if err != nil {
 		return err
 	}
-	if kind := looksLike(head); kind != "" {
-		return fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	if err := looksLike(head); err != nil {
+		return err
 	}
 	asked := f.format.Encoding
 	for _, m := range marks {
@@ -89,13 +133,57 @@ func (f *File) findEncoding() error {
 		return nil
 	case bytes.IndexByte(head, 0) >= 0:
 		f.format.Encoding = utf16Of(head)
-	default:
+	}
+	if f.format.Encoding == "" && !isBinary(head) {
 		f.format.Encoding, err = encodingOf(f.bytes)
 	}
-	if err == nil && f.format.Encoding == "" {
-		err = errors.New("this is a binary file: save it as \"CSV UTF-8\"")
+	switch {
+	case err != nil:
+		return err
+	case f.format.Encoding == "":
+		return kind{"a binary file", saveAsCSV}
+	case f.format.Encoding != UTF8 && f.format.Encoding != UTF16LE && f.format.Encoding != UTF16BE:
+		f.guess, err = f.guessed()
 	}
 	return err
+}
+
+// guessed tells that the encoding is a guess, with what it makes of the first line
+// that another encoding would make something else of. It shows words, no numbers.
+func (f *File) guessed() (string, error) {
+	raw, err := f.bytes()
+	if err != nil {
+		return "", err
+	}
+	defer raw.Close()
+	text := bufio.NewReaderSize(raw, sampleBytes)
+	for line := 1; ; line++ {
+		part, err := text.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			line-- // it goes on
+		} else if err != nil && len(part) == 0 {
+			return fmt.Sprintf("the encoding %s is a guess: --encoding decides", f.format.Encoding), nil //nolint:nilerr // the text ends, or fails again where it is read
+		}
+		decoded, err := io.ReadAll(f.format.Encoding.decode(bytes.NewReader(part)))
+		if err != nil {
+			return "", err
+		}
+		if words := foreignWords(string(decoded)); words != "" {
+			return fmt.Sprintf("the encoding %s is a guess: line %d reads %q; --encoding decides", f.format.Encoding, line, words), nil
+		}
+	}
+}
+
+// foreignWords are the first words of a line with letters beyond ASCII.
+func foreignWords(line string) string {
+	const most = 3
+	var words []string
+	for _, cell := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(",;\t|\"\r\n", r) }) {
+		if len(words) < most && strings.ContainsFunc(cell, func(r rune) bool { return r >= utf8.RuneSelf && letter.IsLetter(r) }) && !strings.ContainsFunc(cell, letter.IsDigit) {
+			words = append(words, strings.TrimSpace(string([]rune(cell)[:min(40, utf8.RuneCountInString(cell))])))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // utf16Of tells the order of UTF-16 without a mark: delimiters, digits and line
@@ -117,12 +205,12 @@ func utf16Of(head []byte) Encoding {
 		}
 	}
 	side := 0
-	if zeros[1] > 0 {
+	if zeros[1] > zeros[0] {
 		side = 1
 	}
 	units := len(head) / 2
 	switch {
-	case zeros[1-side] > 0: // on both sides
+	case zeros[side] == 0, 20*zeros[1-side] > zeros[side]: // on both sides: a slip in a cell has two zeros
 		return ""
 	case 2*zeros[side] < units && (20*zeros[side] < units || lineEnds[side] == 0):
 		return ""
@@ -185,6 +273,9 @@ type census struct {
 	together  int // letters of the upper half beside each other, as in Arabic words
 	alone     int // letters of the upper half beside ASCII letters, as in José
 	control   int // bytes that no text has
+	bytes     int // of the pieces in which something is no UTF-8
+
+	upper [256]int // bytes that are no ASCII
 }
 
 // count counts a piece; it wants them all.
@@ -201,9 +292,13 @@ func (c *census) count(text []byte) (more bool) {
 		c.continued += size - 1
 		i += size
 	}
+	c.bytes += len(text)
 	for i, b := range text {
+		if b >= utf8.RuneSelf {
+			c.upper[b]++
+		}
 		switch {
-		case b < ' ' && b != '\t' && b != '\n' && b != '\r' && b != '\f' && b != '\v' && b != 0x1a:
+		case isControl(b):
 			c.control++
 		case !isUpper(b):
 		case i > 0 && isUpper(text[i-1]):
@@ -223,14 +318,73 @@ func isUpper(b byte) bool {
 
 func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
+// encoding is UTF-8, or else the encoding in which the text looks most like words.
 func (c *census) encoding() Encoding {
 	switch {
 	case c.invalid <= c.continued:
 		return UTF8
-	case c.control > 0:
+	case tooMuchControl(c.control, c.bytes):
 		return ""
-	case c.together > c.alone:
-		return Windows1256
 	}
-	return Windows1252
+	var best Encoding
+	var most float64
+	for _, e := range []Encoding{Windows1252, Windows1256, Windows1254, ISO88596, Windows1251} {
+		if likeness := c.likeness(e); best == "" || likeness > most {
+			best, most = e, likeness
+		}
+	}
+	if best == ISO88596 && c.hasBeyond(charmap.ISO8859_6) {
+		return MacArabic // whose letters stand in the same places
+	}
+	return best
+}
+
+func (c *census) hasBeyond(e *charmap.Charmap) bool {
+	for b, n := range c.upper {
+		if n > 0 && e.DecodeByte(byte(b)) == utf8.RuneError {
+			return true
+		}
+	}
+	return false
+}
+
+// lettersOf are the letters beyond ASCII of languages that are written in an encoding,
+// the most frequent first.
+var lettersOf = map[Encoding][]rune{
+	Windows1252: []rune("éèáíóüöäñçãàêôâúßõëîåøæûïìòùœÉÁÖÜÄÇÑÍÓ"),
+	Windows1254: []rune("ıişüöçğİÇŞÖÜĞâîéèáíóäñàêôúß"),
+	Windows1251: []rune("оаеинтрслвкмдупягьызбчйжхшюцэщфёъіїєґ"),
+	Windows1256: []rune("اليمنرودبعةسهتفحكقجشطصىأخضغزءثذإئآظؤپچگژ"),
+	ISO88596:    []rune("اليمنرودبعةسهتفحكقجشطصىأخضغزءثذإئآظؤـ"),
+}
+
+// likeness tells how much the text looks like words in an encoding: as the sum of the
+// logarithms of how frequent each letter is.
+func (c *census) likeness(e Encoding) (sum float64) {
+	decode := codecs[e].(*charmap.Charmap).DecodeByte
+	for b, n := range c.upper {
+		if n == 0 {
+			continue
+		}
+		r := decode(byte(b))
+		rank := slices.Index(lettersOf[e], r)
+		if rank < 0 {
+			rank = slices.Index(lettersOf[e], letter.ToLower(r))
+		}
+		weight := -9.0 // no character, or a sign that no list has
+		switch {
+		case rank >= 0:
+			weight = -math.Log(float64(rank + 3))
+		case letter.IsLetter(r), letter.Is(letter.Mn, r):
+			weight = -5
+		case letter.IsSpace(r), strings.ContainsRune("«»“”‘’–—…،؛؟•·°№", r):
+			weight = -3
+		}
+		sum += weight * float64(n)
+	}
+	const misplaced = 3 // as letters beyond ASCII stand in words of the other kind
+	if e == Windows1252 || e == Windows1254 {
+		return sum - misplaced*float64(c.together)
+	}
+	return sum - misplaced*float64(c.alone)
 }

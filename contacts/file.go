@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ type Format struct {
 	Encoding  Encoding  `json:"encoding,omitempty"`  // not of a workbook
 	Delimiter Delimiter `json:"delimiter,omitempty"` // not of a workbook
 	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
+
+	HeaderLine int `json:"header_line,omitempty"` // the line of the header; 0: the first one
 }
 
 // String tells people how the file is written.
@@ -50,12 +53,15 @@ type File struct {
 	data   io.ReaderAt
 	size   int64
 	mark   int // bytes of the byte order mark
+
+	separator bool   // the first line names the delimiter
+	guess     string // the encoding is one, in words; empty: it is known
 }
 
 // Open finds out how a file of so many bytes is written. A file that is no
 // contact list is refused with what it looks like. want holds what is known
-// already; phoneColumn is as in Options and helps to find the delimiter.
-func Open(data io.ReaderAt, size int64, want Format, phoneColumn string) (*File, error) {
+// already; phoneColumns are as in Options and help to find the delimiter.
+func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*File, error) {
 	f := &File{format: want, data: data, size: size}
 	head, err := readHead(io.NewSectionReader(data, 0, size))
 	if err != nil {
@@ -73,7 +79,7 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumn string) (*File,
 	if err := f.findEncoding(); err != nil {
 		return nil, err
 	}
-	return f, f.findDialect(phoneColumn)
+	return f, f.findDialect(slices.DeleteFunc(slices.Clone(phoneColumns), func(name string) bool { return name == "" }))
 }
 
 // Format is how the file is written.
@@ -92,7 +98,21 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 		return nil, err
 	}
 	r.text = text
+	if f.guess != "" {
+		r.remarks = append(r.remarks, f.guess)
+	}
+	if f.format.HeaderLine == 0 && r.header > f.firstLine() {
+		f.format.HeaderLine = r.header
+	}
 	return r, nil
+}
+
+// firstLine is the line on which a header stands that is the first row.
+func (f *File) firstLine() int {
+	if f.separator {
+		return 2
+	}
+	return 1
 }
 
 // Numbers reads the file as phone numbers; see ReadNumbers.
@@ -102,11 +122,16 @@ func (f *File) Numbers(opt Options) (*Numbers, error) {
 		return nil, err
 	}
 	defer text.Close()
-	return ReadNumbers(text, f.options(opt))
+	n, err := ReadNumbers(text, f.options(opt))
+	if err == nil && f.guess != "" {
+		n.remarks = append(n.remarks, f.guess)
+	}
+	return n, err
 }
 
 // options adds to opt what the file is known to be.
 func (f *File) options(opt Options) Options {
+	opt.HeaderLine = f.format.HeaderLine
 	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
 	return opt
 }
@@ -151,6 +176,11 @@ func (f *File) archive() (string, error) {
 				return "", fmt.Errorf("this is %s", kind.is)
 			}
 		}
+	}
+	if slices.ContainsFunc(z.File, func(m *zip.File) bool {
+		return strings.HasPrefix(m.Name, "Index/") && strings.HasSuffix(m.Name, ".iwa") || path.Base(m.Name) == "Index.zip"
+	}) {
+		return "", kind{"a document of Numbers, Pages or Keynote", "export it as .xlsx or CSV (File, Export To)"}
 	}
 	_, err = theOneMember(z)
 	return containerZip, err

@@ -93,7 +93,7 @@ func workbook(t testing.TB, rows [][]any) []byte {
 }
 
 func open(file []byte, want contacts.Format) (*contacts.File, error) {
-	return contacts.Open(bytes.NewReader(file), int64(len(file)), want, "")
+	return contacts.Open(bytes.NewReader(file), int64(len(file)), want)
 }
 
 // readFile opens a file and reads it to its end.

@@ -81,6 +81,12 @@ func FuzzReader(f *testing.F) {
 			}
 			raw := strings.Join(physical[row.Line-2:line-2], "")
 			want := csvCells(t, raw, rune(comma))
+			for len(want) < len(row.Fields) {
+				want = append(want, "") // missing at the end
+			}
+			if beyond := want[len(row.Fields):]; strings.TrimSpace(strings.Join(beyond, "")) == "" {
+				want = want[:len(row.Fields)]
+			}
 			got := make([]string, len(row.Fields))
 			for i, cell := range row.Fields {
 				got[i] = strings.ReplaceAll(cell, "\r\n", "\n") // as encoding/csv does
@@ -117,7 +123,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		read := func() (campaign.Counts, error) {
-			opened, err := contacts.Open(bytes.NewReader(file), int64(len(file)), contacts.Format{}, "")
+			opened, err := contacts.Open(bytes.NewReader(file), int64(len(file)), contacts.Format{})
 			if err != nil {
 				return campaign.Counts{}, err
 			}
@@ -177,6 +183,101 @@ func FuzzParse(f *testing.F) {
 		}
 		if _, err := campaign.ParsePhone(phone.E164()); err != nil {
 			t.Fatalf("Parse(%q) in %s: %s: %v", cell, region, phone.E164(), err)
+		}
+	})
+}
+
+// FuzzCountryColumn puts anything beside a number. What is accepted is a number of the
+// country that its row names, and every row is counted.
+func FuzzCountryColumn(f *testing.F) {
+	for _, cell := range []string{
+		"+971", "00971", "971", "971.0", "(+971)", "+971 UAE", "UAE (+971)", "٩٧١", "+1-242", "+1 242", "1-1", "+", "00", "+999", "+97150",
+		"SA", "SAU", "KSA", "U.A.E.", "Saudi Arabia", "السعودية", "الإمارات", "مصر", "🇸🇦", "🇸", "Saudi Arabia 🇸🇦", "NA", "N/A", "-", "none", "682", "Republic of", "the the the",
+		"\x00", "\xff", "دولة ", "Korea, South", "=+971", "'+971", "+966+971", "SA SA", "SA AE", strings.Repeat("the ", 50),
+	} {
+		f.Add(cell, "501234568", "SA")
+		f.Add(cell, "+966 50 123 4567", "")
+		f.Add(cell, "3591234 / 3591235", "EG")
+	}
+	f.Fuzz(func(t *testing.T, cell, number, region string) {
+		var file bytes.Buffer
+		w := csv.NewWriter(&file)
+		if err := w.WriteAll([][]string{{"Where", "phone", "x"}, {cell, number, "x"}}); err != nil {
+			return
+		}
+		for _, reading := range []campaign.Reading{{CountryColumn: "Where"}, {CountryCodeColumn: "Where"}, {CountryCodeColumn: "Where", FirstOfTwo: true}} {
+			r, rows, err := readAll(file.String(), contacts.Options{Region: region, Reading: reading})
+			if err != nil {
+				continue
+			}
+			checkCounts(t, r.Counts(), rows)
+			for _, row := range rows {
+				if (row.Phone == 0) != (row.Refusal.Reason != "") && row.Refusal.Reason != contacts.Duplicate {
+					t.Fatalf("%q | %q: %d, %v", cell, number, uint64(row.Phone), row.Refusal)
+				}
+			}
+		}
+	})
+}
+
+// FuzzHeader feeds beginnings of files. Wherever the header is found, the rows below it
+// are all that follows, and the same without the lines above it.
+func FuzzHeader(f *testing.F) {
+	for _, head := range []string{
+		"phone\n", "Customers\n\nname,phone\n", "Customers,,\n,,\nname,phone,city\n", "\n\n\"ph\none\"\n", "Report,2026\nname,phone\n", "a,b\nphone,b\n", "sep=;\nx\nname;phone\n",
+		"\"a,b\"\nname, \"phone\"\n", "Mobile 1,Mobile 2\n", "0501234567\nphone\n", "line,reason,original\n", "phone,line,reason,original\n", ",,,\nphone,,\n", "\ufeff\ufeffphone\n", "To\n", "قائمة\nرقم الجوال\n",
+	} {
+		f.Add(head, 0)
+		f.Add(head, 2)
+	}
+	f.Fuzz(func(t *testing.T, head string, line int) {
+		file := head + "0501234567,Sara,x\n0501234568\n"
+		r, rows, err := readAll(file, contacts.Options{Region: "SA", HeaderLine: line})
+		if err != nil {
+			if strings.Contains(err.Error(), "0501234567") || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("a number, or more than a line: %v", err)
+			}
+			return
+		}
+		checkCounts(t, r.Counts(), rows)
+		if line > 0 && r.HeaderLine() != line {
+			t.Fatalf("header on line %d, not %d", r.HeaderLine(), line)
+		}
+		physical := strings.SplitAfter(file, "\n")
+		_, below, err := readAll(strings.Join(physical[r.HeaderLine()-1:], ""), contacts.Options{Region: "SA", HeaderLine: 1})
+		if err != nil {
+			return // the first line alone may say sep=
+		}
+		if len(below) != len(rows) {
+			t.Fatalf("%d rows below the header on line %d, %d without what stands above", len(rows), r.HeaderLine(), len(below))
+		}
+	})
+}
+
+// FuzzSeveral joins what may be two numbers. What is taken for one number has not the
+// digits of two, unless they are the same person's.
+func FuzzSeveral(f *testing.F) {
+	for _, separator := range []string{" / ", ", ", " - ", "\n", " ::: ", " or ", " أو ", " ", ";ext=", " x", "+", "", ".", ") ("} {
+		for _, number := range []string{"0501234567", "+966501234567", "22158", "1234567", "050 123 4567", "12"} {
+			f.Add(number, separator, "0559876543", "SA")
+			f.Add(number, separator, "22159", "SH")
+			f.Add(number, separator, "7654321", "BZ")
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, separator, b, region string) {
+		parser, err := contacts.NewPhoneParser(region)
+		if err != nil {
+			return
+		}
+		cell := a + separator + b
+		phone, why := parser.Parse(cell)
+		if (phone == 0) != (why != "") {
+			t.Fatalf("Parse(%q) in %s: %d, %q", cell, region, uint64(phone), why)
+		}
+		first, no := parser.Parse(a)
+		second, not := parser.Parse(b)
+		if strings.TrimSpace(separator) == "/" && no == "" && not == "" && first != second && why == "" && len(first.E164())+len(second.E164()) > len("+123456789012345")+4 {
+			t.Fatalf("Parse(%q) in %s: %s, of %s and %s", cell, region, phone.E164(), first.E164(), second.E164())
 		}
 	})
 }

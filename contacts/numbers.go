@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"fmt"
 	"io"
 	"iter"
 
@@ -9,41 +10,31 @@ import (
 
 // Numbers are the phone numbers of a file, such as a suppression list.
 type Numbers struct {
-	seen   index
-	counts campaign.Counts
+	seen    index
+	counts  campaign.Counts
+	remarks []string
 }
 
 // ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
-// number on each line without a header. Lines it cannot use are no error; see
-// Unreadable. Options.Suppressed is not asked.
+// number on each line without a header. Every number of a row counts, of all the phone
+// columns asked for and of two in one cell. Lines it cannot use are no error; see
+// Unreadable. Options.Suppressed and StrictNumbers are not asked.
 func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
-	opt.Suppressed = nil
+	opt.Suppressed, opt.StrictNumbers = nil, false
 	c, err := open(r, opt)
 	if err != nil {
 		return nil, err
 	}
-	first, err := c.firstRow()
-	switch {
-	case err != nil:
+	c.allNumbers = true
+	if err := c.findHeader(opt, true); err != nil {
 		return nil, err
-	case len(first) == 1 && opt.PhoneColumn == "" && isNumberLike(first[0]):
-		c.columns = []string{"phone"}
-	default:
-		if err := c.useHeader(first); err != nil {
-			return nil, err
-		}
-		if len(c.columns) > 1 || opt.PhoneColumn != "" {
-			if c.phoneColumn, err = findPhoneColumn(c.columns, opt.PhoneColumn); err != nil {
-				return nil, err
-			}
-		}
 	}
 	for _, err := range c.All() {
 		if err != nil {
 			return nil, err
 		}
 	}
-	return &Numbers{seen: c.seen, counts: c.Counts()}, nil
+	return &Numbers{seen: c.seen, counts: c.Counts(), remarks: remarksOf(c)}, nil
 }
 
 // Has reports whether the number is in the file.
@@ -64,6 +55,20 @@ func (n *Numbers) All() iter.Seq[campaign.Phone] {
 
 // Len is the number of different numbers.
 func (n *Numbers) Len() int { return n.seen.len() }
+
+// Remarks are what people should be told of how the file was read.
+func (n *Numbers) Remarks() []string { return n.remarks }
+
+func remarksOf(c *Reader) []string {
+	remarks := c.Remarks()
+	country, code := c.CountryColumns()
+	for _, name := range []string{country, code} {
+		if name != "" {
+			remarks = append(remarks, fmt.Sprintf("column %q says whose country the numbers are of", name))
+		}
+	}
+	return remarks
+}
 
 // Unreadable are the lines without a usable number, by reason: people who may
 // have asked not to be contacted and whom Has does not know. Repeated numbers

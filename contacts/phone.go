@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -44,15 +45,88 @@ func NewPhoneParser(region string) (*PhoneParser, error) {
 // some of three bytes, with punctuation and invisible marks between them.
 const maxNumberBytes = 128
 
-// read is Parse but for numbers that the library no longer knows.
-func (p *PhoneParser) read(cell string) (campaign.Phone, Reason) {
+// Parse reads one cell. A number that cannot be used has a Reason, else it is empty.
+func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
+	r := p.readAll(cell)
+	return r.phone, r.why
+}
+
+// A reading is what a cell was read as.
+type reading struct {
+	phone   campaign.Phone   // 0 if it was refused
+	why     Reason           // it was refused
+	country *plan            // the number's
+	doubt   doubt            // it may be wrong
+	guessed bool             // it has no plus, and was read as one of another country than the region's
+	several []campaign.Phone // the numbers in the cell, where there are two or more
+}
+
+// readAll reads a cell, whatever it holds: one number, two, or one with an extension.
+func (p *PhoneParser) readAll(cell string) reading {
 	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
-		if phone, why, known := world().international(cell[1:]); known {
-			return phone, why
+		if phone, why, known := world().international(cell[1:]); known && why == "" {
+			r := reading{phone: phone}
+			r.country, r.doubt = world().doubt(cell[1:])
+			return r
 		}
 	}
+	var r reading
+	r.phone, r.guessed, r.why = p.read(cell)
+	if !isOneRun(cell) {
+		numbers, why := p.severalIn(cell, r.phone, r.guessed, r.why)
+		if r.why = why; len(numbers) == 1 {
+			r.phone, r.guessed = numbers[0], false
+		} else {
+			r.several = numbers
+		}
+	}
+	if r.why != "" {
+		r.phone = 0
+		return r
+	}
+	var buf [20]byte
+	number := strconv.AppendUint(buf[:0], uint64(r.phone), 10)
+	r.country, r.doubt = world().doubt(string(number))
+	if r.guessed {
+		r.doubt = guessedCode
+	}
+	return r
+}
+
+// isOneRun reports whether a cell is digits alone, which are one number at the most.
+func isOneRun(cell string) bool { return allDigits(strings.TrimPrefix(cell, "+")) }
+
+// isLocal reports whether the country of a number does not stand in its cell: it is the
+// region's.
+func (p *PhoneParser) isLocal(cell string, r reading) bool {
+	if p.region == "" || r.guessed {
+		return false
+	}
+	digits, plus, _ := bare(make([]byte, 0, maxNumberBytes), cell)
+	switch {
+	case bytes.HasPrefix(digits, []byte("00")):
+		return false
+	case plus:
+		return bytes.HasPrefix(digits, []byte("0"))
+	}
+	return string(digits) != strconv.FormatUint(uint64(r.phone), 10)
+}
+
+// read reads one number. guessed: it has no plus, and was read as one of another
+// country than the region's.
+func (p *PhoneParser) read(cell string) (phone campaign.Phone, guessed bool, why Reason) {
+	if phone, guessed, why = p.readNow(cell); why != "" {
+		if old, ok := p.mexican(cell); ok {
+			return old, false, ""
+		}
+	}
+	return phone, guessed, why
+}
+
+// readNow is read but for numbers that the library no longer knows.
+func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, why Reason) {
 	if len(cell) > maxNumberBytes {
-		return 0, NotANumber
+		return 0, false, NotANumber
 	}
 	if cell != "" && allDigits(cell) {
 		return p.parse(cell, false)
@@ -60,33 +134,36 @@ func (p *PhoneParser) read(cell string) (campaign.Phone, Reason) {
 	var buf [maxNumberBytes]byte
 	digits, plus, why := bare(buf[:0], cell)
 	if why != "" {
-		return 0, why
+		return 0, false, why
 	}
 	return p.parse(string(digits), plus)
 }
 
 // parse decides a run of digits.
-func (p *PhoneParser) parse(digits string, plus bool) (campaign.Phone, Reason) {
+func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, guessed bool, why Reason) {
 	if rest, ok := strings.CutPrefix(digits, "00"); ok {
 		// 00 stands for the plus nearly everywhere, also where the region's own
 		// prefix is another.
 		phone, why := p.international(rest)
 		if why == "" || plus || p.region == "" {
-			return phone, why
+			return phone, false, why
 		}
-		return p.national(digits)
+		phone, why = p.national(digits)
+		return phone, false, why
 	}
 	if plus && digits[0] != '0' { // +050… is a local number, however the plus came there
-		return p.international(digits)
+		phone, why := p.international(digits)
+		return phone, false, why
 	}
 	if p.region == "" {
 		return p.unmarked(digits)
 	}
 	if digits[0] == '0' || len(digits) < minUnmarked {
-		return p.national(digits)
+		phone, why := p.national(digits)
+		return phone, false, why
 	}
 	if phone, why, known := p.home.national(digits); known && why == "" && strings.HasPrefix(digits, p.home.code) {
-		return phone, "" // 966501234567 in Saudi Arabia
+		return phone, false, "" // 966501234567 in Saudi Arabia
 	}
 	return p.unmarked(digits)
 }
@@ -98,27 +175,30 @@ const minUnmarked = 11
 
 // unmarked decides a number that may begin with its country code, without a
 // plus: many exports drop it. What is valid in the region is of the region.
-func (p *PhoneParser) unmarked(digits string) (campaign.Phone, Reason) {
+func (p *PhoneParser) unmarked(digits string) (phone campaign.Phone, guessed bool, why Reason) {
 	if p.region != "" {
 		if n, err := phonenumbers.Parse(digits, p.region); err == nil && phonenumbers.IsValidNumber(n) {
-			return fromLibrary(n)
+			phone, why := fromLibrary(n)
+			return phone, false, why
 		}
 	}
 	if len(digits) >= minUnmarked {
 		if n, err := phonenumbers.Parse("+"+digits, ""); err == nil && phonenumbers.IsValidNumber(n) {
-			return fromLibrary(n)
+			phone, why := fromLibrary(n)
+			return phone, why == "" && (p.region == "" || p.home.code != strconv.Itoa(int(n.GetCountryCode()))), why
 		}
 	}
 	switch {
 	case p.region != "":
-		return p.national(digits)
+		phone, why = p.national(digits)
 	case len(digits) < minDigits:
-		return 0, TooShort
+		why = TooShort
 	case len(digits) > maxDigits:
-		return 0, TooLong
+		why = TooLong
 	default:
-		return 0, NoCountryCode
+		why = NoCountryCode
 	}
+	return phone, false, why
 }
 
 func (p *PhoneParser) international(digits string) (campaign.Phone, Reason) {

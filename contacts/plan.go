@@ -17,6 +17,11 @@ import (
 // decides; a test holds the two equal.
 type plan struct {
 	code    string         // country calling code
+	region  string         // ISO 3166 alpha-2; 001 of numbers that belong to no country
+	index   int            // its place among all plans
+	leading prefix         // of the countries that share the calling code: numbers that begin so are its own
+	sharing []*plan        // the countries that share the calling code, itself included, in the order of the library; of the main one only
+	ranges  func() *ranges // made when first asked for
 	idd     prefix         // dialled before a foreign number
 	trunk   prefix         // dialled before a number of the country: the 0 of 0501234567
 	dialled string         // the trunk prefix in plain digits
@@ -43,6 +48,8 @@ func newPrefix(pattern string) prefix {
 	return prefix{pattern: regexp.MustCompile("^(?:" + pattern + ")")}
 }
 
+func (p prefix) isSet() bool { return p.pattern != nil || p.literal != "" }
+
 func (p prefix) matches(digits string) bool {
 	if p.pattern != nil {
 		return p.pattern.MatchString(digits)
@@ -53,6 +60,9 @@ func (p prefix) matches(digits string) bool {
 func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 	p := &plan{
 		code:    strconv.Itoa(int(m.GetCountryCode())),
+		region:  m.GetId(),
+		leading: newPrefix(m.GetLeadingDigits()),
+		ranges:  sync.OnceValue(func() *ranges { return newRanges(m) }),
 		idd:     newPrefix(m.GetInternationalPrefix()),
 		trunk:   newPrefix(m.GetNationalPrefixForParsing()),
 		dialled: m.GetNationalPrefix(),
@@ -66,6 +76,14 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 		p.local |= bit(int(n))
 	}
 	return p
+}
+
+// at is the plan's place among all. A number without one is in the first place.
+func (p *plan) at() uint16 {
+	if p == nil {
+		return 0
+	}
+	return uint16(p.index)
 }
 
 func bit(n int) uint32 {
@@ -99,6 +117,7 @@ func (p *plan) isDoubtful(digits string) bool {
 
 // plans are the numbering plans of the world.
 type plans struct {
+	all      []*plan // by index
 	byRegion map[string]*plan
 	byCode   [1000]*plan // by the first three digits of an international number
 }
@@ -111,6 +130,8 @@ var world = sync.OnceValue(func() *plans {
 	}
 	for _, m := range metadata.GetMetadata() {
 		p := newPlan(m)
+		p.index = len(w.all)
+		w.all = append(w.all, p)
 		code, region := int(m.GetCountryCode()), m.GetId()
 		if region != phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY {
 			w.byRegion[region] = p
@@ -128,6 +149,16 @@ var world = sync.OnceValue(func() *plans {
 	}
 	for _, p := range w.byRegion {
 		p.main = w.of(p.code)
+	}
+	for code := range phonenumbers.GetSupportedCallingCodes() {
+		regions := phonenumbers.GetRegionCodesForCountryCode(code)
+		if len(regions) < 2 {
+			continue
+		}
+		main := w.byRegion[regions[0]]
+		for _, region := range regions {
+			main.sharing = append(main.sharing, w.byRegion[region])
+		}
 	}
 	for _, p := range w.byCode {
 		if p != nil {

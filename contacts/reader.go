@@ -33,6 +33,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -42,10 +43,13 @@ import (
 // Options say how a file is read. The zero value reads commas and international
 // numbers.
 type Options struct {
-	Comma       rune   // an ASCII character; 0: a comma
-	PhoneColumn string // header name; empty: found by its common names
-	Region      string // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
-	Workers     int    // 0: GOMAXPROCS
+	Comma      rune   // an ASCII character; 0: a comma
+	Region     string // ISO 3166 alpha-2, for numbers without a country code; empty: such numbers are refused
+	HeaderLine int    // the line of the header; 0: the first one, or one soon below a title
+	Workers    int    // 0: GOMAXPROCS
+
+	campaign.Reading
+	CountryIfThere bool // the country columns asked for are another file's, and may be missing here
 
 	// Suppressed tells why somebody must not be contacted: Suppressed,
 	// DoNotContact or Recent, or Duplicate for a contact of an earlier file; empty:
@@ -62,7 +66,15 @@ type Row struct {
 	campaign.Contact         // Phone is 0 if the number or a value was refused; Fields is nil if the cells do not fit the columns
 	Refusal          Refusal // zero: the row is a contact
 	Original         string  // the row as it stands in the file, if its cells do not fit the columns
+
+	doubt   doubt
+	country uint16            // the number's, by the index of its plan
+	column  uint16            // of the phone columns, the one it was in
+	all     *[]campaign.Phone // every number in the row, if all are wanted
 }
+
+// Doubt tells why the number may be wrong; empty: nothing speaks for that.
+func (r *Row) Doubt() Reason { return doubts[r.doubt] }
 
 // A Reader reads one contact file.
 type Reader struct {
@@ -73,13 +85,22 @@ type Reader struct {
 	workers    int
 	text       io.Closer // nil: nothing is to be closed
 
-	columns     []string
-	phoneColumn int
-	required    []required
-	corrected   bool // the file is one of rejects, given back
+	columns   []string
+	phones    []int    // columns with the numbers, in order of preference
+	places    []beside // columns that say whose country a number is of
+	required  []required
+	corrected bool     // the file is one of rejects, given back
+	header    int      // its line
+	remarks   []string // what people should be told of how the file is read
 
-	seen   index // the contacts read
-	counts campaign.Counts
+	strict, firstOfTwo bool // see campaign.Reading
+	allNumbers         bool // every number of a row is wanted, not one
+
+	seen      index // the contacts read
+	counts    campaign.Counts
+	byCountry []int // contacts, by the index of the plan
+	byColumn  []int // contacts, by phone column
+	byDoubt   [len(doubts)]int
 }
 
 // NewReader reads the header of r. A header without rows is no error; a file
@@ -89,14 +110,7 @@ func NewReader(r io.Reader, opt Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := c.firstRow()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.useHeader(first); err != nil {
-		return nil, err
-	}
-	if c.phoneColumn, err = findPhoneColumn(c.columns, opt.PhoneColumn); err != nil {
+	if err := c.findHeader(opt, false); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -114,8 +128,27 @@ func (c *Reader) Close() error {
 // file of rejects that is given back they are those of the file they came from.
 func (c *Reader) Columns() []string { return c.columns }
 
-// PhoneColumn is the index of the column with the numbers.
-func (c *Reader) PhoneColumn() int { return c.phoneColumn }
+// PhoneColumn is the index of the column with the numbers, of several the preferred one.
+func (c *Reader) PhoneColumn() int { return c.phones[0] }
+
+// HeaderLine is the line on which the header stands.
+func (c *Reader) HeaderLine() int { return c.header }
+
+// CountryColumns are the names of the columns that say whose country a number is of:
+// of countries and of calling codes. Empty: there is none.
+func (c *Reader) CountryColumns() (country, code string) {
+	for _, in := range c.places {
+		if in.codes {
+			code = c.columns[in.column]
+		} else {
+			country = c.columns[in.column]
+		}
+	}
+	return country, code
+}
+
+// Remarks are what people should be told of how the file is read.
+func (c *Reader) Remarks() []string { return c.remarks }
 
 // A required column must not be empty.
 type required struct {
@@ -129,10 +162,44 @@ func (c *Reader) Require(column int, key string) {
 	c.required = append(c.required, required{column, EmptyValue(key)})
 }
 
+// count adds what became of a row.
+func (c *Reader) count(row *Row) {
+	count(&c.counts, row.Refusal)
+	if row.Refusal.Reason != "" {
+		return
+	}
+	c.byCountry[row.country]++
+	c.byColumn[row.column]++
+	c.byDoubt[row.doubt]++
+}
+
+// add adds to a count by name.
+func add(counts *map[string]int, name string, n int) {
+	if *counts == nil {
+		*counts = make(map[string]int)
+	}
+	(*counts)[name] += n
+}
+
 // Counts are of the rows handed out so far.
 func (c *Reader) Counts() campaign.Counts {
 	counts := c.counts
 	counts.Refused = maps.Clone(c.counts.Refused)
+	for doubt, n := range c.byDoubt {
+		if n > 0 && doubt > 0 {
+			add(&counts.Doubtful, string(doubts[doubt]), n)
+		}
+	}
+	for i, n := range c.byCountry {
+		if n > 0 {
+			add(&counts.Countries, world().all[i].region, n)
+		}
+	}
+	if len(c.phones) > 1 {
+		for i, n := range c.byColumn {
+			add(&counts.PhoneColumns, c.columns[c.phones[i]], n)
+		}
+	}
 	return counts
 }
 
@@ -184,7 +251,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			<-b.done
 			c.settle(b.rows)
 			for i := range b.rows {
-				count(&c.counts, b.rows[i].Refusal)
+				c.count(&b.rows[i])
 				if !yield(b.rows[i], nil) {
 					return
 				}
@@ -215,10 +282,12 @@ type block struct {
 func (c *Reader) parse(b *block) {
 	b.rows, b.err = b.rows[:0], nil
 	valid := checkText(b.text) == nil
+	clean := strings.IndexByte(b.text, 0) < 0
 	columns := len(c.columns)
 	if c.corrected {
 		columns += len(rejectColumns)
 	}
+	seen := make(map[string]placed)
 	cells := make([]string, 0, len(b.spans)*columns+1)
 	for _, s := range b.spans {
 		text := b.text[s.start:s.end]
@@ -230,6 +299,10 @@ func (c *Reader) parse(b *block) {
 		}
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
+		if !clean && strings.IndexByte(text, 0) >= 0 {
+			row.Refusal.Reason, row.Original = ControlChar, strings.ReplaceAll(text, "\x00", "\ufffd")
+			continue
+		}
 		begin := len(cells)
 		if !s.broken {
 			cells = appendCells(cells, text, c.src.comma, columns+1)
@@ -239,12 +312,18 @@ func (c *Reader) parse(b *block) {
 			row.Refusal.Reason, row.Original = BrokenQuotes, text
 			continue
 		}
-		fields := cells[begin:len(cells):len(cells)]
-		if why := checkShape(fields, columns); why != "" {
+		if len(cells)-begin > columns && areBlank(appendCells(nil, text, c.src.comma, len(text)+1)[columns:]) {
+			cells = cells[:begin+columns] // a spreadsheet wrote empty cells beyond the header
+		}
+		if why := checkShape(cells[begin:], columns); why != "" {
 			row.Refusal.Reason, row.Original = why, text
 			cells = cells[:begin]
 			continue
 		}
+		for len(cells)-begin < columns {
+			cells = append(cells, "") // Excel leaves out empty cells at the end
+		}
+		fields := cells[begin:len(cells):len(cells)]
 		passed := false // the row was not chosen when its rejects were written
 		if c.corrected {
 			passed = strings.HasPrefix(fields[columns-2], string(NotChosen))
@@ -258,7 +337,7 @@ func (c *Reader) parse(b *block) {
 			row.Refusal.Reason = NotChosen
 			continue
 		}
-		row.Phone, row.Refusal.Reason = c.parser.Parse(fields[c.phoneColumn])
+		c.readNumber(row, seen)
 		for _, r := range c.required {
 			if row.Refusal.Reason == "" && !isFilled(fields[r.column]) {
 				row.Phone, row.Refusal.Reason = 0, r.why
@@ -270,18 +349,74 @@ func (c *Reader) parse(b *block) {
 	}
 }
 
+// add adds to the numbers of the row.
+func (r *Row) add(phones ...campaign.Phone) {
+	if r.all == nil {
+		r.all = new([]campaign.Phone)
+	}
+	*r.all = append(*r.all, phones...)
+}
+
+// readNumber reads the number of a row: in the first of the phone columns that has
+// one that can be used.
+func (c *Reader) readNumber(row *Row, seen map[string]placed) {
+	var in placed
+	if len(c.places) > 0 {
+		in = c.placeIn(row.Fields, seen)
+	}
+	for k, column := range c.phones {
+		var r reading
+		if len(c.places) > 0 {
+			r = c.readPlaced(row.Fields[column], in)
+		} else {
+			r = c.parser.readAll(row.Fields[column])
+		}
+		switch {
+		case r.why == TwoNumbers && c.allNumbers:
+			r.phone, r.why = r.several[0], ""
+			row.add(r.several...)
+		case r.why == TwoNumbers && c.firstOfTwo:
+			r = c.firstNumber(r)
+		}
+		if c.strict && r.why == "" {
+			r.why = doubts[r.doubt]
+		}
+		switch {
+		case r.why == "" && c.allNumbers:
+			row.add(r.phone)
+			fallthrough
+		case r.why == "":
+			if row.Phone == 0 {
+				row.Phone, row.doubt, row.country, row.column = r.phone, r.doubt, r.country.at(), uint16(k)
+			}
+			if row.Refusal.Reason = ""; !c.allNumbers {
+				return
+			}
+		case row.Phone == 0 && (row.Refusal.Reason == "" || row.Refusal.Reason == EmptyNumber):
+			row.Refusal.Reason = r.why
+		}
+	}
+}
+
+// firstNumber takes the first of the numbers in a cell.
+func (c *Reader) firstNumber(r reading) reading {
+	r.phone, r.why = r.several[0], ""
+	r.country, r.doubt = world().doubt(strconv.FormatUint(uint64(r.phone), 10))
+	return r
+}
+
 // checkShape tells why cells do not fit the columns.
 func checkShape(cells []string, columns int) Reason {
 	switch {
 	case len(cells) > columns:
 		return TooManyCells
-	case !slices.ContainsFunc(cells, isFilled):
+	case areBlank(cells):
 		return EmptyLine
-	case len(cells) < columns:
-		return TooFewCells
 	}
 	return ""
 }
+
+func areBlank(cells []string) bool { return !slices.ContainsFunc(cells, isFilled) }
 
 func isFilled(cell string) bool { return strings.TrimSpace(cell) != "" }
 
@@ -298,6 +433,11 @@ func (c *Reader) settle(rows []Row) {
 				if first, added := c.seen.add(row.Phone, row.Line); !added {
 					row.Refusal = Refusal{Reason: Duplicate, First: first}
 				}
+				if row.all != nil {
+					for _, phone := range *row.all {
+						c.seen.add(phone, row.Line)
+					}
+				}
 			}
 		}
 	}
@@ -307,6 +447,9 @@ func (c *Reader) settle(rows []Row) {
 func open(r io.Reader, opt Options) (*Reader, error) {
 	if opt.Comma == 0 {
 		opt.Comma = ','
+	}
+	if opt.HeaderLine < 0 {
+		return nil, fmt.Errorf("header line %d: want 1 or more", opt.HeaderLine)
 	}
 	if err := checkComma(opt.Comma); err != nil {
 		return nil, err
@@ -324,6 +467,9 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		suppressed: opt.Suppressed,
 		choice:     opt.Choice,
 		workers:    opt.Workers,
+		strict:     opt.StrictNumbers,
+		firstOfTwo: opt.FirstOfTwo,
+		byCountry:  make([]int, len(world().all)),
 	}
 	if c.workers == 0 {
 		c.workers = runtime.GOMAXPROCS(0)
@@ -332,11 +478,11 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	if c.src.err != nil && !c.src.eof() {
 		return nil, fmt.Errorf("line 1: %w", c.src.err)
 	}
-	if kind := looksLike(c.src.buf); kind != "" {
-		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	if err := looksLike(c.src.buf); err != nil {
+		return nil, err
 	}
-	if kind := notUTF8(c.src.buf); kind != "" {
-		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
+	if err := notUTF8(c.src.buf); err != nil {
+		return nil, err
 	}
 	c.src.buf = bytes.TrimPrefix(c.src.buf, []byte(bom))
 	if _, length, ok := separatorLine(string(c.src.buf[:min(len(c.src.buf), 10)])); ok {
@@ -350,39 +496,3 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 }
 
 const bom = "\ufeff"
-
-// firstRow is the cells of the first line, which is not consumed.
-func (c *Reader) firstRow() ([]string, error) {
-	n, broken := c.src.row(c.src.buf)
-	if n == 0 {
-		return nil, fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", c.src.line, blockBytes)
-	}
-	text := string(trimLineEnd(c.src.buf[:n]))
-	if err := checkText(text); err != nil {
-		return nil, fmt.Errorf("line %d: %w", c.src.line, err)
-	}
-	if broken {
-		return nil, fmt.Errorf("line %d: %s", c.src.line, BrokenQuotes)
-	}
-	return appendCells(nil, text, c.src.comma, maxColumns+1), nil
-}
-
-// useHeader takes the first line for the names of the columns.
-func (c *Reader) useHeader(cells []string) error {
-	for _, cell := range cells {
-		c.columns = append(c.columns, trimName(cell))
-	}
-	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
-		return fmt.Errorf("line %d: %w", c.src.line, err)
-	}
-	if at := len(c.columns) - len(rejectColumns); at > 0 && slices.Equal(c.columns[at:], rejectColumns) {
-		c.columns, c.corrected = c.columns[:at:at], true
-		for i, name := range c.columns {
-			c.columns[i] = UnescapeCell(name)
-		}
-	}
-	n, _ := c.src.row(c.src.buf)
-	c.src.line += c.src.lines(c.src.buf[:n])
-	c.src.buf = c.src.buf[n:]
-	return nil
-}

@@ -19,16 +19,44 @@ const (
 	NoCountryCode Reason = "no country code (give --region)"
 	UnknownCode   Reason = "unknown country code"
 	Scientific    Reason = "number in scientific notation: digits were lost; format the column as text and export again"
+	TwoNumbers    Reason = "holds two numbers"
+	HasExtension  Reason = "number with an extension"
+	OtherCountry  Reason = "number of another country than its row says"
+	UnknownPlace  Reason = "unknown country beside the number"
 	EmptyLine     Reason = "empty line"
 	TooManyCells  Reason = "too many cells"
-	TooFewCells   Reason = "too few cells"
 	BrokenQuotes  Reason = "broken quotes"
+	ControlChar   Reason = "a NUL character"
 	Duplicate     Reason = "duplicate"
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
 	Recent        Reason = "contacted recently"
 	NotChosen     Reason = "not chosen"
 	Elsewhere     Reason = "not chosen: in another campaign"
+)
+
+// Doubts are why a number that is taken may be wrong. With strict numbers they are
+// reasons to refuse it.
+const (
+	UnknownRange Reason = "in no known range of its country"
+	DigitTooMany Reason = "in no known range of its country: one digit too many"
+	DigitTooFew  Reason = "in no known range of its country: one digit too few"
+	GuessedCode  Reason = "country guessed: digits without a plus, read as international"
+	NoPlace      Reason = "no country in its row: read as of --region"
+)
+
+// A doubt is one of these, by its place.
+type doubt uint8
+
+var doubts = [...]Reason{"", UnknownRange, DigitTooMany, DigitTooFew, GuessedCode, NoPlace}
+
+const (
+	noDoubt doubt = iota
+	unknownRange
+	digitTooMany
+	digitTooFew
+	guessedCode
+	noPlace
 )
 
 // EmptyValue is the reason of a row that lacks a value the agent wants.
@@ -68,8 +96,5 @@ func count(c *campaign.Counts, r Refusal) {
 	default:
 		c.Invalid++
 	}
-	if c.Refused == nil {
-		c.Refused = make(map[string]int)
-	}
-	c.Refused[string(r.Reason)]++
+	add(&c.Refused, string(r.Reason), 1)
 }

@@ -20,7 +20,7 @@ func TestRejects(t *testing.T) {
 		"0501234567,Sara,ok\n" +
 		"+966501234567,سارة,=HYPERLINK(\"http://x\")\n" +
 		"12,\"Um \"\"Ali\"\"\",-\n" +
-		"0501234568,Omar\n" +
+		"0501234568,Omar,,x\n" +
 		"\n" +
 		"0501234569,\"Ali,x\n"
 	_, rows, err := readAll(strings.Replace(file, `=HYPERLINK("http://x")`, "=A1", 1), contacts.Options{Region: "SA"})
@@ -31,7 +31,7 @@ func TestRejects(t *testing.T) {
 	want := "\ufeffphone,name,note,line,reason,original\n" +
 		"+966501234567,سارة,'=A1,3,duplicate of line 2,\n" +
 		"12,\"Um \"\"Ali\"\"\",'-,4,number too short,\n" +
-		",,,5,too few cells,\"0501234568,Omar\"\n" +
+		",,,5,too many cells,\"0501234568,Omar,,x\"\n" +
 		",,,6,empty line,\n" +
 		",,,7,broken quotes,\"0501234569,\"\"Ali,x\"\n"
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -83,7 +83,7 @@ func TestRejectsAreAContactFile(t *testing.T) {
 // Rejects that are given back have the columns and cells of the file they came
 // from, whatever a spreadsheet has made of the delimiters.
 func TestCorrectedRejects(t *testing.T) {
-	_, rows, err := readAll("=phone,name\n12,=A1\n13,'-x\n0501234567,a,b\n", contacts.Options{Region: "SA", PhoneColumn: "=phone"})
+	_, rows, err := readAll("=phone,name\n12,=A1\n13,'-x\n0501234567,a,b\n", contacts.Options{Region: "SA", Reading: asking("=phone")})
 	if err != nil {
 		t.Fatal(err)
 	}

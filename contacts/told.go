@@ -6,22 +6,18 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Parse reads one cell. A number that cannot be used has a Reason, else it is empty.
-func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
-	phone, why := p.read(cell)
-	if why == "" {
-		return phone, ""
+// mexican reads a mobile number of Mexico as it was until 2019, and as WhatsApp still
+// writes it.
+func (p *PhoneParser) mexican(cell string) (campaign.Phone, bool) {
+	digits, plus := international(cell)
+	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.region != "" && p.region != "MX" {
+		return 0, false
 	}
-	if digits, plus := international(cell); len(digits) == 13 && strings.HasPrefix(digits, "521") {
-		// A mobile number of Mexico as it was until 2019, and as WhatsApp still writes it.
-		if plus || p.region == "" || p.region == "MX" {
-			if mobile, why := p.international("52" + digits[3:]); why == "" && mobile.E164() == "+52"+digits[3:] {
-				old, _ := mobile.OtherSpelling()
-				return old, ""
-			}
-		}
+	mobile, why := p.international("52" + digits[3:])
+	if why != "" || mobile.E164() != "+52"+digits[3:] {
+		return 0, false
 	}
-	return 0, why
+	return mobile.OtherSpelling()
 }
 
 // international are the digits of a cell, without the 00 that stands for a plus, and

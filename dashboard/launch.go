@@ -72,6 +72,15 @@ func (p preview) Refusals() []report.Reason {
 	return report.Refusals(p.Summary.Refused)
 }
 
+// Countries are how many contacts are of each, the most first.
+func (p preview) Countries() []report.Reason { return report.Refusals(p.Summary.Countries) }
+
+// Doubts are why numbers may be wrong.
+func (p preview) Doubts() []report.Reason { return report.Refusals(p.Summary.Doubtful) }
+
+// PhoneColumns are where the numbers come from, if there are several columns.
+func (p preview) PhoneColumns() []report.Reason { return report.Refusals(p.Summary.PhoneColumns) }
+
 // Refused is how many lines those are.
 func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts }
 
@@ -160,11 +169,16 @@ func (p *pages) ready(up *upload, form url.Values) error {
 			return wishf(http.StatusBadRequest, "failures: %v", err)
 		}
 	}
+	if column := text("phone_column"); column != "" {
+		s.Reading.PhoneColumns = []string{column}
+	}
+	s.Reading.CountryColumn = text("country_column")
+	s.Reading.CountryCodeColumn = text("country_code_column")
+	s.Reading.StrictNumbers, s.Reading.FirstOfTwo = form.Has("strict_numbers"), form.Has("first_of_two")
 	if err := setWhen(&s, text); err != nil {
 		return &wishError{http.StatusBadRequest, err}
 	}
 	up.request.Name = text("name")
-	up.request.PhoneColumn = text("phone_column")
 	up.request.Mapping.SendExtra = form.Has("send_extra")
 	up.request.Settings = s
 	if err := up.request.Check(); err != nil {

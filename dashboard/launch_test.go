@@ -154,6 +154,24 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 	}
 }
 
+func TestWhoseNumbersTheyAreIsShownBeforeTheLaunch(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	const codes = "name,Country Code,phone\nA,+966,501234567\nB,+971,501234568 / 501234569\nC,+966,521234567\n"
+	res, page := f.upload("codes.csv", codes, filled(map[string]string{"first_of_two": "on"}), true)
+	for _, want := range []string{
+		"<dt>Countries</dt><dd>SA 2, AE 1</dd>", "<dt>Country by</dt><dd>column <bdi>Country Code</bdi></dd>",
+		`<dt>Doubtful</dt><dd>1 number <span class="sub">in no known range of its country</span></dd>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%d, no %s in %s", res.StatusCode, want, page)
+		}
+	}
+	_, page = f.upload("codes.csv", codes, filled(map[string]string{"country_code_column": "none", "strict_numbers": "on"}), true)
+	if !strings.Contains(page, "<dt>Countries</dt><dd>SA 1</dd>") || strings.Contains(page, "Doubtful") {
+		t.Errorf("without the column, and strictly: %s", page)
+	}
+}
+
 func TestADiscardedListIsGone(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	_, page := f.upload("list.csv", list, filled(nil), false)

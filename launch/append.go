@@ -16,7 +16,8 @@ import (
 // duplicates. Nobody of the file is contacted before all of it is stored. The same
 // file appended again changes nothing and tells the same.
 //
-// Of the request, Settings and Mapping are not asked: the campaign has them.
+// Of the request, Mapping and Settings are not asked but for the phone columns: the
+// campaign has them.
 func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	if err := campaign.CheckName(req.Name); err != nil {
 		return Summary{}, err
@@ -35,9 +36,14 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	if err := req.Choice.check(); err != nil {
 		return Summary{}, err
 	}
+	asked := req.Settings.Reading.PhoneColumns
 	req.Settings, req.Mapping = c.Settings, Mapping{}
-	if req.PhoneColumn == "" {
-		req.PhoneColumn = c.Settings.Columns[c.Settings.PhoneColumn].Name
+	req.Settings.Reading = c.Settings.Reading.Again()
+	switch {
+	case len(asked) > 0:
+		req.Settings.Reading.PhoneColumns = asked
+	case len(c.Settings.Reading.PhoneColumns) == 0:
+		req.Settings.Reading.PhoneColumns = []string{c.Settings.Columns[c.Settings.PhoneColumn].Name}
 	}
 	src, err := l.openSources(ctx, req)
 	if err != nil {
@@ -128,7 +134,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
-	list := &list{source: src.contacts, settings: c.Settings}
+	list := &list{source: src.contacts, settings: req.Settings}
 	held, err := src.suppressed(ctx, list)
 	if err != nil {
 		return loaded{}, nil, fail(err)
@@ -139,7 +145,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	}
 	held = append(append(append(hold{{known.Has, contacts.Duplicate}}, others...), held...), lasting...)
 	var unknown []string
-	opt := contacts.Options{PhoneColumn: req.PhoneColumn, Region: c.Settings.Region, Suppressed: held.reason}
+	opt := contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: held.reason}
 	list.reader, err = src.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) (err error) {
 		if in.order, unknown, err = sameColumns(r.Columns(), c.Settings); err != nil {
 			return err
@@ -155,6 +161,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		return loaded{}, nil, fail(err)
 	}
 	defer list.reader.Close()
+	list.warnings = append(list.warnings, list.reader.Remarks()...)
 	if len(unknown) > 0 {
 		list.warnings = append(list.warnings, fmt.Sprintf("the campaign has no column %s: left out", quoted(unknown)))
 	}

@@ -47,7 +47,7 @@ func checkAppended(t *testing.T, st *store.Store) {
 	}
 	want := campaign.Counts{Rows: 32, Contacts: 27, Invalid: 2, Duplicates: 3, Refused: map[string]int{
 		"number too short": 1, "duplicate": 3, `empty value "name"`: 1,
-	}}
+	}, Countries: map[string]int{"SA": 27}}
 	if diff := cmp.Diff(want, c.Counts); diff != "" || c.Chunks != 4 {
 		t.Errorf("%d chunks, counts (-want +got):\n%s", c.Chunks, diff)
 	}
@@ -71,7 +71,7 @@ func TestCorrectedRejectsAreAppended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := campaign.Counts{Rows: 5, Contacts: 2, Invalid: 1, Duplicates: 2, Refused: map[string]int{"duplicate": 2, `empty value "name"`: 1}}
+	want := campaign.Counts{Rows: 5, Contacts: 2, Invalid: 1, Duplicates: 2, Refused: map[string]int{"duplicate": 2, `empty value "name"`: 1}, Countries: map[string]int{"SA": 2}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" || got.Chunks != 1 || got.State != campaign.Running || got.RejectsFile != more.RejectsFile {
 		t.Errorf("%+v, counts (-want +got):\n%s", got, diff)
 	}

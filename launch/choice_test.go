@@ -59,7 +59,7 @@ func TestRulesChooseRowsOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := campaign.Counts{Rows: 6, Contacts: 2, Invalid: 1, NotChosen: 3, Refused: map[string]int{"not chosen": 3, "no country code (give --region)": 1}}
+	want := campaign.Counts{Rows: 6, Contacts: 2, Invalid: 1, NotChosen: 3, Refused: map[string]int{"not chosen": 3, "no country code (give --region)": 1}, Countries: map[string]int{"SA": 2}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
@@ -187,7 +187,7 @@ func TestLaunchFromACampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := campaign.Counts{Rows: 4, Contacts: 1, NotChosen: 3, Refused: map[string]int{"not chosen": 3}}
+	want := campaign.Counts{Rows: 4, Contacts: 1, NotChosen: 3, Refused: map[string]int{"not chosen": 3}, Countries: map[string]int{"SA": 1}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}

@@ -39,7 +39,6 @@ type Request struct {
 	Format      contacts.Format   // of File, as far as it is not to be found out
 	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
-	PhoneColumn string            // header of the column with the numbers; empty: found by its common names
 	Settings    campaign.Settings // but for the columns, which the file has; a ChunkSize of 0 is the mode's own
 	RejectsFile string            // where refused lines go, if there are any; empty: nowhere but to Redis
 	DryRun      bool              // do all but store
@@ -62,6 +61,9 @@ func (r Request) Check() error {
 		if strings.TrimSpace(value) == "" {
 			return fmt.Errorf("--set %s: the value is empty", key)
 		}
+	}
+	if r.Format.HeaderLine < 0 {
+		return fmt.Errorf("--header-line %d: want 1 or more", r.Format.HeaderLine)
 	}
 	settings := r.settings()
 	settings.Columns, settings.PhoneColumn = make([]campaign.Column, 1), 0

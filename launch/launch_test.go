@@ -121,7 +121,8 @@ func TestLaunchStoresTheListAndReleasesIt(t *testing.T) {
 		File: contacts.Format{Container: "csv", Encoding: contacts.UTF8, Delimiter: ",", LineEnds: contacts.LF},
 		Counts: campaign.Counts{
 			Rows: 28, Contacts: 25, Invalid: 1, Duplicates: 1, Suppressed: 1,
-			Refused: map[string]int{"no country code (give --region)": 1, "duplicate": 1, "on a suppression list": 1},
+			Refused:   map[string]int{"no country code (give --region)": 1, "duplicate": 1, "on a suppression list": 1},
+			Countries: map[string]int{"SA": 25},
 		},
 		Chunks: 3, Calls: 3, RejectsFile: req.RejectsFile, Sent: []string{"name"}, NotSent: []string{"note"},
 	}
@@ -239,7 +240,7 @@ func TestTheSameNameForSomethingElse(t *testing.T) {
 	}{
 		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, phone column, mapping or choice"},
 		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, phone column, mapping or choice"},
-		{"another phone column", func(r *Request) { r.PhoneColumn = "phone" }, "another file, suppression list, phone column, mapping or choice"},
+		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "another file, suppression list, phone column, mapping or choice"},
 		{"another channel", func(r *Request) { r.Settings.ChannelID = 7 }, "--channel 3, not 7"},
 		{"another mode", func(r *Request) { r.Settings.Mode = campaign.Dispatch }, "--mode batch, not dispatch"},
 		{"another chunk size", func(r *Request) { r.Settings.ChunkSize = 0 }, "--chunk-size 10, not 500"},
@@ -560,7 +561,7 @@ func TestRowsWithoutAValueAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := campaign.Counts{Rows: 4, Contacts: 1, Invalid: 3, Refused: map[string]int{`empty value "name"`: 2, "number too short": 1}}
+	want := campaign.Counts{Rows: 4, Contacts: 1, Invalid: 3, Refused: map[string]int{`empty value "name"`: 2, "number too short": 1}, Countries: map[string]int{"SA": 1}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,9 @@ type source struct {
 
 func openSource(what, path string) (*source, error) {
 	what += " " + path
+	if contacts.IsLockName(filepath.Base(path)) {
+		return nil, fmt.Errorf("%s: %w", what, contacts.ErrLockFile)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, pathless(err))
@@ -96,8 +100,18 @@ func pathless(err error) error {
 	return err
 }
 
+// reading is how the numbers are read: those of a campaign's contacts are in full.
+func (s *source) reading(req Request) campaign.Reading {
+	r := req.Settings.Reading
+	if s.phoneColumn != "" {
+		r.PhoneColumns = []string{s.phoneColumn}
+		r.CountryColumn, r.CountryCodeColumn = campaign.NoColumn, campaign.NoColumn
+	}
+	return r
+}
+
 // open takes the file's fingerprint and finds out how it is written.
-func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn string) error {
+func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []string) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		digest := sha256.New()
@@ -106,7 +120,7 @@ func (s *source) open(ctx context.Context, want contacts.Format, phoneColumn str
 		return err
 	})
 	var err error
-	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumn); err != nil {
+	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumns...); err != nil {
 		err = fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
 	return cmp.Or(group.Wait(), err)
@@ -199,11 +213,11 @@ func (l *Launcher) openSources(ctx context.Context, req Request) (_ *sources, er
 		}
 		s.suppress = append(s.suppress, list)
 	}
-	if err := s.contacts.open(ctx, req.Format, cmp.Or(s.contacts.phoneColumn, req.PhoneColumn)); err != nil {
+	if err := s.contacts.open(ctx, req.Format, s.contacts.reading(req).PhoneColumns); err != nil {
 		return nil, err
 	}
 	for _, list := range s.suppress {
-		if err := list.open(ctx, contacts.Format{}, ""); err != nil {
+		if err := list.open(ctx, contacts.Format{}, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -265,14 +279,13 @@ func (s *sources) print(req Request) (string, error) {
 	}
 	slices.Sort(lists)
 	text, err := json.Marshal(struct {
-		Contacts    string
-		Suppress    []string
-		PhoneColumn string
-		Settings    campaign.Settings
-		Format      contacts.Format
-		Mapping     Mapping
-		Choice      any
-	}{fmt.Sprintf("%x", cmp.Or(string(s.contacts.identity), string(s.contacts.sum))), lists, req.PhoneColumn, settings, req.Format, req.Mapping, req.Choice.identity()})
+		Contacts string
+		Suppress []string
+		Settings campaign.Settings
+		Format   contacts.Format
+		Mapping  Mapping
+		Choice   any
+	}{fmt.Sprintf("%x", cmp.Or(string(s.contacts.identity), string(s.contacts.sum))), lists, settings, req.Format, req.Mapping, req.Choice.identity()})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
@@ -299,9 +312,9 @@ func (s *sources) list(ctx context.Context, req Request, found checked, others, 
 	}
 	suppressed = append(slices.Clone(others), append(suppressed, lasting...)...)
 	opt := contacts.Options{
-		PhoneColumn: cmp.Or(s.contacts.phoneColumn, req.PhoneColumn),
-		Region:      l.settings.Region,
-		Suppressed:  suppressed.reason,
+		Reading:    s.contacts.reading(req),
+		Region:     l.settings.Region,
+		Suppressed: suppressed.reason,
 	}
 	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
 		columns, warnings, err := columnsFor(r.Columns(), r.PhoneColumn(), found, req.Mapping)
@@ -315,7 +328,8 @@ func (s *sources) list(ctx context.Context, req Request, found checked, others, 
 				r.Require(i, column.Key)
 			}
 		}
-		mapped = warnings
+		l.settings.Reading.FoundCountryColumn, l.settings.Reading.FoundCountryCodeColumn = r.CountryColumns()
+		mapped = append(r.Remarks(), warnings...)
 		return nil
 	})
 	l.warnings = append(l.warnings, mapped...)
@@ -325,14 +339,19 @@ func (s *sources) list(ctx context.Context, req Request, found checked, others, 
 // suppressed reads the suppression lists.
 func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 	var all hold
+	reading := l.settings.Reading
+	reading.PhoneColumns = nil // those are the contact file's
 	for _, file := range s.suppress {
 		file.rewind()
-		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region})
+		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region, Reading: reading, CountryIfThere: true})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file.what, err)
 		}
 		if err := file.unchanged(ctx); err != nil {
 			return nil, err
+		}
+		for _, remark := range numbers.Remarks() {
+			l.warnings = append(l.warnings, file.what+": "+remark)
 		}
 		unreadable := 0
 		for _, n := range numbers.Unreadable() {

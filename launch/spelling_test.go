@@ -39,7 +39,7 @@ func TestAPersonWithTwoSpellingsIsLoadedOnce(t *testing.T) {
 	}
 	want := campaign.Counts{Rows: 9, Contacts: 4, Duplicates: 3, Suppressed: 2, Refused: map[string]int{
 		"duplicate": 3, "on the do-not-contact list": 1, "on a suppression list": 1,
-	}}
+	}, Countries: map[string]int{"AR": 1, "BR": 1, "MX": 1, "SA": 1}}
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}

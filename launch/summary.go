@@ -23,13 +23,15 @@ type Summary struct {
 	File      contacts.Format `json:"file"` // how the contact file is written
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
-	Calls            int      `json:"calls"`             // requests that the campaign needs if all goes well
-	Canary           int      `json:"canary,omitempty"`  // the first contacts, after whom the rest waits; 0: nobody waits
-	EstimatedSeconds int      `json:"estimated_seconds"` // until the last of them has left, at the known limit; 0: at once, or no limit is known
-	Plan             *Outlook `json:"plan,omitempty"`    // nil: there are neither hours nor times to mind, or it goes on already
-	RejectsFile      string   `json:"rejects_file"`      // empty: no line was refused
-	Sent             []string `json:"columns_sent"`      // columns of the file that go to the platform as values
-	NotSent          []string `json:"columns_not_sent"`  // the others, without the phone column
+	Calls            int      `json:"calls"`                         // requests that the campaign needs if all goes well
+	Canary           int      `json:"canary,omitempty"`              // the first contacts, after whom the rest waits; 0: nobody waits
+	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit; 0: at once, or no limit is known
+	Plan             *Outlook `json:"plan,omitempty"`                // nil: there are neither hours nor times to mind, or it goes on already
+	CountryColumn    string   `json:"country_column,omitempty"`      // says whose country the numbers are of
+	CountryCode      string   `json:"country_code_column,omitempty"` // alike, by calling codes
+	RejectsFile      string   `json:"rejects_file"`                  // empty: no line was refused
+	Sent             []string `json:"columns_sent"`                  // columns of the file that go to the platform as values
+	NotSent          []string `json:"columns_not_sent"`              // the others, without the phone column
 	Warnings         []string `json:"warnings"`
 }
 
@@ -84,6 +86,9 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		Sent:      []string{},
 		NotSent:   []string{},
 		Warnings:  []string{},
+
+		CountryColumn: c.Settings.Reading.FoundCountryColumn,
+		CountryCode:   c.Settings.Reading.FoundCountryCodeColumn,
 	}
 	if o.Ends.After(o.Now) {
 		s.EstimatedSeconds = int(o.Ends.Sub(o.Now).Seconds())
@@ -105,6 +110,9 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 	}
 	if c.Counts.Contacts == 0 {
 		s.warn("there is nobody to contact in this file")
+	}
+	if n := c.Counts.Refused[string(contacts.TwoNumbers)]; n > 0 {
+		s.warn(fmt.Sprintf("lines with two numbers in a cell: %d; --two-numbers first takes the first of each", n))
 	}
 	if o.Held > 0 {
 		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,8 @@ func (a *app) importSuppressed() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
 		Long: `Put the numbers of a file on the do-not-contact list: any file that can be enqueued,
-or one number on each line. Exit code 3: lines without a usable number were left out.`,
+or one number on each line. All numbers of a line count: of every --phone-column, and of
+two in one cell. Exit code 3: lines without a usable number were left out.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
@@ -107,6 +109,9 @@ or one number on each line. Exit code 3: lines without a usable number were left
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
+			for _, remark := range numbers.Remarks() {
+				a.note(remark)
+			}
 			result := suppressed{}
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
@@ -115,11 +120,16 @@ or one number on each line. Exit code 3: lines without a usable number were left
 		},
 	}
 	regionFlag(cmd, &opt.Region)
-	cmd.Flags().StringVar(&opt.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
+	cli.PhoneColumnFlag(cmd.Flags(), &opt.Reading, "the one with a common name")
+	cli.CountryColumnFlags(cmd.Flags(), &opt.Reading)
+	cmd.Flags().IntVar(&opt.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	return cmd
 }
 
 func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
+	if contacts.IsLockName(filepath.Base(path)) {
+		return nil, contacts.ErrLockFile
+	}
 	file, err := os.Open(path)
 	if named := (*os.PathError)(nil); errors.As(err, &named) {
 		err = named.Err // the path is told already
@@ -135,7 +145,7 @@ func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	list, err := contacts.Open(file, info.Size(), contacts.Format{}, opt.PhoneColumn)
+	list, err := contacts.Open(file, info.Size(), contacts.Format{HeaderLine: opt.HeaderLine}, opt.PhoneColumns...)
 	if err != nil {
 		return nil, err
 	}

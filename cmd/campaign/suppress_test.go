@@ -38,8 +38,22 @@ func TestDoNotContactList(t *testing.T) {
 			t.Errorf("%s: %+v", strings.Join(tt.args, " "), got)
 		}
 	}
+	codes := filepath.Join(dir, "codes.csv")
+	if err := os.WriteFile(codes, []byte("Stop list\nname,مفتاح الدولة,Mobile\nA,+971,501234568\nB,20,1001234567 / 1001234568\nC,971,+966501234567\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := f.run("suppress", "import", codes, "--region", "SA")
+	if got.code != 3 || got.stdout != "3 numbers put on the list, 0 already\n" || !strings.Contains(got.stderr, `column "مفتاح الدولة" says whose country the numbers are of`) || !strings.Contains(got.stderr, "line 2 is taken for the header") {
+		t.Errorf("%+v", got)
+	}
+	listed := f.run("suppress", "list").stdout
+	for _, number := range []string{"+201001234567\n", "+201001234568\n", "+966500000004\n", "+971501234568\n"} {
+		if !strings.Contains(listed, number) {
+			t.Errorf("no %s in %s", number, listed)
+		}
+	}
 	out := filepath.Join(dir, "list.csv")
-	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":1,"file":"`+out+`"}`+"\n" || got.code != 0 {
+	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":4,"file":"`+out+`"}`+"\n" || got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 }

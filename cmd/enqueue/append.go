@@ -47,7 +47,7 @@ run again at any time: interrupted, it starts anew; after success it changes not
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the campaign's)")
+	cli.PhoneColumnFlag(flags, &f.request.Settings.Reading, "the campaign's")
 	f.file.add(flags)
 	f.choose.add(flags)
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/spf13/pflag"
 
 	"campaign-runner/contacts"
@@ -10,10 +13,39 @@ import (
 type fileFlags struct{ format contacts.Format }
 
 func (f *fileFlags) add(flags *pflag.FlagSet) {
-	flags.Var((*encodingFlag)(&f.format.Encoding), "encoding", "of the file: utf-8, utf-16le, utf-16be, windows-1256 or windows-1252 (default: found out)")
+	flags.Var((*encodingFlag)(&f.format.Encoding), "encoding", "of the file: "+encodingNames()+" (default: found out)")
 	flags.Var((*delimiterFlag)(&f.format.Delimiter), "delimiter", "between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)")
+	flags.IntVar(&f.format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	flags.StringVar(&f.format.Sheet, "sheet", "", "`NAME` of the workbook's sheet (default: the first)")
 }
+
+func encodingNames() string {
+	names := make([]string, len(contacts.Encodings))
+	for i, e := range contacts.Encodings {
+		names[i] = string(e)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// twoNumbersFlag is what to do with two numbers in a cell: whether the first is taken.
+type twoNumbersFlag bool
+
+func (t *twoNumbersFlag) Set(text string) error {
+	if text != "first" && text != "refuse" {
+		return errors.New("want first or refuse")
+	}
+	*t = text == "first"
+	return nil
+}
+
+func (t *twoNumbersFlag) String() string {
+	if *t {
+		return "first"
+	}
+	return "refuse"
+}
+func (*twoNumbersFlag) Type() string { return "WHAT" }
 
 type encodingFlag contacts.Encoding
 

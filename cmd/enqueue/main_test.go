@@ -237,6 +237,38 @@ func TestFilesAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestWhoseNumbersTheyAreIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.write("codes.csv", "Customers of March\n\nname,Country Code,Mobile,Home\nA,+966,501234567,\nB,971,,501234568\nC,+20,1001234567 / 1001234568,\nD,+965,+966501234569,\nE,+966,521234567\nF,+966,501234560,,\n")
+	args := func(name string, more ...string) []string {
+		return append([]string{"codes.csv", "--name", name, "--channel", "voice", "--region", "SA", "--skip-preflight", "--phone-column", "Mobile", "--phone-column", "home"}, more...)
+	}
+	code, out, errs := w.runArgs(args("a")...)
+	for _, want := range []string{
+		"rows read                   6\n", "contacts                    4\n", "countries         SA 3, AE 1\n", "country by        column Country Code\n",
+		"3  column Mobile\n", "1  column Home\n", "doubtful numbers            1\n", "1  in no known range of its country\n", "1  holds two numbers\n", "1  number of another country than its row says\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if code != 3 || !strings.Contains(errs, "line 3 is taken for the header; what stands above it is not read") || !strings.Contains(errs, "--two-numbers first") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	code, out, errs = w.runArgs(args("b", "--strict-numbers", "--two-numbers", "first", "--json")...)
+	for _, want := range []string{
+		`"countries":{"AE":1,"EG":1,"SA":2}`, `"phone_columns":{"Home":1,"Mobile":3}`, `"country_code_column":"Country Code"`, `"header_line":3`,
+		`"refused":{"in no known range of its country":1,"number of another country than its row says":1}`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("exit %d, no %s in %s%s", code, want, out, errs)
+		}
+	}
+	if strings.Contains(out, "doubtful") {
+		t.Errorf("strict, and doubtful: %s", out)
+	}
+}
+
 func TestAppend(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", list)
@@ -301,6 +333,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 	w.write("nophone.csv", "name,city\nAli,Riyadh\n")
 	w.write("nokey.csv", "phone,name\n+966500000001,Ali\n")
 	w.write("numbers.csv", "+966500000001\n")
+	w.write("nationality.csv", "name,Country,phone\nA,India,0551234567\nB,Jordan,0551234568\n")
 	const rest = " --name spring --channel voice"
 	for _, tt := range []struct {
 		name string
@@ -324,6 +357,9 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad region", "list.csv --region Riyadh" + rest, nil, 2, `region "RIYADH"`},
 		{"a bad encoding", "list.csv --encoding latin" + rest, nil, 2, `encoding "latin": want one of`},
 		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
+		{"a bad choice of two numbers", "list.csv --two-numbers both" + rest, nil, 2, "want first or refuse"},
+		{"a bad line of the header", "list.csv --header-line -1" + rest, nil, 2, "--header-line -1: want 1 or more"},
+		{"a column of countries that may be nationalities", "nationality.csv --region SA --skip-preflight" + rest, nil, 1, `column 2 "Country" may say whose country the numbers are of, but numbers beside it are none of the country it names (2 of 2): give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
 		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
 		{"a bad number of days", "list.csv --skip-contacted-within 91d" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `opt out when: "opt_out": want extraction.KEY=VALUE`},

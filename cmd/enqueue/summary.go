@@ -36,6 +36,27 @@ func text(s launch.Summary) string {
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)
 	count("contacts", s.Contacts)
+	if len(s.Countries) > 0 {
+		line("countries", perCountry(s.Countries))
+	}
+	for _, column := range []string{s.CountryColumn, s.CountryCode} {
+		if column != "" {
+			line("country by", "column "+column)
+		}
+	}
+	for _, from := range report.Refusals(s.PhoneColumns) {
+		line("numbers of", fmt.Sprintf("%11s  column %s", cli.Number(from.Contacts), from.Reason))
+	}
+	if doubtful := report.Refusals(s.Doubtful); len(doubtful) > 0 {
+		n := 0
+		for _, d := range doubtful {
+			n += d.Contacts
+		}
+		count("doubtful numbers", n)
+		for _, d := range doubtful {
+			fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(d.Contacts), d.Reason)
+		}
+	}
 	if s.NotChosen > 0 {
 		count("rows not chosen", s.NotChosen)
 	}
@@ -67,6 +88,19 @@ func text(s launch.Summary) string {
 	return b.String()
 }
 
+// perCountry lists countries by their contacts.
+func perCountry(counts map[string]int) string {
+	var texts []string
+	all := report.Refusals(counts)
+	for _, country := range all[:min(len(all), shownCountries)] {
+		texts = append(texts, country.Reason+" "+cli.Number(country.Contacts))
+	}
+	if more := len(all) - shownCountries; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more, all with --json", more))
+	}
+	return strings.Join(texts, ", ")
+}
+
 // outlook tells when contacts will be sent.
 func outlook(line func(label, value string), o launch.Outlook) {
 	line("hours", o.Hours)
@@ -93,6 +127,9 @@ func outlook(line func(label, value string), o launch.Outlook) {
 		line("", "and "+cli.Count(more, "more zone", "more zones")+"; all with --json")
 	}
 }
+
+// shownCountries bounds the countries that people are shown.
+const shownCountries = 15
 
 // shownZones bounds the zones that people are shown.
 const shownZones = 15

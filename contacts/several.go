@@ -1,0 +1,215 @@
+package contacts
+
+import (
+	"math/bits"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"campaign-runner/campaign"
+)
+
+var (
+	// betweenNumbers is what parts numbers, and within a number at most its groups.
+	betweenNumbers = regexp.MustCompile(`:::|[/;,|،؛\\\n\r\t&]+|[\s\p{Z}](?i:or|and|ou|und|oder|o|y|أو|او|و)[\s\p{Z}]|[\s\p{Z}](?:أو|او|و)[\s\p{Z}]*`)
+	// betweenGroups parts the groups of a number, and sometimes numbers.
+	betweenGroups    = regexp.MustCompile(`[\s\p{Z}\p{Cf}\-‐‑‒–—―−().\[\]]+`)
+	extensionPattern = regexp.MustCompile(`(?i)^(.*\d\)?)[\s\p{Z}]*[,;(]?[\s\p{Z}]*(?:;?ext(?:ension|n)?[\s.:=#]*|x[\s.:]*|#+|int\.?|تحويل[ةه]?|داخلي|فرعي|доб\.?)[\s\p{Z}.:#]*\p{Nd}{1,7}\)?[\s\p{Z}]*$`)
+)
+
+const (
+	maxCellNumbers = 20  // more are no numbers of one person
+	maxCellBytes   = 400 // a longer cell is not searched for numbers
+	maxCellGroups  = 10  // of digits that may be more than one number
+	minGroupDigits = 3   // of a number: no shorter one reaches a person
+)
+
+// severalIn decides a cell that may hold more than one number, or an extension. one,
+// guessed and why are what came of it taken for one number.
+//
+// Two numbers look like one where people's numbers are short: 1234567 7654321 has a
+// length that foreign numbers have. So what is cut at a sign that parts numbers, or
+// between two groups, is two numbers if each part is one by itself. A cell that is a
+// number of the region or has its plus as a whole is only taken for two if both parts
+// are in ranges that are known; and if the whole is too, and no sign parts them, they
+// must be written alike.
+func (p *PhoneParser) severalIn(cell string, one campaign.Phone, guessed bool, why Reason) ([]campaign.Phone, Reason) {
+	switch {
+	case why == EmptyNumber, why == Scientific, len(cell) > maxCellBytes, why == "" && p.isTooShortForTwo(cell):
+		return nil, why
+	case why != "":
+		if m := extensionPattern.FindStringSubmatch(cell); m != nil {
+			if _, _, no := p.read(m[1]); no == "" {
+				return nil, HasExtension
+			}
+		}
+	}
+	numbers, parts := p.numbersIn(cell)
+	if len(numbers) < 2 {
+		return nil, why
+	}
+	if why == "" && !guessed {
+		for _, number := range numbers {
+			if !isKnown(number) {
+				return nil, ""
+			}
+		}
+		if isKnown(one) && !betweenNumbers.MatchString(strings.TrimSpace(cell)) && !alike(parts) {
+			return nil, ""
+		}
+	}
+	if !slices.ContainsFunc(numbers, func(n campaign.Phone) bool { return n != numbers[0] }) {
+		return numbers[:1], "" // written twice
+	}
+	return numbers, TwoNumbers
+}
+
+// isTooShortForTwo reports whether a cell has fewer digits than two numbers have.
+func (p *PhoneParser) isTooShortForTwo(cell string) bool {
+	digits, pluses, zeros := 0, 0, 0
+	for _, r := range cell {
+		if d, ok := digit(r); ok {
+			if digits++; d == '0' && zeros == digits-1 {
+				zeros++
+			}
+		} else if r == '+' || r == '＋' {
+			pluses++
+		}
+	}
+	const marked, idd = minDigits, minDigits + 2 // with a plus, and with 00
+	local := marked
+	if p.region != "" {
+		local = bits.TrailingZeros32(p.home.lengths | p.home.main.lengths)
+	}
+	first, second := local, min(local, idd)
+	switch {
+	case pluses > 0:
+		first = min(first, marked)
+	case zeros > 1:
+		first = min(first, idd)
+	}
+	if pluses > 1 {
+		second = min(second, marked)
+	}
+	return digits < first+second
+}
+
+// numbersIn cuts a cell into numbers, if it holds nothing else.
+func (p *PhoneParser) numbersIn(cell string) (numbers []campaign.Phone, parts []string) {
+	for _, part := range betweenNumbers.Split(cell, maxCellNumbers+1) {
+		if !slices.ContainsFunc([]rune(part), isMeant) {
+			continue
+		}
+		if phone, ok := p.isNumber(part); ok {
+			numbers, parts = append(numbers, phone), append(parts, part)
+			continue
+		}
+		within, written := p.groupsIn(part)
+		if within == nil {
+			return p.groupsIn(cell)
+		}
+		numbers, parts = append(numbers, within...), append(parts, written...)
+	}
+	if len(parts) == 1 {
+		return p.groupsIn(cell)
+	}
+	return numbers, parts
+}
+
+// isMeant reports whether a character is neither space, mark nor punctuation.
+func isMeant(r rune) bool { return !isPunctuation(r) && !isWrapping(r) && r != '.' }
+
+// groupsIn cuts a text into numbers between groups of digits, each as short as can be.
+func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []string) {
+	cuts := []int{0}
+	for _, at := range betweenGroups.FindAllStringIndex(text, -1) {
+		if at[0] > 0 && at[1] < len(text) {
+			cuts = append(cuts, at[1])
+		}
+	}
+	for i, r := range text { // +966501234567+966559876543
+		if (r == '+' || r == '＋') && i > 0 && !slices.Contains(cuts, i) {
+			cuts = append(cuts, i)
+		}
+	}
+	if len(cuts) < 2 || len(cuts) > maxCellGroups {
+		return nil, nil
+	}
+	slices.Sort(cuts)
+	cuts = append(cuts, len(text))
+	dead := make([]bool, len(cuts)) // no numbers begin there
+	var from func(i int) bool
+	from = func(i int) bool {
+		if i == len(cuts)-1 {
+			return true
+		}
+		if dead[i] {
+			return false
+		}
+		for k := i + 1; k < len(cuts); k++ {
+			if i == 0 && k == len(cuts)-1 {
+				break // the whole is one number at the most
+			}
+			if phone, ok := p.isNumber(text[cuts[i]:cuts[k]]); ok {
+				numbers, parts = append(numbers, phone), append(parts, text[cuts[i]:cuts[k]])
+				if from(k) {
+					return true
+				}
+				numbers, parts = numbers[:len(numbers)-1], parts[:len(parts)-1]
+			}
+		}
+		dead[i] = true
+		return false
+	}
+	if !from(0) {
+		return nil, nil
+	}
+	return numbers, parts
+}
+
+// isNumber reads a part of a cell.
+func (p *PhoneParser) isNumber(part string) (campaign.Phone, bool) {
+	digits := 0
+	for _, r := range part {
+		if _, ok := digit(r); ok {
+			digits++
+		} else if unicode.IsLetter(r) {
+			return 0, false
+		}
+	}
+	if digits < minGroupDigits || digits > maxNumberDigits {
+		return 0, false
+	}
+	phone, _, why := p.read(part)
+	return phone, why == ""
+}
+
+// maxNumberDigits is the most digits a number is written with: its own, and 00 or a
+// carrier's code before it.
+const maxNumberDigits = maxDigits + 4
+
+// alike reports whether parts are written in the same way: with a plus, with 00, with
+// a 0, or with as many digits each.
+func alike(parts []string) bool {
+	style := func(part string) (string, int) {
+		digits, plus, _ := bare(nil, part)
+		switch text := string(digits); {
+		case plus:
+			return "+", 0
+		case strings.HasPrefix(text, "00"):
+			return "00", 0
+		case strings.HasPrefix(text, "0"):
+			return "0", 0
+		default:
+			return "", len(digits)
+		}
+	}
+	first, n := style(parts[0])
+	for _, part := range parts[1:] {
+		if other, m := style(part); other != first || m != n {
+			return false
+		}
+	}
+	return true
+}
