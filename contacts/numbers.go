@@ -1,16 +1,22 @@
 package contacts
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"campaign-runner/campaign"
+	"campaign-runner/contacts/xlsx"
 )
 
 // Numbers are the phone numbers of a file, such as a suppression list.
 type Numbers struct {
-	seen   index
-	counts campaign.Counts
+	seen    index
+	counts  campaign.Counts
+	notRead []string
 }
 
 // ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
@@ -44,6 +50,70 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 		}
 	}
 	return &Numbers{seen: c.seen, counts: c.Counts()}, nil
+}
+
+// NotRead tells of the sheets of a workbook that were not read, and why: whoever is
+// meant there is not among the numbers.
+func (n *Numbers) NotRead() []string { return n.notRead }
+
+// numbersOfSheets reads the sheet that was asked for, or else all that people see,
+// each as a list of its own.
+func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
+	sheets := f.sheets
+	if !f.named {
+		sheets = slices.DeleteFunc(slices.Clone(f.book.Sheets), func(s xlsx.Sheet) bool { return s.Hidden || !s.Grid })
+	}
+	all, lists := new(Numbers), 0
+	var failed error
+	for _, sheet := range sheets {
+		one, err := f.numbersOf(sheet, opt)
+		damage := (*xlsx.DamageError)(nil)
+		switch {
+		case errors.Is(err, errEmpty):
+			failed = cmp.Or(failed, err)
+		case err != nil && (len(sheets) == 1 || errors.As(err, &damage) || errors.Is(err, xlsx.ErrTooLarge)):
+			return nil, err
+		case err != nil:
+			failed = err
+			all.notRead = append(all.notRead, fmt.Sprintf("the sheet %q is not read: %v", sheet.Name, err))
+		default:
+			all.add(one)
+			lists++
+		}
+	}
+	if lists == 0 {
+		return nil, failed
+	}
+	visible, hidden := f.sheetsBut(sheets)
+	if len(visible) > 0 {
+		all.notRead = append(all.notRead, "sheets are not read: "+quoteNames(visible))
+	}
+	if len(hidden) > 0 {
+		all.notRead = append(all.notRead, "hidden sheets are not read: "+quoteNames(hidden))
+	}
+	return all, nil
+}
+
+func (f *File) numbersOf(sheet xlsx.Sheet, opt Options) (*Numbers, error) {
+	text, err := f.rows([]xlsx.Sheet{sheet})
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	return ReadNumbers(text, opt)
+}
+
+// add adds another list.
+func (n *Numbers) add(other *Numbers) {
+	for phone := range other.seen.all() {
+		n.seen.add(phone, 0)
+	}
+	if n.counts.Refused == nil {
+		n.counts.Refused = make(map[string]int)
+	}
+	for reason, lines := range other.counts.Refused {
+		n.counts.Refused[reason] += lines
+	}
 }
 
 // Has reports whether the number is in the file.

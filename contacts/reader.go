@@ -75,6 +75,10 @@ type Reader struct {
 	required    []required
 	corrected   bool // the file is one of rejects, given back
 
+	sheet      *sheetText // nil: no workbook
+	skipHidden bool
+	oddities   oddities
+
 	seen   index // the contacts read
 	counts campaign.Counts
 }
@@ -216,7 +220,8 @@ func (c *Reader) parse(b *block) {
 	if c.corrected {
 		columns += len(rejectColumns)
 	}
-	cells := make([]string, 0, len(b.spans)*columns+1)
+	// Each cell but the first of its row has a separator.
+	cells := make([]string, 0, min(len(b.spans)*columns, len(b.text)+len(b.spans))+1)
 	for _, s := range b.spans {
 		text := b.text[s.start:s.end]
 		if !valid {
@@ -249,7 +254,18 @@ func (c *Reader) parse(b *block) {
 			}
 		}
 		row.Fields = fields
+		if c.sheet != nil && c.sheet.isHidden(s.line) {
+			if c.skipHidden {
+				row.Refusal.Reason = HiddenRow
+				continue
+			}
+			c.oddities.hidden.Add(1)
+		}
+		fault, at := c.faultOf(fields)
 		row.Phone, row.Refusal.Reason = c.parser.Parse(fields[c.phoneColumn])
+		if fault != "" && (at == c.phoneColumn || row.Refusal.Reason == "") {
+			row.Phone, row.Refusal.Reason = 0, fault
+		}
 		for _, r := range c.required {
 			if row.Refusal.Reason == "" && !isFilled(fields[r.column]) {
 				row.Phone, row.Refusal.Reason = 0, r.why
@@ -316,7 +332,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	}
 	c.src.fill(blockBytes)
 	if c.src.err != nil && !c.src.eof() {
-		return nil, fmt.Errorf("line 1: %w", c.src.err)
+		return nil, c.src.failure()
 	}
 	if kind := looksLike(c.src.buf); kind != "" {
 		return nil, fmt.Errorf("this is %s: save it as \"CSV UTF-8\"", kind)
@@ -330,10 +346,12 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		c.src.line++
 	}
 	if len(bytes.TrimSpace(c.src.buf)) == 0 {
-		return nil, errors.New("the file is empty")
+		return nil, errEmpty
 	}
 	return c, nil
 }
+
+var errEmpty = errors.New("the file is empty")
 
 const bom = "\ufeff"
 
@@ -367,6 +385,7 @@ func (c *Reader) useHeader(cells []string) error {
 			c.columns[i] = UnescapeCell(name)
 		}
 	}
+	c.src.rows = max(maxBlockCells/len(c.columns), 1)
 	n, _ := c.src.row(c.src.buf)
 	c.src.line += c.src.lines(c.src.buf[:n])
 	c.src.buf = c.src.buf[n:]

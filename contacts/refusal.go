@@ -27,7 +27,14 @@ const (
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
 	Recent        Reason = "contacted recently"
+	HiddenRow     Reason = "hidden row"
+
+	FormulaWithoutValue Reason = "formula without a stored value: open and save it in Excel"
 )
+
+// ErrorValue is the reason of a row with an error of the spreadsheet, such as #N/A,
+// where a number or a value must be.
+func ErrorValue(text string) Reason { return Reason(text + " instead of a value") }
 
 // EmptyValue is the reason of a row that lacks a value the agent wants.
 func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q", key)) }
