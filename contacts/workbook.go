@@ -30,7 +30,7 @@ func (f *File) chooseSheets(phoneColumn string) (err error) {
 	case asked != "" && f.format.AllSheets:
 		return errors.New("one sheet is named and all are asked for: choose one of --sheet and --all-sheets")
 	case asked == "" && len(seen) == 0:
-		return errors.New("the workbook has no sheet that people see: name one with --sheet")
+		return errors.New("workbook: it has no sheet that people see: name one with --sheet")
 	case asked == "":
 		for _, sheet := range f.book.Sheets {
 			if sheet.Grid && !sheet.Hidden && (f.format.AllSheets || len(f.sheets) == 0) {

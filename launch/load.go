@@ -20,6 +20,7 @@ type loaded struct {
 	mix         mixture
 	rejectsFile string
 	warnings    []string
+	hidden      int // rows of a sheet that are hidden and were read all the same
 }
 
 // tally is that of a campaign which has just been loaded.
@@ -144,7 +145,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture()}
+	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture(), warnings: list.reader.Warnings(), hidden: list.reader.HiddenRows()}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}

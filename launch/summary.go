@@ -27,10 +27,19 @@ type Summary struct {
 	Canary           int      `json:"canary,omitempty"`  // the first contacts, after whom the rest waits; 0: nobody waits
 	EstimatedSeconds int      `json:"estimated_seconds"` // until the last of them has left, at the known limit; 0: at once, or no limit is known
 	Plan             *Outlook `json:"plan,omitempty"`    // nil: there are neither hours nor times to mind, or it goes on already
+	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
+	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read all the same
 	RejectsFile      string   `json:"rejects_file"`      // empty: no line was refused
 	Sent             []string `json:"columns_sent"`      // columns of the file that go to the platform as values
 	NotSent          []string `json:"columns_not_sent"`  // the others, without the phone column
 	Warnings         []string `json:"warnings"`
+}
+
+// readFrom tells of the file and what came of reading it.
+func (s *Summary) readFrom(file *contacts.File, out loaded) {
+	visible, hidden := file.SheetsNotRead()
+	s.File, s.RejectsFile = file.Format(), out.rejectsFile
+	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
 }
 
 func (s *Summary) warn(texts ...string) {

@@ -22,6 +22,8 @@ type suppressed struct {
 	Numbers    int `json:"numbers"` // different numbers given
 	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
 	Unreadable int `json:"unreadable"`
+
+	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook, and why
 }
 
 func (a *app) suppress() *cobra.Command {
@@ -84,6 +86,12 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 		if err := a.print(result, text); err != nil {
 			return err
 		}
+		for _, sheets := range result.NotRead {
+			a.note(sheets)
+		}
+		if len(result.NotRead) > 0 {
+			return cli.Partialf("not all of the workbook was read: whoever is meant there is not on the list")
+		}
 		if result.Unreadable > 0 {
 			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
 		}
@@ -93,21 +101,24 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 
 func (a *app) importSuppressed() *cobra.Command {
 	var opt contacts.Options
+	var format contacts.Format
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
 		Long: `Put the numbers of a file on the do-not-contact list: any file that can be enqueued,
-or one number on each line. Exit code 3: lines without a usable number were left out.`,
+or one number on each line. Of a workbook all sheets are read that are not hidden,
+hidden rows included. Exit code 3: lines without a usable number, or sheets, were left
+out.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
-			numbers, err := readNumbers(args[0], opt)
+			numbers, err := readNumbers(args[0], format, opt)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			result := suppressed{}
+			result := suppressed{NotRead: numbers.NotRead()}
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}
@@ -116,10 +127,11 @@ or one number on each line. Exit code 3: lines without a usable number were left
 	}
 	regionFlag(cmd, &opt.Region)
 	cmd.Flags().StringVar(&opt.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
+	cmd.Flags().StringVar(&format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: all that are not hidden)")
 	return cmd
 }
 
-func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
+func readNumbers(path string, format contacts.Format, opt contacts.Options) (*contacts.Numbers, error) {
 	file, err := os.Open(path)
 	if named := (*os.PathError)(nil); errors.As(err, &named) {
 		err = named.Err // the path is told already
@@ -135,7 +147,7 @@ func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	list, err := contacts.Open(file, info.Size(), contacts.Format{}, opt.PhoneColumn)
+	list, err := contacts.Open(file, info.Size(), format, opt.PhoneColumn)
 	if err != nil {
 		return nil, err
 	}
