@@ -80,8 +80,11 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumn string) (*File,
 	if f.format.Container == containerWorkbook {
 		return f, f.chooseSheets(phoneColumn)
 	}
-	if want.Sheet != "" || want.AllSheets || want.SkipHiddenRows {
+	switch {
+	case want.Sheet != "":
 		return nil, errors.New("a sheet is named, but this is no workbook")
+	case want.AllSheets, want.SkipHiddenRows:
+		return nil, errors.New("all sheets are to be read or hidden rows left out, but this is no workbook")
 	}
 	if err := f.findEncoding(); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ type Numbers struct {
 	seen    index
 	counts  campaign.Counts
 	notRead []string
+	leftOut []string
 }
 
 // ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
@@ -52,9 +53,13 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 	return &Numbers{seen: c.seen, counts: c.Counts()}, nil
 }
 
-// NotRead tells of the sheets of a workbook that were not read, and why: whoever is
-// meant there is not among the numbers.
+// NotRead tells of the sheets of a workbook that could not be read, and why: people
+// meant there are not among the numbers.
 func (n *Numbers) NotRead() []string { return n.notRead }
+
+// LeftOut tells of the sheets that were not to be read: hidden ones, and those
+// beside the one that was asked for.
+func (n *Numbers) LeftOut() []string { return n.leftOut }
 
 // numbersOfSheets reads the sheet that was asked for, or else all that people see,
 // each as a list of its own.
@@ -63,10 +68,20 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	if !f.named {
 		sheets = slices.DeleteFunc(slices.Clone(f.book.Sheets), func(s xlsx.Sheet) bool { return s.Hidden || !s.Grid })
 	}
+	text, err := f.rows(sheets[:1])
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
 	all, lists := new(Numbers), 0
 	var failed error
-	for _, sheet := range sheets {
-		one, err := f.numbersOf(sheet, opt)
+	for i, sheet := range sheets {
+		if i > 0 {
+			if text, err = text.again(sheet); err != nil {
+				return nil, err
+			}
+		}
+		one, err := ReadNumbers(text, opt)
 		damage := (*xlsx.DamageError)(nil)
 		switch {
 		case errors.Is(err, errEmpty):
@@ -86,21 +101,12 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	}
 	visible, hidden := f.sheetsBut(sheets)
 	if len(visible) > 0 {
-		all.notRead = append(all.notRead, "sheets are not read: "+quoteNames(visible))
+		all.leftOut = append(all.leftOut, "sheets are not read: "+quoteNames(visible))
 	}
 	if len(hidden) > 0 {
-		all.notRead = append(all.notRead, "hidden sheets are not read: "+quoteNames(hidden))
+		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+quoteNames(hidden))
 	}
 	return all, nil
-}
-
-func (f *File) numbersOf(sheet xlsx.Sheet, opt Options) (*Numbers, error) {
-	text, err := f.rows([]xlsx.Sheet{sheet})
-	if err != nil {
-		return nil, err
-	}
-	defer text.Close()
-	return ReadNumbers(text, opt)
 }
 
 // add adds another list.

@@ -100,6 +100,13 @@ func (f *File) rows(sheets []xlsx.Sheet) (*sheetText, error) {
 	return s, nil
 }
 
+// again is another sheet, read with what the workbook's cells share and within the
+// bounds of the one before. Nothing else may read that one any more.
+func (s *sheetText) again(sheet xlsx.Sheet) (*sheetText, error) {
+	next := &sheetText{rows: s.rows, sheets: []xlsx.Sheet{sheet}, phoneColumn: s.phoneColumn, left: s.left}
+	return next, next.open()
+}
+
 // sheetText writes the rows of sheets as CSV as they are read. Its lines count on
 // from one sheet to the next.
 type sheetText struct {

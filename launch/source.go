@@ -334,7 +334,7 @@ func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 		if unreadable > 0 {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they hold nobody back", file.what, unreadable))
 		}
-		for _, sheets := range numbers.NotRead() {
+		for _, sheets := range append(numbers.NotRead(), numbers.LeftOut()...) {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they hold nobody back", file.what, sheets))
 		}
 		all = append(all, held{numbers.Has, contacts.Suppressed})

@@ -29,9 +29,9 @@ type Summary struct {
 	Plan             *Outlook `json:"plan,omitempty"`    // nil: there are neither hours nor times to mind, or it goes on already
 	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
 	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read all the same
-	RejectsFile      string   `json:"rejects_file"`      // empty: no line was refused
-	Sent             []string `json:"columns_sent"`      // columns of the file that go to the platform as values
-	NotSent          []string `json:"columns_not_sent"`  // the others, without the phone column
+	RejectsFile      string   `json:"rejects_file"`          // empty: no line was refused
+	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
+	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
 	Warnings         []string `json:"warnings"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ type suppressed struct {
 	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
 	Unreadable int `json:"unreadable"`
 
-	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook, and why
+	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook that could not be read, and why
 }
 
 func (a *app) suppress() *cobra.Command {
@@ -86,11 +87,8 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 		if err := a.print(result, text); err != nil {
 			return err
 		}
-		for _, sheets := range result.NotRead {
-			a.note(sheets)
-		}
 		if len(result.NotRead) > 0 {
-			return cli.Partialf("not all of the workbook was read: whoever is meant there is not on the list")
+			return cli.Partialf("%s; %s without a usable number: whoever is meant is not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
 		}
 		if result.Unreadable > 0 {
 			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
@@ -119,6 +117,9 @@ out.`,
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			result := suppressed{NotRead: numbers.NotRead()}
+			for _, sheets := range numbers.LeftOut() {
+				a.note(sheets)
+			}
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}

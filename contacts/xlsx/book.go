@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	maxSheets = 10_000
-	maxName   = 1000 // bytes of a sheet's name
+	maxSheets    = 4096
+	maxRelations = 10_000
+	maxName      = 1000 // bytes of a sheet's name, or of where a relationship leads
 )
 
 // A Sheet is one of a workbook.
@@ -182,10 +183,11 @@ func (b *Book) relations(part string) (all []relation, err error) {
 		if !strings.HasPrefix(target, "/") {
 			target = path.Join("/", path.Dir(part), target)
 		}
-		if len(all) == maxSheets {
-			return errors.New("too many relationships")
+		id := string(s.attr("Id"))
+		if len(all) == maxRelations || len(target)+len(id) > 2*maxName {
+			return errors.New("relationships beyond all measure")
 		}
-		all = append(all, relation{string(s.attr("Id")), path.Base(string(s.attr("Type"))), partName(target)})
+		all = append(all, relation{id, path.Base(string(s.attr("Type"))), partName(target)})
 		return nil
 	})
 }

@@ -225,7 +225,7 @@ func (p *sectionParser) next() {
 		s.percents++
 		p.commas()
 		p.add(partLiteral, p.take(1))
-	case (c == 'E' || c == 'e') && digits && len(p.rest) > 1 && (p.rest[1] == '+' || p.rest[1] == '-'):
+	case (c == 'E' || c == 'e') && digits && !s.hasPower() && len(p.rest) > 2 && (p.rest[1] == '+' || p.rest[1] == '-') && strings.IndexByte("0#?", p.rest[2]) >= 0:
 		p.commas()
 		p.add(partPower, p.take(2))
 	case c == '/' && digits && s.fraction == 0 && len(p.rest) > 1 && strings.IndexByte("0#?123456789", p.rest[1]) >= 0:

@@ -13,6 +13,7 @@ const (
 	maxStyles = 1 << 20
 	maxCodes  = 1 << 14
 	maxCode   = 1024
+	maxMade   = 256 // number formats that are kept ready
 )
 
 // styles are the number formats of cells.
@@ -54,7 +55,9 @@ func (st *styles) format(style int) *format {
 		if !own {
 			code = builtIn(id)
 		}
-		f = parseFormat(code)
+		if f = parseFormat(code); len(st.made) == maxMade {
+			clear(st.made)
+		}
 		st.made[id] = f
 	}
 	return f

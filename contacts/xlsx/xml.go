@@ -17,6 +17,7 @@ const (
 	maxTag      = 1 << 20 // bytes of one tag
 	maxDepth    = 100     // elements within each other
 	maxAttrs    = 256     // of one tag
+	maxNameSize = 1000    // bytes of an element's or an attribute's name
 	readTries   = 100     // reads without data or error before a reader is given up
 )
 
@@ -756,6 +757,9 @@ func qualified(b []byte, i int) (prefix, name []byte, end int, err error) {
 		}
 		if i == len(b) {
 			return nil, nil, 0, errShort
+		}
+		if i-begin > maxNameSize {
+			return nil, nil, 0, fmt.Errorf("a name of more than %d bytes", maxNameSize)
 		}
 		if i == first || classes[b[first]]&isNameStart == 0 || part == 2 {
 			return nil, nil, 0, errors.New(`a "<" or a tag that is none`)
