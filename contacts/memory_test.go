@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,7 @@ func readHostile(path string) {
 	}
 	for _, want := range []contacts.Format{{}, {AllSheets: true}} {
 		rows := 0
+		var kept []contacts.Row // as a load keeps a chunk
 		fmt.Println("contacts:", func() error {
 			f, err := contacts.Open(file, info.Size(), want, "")
 			if err != nil {
@@ -55,11 +57,16 @@ func readHostile(path string) {
 				return err
 			}
 			defer r.Close()
-			for _, err := range r.All() {
+			for row, err := range r.All() {
 				if err != nil {
 					return err
 				}
 				rows++
+				if row.Refusal.Reason == "" {
+					if kept = append(kept, row); len(kept) == 1000 {
+						kept = nil
+					}
+				}
 			}
 			return nil
 		}(), rows, "rows")
@@ -287,6 +294,19 @@ func TestHostileFilesTakeLittleMemory(t *testing.T) {
 		{"a line that never ends", func(p string) { hostileText(t, p, times("phone,name\n0501234567,", 60<<20, "x", "")) }},
 		{"quotes without end", func(p string) { hostileText(t, p, times("phone,name\n", 60<<20, "\"", "")) }},
 		{"a quote in every line", func(p string) { hostileText(t, p, times("phone,name\n", 10<<20, "\"a\n", "")) }},
+		{"one contact among thousands of lines", func(p string) {
+			var lines bytes.Buffer
+			r := rand.New(rand.NewPCG(1, 2))
+			for range 1000 {
+				fmt.Fprintf(&lines, "%d,%s\n", r.IntN(100_000), strings.Repeat("y", 240))
+			}
+			hostileText(t, p, func(w io.Writer) {
+				_, _ = io.WriteString(w, "phone,name\n")
+				for i := range 999 {
+					fmt.Fprintf(w, "05%08d,a\n%s", i, lines.Bytes())
+				}
+			})
+		}},
 		{"UTF-16 without end", func(p string) {
 			hostileText(t, p, times("\xff\xfep\x00h\x00o\x00n\x00e\x00\n\x00", 30<<20, "\n\x00", ""))
 		}},

@@ -184,6 +184,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			b := <-queue
 			<-b.done
 			c.settle(b.rows)
+			unpin(b)
 			for i := range b.rows {
 				count(&c.counts, b.rows[i].Refusal)
 				if !yield(b.rows[i], nil) {
@@ -301,6 +302,30 @@ func (c *Reader) settle(rows []Row) {
 				if first, added := c.seen.add(row.Phone, row.Line); !added {
 					row.Refusal = Refusal{Reason: Duplicate, First: first}
 				}
+			}
+		}
+	}
+}
+
+// unpin copies the contacts of a block that holds little else, so that a few of them
+// do not keep all its text in memory.
+func unpin(b *block) {
+	used := 0
+	for i := range b.rows {
+		if b.rows[i].Refusal.Reason == "" {
+			for _, cell := range b.rows[i].Fields {
+				used += len(cell)
+			}
+		}
+	}
+	if used > len(b.text)/8 {
+		return
+	}
+	for i := range b.rows {
+		if row := &b.rows[i]; row.Refusal.Reason == "" {
+			row.Fields = slices.Clone(row.Fields)
+			for k, cell := range row.Fields {
+				row.Fields[k] = strings.Clone(cell)
 			}
 		}
 	}

@@ -13,17 +13,22 @@ import (
 	"campaign-runner/contacts/xlsx"
 )
 
-// chooseSheets takes the sheets asked for, or the first that people see.
+// chooseSheets takes the sheets asked for, or the first that people see something in.
 func (f *File) chooseSheets(phoneColumn string) (err error) {
 	if f.book, err = xlsx.Open(f.data, f.size); err != nil {
 		return fmt.Errorf("workbook: %w", err)
 	}
 	f.phoneColumn = phoneColumn
-	var names, seen []string
+	var names []string
+	var seen []xlsx.Sheet // those with something in them, if there are any
 	for _, sheet := range f.book.Sheets {
-		if names = append(names, sheet.Name); sheet.Grid && !sheet.Hidden {
-			seen = append(seen, sheet.Name)
+		names = append(names, sheet.Name)
+		if sheet.Grid && !sheet.Hidden {
+			seen = append(seen, sheet)
 		}
+	}
+	if filled := slices.DeleteFunc(slices.Clone(seen), func(s xlsx.Sheet) bool { return s.Blank }); len(filled) > 0 {
+		seen = filled
 	}
 	asked := trimName(f.format.Sheet)
 	switch {
@@ -31,15 +36,11 @@ func (f *File) chooseSheets(phoneColumn string) (err error) {
 		return errors.New("one sheet is named and all are asked for: choose one of --sheet and --all-sheets")
 	case asked == "" && len(seen) == 0:
 		return errors.New("workbook: it has no sheet that people see: name one with --sheet")
+	case asked == "" && f.format.AllSheets:
+		f.sheets = seen
+		return nil
 	case asked == "":
-		for _, sheet := range f.book.Sheets {
-			if sheet.Grid && !sheet.Hidden && (f.format.AllSheets || len(f.sheets) == 0) {
-				f.sheets = append(f.sheets, sheet)
-			}
-		}
-		if !f.format.AllSheets {
-			f.format.Sheet = f.sheets[0].Name
-		}
+		f.sheets, f.format.Sheet = seen[:1], seen[0].Name
 		return nil
 	}
 	at := slices.IndexFunc(f.book.Sheets, func(s xlsx.Sheet) bool { return strings.EqualFold(trimName(s.Name), asked) })
@@ -53,8 +54,8 @@ func (f *File) chooseSheets(phoneColumn string) (err error) {
 	return nil
 }
 
-// SheetsNotRead are the names of the sheets that have cells and that Reader does
-// not read: first those that people see, then the hidden ones.
+// SheetsNotRead are the names of the sheets that hold something and that Reader
+// does not read: first those that people see, then the hidden ones.
 func (f *File) SheetsNotRead() (visible, hidden []string) { return f.sheetsBut(f.sheets) }
 
 func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
@@ -63,7 +64,7 @@ func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
 	}
 	for _, sheet := range f.book.Sheets {
 		switch {
-		case !sheet.Grid, slices.Contains(read, sheet):
+		case !sheet.Grid, sheet.Blank, slices.Contains(read, sheet):
 		case sheet.Hidden:
 			hidden = append(hidden, sheet.Name)
 		default:

@@ -78,6 +78,7 @@ func readBook(t *testing.T, file []byte, want contacts.Format, required ...strin
 func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 	book := bookOf(
 		testSheet{name: "old", state: "hidden", rows: []string{"phone|name", "0501000001|a"}},
+		testSheet{name: "cover", rows: []string{"<c/>"}},
 		testSheet{name: "Riyadh", rows: []string{"phone|name", "0501000002|b", "0501000003|c"}},
 		testSheet{name: "Jeddah", state: "visible", rows: []string{"A list", "name|phone", "d|0501000004", "e|0501000002"}},
 		testSheet{name: "2", state: "veryHidden", rows: []string{"phone", "0501000009"}},
@@ -91,20 +92,20 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 		err      string
 	}{
 		{"the first that people see", contacts.Format{}, []string{"2 0501000002|b", "3 0501000003|c"}, []string{
-			`of the workbook only the sheet "Riyadh" is read, and not "Jeddah", "empty": choose with --sheet, or give --all-sheets`,
+			`of the workbook only the sheet "Riyadh" is read, and not "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "old", "2"; --sheet reads one`,
 		}, ""},
 		{"one by its name", contacts.Format{Sheet: " JEDDAH"}, nil, nil, "no phone column"},
 		{"a hidden one by its name", contacts.Format{Sheet: "old"}, []string{"2 0501000001|a"}, []string{
-			`of the workbook only the sheet "old" is read, and not "Riyadh", "Jeddah", "empty": choose with --sheet, or give --all-sheets`,
+			`of the workbook only the sheet "old" is read, and not "Riyadh", "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "2"; --sheet reads one`,
 		}, ""},
 		{"one by its number", contacts.Format{Sheet: "1"}, []string{"2 0501000001|a"}, []string{
-			`of the workbook only the sheet "old" is read, and not "Riyadh", "Jeddah", "empty": choose with --sheet, or give --all-sheets`,
+			`of the workbook only the sheet "old" is read, and not "Riyadh", "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "2"; --sheet reads one`,
 		}, ""},
 		{"one that is named like a number", contacts.Format{Sheet: "2"}, []string{"2 0501000009"}, []string{
-			`of the workbook only the sheet "2" is read, and not "Riyadh", "Jeddah", "empty": choose with --sheet, or give --all-sheets`,
+			`of the workbook only the sheet "2" is read, and not "Riyadh", "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "old"; --sheet reads one`,
 		}, ""},
 		{"all", contacts.Format{AllSheets: true}, []string{"2 0501000002|b", "3 0501000003|c", "4 0501000004|d", "5 duplicate of line 2: 0501000002|e"}, []string{
@@ -112,7 +113,7 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 			`lines count on through the sheets: line 4 on is the sheet "Jeddah" from its row 3 on`,
 		}, ""},
 		{"all and one", contacts.Format{AllSheets: true, Sheet: "old"}, nil, nil, "choose one of --sheet and --all-sheets"},
-		{"one that is not there", contacts.Format{Sheet: "6"}, nil, nil, `no sheet "6": the sheets are "old", "Riyadh", "Jeddah", "2", "empty"`},
+		{"one that is not there", contacts.Format{Sheet: "7"}, nil, nil, `no sheet "7": the sheets are "old", "cover", "Riyadh", "Jeddah", "2", "empty"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rows, warnings, _, err := readBook(t, book, tt.want)

@@ -292,6 +292,23 @@ func TestSheetsAndHiddenRowsOfAWorkbook(t *testing.T) {
 	}
 }
 
+func TestContactsThatNoRequestCanCarryAreRefused(t *testing.T) {
+	w := newWorld(t)
+	var text strings.Builder
+	text.WriteString("phone,name,city\n")
+	for i := range 20 {
+		fmt.Fprintf(&text, "9665%08d,%s,x\n", i, strings.Repeat("long ", 190_000))
+	}
+	w.write("list.csv", text.String())
+	code, _, errs := w.run("list.csv --name a --channel voice")
+	if code != 1 || !strings.Contains(errs, "contact file list.csv: line 19: 18 contacts hold more than 16 MB") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, out, errs := w.run("list.csv --name a --channel voice --chunk-size 10 --json"); code != 0 || !strings.Contains(out, `"contacts":20`) {
+		t.Errorf("smaller chunks: exit %d, %s%s", code, out, errs)
+	}
+}
+
 func TestAppend(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", list)

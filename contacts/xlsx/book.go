@@ -31,6 +31,7 @@ type Sheet struct {
 	Name   string
 	Hidden bool // nobody sees it who does not ask for it
 	Grid   bool // it has cells; charts and dialogs have none
+	Blank  bool // there is nothing in any of them
 	part   string
 }
 
@@ -84,7 +85,32 @@ func Open(data io.ReaderAt, size int64) (*Book, error) {
 			*part = usual
 		}
 	}
-	return b, b.contents(book, related)
+	if err := b.contents(book, related); err != nil {
+		return nil, err
+	}
+	for i := range b.Sheets {
+		b.Sheets[i].Blank = b.Sheets[i].Grid && b.isBlank(b.Sheets[i].part)
+	}
+	return b, nil
+}
+
+// isBlank reports whether a sheet has no cell with anything in it. What cannot be
+// read is not blank: it is found when it is read.
+func (b *Book) isBlank(part string) bool {
+	text, err := b.openPart(part)
+	if err != nil {
+		return false
+	}
+	defer text.Close()
+	s := newScanner(text)
+	for {
+		switch kind, err := s.next(); {
+		case err != nil, kind == tokenOpen && (s.opened("v") || s.opened("is") || s.opened("f")):
+			return false
+		case kind == tokenEnd:
+			return true
+		}
+	}
 }
 
 // refill lets all parts be unpacked once more.
