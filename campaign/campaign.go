@@ -135,12 +135,13 @@ type Counts struct {
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
+	NotChosen  int            `json:"not_chosen"` // left out by what was asked for: rules, a sample, a limit, another campaign
 	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
 }
 
 // Check tells whether the counts add up.
 func (c Counts) Check() error {
-	if sum := c.Contacts + c.Invalid + c.Duplicates + c.Suppressed; sum != c.Rows {
+	if sum := c.Contacts + c.Invalid + c.Duplicates + c.Suppressed + c.NotChosen; sum != c.Rows {
 		return fmt.Errorf("counts: %d rows, but %d contacts and refused lines", c.Rows, sum)
 	}
 	refused := 0
@@ -160,6 +161,7 @@ func (c Counts) Add(more Counts) Counts {
 	c.Invalid += more.Invalid
 	c.Duplicates += more.Duplicates
 	c.Suppressed += more.Suppressed
+	c.NotChosen += more.NotChosen
 	refused := maps.Clone(c.Refused)
 	if refused == nil && len(more.Refused) > 0 {
 		refused = make(map[string]int)
@@ -226,6 +228,9 @@ func AgentName(name string) (string, error) {
 func CheckName(name string) error {
 	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
 		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	}
+	if name[0] == '-' { // every later command would take it for a flag
+		return errors.New("campaign name: want a letter, a digit, . or _ at its beginning")
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ func TestCheckName(t *testing.T) {
 		{"braces, which are Redis's", "sa{l}e", false},
 		{"a colon, which parts keys", "sale:1", false},
 		{"a slash", "a/b", false},
+		{"a dash at its beginning, as of a flag", "-x", false},
+		{"a dash at its end", "x-", true},
 		{"Arabic letters", "حملة", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

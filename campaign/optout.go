@@ -15,7 +15,7 @@ import (
 // answer to "to unsubscribe, write".
 var stopWords = map[string][]string{
 	"ar": {
-		"إلغاء", "إلغاء الاشتراك", "الغاء اشتراكي", "إيقاف", "إيقاف الرسائل", "أوقف", "أوقف الرسائل", "أوقفوا الرسائل", "توقف", "توقفوا",
+		"ستوب", "قف", "إلغاء", "إلغاء الاشتراك", "الغاء اشتراكي", "إيقاف", "إيقاف الرسائل", "أوقف", "أوقف الرسائل", "أوقفوا الرسائل", "توقف", "توقفوا",
 		"لا تراسلني", "لا تراسلوني", "لا تتصل بي", "لا تتصلوا بي", "لا ترسل لي", "لا ترسلوا لي", "احذف رقمي", "احذفوا رقمي",
 	},
 	"de": {"stopp", "abmelden", "abbestellen", "austragen", "keine Nachrichten mehr"},
@@ -61,19 +61,35 @@ func bare(text string) string {
 	gap := false
 	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
 		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, don't
+		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, a hamza that many leave out, don't
 		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
 			if gap && b.Len() > 0 {
 				b.WriteByte(' ')
 			}
 			gap = false
-			if r == 'ı' {
-				r = 'i' // its capital is that of i
-			}
-			b.WriteRune(r)
+			b.WriteRune(letter(r))
 		default:
 			gap = true
 		}
 	}
 	return b.String()
+}
+
+// letter is a letter in the form that all keyboards share: Persian and Urdu ones have
+// forms of their own, and in Arabic a final ى stands for ي and ه for ة in what people
+// write.
+func letter(r rune) rune {
+	switch r {
+	case 'ı':
+		return 'i' // its capital is that of i
+	case 'ی', 'ى', 'ے':
+		return 'ي'
+	case 'ک':
+		return 'ك'
+	case 'ة', 'ہ', 'ھ', 'ە':
+		return 'ه'
+	case 'ٱ':
+		return 'ا'
+	}
+	return r
 }

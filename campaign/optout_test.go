@@ -9,6 +9,7 @@ func TestStopWords(t *testing.T) {
 	for _, message := range []string{
 		"STOP", " stop. ", "Stop!!!", "UNSUBSCRIBE", "un\u200bsubscribe", "Don’t call me", "DONT CALL ME", "Opt-out",
 		"إلغاء", "الغاء", "الغاء الإشتراك", "إيقاف", "ايقاف", "تـوقـف", "تَوَقَّف", "لا تتصلوا بي!",
+		"الغا", "ألغاء", "لا تتصل بى", "لا تتصل بی", "ٱلغاء", "ﺇﻟﻐﺎﺀ", "بند كریں", "بند کریں", "قف",
 		"ARRÊT", "arret", "Désabonner", "BASTA", "Ｓｔｏｐ", "बंद करें", "बंद करें।",
 	} {
 		if !IsStopWord(message) {

@@ -44,8 +44,8 @@ func NewPhoneParser(region string) (*PhoneParser, error) {
 // some of three bytes, with punctuation and invisible marks between them.
 const maxNumberBytes = 128
 
-// Parse reads one cell. A number that cannot be used has a Reason, else it is empty.
-func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
+// read is Parse but for numbers that the library no longer knows.
+func (p *PhoneParser) read(cell string) (campaign.Phone, Reason) {
 	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
 		if phone, why, known := world().international(cell[1:]); known {
 			return phone, why

@@ -52,6 +52,8 @@ type Options struct {
 	// may be. Nil: everybody may. Several goroutines call it.
 	Suppressed func(campaign.Phone) Reason
 
+	Choice Choice
+
 	rowsAreLines bool // a row counts as one line, whatever its cells hold
 }
 
@@ -67,6 +69,7 @@ type Reader struct {
 	src        *splitter
 	parser     *PhoneParser
 	suppressed func(campaign.Phone) Reason
+	choice     Choice
 	workers    int
 	text       io.Closer // nil: nothing is to be closed
 
@@ -248,21 +251,28 @@ func (c *Reader) parse(b *block) {
 			cells = cells[:begin]
 			continue
 		}
+		passed := false // the row was not chosen when its rejects were written
 		if c.corrected {
+			passed = strings.HasPrefix(fields[columns-2], string(NotChosen))
 			fields = fields[: columns-len(rejectColumns) : columns-len(rejectColumns)]
 			for i, cell := range fields {
 				fields[i] = UnescapeCell(cell)
 			}
 		}
 		row.Fields = fields
-		if c.sheet != nil && c.sheet.isHidden(s.line) {
-			if c.skipHidden {
-				row.Refusal.Reason = HiddenRow
-				continue
-			}
+		fault, at := c.faultOf(fields)
+		hidden := c.sheet != nil && c.sheet.isHidden(s.line)
+		if hidden && c.skipHidden {
+			row.Refusal.Reason = HiddenRow
+			continue
+		}
+		if passed || c.choice.Row != nil && !c.choice.Row(s.line, fields) {
+			row.Refusal.Reason = NotChosen
+			continue
+		}
+		if hidden {
 			c.oddities.hidden.Add(1)
 		}
-		fault, at := c.faultOf(fields)
 		row.Phone, row.Refusal.Reason = c.parser.Parse(fields[c.phoneColumn])
 		if fault != "" && (at == c.phoneColumn || row.Refusal.Reason == "") {
 			row.Phone, row.Refusal.Reason = 0, fault
@@ -299,6 +309,10 @@ func (c *Reader) settle(rows []Row) {
 		c.seen.fetch(part)
 		for i := range part {
 			if row := &part[i]; row.Refusal.Reason == "" {
+				if !c.choice.takes(row.Phone) || c.choice.Limit > 0 && c.seen.len() >= c.choice.Limit && !c.seen.has(row.Phone) {
+					row.Refusal.Reason = NotChosen
+					continue
+				}
 				if first, added := c.seen.add(row.Phone, row.Line); !added {
 					row.Refusal = Refusal{Reason: Duplicate, First: first}
 				}
@@ -350,6 +364,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		src:        &splitter{src: r, comma: byte(opt.Comma), block: blockBytes, line: 1, rowsAreLines: opt.rowsAreLines},
 		parser:     parser,
 		suppressed: opt.Suppressed,
+		choice:     opt.Choice,
 		workers:    opt.Workers,
 	}
 	if c.workers == 0 {

@@ -27,6 +27,8 @@ const (
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
 	Recent        Reason = "contacted recently"
+	NotChosen     Reason = "not chosen"
+	Elsewhere     Reason = "not chosen: in another campaign"
 	HiddenRow     Reason = "hidden row"
 
 	FormulaWithoutValue Reason = "formula without a stored value: open and save it in Excel"
@@ -68,6 +70,8 @@ func count(c *campaign.Counts, r Refusal) {
 		c.Duplicates++
 	case Suppressed, DoNotContact, Recent:
 		c.Suppressed++
+	case NotChosen, Elsewhere:
+		c.NotChosen++
 	default:
 		c.Invalid++
 	}

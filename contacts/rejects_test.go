@@ -145,9 +145,20 @@ func TestEscapeCell(t *testing.T) {
 		{"a plus", "+1", "'+1"},
 		{"a minus", "-1", "'-1"},
 		{"an at sign", "@SUM(A1)", "'@SUM(A1)"},
-		{"a tab", "\t=1", "'\t=1"},
-		{"a carriage return", "\r=1", "'\r=1"},
-		{"a newline", "\n=1", "'\n=1"},
+		{"a tab", "\t=1", "'\t'=1"},
+		{"a carriage return", "\r=1", "'\r'=1"},
+		{"a newline", "\n=1", "'\n'=1"},
+		{"a tab before a word", "\tx", "'\tx"},
+		{"a formula after a semicolon", "x;=1+1", "x;'=1+1"},
+		{"a formula after a comma and a space", "x, =1+1", "x, '=1+1"},
+		{"a formula after a pipe", "x|@SUM(A1)", "x|'@SUM(A1)"},
+		{"a formula on a second line", "x\n=1", "x\n'=1"},
+		{"a formula after a tab within", "x\t-1+2", "x\t'-1+2"},
+		{"a formula in quotes after a separator", `x;"=1+1"`, `x;"'=1+1"`},
+		{"an apostrophe before a formula after a separator", "x;'=1", "x;''=1"},
+		{"two numbers", "+966501234567;+966501234568", "+966501234567;+966501234568"},
+		{"a number, then a formula", "+966501234567;=1", "+966501234567;'=1"},
+		{"an e-mail address after a comma", "Sara, a@b.example", "Sara, a@b.example"},
 		{"a full-width formula", "＝1", "'＝1"},
 		{"an apostrophe before a formula", "'=1", "''=1"},
 		{"a number in E.164", "+966501234567", "+966501234567"},
@@ -178,13 +189,37 @@ var plainNumber = regexp.MustCompile(`^\+\d[\d ().-]{6,}$`)
 
 func TestEscapingIsSafeAndReversible(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cell := rapid.StringOf(rapid.SampledFrom([]rune("'=+-@\t\r\n＝＋01a\",س"))).Draw(t, "cell")
+		cell := rapid.StringOf(rapid.SampledFrom([]rune("'=+-@\t\r\n＝＋01a\",;| س"))).Draw(t, "cell")
 		escaped := contacts.EscapeCell(cell)
 		if back := contacts.UnescapeCell(escaped); back != cell {
 			t.Fatalf("%q escaped is %q and comes back as %q", cell, escaped, back)
 		}
 		if strings.IndexAny(escaped, "=+-@\t\r\n＝＋－＠") == 0 && !plainNumber.MatchString(escaped) {
 			t.Fatalf("%q escaped is %q", cell, escaped)
+		}
+		// Nor may any cell begin so of which a spreadsheet makes it, told another
+		// separator; LazyQuotes is how spreadsheets read a quote within a cell.
+		for _, comma := range ",;|\t" {
+			var file bytes.Buffer
+			w := csv.NewWriter(&file)
+			_ = w.Write([]string{"x", escaped, "y"})
+			w.Flush()
+			r := csv.NewReader(&file)
+			r.Comma, r.LazyQuotes, r.FieldsPerRecord = comma, true, -1
+			rows, err := r.ReadAll()
+			if err != nil {
+				t.Fatalf("%q: %v", escaped, err)
+			}
+			for _, row := range rows {
+				for _, got := range row {
+					if comma != ',' {
+						got = strings.Trim(got, `" `) // some readers take quotes off wherever they stand
+					}
+					if strings.IndexAny(got, "=+-@\t\r\n＝＋－＠") == 0 && got != escaped && !plainNumber.MatchString(got) {
+						t.Fatalf("%q escaped is %q, which with %q becomes %q", cell, escaped, comma, got)
+					}
+				}
+			}
 		}
 		// A row keeps its shape in CSV, too.
 		var out bytes.Buffer

@@ -85,7 +85,12 @@ func New(cfg Config) (http.Handler, error) {
 	all.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		if err := rdb.Ping(ctx).Err(); err != nil {
+		err := cfg.Store.CheckWrites(ctx)
+		if refused := store.NoWrites(err); refused != nil {
+			http.Error(w, refused.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		if err != nil {
 			http.Error(w, "redis does not answer", http.StatusServiceUnavailable)
 			return
 		}

@@ -209,6 +209,13 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
+	if err := redis.Client().ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	res, body := ask(t, "GET", server.URL+"/readyz", nil, nil)
+	if res.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(body, "Redis takes no writes: OOM ") {
+		t.Errorf("with a full Redis, /readyz: %d %q", res.StatusCode, body)
+	}
 	redis.Kill()
 	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
 		if res, _ := ask(t, "GET", server.URL+path, nil, nil); res.StatusCode != want {

@@ -6,7 +6,9 @@
 // answer of the request that caused it, or in any order: what is known in the end
 // is the same. Evidence moves any contact that was ever sent, unconfirmed ones
 // above all, and only forward. An event that belongs to nobody is kept for a week
-// and tried again now and then.
+// and tried again now and then. Whoever asks in one not to be contacted is put on the
+// do-not-contact list; where it is not known who that is, the wish stays open until it
+// is, or a person closes it.
 //
 // Nothing here contacts anybody.
 package events
@@ -16,7 +18,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,8 +54,11 @@ const (
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
-	Dropped   = "dropped"   // their campaign has been purged
-	OptedOut  = "opted_out" // numbers put on the do-not-contact list, beside what became of their events
+	Dropped   = "dropped" // their campaign has been purged, or their type is not known
+
+	// Beside what became of their events:
+	OptedOut = "opted_out" // numbers put on the do-not-contact list
+	Open     = "open"      // wishes not to be contacted of which it is not known whose they are
 )
 
 // Why an event is unmatched.
@@ -129,14 +133,21 @@ func (a *Applier) stale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var old []string
+	applied := a.apply(ctx, events)
+	if applied == nil {
+		return nil
+	}
+	var old []store.Event
 	for _, e := range events {
 		if time.Since(e.At) > giveUpAfter {
 			a.log.ErrorContext(ctx, "event given up", "campaign", e.Campaign, "event", e.ID)
-			old = append(old, e.ID)
+			old = append(old, e)
 		}
 	}
-	return errors.Join(a.apply(ctx, events), a.store.DoneEvents(ctx, old))
+	if err := a.openAll(ctx, old); err != nil {
+		return errors.Join(applied, err) // they are kept: a wish in them would be lost
+	}
+	return errors.Join(applied, a.store.DoneEvents(ctx, idsOf(old)))
 }
 
 // apply applies events and ends those that came through.
@@ -149,11 +160,7 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	}
 	var errs []error
 	for name, events := range byCampaign {
-		if err := a.optOut(ctx, name, events); err != nil {
-			errs = append(errs, err)
-			continue // they are taken again
-		}
-		done, err := a.applyTo(ctx, name, events)
+		done, err := a.hearAndApply(ctx, name, events)
 		errs = append(errs, err)
 		if len(done.unmatched) > 0 {
 			if err := a.store.KeepUnmatched(ctx, name, done.unmatched); err != nil {
@@ -172,6 +179,24 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	return errors.Join(errs...)
 }
 
+// hearAndApply heeds what people ask in events of one campaign, and applies them. Those
+// whose wish could not be written down are taken again.
+func (a *Applier) hearAndApply(ctx context.Context, name string, events []store.Event) (results, error) {
+	c, err := a.campaign(ctx, name)
+	if err != nil {
+		return results{}, err
+	}
+	reports := read(c.Settings, events)
+	indexed, err := a.find(ctx, c, reports)
+	if err != nil {
+		return results{}, err
+	}
+	if err := a.heed(ctx, c, reports, indexed); err != nil {
+		return results{}, err
+	}
+	return a.applyReports(ctx, c, reports)
+}
+
 func withoutReasons(unmatched []store.Unmatched) []store.Event {
 	events := make([]store.Event, len(unmatched))
 	for i, u := range unmatched {
@@ -188,7 +213,8 @@ func idsOf(events []store.Event) []string {
 	return ids
 }
 
-// retry tries unmatched events again: their contact may have been sent since.
+// retry tries unmatched events and open wishes again: their contact may have been sent
+// since, or become known.
 func (a *Applier) retry(ctx context.Context) error {
 	names, err := a.store.Names(ctx)
 	if err != nil {
@@ -198,7 +224,7 @@ func (a *Applier) retry(ctx context.Context) error {
 	for _, name := range names {
 		errs = append(errs, a.retryOf(ctx, name))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, a.retryWishes(ctx))...)
 }
 
 func (a *Applier) retryOf(ctx context.Context, name string) error {
@@ -237,30 +263,125 @@ type results struct {
 // A report is an event with what it says of whom.
 type report struct {
 	store.Event
-	says  velents.Event
-	index int // of the contact in its chunk
+	says    velents.Event
+	fault   error            // why it is of no use but for what somebody says in it
+	numbers []campaign.Phone // that it may tell, the likeliest first; the one in the list alone when there is one
+	listed  bool             // the number in the list was found
+	ordinal int              // of the contact in the list; -1: it is not known
+	index   int              // of the contact in its chunk
+}
+
+// campaign reads a campaign. One that is not there, or not yet, has no name.
+func (a *Applier) campaign(ctx context.Context, name string) (campaign.Campaign, error) {
+	c, err := a.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) || err == nil && c.Phase == campaign.Loading {
+		return campaign.Campaign{}, nil
+	}
+	return c, err
+}
+
+// read reads events. Whose they are is for find.
+func read(s campaign.Settings, events []store.Event) []report {
+	parser := numbersIn(s)
+	reports := make([]report, len(events))
+	for i, e := range events {
+		says, err := velents.ReadEvent(e.Body)
+		if errors.Is(err, velents.ErrNobody) && e.Contact > 0 {
+			err = nil // the link says whose it is
+		}
+		reports[i] = report{Event: e, says: says, fault: err, numbers: parser.Told(says.Phone), ordinal: e.Contact - 1}
+	}
+	return reports
+}
+
+// find finds the contacts of events: by the link, else by number, else by what earlier
+// events have told of the conversation. indexed says whether the campaign knows its
+// contacts by number.
+func (a *Applier) find(ctx context.Context, c campaign.Campaign, reports []report) (indexed bool, err error) {
+	if c.Name == "" || c.Kept() != nil {
+		return false, nil
+	}
+	var phones []campaign.Phone
+	for _, r := range reports {
+		if r.Contact == 0 {
+			phones = append(phones, r.numbers...)
+		}
+	}
+	places, err := a.store.FindAll(ctx, c, phones)
+	if err != nil {
+		return false, err
+	}
+	told := make(map[string]int) // conversations of this very batch
+	var asked []string
+	for i := range reports {
+		r := &reports[i]
+		if r.Contact > 0 {
+			continue
+		}
+		conversation := conversationOf(r.says)
+		for _, phone := range r.numbers {
+			if ordinal, found := places[phone]; found {
+				r.ordinal, r.numbers, r.listed = ordinal, []campaign.Phone{phone}, true
+				break
+			}
+		}
+		switch other, known := told[conversation]; {
+		case conversation == "":
+		case r.ordinal < 0:
+			asked = append(asked, conversation)
+		case known && other != r.ordinal:
+			if err := a.store.AddConversations(ctx, c, map[string]int{conversation: other}); err != nil {
+				return false, err
+			}
+			fallthrough // and the store sees that they are two
+		default:
+			told[conversation] = r.ordinal
+		}
+	}
+	if err := a.store.AddConversations(ctx, c, told); err != nil {
+		return false, err
+	}
+	known, err := a.store.FindConversations(ctx, c.Name, asked)
+	if err != nil {
+		return false, err
+	}
+	for i := range reports {
+		r := &reports[i]
+		if ordinal, found := known[conversationOf(r.says)]; found && r.ordinal < 0 {
+			r.ordinal = ordinal
+		}
+	}
+	return places != nil, nil
 }
 
 // applyTo applies events of one campaign.
 func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event) (done results, err error) {
-	c, err := a.store.Campaign(ctx, name)
-	if errors.Is(err, store.ErrNotFound) || err == nil && c.Phase == campaign.Loading {
-		for _, e := range events {
-			done.unmatched = append(done.unmatched, store.Unmatched{Event: e, Why: noCampaign})
-		}
-		return done, nil
-	}
+	c, err := a.campaign(ctx, name)
 	if err != nil {
 		return done, err
 	}
-	if c.Kept() != nil {
-		done.dropped = events
+	reports := read(c.Settings, events)
+	if _, err := a.find(ctx, c, reports); err != nil {
+		return done, err
+	}
+	return a.applyReports(ctx, c, reports)
+}
+
+// applyReports applies events whose contacts have been looked for.
+func (a *Applier) applyReports(ctx context.Context, c campaign.Campaign, reports []report) (done results, err error) {
+	switch {
+	case c.Name == "":
+		for _, r := range reports {
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: noCampaign})
+		}
+		return done, nil
+	case c.Kept() != nil:
+		for _, r := range reports {
+			done.dropped = append(done.dropped, r.Event)
+		}
 		return done, nil
 	}
-	byChunk, err := a.place(ctx, c, events, &done)
-	if err != nil {
-		return results{}, err
-	}
+	byChunk := place(c, reports, &done)
 	var mu sync.Mutex
 	var errs []error
 	var g errgroup.Group
@@ -288,45 +409,25 @@ func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event
 	return done, errors.Join(errs...)
 }
 
-// place finds the contacts of events, by chunk. Events that have none go into
+// place parts events by the chunks of their contacts. Those that have none go into
 // done.
-func (a *Applier) place(ctx context.Context, c campaign.Campaign, events []store.Event, done *results) (map[int][]report, error) {
-	unmatched := func(e store.Event, why string) {
-		done.unmatched = append(done.unmatched, store.Unmatched{Event: e, Why: why})
-	}
-	var reports []report
-	var phones []campaign.Phone
-	for _, e := range events {
-		says, err := velents.ParseEvent(e.Body)
-		if err != nil {
-			unmatched(e, unreadable)
-			continue
-		}
-		reports = append(reports, report{Event: e, says: says})
-		if phone, ok := numberOf(says.Phone); ok && e.Contact == 0 {
-			phones = append(phones, phone)
-		}
-	}
-	places, err := a.store.FindAll(ctx, c, phones)
-	if err != nil {
-		return nil, err
-	}
+func place(c campaign.Campaign, reports []report, done *results) map[int][]report {
 	byChunk := make(map[int][]report)
 	for _, r := range reports {
-		ordinal, found := r.Contact-1, r.Contact > 0
-		if !found {
-			phone, _ := numberOf(r.says.Phone)
-			ordinal, found = places[phone]
+		switch {
+		case errors.Is(r.fault, velents.ErrUnknownEvent):
+			done.dropped = append(done.dropped, r.Event) // what was said in it has been heard
+		case r.fault != nil && !errors.Is(r.fault, velents.ErrNobody):
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: unreadable})
+		case r.ordinal < 0:
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: noContact})
+		default:
+			chunk := r.ordinal / c.Settings.ChunkSize
+			r.index = r.ordinal % c.Settings.ChunkSize
+			byChunk[chunk] = append(byChunk[chunk], r)
 		}
-		if !found {
-			unmatched(r.Event, noContact)
-			continue
-		}
-		chunk := ordinal / c.Settings.ChunkSize
-		r.index = ordinal % c.Settings.ChunkSize
-		byChunk[chunk] = append(byChunk[chunk], r)
 	}
-	return byChunk, nil
+	return byChunk
 }
 
 // applyToChunk applies reports about contacts of one chunk. It returns those that
@@ -384,21 +485,29 @@ func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number 
 	}
 	change := store.Change{Act: store.Commit}
 	now := time.Now()
-	var unanswered []campaign.Phone
+	var unanswered []int
 	for _, index := range indexes {
 		if cause, ok := causes[index]; ok {
 			move, record := campaign.Move{Cause: cause, At: now}, chunk.Record(index)
 			if _, allowed := record.Next(move); allowed {
 				change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
 			}
-			if phone, ok := numberOf(byIndex[index][0].says.Phone); ok && record.State == campaign.Sending {
-				unanswered = append(unanswered, phone)
+			if record.State == campaign.Sending {
+				unanswered = append(unanswered, index)
 			}
 		}
 	}
 	// A sender that died will not record them, and nobody finds them sending any more.
 	if len(unanswered) > 0 && !c.Settings.Unrecorded {
-		if err := a.store.RecordContacted(ctx, now, unanswered); err != nil {
+		rows, err := a.store.ReadChunk(ctx, ref) // an event may tell another number, or none
+		if err != nil {
+			return nil, err
+		}
+		phones := make([]campaign.Phone, len(unanswered))
+		for i, index := range unanswered {
+			phones[i] = rows.Contacts[index].Phone
+		}
+		if err := a.store.RecordContacted(ctx, now, phones); err != nil {
 			return nil, err
 		}
 	}
@@ -415,29 +524,4 @@ func turnsOf(told []velents.Turn) []campaign.Turn {
 		turns = append(turns, campaign.Turn(t))
 	}
 	return turns
-}
-
-// numberOf reads a number as the platform writes it: international, with or
-// without its plus.
-func numberOf(text string) (campaign.Phone, bool) {
-	digits := strings.Map(func(r rune) rune {
-		if strings.ContainsRune("+ -().\u00a0\u200e\u200f\u202a\u202c", r) {
-			return -1
-		}
-		return r
-	}, text)
-	phone, err := campaign.ParsePhone("+" + strings.TrimPrefix(digits, "00"))
-	return phone, err == nil
-}
-
-// Describe says what an event is, for people: its number only masked.
-func Describe(body []byte) (event, phone, conversation string) {
-	says, err := velents.ParseEvent(body)
-	if err != nil {
-		return "?", "", ""
-	}
-	if number, ok := numberOf(says.Phone); ok {
-		phone = number.String()
-	}
-	return string(says.Type), phone, says.ConversationID
 }

@@ -101,6 +101,38 @@ func (s Schedule) Check() error {
 	return err
 }
 
+// Warnings says of the schedule's zones what their names hide.
+func (s Schedule) Warnings() []string {
+	var list []string
+	for _, zone := range []string{s.Zone, s.NoZone.Zone} {
+		if text := zoneWarning(zone); text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// fixedZones are names that look like a country's clock and never change for summer
+// time. Source: the file northamerica of the tz database.
+var fixedZones = []string{"EST", "MST", "HST"}
+
+// zoneWarning says what is easily got wrong about a zone; empty: nothing.
+func zoneWarning(zone string) string {
+	if offset, ok := strings.CutPrefix(zone, "Etc/GMT"); ok && strings.Trim(offset, "+-0") != "" {
+		// POSIX counts west of Greenwich as positive. Source: the file etcetera of the
+		// tz database.
+		side := "behind"
+		if offset[0] == '-' {
+			side = "ahead of"
+		}
+		return fmt.Sprintf("time zone %s is %s hours %s UTC, as the tz database counts: better name a city, such as Asia/Riyadh", zone, offset[1:], side)
+	}
+	if slices.Contains(fixedZones, zone) {
+		return fmt.Sprintf("time zone %s never changes to summer time: better name a city, such as America/New_York", zone)
+	}
+	return ""
+}
+
 // String tells a schedule in a line.
 func (s Schedule) String() string {
 	if s.Week.Always() {

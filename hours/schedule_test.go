@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -210,5 +211,37 @@ func TestWhoseClock(t *testing.T) {
 	}
 	if calendar.In(nil) != nil {
 		t.Error("no zones have a clock")
+	}
+}
+
+func TestZonesWhoseNamesMislead(t *testing.T) {
+	for _, tt := range []struct{ name, zone, want string }{
+		{"a plus is west", "Etc/GMT+3", "time zone Etc/GMT+3 is 3 hours behind UTC"},
+		{"a minus is east", "Etc/GMT-14", "time zone Etc/GMT-14 is 14 hours ahead of UTC"},
+		{"no summer time", "EST", "time zone EST never changes to summer time"},
+		{"no offset at all", "Etc/GMT+0", ""},
+		{"Greenwich", "Etc/GMT", ""},
+		{"a city", "Asia/Riyadh", ""},
+		{"each contact's own", ByContact, ""},
+		{"none", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, s := range []Schedule{{Zone: tt.zone}, {Zone: ByContact, NoZone: Zoned{Zone: tt.zone}}} {
+				got := s.Warnings()
+				if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], tt.want)) {
+					t.Errorf("%+v: got %q, want %q", s, got, tt.want)
+				}
+			}
+			if tt.want != "" { // as the database has it
+				zone, err := LoadZone(tt.zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, offset := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC).In(zone).Zone()
+				if behind := strings.Contains(tt.want, "behind"); behind != (offset < 0 && strings.HasPrefix(tt.zone, "Etc/")) {
+					t.Errorf("%s is %d s from UTC", tt.zone, offset)
+				}
+			}
+		})
 	}
 }

@@ -15,9 +15,10 @@ import (
 
 // A Selection says which contacts to rerun.
 type Selection struct {
-	States []campaign.State // any of Rerunnable, and Ended with a condition
-	Reason string           // part of the reason's text, in any case; empty: any reason
-	Where  campaign.Conditions
+	// States are any of Rerunnable, and Ended with a rule about what conversations came to.
+	States []campaign.State
+	Reason string // part of the reason's text, in any case; empty: any reason
+	Where  campaign.Rules
 }
 
 func (s Selection) String() string {
@@ -42,7 +43,7 @@ var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.U
 func (s Selection) check() error {
 	for _, state := range s.States {
 		switch {
-		case slices.Contains(Rerunnable, state), state == campaign.Ended && len(s.Where) > 0:
+		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():
 		case state == campaign.Ended:
 			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
 		default:
@@ -50,6 +51,24 @@ func (s Selection) check() error {
 		}
 	}
 	return nil
+}
+
+// ByOutcome reports whether a rule says what the conversations came to.
+func (s Selection) ByOutcome() bool {
+	_, outcome, _ := s.Where.Need()
+	return outcome
+}
+
+// DefaultStates are those that a selection means when it names none: what a rule
+// about the state names, else the ended ones by what they came to, else the failed.
+func (s Selection) DefaultStates() []campaign.State {
+	if named := s.Where.States(); len(named) > 0 {
+		return named
+	}
+	if s.ByOutcome() {
+		return []campaign.State{campaign.Ended}
+	}
+	return []campaign.State{campaign.Failed}
 }
 
 // Rerunning is what a rerun comes to.
@@ -161,18 +180,43 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 	if err != nil {
 		return nil, err
 	}
+	header := c.Settings.ColumnNames()
+	if err := sel.Where.Check(header); err != nil {
+		return nil, err
+	}
+	reason, outcome, cells := sel.Where.Need()
+	var texts map[campaign.Reason]string
+	if reason {
+		if texts, err = q.store.ReasonTexts(ctx, c.Name); err != nil {
+			return nil, err
+		}
+	}
 	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
 		var outcomes map[int]campaign.Outcome
-		if len(sel.Where) > 0 {
+		var contacts []campaign.Contact
+		if outcome {
 			var err error
 			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
 				return nil, err
 			}
 		}
+		if cells {
+			whole, err := q.store.ReadChunk(ctx, chunk.Ref)
+			if err != nil {
+				return nil, err
+			}
+			contacts = whole.Contacts
+		}
 		return func(i int) bool {
 			r := chunk.Record(i)
-			return slices.Contains(sel.States, r.State) && (sel.Reason == "" || codes[r.Reason]) &&
-				sel.Where.Of(r, outcomes[i], outcomes[i].Learned())
+			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
+				return false
+			}
+			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
+			if cells {
+				facts.Cell = campaign.Cells(header, contacts[i].Fields)
+			}
+			return sel.Where.Of(facts)
 		}, nil
 	}, nil
 }

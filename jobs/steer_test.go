@@ -444,11 +444,11 @@ func (s *stage) talked(conversations map[int]campaign.Outcome) {
 
 func where(t *testing.T, text string) Selection {
 	t.Helper()
-	c, err := campaign.ParseCondition(text)
+	c, err := campaign.ParseRule(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Selection{States: []campaign.State{campaign.Ended}, Where: campaign.Conditions{c}}
+	return Selection{States: []campaign.State{campaign.Ended}, Where: campaign.Rules{c}}
 }
 
 func TestRerunByOutcome(t *testing.T) {

@@ -32,11 +32,14 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	case c.Chunks == 0:
 		return Summary{}, fmt.Errorf("append to %s: nobody is in it; load the file under this name instead", req.Name)
 	}
+	if err := req.Choice.check(); err != nil {
+		return Summary{}, err
+	}
 	req.Settings, req.Mapping = c.Settings, Mapping{}
 	if req.PhoneColumn == "" {
 		req.PhoneColumn = c.Settings.Columns[c.Settings.PhoneColumn].Name
 	}
-	src, err := openSources(ctx, req)
+	src, err := l.openSources(ctx, req)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -131,26 +134,31 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
-	held = append(append(hold{{known.Has, contacts.Duplicate}}, held...), lasting...)
-	src.contacts.rewind()
-	list.reader, err = src.contacts.list.Reader(contacts.Options{PhoneColumn: req.PhoneColumn, Region: c.Settings.Region, Suppressed: held.reason})
+	others, err := l.others(ctx, req.Choice.NotIn)
 	if err != nil {
-		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))
+		return loaded{}, nil, fail(err)
+	}
+	held = append(append(append(hold{{known.Has, contacts.Duplicate}}, others...), held...), lasting...)
+	var unknown []string
+	opt := contacts.Options{PhoneColumn: req.PhoneColumn, Region: c.Settings.Region, Suppressed: held.reason}
+	list.reader, err = src.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) (err error) {
+		if in.order, unknown, err = sameColumns(r.Columns(), c.Settings); err != nil {
+			return err
+		}
+		for i, column := range c.Settings.Columns {
+			if column.Required {
+				r.Require(in.order[i], column.Key)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return loaded{}, nil, fail(err)
 	}
 	defer list.reader.Close()
-	order, unknown, err := sameColumns(list.reader.Columns(), c.Settings)
-	if err != nil {
-		return loaded{}, nil, fail(fmt.Errorf("%s: %w", src.contacts.what, err))
-	}
 	if len(unknown) > 0 {
 		list.warnings = append(list.warnings, fmt.Sprintf("the campaign has no column %s: left out", quoted(unknown)))
 	}
-	for i, column := range c.Settings.Columns {
-		if column.Required {
-			list.reader.Require(order[i], column.Key)
-		}
-	}
-	in.order = order
 	out, err := in.read(ctx, list)
 	if err == nil && to != nil {
 		err = to.AddIndex(ctx, list.reader.Contacts())

@@ -106,7 +106,7 @@ func TestDifferenceNamesTheFlag(t *testing.T) {
 		"--max-attempts 1, not 2":                                 func(s *campaign.Settings) { s.MaxAttempts = 2 },
 		"--strict-5xx false, not true":                            func(s *campaign.Settings) { s.Strict5xx = true },
 		"--region none, not SA":                                   func(s *campaign.Settings) { s.Region = "SA" },
-		"another file, suppression list, phone column or mapping": func(*campaign.Settings) {},
+		"another file, suppression list, phone column, mapping or choice": func(*campaign.Settings) {},
 	} {
 		asked := base
 		change(&asked)

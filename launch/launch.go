@@ -32,6 +32,8 @@ import (
 type Request struct {
 	Name        string
 	File        string            // of contacts; - for Stdin
+	From        string            // in place of File: the campaign whose contacts they are
+	Choice      Choice            // which of them become contacts
 	Stdin       io.Reader         // needed for the File -
 	Called      string            // what people call Stdin; "standard input" when empty
 	Format      contacts.Format   // of File, as far as it is not to be found out
@@ -47,6 +49,14 @@ type Request struct {
 func (r Request) Check() error {
 	if err := campaign.CheckName(r.Name); err != nil {
 		return err
+	}
+	if err := r.Choice.check(); err != nil {
+		return err
+	}
+	if r.From != "" {
+		if err := campaign.CheckName(r.From); err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
 	}
 	for key, value := range r.Mapping.Constants {
 		if strings.TrimSpace(value) == "" {
@@ -152,7 +162,7 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := req.Check(); err != nil {
 		return Summary{}, err
 	}
-	src, err := openSources(ctx, req)
+	src, err := l.openSources(ctx, req)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -185,7 +195,11 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	list, err := src.list(ctx, req, found, lasting)
+	others, err := l.others(ctx, req.Choice.NotIn)
+	if err != nil {
+		return Summary{}, err
+	}
+	list, err := src.list(ctx, req, found, others, lasting)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -331,7 +345,7 @@ func difference(have, asked campaign.Settings) string {
 	if all := have.Differences(asked); len(all) > 0 {
 		return fmt.Sprintf("%s %s, not %s", all[0].Flag, all[0].Have, all[0].Other)
 	}
-	return "another file, suppression list, phone column or mapping"
+	return "another file, suppression list, phone column, mapping or choice"
 }
 
 // timely fails when what is asked for should have been over by now.

@@ -35,6 +35,10 @@ type source struct {
 	sum  []byte // SHA-256 at the first reading
 	list *contacts.File
 
+	identity    []byte       // of contacts that come from a campaign; nil: sum is
+	chosen      map[int]bool // lines of such contacts that are chosen; nil: each line is asked about
+	phoneColumn string       // of such contacts
+
 	read   int64     // bytes, in the last reading
 	digest hash.Hash // in the last reading: of the bytes up to hashed, as they were handed out
 	hashed int64
@@ -59,7 +63,7 @@ func spool(ctx context.Context, what string, in io.Reader) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if _, err = io.Copy(file, contextReader{ctx, in}); err != nil {
+	if _, err := io.Copy(file, contextReader{ctx, in}); err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -171,16 +175,19 @@ type sources struct {
 }
 
 // openSources opens the files of a request and takes their fingerprint.
-func openSources(ctx context.Context, req Request) (_ *sources, err error) {
+func (l *Launcher) openSources(ctx context.Context, req Request) (_ *sources, err error) {
 	s := new(sources)
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
-	if req.File == stdin {
+	switch {
+	case req.From != "":
+		s.contacts, err = l.campaignSource(ctx, req)
+	case req.File == stdin:
 		s.contacts, err = spool(ctx, cmp.Or(req.Called, "standard input"), req.Stdin)
-	} else {
+	default:
 		s.contacts, err = openSource("contact file", req.File)
 	}
 	if err != nil {
@@ -193,7 +200,7 @@ func openSources(ctx context.Context, req Request) (_ *sources, err error) {
 		}
 		s.suppress = append(s.suppress, list)
 	}
-	if err := s.contacts.open(ctx, req.Format, req.PhoneColumn); err != nil {
+	if err := s.contacts.open(ctx, req.Format, cmp.Or(s.contacts.phoneColumn, req.PhoneColumn)); err != nil {
 		return nil, err
 	}
 	for _, list := range s.suppress {
@@ -265,7 +272,8 @@ func (s *sources) print(req Request) (string, error) {
 		Settings    campaign.Settings
 		Format      contacts.Format
 		Mapping     Mapping
-	}{hex.EncodeToString(s.contacts.sum), lists, req.PhoneColumn, settings, req.Format, req.Mapping})
+		Choice      any
+	}{fmt.Sprintf("%x", cmp.Or(string(s.contacts.identity), string(s.contacts.sum))), lists, req.PhoneColumn, settings, req.Format, req.Mapping, req.Choice.identity()})
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}
@@ -282,37 +290,37 @@ type list struct {
 }
 
 // list opens the contact file for its last reading, with the suppression lists
-// read beside the lasting ones.
-func (s *sources) list(ctx context.Context, req Request, found checked, lasting hold) (_ *list, err error) {
+// read beside the lasting ones and those of other campaigns.
+func (s *sources) list(ctx context.Context, req Request, found checked, others, lasting hold) (_ *list, err error) {
 	l := &list{source: s.contacts, settings: req.settings(), warnings: s.contacts.list.Warnings()}
+	var mapped []string
 	suppressed, err := s.suppressed(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	suppressed = append(suppressed, lasting...)
-	s.contacts.rewind()
-	l.reader, err = s.contacts.list.Reader(contacts.Options{
-		PhoneColumn: req.PhoneColumn,
+	suppressed = append(slices.Clone(others), append(suppressed, lasting...)...)
+	opt := contacts.Options{
+		PhoneColumn: cmp.Or(s.contacts.phoneColumn, req.PhoneColumn),
 		Region:      l.settings.Region,
 		Suppressed:  suppressed.reason,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
 	}
-	columns, warnings, err := columnsFor(l.reader.Columns(), l.reader.PhoneColumn(), found, req.Mapping)
-	if err != nil {
-		_ = l.reader.Close() // was only read
-		return nil, fmt.Errorf("%s: %w", s.contacts.what, err)
-	}
-	l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, l.reader.PhoneColumn(), req.Mapping.Constants
-	l.warnings = append(l.warnings, warnings...)
-	for i, column := range columns {
-		if slices.Contains(found.keys, column.Key) {
-			columns[i].Required = true
-			l.reader.Require(i, column.Key)
+	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
+		columns, warnings, err := columnsFor(r.Columns(), r.PhoneColumn(), found, req.Mapping)
+		if err != nil {
+			return err
 		}
-	}
-	return l, nil
+		l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, r.PhoneColumn(), req.Mapping.Constants
+		for i, column := range columns {
+			if slices.Contains(found.keys, column.Key) {
+				columns[i].Required = true
+				r.Require(i, column.Key)
+			}
+		}
+		mapped = warnings
+		return nil
+	})
+	l.warnings = append(l.warnings, mapped...)
+	return l, err
 }
 
 // suppressed reads the suppression lists.

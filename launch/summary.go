@@ -102,6 +102,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 			s.NotSent = append(s.NotSent, column.Name)
 		}
 	}
+	s.warn(c.Settings.Hours.Warnings()...)
 	if c.Counts.Contacts == 0 {
 		s.warn("there is nobody to contact in this file")
 	}

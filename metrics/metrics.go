@@ -111,6 +111,7 @@ var (
 	contactsDesc = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
 	overdueDesc  = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
 	waitingDesc  = gauge("events_waiting", "Events that are still to be applied.")
+	openDesc     = gauge("optouts_open", "Wishes not to be contacted of which it is not known whose they are.")
 
 	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
 	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
@@ -136,7 +137,7 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 type shared struct{ store *store.Store }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
-	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc)
+	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
 }
 
 func (s shared) Collect(ch chan<- prometheus.Metric) {
@@ -156,6 +157,11 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 		return err
 	}
 	show(ch, waitingDesc, float64(waiting))
+	open, err := s.store.CountWishes(ctx)
+	if err != nil {
+		return err
+	}
+	show(ch, openDesc, float64(open))
 	show(ch, warningsDesc, float64(len(store.DurabilityWarnings(ctx, s.store.Redis()))))
 	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may not tell
 		show(ch, memoryDesc, float64(memory.Used))

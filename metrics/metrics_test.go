@@ -50,6 +50,9 @@ func TestMetrics(t *testing.T) {
 	if err := st.AddEvent(ctx, store.Event{Campaign: "sale"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := st.OpenWishes(ctx, []store.Wish{{ID: "a", Campaign: "gone"}}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := asynq.NewClientFromRedisClient(st.Redis()).Enqueue(asynq.NewTask("send", nil), asynq.Queue("default")); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +88,7 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_events_total{result="applied"} 3`,
 		`campaign_runner_events_total{result="unmatched"} 0`,
 		`campaign_runner_events_waiting 1`,
+		`campaign_runner_optouts_open 1`,
 		`campaign_runner_quota_limit{agent="default"} 30`,
 		`campaign_runner_quota_others{agent="default"} 4.5`,
 		`campaign_runner_quota_remaining{agent="default"} 12`,

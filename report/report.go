@@ -50,6 +50,7 @@ type Overview struct {
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
+	NotChosen  int            `json:"not_chosen"`
 	Refused    map[string]int `json:"refused"`
 	ETA        time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
 	Opens      time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
@@ -140,6 +141,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		Invalid:    c.Counts.Invalid,
 		Duplicates: c.Counts.Duplicates,
 		Suppressed: c.Counts.Suppressed,
+		NotChosen:  c.Counts.NotChosen,
 		Refused:    c.Counts.Refused,
 	}
 	if o.Refused == nil {
@@ -242,6 +244,7 @@ type present struct {
 	workers map[string]int // alive, by agent
 	quotas  map[string]store.Quota
 	paused  map[string][]campaign.Lane
+	refused *store.NoWritesError // nil: Redis takes writes
 }
 
 func look(ctx context.Context, s *store.Store) (present, error) {
@@ -253,7 +256,12 @@ func look(ctx context.Context, s *store.Store) (present, error) {
 	if err != nil {
 		return present{}, err
 	}
-	p := present{now, make(map[string]int), make(map[string]store.Quota), make(map[string][]campaign.Lane)}
+	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane)}
+	err = s.CheckWrites(ctx)
+	// With workers alive it is only the server that was asked which takes none.
+	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
+		p.refused = refused
+	}
 	for _, w := range alive {
 		for _, agent := range w.Agents {
 			p.workers[agent]++
@@ -286,7 +294,9 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	if s.Over() {
 		s.EndedAt = c.EndedAt
 	}
-	if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
+	if p.refused != nil && s.State == campaign.Running {
+		s.WaitingFor = p.refused.Error()
+	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
 	}
 	if s.WaitingFor == "" {

@@ -13,6 +13,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/report"
 )
 
@@ -45,6 +46,42 @@ func TestOverviewHoldsEverything(t *testing.T) {
 	golden(t, "overview.json", string(text)+"\n")
 	if got := o.States.Problems(); got != 4 {
 		t.Errorf("problems: %d, want 4", got)
+	}
+}
+
+// A Redis that takes no writes is what all campaigns wait for; one that only this
+// reader may not write to is not.
+func TestRedisThatTakesNoWritesIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		name, setting, value string
+		phase                campaign.Phase
+		want                 string
+	}{
+		{"no memory", "maxmemory", "1", campaign.Running, "Redis takes no writes: OOM command not allowed when used memory > 'maxmemory'; give it more memory (maxmemory), or purge campaigns that are over"},
+		{"no memory, and paused by a person", "maxmemory", "1", campaign.Paused, "paused: by a person; go on with: campaign resume sale"},
+		{"a replica, while workers live", "replicaof", "127.0.0.1 1", campaign.Running, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rdb := redistest.Start(t).Client()
+			f := fixture{store.New(rdb), t}
+			f.load("sale", settings, people(0, 1), nil)
+			f.worker("w", "default")
+			f.phase("sale", tt.phase, "")
+			if tt.setting == "replicaof" {
+				if err := rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := rdb.ConfigSet(t.Context(), tt.setting, tt.value).Err(); err != nil {
+				t.Fatal(err)
+			}
+			o, err := report.Find(t.Context(), f.Store, "sale")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.WaitingFor != tt.want {
+				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.want)
+			}
+		})
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 type Results struct {
 	States []campaign.State // any of them; none: all
 	Reason string           // part of the reason, in any case; empty: all
-	Where  campaign.Conditions
+	Where  campaign.Rules
 	Format Format
 	BOM    bool // begin a CSV with the mark by which Excel knows UTF-8
 }
@@ -69,6 +69,10 @@ func isCount(column string) bool {
 func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Writer) (written int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
+		return 0, err
+	}
+	header := c.Settings.ColumnNames()
+	if err := q.Where.Check(header); err != nil {
 		return 0, err
 	}
 	keys, err := s.ExtractionKeys(ctx, name)
@@ -113,7 +117,8 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 			}
 			outcome := outcomes[i]
 			learned := outcome.Learned()
-			if q.want(record, reason, outcome, learned) {
+			facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Learned: learned, Cell: campaign.Cells(header, contact.Fields)}
+			if q.want(facts) {
 				for k, key := range keys {
 					values[k] = learned[key]
 				}
@@ -157,9 +162,9 @@ type plainOutput struct{ io.Writer }
 func (plainOutput) end() error { return nil }
 func (plainOutput) close()     {}
 
-func (q Results) want(r campaign.Record, reason string, o campaign.Outcome, learned campaign.Extraction) bool {
-	return (len(q.States) == 0 || slices.Contains(q.States, r.State)) && q.Where.Of(r, o, learned) &&
-		strings.Contains(strings.ToLower(reason), strings.ToLower(q.Reason))
+func (q Results) want(f campaign.Facts) bool {
+	return (len(q.States) == 0 || slices.Contains(q.States, f.Record.State)) && q.Where.Of(f) &&
+		strings.Contains(strings.ToLower(f.Reason), strings.ToLower(q.Reason))
 }
 
 // resultCells are the cells of resultColumns.

@@ -97,12 +97,12 @@ func told(f fixture) {
 func TestResultsTellWhatTheAgentLearned(t *testing.T) {
 	f := newFixture(t)
 	told(f)
-	where := func(text string) campaign.Conditions {
-		learned, err := campaign.ParseCondition(text)
+	where := func(text string) campaign.Rules {
+		learned, err := campaign.ParseRule(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return campaign.Conditions{learned}
+		return campaign.Rules{learned}
 	}
 	for _, tt := range []struct {
 		name, golden string

@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/xuri/excelize/v2"
 
+	"campaign-runner/campaign"
 	"campaign-runner/contacts/scratch"
 )
 
@@ -47,6 +51,9 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 	})
 	book := &workbook{out: w, file: file, columns: columns, release: release}
 	err = file.SetSheetName("Sheet1", sheetName)
+	if rtl := true; err == nil && mostlyArabic(columns) {
+		err = file.SetSheetView(sheetName, 0, &excelize.ViewOptions{RightToLeft: &rtl})
+	}
 	if err == nil {
 		book.sheet, err = file.NewStreamWriter(sheetName)
 	}
@@ -55,6 +62,22 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 		return nil, fmt.Errorf("workbook: %w", err)
 	}
 	return book, nil
+}
+
+// mostlyArabic reports whether more names of columns are in a script that is written
+// from right to left than in another; ours, which are English, are not asked.
+func mostlyArabic(columns []string) bool {
+	right, left := 0, 0
+	for _, name := range columns {
+		switch first := strings.IndexFunc(name, unicode.IsLetter); {
+		case first < 0, slices.Contains(resultColumns, name), name == ticketColumn, strings.HasPrefix(name, campaign.ExtractionPrefix):
+		case unicode.In([]rune(name[first:])[0], unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Thaana):
+			right++
+		default:
+			left++
+		}
+	}
+	return right > left
 }
 
 // Write takes whole rows.

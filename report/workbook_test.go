@@ -49,6 +49,45 @@ func TestWorkbook(t *testing.T) {
 	}
 }
 
+func TestWorkbooksOfArabicListsReadFromTheRight(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		columns []string
+		want    bool
+	}{
+		{"Arabic", []string{"الاسم", "رقم الجوال"}, true},
+		{"English", []string{"Name", "Phone"}, false},
+		{"mostly Arabic", []string{"الاسم", "رقم الجوال", "City"}, true},
+		{"half and half", []string{"الاسم", "Phone"}, false},
+		{"without letters", []string{"", "2026"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			s := settings
+			s.Columns = nil
+			for _, name := range tt.columns {
+				s.Columns = append(s.Columns, campaign.Column{Name: name})
+			}
+			list := people(0, 1)
+			list[0].Fields = make([]string, len(tt.columns))
+			f.load("sale", s, list, nil)
+			var out bytes.Buffer
+			if _, err := (report.Results{Format: report.XLSX}).Write(t.Context(), f.Store, "sale", &out); err != nil {
+				t.Fatal(err)
+			}
+			book, err := excelize.OpenReader(&out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer book.Close()
+			view, err := book.GetSheetView("Results", 0)
+			if err != nil || *view.RightToLeft != tt.want {
+				t.Errorf("from the right: %v, %v", *view.RightToLeft, err)
+			}
+		})
+	}
+}
+
 func TestWorkbookFailures(t *testing.T) {
 	f := newFixture(t)
 	told(f)

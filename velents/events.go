@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // EventType is what an Event reports.
@@ -58,8 +60,12 @@ type Turn struct {
 	At   time.Time
 }
 
-// ErrUnknownEvent is a well-formed event of a type that is not known.
-var ErrUnknownEvent = errors.New("unknown event type")
+var (
+	// ErrUnknownEvent is a well-formed event of a type that is not known.
+	ErrUnknownEvent = errors.New("unknown event type")
+	// ErrNobody is an event that says neither of which conversation nor of whom it is.
+	ErrNobody = errors.New("names no conversation and no phone")
+)
 
 const (
 	maxEventBytes = 1 << 20
@@ -70,6 +76,16 @@ const (
 // an event, its type and the conversation, and lenient about all else. Its
 // errors quote nothing of the body but the type.
 func ParseEvent(raw []byte) (Event, error) {
+	e, err := ReadEvent(raw)
+	if err != nil {
+		return Event{}, err
+	}
+	return e, nil
+}
+
+// ReadEvent is ParseEvent, but hands out what it has read of an event beside
+// ErrUnknownEvent and ErrNobody: somebody may have said something in it all the same.
+func ReadEvent(raw []byte) (Event, error) {
 	if len(raw) > maxEventBytes {
 		return Event{}, fmt.Errorf("event: %d bytes, at most %d", len(raw), maxEventBytes)
 	}
@@ -81,7 +97,7 @@ func ParseEvent(raw []byte) (Event, error) {
 		return Event{}, errors.New("event: not a JSON object")
 	}
 	eventType, err := typeOf(wire.Event.v.Type, wire.Event.v.About)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnknownEvent) {
 		return Event{}, err
 	}
 	conversation := wire.Conversation
@@ -90,8 +106,8 @@ func ParseEvent(raw []byte) (Event, error) {
 	}
 	e := Event{
 		Type:           eventType,
-		ConversationID: string(conversation.v.ID),
-		Phone:          string(conversation.v.Phone),
+		ConversationID: first(conversation.v.ID, conversation.v.PublicID, wire.ConversationID),
+		Phone:          phoneOf(conversation.v, wire.party, wire.Call.v),
 		ChannelID:      string(conversation.v.ChannelID),
 		AgentID:        string(wire.Agent.v.ID),
 		CreatedAt:      parseTime(conversation.v.CreatedAt),
@@ -100,17 +116,47 @@ func ParseEvent(raw []byte) (Event, error) {
 		History:        turns(wire.Result.v.History.v),
 		Recording:      first(wire.Result.v.Recording, wire.Result.v.CallRecordingURL),
 	}
-	if e.ConversationID == "" && e.Phone == "" {
-		return Event{}, errors.New("event: names no conversation and no phone")
-	}
 	if e.Extraction = object(wire.Result.v.Extraction); e.Extraction == nil {
 		e.Extraction = object(wire.Result.v.Goals)
 	}
-	return e, nil
+	if err == nil && e.ConversationID == "" && e.Phone == "" {
+		err = fmt.Errorf("event: %w", ErrNobody)
+	}
+	return e, err
+}
+
+// phoneOf is what stands where a number may stand, the first that looks like one; or
+// the first of all, such as the id of a user without a number.
+func phoneOf(conversation wireConversation, whole party, call wireConversation) string {
+	all := slices.Concat(conversation.phones(), whole.phones(), call.phones())
+	if i := slices.IndexFunc(all, isNumberLike); i >= 0 {
+		return string(all[i])
+	}
+	return first(all...)
+}
+
+// isNumberLike reports whether a text has digits for a number, and after a scheme such
+// as "whatsapp:" no letters before them, which ids have.
+func isNumberLike(t text) bool {
+	s := string(t)
+	s = s[strings.IndexByte(s, ':')+1:]
+	digits := 0
+	for _, r := range s {
+		switch {
+		case unicode.IsDigit(r):
+			digits++
+		case unicode.IsLetter(r) && digits == 0:
+			return false
+		}
+	}
+	return digits >= 7
 }
 
 // wireEvent is both shapes at once; the older one, of voice, has call and goals.
 type wireEvent struct {
+	party
+	ConversationID text `json:"conversation_id"`
+
 	Event        lenient[struct{ Type, About text }]
 	Agent        lenient[struct{ ID text }]
 	Conversation lenient[wireConversation]
@@ -125,9 +171,31 @@ type wireEvent struct {
 	}]
 }
 
+// A party is where the platform, or what stands between, writes whom it talks to.
+type party struct {
+	Phone         text
+	PhoneNumber   text `json:"phone_number"`
+	CustomerPhone text `json:"customer_phone"`
+	Customer      lenient[contact]
+	Contact       lenient[contact]
+}
+
+type contact struct {
+	Phone       text
+	PhoneNumber text `json:"phone_number"`
+}
+
+func (p party) phones() []text {
+	return []text{
+		p.Phone, p.PhoneNumber, p.CustomerPhone,
+		p.Customer.v.Phone, p.Customer.v.PhoneNumber, p.Contact.v.Phone, p.Contact.v.PhoneNumber,
+	}
+}
+
 type wireConversation struct {
+	party
 	ID        text
-	Phone     text
+	PublicID  text `json:"public_id"`
 	ChannelID text `json:"channel_id"`
 	CreatedAt text `json:"created_at"`
 	Values    lenient[map[string]json.RawMessage]

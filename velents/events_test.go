@@ -95,6 +95,49 @@ func TestParseEventRefuses(t *testing.T) {
 	}
 }
 
+func TestWhereANumberStands(t *testing.T) {
+	for _, tt := range []struct{ name, rest, phone, conversation string }{
+		{"in the conversation", `"conversation":{"id":"c","phone":"+966500000001"}`, "+966500000001", "c"},
+		{"as a number of JSON", `"conversation":{"id":7,"phone":966500000001}`, "966500000001", "7"},
+		{"with a customer", `"conversation":{"id":"c"},"customer":{"phone":"+966500000001"}`, "+966500000001", "c"},
+		{"with the conversation's customer", `"conversation":{"id":"c","phone":null,"customer":{"phone_number":"+966500000001"}}`, "+966500000001", "c"},
+		{"with its contact", `"conversation":{"id":"c","phone":"","contact":{"phone":966500000001}}`, "966500000001", "c"},
+		{"beside the conversation", `"conversation":{"id":"c"},"phone":"+966500000001"`, "+966500000001", "c"},
+		{"after an id in its place", `"conversation":{"id":"c","phone":"SA.1349502617838"},"customer":{"phone":"whatsapp:+966500000001"}`, "whatsapp:+966500000001", "c"},
+		{"nowhere, but an id", `"conversation":{"id":"c","phone":"SA.1349502617838"}`, "SA.1349502617838", "c"},
+		{"nowhere", `"conversation":{"id":"c","phone":{"a":1}},"customer":"x"`, "", "c"},
+		{"with the agent, which is not whom it talks to", `"conversation":{"id":"c"},"agent":{"phone":"+966500000009"}`, "", "c"},
+		{"in Arabic digits", `"conversation":{"id":"c","phone":"٩٦٦٥٠٠٠٠٠٠٠١"}`, "٩٦٦٥٠٠٠٠٠٠٠١", "c"},
+		{"in a call without a conversation's id", `"call":{"phone":"+966500000001"},"conversation_id":"c"`, "+966500000001", "c"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := ParseEvent([]byte(`{"event":{"type":"onStarted"},` + tt.rest + `}`))
+			if err != nil || e.Phone != tt.phone || e.ConversationID != tt.conversation {
+				t.Errorf("%q, %q, %v, want %q, %q", e.Phone, e.ConversationID, err, tt.phone, tt.conversation)
+			}
+		})
+	}
+}
+
+// What somebody says is read in events that are of no other use.
+func TestReadEvent(t *testing.T) {
+	const said = `"result":{"message":{"customer":"STOP"}}`
+	for _, tt := range []struct {
+		name, raw string
+		want      error
+	}{
+		{"of a type that is not known", `{"event":{"type":"onPaused"},"conversation":{"id":"c"},` + said + `}`, ErrUnknownEvent},
+		{"of nobody", `{"event":{"type":"onMessage"},` + said + `}`, ErrNobody},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := ReadEvent([]byte(tt.raw))
+			if !errors.Is(err, tt.want) || e.Message == nil || e.Message.Customer != "STOP" {
+				t.Errorf("%+v, %v", e, err)
+			}
+		})
+	}
+}
+
 func TestDepthIgnoresBracketsInStrings(t *testing.T) {
 	if got := depth([]byte(`{"a":"[[\"[[","b":[{}]}`)); got != 3 {
 		t.Errorf("depth = %d, want 3", got)

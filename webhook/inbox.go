@@ -74,7 +74,10 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return http.StatusBadRequest
 	}
-	switch _, err := velents.ParseEvent(body); {
+	switch says, err := velents.ReadEvent(body); {
+	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link says whose it is
+	case (errors.Is(err, velents.ErrNobody) || errors.Is(err, velents.ErrUnknownEvent)) && saysSomething(says):
+		// Somebody may ask in it not to be contacted again.
 	case errors.Is(err, velents.ErrUnknownEvent):
 		in.Log.InfoContext(r.Context(), "event of no use", "campaign", to.Campaign, "error", err)
 		return http.StatusNoContent // it would be of no more use a second time
@@ -91,6 +94,10 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusNoContent
+}
+
+func saysSomething(e velents.Event) bool {
+	return e.Message != nil || len(e.History) > 0 || e.Extraction != nil
 }
 
 func (in *Inbox) authorized(r *http.Request) bool {

@@ -34,6 +34,12 @@ func (s *shelf) AddEvent(ctx context.Context, e store.Event) error {
 
 const started = `{"event":{"type":"onStarted","about":"conversation"},"conversation":{"id":7,"phone":"+966500000001","values":[]},"result":{"extraction":[]},"new":1}`
 
+// Events of no use, but for what is said in them.
+const (
+	nobodys = `{"event":{"type":"onMessage"},"result":{"message":{"customer":"STOP"}}}`
+	moved   = `{"event":{"type":"onMoved"},"conversation":{"id":7},"result":{"history":[{"role":"customer","message":"STOP"}]}}`
+)
+
 func target(link string) string { return strings.TrimPrefix(link, "http://in") }
 
 func TestInbox(t *testing.T) {
@@ -64,6 +70,9 @@ func TestInbox(t *testing.T) {
 		{"no JSON", "POST", link, "event=1", "key", nil, 400, nil},
 		{"an empty body", "POST", link, "", "key", nil, 400, nil},
 		{"nobody's event", "POST", link, `{"event":{"type":"onStarted"}}`, "key", nil, 400, nil},
+		{"nobody's, in which somebody says something", "POST", link, nobodys, "key", nil, 204, []store.Event{{Campaign: "sale", Body: []byte(nobodys)}}},
+		{"nobody's, of a link that says whose", "POST", single, `{"event":{"type":"onStarted"}}`, "key", nil, 204, []store.Event{{Campaign: "sale", Contact: 3, Body: []byte(`{"event":{"type":"onStarted"}}`)}}},
+		{"an event of a new type in which somebody says something", "POST", link, moved, "key", nil, 204, []store.Event{{Campaign: "sale", Body: []byte(moved)}}},
 		{"Redis is away", "POST", link, started, "key", errors.New("gone"), 503, nil},
 		{"too many wait", "POST", link, started, "key", store.ErrFull, 503, nil},
 	} {

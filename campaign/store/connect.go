@@ -2,10 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,18 +61,65 @@ func probe(ctx context.Context, options redis.UniversalOptions) error {
 	return rdb.Ping(ctx).Err()
 }
 
-// An UnreachableError says that no Redis answered, and how to get one.
+// An UnreachableError says that Redis cannot be used, and what to do.
 type UnreachableError struct {
 	Addrs []string
 	Err   error
 }
 
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("redis at %s: %v; start one with 'docker compose up -d redis' or 'redis-server --appendonly yes --appendfsync always', "+
-		"run 'worker --embedded-redis' to try things out, or set REDIS_URL to yours", strings.Join(e.Addrs, ","), e.Err)
+	text := fmt.Sprintf("redis at %s: %v", strings.Join(e.Addrs, ","), e.Err)
+	if advice := connectAdvice(e.Err); advice != "" {
+		text += "; " + advice
+	}
+	return text
 }
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// connectAdvice is what a person can do about a first call that failed. A server
+// that answers, if only to refuse, need not be started.
+func connectAdvice(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	var dns *net.DNSError
+	var answer redis.Error
+	said := func(texts ...string) bool { // what wraps the errors of sentinels and clusters keeps their texts alone
+		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
+	}
+	switch {
+	case said("NOAUTH", "WRONGPASS", "invalid password", "invalid username-password", "AUTH <password>"):
+		return "check the user and password in REDIS_URL: redis://USER:PASSWORD@HOST:PORT, or :PASSWORD alone"
+	case errors.As(err, &answer) && said("NOPERM"):
+		return "give the user in REDIS_URL the right to do that"
+	case errors.As(err, &answer) && said("DB index"):
+		return "check the number of the database at the end of REDIS_URL"
+	case errors.As(err, &answer) && said("LOADING"):
+		return "it is still reading its data: try again soon"
+	case NoWrites(err) != nil:
+		return NoWrites(err).Advice
+	case errors.As(err, &answer):
+		return "it answers, and refuses"
+	case said("connection refused"):
+		return "start one with 'docker compose up -d redis' or 'redis-server --appendonly yes --appendfsync always', " +
+			"run 'worker --embedded-redis' to try things out, or set REDIS_URL to yours"
+	case errors.As(err, &certificate):
+		return "its certificate is not valid for this address, or its authority is not known to this machine"
+	case errors.As(err, &noTLS): // of a proxy; Redis itself waits for the rest of what it takes for a command
+		return "it does not speak TLS at that port: write redis:// instead of rediss:// in REDIS_URL, or name its TLS port"
+	case said("tls:", "x509:"):
+		return "check its certificates and the address in REDIS_URL"
+	case errors.As(err, &dns):
+		return "check the host's name in REDIS_URL"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return "it closed the connection: if it wants TLS, write rediss:// instead of redis:// in REDIS_URL"
+	case said("sentinel"):
+		return "check the addresses of the sentinels and the name of their master in REDIS_URL"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "it does not answer: check the address in REDIS_URL, whether a firewall is in between, and, with rediss://, whether it speaks TLS at that port"
+	}
+	return "check the address in REDIS_URL"
+}
 
 func parseURL(raw string) (*redis.UniversalOptions, error) {
 	scheme, _, ok := strings.Cut(raw, "://")

@@ -2,11 +2,20 @@ package store
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -218,4 +227,91 @@ func outlives(t *testing.T, url string, master *redistest.Server) {
 	if err := g.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A server that answers, if only to refuse, is not to be started.
+func TestConnectSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	certificate, key := selfSigned(t, dir)
+	locked := redistest.Start(t, "--requirepass", "right").Addr
+	open := redistest.Start(t).Addr
+	_, port, err := net.SplitHostPort(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secured := startTLS(t, certificate, key)
+	for _, tt := range []struct{ name, url, want string }{
+		{"no password where one is wanted", "redis://" + locked, "check the user and password in REDIS_URL"},
+		{"a wrong password", "redis://:wr0ng@" + locked, "check the user and password in REDIS_URL"},
+		{"an unknown user", "redis://nobody:wr0ng@" + locked, "check the user and password in REDIS_URL"},
+		{"a cluster's wrong password", "redis+cluster://:wr0ng@" + locked, "check the user and password in REDIS_URL"},
+		{"a database that is not there", "redis://" + open + "/999", "check the number of the database"},
+		{"TLS with a server that has none", "rediss://" + open, "whether it speaks TLS at that port"},
+		{"no TLS with a server that wants it", "redis://" + secured, "write rediss:// instead of redis://"},
+		{"a certificate nobody vouches for", "rediss://" + secured, "its certificate is not valid for this address"},
+		{"a host that is not there", "redis://no-such-host.invalid:" + port, "check the host's name"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rdb, err := Connect(t.Context(), tt.url)
+			if err == nil {
+				rdb.Close()
+				t.Fatal("connected")
+			}
+			text := err.Error()
+			if !strings.Contains(text, tt.want) || strings.Contains(text, "start one") || strings.Contains(text, "wr0ng") || strings.Contains(text, "\n") {
+				t.Errorf("got %q, want %q in it", text, tt.want)
+			}
+		})
+	}
+}
+
+// selfSigned makes a certificate of 127.0.0.1 that nobody else vouches for.
+func selfSigned(t *testing.T, dir string) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("certificate.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", pkcs8)
+}
+
+// startTLS starts a Redis that also speaks TLS, and says where.
+func startTLS(t *testing.T, certificate, key string) string {
+	t.Helper()
+	for range 10 { // somebody else may be faster at a free port
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := listener.Addr().String()
+		_, port, _ := net.SplitHostPort(addr)
+		listener.Close()
+		rdb := redistest.Start(t, "--enable-protected-configs", "yes").Client()
+		settings := []string{"tls-cert-file", certificate, "tls-key-file", key, "tls-ca-cert-file", certificate, "tls-port", port}
+		args := []any{"CONFIG", "SET"}
+		for _, s := range settings {
+			args = append(args, s)
+		}
+		if rdb.Do(t.Context(), args...).Err() == nil {
+			return addr
+		}
+	}
+	t.Fatal("no Redis with TLS")
+	return ""
 }

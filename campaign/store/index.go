@@ -23,10 +23,11 @@ const (
 	bucketContacts = 64 // mean entries per bucket: a look-up reads under a kilobyte
 )
 
-// bucketOf spreads phones over n buckets. Neighbouring numbers are common, so
-// their bits are mixed first (the finaliser of splitmix64).
+// bucketOf spreads phones over n buckets, a person's spellings into the same.
+// Neighbouring numbers are common, so their bits are mixed first (the finaliser of
+// splitmix64).
 func bucketOf(p campaign.Phone, n int) int {
-	x := uint64(p)
+	x := uint64(p.Person())
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return int((x ^ x>>31) % uint64(n))
@@ -107,8 +108,8 @@ func (s *Store) Find(ctx context.Context, c campaign.Campaign, phone campaign.Ph
 	return Ref{Campaign: c.Name, Chunk: ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize, nil
 }
 
-// FindAll are the ordinals of the numbers that are in a campaign; none when it
-// keeps no index.
+// FindAll are the ordinals of the numbers that are in a campaign, in either spelling
+// where their country has two. It is nil when the campaign keeps no index.
 func (s *Store) FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error) {
 	if len(phones) == 0 {
 		return nil, nil
@@ -132,8 +133,10 @@ func (s *Store) FindAll(ctx context.Context, c campaign.Campaign, phones []campa
 	for i, value := range values {
 		text, _ := value.(string)
 		for packed := []byte(text); len(packed) >= entryBytes; packed = packed[entryBytes:] {
-			if phone, ordinal := entryAt(packed); phone == phones[i] {
-				places[phone] = ordinal
+			phone, ordinal := entryAt(packed)
+			_, found := places[phones[i]]
+			if phone == phones[i] || !found && phone.Person() == phones[i].Person() {
+				places[phones[i]] = ordinal
 			}
 		}
 	}

@@ -33,6 +33,36 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A network tells a number in the other spelling of its country: it is the same person.
+func TestFindByTheOtherSpelling(t *testing.T) {
+	s := New(redistest.Shared(t))
+	c := testCampaign("sale", 10)
+	load, err := s.BeginLoad(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []campaign.Phone{5215512345678, 551187654321, 541123456789, 966500000001, 525587654321}
+	if err := load.AddIndex(t.Context(), func(yield func(campaign.Phone, int) bool) {
+		for i, p := range list {
+			if !yield(p, i) {
+				return
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for told, want := range map[campaign.Phone]int{
+		5215512345678: 0, 525512345678: 0, 551187654321: 1, 5511987654321: 1, 5491123456789: 2, 541123456789: 2, 966500000001: 3, 5215587654321: 4,
+	} {
+		if _, index, err := s.Find(t.Context(), c, told); err != nil || index != want {
+			t.Errorf("%s is contact %d, %v, want %d", told.E164(), index, err, want)
+		}
+	}
+	if _, _, err := s.Find(t.Context(), c, 5215512345679); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a stranger: %v", err)
+	}
+}
+
 // indexOf are so many contacts, the last first.
 func indexOf(contacts int) iter.Seq2[campaign.Phone, int] {
 	return func(yield func(campaign.Phone, int) bool) {

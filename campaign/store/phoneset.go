@@ -236,8 +236,17 @@ func newPhones(phones []campaign.Phone) *Phones {
 	return p
 }
 
-// Has reports whether the number is in the set.
+// Has reports whether the number, or the same person's other spelling of it, is in
+// the set.
 func (p *Phones) Has(phone campaign.Phone) bool {
+	if p.has(phone) {
+		return true
+	}
+	other, ok := phone.OtherSpelling()
+	return ok && p.has(other)
+}
+
+func (p *Phones) has(phone campaign.Phone) bool {
 	_, found := slices.BinarySearch(p.buckets[uint64(phone)%phoneBuckets], uint64(phone)/phoneBuckets)
 	return found
 }

@@ -16,7 +16,7 @@ var (
 	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyEventCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
 	// personalKeys and personalChunkKeys are about people.
 	personalKeys = []func(name string) string{
-		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyChunksLog, keyTicketsDue,
+		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
 	}
 	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets}
 )

@@ -114,6 +114,16 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
+// ClockAhead is by how much Redis's clock is ahead of this process's, give or take
+// half of the round trip it takes to ask.
+func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration, err error) {
+	asked := time.Now()
+	theirs, err := s.Now(ctx)
+	answered := time.Now()
+	half := answered.Sub(asked) / 2
+	return theirs.Sub(asked.Add(half)), half, err
+}
+
 // Keys. The braces make a campaign's keys one hash slot, so that one script can
 // touch them together on a cluster, too.
 const (

@@ -11,14 +11,26 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The do-not-contact list holds whoever must never be contacted, by any campaign.
+// The do-not-contact list holds whoever must never be contacted, by any campaign. A
+// number is kept as it was given, so that the list can be dialled; it is looked up by
+// both spellings where its country has two.
 
 func (s *Store) doNotContact() phoneSet { return phoneSet{s.rdb, "suppressed"} }
 
 // Suppress puts numbers on the do-not-contact list and returns how many were not
 // on it. Whoever is on it is contacted by no request that begins from then on.
 func (s *Store) Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error) {
-	added, err = s.doNotContact().add(ctx, phones)
+	one, two := bySpellings(phones)
+	listed, err := s.FindSuppressed(ctx, two)
+	if err != nil {
+		return 0, err
+	}
+	for i, phone := range two {
+		if !listed[i] {
+			one = append(one, phone)
+		}
+	}
+	added, err = s.doNotContact().add(ctx, one)
 	if err != nil {
 		err = fmt.Errorf("do-not-contact list: add: %w", err)
 	}
@@ -28,11 +40,49 @@ func (s *Store) Suppress(ctx context.Context, phones []campaign.Phone) (added in
 // Unsuppress takes numbers off the do-not-contact list and returns how many were
 // on it.
 func (s *Store) Unsuppress(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
-	removed, err = s.doNotContact().remove(ctx, phones)
+	one, two := bySpellings(phones)
+	listed, err := s.FindSuppressed(ctx, two)
 	if err != nil {
-		err = fmt.Errorf("do-not-contact list: remove: %w", err)
+		return 0, err
 	}
-	return removed, err
+	removed, err = s.doNotContact().remove(ctx, one)
+	if err == nil {
+		_, err = s.doNotContact().remove(ctx, append(two, otherSpellings(two)...))
+	}
+	if err != nil {
+		return removed, fmt.Errorf("do-not-contact list: remove: %w", err)
+	}
+	for _, was := range listed {
+		if was {
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+// bySpellings parts numbers into those that have one spelling and those that have two,
+// of which each person's first is kept.
+func bySpellings(phones []campaign.Phone) (one, two []campaign.Phone) {
+	seen := make(map[campaign.Phone]bool)
+	for _, phone := range phones {
+		if _, ok := phone.OtherSpelling(); !ok {
+			one = append(one, phone)
+		} else if !seen[phone.Person()] {
+			seen[phone.Person()] = true
+			two = append(two, phone)
+		}
+	}
+	return one, two
+}
+
+// otherSpellings are the other numbers of those that have one.
+func otherSpellings(phones []campaign.Phone) (others []campaign.Phone) {
+	for _, phone := range phones {
+		if other, ok := phone.OtherSpelling(); ok {
+			others = append(others, other)
+		}
+	}
+	return others
 }
 
 // Suppressed hands out the do-not-contact list, in no order that means anything.
@@ -63,11 +113,21 @@ func (s *Store) ReadSuppressed(ctx context.Context) (*Phones, error) {
 
 // FindSuppressed tells of each number whether it is on the do-not-contact list.
 func (s *Store) FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error) {
-	found, err := s.doNotContact().find(ctx, phones)
+	if len(phones) == 0 {
+		return nil, nil
+	}
+	found, err := s.doNotContact().find(ctx, append(slices.Clip(phones), otherSpellings(phones)...))
 	if err != nil {
 		return nil, fmt.Errorf("do-not-contact list: look up: %w", err)
 	}
-	return found, nil
+	others := found[len(phones):]
+	for i, phone := range phones {
+		if _, ok := phone.OtherSpelling(); ok {
+			found[i] = found[i] || others[0]
+			others = others[1:]
+		}
+	}
+	return found[:len(phones)], nil
 }
 
 // contactedDays is a hash whose fields are the days on record.

@@ -14,6 +14,55 @@ import (
 	"campaign-runner/internal/redistest"
 )
 
+// A number of the list keeps its spelling, and stands for both of its person's.
+func TestOnePersonTwoSpellingsOnTheDoNotContactList(t *testing.T) {
+	const mexican, before2019 campaign.Phone = 525512345678, 5215512345678
+	const brazilian, withoutNinth campaign.Phone = 5511987654321, 551187654321
+	const argentine, mobile campaign.Phone = 541123456789, 5491123456789
+	for _, pair := range [][2]campaign.Phone{
+		{mexican, before2019}, {before2019, mexican}, {brazilian, withoutNinth},
+		{withoutNinth, brazilian}, {argentine, mobile}, {mobile, argentine},
+	} {
+		s := New(redistest.Shared(t))
+		ctx := t.Context()
+		if n, err := s.Suppress(ctx, []campaign.Phone{966500000001, pair[0], pair[1]}); n != 2 || err != nil {
+			t.Errorf("%d numbers added, %v, want 2", n, err)
+		}
+		if n, err := s.Suppress(ctx, []campaign.Phone{pair[1]}); n != 0 || err != nil {
+			t.Errorf("the other spelling is new: %d, %v", n, err)
+		}
+		var listed []uint64
+		for p, err := range s.Suppressed(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			listed = append(listed, uint64(p))
+		}
+		slices.Sort(listed)
+		want := []uint64{uint64(pair[0]), 966500000001}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, listed); diff != "" {
+			t.Errorf("list (-want +got):\n%s", diff)
+		}
+		asked := []campaign.Phone{966500000002, pair[1], 966500000001, pair[0]}
+		found, err := s.FindSuppressed(ctx, asked)
+		if diff := cmp.Diff([]bool{false, true, true, true}, found); err != nil || diff != "" {
+			t.Errorf("%v, found (-want +got):\n%s", err, diff)
+		}
+		all, err := s.ReadSuppressed(ctx)
+		if err != nil || !all.Has(pair[0]) || !all.Has(pair[1]) || all.Has(966500000002) {
+			t.Errorf("%v, in memory: %v, %v", err, all.Has(pair[0]), all.Has(pair[1]))
+		}
+		if n, err := s.Unsuppress(ctx, []campaign.Phone{pair[1], pair[0]}); n != 1 || err != nil {
+			t.Errorf("%d removed, %v, want 1", n, err)
+		}
+		found, err = s.FindSuppressed(ctx, asked)
+		if diff := cmp.Diff([]bool{false, false, true, false}, found); err != nil || diff != "" {
+			t.Errorf("%v, found afterwards (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
 // The list is a set, whatever is added and removed in whatever order.
 func TestDoNotContactListIsASet(t *testing.T) {
 	s := New(redistest.Shared(t))

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/events"
@@ -22,38 +24,186 @@ type unmatchedEvent struct {
 }
 
 func (a *app) events() *cobra.Command {
-	var unmatched bool
-	cmd := a.on("events", "Count what the platform has told of a campaign", func(ctx context.Context, s *store.Store, name string) error {
-		counts, err := s.EventCounts(ctx, name)
-		if err == nil && counts == (store.EventCounts{}) {
-			_, err = s.Campaign(ctx, name) // events outlive a campaign, and may precede it
+	var f struct {
+		unmatched, open, suppress bool
+		close                     string
+	}
+	cmd := &cobra.Command{
+		Use:   "events [NAME]",
+		Short: "Count what the platform has told of a campaign, and see who asks not to be contacted",
+		Long: `Count the events of a campaign: those that belong to a contact, and those that do
+not. These are kept for a week and tried again every few minutes; their contact may
+be sent later.
+
+--open lists the wishes not to be contacted again, of one campaign or of all, of which
+it is not known whose they are: the event told no number, or one that nobody in the list
+has. They stay until an event of the same conversation tells the number or a person
+closes them. Find out who it was (the platform's dashboard knows the conversation), then
+
+    campaign suppress add NUMBER
+    campaign events --close ID
+
+Where the event told a number that is another person's than the contact's,
+--close ID --suppress puts that number on the do-not-contact list, too.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case f.suppress && f.close == "":
+				return errors.New("--suppress goes with --close ID")
+			case f.close != "" && (len(args) > 0 || f.open || f.unmatched):
+				return errors.New("--close ID stands alone, or with --suppress")
+			case f.open && f.unmatched:
+				return errors.New("--open or --unmatched, not both")
+			case len(args) == 0 && (f.open || f.close != ""):
+				return nil
+			case len(args) != 1:
+				return fmt.Errorf("events: want the name of one campaign, have %d", len(args))
+			}
+			return campaign.CheckName(args[0])
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.withStore(ctx, func(s *store.Store) error {
+				switch {
+				case f.close != "":
+					return a.closeWish(ctx, s, f.close, f.suppress)
+				case f.open && len(args) == 0:
+					return a.openWishes(ctx, s, "")
+				case f.open:
+					return a.openWishes(ctx, s, args[0])
+				}
+				return a.countEvents(ctx, s, args[0], f.unmatched)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&f.unmatched, "unmatched", false, "list those that belong to no contact, numbers masked")
+	cmd.Flags().BoolVar(&f.open, "open", false, "list the wishes not to be contacted of which it is not known whose they are; of all campaigns without a NAME")
+	cmd.Flags().StringVar(&f.close, "close", "", "close the open wish with this `ID`: its person is on the do-not-contact list")
+	cmd.Flags().BoolVar(&f.suppress, "suppress", false, "with --close: put the number that the event told on the do-not-contact list first")
+	return cmd
+}
+
+func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unmatched bool) error {
+	counts, err := s.EventCounts(ctx, name)
+	if err == nil && counts == (store.EventCounts{}) {
+		_, err = s.Campaign(ctx, name) // events outlive a campaign, and may precede it
+	}
+	if err != nil {
+		return err
+	}
+	wishes, err := listWishes(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	page := struct {
+		Campaign string `json:"campaign"`
+		store.EventCounts
+		Open      int              `json:"open,omitempty"`
+		Unmatched []unmatchedEvent `json:"unmatched_events,omitempty"`
+	}{name, counts, len(wishes), nil}
+	text := fmt.Sprintf("%s: %s applied, %s unmatched\n", name, cli.Count(counts.Applied, "event", "events"), cli.Number(counts.Unmatched))
+	if unmatched {
+		if page.Unmatched, err = listUnmatched(ctx, s, name); err != nil {
+			return err
 		}
+		rows := [][]string{{"AT", "EVENT", "PHONE", "CONVERSATION", "WHY"}}
+		for _, e := range page.Unmatched {
+			rows = append(rows, []string{local(e.At), e.Event, e.Phone, printable(e.Conversation), e.Why})
+		}
+		text = table(rows)
+	}
+	if len(wishes) > 0 {
+		a.note(cli.Count(len(wishes), "wish", "wishes") + " not to be contacted, and it is not known whose: campaign events " + name + " --open")
+	}
+	return a.print(page, text)
+}
+
+// openWish is a wish as it is shown: what was told in the place of a number is masked.
+type openWish struct {
+	ID           string    `json:"id"`
+	At           time.Time `json:"at"`
+	Campaign     string    `json:"campaign"`
+	Contact      int       `json:"contact,omitempty"` // its place in the list from 1, where the link names it
+	Conversation string    `json:"conversation"`
+	Phone        string    `json:"phone"`
+	Rule         string    `json:"rule"`
+	Why          string    `json:"why"`
+}
+
+// listWishes are the open wishes of a campaign, or of all.
+func listWishes(ctx context.Context, s *store.Store, name string) ([]openWish, error) {
+	wishes, err := s.Wishes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shown := []openWish{}
+	for _, w := range wishes {
+		if name == "" || name == w.Campaign {
+			shown = append(shown, openWish{w.ID, w.At, w.Campaign, w.Contact, w.Conversation, events.Mask(w.Told), w.Rule, w.Why})
+		}
+	}
+	return shown, nil
+}
+
+func (a *app) openWishes(ctx context.Context, s *store.Store, name string) error {
+	wishes, err := listWishes(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"ID", "AT", "CAMPAIGN", "CONTACT", "CONVERSATION", "PHONE", "RULE", "WHY"}}
+	for _, w := range wishes {
+		contact := ""
+		if w.Contact > 0 {
+			contact = cli.Number(w.Contact)
+		}
+		rows = append(rows, []string{w.ID, local(w.At), w.Campaign, contact, printable(w.Conversation), printable(w.Phone), w.Rule, w.Why})
+	}
+	text := "no wish is open\n"
+	if len(wishes) > 0 {
+		text = table(rows)
+		a.note("find out who each is (the platform's dashboard knows the conversation), then: campaign suppress add NUMBER, and campaign events --close ID")
+	}
+	return a.print(struct {
+		Campaign string     `json:"campaign,omitempty"`
+		Open     []openWish `json:"open"`
+	}{name, wishes}, text)
+}
+
+// closeWish closes a wish, and puts its number on the do-not-contact list if that is
+// asked for.
+func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress bool) error {
+	page := struct {
+		Closed     string `json:"closed"`
+		Suppressed int    `json:"suppressed"` // numbers that were not on the list before
+	}{Closed: id}
+	if suppress {
+		open, err := s.FindWishes(ctx, []string{id})
 		if err != nil {
 			return err
 		}
-		page := struct {
-			Campaign string `json:"campaign"`
-			store.EventCounts
-			Unmatched []unmatchedEvent `json:"unmatched_events,omitempty"`
-		}{name, counts, nil}
-		text := fmt.Sprintf("%s: %s applied, %s unmatched\n", name, cli.Count(counts.Applied, "event", "events"), cli.Number(counts.Unmatched))
-		if unmatched {
-			if page.Unmatched, err = listUnmatched(ctx, s, name); err != nil {
-				return err
-			}
-			rows := [][]string{{"AT", "EVENT", "PHONE", "CONVERSATION", "WHY"}}
-			for _, e := range page.Unmatched {
-				rows = append(rows, []string{local(e.At), e.Event, e.Phone, printable(e.Conversation), e.Why})
-			}
-			text = table(rows)
+		w, is := open[id]
+		if !is {
+			return fmt.Errorf("close wish: %w", store.ErrNoWish)
 		}
-		return a.print(page, text)
-	})
-	cmd.Long = `Count the events of a campaign: those that belong to a contact, and those that do
-not. These are kept for a week and tried again every few minutes; their contact may
-be sent later.`
-	cmd.Flags().BoolVar(&unmatched, "unmatched", false, "list those that belong to no contact, numbers masked")
-	return cmd
+		c, err := s.Campaign(ctx, w.Campaign)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		numbers := events.NumbersTold(c.Settings, w.Told)
+		if len(numbers) == 0 {
+			return cli.Usagef("--suppress: the event told no number: campaign suppress add NUMBER, then --close alone")
+		}
+		if page.Suppressed, err = s.Suppress(ctx, numbers[:1]); err != nil {
+			return err
+		}
+	}
+	if err := s.CloseWish(ctx, id); err != nil {
+		return err
+	}
+	text := "closed " + id + "\n"
+	if suppress {
+		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
+	}
+	return a.print(page, text)
 }
 
 func listUnmatched(ctx context.Context, s *store.Store, name string) ([]unmatchedEvent, error) {

@@ -51,6 +51,65 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+func TestOpenWishes(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	if got, want := f.run("events", "--open"), (outcome{"no wish is open\n", "", 0}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	_, err := f.OpenWishes(t.Context(), []store.Wish{
+		{ID: "0a1b2c3d4e", At: at, Campaign: "sale", Conversation: "a\x1b[2J", Told: "SA.1349502617838", Rule: "stop word", Why: "no number"},
+		{ID: "1a1b2c3d4e", At: at.Add(time.Second), Campaign: "sale", Contact: 7, Conversation: "b", Told: "whatsapp:+966501234567", Rule: "stop word", Why: "another number"},
+		{ID: "2a1b2c3d4e", At: at.Add(2 * time.Second), Campaign: "gone", Rule: "stop word", Why: "no number"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		golden string
+		args   []string
+	}{
+		{"events-open.txt", []string{"events", "--open"}},
+		{"events-open.json", []string{"events", "sale", "--open", "--json"}},
+	} {
+		t.Run(tt.golden, func(t *testing.T) {
+			got := f.run(tt.args...)
+			if got.code != 0 {
+				t.Errorf("exit %d: %s", got.code, got.stderr)
+			}
+			golden(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want outcome
+	}{
+		{"the campaign's count tells of them", []string{"events", "sale"}, outcome{"sale: 0 events applied, 0 unmatched\n",
+			"campaign: 2 wishes not to be contacted, and it is not known whose: campaign events sale --open\n", 0}},
+		{"one is closed", []string{"events", "--close", "2a1b2c3d4e"}, outcome{"closed 2a1b2c3d4e\n", "", 0}},
+		{"and again", []string{"events", "--close", "2a1b2c3d4e", "--json"}, outcome{`{"closed":"2a1b2c3d4e","suppressed":0}` + "\n", "", 0}},
+		{"one that is not there", []string{"events", "--close", "x"}, outcome{"", "campaign: close wish: no such open wish\n", 1}},
+		{"one that tells no number", []string{"events", "--close", "0a1b2c3d4e", "--suppress"}, outcome{"",
+			"campaign: --suppress: the event told no number: campaign suppress add NUMBER, then --close alone\n", 2}},
+		{"one with its number", []string{"events", "--close", "1a1b2c3d4e", "--suppress"}, outcome{"closed 1a1b2c3d4e, 1 number put on the do-not-contact list\n", "", 0}},
+		{"which is on the list", []string{"suppress", "list"}, outcome{"phone\n+966501234567\n", "1 number\n", 0}},
+	} {
+		if got := f.run(tt.args...); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+	for _, args := range [][]string{
+		{"events"}, {"events", "a", "b"}, {"events", "--suppress"}, {"events", "sale", "--close", "x"}, {"events", "--open", "--close", "x"},
+		{"events", "sale", "--open", "--unmatched"}, {"events", "--unmatched"}, {"events", "a/b", "--open"},
+	} {
+		if got := f.run(args...); got.code != 2 {
+			t.Errorf("%q: %+v, want a usage error", args, got)
+		}
+	}
+}
+
 func TestResultsByWhatWasLearned(t *testing.T) {
 	f := newFixture(t)
 	f.sale()

@@ -42,11 +42,11 @@ func (a *app) results() *cobra.Command {
 			q.States = append(q.States, state)
 		}
 		for _, text := range where {
-			where, err := campaign.ParseCondition(text)
+			rule, err := campaign.ParseRule(text)
 			if err != nil {
 				return fmt.Errorf("--where %w", err)
 			}
-			q.Where = append(q.Where, where)
+			q.Where = append(q.Where, rule)
 		}
 		switch ext := strings.ToLower(filepath.Ext(file)); {
 		case toStdout(file) && a.json || ext == ".jsonl":
@@ -74,7 +74,7 @@ cells are text. A FILE.jsonl, and --json on stdout, hold one object per contact 
 every value untouched, for programs.`
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
 	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
-	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts of whom this is true: extraction.KEY=VALUE, ended.answered or ended.no_answer")
+	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts that this `RULE` is true of: "+campaign.RuleForms+"; may be repeated, and then all must be")
 	outputFlag(cmd, &file)
 	return cmd
 }
@@ -143,8 +143,8 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 		defer f.Close()
 		return write(f)
 	}
-	// Not os.CreateTemp: who may read the file is for the umask to say.
-	f, err := os.OpenFile(fmt.Sprintf("%s.%d.tmp", place, os.Getpid()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	// What is exported tells of people: only its owner may read it.
+	f, err := os.CreateTemp(filepath.Dir(place), "."+filepath.Base(place)+"-*")
 	if err != nil {
 		return 0, err
 	}

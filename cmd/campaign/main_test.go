@@ -256,6 +256,9 @@ func TestFiles(t *testing.T) {
 			t.Errorf("link: %s, %v", to, err)
 		}
 		golden(t, "rejects.csv", read(t, path("old.csv")))
+		if info, err := os.Stat(path("old.csv")); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("others may read who was contacted: %v, %v", info.Mode(), err)
+		}
 	})
 	t.Run("a device is written, not replaced", func(t *testing.T) {
 		got := f.run("results", "sale", "-o", os.DevNull)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,29 +19,63 @@ import (
 	"campaign-runner/velents"
 )
 
-// askTimeout bounds a request that somebody at a terminal waits for.
+// askTimeout bounds what somebody at a terminal waits for: the answer to a request,
+// and before it the quota's leave for it.
 const askTimeout = 30 * time.Second
 
 // An inquiry asks the platform with one token, under that token's quota.
 type inquiry struct {
-	quota *ratelimit.Quota
+	quota    *ratelimit.Quota
+	token    string             // the variable that holds it
+	patience time.Duration      // for the quota's leave
+	note     func(waits string) // told when that does not come at once
 }
 
-// client is what velents needs to speak with the token, and the token's quota.
-func (a *app) client(s *store.Store, token string) (velents.Config, inquiry, error) {
+// A waitError says that the quota gave no leave in time.
+type waitError struct {
+	patience time.Duration
+	why      string
+}
+
+func (e *waitError) Error() string {
+	return fmt.Sprintf("not asked: gave up after %v, %s", e.patience, e.why)
+}
+
+// client is what velents needs to speak with the token of that variable, and the
+// token's quota.
+func (a *app) client(s *store.Store, variable, token string) (velents.Config, inquiry, error) {
 	cfg := velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: askTimeout}
 	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout})
-	return cfg, inquiry{quota}, err
+	var once sync.Once // many tickets wait in turn
+	note := func(waits string) { once.Do(func() { a.note(waits) }) }
+	return cfg, inquiry{quota, variable, askTimeout, note}, err
 }
 
 func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)) error {
-	permit, err := q.quota.Acquire(ctx)
+	if why := q.waits(ctx); why != "" {
+		q.note(fmt.Sprintf("%s: %s; giving up after %v", q.token, why, q.patience))
+	}
+	waiting, cancel := context.WithTimeout(ctx, q.patience)
+	permit, err := q.quota.Acquire(waiting)
+	cancel()
+	if err != nil && ctx.Err() == nil {
+		return &waitError{q.patience, cmp.Or(q.waits(ctx), "waiting for the quota")}
+	}
 	if err != nil {
 		return err
 	}
 	answer, err := request()
 	q.quota.Report(ctx, permit, jobs.QuotaAnswer(answer, err))
 	return err
+}
+
+// waits says what the quota waits for, when that is worth telling.
+func (q inquiry) waits(ctx context.Context) string {
+	status, err := q.quota.Status(ctx)
+	if err != nil || status.Wait < time.Second {
+		return ""
+	}
+	return fmt.Sprintf("waiting for the quota: %s; the next request may leave at %s", status.Reason, cli.Moment(time.Now().Add(status.Wait)))
 }
 
 // A center is the Support Center as people ask it.
@@ -52,7 +89,7 @@ func (a *app) support(s *store.Store) (center, error) {
 	if token == "" {
 		return center{}, cli.Usagef("%s is not set", cli.SupportToken.Variable)
 	}
-	cfg, inquiry, err := a.client(s, token)
+	cfg, inquiry, err := a.client(s, cli.SupportToken.Variable, token)
 	if err != nil {
 		return center{}, err
 	}
@@ -77,34 +114,42 @@ func (c center) status(ctx context.Context, id string) (status string, err error
 type right struct {
 	Token     string `json:"token"` // the variable that holds it
 	Operation string `json:"operation"`
-	Allowed   *bool  `json:"allowed"` // null: not tried, because it would do something
+	Allowed   *bool  `json:"allowed"` // null: not tried, because it would do something, or not known
 	Answer    string `json:"answer"`
 }
 
 func (r right) mark() string {
 	switch {
+	case r.Allowed == nil && r.untried():
+		return "not tried"
 	case r.Allowed == nil:
-		return "?"
+		return "not known"
 	case *r.Allowed:
 		return "yes"
 	}
 	return "no"
 }
 
+// untried reports whether the platform was not asked, on purpose.
+func (r right) untried() bool { return strings.HasPrefix(r.Answer, notTried) }
+
 // answered is what an answer says of the right to an operation. What could not be
-// read was allowed.
+// read was allowed. A refusal says that the token may not; trouble of the platform,
+// a limit or a redirect says nothing of it.
 func answered(token, operation, said string, err error) right {
-	ok := err == nil || errors.Is(err, velents.ErrUnreadable)
 	r := right{Token: token, Operation: operation, Answer: said}
+	allowed := err == nil || errors.Is(err, velents.ErrUnreadable)
 	var refused *velents.Error
+	known := allowed
 	switch {
 	case errors.As(err, &refused):
 		r.Answer = refused.Error()
+		known = refused.Status/100 == 4 && refused.Status != http.StatusTooManyRequests && refused.Status != http.StatusRequestTimeout
 	case err != nil:
 		r.Answer = err.Error()
 	}
-	if ok || refused != nil {
-		r.Allowed = &ok
+	if known {
+		r.Allowed = &allowed
 	}
 	return r
 }
@@ -133,11 +178,8 @@ func (a *app) askPlatform() *cobra.Command {
 		missing := 0
 		for _, r := range rights {
 			rows = append(rows, []string{r.Token, r.Operation, r.mark(), r.Answer})
-			if r.Allowed == nil || !*r.Allowed {
+			if !r.untried() && (r.Allowed == nil || !*r.Allowed) {
 				missing++
-			}
-			if r.Allowed == nil && strings.HasPrefix(r.Answer, notTried) {
-				missing--
 			}
 		}
 		err = a.print(struct {
@@ -152,7 +194,8 @@ func (a *app) askPlatform() *cobra.Command {
 	cmd.Long = `Ask the platform with the token of the campaign's agent and, where it is set, with
 that of the Support Center: whether it takes them, whom they belong to, and what
 each may do. Nothing is changed and nobody is contacted; what would do either is
-listed as not tried. Each question takes one request of its token's quota.`
+listed as not tried. What the platform fails to answer is not known. Each question
+takes one request of its token's quota, and waits up to 30 seconds for it.`
 	cli.Document(cmd, cli.PlatformURL, cli.AgentToken, cli.SupportToken)
 	return cmd
 }
@@ -166,7 +209,7 @@ func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]
 	if err != nil {
 		return nil, err
 	}
-	cfg, q, err := a.client(s, token)
+	cfg, q, err := a.client(s, variable, token)
 	if err != nil {
 		return nil, err
 	}

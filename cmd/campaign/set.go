@@ -41,9 +41,19 @@ type setFlags struct {
 func (a *app) set() *cobra.Command {
 	f := new(setFlags)
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
-		changed, err := jobs.NewQueue(s, nil).Set(ctx, name, f.settle)
+		var warnings []string
+		changed, err := jobs.NewQueue(s, nil).Set(ctx, name, func(settings *campaign.Settings) error {
+			err := f.settle(settings)
+			warnings = settings.Hours.Warnings()
+			return err
+		})
 		if err != nil {
 			return err
+		}
+		if f.given("timezone") || f.given("no-zone-hours") {
+			for _, warning := range warnings {
+				a.note("warning: " + warning)
+			}
 		}
 		text := name + ": nothing has changed\n"
 		if len(changed) > 0 {

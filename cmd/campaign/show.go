@@ -14,6 +14,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
 	"campaign-runner/report"
 )
 
@@ -147,8 +148,11 @@ func etaText(o report.Overview) string {
 // contactsText tells how many lines of the file are contacts.
 func contactsText(o report.Overview) string {
 	text := fmt.Sprintf("%s in %s", cli.Number(o.Contacts), cli.Count(o.Chunks, "chunk", "chunks"))
-	if refused := o.Rows - o.Contacts; refused > 0 {
+	if refused := o.Rows - o.Contacts - o.NotChosen; refused > 0 {
 		text += fmt.Sprintf("; %s of %s refused", cli.Number(refused), cli.Count(o.Rows, "row", "rows"))
+	}
+	if o.NotChosen > 0 {
+		text += fmt.Sprintf("; %s not chosen", cli.Count(o.NotChosen, "row", "rows"))
 	}
 	return text
 }
@@ -157,7 +161,11 @@ func contactsText(o report.Overview) string {
 func refusedText(o report.Overview) string {
 	var rows [][]string
 	for _, r := range report.Refusals(o.Refused) {
-		rows = append(rows, []string{"  refused", cli.Number(r.Contacts), r.Reason})
+		label := "  refused"
+		if strings.HasPrefix(r.Reason, string(contacts.NotChosen)) {
+			label = "  left out"
+		}
+		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason})
 	}
 	return table(rows, 1)
 }

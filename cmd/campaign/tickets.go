@@ -149,6 +149,10 @@ func (a *app) supportStatus(ctx context.Context, s *store.Store) (func(report.Ti
 		if errors.As(err, &refused) {
 			return refused.Error(), nil // of this ticket; the others may be well
 		}
+		var late *waitError
+		if errors.As(err, &late) {
+			return "", fmt.Errorf("the Support Center: %w", late)
+		}
 		return status, err
 	}, nil
 }

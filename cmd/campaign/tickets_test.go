@@ -2,14 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/ratelimit"
 	"campaign-runner/sandbox"
+	"campaign-runner/velents"
 )
 
 // ticketed is a campaign with tickets in several states.
@@ -128,5 +133,61 @@ func TestAskPlatform(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Trouble of the platform is not known to be a refusal.
+func TestWhatAnAnswerSaysOfARight(t *testing.T) {
+	refused := func(status int) error { return fmt.Errorf("x: %w", &velents.Error{Status: status, Message: "m"}) }
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a good answer", nil, "yes"},
+		{"an answer that cannot be read", velents.ErrUnreadable, "yes"},
+		{"an unknown token", refused(401), "no"},
+		{"a token without the ability", refused(403), "no"},
+		{"nothing there", refused(404), "no"},
+		{"a limit", refused(429), "not known"},
+		{"a request that took too long", refused(408), "not known"},
+		{"a failure of the platform", refused(500), "not known"},
+		{"maintenance", refused(503), "not known"},
+		{"a redirect", refused(302), "not known"},
+		{"no answer", &velents.Unanswered{Err: errors.New("refused")}, "not known"},
+		{"no leave of the quota", &waitError{time.Second, "waiting"}, "not known"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := answered("T", "op", "said", tt.err).mark(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnInquiryGivesUp(t *testing.T) {
+	f := newFixture(t)
+	a := &app{stderr: io.Discard, getenv: f.getenv}
+	cfg, q, err := a.client(f.Store, "VELENTS_TOKEN", "good")
+	if err != nil || cfg.Timeout != askTimeout || q.patience != askTimeout {
+		t.Fatalf("timeout %v, patience %v, %v", cfg.Timeout, q.patience, err)
+	}
+	permit, err := q.quota.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.quota.Report(t.Context(), permit, ratelimit.Answer{Status: 429, RetryAfter: 2 * time.Hour, HasRetryAfter: true})
+
+	q.patience = time.Millisecond
+	var told []string
+	q.note = func(waits string) { told = append(told, waits) }
+	err = q.ask(t.Context(), func() (velents.Answer, error) {
+		t.Error("asked")
+		return velents.Answer{}, nil
+	})
+	for what, text := range map[string]string{"error": fmt.Sprint(err), "note": strings.Join(told, "\n")} {
+		if !strings.Contains(text, "waiting for the quota: refused with 429; the next request may leave at 20") || !strings.Contains(text, "1ms") {
+			t.Errorf("the %s does not say what was waited for, and how long: %q", what, text)
+		}
 	}
 }

@@ -31,6 +31,11 @@ run again at any time: interrupted, it starts anew; after success it changes not
 			if err := campaign.CheckName(req.Name); err != nil {
 				return cli.Usage(err)
 			}
+			choice, err := f.choose.choice(cmd.Flags().Changed, campaign.ParseFileRule)
+			if err != nil {
+				return cli.Usage(err)
+			}
+			req.Choice = choice
 			if !cmd.Flags().Changed("rejects") {
 				req.RejectsFile = appendRejects(req.Name, req.File)
 			}
@@ -44,6 +49,7 @@ run again at any time: interrupted, it starts anew; after success it changes not
 	flags.SortFlags = false
 	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the campaign's)")
 	f.file.add(flags)
+	f.choose.add(flags)
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
 	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
 	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store; who is on the do-not-contact list is not known")

@@ -25,6 +25,10 @@ Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them
 - for the standard input. How it is written is found out and told. One column is the
 phone; those named like the agent's values, in any case, go with each contact.
 
+Of the rows --where, --sample, --limit and --not-in take some; the others are counted
+and listed as not chosen. With --from the contacts are those of another campaign, as
+'--from spring --where ended.no_answer' takes those who did not answer.
+
 The platform is asked first whether it takes the token and which values the agent
 wants. Nobody is contacted before the whole file is stored. The same command may
 be run again at any time: interrupted, it starts the load anew; after success it
@@ -42,6 +46,7 @@ type launchFlags struct {
 	agentFlags
 	request       launch.Request
 	file          fileFlags
+	choose        chooseFlags
 	ticketRules   []string
 	when          whenFlags
 	steer         cli.SteerFlags
@@ -55,17 +60,23 @@ func (a *app) enqueue() *cobra.Command {
 	var f launchFlags
 	settings := &f.request.Settings
 	cmd := &cobra.Command{
-		Use:   "enqueue CONTACTS --name NAME --channel voice|whatsapp|ID",
-		Short: "Start a campaign from a contact file",
+		Use:   "enqueue CONTACTS|--from CAMPAIGN --name NAME --channel voice|whatsapp|ID",
+		Short: "Start a campaign from a contact file, or from another campaign's contacts",
 		Long:  launchHelp,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			switch {
+			case len(args) > 0 && f.request.From != "":
+				return errors.New("want a contact file or --from, not both")
+			case len(args) != 1 && f.request.From == "":
 				return fmt.Errorf("want one contact file, have %d arguments", len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.request.File, f.request.Stdin = args[0], cmd.InOrStdin()
+			if len(args) > 0 {
+				f.request.File = args[0]
+			}
+			f.request.Stdin = cmd.InOrStdin()
 			if err := f.settle(cmd.Flags().Changed); err != nil {
 				return cli.Usage(err)
 			}
@@ -82,6 +93,8 @@ func (a *app) enqueue() *cobra.Command {
 	flags.StringVar(&settings.Region, "region", "", "country of numbers without a country code, such as SA")
 	flags.StringVar(&f.request.PhoneColumn, "phone-column", "", "`COLUMN` with the numbers (default: the one with a common name)")
 	f.file.add(flags)
+	flags.StringVar(&f.request.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
+	f.choose.add(flags)
 	flags.StringToStringVar(&f.request.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
 	flags.StringToStringVar(&f.request.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
 	flags.BoolVar(&f.request.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
@@ -126,6 +139,14 @@ func (f *launchFlags) settle(given func(flag string) bool) error {
 			return fmt.Errorf("--ticket-when: %w", err)
 		}
 		settings.TicketRules = append(settings.TicketRules, rule)
+	}
+	parse := campaign.ParseFileRule
+	if f.request.From != "" {
+		parse = campaign.ParseRule
+	}
+	var err error
+	if f.request.Choice, err = f.choose.choice(given, parse); err != nil {
+		return err
 	}
 	if len(settings.TicketRules) == 0 {
 		if given("ticket-set") || given("max-tickets") {
@@ -173,7 +194,7 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 			return err
 		}
 	}
-	if f.request.DryRun {
+	if f.request.DryRun && f.request.From == "" && len(f.request.Choice.NotIn) == 0 {
 		return a.finish(ctx, l, f, l.Launch)
 	}
 	return a.withStore(ctx, func(st *store.Store) error {
@@ -209,7 +230,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags, lau
 	if sum.State == campaign.Running {
 		a.noteWorkers(ctx, l.Store, sum.Agent)
 	}
-	if refused := sum.Rows - sum.Contacts; refused > 0 {
+	if refused := sum.Rows - sum.Contacts - sum.NotChosen; refused > 0 {
 		return cli.Partialf("%s not used: see %s", cli.Count(refused, "line was", "lines were"),
 			cmp.Or(sum.RejectsFile, "'campaign rejects "+req.Name+"'"))
 	}

@@ -17,11 +17,14 @@ const rerunHelp = `Send again to contacts of a campaign, as a run of its own wit
 column "run" of the results says in which run a contact was sent last. Without a
 flag, those that failed.
 
---where asks what a conversation came to, and then, unless --state says otherwise,
-of contacts whose conversation has ended:
+--where asks what is true of a contact, and with != what is not. Rules about what a
+conversation came to are, unless --state says otherwise, of those that have ended:
   extraction.KEY=VALUE   the agent learned this, as 'campaign results' shows it
   ended.no_answer        it ended and the contact had said nothing
   ended.answered         it ended and the contact had said something
+  state=STATE            it is in this state
+  reason=TEXT            this is a part of the reason for it
+  column.NAME=VALUE      this stands in its line of the list
 The conversation of an earlier run tells nothing of whether somebody answered, and what
 is still told of it changes nothing any more.
 
@@ -42,19 +45,22 @@ func (a *app) rerun() *cobra.Command {
 			return cli.Usage(err)
 		}
 		for _, text := range where {
-			condition, err := campaign.ParseCondition(text)
+			rule, err := campaign.ParseRule(text)
 			if err != nil {
 				return cli.Usagef("--where %w", err)
 			}
-			sel.Where = append(sel.Where, condition)
+			sel.Where = append(sel.Where, rule)
 		}
-		if len(where) > 0 && !cmd.Flags().Changed("state") {
-			states = []string{campaign.Ended.String()}
+		if !cmd.Flags().Changed("state") {
+			states = nil
+			for _, state := range sel.DefaultStates() {
+				states = append(states, state.String())
+			}
 		}
 		for _, text := range states {
 			state, err := campaign.ParseState(text)
 			switch {
-			case err == nil && state == campaign.Ended && len(where) == 0:
+			case err == nil && state == campaign.Ended && !sel.ByOutcome():
 				return cli.Usagef("--state ended: say with --where what the conversations came to")
 			case err != nil || state != campaign.Ended && !slices.Contains(jobs.Rerunnable, state):
 				return cli.Usagef("--state %q: want some of %v, or ended with --where", text, jobs.Rerunnable)
@@ -68,7 +74,7 @@ func (a *app) rerun() *cobra.Command {
 	flags.StringSliceVar(&states, "state", []string{campaign.Failed.String()},
 		fmt.Sprintf("`STATES` to send again, with commas between: %v, and ended with --where", jobs.Rerunnable))
 	flags.StringVar(&sel.Reason, "reason", "", "only those with this `TEXT` in their reason")
-	flags.StringArrayVar(&where, "where", nil, "only those of whom this `CONDITION` is true; may be repeated, and then all must be")
+	flags.StringArrayVar(&where, "where", nil, "only those that this `RULE` is true of; may be repeated, and then all must be")
 	flags.BoolVar(&dryRun, "dry-run", false, "only say how many it would be")
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/contacts"
 	"campaign-runner/launch"
 	"campaign-runner/report"
 )
@@ -35,8 +36,14 @@ func text(s launch.Summary) string {
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)
 	count("contacts", s.Contacts)
-	count("lines refused", s.Rows-s.Contacts)
+	if s.NotChosen > 0 {
+		count("rows not chosen", s.NotChosen)
+	}
+	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
 	for _, r := range report.Refusals(s.Refused) {
+		if r.Reason == string(contacts.NotChosen) {
+			continue // counted above
+		}
 		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
 	}
 	count("chunks", s.Chunks)

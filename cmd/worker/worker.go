@@ -176,6 +176,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 		g.Go(func() error { notifier.Run(ctx); return nil })
 	}
 	g.Go(func() error { return w.Run(ctx) })
+	g.Go(func() error { watchClock(ctx, st, log); return nil })
 	g.Go(func() error {
 		return serve(ctx, "admin pages", pages, &http.Server{
 			Handler: admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
@@ -296,4 +297,37 @@ func serve(ctx context.Context, what string, listener net.Listener, server *http
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+const (
+	clockEvery = time.Minute
+	// clockApart is how far the clocks of Redis and of this machine may be apart
+	// before a person should know: hours and limits go by Redis's clock, logs and
+	// what people type by this machine's.
+	clockApart = 5 * time.Second
+)
+
+// watchClock warns when this machine's clock and Redis's begin to differ, and says
+// when they agree again.
+func watchClock(ctx context.Context, st *store.Store, log *slog.Logger) {
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	apart := false
+	for {
+		ahead, giveOrTake, err := st.ClockAhead(ctx)
+		switch differ := ahead.Abs()-giveOrTake > clockApart; {
+		case err != nil: // others tell of a Redis that does not answer
+		case differ && !apart:
+			log.WarnContext(ctx, "the clocks of Redis and of this machine differ: set both by NTP; hours, limits and starts go by that of Redis", "redis_ahead", ahead.Round(time.Millisecond))
+			apart = true
+		case !differ && apart:
+			log.InfoContext(ctx, "the clocks of Redis and of this machine agree again")
+			apart = false
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

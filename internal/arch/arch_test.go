@@ -46,7 +46,7 @@ var layers = []layer{
 	{"jobs", []string{"campaign", "campaign/store", "hours", "ratelimit", "velents"}},
 	{"report", []string{"plan", "campaign", "campaign/store", "contacts", "contacts/scratch", "hours", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
-	{"events", []string{"campaign", "campaign/store", "velents"}},
+	{"events", []string{"campaign", "campaign/store", "contacts", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
 	{"notify", []string{"campaign", "campaign/store", "velents"}},
 	{"tickets", []string{"campaign", "campaign/store", "jobs", "ratelimit", "velents"}},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign/store"
 	"campaign-runner/contacts/scratch"
 )
 
@@ -98,6 +99,9 @@ func Report(w io.Writer, name string, err error) {
 	var exit *exitError
 	if errors.Is(err, context.Canceled) && !errors.As(err, &exit) {
 		text = "interrupted"
+	}
+	if refused := store.NoWrites(err); refused != nil {
+		text = refused.Error()
 	}
 	fmt.Fprintf(w, "%s: %s\n", name, text)
 }

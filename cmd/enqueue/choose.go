@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"campaign-runner/campaign"
+	"campaign-runner/launch"
+)
+
+// chooseFlags say which rows of a file, or which contacts of a campaign, are taken.
+type chooseFlags struct {
+	where         []string
+	sample, limit int
+	notIn         []string
+}
+
+func (f *chooseFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.where, "where", nil, "take only rows that this `RULE` is true of: COLUMN=VALUE or COLUMN!=VALUE; may be repeated, and then all must be")
+	flags.IntVar(&f.sample, "sample", 0, "take so many `CONTACTS`, spread over the list; the same ones each time")
+	flags.IntVar(&f.limit, "limit", 0, "take the first so many `CONTACTS`")
+	flags.StringArrayVar(&f.notIn, "not-in", nil, "leave out the contacts of this `CAMPAIGN`; may be repeated")
+}
+
+// choice is what the flags say; parse reads a rule.
+func (f *chooseFlags) choice(given func(flag string) bool, parse func(string) (campaign.Rule, error)) (launch.Choice, error) {
+	choice := launch.Choice{Sample: f.sample, Limit: f.limit, NotIn: f.notIn}
+	for flag, n := range map[string]int{"sample": f.sample, "limit": f.limit} {
+		if given(flag) && n < 1 {
+			return choice, fmt.Errorf("--%s %d: want 1 or more contacts", flag, n)
+		}
+	}
+	for _, text := range f.where {
+		rule, err := parse(text)
+		if err != nil {
+			return choice, fmt.Errorf("--where %w", err)
+		}
+		choice.Where = append(choice.Where, rule)
+	}
+	return choice, nil
+}
