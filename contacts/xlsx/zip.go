@@ -105,7 +105,6 @@ type partReader struct {
 	left   int64  // bytes of the part
 	budget *int64 // bytes of all parts
 	crc    hash.Hash32
-	done   bool
 }
 
 func (b *Book) openPart(name string) (*partReader, error) {
