@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos cover fuzz clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos laravel cover fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,7 @@ lint: ## check formatting, vet and staticcheck
 	$(GO) vet ./...
 	$(GO) vet -tags=chaos ./internal/chaos
 	$(GO) vet -tags=quota ./internal/fleet
+	$(GO) vet -tags=laravel ./internal/laravel
 	$(GO) run $(STATICCHECK) ./...
 
 fmt: ## format the code
@@ -47,6 +48,10 @@ quota: ## measure the same in real time, by worker processes, in one to three mi
 chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m CHAOS_SEED=7
 	@scripts/need.sh redis-server
 	$(GO) test -tags=chaos -count=1 -v -timeout=0 ./internal/chaos -chaos.length=$(CHAOS) -chaos.seed=$(CHAOS_SEED)
+
+laravel: ## run workers against real Laravel behind php-fpm and nginx, in three minutes
+	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework
+	$(GO) test -tags=laravel -count=1 -v -timeout=15m ./internal/laravel
 
 cover: ## print the test coverage of the packages that decide
 	@scripts/need.sh redis-server

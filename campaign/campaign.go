@@ -43,6 +43,33 @@ const MaxKeepDays = 3650
 // from more.
 const maxAttemptsCounted = 254
 
+// Retry5xx says after which failures of the platform contacts are sent again by
+// themselves, though they may have been reached all the same.
+type Retry5xx string
+
+const (
+	RetryOwn  Retry5xx = ""     // its own 500, which its vendor calls safe to repeat
+	RetryAll  Retry5xx = "all"  // any 5xx, whatever stands before the platform
+	RetryNone Retry5xx = "none" // none
+)
+
+func (r Retry5xx) String() string {
+	if r == RetryOwn {
+		return "own"
+	}
+	return string(r)
+}
+
+// ParseRetry5xx reads what String writes.
+func ParseRetry5xx(text string) (Retry5xx, error) {
+	for _, r := range []Retry5xx{RetryOwn, RetryAll, RetryNone} {
+		if text == r.String() {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("retry 5xx %q: want own, all or none", text)
+}
+
 // Settings are what a campaign is to do. What can be changed once it is loaded is
 // for package jobs to say.
 type Settings struct {
@@ -52,7 +79,7 @@ type Settings struct {
 	Lane        Lane     `json:"lane,omitempty"` // empty: by the length of the list
 	ChunkSize   int      `json:"chunk_size"`     // contacts per chunk; the last chunk may hold fewer
 	MaxAttempts int      `json:"max_attempts"`   // requests per contact and run, the first included; at most 200
-	Strict5xx   bool     `json:"strict_5xx,omitempty"`
+	Retry5xx    Retry5xx `json:"retry_5xx,omitempty"`
 	Region      string   `json:"region,omitempty"` // ISO 3166 alpha-2, for numbers without a country code
 	Columns     []Column `json:"columns"`
 	PhoneColumn int      `json:"phone_column"`          // its index in Columns
@@ -135,7 +162,7 @@ type Counts struct {
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
-	NotChosen  int            `json:"not_chosen"` // left out by what was asked for: rules, a sample, a limit, another campaign
+	NotChosen  int            `json:"not_chosen"`        // left out by what was asked for: rules, a sample, a limit, another campaign
 	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
 }
 
@@ -295,6 +322,9 @@ func (s Settings) Check() error {
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
 		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
+	}
+	if _, err := ParseRetry5xx(s.Retry5xx.String()); err != nil {
+		return err
 	}
 	for _, rule := range s.OptOutWhen {
 		if _, err := ParseLearned(rule); err != nil {

@@ -32,7 +32,7 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--priority", s.Lane, o.Lane},
 		{"--max-attempts", s.MaxAttempts, o.MaxAttempts},
 		{"--max-contact-attempts", s.MaxContactAttempts, o.MaxContactAttempts},
-		{"--strict-5xx", s.Strict5xx, o.Strict5xx},
+		{"--retry-5xx", s.Retry5xx.String(), o.Retry5xx.String()},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
 		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
 		{"--optout-when", listText(s.OptOutWhen), listText(o.OptOutWhen)},

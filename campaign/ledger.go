@@ -22,6 +22,10 @@ type Record struct {
 	Recorded bool
 }
 
+// MayHaveBeenReached reports whether nobody knows if the platform has reached the
+// contact.
+func (r Record) MayHaveBeenReached() bool { return r.InDoubt || r.State == Unconfirmed }
+
 // ChangedAt is the time of the last change, zero when there was none.
 func (r Record) ChangedAt() time.Time {
 	if r.Changed == 0 {

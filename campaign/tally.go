@@ -3,6 +3,7 @@ package campaign
 // A Tally counts a campaign's contacts by state, and by state and reason.
 type Tally struct {
 	States  [stateCount]int
+	InDoubt [stateCount]int     // of those in a state, the ones in doubt
 	Reasons map[StateReason]int // only those with a reason
 }
 
@@ -24,6 +25,16 @@ func (t Tally) Contacts() int {
 // Open is the number of contacts that are not through yet.
 func (t Tally) Open() int { return t.States[Pending] + t.States[Sending] }
 
+// MayHaveBeenReached is the number of contacts of which Record.MayHaveBeenReached is
+// true.
+func (t Tally) MayHaveBeenReached() int {
+	n := t.States[Unconfirmed] - t.InDoubt[Unconfirmed]
+	for _, doubtful := range t.InDoubt {
+		n += doubtful
+	}
+	return n
+}
+
 // Phase is the campaign's phase as people see it: a loaded campaign in which
 // nobody is pending or sending is finished, however it was steered before,
 // unless it was canceled. Finished is never stored, so it can never be ahead
@@ -42,6 +53,9 @@ func (t Tally) Phase(stored Phase) Phase {
 // Count adds a record to the tally.
 func (t *Tally) Count(r Record) {
 	t.States[r.State]++
+	if r.InDoubt {
+		t.InDoubt[r.State]++
+	}
 	if r.Reason != NoReason {
 		if t.Reasons == nil {
 			t.Reasons = make(map[StateReason]int)

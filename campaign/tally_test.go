@@ -13,20 +13,24 @@ func TestTallyCounts(t *testing.T) {
 		{State: Sending},
 		{State: Failed, Reason: 3},
 		{State: Failed, Reason: 3},
-		{State: Failed, Reason: 4},
+		{State: Failed, Reason: 4, InDoubt: true},
+		{State: Pending, InDoubt: true},
+		{State: Unconfirmed, InDoubt: true},
+		{State: Unconfirmed},
 		{State: Rejected, Reason: 3},
 		{State: Accepted},
 	} {
 		tally.Count(r)
 	}
 	want := Tally{Reasons: map[StateReason]int{{Failed, 3}: 2, {Failed, 4}: 1, {Rejected, 3}: 1}}
-	want.States[Pending], want.States[Sending], want.States[Accepted] = 1, 1, 1
+	want.States[Pending], want.States[Sending], want.States[Accepted], want.States[Unconfirmed] = 2, 1, 1, 2
+	want.InDoubt[Pending], want.InDoubt[Failed], want.InDoubt[Unconfirmed] = 1, 1, 1
 	want.States[Failed], want.States[Rejected] = 3, 1
 	if diff := cmp.Diff(want, tally); diff != "" {
 		t.Errorf("tally (-want +got):\n%s", diff)
 	}
-	if tally.Contacts() != 7 || tally.Open() != 2 {
-		t.Errorf("%d contacts, %d open, want 7 and 2", tally.Contacts(), tally.Open())
+	if tally.Contacts() != 10 || tally.Open() != 3 || tally.MayHaveBeenReached() != 4 {
+		t.Errorf("%d contacts, %d open, %d may have been reached, want 10, 3 and 4", tally.Contacts(), tally.Open(), tally.MayHaveBeenReached())
 	}
 }
 

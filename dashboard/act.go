@@ -65,16 +65,20 @@ func (s standing) choices() []choice {
 			break // whoever they were
 		}
 		if n := s.States.In(state); n > 0 {
-			list = append(list, choice{state, n, state == campaign.Failed, rerunWarning(state)})
+			list = append(list, choice{state, n, state == campaign.Failed, s.rerunWarning(state)})
 		}
 	}
 	return list
 }
 
 // rerunWarning is what must be known before contacts in a state are sent again.
-func rerunWarning(state campaign.State) string {
+func (s standing) rerunWarning(state campaign.State) string {
+	const twice = "may have been contacted already: those who were are contacted twice."
 	if state == campaign.Unconfirmed {
-		return "They may have been contacted already: those who were are contacted twice."
+		return "They " + twice
+	}
+	if n := s.Whole.InDoubt.In(state); n > 0 {
+		return fmt.Sprintf("Of all that are %s %s %s", state, report.Number(n), twice)
 	}
 	return ""
 }

@@ -71,6 +71,18 @@ func (s standing) Headline() string {
 	return text
 }
 
+// Doubtful says of contacts in which states the platform may have reached some,
+// where the state itself does not say that of all of them.
+func (s standing) Doubtful() []string {
+	var list []string
+	for _, state := range campaign.States() {
+		if n := s.Whole.InDoubt.In(state); n > 0 && state != campaign.Unconfirmed {
+			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", report.Number(n), report.Number(s.States.In(state)), state))
+		}
+	}
+	return list
+}
+
 // shownReasons bounds the reasons on a page.
 const shownReasons = 30
 
@@ -86,7 +98,7 @@ func (s standing) Grouped() []grouped {
 	var list []grouped
 	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
 		state, _ := campaign.ParseState(reason.State)
-		g := grouped{Reason: reason, Warning: rerunWarning(state)}
+		g := grouped{Reason: reason, Warning: s.rerunWarning(state)}
 		if s.PurgedAt.IsZero() && slices.Contains(jobs.Rerunnable, state) {
 			g.Again = s.like(reason)
 		}

@@ -19,8 +19,9 @@ const (
 	liveEvery = 2 * time.Second
 	// beatEvery is how often a viewer hears from a page on which nothing happens.
 	beatEvery = 15 * time.Second
-	// livePatience bounds a look at Redis, and the sending of what was seen.
-	livePatience = 10 * time.Second
+	// livePatience bounds a look at Redis, and the sending of what was seen: a page
+	// says within five seconds that Redis is gone.
+	livePatience = 3 * time.Second
 	// maxViewers bounds the pages that are open at once.
 	maxViewers = 500
 )
@@ -122,7 +123,7 @@ func (f *feed) update(name string) {
 	case errors.Is(err, store.ErrNotFound):
 		trouble = "this campaign is no longer there"
 	case err != nil:
-		trouble = "Redis does not answer; what is shown is old"
+		trouble = "Redis does not answer and what is shown is old: start it again, and all goes on by itself"
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +149,7 @@ func (f *feed) now(t *topic) (parts map[string]string, trouble string, changed <
 // what trouble the page is, empty when it is well.
 type event struct {
 	ID      string  `json:"id,omitempty"`
-	HTML    string  `json:"html,omitempty"`
+	HTML    string  `json:"html"` // may be empty: then nothing is left in the element
 	Trouble *string `json:"trouble,omitempty"`
 }
 
@@ -165,6 +166,11 @@ func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) e
 		for _, id := range slices.Sorted(maps.Keys(parts)) {
 			if html, ok := sent[id]; !ok || html != parts[id] {
 				news = append(news, event{ID: id, HTML: parts[id]})
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(sent)) {
+			if _, ok := parts[id]; !ok {
+				news = append(news, event{ID: id})
 			}
 		}
 		if trouble != told && (parts != nil || trouble != "") {

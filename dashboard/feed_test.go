@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,10 +56,35 @@ func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 			}
 			return nil, fmt.Errorf("campaign: %w", store.ErrNotFound)
 		})
-		want := "a=1 b=1 trouble:|b=2|trouble:Redis does not answer; what is shown is old|trouble:||trouble:this campaign is no longer there"
+		want := "a=1 b=1 trouble:|b=2|trouble:Redis does not answer and what is shown is old: start it again, and all goes on by itself|trouble:||trouble:this campaign is no longer there"
 		got := strings.TrimPrefix(strings.Join(told(f, "sale", 20*time.Second), "|"), "|") // it may have come before the first look
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
+// A part that has become empty, or is not there any more, is told as such, in words
+// that the page's script takes for nothing.
+func TestAViewerIsToldWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		f := newFeed(func(context.Context, string) (map[string]string, error) {
+			switch after := time.Since(start); {
+			case after < 5*time.Second:
+				return map[string]string{"a": "1", "b": "1"}, nil
+			case after < 9*time.Second:
+				return map[string]string{"a": "", "b": "1"}, nil
+			}
+			return map[string]string{"a": ""}, nil
+		})
+		want := "a=1 b=1 trouble:|a=|b="
+		if got := strings.TrimPrefix(strings.Join(told(f, "sale", 12*time.Second), "|"), "|"); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		text, err := json.Marshal(event{ID: "a"})
+		if err != nil || string(text) != `{"id":"a","html":""}` {
+			t.Errorf("an empty part is sent as %s, %v", text, err)
 		}
 	})
 }

@@ -113,7 +113,7 @@ func (f fixture) move(name string, place int, reason string, causes ...campaign.
 		f.t.Fatal(err)
 	}
 	for _, cause := range causes {
-		move := store.Move{Index: place % chunkSize, Move: campaign.Move{Cause: cause, Reason: code, At: at}}
+		move := store.Move{Index: place % chunkSize, Move: campaign.Move{Cause: cause, Reason: code, At: at, InDoubt: cause == campaign.Fail}}
 		if done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{move}, Log: requestLog}); err != nil || len(done.Moved) != 1 {
 			f.t.Fatalf("move contact %d by %v: %v, %v", place, cause, done, err)
 		}

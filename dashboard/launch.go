@@ -39,6 +39,8 @@ func (f launchForm) Value(field string) string {
 		return string(campaign.Batch)
 	case field == "attempts":
 		return "5"
+	case field == "retry_5xx":
+		return campaign.RetryOwn.String()
 	case field == "channel" && len(f.Channels) > 0:
 		return f.Channels[0].Name
 	}
@@ -146,6 +148,11 @@ func (p *pages) ready(up *upload, form url.Values) error {
 	} {
 		if *field.into, err = strconv.Atoi(cmp.Or(text(field.name), "0")); err != nil {
 			return wishf(http.StatusBadRequest, "%s: want a number", strings.ReplaceAll(field.name, "_", " "))
+		}
+	}
+	if retry := text("retry_5xx"); retry != "" {
+		if s.Retry5xx, err = campaign.ParseRetry5xx(retry); err != nil {
+			return &wishError{http.StatusBadRequest, err}
 		}
 	}
 	if share := text("max_failure_share"); share != "" {

@@ -59,7 +59,7 @@ const list = "phone,name,note\n0501000001,نورة,a\n0501000002,Sara,b\n0501000
 
 // filled is the form as a person fills it in, but for what the test changes.
 func filled(changes map[string]string) map[string]string {
-	form := map[string]string{"name": "spring", "channel": "voice", "agent": "default", "mode": "batch", "attempts": "5", "region": "sa"}
+	form := map[string]string{"name": "spring", "channel": "voice", "agent": "default", "mode": "batch", "attempts": "5", "retry_5xx": "none", "region": "sa"}
 	for field, value := range changes {
 		form[field] = value
 	}
@@ -146,7 +146,7 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 			if err != nil || c.Phase != campaign.Running || c.Counts.Contacts != 2 || c.Settings.ChannelID != 3 || c.Settings.Region != "SA" || c.Settings.Hours.Zone != "Asia/Riyadh" {
 				t.Errorf("%+v, %v", c, err)
 			}
-			if s := c.Settings; s.Canary != 1 || s.MaxFailureShare.String() != "20%" || s.DailyCap != 5 {
+			if s := c.Settings; s.Canary != 1 || s.MaxFailureShare.String() != "20%" || s.DailyCap != 5 || s.Retry5xx != campaign.RetryNone {
 				t.Errorf("a safe start: %+v", s)
 			}
 			wantTexts(t, f.get("/campaigns/spring?did=launch&n=2"), "Launched, with 2 contacts.")
@@ -233,6 +233,7 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode &#34;fax&#34;"},
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
 		{"a number out of bounds", "list.csv", list, map[string]string{"attempts": "1000"}, 400, "Max attempts 1000: want 1 to 200"},
+		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Retry 5xx &#34;some&#34;: want own, all or none"},
 		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
 		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Failures: share"},
 		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary -1"},

@@ -75,6 +75,9 @@ func (s Selection) DefaultStates() []campaign.State {
 type Rerunning struct {
 	Contacts int // sent again
 	UsedUp   int // left out: they have had as many attempts as a contact may have
+	// MayHaveBeenReached are those of the contacts whom the platform may have reached
+	// already.
+	MayHaveBeenReached int
 }
 
 // Rerun makes the selected contacts pending again, as a new run with new
@@ -149,7 +152,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		is, err := named(ctx, chunk)
 		return func(i int) bool { return is(i) && !usedUp(c, chunk.Record(i)) }, err
 	}
-	var all, left atomic.Int64
+	var all, left, reached atomic.Int64
 	err = q.eachLedger(ctx, c, allChunks(c), func(ctx context.Context, chunk *store.Chunk) error {
 		is, err := named(ctx, chunk)
 		if err != nil {
@@ -158,14 +161,16 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		for i := range chunk.Len() {
 			if is(i) {
 				all.Add(1)
-				if usedUp(c, chunk.Record(i)) {
+				if r := chunk.Record(i); usedUp(c, r) {
 					left.Add(1)
+				} else if r.MayHaveBeenReached() {
+					reached.Add(1)
 				}
 			}
 		}
 		return nil
 	})
-	return Rerunning{Contacts: int(all.Load() - left.Load()), UsedUp: int(left.Load())}, wanted, err
+	return Rerunning{int(all.Load() - left.Load()), int(left.Load()), int(reached.Load())}, wanted, err
 }
 
 // usedUp reports whether a contact has had as many attempts as it may have.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -77,6 +78,7 @@ type sender struct {
 	platform       platform
 	quota          quota
 	memory         *memory
+	seen           seen
 	worker         string                                                  // the id in our claims
 	requestTimeout time.Duration                                           // of one request, as the platform's client keeps it
 	alive          func(now time.Time) bool                                // whether others still take this worker for living
@@ -605,7 +607,8 @@ func (r *run) batch(piece []int) velents.Batch {
 }
 
 // attempt makes the one request.
-func (r *run) attempt(ctx context.Context, b velents.Batch) (velents.Answer, error) {
+func (r *run) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
+	defer func() { r.seen.note(answer, err) }()
 	if r.campaign.Settings.Mode == campaign.Dispatch {
 		row := b.Rows[0]
 		return r.platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
@@ -622,6 +625,10 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
+		if refused.Status == http.StatusTooEarly || nobodyWorked(refused) && refused.HasRetryAfter {
+			// The platform asks to wait, and has counted nothing.
+			report.Status, report.Failed = http.StatusTooManyRequests, false
+		}
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
@@ -630,7 +637,8 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 
 // record writes down what the answer means and acts on it.
 func (r *run) record(ctx context.Context, piece []int, request int, answer error) error {
-	v := verdictOf(answer, len(piece), r.campaign.Settings.Mode, r.campaign.Settings.Strict5xx)
+	s := r.campaign.Settings
+	v := verdictOf(answer, len(piece), s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {
@@ -639,7 +647,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	counts, attempt, now := make(map[campaign.Cause]int), r.attemptOf(piece), time.Now()
 	change.Moves = make([]store.Move, 0, len(piece))
 	for place, index := range piece {
-		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now}}
+		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now, InDoubt: v.doubt}}
 		if text, named := v.refused[place]; named {
 			move.Cause = campaign.Reject
 			if move.Reason, err = r.reason(ctx, text); err != nil {

@@ -192,7 +192,8 @@ func (s *stage) record(i int) campaign.Record {
 // A fakePlatform answers requests as answer says; nil accepts. It carries out
 // what it accepts, and what it loses the answer of.
 type fakePlatform struct {
-	answer func(rows []velents.Row) error
+	answer  func(rows []velents.Row) error
+	headers bool // of the rate limit come with every answer
 
 	mu       sync.Mutex
 	requests []int // rows of each
@@ -225,7 +226,7 @@ func (p *fakePlatform) request(name string, rows []velents.Row) (velents.Answer,
 			p.times[r.Phone]++
 		}
 	}
-	return velents.Answer{Status: 200}, err
+	return velents.Answer{Status: 200, RateHeaders: p.headers}, err
 }
 
 func (p *fakePlatform) contacted() map[string]int {

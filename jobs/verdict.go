@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
 
@@ -34,6 +35,8 @@ type verdict struct {
 	refused map[int]string
 	then    step
 	wait    time.Duration // backOff: no sooner than this
+	// doubt: of a Retry, the contacts may have been reached all the same.
+	doubt bool
 	// vague marks a single contact that was refused without being named: several
 	// in a row say that it is not the contacts.
 	vague bool
@@ -41,11 +44,11 @@ type verdict struct {
 	tooMany bool
 }
 
-// verdictOf alone decides what the platform's answer to a request of so many
-// rows means. A request that may have been carried out is never repeated;
-// whatever certainly was not is. strict doubts a 5xx which is not the platform's
-// own JSON: a proxy may have lost the real answer.
-func verdictOf(err error, rows int, mode campaign.Mode, strict bool) verdict {
+// verdictOf alone decides what the answer to a request of so many rows means: the
+// first case that matches, as in the table of docs/architecture.md. A request that
+// may have been carried out is never repeated by itself, but for what retry allows;
+// whatever certainly was not is. seen is what answers to the agent have shown before.
+func verdictOf(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen store.Seen) verdict {
 	if err == nil {
 		return verdict{cause: campaign.Accept}
 	}
@@ -56,48 +59,104 @@ func verdictOf(err error, rows int, mode campaign.Mode, strict bool) verdict {
 	if !errors.As(err, &refused) {
 		var unanswered *velents.Unanswered
 		if errors.As(err, &unanswered) && !unanswered.Sent {
-			return verdict{cause: campaign.Unsent, reason: "not sent: no connection to the platform", then: backOff}
+			return verdict{cause: campaign.Unsent, reason: notSent(unanswered.Obstacle), then: backOff}
 		}
 		return verdict{cause: campaign.Lose, reason: "no answer: the request may have been carried out"}
 	}
 
-	text := fmt.Sprintf("%d: %s", refused.Status, refused.Message)
-	switch status := refused.Status; {
-	case status == http.StatusTooManyRequests:
-		return verdict{cause: campaign.Unsent, then: again}
+	status, text := refused.Status, fmt.Sprintf("%d: %s", refused.Status, refused.Message)
+	switch {
+	case status/100 == 2 && refused.Page: // something answers in the platform's place
+		return verdict{cause: campaign.Lose, reason: "the platform answers " + text + agentAdvice(status), then: pauseAgent}
+	case status/100 == 2: // the platform may have acted, and its word been lost
+		return verdict{cause: campaign.Lose, reason: text}
 	case status == http.StatusUnprocessableEntity:
 		return verdictOnFields(refused, rows, mode)
-	case status == http.StatusBadRequest:
-		return vagueRefusal(text, rows)
 	case status == http.StatusRequestEntityTooLarge:
 		if rows == 1 {
 			return verdict{cause: campaign.Reject, reason: text}
 		}
 		return verdict{cause: campaign.Unsent, then: halve, tooMany: true}
-	case status/100 == 3, slices.Contains(agentFaults, status):
+	case status == http.StatusBadRequest,
+		status == http.StatusForbidden && refused.Page && seen.Accepted: // a firewall that dislikes a row
+		return vagueRefusal(text, rows)
+	case status/100 == 3 && status != http.StatusSeeOther, slices.Contains(agentFaults, status):
 		return verdict{cause: campaign.Unsent, reason: "the platform answers " + text + agentAdvice(status), then: pauseAgent}
-	case status == http.StatusGatewayTimeout, status == 524, // a gateway gave up waiting; the platform may not have
-		strict && status >= 500 && (status == http.StatusBadGateway || !refused.JSON),
-		status < 200 || status > 599:
+	case slices.Contains(requestFaults, status):
+		return verdict{cause: campaign.Unsent, reason: "the platform refuses the request: " + text, then: pauseCampaign}
+	case status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return verdict{cause: campaign.Unsent, then: again}
+	case nobodyWorked(refused):
+		return verdict{cause: campaign.Unsent, reason: text, then: backOff, wait: refused.RetryAfter}
+	case status/100 == 5 && (retry == campaign.RetryAll || retry != campaign.RetryNone && isOwn(refused, seen)):
+		return verdict{cause: campaign.Retry, reason: text, doubt: true, then: backOff, wait: refused.RetryAfter}
+	case status/100 != 4, slices.Contains(lostWork, status):
 		return verdict{cause: campaign.Lose, reason: text}
-	default: // other 4xx, and 5xx, which the platform says are safe to retry
+	default:
 		return verdict{cause: campaign.Retry, reason: text, then: backOff, wait: refused.RetryAfter}
 	}
 }
 
-// agentFaults are answers that have nothing to do with the list: the token is
-// wrong, unpaid or not allowed, the address is not the platform's.
-var agentFaults = []int{
-	http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
-	http.StatusNotFound, http.StatusMethodNotAllowed, 419, // 419: Laravel's "page expired"
+// Statuses by what they are about.
+var (
+	// agentFaults have nothing to do with the list: the token is wrong, unpaid or not
+	// allowed, the address is not the platform's.
+	agentFaults = []int{
+		http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusProxyAuthRequired, http.StatusGone, 419, // 419: Laravel's "page expired"
+		http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
+	}
+	// requestFaults are about how the request is made, whoever is in it.
+	requestFaults = []int{
+		http.StatusNotAcceptable, http.StatusLengthRequired, http.StatusRequestURITooLong, http.StatusUnsupportedMediaType, http.StatusExpectationFailed,
+	}
+	// lostWork are said of a request by what stands before the platform, which may
+	// go on working: 460 and 499 are load balancers' words for a client that left.
+	lostWork = []int{http.StatusRequestTimeout, 460, 499}
+)
+
+// isOwn reports whether an answer is the platform's own failure, which its vendor
+// calls safe to repeat. When PHP itself dies, or a proxy speaks, the headers of the
+// rate limit are missing.
+func isOwn(e *velents.Error, seen store.Seen) bool {
+	return e.Status == http.StatusInternalServerError && e.JSON && (e.RateHeaders || !seen.RateHeaders)
 }
 
+// nobodyWorked reports whether an answer says that the platform takes no work for
+// now: maintenance, or a full house. A bare page with that status says nothing.
+func nobodyWorked(e *velents.Error) bool {
+	return e.Status == http.StatusServiceUnavailable && (e.JSON || e.HasRetryAfter)
+}
+
+// notSent says why nothing of a request was sent.
+func notSent(o velents.Obstacle) string {
+	text := "not sent: no connection to the platform"
+	if why := obstacles[o]; why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
+var obstacles = map[velents.Obstacle]string{
+	velents.BadCertificate: "its certificate is not trusted, or has expired",
+	velents.NoName:         "DNS does not know its name; check VELENTS_URL",
+	velents.Refused:        "connection refused; check VELENTS_URL",
+	velents.BadProxy:       "the proxy is not reached, or lets nothing through; check HTTPS_PROXY",
+	velents.TooSlow:        "timeout while connecting",
+	velents.NoTLS:          "it does not speak TLS there; check VELENTS_URL",
+	velents.Closed:         "the connection had ended before",
+	velents.Unreachable:    "it is not reached",
+}
+
+// agentAdvice says what to look at when a campaign is paused for an answer.
 func agentAdvice(status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "; check the agent's token"
-	case http.StatusPaymentRequired:
+	case http.StatusPaymentRequired, http.StatusUnavailableForLegalReasons:
 		return "; check the account"
+	case http.StatusProxyAuthRequired:
+		return "; check HTTPS_PROXY"
 	}
 	return "; check VELENTS_URL"
 }
@@ -215,9 +274,11 @@ type Fate struct {
 	Broken bool
 }
 
-// FateOf reads an answer as verdictOf does, for requests that carry no contacts.
+// FateOf reads an answer as verdictOf does, for requests that carry no contacts. The
+// headers of the rate limit are published, so that without them no failure counts as
+// the platform's own.
 func FateOf(err error) Fate {
-	v := verdictOf(err, 1, campaign.Dispatch, false)
+	v := verdictOf(err, 1, campaign.Dispatch, campaign.RetryOwn, store.Seen{RateHeaders: true})
 	f := Fate{Cause: v.cause, Reason: v.reason, Wait: v.wait, Broken: v.then == pauseAgent}
 	if text, named := v.refused[0]; named {
 		f.Cause, f.Reason = campaign.Reject, text

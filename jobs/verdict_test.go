@@ -1,14 +1,20 @@
 package jobs
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -29,12 +35,11 @@ func TestVerdictOf(t *testing.T) {
 		cleaned = "The phone field must be a valid phone number."
 	)
 	for _, tt := range []struct {
-		name   string
-		err    error
-		rows   int
-		mode   campaign.Mode
-		strict bool
-		want   verdict
+		name string
+		err  error
+		rows int
+		mode campaign.Mode
+		want verdict
 	}{
 		{name: "2xx is acceptance", err: nil, rows: 3, want: verdict{cause: campaign.Accept}},
 
@@ -103,33 +108,10 @@ func TestVerdictOf(t *testing.T) {
 		{name: "413 rejects a single row", err: refused(413, "too large"), rows: 1,
 			want: verdict{cause: campaign.Reject, reason: "413: too large"}},
 
-		{name: "429 sends again when the quota allows", err: refused(429, "slow down"), rows: 2,
-			want: verdict{cause: campaign.Unsent, then: again}},
-
-		{name: "500 is retried", err: refused(500, "oops"), rows: 2,
-			want: verdict{cause: campaign.Retry, reason: "500: oops", then: backOff}},
-		{name: "503 is retried no sooner than it says",
-			err:  &velents.Error{Status: 503, Message: "down", RetryAfter: time.Minute, HasRetryAfter: true},
-			rows: 2, want: verdict{cause: campaign.Retry, reason: "503: down", then: backOff, wait: time.Minute}},
-		{name: "other 4xx are retried", err: refused(409, "conflict"), rows: 2,
-			want: verdict{cause: campaign.Retry, reason: "409: conflict", then: backOff}},
-		{name: "502 is retried", err: &velents.Error{Status: 502, Message: "bad gateway"}, rows: 2,
-			want: verdict{cause: campaign.Retry, reason: "502: bad gateway", then: backOff}},
-		{name: "504 may hide an acceptance", err: refused(504, "timeout"), rows: 2,
-			want: verdict{cause: campaign.Lose, reason: "504: timeout"}},
-		{name: "524 may hide an acceptance", err: refused(524, "timeout"), rows: 2,
-			want: verdict{cause: campaign.Lose, reason: "524: timeout"}},
-		{name: "strict doubts any 502", err: refused(502, "bad gateway"), rows: 2, strict: true,
-			want: verdict{cause: campaign.Lose, reason: "502: bad gateway"}},
-		{name: "strict doubts a 500 that is a page", err: &velents.Error{Status: 500, Message: "page"}, rows: 2, strict: true,
-			want: verdict{cause: campaign.Lose, reason: "500: page"}},
-		{name: "strict believes the platform's own 500", err: refused(500, "oops"), rows: 2, strict: true,
-			want: verdict{cause: campaign.Retry, reason: "500: oops", then: backOff}},
-		{name: "a status that does not exist proves nothing", err: refused(999, "?"), rows: 2,
-			want: verdict{cause: campaign.Lose, reason: "999: ?"}},
-
 		{name: "no connection: nothing was sent", err: &velents.Unanswered{Err: errors.New("refused")}, rows: 2,
 			want: verdict{cause: campaign.Unsent, reason: "not sent: no connection to the platform", then: backOff}},
+		{name: "why there was no connection is told", err: &velents.Unanswered{Obstacle: velents.BadCertificate, Err: errors.New("x509")}, rows: 2,
+			want: verdict{cause: campaign.Unsent, reason: "not sent: no connection to the platform: its certificate is not trusted, or has expired", then: backOff}},
 		{name: "kept from leaving by ourselves: nothing was sent", err: &velents.Unanswered{Err: errNotOurs}, rows: 2,
 			want: verdict{cause: campaign.Unsent, then: backOff}},
 		{name: "no answer: nobody knows", err: &velents.Unanswered{Sent: true, Err: errors.New("reset")}, rows: 2,
@@ -142,20 +124,196 @@ func TestVerdictOf(t *testing.T) {
 			if mode == "" {
 				mode = campaign.Batch
 			}
-			got := verdictOf(tt.err, tt.rows, mode, tt.strict)
+			got := verdictOf(tt.err, tt.rows, mode, campaign.RetryOwn, store.Seen{})
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(verdict{})); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
 		})
 	}
-	for _, status := range []int{301, 302, 307, 308, 401, 402, 403, 404, 405, 419} {
-		t.Run(fmt.Sprintf("%d pauses all campaigns of the agent", status), func(t *testing.T) {
-			got := verdictOf(refused(status, "no"), 2, campaign.Batch, true)
-			if got.cause != campaign.Unsent || got.then != pauseAgent || got.reason == "" {
-				t.Errorf("verdict %+v", got)
-			}
-		})
+}
+
+// table is what answers mean for two contacts and for one, row by row, as the table
+// of docs/architecture.md has it. The answers are told as they stand on the wire.
+var table = []struct {
+	name     string
+	statuses []int
+	kind     string // of the body: a key of bodies
+	header   string // one more, "Name: value"
+	seen     store.Seen
+	retry    campaign.Retry5xx // empty: as by default
+	cause    campaign.Cause
+	then     step
+	single   *verdict // for one contact; nil: the same
+	doubt    bool
+	wait     time.Duration
+	rates    bool // the rate headers come with it
+}{
+	{name: "JSON or nothing is acceptance", statuses: []int{200, 201, 202, 203, 206, 207, 226, 299}, kind: "object", cause: campaign.Accept},
+	{name: "JSON of any kind is acceptance", statuses: []int{200}, kind: "list", cause: campaign.Accept},
+	{name: "no body is acceptance", statuses: []int{200, 201, 202, 204, 205}, kind: "none", cause: campaign.Accept},
+	{name: "a page with a good status pauses the agent, and its contacts are unconfirmed", statuses: []int{200, 201, 202, 299}, kind: "page", cause: campaign.Lose, then: pauseAgent},
+	{name: "a page that calls itself JSON is one", statuses: []int{200}, kind: "disguised page", cause: campaign.Lose, then: pauseAgent},
+	{name: "JSON that calls itself a page is one", statuses: []int{200}, kind: "disguised JSON", cause: campaign.Lose, then: pauseAgent},
+	{name: "plain text with a good status proves nothing", statuses: []int{200, 202}, kind: "text", cause: campaign.Lose},
+	{name: "half a body with a good status proves nothing", statuses: []int{200, 201}, kind: "half", cause: campaign.Lose},
+	{name: "a body cut off with a good status proves nothing", statuses: []int{200, 201}, kind: "cut", cause: campaign.Lose},
+	{name: "a compressed body proves nothing", statuses: []int{200}, kind: "compressed", cause: campaign.Lose},
+
+	{name: "named rows", statuses: []int{422}, kind: "rows", cause: campaign.Unsent, then: again, single: &verdict{cause: campaign.Unsent}},
+	{name: "too many rows", statuses: []int{422}, kind: "too many", cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject}},
+	{name: "too large, whoever says it", statuses: []int{413}, kind: "page", cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject}},
+	{name: "the channel", statuses: []int{422}, kind: "channel", cause: campaign.Unsent, then: pauseCampaign},
+	{name: "a refusal that names nobody", statuses: []int{400, 422}, kind: "object", cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject, vague: true}},
+	{name: "a refusal as a page", statuses: []int{400, 422}, kind: "page", cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject, vague: true}},
+	{name: "a refusal that is cut off", statuses: []int{422}, kind: "cut", cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject, vague: true}},
+	{name: "a firewall's page after successes is about a row", statuses: []int{403}, kind: "page", seen: store.Seen{Accepted: true},
+		cause: campaign.Unsent, then: halve, single: &verdict{cause: campaign.Reject, vague: true}},
+
+	{name: "a firewall's page before any success is about the agent", statuses: []int{403}, kind: "page", cause: campaign.Unsent, then: pauseAgent},
+	{name: "the token or the address", statuses: []int{401, 402, 403, 404, 405, 407, 410, 419, 421, 426, 431, 451}, kind: "object", seen: store.Seen{Accepted: true},
+		cause: campaign.Unsent, then: pauseAgent},
+	{name: "the token or the address, as pages", statuses: []int{401, 402, 404, 405, 407, 410, 419, 421, 426, 431, 451}, kind: "page", seen: store.Seen{Accepted: true},
+		cause: campaign.Unsent, then: pauseAgent},
+	{name: "a redirect", statuses: []int{300, 301, 302, 304, 305, 307, 308}, kind: "none", header: "Location: https://elsewhere.example/login", cause: campaign.Unsent, then: pauseAgent},
+	{name: "how the request is made", statuses: []int{406, 411, 414, 415, 417}, kind: "object", cause: campaign.Unsent, then: pauseCampaign},
+	{name: "how the request is made, as a page", statuses: []int{406, 411, 414, 415, 417}, kind: "page", cause: campaign.Unsent, then: pauseCampaign},
+	{name: "too early or too many", statuses: []int{425, 429}, kind: "object", cause: campaign.Unsent, then: again},
+	{name: "too early or too many, by a proxy", statuses: []int{425, 429}, kind: "page", header: "Retry-After: 7", cause: campaign.Unsent, then: again},
+
+	{name: "maintenance as JSON: nobody worked", statuses: []int{503}, kind: "object", cause: campaign.Unsent, then: backOff},
+	{name: "maintenance as JSON until a time", statuses: []int{503}, kind: "object", header: "Retry-After: 60", cause: campaign.Unsent, then: backOff, wait: time.Minute},
+	{name: "maintenance as a page until a time", statuses: []int{503}, kind: "page", header: "Retry-After: 60", cause: campaign.Unsent, then: backOff, wait: time.Minute},
+	{name: "maintenance, though nothing is to be retried", statuses: []int{503}, kind: "object", retry: campaign.RetryNone, cause: campaign.Unsent, then: backOff},
+	{name: "maintenance, though all is to be retried", statuses: []int{503}, kind: "object", retry: campaign.RetryAll, cause: campaign.Unsent, then: backOff},
+
+	{name: "the platform's own failure", statuses: []int{500}, kind: "object", seen: store.Seen{RateHeaders: true}, rates: true, cause: campaign.Retry, then: backOff, doubt: true},
+	{name: "the platform's own failure, where it never shows the headers", statuses: []int{500}, kind: "object", cause: campaign.Retry, then: backOff, doubt: true},
+	{name: "the platform's own failure until a time", statuses: []int{500}, kind: "object", header: "Retry-After: 9", cause: campaign.Retry, then: backOff, doubt: true, wait: 9 * time.Second},
+	{name: "the platform's own failure when none is to be retried", statuses: []int{500}, kind: "object", rates: true, retry: campaign.RetryNone, cause: campaign.Lose},
+	{name: "PHP's death as JSON: the headers are missing", statuses: []int{500}, kind: "object", seen: store.Seen{RateHeaders: true}, cause: campaign.Lose},
+	{name: "PHP's death as a page", statuses: []int{500}, kind: "page", rates: true, cause: campaign.Lose},
+	{name: "a failure without a body", statuses: []int{500}, kind: "none", rates: true, cause: campaign.Lose},
+	{name: "a failure that is a list", statuses: []int{500}, kind: "list", rates: true, cause: campaign.Lose},
+	{name: "a failure that is cut off", statuses: []int{500}, kind: "cut", rates: true, cause: campaign.Lose},
+	{name: "a failure in JSON that calls itself a page", statuses: []int{500}, kind: "disguised JSON", rates: true, cause: campaign.Lose},
+	{name: "any failure when all are to be retried", statuses: []int{500, 501, 502, 503, 504, 520, 530, 598, 599}, kind: "page", retry: campaign.RetryAll,
+		cause: campaign.Retry, then: backOff, doubt: true},
+	{name: "a gateway, as a page", statuses: []int{501, 502, 503, 504, 505, 507, 511, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599}, kind: "page", cause: campaign.Lose},
+	{name: "a gateway, as JSON", statuses: []int{501, 502, 504, 505, 507, 511, 520, 524, 530, 598, 599}, kind: "object", rates: true, cause: campaign.Lose},
+	{name: "a gateway, without a body", statuses: []int{502, 503, 504, 520}, kind: "none", cause: campaign.Lose},
+	{name: "a gateway's text", statuses: []int{502, 503, 504}, kind: "text", cause: campaign.Lose},
+	{name: "maintenance that is cut off says nothing", statuses: []int{503}, kind: "cut", cause: campaign.Lose},
+	{name: "a proxy that has given up, or sends elsewhere", statuses: []int{303, 408, 460, 499}, kind: "page", retry: campaign.RetryAll, cause: campaign.Lose},
+	{name: "a proxy that has given up, as JSON", statuses: []int{303, 408, 460, 499}, kind: "object", cause: campaign.Lose},
+	{name: "a status that does not exist", statuses: []int{600, 799, 999}, kind: "object", retry: campaign.RetryAll, cause: campaign.Lose},
+	{name: "any other refusal is tried again, without doubt", statuses: []int{409, 412, 416, 418, 420, 423, 424, 428, 440, 444, 450, 494, 498}, kind: "object", cause: campaign.Retry, then: backOff},
+	{name: "any other refusal as a page, too", statuses: []int{409, 418, 444}, kind: "page", cause: campaign.Retry, then: backOff},
+}
+
+// bodies are the rest of an answer after its status and headers.
+var bodies = map[string]string{
+	"none":           "Content-Type: text/html; charset=UTF-8\r\nContent-Length: 0\r\n\r\n",
+	"object":         "Content-Type: application/json\r\nContent-Length: 16\r\n\r\n" + `{"message":"so"}`,
+	"list":           "Content-Type: application/json\r\nContent-Length: 6\r\n\r\n" + `["so"]`,
+	"page":           "Content-Type: text/html; charset=UTF-8\r\n\r\n<html><title>so</title></html>",
+	"disguised page": "Content-Type: application/json\r\n\r\n\ufeff\n<html>",
+	"disguised JSON": "Content-Type: text/html\r\nContent-Length: 2\r\n\r\n{}",
+	"text":           "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nso",
+	"half":           "Content-Type: application/json\r\nContent-Length: 8\r\n\r\n" + `{"id":[1`,
+	"cut":            "Content-Type: application/json\r\nContent-Length: 90\r\n\r\n" + `{"id":1}`,
+	"compressed":     "Content-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08",
+	"rows":           "Content-Type: application/json\r\n\r\n" + `{"message":"No.","errors":{"rows.0.phone":["No."]}}`,
+	"too many":       "Content-Type: application/json\r\n\r\n" + `{"message":"No.","errors":{"rows":["Too many."]}}`,
+	"channel":        "Content-Type: application/json\r\n\r\n" + `{"message":"No.","errors":{"channel_id":["No."]}}`,
+}
+
+// Every row of the table, from the wire through the client to the verdict.
+func TestTableOfAnswers(t *testing.T) {
+	for _, row := range table {
+		for _, status := range row.statuses {
+			t.Run(fmt.Sprintf("%d: %s", status, row.name), func(t *testing.T) {
+				head := fmt.Sprintf("HTTP/1.1 %d So\r\nConnection: close\r\n", status)
+				if row.rates {
+					head += "X-RateLimit-Limit: 30\r\nX-RateLimit-Remaining: 29\r\n"
+				}
+				if row.header != "" {
+					head += row.header + "\r\n"
+				}
+				client := clientOf(t, head+bodies[row.kind])
+				for _, rows := range []int{2, 1} {
+					_, err := client.Batch(t.Context(), velents.Batch{ChannelID: 3, Rows: make([]velents.Row, rows)})
+					got := verdictOf(err, rows, campaign.Batch, row.retry, row.seen)
+					want := verdict{cause: row.cause, then: row.then, doubt: row.doubt, wait: row.wait}
+					if rows == 1 && row.single != nil {
+						want = *row.single
+					}
+					if got.cause != want.cause || got.then != want.then || got.doubt != want.doubt || got.wait != want.wait || got.vague != want.vague {
+						t.Errorf("%d rows: %+v for %v, want %+v", rows, got, err, want)
+					}
+					if said := got.reason != ""; !said && slices.Contains([]campaign.Cause{campaign.Lose, campaign.Retry, campaign.Reject}, got.cause) {
+						t.Errorf("%d rows: %+v says no reason", rows, got)
+					}
+					if paused := got.then == pauseAgent || got.then == pauseCampaign; paused && got.reason == "" {
+						t.Errorf("%d rows: paused without a reason", rows)
+					}
+				}
+			})
+		}
 	}
+}
+
+// What the table says of the same status must not depend on who asks for retries,
+// but for failures.
+func TestOnlyFailuresAreRetriedByWish(t *testing.T) {
+	for status := 200; status < 1000; status++ {
+		for _, e := range []velents.Error{{}, {JSON: true}, {Page: true}, {JSON: true, RateHeaders: true}, {HasRetryAfter: true}} {
+			for _, seen := range []store.Seen{{}, {RateHeaders: true}, {Accepted: true}, {RateHeaders: true, Accepted: true}} {
+				e.Status, e.Message = status, "so"
+				own := verdictOf(&e, 2, campaign.Batch, campaign.RetryOwn, seen)
+				all := verdictOf(&e, 2, campaign.Batch, campaign.RetryAll, seen)
+				none := verdictOf(&e, 2, campaign.Batch, campaign.RetryNone, seen)
+				if same := own.cause == all.cause && own.cause == none.cause; !same && status/100 != 5 {
+					t.Errorf("%d %+v: %+v, %+v, %+v", status, e, own, all, none)
+				}
+				if none.doubt || own.doubt && status != 500 || all.doubt && status/100 != 5 {
+					t.Errorf("%d %+v: doubt in %+v, %+v, %+v", status, e, own, all, none)
+				}
+				if own.cause == campaign.Accept || status > 599 && own.cause != campaign.Lose {
+					t.Errorf("%d %+v: %+v", status, e, own)
+				}
+			}
+		}
+	}
+}
+
+// clientOf is a client of a server that answers every request so, as it stands.
+func clientOf(t *testing.T, answer string) *velents.Client {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+					_, _ = io.WriteString(c, answer)
+				}
+			}()
+		}
+	}()
+	client, err := velents.New(velents.Config{BaseURL: "http://" + l.Addr().String(), Token: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 func TestBackoff(t *testing.T) {
@@ -197,6 +355,10 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 		{"an answer", velents.Answer{Status: 200, Rate: rate}, nil, ratelimit.Answer{Status: 200, Known: true, Limit: 30, Remaining: 7}},
 		{"too many requests", velents.Answer{Status: 429}, &velents.Error{Status: 429, RetryAfter: time.Second, HasRetryAfter: true},
 			ratelimit.Answer{Status: 429, RetryAfter: time.Second, HasRetryAfter: true}},
+		{"too early", velents.Answer{Status: 425}, &velents.Error{Status: 425}, ratelimit.Answer{Status: 429}},
+		{"maintenance until a time", velents.Answer{Status: 503}, &velents.Error{Status: 503, RetryAfter: time.Minute, HasRetryAfter: true},
+			ratelimit.Answer{Status: 429, RetryAfter: time.Minute, HasRetryAfter: true}},
+		{"maintenance until it is over", velents.Answer{Status: 503}, &velents.Error{Status: 503, JSON: true}, ratelimit.Answer{Status: 503, Failed: true}},
 		{"a failure", velents.Answer{Status: 502}, &velents.Error{Status: 502}, ratelimit.Answer{Status: 502, Failed: true}},
 		{"a lost answer", velents.Answer{}, errLostAnswer, ratelimit.Answer{Failed: true}},
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errRedisGone}, ratelimit.Answer{Failed: true, Unsent: true}},

@@ -11,7 +11,8 @@ import (
 // A Watch is told what a Worker does, for counting. A nil function is not called.
 type Watch struct {
 	// Answered is told of each request to the platform, by what became of it: 2xx,
-	// 429 and 422 by themselves, 4xx, 5xx, or lost, unsent and withheld.
+	// 429 and 422 by themselves, 4xx, 5xx, held when the platform takes no work for
+	// now, or lost, unsent and withheld.
 	Answered func(agent, class string, took time.Duration)
 	Swept    func(action string) // what the sweeper did to a chunk
 }
@@ -37,8 +38,12 @@ func classOf(answer error) string {
 		return "2xx"
 	case errors.Is(answer, errNotOurs):
 		return "withheld"
+	case errors.As(answer, &refused) && refused.Status/100 == 2: // but with nothing of the platform's in it
+		return "lost"
 	case errors.As(answer, &refused) && (refused.Status == 422 || refused.Status == 429):
 		return fmt.Sprint(refused.Status)
+	case errors.As(answer, &refused) && nobodyWorked(refused):
+		return "held"
 	case errors.As(answer, &refused):
 		return fmt.Sprintf("%dxx", refused.Status/100)
 	case errors.As(answer, &unanswered) && !unanswered.Sent:

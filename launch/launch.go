@@ -204,6 +204,12 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	defer list.reader.Close()
+	if !req.DryRun {
+		// Workers that start afresh know by it what is not the platform's own word.
+		if err := l.Store.AddSeen(ctx, req.Settings.Agent, found.seen); err != nil {
+			return Summary{}, err
+		}
+	}
 	c := campaign.Campaign{Name: req.Name, Settings: list.settings, Fingerprint: src.fingerprint}
 	out, err := l.load(ctx, req, c, list)
 	if errors.Is(err, store.ErrExists) { // another enqueue was faster

@@ -754,6 +754,31 @@ func (a *agent) Dispatch(context.Context, velents.Dispatch) (velents.Answer, err
 	return a.answer(), nil
 }
 
+func TestThePreflightKeepsThatThePlatformShowsItsLimit(t *testing.T) {
+	for _, shows := range []bool{false, true} {
+		t.Run(fmt.Sprint(shows), func(t *testing.T) {
+			l, _ := newLauncher(redistest.Shared(t))
+			l.Platform, l.Quota = &showing{shows: shows}, free{}
+			if _, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(1)))); err != nil {
+				t.Fatal(err)
+			}
+			if seen, err := l.Store.Seen(t.Context(), "default"); err != nil || seen != (store.Seen{RateHeaders: shows}) {
+				t.Errorf("%+v, %v", seen, err)
+			}
+		})
+	}
+}
+
+// showing answers with the headers of its limit, or without.
+type showing struct {
+	agent
+	shows bool
+}
+
+func (s *showing) ValueKeys(context.Context) ([]string, velents.Answer, error) {
+	return nil, velents.Answer{Status: 200, RateHeaders: s.shows}, nil
+}
+
 func TestACampaignOfNobodyIsLoadedAnew(t *testing.T) {
 	l, queue := newLauncher(redistest.Shared(t))
 	if _, err := l.Launch(t.Context(), request(t, write(t, "nobody.csv", "phone,name,note\n12,x,y\n"))); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
@@ -24,6 +25,7 @@ type checked struct {
 	keys      []string // the agent's value keys
 	keysKnown bool
 	limit     int // requests per window; 0: not known
+	seen      store.Seen
 	warnings  []string
 }
 
@@ -42,18 +44,19 @@ func (l *Launcher) preflight(ctx context.Context) (checked, error) {
 	if l.Platform == nil {
 		return checked{}, nil
 	}
-	rate, err := l.ask(ctx, func() (velents.Answer, error) {
+	first, err := l.ask(ctx, func() (velents.Answer, error) {
 		_, answer, err := l.Platform.Agent(ctx)
 		return answer, err
 	})
 	if err != nil && !errors.Is(err, velents.ErrUnreadable) {
 		return checked{}, preflightError(err)
 	}
-	found := checked{keysKnown: true, limit: rate.Limit}
-	_, err = l.ask(ctx, func() (answer velents.Answer, err error) {
+	found := checked{keysKnown: true, limit: first.Rate.Limit}
+	second, err := l.ask(ctx, func() (answer velents.Answer, err error) {
 		found.keys, answer, err = l.Platform.ValueKeys(ctx)
 		return answer, err
 	})
+	found.seen.RateHeaders = first.RateHeaders || second.RateHeaders
 	switch {
 	case err == nil && len(found.keys) == 0:
 		// The answer's shape is not published: an empty one may be a misreading.
@@ -108,21 +111,21 @@ func (l *Launcher) limitNow(ctx context.Context) int {
 }
 
 // ask makes a request under the quota, and again while that may help.
-func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Rate, error) {
+func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Answer, error) {
 	for try := 1; ; try++ {
 		ticket, err := l.permit(ctx)
 		if err != nil {
-			return velents.Rate{}, err
+			return velents.Answer{}, err
 		}
 		answer, err := request()
 		l.Quota.Report(ctx, ticket, jobs.QuotaAnswer(answer, err))
 		wait, again := retryIn(err, try)
 		if !again || ctx.Err() != nil {
-			return answer.Rate, err
+			return answer, err
 		}
 		l.note("%v; trying again", err)
 		if err := sleep(ctx, wait); err != nil {
-			return velents.Rate{}, err
+			return velents.Answer{}, err
 		}
 	}
 }
@@ -181,6 +184,10 @@ func preflightError(err error) error {
 	var refused *TokenError
 	if err = tokenError(err); errors.As(err, &refused) || errors.Is(err, context.Canceled) {
 		return err
+	}
+	var odd *velents.Error
+	if errors.As(err, &odd) && odd.Page && odd.Status/100 == 2 {
+		err = fmt.Errorf("%w; check VELENTS_URL", err)
 	}
 	return fmt.Errorf("preflight: %w; to launch without asking the platform, use --skip-preflight", err)
 }

@@ -82,7 +82,8 @@ func (f fixture) load(name string, s campaign.Settings, list []campaign.Contact,
 // at is when everything in these tests happens to contacts.
 var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// move makes things happen to the contact with that ordinal.
+// move makes things happen to the contact with that ordinal. One that fails may have
+// been reached.
 func (f fixture) move(name string, ordinal int, reason string, causes ...campaign.Cause) {
 	f.t.Helper()
 	ctx := f.t.Context()
@@ -97,7 +98,7 @@ func (f fixture) move(name string, ordinal int, reason string, causes ...campaig
 	}
 	for _, cause := range causes {
 		done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{{
-			Index: ordinal % size, Move: campaign.Move{Cause: cause, Reason: code, At: at},
+			Index: ordinal % size, Move: campaign.Move{Cause: cause, Reason: code, At: at, InDoubt: cause == campaign.Fail},
 		}}})
 		if err != nil || len(done.Moved) != 1 {
 			f.t.Fatalf("move contact %d by %v: %v, %v", ordinal, cause, done, err)

@@ -58,6 +58,11 @@ type Overview struct {
 	Missed     int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
 	Settings   []Setting      `json:"settings"`        // in force, by the flag that sets them
 	Quota      *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
+
+	// MayHaveBeenReached are the contacts of which nobody knows whether the platform
+	// has reached them: the unconfirmed, and those after whose request it failed.
+	MayHaveBeenReached int    `json:"may_have_been_reached"`
+	InDoubt            States `json:"-"` // of those in a state, the ones after whose request it failed
 }
 
 // A Setting is what somebody chose for a campaign.
@@ -133,6 +138,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 	o := Overview{
 		Summary:    present.summary(c, tally),
 		Reasons:    []Reason{},
+		InDoubt:    make(States),
 		Run:        int(c.Run),
 		Chunks:     c.Chunks,
 		ChunkSize:  c.Settings.ChunkSize,
@@ -143,6 +149,10 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 		Suppressed: c.Counts.Suppressed,
 		NotChosen:  c.Counts.NotChosen,
 		Refused:    c.Counts.Refused,
+	}
+	o.MayHaveBeenReached = tally.MayHaveBeenReached()
+	for _, state := range campaign.States() {
+		o.InDoubt[state.String()] = tally.InDoubt[state]
 	}
 	if o.Refused == nil {
 		o.Refused = map[string]int{}

@@ -39,7 +39,8 @@ type Results struct {
 }
 
 // resultColumns follow the file's own columns. Times are RFC 3339, UTC. JSON
-// lines hold counts as numbers, and null where there is nothing to tell.
+// lines hold counts as numbers, what is true as such, and null where there is
+// nothing to tell.
 var resultColumns = []string{
 	"phone_e164",
 	"state",
@@ -51,6 +52,7 @@ var resultColumns = []string{
 	"started_at",
 	"ended_at",
 	"messages",
+	"may_have_been_reached", // true: nobody knows whether the platform reached it; else empty
 	// and last, one for each key that the agent has learned of anybody
 }
 
@@ -169,14 +171,17 @@ func (q Results) want(f campaign.Facts) bool {
 
 // resultCells are the cells of resultColumns.
 func resultCells(phone campaign.Phone, r campaign.Record, reason string, o campaign.Outcome) []string {
-	messages := ""
+	messages, reached := "", ""
 	if o.Known() {
 		messages = strconv.Itoa(o.Messages())
+	}
+	if r.MayHaveBeenReached() {
+		reached = "true"
 	}
 	return []string{
 		phone.E164(), r.State.String(), reason,
 		strconv.Itoa(int(r.Attempts)), strconv.Itoa(int(r.Run)), timeCell(r.ChangedAt()),
-		o.Conversation, timeCell(o.Started), timeCell(o.Ended), messages,
+		o.Conversation, timeCell(o.Started), timeCell(o.Ended), messages, reached,
 	}
 }
 
@@ -277,7 +282,7 @@ func jsonEncoder(b *bytes.Buffer, c columns) func(cells []string, values []json.
 			switch {
 			case i >= c.file && cell == "":
 				b.WriteString("null")
-			case i >= c.file && isCount(c.names[i]):
+			case i >= c.file && (isCount(c.names[i]) || c.names[i] == "may_have_been_reached"):
 				b.WriteString(cell)
 			default:
 				text(cell)

@@ -34,9 +34,9 @@ func TestWorkbook(t *testing.T) {
 	}
 	want := [][]string{
 		{"Extraction.intent (file)", "phone", "messages (file)", "phone_e164", "state", "reason", "attempts", "run", "changed_at", "conversation_id", "started_at", "ended_at", "messages",
-			"extraction.=1+1", "extraction.budget", "extraction.intent", "extraction.when"},
-		{"x", "+966501000000", "7", "+966501000000", "started", "", "1", "0", "2026-01-02T03:04:05Z", "conv-1", "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z", "2", "true", "", "buy", `{"day":"=monday"}`},
-		{"x", "+966501000001", "7", "+966501000001", "started", "", "1", "0", "2026-01-02T03:04:05Z", "conv-2", "2026-01-02T03:04:05Z", "", "0", "", "100"},
+			"may_have_been_reached", "extraction.=1+1", "extraction.budget", "extraction.intent", "extraction.when"},
+		{"x", "+966501000000", "7", "+966501000000", "started", "", "1", "0", "2026-01-02T03:04:05Z", "conv-1", "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z", "2", "", "true", "", "buy", `{"day":"=monday"}`},
+		{"x", "+966501000001", "7", "+966501000001", "started", "", "1", "0", "2026-01-02T03:04:05Z", "conv-2", "2026-01-02T03:04:05Z", "", "0", "", "", "100"},
 		{"x", "+966501000002", "7", "+966501000002", "started", "", "1", "0", "2026-01-02T03:04:05Z", "conv-3", "2026-01-02T03:04:05Z", "", "2"},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {

@@ -77,15 +77,11 @@ func (s *Server) csvTemplate(out *reply, _ *http.Request) {
 }
 
 func (s *Server) dispatch(out *reply, r *http.Request) {
-	in, ok := input(out, r)
-	if !ok {
-		return
-	}
-	var v violations
+	in, v := input(r), violations{laravel: s.cfg.Laravel}
 	channel := s.channel(&v, in)
-	one := []contact{s.contact(&v, in, alone)}
+	one := []contact{s.contact(&v, in, "")}
 	h := v.webhook(in)
-	if v.refuse(out, s.cfg.Unnamed422) {
+	if v.refuse(out, r, s.cfg.Unnamed422) {
 		return
 	}
 	s.contactAll(out, r, channel, one, h)
@@ -96,16 +92,12 @@ func (s *Server) dispatch(out *reply, r *http.Request) {
 }
 
 func (s *Server) batch(out *reply, r *http.Request) {
-	in, ok := input(out, r)
-	if !ok {
-		return
-	}
-	var v violations
+	in, v := input(r), violations{laravel: s.cfg.Laravel}
 	channel := s.channel(&v, in)
 	name := v.text(in, "name", 255)
 	contacts := s.rows(&v, in)
 	h := v.webhook(in)
-	if v.refuse(out, s.cfg.Unnamed422) {
+	if v.refuse(out, r, s.cfg.Unnamed422) {
 		return
 	}
 	s.contactAll(out, r, channel, contacts, h)
@@ -116,26 +108,19 @@ func (s *Server) batch(out *reply, r *http.Request) {
 }
 
 func (s *Server) rows(v *violations, in map[string]any) []contact {
-	rows, ok := in["rows"].([]any)
+	rows, ok := array(in["rows"])
 	switch {
 	case missing(in["rows"]):
 		v.add("rows", "The :attribute field is required.")
-		return nil
 	case !ok:
 		v.add("rows", "The :attribute field must be an array.")
-		return nil
 	case len(rows) > s.cfg.MaxRows:
 		v.add("rows", fmt.Sprintf("The :attribute field must not have more than %d items.", s.cfg.MaxRows))
-		return nil
 	}
-	contacts := make([]contact, len(rows))
-	for i, row := range rows {
-		fields, ok := row.(map[string]any)
-		if !ok {
-			v.addContact(fmt.Sprintf("rows.%d", i), "The :attribute field must be an array.")
-			continue
-		}
-		contacts[i] = s.contact(v, fields, place(i))
+	var contacts []contact
+	for _, key := range inOrder(rows) {
+		fields, _ := rows[key].(map[string]any) // what is no object has none
+		contacts = append(contacts, s.contact(v, fields, "rows."+key+"."))
 	}
 	return contacts
 }

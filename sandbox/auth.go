@@ -24,8 +24,7 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// known is the token if any surface accepts it, else "": requests without a
-// valid token share one window.
+// known is the token if any surface accepts it, else "".
 func (s *Server) known(token string) string {
 	if _, support := s.supports(token); support || s.isAgent(token) {
 		return token
@@ -56,14 +55,23 @@ func tenantOf(token string) string {
 	return parts[1]
 }
 
+// unauthenticated refuses a token, before the limit counts the request.
+func unauthenticated(out *reply, r *http.Request) {
+	if !out.asksJSON {
+		out.redirect(r, "/login")
+		return
+	}
+	out.fail(http.StatusUnauthorized, "Unauthenticated.")
+}
+
 // agent admits agents' tokens.
 func (s *Server) agent(next endpoint) endpoint {
 	return func(out *reply, r *http.Request) {
-		if !s.isAgent(bearer(r)) {
-			out.fail(http.StatusUnauthorized, "Unauthenticated.")
+		if out.plan.unauthorized || !s.isAgent(bearer(r)) {
+			unauthenticated(out, r)
 			return
 		}
-		next(out, r)
+		s.throttled(out, r, next)
 	}
 }
 
@@ -74,18 +82,20 @@ func (s *Server) tenant(ability string, next endpoint) endpoint {
 	return func(out *reply, r *http.Request) {
 		token := bearer(r)
 		abilities, ok := s.supports(token)
-		if !ok {
-			out.fail(http.StatusUnauthorized, "Unauthenticated.")
+		if out.plan.unauthorized || !ok {
+			unauthenticated(out, r)
 			return
 		}
-		if ability != "" && !slices.Contains(abilities, ability) && !slices.Contains(abilities, "*") {
-			out.fail(http.StatusForbidden, "Invalid ability provided.")
-			return
-		}
-		tenant := tenantOf(token)
-		if tenant == "" {
-			tenant = TokenID(token) // configured, in a form of its own
-		}
-		next(out, r.WithContext(context.WithValue(r.Context(), tenantKey{}, tenant)))
+		s.throttled(out, r, func(out *reply, r *http.Request) {
+			if ability != "" && !slices.Contains(abilities, ability) && !slices.Contains(abilities, "*") {
+				out.fail(http.StatusForbidden, "Invalid ability provided.")
+				return
+			}
+			tenant := tenantOf(token)
+			if tenant == "" {
+				tenant = TokenID(token) // configured, in a form of its own
+			}
+			next(out, r.WithContext(context.WithValue(r.Context(), tenantKey{}, tenant)))
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,20 +22,32 @@ type Faults struct {
 	ResetBefore float64 `json:"reset_before"` // the connection is reset
 	HangBefore  float64 `json:"hang_before"`  // no answer, ever
 	TooMany     float64 `json:"too_many"`     // a proxy's own 429, without X-RateLimit headers
-	Outage      bool    `json:"outage"`       // 503 for everybody
+	Outage      bool    `json:"outage"`       // a proxy's 503 page for everybody
 	Outages     []Span  `json:"outages"`      // the same, at times since the start
+	SignIn      bool    `json:"sign_in"`      // everybody gets a sign-in page with status 200
+
+	// In the application, not counted and not carried out either.
+	Maintenance      bool            `json:"maintenance"`       // as MaintenanceForm says
+	Maintenances     []Span          `json:"maintenances"`      // the same, at times since the start
+	MaintenanceForm  MaintenanceForm `json:"maintenance_form"`  // FormJSON
+	MaintenanceRetry int             `json:"maintenance_retry"` // seconds of Retry-After; 0: it is not sent
+
+	Unauthorized      bool  `json:"unauthorized"`       // every token is refused
+	UnauthorizedAfter After `json:"unauthorized_after"` // the same, from a moment on
 
 	// In the application: counted, not carried out.
-	ServerError       float64 `json:"server_error"`       // 500, safe to retry
-	HTMLErrors        bool    `json:"html_errors"`        // it is a proxy's 502 page instead
-	Unauthorized      bool    `json:"unauthorized"`       // every token is refused
-	UnauthorizedAfter After   `json:"unauthorized_after"` // the same, from a moment on
-	Latency           Span    `json:"latency"`            // between arrival and handling, evenly spread
+	ServerError float64 `json:"server_error"` // 500, safe to retry
+	HTMLErrors  bool    `json:"html_errors"`  // it is a proxy's 502 page instead
+	Latency     Span    `json:"latency"`      // between arrival and handling, evenly spread
 
 	// After the application: carried out, but the client does not learn of it.
 	ResetAfter     float64 `json:"reset_after"`     // the connection is reset
 	Hang           float64 `json:"hang"`            // no answer, ever
-	GatewayTimeout float64 `json:"gateway_timeout"` // a proxy's 504 page
+	BadGateway     float64 `json:"bad_gateway"`     // nginx's 502 page: PHP is gone
+	GatewayTimeout float64 `json:"gateway_timeout"` // nginx's 504 page: PHP is slow
+	UnknownError   float64 `json:"unknown_error"`   // Cloudflare's 520 page: the origin's answer was cut
+	Fatal          float64 `json:"fatal"`           // PHP's fatal error: 500, without X-RateLimit headers
+	WebPage        float64 `json:"web_page"`        // a sign-in page with status 200
 }
 
 // A fate is what happens to one request.
@@ -48,7 +61,11 @@ const (
 	serverError
 	resetAfter
 	hangAfter
+	badGateway
 	gatewayTimeout
+	unknownError
+	fatal
+	webPage
 )
 
 // shares lists what a draw decides between.
@@ -66,7 +83,11 @@ func (f Faults) shares() []struct {
 		{serverError, f.ServerError},
 		{resetAfter, f.ResetAfter},
 		{hangAfter, f.Hang},
+		{badGateway, f.BadGateway},
 		{gatewayTimeout, f.GatewayTimeout},
+		{unknownError, f.UnknownError},
+		{fatal, f.Fatal},
+		{webPage, f.WebPage},
 	}
 }
 
@@ -89,23 +110,62 @@ func (f Faults) check() error {
 		}
 		total += s.share
 	}
-	if total > 1+1e-9 {
+	switch {
+	case total > 1+1e-9:
 		return fmt.Errorf("faults: shares add up to %.3g: want 1 at most", total)
+	case f.MaintenanceForm != "" && !slices.Contains(forms, f.MaintenanceForm):
+		return fmt.Errorf("maintenance %q: want one of %v", f.MaintenanceForm, forms)
+	case f.MaintenanceRetry < 0:
+		return fmt.Errorf("maintenance: Retry-After %d: want 0 or more seconds", f.MaintenanceRetry)
 	}
 	return nil
 }
 
-// outageAt tells whether the platform is down, a time after the start.
-func (f Faults) outageAt(elapsed time.Duration) bool {
-	if f.Outage {
-		return true
+// during tells whether a time after the start is in one of the spans.
+func during(spans []Span, elapsed time.Duration) bool {
+	return slices.ContainsFunc(spans, func(s Span) bool { return elapsed >= s.From && elapsed < s.To })
+}
+
+func (f Faults) outageAt(elapsed time.Duration) bool { return f.Outage || during(f.Outages, elapsed) }
+
+// maintenanceAt is the application's maintenance a time after the start, nil when it
+// is up.
+func (f Faults) maintenanceAt(elapsed time.Duration) *maintenance {
+	if !f.Maintenance && !during(f.Maintenances, elapsed) {
+		return nil
 	}
-	for _, o := range f.Outages {
-		if elapsed >= o.From && elapsed < o.To {
-			return true
-		}
+	return &maintenance{f.MaintenanceForm, f.MaintenanceRetry}
+}
+
+// MaintenanceForm is what the application says while it is down for maintenance.
+type MaintenanceForm string
+
+// The forms, as the options of php artisan down make them.
+const (
+	FormJSON     MaintenanceForm = "json"     // 503; a page for clients that do not ask for JSON
+	FormPage     MaintenanceForm = "page"     // 503 as a page, whatever the client asks for
+	FormRedirect MaintenanceForm = "redirect" // 302
+)
+
+var forms = []MaintenanceForm{FormJSON, FormPage, FormRedirect}
+
+type maintenance struct {
+	form       MaintenanceForm
+	retryAfter int
+}
+
+func (m maintenance) answer(out *reply, r *http.Request) {
+	if m.form == FormRedirect {
+		out.redirect(r, "/maintenance")
+		return
 	}
-	return false
+	if m.retryAfter > 0 {
+		out.header.Set("Retry-After", strconv.Itoa(m.retryAfter))
+	}
+	if m.form == FormPage {
+		out.asksJSON = false
+	}
+	out.fail(http.StatusServiceUnavailable, "Service Unavailable")
 }
 
 // A plan is everything decided about a request when it arrives.
@@ -113,6 +173,8 @@ type plan struct {
 	fate         fate
 	latency      time.Duration
 	outage       bool
+	signIn       bool
+	maintenance  *maintenance // nil: up
 	unauthorized bool
 	html         bool
 }
@@ -139,6 +201,8 @@ func (s *faultSource) next(now time.Time) plan {
 		fate:         f.pick(draw),
 		latency:      f.Latency.at(slow),
 		outage:       f.outageAt(elapsed),
+		signIn:       f.SignIn,
+		maintenance:  f.maintenanceAt(elapsed),
 		unauthorized: f.Unauthorized || f.UnauthorizedAfter.passed(s.seen-1, elapsed),
 		html:         f.HTMLErrors,
 	}
@@ -147,9 +211,7 @@ func (s *faultSource) next(now time.Time) plan {
 func (s *faultSource) get() Faults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.faults
-	f.Outages = slices.Clone(f.Outages)
-	return f
+	return s.faults.clone()
 }
 
 func (s *faultSource) set(f Faults) error {
@@ -158,9 +220,13 @@ func (s *faultSource) set(f Faults) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.Outages = slices.Clone(f.Outages)
-	s.faults = f
+	s.faults = f.clone()
 	return nil
+}
+
+func (f Faults) clone() Faults {
+	f.Outages, f.Maintenances = slices.Clone(f.Outages), slices.Clone(f.Maintenances)
+	return f
 }
 
 // A Span is a stretch of time. Its text is "50ms-800ms", or "50ms" for one that

@@ -32,7 +32,8 @@ func TestPick(t *testing.T) {
 }
 
 func TestFaultsComeInTheirShares(t *testing.T) {
-	f := Faults{ResetBefore: .05, HangBefore: .05, TooMany: .05, ServerError: .05, ResetAfter: .05, Hang: .05, GatewayTimeout: .05}
+	f := Faults{ResetBefore: .05, HangBefore: .05, TooMany: .05, ServerError: .05, ResetAfter: .05, Hang: .05, GatewayTimeout: .05,
+		BadGateway: .05, UnknownError: .05, Fatal: .05, WebPage: .05}
 	s := &faultSource{faults: f, rng: rand.New(rand.NewPCG(1, 0))}
 	const n = 100_000
 	seen := make(map[fate]int)
@@ -42,14 +43,14 @@ func TestFaultsComeInTheirShares(t *testing.T) {
 	for fate, count := range seen {
 		want := .05
 		if fate == served {
-			want = .65
+			want = .45
 		}
 		if got := float64(count) / n; math.Abs(got-want) > .005 {
 			t.Errorf("fate %d: share %v, want about %v", fate, got, want)
 		}
 	}
-	if len(seen) != 8 {
-		t.Errorf("%d fates seen, want all 8", len(seen))
+	if len(seen) != 12 {
+		t.Errorf("%d fates seen, want all 12", len(seen))
 	}
 }
 
@@ -87,6 +88,9 @@ func TestFaultsCheck(t *testing.T) {
 		{"a negative share", Faults{Hang: -0.1}, false},
 		{"a share above 1", Faults{Hang: 1.1}, false},
 		{"a share that is no number", Faults{Hang: math.NaN()}, false},
+		{"maintenance in a form that is known", Faults{MaintenanceForm: FormRedirect}, true},
+		{"maintenance in another form", Faults{MaintenanceForm: "xml"}, false},
+		{"maintenance that ended before it began", Faults{MaintenanceRetry: -1}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.faults.check(); (err == nil) != tt.ok {
@@ -178,6 +182,10 @@ func TestFaultsSurviveJSON(t *testing.T) {
 			ResetAfter: rapid.Float64Range(0, 1).Draw(t, "share"),
 			Outages:    rapid.SliceOfN(span, 1, 3).Draw(t, "outages"),
 			Latency:    span.Draw(t, "latency"),
+
+			Maintenances:     rapid.SliceOfN(span, 1, 3).Draw(t, "maintenances"),
+			MaintenanceForm:  rapid.SampledFrom(forms).Draw(t, "form"),
+			MaintenanceRetry: rapid.IntRange(0, 100).Draw(t, "retry"),
 			UnauthorizedAfter: rapid.OneOf(
 				rapid.Map(rapid.IntRange(0, 1000), func(n int) After { return After{Requests: n} }),
 				rapid.Map(rapid.Int64Range(0, 1e12), func(n int64) After { return After{Elapsed: time.Duration(n)} }),

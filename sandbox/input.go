@@ -4,42 +4,86 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"mime"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// input reads the request's JSON object, or answers 400.
-func input(out *reply, r *http.Request) (map[string]any, bool) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		out.fail(http.StatusBadRequest, "The request must have the content type application/json.")
-		return nil, false
+// input reads the request's JSON object as Laravel does: what is none has no
+// fields, so that the rules refuse it; texts are trimmed, and empty ones are null.
+func input(r *http.Request) map[string]any {
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return nil
 	}
 	var in map[string]any
 	body := r.Body.(whole).Bytes()
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber() // values come back in events as they were written
-	if err := dec.Decode(&in); err == nil && in != nil && len(bytes.TrimSpace(body[dec.InputOffset():])) == 0 {
-		return in, true
+	if err := dec.Decode(&in); err != nil || len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
+		return nil
 	}
-	out.fail(http.StatusBadRequest, "The request body is not a JSON object.")
-	return nil, false
+	tidy(in)
+	return in
+}
+
+func tidy(v any) any {
+	switch v := v.(type) {
+	case string:
+		if v = strings.TrimSpace(v); v == "" {
+			return nil
+		}
+		return v
+	case []any:
+		for i := range v {
+			v[i] = tidy(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = tidy(v[key])
+		}
+	}
+	return v
 }
 
 // violations collects what is wrong with an input, as Laravel's validator does.
 type violations struct {
+	laravel  int // version
 	first    string
 	fields   map[string][]string
 	contacts bool // a contact is at fault, not only the request around it
 }
 
+// add notes a message, written as version 10 has it.
 func (v *violations) add(field, message string) {
-	message = strings.ReplaceAll(message, ":attribute", strings.ReplaceAll(field, "_", " "))
+	if v.laravel < 10 {
+		message = strings.Replace(message, "field must", "must", 1)
+	}
+	message = strings.ReplaceAll(message, ":attribute", attribute(field))
 	if v.fields == nil {
 		v.first, v.fields = message, make(map[string][]string)
 	}
 	v.fields[field] = append(v.fields[field], message)
+}
+
+// attribute is how a text names a field: one that a rule for all rows is about by
+// its path, any other in words.
+func attribute(field string) string {
+	if strings.HasPrefix(field, "rows.") {
+		return field
+	}
+	var words strings.Builder
+	for i, r := range field {
+		if i > 0 && unicode.IsUpper(r) {
+			words.WriteByte(' ')
+		}
+		words.WriteRune(unicode.ToLower(r))
+	}
+	return strings.ReplaceAll(words.String(), "_", " ")
 }
 
 func (v *violations) addContact(field, message string) {
@@ -48,26 +92,39 @@ func (v *violations) addContact(field, message string) {
 }
 
 // refuse answers 422 when there is anything to refuse.
-func (v *violations) refuse(out *reply, unnamed bool) bool {
+func (v *violations) refuse(out *reply, r *http.Request, unnamed bool) bool {
 	switch {
 	case v.fields == nil:
 		return false
+	case !out.asksJSON:
+		out.redirect(r, "")
+		return true
 	case v.contacts && unnamed:
 		out.fail(http.StatusUnprocessableEntity, "The given data was invalid.")
 		return true
 	}
-	message := v.first
-	switch more := len(v.fields) - 1; {
-	case more == 1:
-		message += " (and 1 more error)"
-	case more > 1:
-		message += fmt.Sprintf(" (and %d more errors)", more)
-	}
-	out.json(http.StatusUnprocessableEntity, map[string]any{"message": message, "errors": v.fields})
+	out.json(http.StatusUnprocessableEntity, map[string]any{"message": v.summary(), "errors": v.fields})
 	return true
 }
 
-// text wants a string that is not blank.
+func (v *violations) summary() string {
+	if v.laravel < 9 {
+		return "The given data was invalid."
+	}
+	more := -1
+	for _, messages := range v.fields {
+		more += len(messages)
+	}
+	switch {
+	case more == 1:
+		return v.first + " (and 1 more error)"
+	case more > 1:
+		return fmt.Sprintf("%s (and %d more errors)", v.first, more)
+	}
+	return v.first
+}
+
+// text wants a string.
 func (v *violations) text(in map[string]any, field string, longest int) string {
 	s, ok := in[field].(string)
 	switch {
@@ -75,19 +132,17 @@ func (v *violations) text(in map[string]any, field string, longest int) string {
 		v.add(field, "The :attribute field is required.")
 	case !ok:
 		v.add(field, "The :attribute field must be a string.")
-	case len(s) > longest:
+	case utf8.RuneCountInString(s) > longest:
 		v.add(field, fmt.Sprintf("The :attribute field must not be greater than %d characters.", longest))
 	}
 	return s
 }
 
-// missing tells what the rule "required" refuses: nothing, blanks, empty lists.
+// missing tells what the rule "required" refuses: nothing, and empty lists.
 func missing(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
-	case string:
-		return strings.TrimSpace(v) == ""
 	case []any:
 		return len(v) == 0
 	case map[string]any:
@@ -97,19 +152,20 @@ func missing(v any) bool {
 	}
 }
 
-// channel wants one of the configured ids.
+// channel wants one of the configured ids, as a number or a text.
 func (s *Server) channel(v *violations, in map[string]any) int {
-	number, _ := in["channel_id"].(json.Number)
-	id, err := number.Int64()
-	switch {
-	case missing(in["channel_id"]):
+	if missing(in["channel_id"]) {
 		v.add("channel_id", "The :attribute field is required.")
-	case err != nil:
+		return 0
+	}
+	id, err := strconv.Atoi(fmt.Sprint(in["channel_id"]))
+	if err != nil {
 		v.add("channel_id", "The :attribute field must be an integer.")
-	case !s.channels[int(id)]:
+	}
+	if err != nil || !s.channels[id] {
 		v.add("channel_id", "The selected :attribute is invalid.")
 	}
-	return int(id)
+	return id
 }
 
 // A contact is one person of a valid request.
@@ -118,41 +174,29 @@ type contact struct {
 	values map[string]any
 }
 
-// A place is a contact's index among the rows of a batch, or alone.
-type place int
-
-const alone place = -1
-
-// field is the path of a contact's field: "phone" or "rows.3.phone".
-func (p place) field(name string) string {
-	if p == alone {
-		return name
-	}
-	return fmt.Sprintf("rows.%d.%s", p, name)
-}
-
-// contact checks one person.
-func (s *Server) contact(v *violations, in map[string]any, at place) contact {
+// contact checks one person, whose fields have paths that begin with at: "rows.3."
+// in a batch, nothing alone.
+func (s *Server) contact(v *violations, in map[string]any, at string) contact {
 	phone, isString := in["phone"].(string)
 	number, ok := parsePhone(phone)
 	switch {
 	case missing(in["phone"]):
-		v.addContact(at.field("phone"), "The :attribute field is required.")
-	case !isString:
-		v.addContact(at.field("phone"), "The :attribute field must be a string.")
+		v.addContact(at+"phone", "The :attribute field is required.")
 	case !ok:
-		v.addContact(at.field("phone"), "The :attribute field must be a valid phone number.")
+		if !isString {
+			v.addContact(at+"phone", "The :attribute field must be a string.")
+		}
+		v.addContact(at+"phone", "The :attribute field must be a valid phone number.")
 	case s.bad[number]:
-		v.addContact(at.field("phone"), "The selected :attribute is invalid.")
+		v.addContact(at+"phone", "The selected :attribute is invalid.")
 	}
-	values, ok := object(in["values"])
+	values, ok := array(in["values"])
 	if !ok {
-		v.addContact(at.field("values"), "The :attribute field must be an array.")
-		return contact{}
+		v.addContact(at+"values", "The :attribute field must be an array.")
 	}
 	for _, key := range s.cfg.ValueKeys {
 		if missing(values[key]) {
-			v.addContact(at.field("values."+key), "The :attribute field is required.")
+			v.addContact(at+"values."+key, "The :attribute field is required.")
 		}
 	}
 	return contact{number, values}
@@ -166,8 +210,8 @@ type hook struct {
 }
 
 func (v *violations) webhook(in map[string]any) hook {
-	w := v.object(in, "webhook", "webhook")
-	h := hook{body: v.object(w, "body", "webhook.body"), headers: v.object(w, "headers", "webhook.headers")}
+	w := v.array(in, "webhook", "webhook")
+	h := hook{body: v.array(w, "body", "webhook.body"), headers: v.array(w, "headers", "webhook.headers")}
 	if w["link"] == nil {
 		return h
 	}
@@ -178,25 +222,40 @@ func (v *violations) webhook(in map[string]any) hook {
 	return h
 }
 
-func (v *violations) object(in map[string]any, key, field string) map[string]any {
-	m, ok := object(in[key])
+func (v *violations) array(in map[string]any, key, field string) map[string]any {
+	m, ok := array(in[key])
 	if !ok {
 		v.add(field, "The :attribute field must be an array.")
 	}
 	return m
 }
 
-// object reads an optional object. PHP writes an empty one as [], and takes it
-// back.
-func object(v any) (m map[string]any, ok bool) {
+// array reads what PHP calls one, list or object; null is none.
+func array(v any) (m map[string]any, ok bool) {
 	switch v := v.(type) {
 	case nil:
 		return nil, true
 	case map[string]any:
 		return v, true
 	case []any:
-		return nil, len(v) == 0
+		m = make(map[string]any, len(v))
+		for i, item := range v {
+			m[strconv.Itoa(i)] = item
+		}
+		return m, true
 	default:
 		return nil, false
 	}
+}
+
+// inOrder are the keys of an array: those of a list by their place.
+func inOrder(m map[string]any) []string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		i, errA := strconv.Atoi(a)
+		j, errB := strconv.Atoi(b)
+		if errA == nil && errB == nil {
+			return i - j
+		}
+		return strings.Compare(a, b)
+	})
 }

@@ -3,7 +3,11 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"html"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +17,11 @@ type reply struct {
 	header   http.Header
 	body     []byte
 	contacts int // conversations that began with it
+
+	plan     plan // what goes wrong with its request
+	asksJSON bool // the client does
+	counted  bool // the limit has let the request in
+	laravel  int  // version
 }
 
 // Header, WriteHeader and Write make it an http.ResponseWriter.
@@ -32,20 +41,70 @@ func (r *reply) json(status int, v any) {
 	r.header.Set("Content-Type", "application/json")
 }
 
+// fail answers as Laravel's exception handler does.
 func (r *reply) fail(status int, message string) {
-	r.json(status, map[string]string{"message": message})
+	if r.asksJSON {
+		r.json(status, map[string]string{"message": message})
+		return
+	}
+	if message == "" || status == http.StatusNotFound {
+		message = http.StatusText(status)
+	}
+	r.html(status, strings.NewReplacer("STATUS", strconv.Itoa(status), "TEXT", html.EscapeString(message)).Replace(errorView))
 }
 
-// page answers with the HTML of a proxy.
+// redirect answers as Laravel does, whose pages have a form to go back to.
+func (r *reply) redirect(req *http.Request, path string) {
+	to := "http://" + req.Host + path
+	r.header.Set("Location", to)
+	r.html(http.StatusFound, strings.ReplaceAll(redirectView, "TO", html.EscapeString(to)))
+}
+
+// asksJSON tells whether a request wants JSON, by Laravel's rule.
+func asksJSON(r *http.Request) bool {
+	first, _, _ := strings.Cut(r.Header.Get("Accept"), ",")
+	return isJSON(first)
+}
+
+func isJSON(mediaType string) bool {
+	return strings.Contains(mediaType, "/json") || strings.Contains(mediaType, "+json")
+}
+
+func (r *reply) html(status int, body string) {
+	r.status, r.body = status, []byte(body)
+	r.header.Set("Content-Type", "text/html; charset=UTF-8")
+}
+
+// page answers with the HTML of nginx.
 func (r *reply) page(status int) {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
-	r.status = status
-	r.body = []byte(strings.ReplaceAll(proxyPage, "TITLE", title))
+	r.html(status, strings.ReplaceAll(proxyPage, "TITLE", title))
 	r.header.Set("Content-Type", "text/html")
 }
 
-const proxyPage = "<html>\r\n<head><title>TITLE</title></head>\r\n<body>\r\n" +
-	"<center><h1>TITLE</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+// cloudflare answers with its page for an origin that closed without an answer.
+func (r *reply) cloudflare() {
+	r.html(statusUnknownError, cloudflarePage)
+	r.header.Set("Server", "cloudflare")
+}
+
+// signIn answers with a page that is no answer of the platform at all.
+func (r *reply) signIn() { r.html(http.StatusOK, signInPage) }
+
+const statusUnknownError = 520 // Cloudflare's own
+
+const (
+	proxyPage = "<html>\r\n<head><title>TITLE</title></head>\r\n<body>\r\n" +
+		"<center><h1>TITLE</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+	cloudflarePage = "<!DOCTYPE html>\n<html lang=\"en-US\">\n<head><title>520: Web server is returning an unknown error</title></head>\n" +
+		"<body><h1>Web server is returning an unknown error <span>Error code 520</span></h1></body>\n</html>\n"
+	signInPage = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>Sign in</title></head>\n" +
+		"<body><form method=\"post\" action=\"/login\"><input name=\"email\"><input name=\"password\" type=\"password\"></form></body>\n</html>\n"
+	errorView = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>TEXT</title></head>\n" +
+		"<body class=\"antialiased\"><div>STATUS</div><div>TEXT</div></body>\n</html>\n"
+	redirectView = "<!DOCTYPE html>\n<html>\n<head><meta charset=\"UTF-8\" /><meta http-equiv=\"refresh\" content=\"0;url='TO'\" />\n" +
+		"<title>Redirecting to TO</title></head>\n<body>Redirecting to <a href=\"TO\">TO</a>.</body>\n</html>"
+)
 
 // endpoint answers one operation.
 type endpoint func(*reply, *http.Request)
@@ -56,17 +115,27 @@ type methods map[string]endpoint
 // ServeHTTP answers into a *reply; the Server calls it with nothing else.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := w.(*reply)
-	if serve, ok := m[r.Method]; ok {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if serve, ok := m[method]; ok {
 		serve(out, r)
 		return
 	}
-	allowed := make([]string, 0, len(m))
-	for method := range m {
-		allowed = append(allowed, method)
+	var allowed []string
+	for _, method := range slices.Sorted(maps.Keys(m)) {
+		if allowed = append(allowed, method); method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
 	}
-	out.header.Set("Allow", strings.Join(allowed, ", "))
-	out.fail(http.StatusMethodNotAllowed, fmt.Sprintf("The %s method is not supported for route %s.",
-		r.Method, strings.TrimPrefix(r.URL.Path, "/")))
+	supported := strings.Join(allowed, ", ")
+	out.header.Set("Allow", supported)
+	route := "this route"
+	if out.laravel >= 9 {
+		route = "route " + strings.TrimPrefix(r.URL.Path, "/")
+	}
+	out.fail(http.StatusMethodNotAllowed, fmt.Sprintf("The %s method is not supported for %s. Supported methods: %s.", r.Method, route, supported))
 }
 
 func (s *Server) routes() *http.ServeMux {
@@ -87,7 +156,11 @@ func (s *Server) routes() *http.ServeMux {
 		mux.Handle(path, m)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		w.(*reply).fail(http.StatusNotFound, "The route "+strings.TrimPrefix(r.URL.Path, "/")+" could not be found.")
+		out, message := w.(*reply), ""
+		if out.laravel >= 9 {
+			message = "The route " + strings.TrimPrefix(r.URL.Path, "/") + " could not be found."
+		}
+		out.fail(http.StatusNotFound, message)
 	})
 	return mux
 }

@@ -13,23 +13,30 @@
 // the channel id of voice, the older "ondone" event of calls, the header
 // x-velents-authorization on events.
 //
-// Inferred: everything that makes it behave like a Laravel application. Errors
-// keyed by path (rows.3.phone), a batch accepted as a whole or not at all, a
-// window that opens with the first request, does not count its 429s and answers
-// them with a Retry-After that can be a second short. Also the id of WhatsApp,
-// the size limits, 400 for a body not declared as JSON, the paths of the three
-// GET operations of an agent, the bodies of all answers that succeed, how body
-// and headers of a webhook are echoed, and the names of the abilities.
+// Measured on Laravel 8.83 behind nginx and php-fpm, against which make laravel
+// holds it: what has rate headers and counts against the limit, and what does not;
+// the order in which things are refused; errors keyed by path (rows.3.phone), their
+// texts, and what is taken in a looser form; a window that opens with the first
+// request, does not count its 429s and answers them with a Retry-After that can be
+// a second short, or 0; maintenance; what is said to clients that do not ask for
+// JSON; what nginx says in PHP's place when the work may be done.
+//
+// Inferred: that the platform is such a Laravel application. A batch accepted as a
+// whole or not at all. Also the id of WhatsApp, the rules of a phone number, the
+// size limits, the paths of the three GET operations of an agent, the bodies of all
+// answers that succeed, how body and headers of a webhook are echoed, and the names
+// of the abilities.
 //
 // # The way of a request
 //
-// First what stands in front of the application, without X-RateLimit headers
-// and not counted: an outage (503), a body that is too large (413), a reset or
-// hanging connection, a proxy's own 429. Then the limit (429), which counts
-// whatever passes it. Then the latency, a server error, and the application:
-// route (404, 405), token (401, 403), input (400, 422), and the work itself.
-// Last, what can happen to the answer of work that was done: a reset, silence,
-// a gateway's 504.
+// First what stands in front of PHP, without X-RateLimit headers and not counted: an
+// outage (503), a body that is too large (413), a reset or hanging connection, a
+// proxy's own 429, a sign-in page. Then, as little counted and without the headers,
+// the application's maintenance (503, 302), its own 413, route (404, 405) and token
+// (401). Then the limit (429), which counts all that passes it. Then the latency, a
+// server error, and what the headers are on: ability (403), input (422), and the work
+// itself. Last, what can happen to the answer of work that was done: a reset,
+// silence, a web page, a 502, 504 or 520 of what stands in front, PHP's death.
 //
 // Under /sandbox/ it can be looked at and changed while it runs:
 //
@@ -67,7 +74,9 @@ type Config struct {
 
 	Limit     int           // requests of a token per window; 30; Unlimited
 	Window    time.Duration // 1m
+	Overrun   int           // requests let in beyond the limit while others of the token are under way
 	NoHeaders bool          // keep the limit but not the X-RateLimit headers
+	Laravel   int           // version whose texts are told, from 8 on; 10
 
 	Channels    []int       // accepted channel ids; 3 (voice) and 7
 	ValueKeys   []string    // values every contact needs; none
@@ -75,7 +84,8 @@ type Config struct {
 	BadNumbers  []string    // well-formed numbers that are refused nevertheless
 	Unnamed422  bool        // refuse bad contacts without saying which
 	MaxRows     int         // contacts of a batch; 1000
-	MaxBody     int64       // bytes of a request; 1 MiB
+	MaxBody     int64       // bytes of a request that nginx takes; 1 MiB
+	MaxPost     int64       // bytes of a request that PHP takes; any
 
 	Faults Faults // none
 	Seed   uint64 // of the faults and conversations
@@ -108,6 +118,7 @@ type Server struct {
 
 type tokenState struct {
 	window window
+	inside int // requests that the limit has let in and that are not answered yet
 	stats  TokenStats
 }
 
@@ -131,6 +142,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 1 << 20
 	}
+	if cfg.Laravel == 0 {
+		cfg.Laravel = 10
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -139,10 +153,14 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("limit %d: want a number of requests, or Unlimited", cfg.Limit)
 	case cfg.Window < 0:
 		return nil, fmt.Errorf("window %v: want more than 0", cfg.Window)
+	case cfg.Overrun < 0:
+		return nil, fmt.Errorf("overrun %d: want 0 or more requests", cfg.Overrun)
+	case cfg.Laravel < 8:
+		return nil, fmt.Errorf("laravel %d: want version 8 or later", cfg.Laravel)
 	case cfg.MaxRows < 0:
 		return nil, fmt.Errorf("rows %d: want more than 0", cfg.MaxRows)
-	case cfg.MaxBody < 0:
-		return nil, fmt.Errorf("body of %d bytes: want more than 0", cfg.MaxBody)
+	case cfg.MaxBody < 0 || cfg.MaxPost < 0:
+		return nil, fmt.Errorf("body of %d bytes: want more than 0", min(cfg.MaxBody, cfg.MaxPost))
 	case !slices.Contains(shapes, cfg.ValuesShape):
 		return nil, fmt.Errorf("values shape %q: want one of %v", cfg.ValuesShape, shapes)
 	}
@@ -217,8 +235,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := s.faults.next(began)
 	s.count(func(st *Stats) { st.Requests++ })
 	token := s.known(bearer(r))
-	out := &reply{header: make(http.Header), status: http.StatusOK}
-	cut := s.handle(out, r, token, p)
+	out := &reply{header: make(http.Header), status: http.StatusOK, plan: p, asksJSON: asksJSON(r), laravel: s.cfg.Laravel}
+	cut := s.handle(out, r, p)
 	if !cut {
 		s.finish(w, r, token, out)
 	}
@@ -237,7 +255,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // handle fills out with the answer, and tells whether it is cut off instead.
-func (s *Server) handle(out *reply, r *http.Request, token string, p plan) (cut bool) {
+func (s *Server) handle(out *reply, r *http.Request, p plan) (cut bool) {
 	if p.outage {
 		out.page(http.StatusServiceUnavailable)
 		return false
@@ -256,41 +274,71 @@ func (s *Server) handle(out *reply, r *http.Request, token string, p plan) (cut 
 	}
 	r.Body = whole{&body}
 
-	switch p.fate {
-	case resetBefore, hangBefore:
+	switch {
+	case p.fate == resetBefore || p.fate == hangBefore:
 		return s.cut(nil)
-	case proxyTooMany:
+	case p.fate == proxyTooMany:
 		out.header.Set("Retry-After", "1")
 		out.page(http.StatusTooManyRequests)
 		return false
-	}
-
-	if !s.admit(out, token) {
+	case p.signIn:
+		out.signIn()
+		return false
+	case p.maintenance != nil:
+		p.maintenance.answer(out, r)
+		return false
+	case s.cfg.MaxPost > 0 && int64(body.Len()) > s.cfg.MaxPost:
+		out.fail(http.StatusRequestEntityTooLarge, "")
 		return false
 	}
-	s.pause(p.latency)
-	switch {
-	case p.fate == serverError && p.html:
-		out.page(http.StatusBadGateway)
-		return false
-	case p.fate == serverError:
-		out.fail(http.StatusInternalServerError, "Server Error")
-	case p.unauthorized:
-		out.fail(http.StatusUnauthorized, "Unauthenticated.")
-	default:
-		s.app.ServeHTTP(out, r)
-	}
-	s.limitHeaders(out, token)
 
+	s.app.ServeHTTP(out, r)
+	if !out.counted {
+		return false // refused on the way: nothing can be lost
+	}
 	switch p.fate {
 	case resetAfter, hangAfter:
 		return s.cut(out)
+	case badGateway:
+		s.lose(out).page(http.StatusBadGateway)
 	case gatewayTimeout:
-		s.cut(out)
-		*out = reply{header: make(http.Header), contacts: out.contacts}
-		out.page(http.StatusGatewayTimeout)
+		s.lose(out).page(http.StatusGatewayTimeout)
+	case unknownError:
+		s.lose(out).cloudflare()
+	case fatal:
+		s.lose(out).fail(http.StatusInternalServerError, "Server Error")
+	case webPage:
+		s.lose(out).signIn()
 	}
 	return false
+}
+
+// lose empties an answer that something else is told in place of.
+func (s *Server) lose(out *reply) *reply {
+	s.cut(out)
+	out.header, out.body = make(http.Header), nil
+	return out
+}
+
+// throttled lets a request through the limit of its token to next, or to a fault of
+// the application.
+func (s *Server) throttled(out *reply, r *http.Request, next endpoint) {
+	token := bearer(r)
+	if out.counted = s.admit(out, token); !out.counted {
+		return
+	}
+	defer s.left(token)
+	s.pause(out.plan.latency)
+	switch {
+	case out.plan.fate == serverError && out.plan.html:
+		out.page(http.StatusBadGateway)
+		return
+	case out.plan.fate == serverError:
+		out.fail(http.StatusInternalServerError, "Server Error")
+	default:
+		next(out, r)
+	}
+	s.limitHeaders(out, token)
 }
 
 // whole is a body that has been read to its end.
@@ -355,7 +403,11 @@ func (s *Server) admit(out *reply, token string) bool {
 	defer s.mu.Unlock()
 	now := time.Now()
 	t := s.state(token)
-	admitted, opened := t.window.take(now, s.limit, s.cfg.Window)
+	limit := s.limit
+	if limit > 0 && t.inside > 0 {
+		limit += s.cfg.Overrun // looking and counting are two steps
+	}
+	admitted, opened := t.window.take(now, limit, s.cfg.Window)
 	if !admitted {
 		if !s.cfg.NoHeaders {
 			out.header.Set("X-RateLimit-Limit", strconv.Itoa(s.limit))
@@ -373,10 +425,18 @@ func (s *Server) admit(out *reply, token string) bool {
 	if t.stats.Counted == 0 {
 		t.stats.First = now
 	}
+	t.inside++
 	t.stats.Counted++
 	t.stats.Last = now
 	t.stats.MostInWindow = max(t.stats.MostInWindow, t.window.count)
 	return true
+}
+
+// left is called when a request that was let in has its answer.
+func (s *Server) left(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state(token).inside--
 }
 
 func (s *Server) limitHeaders(out *reply, token string) {

@@ -41,6 +41,7 @@ func call(h http.Handler, method, path, body string) *httptest.ResponseRecorder 
 func callAs(h http.Handler, token, method, path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -68,6 +69,9 @@ func TestNewRefuses(t *testing.T) {
 		{"a negative window", Config{Window: -1}, "window -1ns: want more than 0"},
 		{"a negative number of rows", Config{MaxRows: -1}, "rows -1: want more than 0"},
 		{"a negative size", Config{MaxBody: -1}, "body of -1 bytes: want more than 0"},
+		{"a negative size for PHP", Config{MaxPost: -1}, "body of -1 bytes: want more than 0"},
+		{"a negative overrun", Config{Overrun: -1}, "overrun -1: want 0 or more requests"},
+		{"a version from before our time", Config{Laravel: 7}, "laravel 7: want version 8 or later"},
 		{"an unknown shape", Config{ValuesShape: "xml"}, `values shape "xml": want one of [list objects map data]`},
 		{"a bad number that is no number, without repeating it", Config{BadNumbers: []string{"+966501234567", "0501234567"}}, "bad number 2: want a plus and 7 to 15 digits"},
 		{"too many faults", Config{Faults: Faults{Hang: 1, ResetAfter: 1}}, "faults: shares add up to 2: want 1 at most"},
@@ -90,6 +94,7 @@ func TestValidation(t *testing.T) {
 	const good = `{"phone":"+966501234567","values":{"name":"سارة","order_id":12}}`
 	batch := func(rows string) string { return `{"channel_id":3,"name":"offer","rows":[` + rows + `]}` }
 	type errs map[string][]string
+	nothing := errs{"channel_id": {"The channel id field is required."}, "name": {"The name field is required."}, "rows": {"The rows field is required."}}
 	required := func(field string) errs { return errs{field: {"The " + field + " field is required."}} }
 
 	for _, tt := range []struct {
@@ -103,42 +108,49 @@ func TestValidation(t *testing.T) {
 		{"a number twice in a batch is the caller's own doing", batchPath, batch(good + "," + good), 200, nil},
 		{"one with a webhook", batchPath, `{"channel_id":7,"name":"offer","rows":[` + good + `],"webhook":{"link":"https://example.com/in","body":[],"headers":{}}}`, 200, nil},
 		{"a webhook of null is none", batchPath, `{"channel_id":7,"name":"offer","rows":[` + good + `],"webhook":null}`, 200, nil},
-		{"an empty batch", batchPath, `{}`, 422, errs{
-			"channel_id": {"The channel id field is required."}, "name": {"The name field is required."}, "rows": {"The rows field is required."}}},
+		{"an empty batch", batchPath, `{}`, 422, nothing},
 		{"an unknown channel", batchPath, `{"channel_id":4,"name":"offer","rows":[` + good + `]}`, 422, errs{"channel_id": {"The selected channel id is invalid."}}},
-		{"a channel that is no integer", batchPath, `{"channel_id":3.5,"name":"offer","rows":[` + good + `]}`, 422, errs{"channel_id": {"The channel id field must be an integer."}}},
-		{"a channel in quotes", batchPath, `{"channel_id":"3","name":"offer","rows":[` + good + `]}`, 422, errs{"channel_id": {"The channel id field must be an integer."}}},
+		{"a channel that is no integer", batchPath, `{"channel_id":3.5,"name":"offer","rows":[` + good + `]}`, 422, errs{"channel_id": {"The channel id field must be an integer.", "The selected channel id is invalid."}}},
+		{"a channel in quotes", batchPath, `{"channel_id":"3","name":"offer","rows":[` + good + `]}`, 200, nil},
+		{"rows given as an object", batchPath, `{"channel_id":3,"name":"offer","rows":{"a":` + good + `}}`, 200, nil},
 		{"a blank name", batchPath, `{"channel_id":3,"name":" ","rows":[` + good + `]}`, 422, required("name")},
 		{"a name that is no text", batchPath, `{"channel_id":3,"name":5,"rows":[` + good + `]}`, 422, errs{"name": {"The name field must be a string."}}},
 		{"a name too long", batchPath, `{"channel_id":3,"name":"` + strings.Repeat("x", 256) + `","rows":[` + good + `]}`, 422, errs{"name": {"The name field must not be greater than 255 characters."}}},
 		{"no rows", batchPath, batch(""), 422, required("rows")},
 		{"rows that are no list", batchPath, `{"channel_id":3,"name":"offer","rows":"all"}`, 422, errs{"rows": {"The rows field must be an array."}}},
 		{"more rows than allowed", batchPath, batch(good + "," + good + "," + good + "," + good), 422, errs{"rows": {"The rows field must not have more than 3 items."}}},
-		{"a row that is no object", batchPath, batch(good + `,"x"`), 422, errs{"rows.1": {"The rows.1 field must be an array."}}},
+		{"a row that is no object lacks every field", batchPath, batch(good + `,"x"`), 422, errs{
+			"rows.1.phone":       {"The rows.1.phone field is required."},
+			"rows.1.values.name": {"The rows.1.values.name field is required."}, "rows.1.values.order_id": {"The rows.1.values.order_id field is required."}}},
 		{"rows without phones", batchPath, batch(`{"values":{"name":"a","order_id":1}},{"phone":"","values":{"name":"a","order_id":1}}`), 422, errs{
 			"rows.0.phone": {"The rows.0.phone field is required."}, "rows.1.phone": {"The rows.1.phone field is required."}}},
 		{"a national number among good ones", batchPath, batch(good + `,{"phone":"0501234567","values":{"name":"a","order_id":1}},` + good), 422, errs{
 			"rows.1.phone": {"The rows.1.phone field must be a valid phone number."}}},
-		{"a phone that is a number", batchPath, batch(`{"phone":966501234567,"values":{"name":"a","order_id":1}}`), 422, errs{"rows.0.phone": {"The rows.0.phone field must be a string."}}},
+		{"a phone that is a number", batchPath, batch(`{"phone":966501234567,"values":{"name":"a","order_id":1}}`), 422, errs{
+			"rows.0.phone": {"The rows.0.phone field must be a string.", "The rows.0.phone field must be a valid phone number."}}},
 		{"a number the platform does not like", batchPath, batch(`{"phone":"+966500000000","values":{"name":"a","order_id":1}}`), 422, errs{"rows.0.phone": {"The selected rows.0.phone is invalid."}}},
 		{"a missing and a blank value", batchPath, batch(`{"phone":"+966501234567","values":{"name":"  "}}`), 422, errs{
-			"rows.0.values.name": {"The rows.0.values.name field is required."}, "rows.0.values.order_id": {"The rows.0.values.order id field is required."}}},
-		{"values that are no object", batchPath, batch(`{"phone":"+966501234567","values":"a"}`), 422, errs{"rows.0.values": {"The rows.0.values field must be an array."}}},
+			"rows.0.values.name": {"The rows.0.values.name field is required."}, "rows.0.values.order_id": {"The rows.0.values.order_id field is required."}}},
+		{"values that are no object", batchPath, batch(`{"phone":"+966501234567","values":"a"}`), 422, errs{
+			"rows.0.values":      {"The rows.0.values field must be an array."},
+			"rows.0.values.name": {"The rows.0.values.name field is required."}, "rows.0.values.order_id": {"The rows.0.values.order_id field is required."}}},
 		{"a webhook that is no object", batchPath, `{"channel_id":3,"name":"offer","rows":[` + good + `],"webhook":"https://example.com"}`, 422, errs{"webhook": {"The webhook field must be an array."}}},
 		{"a webhook link that is no URL", batchPath, `{"channel_id":3,"name":"offer","rows":[` + good + `],"webhook":{"link":"example","headers":1}}`, 422, errs{
 			"webhook.link": {"The webhook.link field must be a valid URL."}, "webhook.headers": {"The webhook.headers field must be an array."}}},
 		{"a webhook link of another scheme", batchPath, `{"channel_id":3,"name":"offer","rows":[` + good + `],"webhook":{"link":"ftp://example.com"}}`, 422, errs{"webhook.link": {"The webhook.link field must be a valid URL."}}},
-		{"a batch that is cut off", batchPath, `{"channel_id":3,`, 400, nil},
-		{"a batch with something behind it", batchPath, batch(good) + "{}", 400, nil},
-		{"a list", batchPath, `[]`, 400, nil},
-		{"null", batchPath, `null`, 400, nil},
+		{"a batch that is cut off", batchPath, `{"channel_id":3,`, 422, nothing},
+		{"a batch with something behind it", batchPath, batch(good) + "{}", 422, nothing},
+		{"a list", batchPath, `[]`, 422, nothing},
+		{"null", batchPath, `null`, 422, nothing},
 
 		{"a dispatch in order", dispatchPath, `{"channel_id":3,` + good[1:], 200, nil},
 		{"a dispatch of nobody", dispatchPath, `{"channel_id":3}`, 422, errs{
 			"phone": {"The phone field is required."}, "values.name": {"The values.name field is required."}, "values.order_id": {"The values.order id field is required."}}},
 		{"a dispatch to a national number", dispatchPath, `{"channel_id":3,"phone":"0501234567","values":{"name":"a","order_id":1}}`, 422, errs{"phone": {"The phone field must be a valid phone number."}}},
 		{"a dispatch by an unknown channel", dispatchPath, `{"channel_id":99,` + good[1:], 422, errs{"channel_id": {"The selected channel id is invalid."}}},
-		{"a dispatch that is no JSON", dispatchPath, `phone=5`, 400, nil},
+		{"a dispatch that is no JSON", dispatchPath, `phone=5`, 422, errs{
+			"channel_id": {"The channel id field is required."}, "phone": {"The phone field is required."},
+			"values.name": {"The values.name field is required."}, "values.order_id": {"The values.order id field is required."}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := s.Stats().Contacts
@@ -163,20 +175,30 @@ func TestValidation(t *testing.T) {
 	}
 }
 
-func TestMessageOf422(t *testing.T) {
-	s := newServer(t, Config{})
+func TestTextsOfEachVersion(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		body string
-		want string
+		name    string
+		version int
+		method  string
+		path    string
+		body    string
+		want    string
 	}{
-		{"one error", batchOf("1"), "The rows.0.phone field must be a valid phone number."},
-		{"two errors", batchOf("1", "2"), "The rows.0.phone field must be a valid phone number. (and 1 more error)"},
-		{"three errors", batchOf("1", "2", "3"), "The rows.0.phone field must be a valid phone number. (and 2 more errors)"},
+		{"8 tells nothing of the errors in its message", 8, "POST", batchPath, batchOf("1"), "The given data was invalid."},
+		{"9 tells the first", 9, "POST", batchPath, batchOf("1"), "The rows.0.phone must be a valid phone number."},
+		{"and that there is one more", 9, "POST", batchPath, batchOf("1", "2"), "The rows.0.phone must be a valid phone number. (and 1 more error)"},
+		{"10 says field", 10, "POST", batchPath, batchOf("1"), "The rows.0.phone field must be a valid phone number."},
+		{"and counts the others", 10, "POST", batchPath, batchOf("1", "2", "3"), "The rows.0.phone field must be a valid phone number. (and 2 more errors)"},
+		{"each message of a field counts", 10, "POST", dispatchPath, `{"channel_id":3,"phone":1}`, "The phone field must be a string. (and 1 more error)"},
+		{"10 names a route it does not know", 10, "GET", "/nowhere", "", "The route nowhere could not be found."},
+		{"8 does not", 8, "GET", "/nowhere", "", ""},
+		{"10 names the route of a wrong method", 10, "GET", batchPath, "", "The GET method is not supported for route Integration/Agent/Batch. Supported methods: POST."},
+		{"8 does not", 8, "GET", batchPath, "", "The GET method is not supported for this route. Supported methods: POST."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t, Config{Laravel: tt.version})
 			var answer struct{ Message string }
-			if err := json.Unmarshal(call(s, "POST", batchPath, tt.body).Body.Bytes(), &answer); err != nil || answer.Message != tt.want {
+			if err := json.Unmarshal(call(s, tt.method, tt.path, tt.body).Body.Bytes(), &answer); err != nil || answer.Message != tt.want {
 				t.Errorf("message %q, %v, want %q", answer.Message, err, tt.want)
 			}
 		})
@@ -291,23 +313,54 @@ func TestRoutesAndTokens(t *testing.T) {
 		r.SetBasicAuth("agent", "")
 		w := httptest.NewRecorder()
 		open.ServeHTTP(w, r)
-		if w.Code != 401 || w.Header().Get("Content-Type") != "application/json" {
+		if w.Code != 302 || w.Header().Get("Location") != "http://example.com/login" {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
 }
 
-func TestContentTypeIsRequired(t *testing.T) {
+func TestWhatIsNotDeclaredAsJSONHasNoFields(t *testing.T) {
 	s := newServer(t, Config{})
 	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", ";"} {
 		r := httptest.NewRequest("POST", batchPath, strings.NewReader(batchOf("+966501234567")))
 		r.Header.Set("Authorization", "Bearer agent")
+		r.Header.Set("Accept", "application/json")
 		r.Header.Set("Content-Type", kind)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		if w.Code != 400 {
-			t.Errorf("%q: status %d", kind, w.Code)
+		if w.Code != 422 || !strings.Contains(w.Body.String(), `"channel_id":`) {
+			t.Errorf("%q: %d %s", kind, w.Code, w.Body)
 		}
+	}
+}
+
+func TestClientsThatDoNotAskForJSON(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		cfg      Config
+		token    string
+		path     string
+		status   int
+		location string
+	}{
+		{"are sent to sign in without a token", Config{}, "", batchPath, 302, "http://example.com/login"},
+		{"are sent back with input that is refused", Config{}, "agent", batchPath, 302, "http://example.com"},
+		{"get a page about a route that is not there", Config{}, "agent", "/nowhere", 404, ""},
+		{"get a page about an error", Config{Faults: Faults{ServerError: 1}}, "agent", batchPath, 500, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", tt.path, strings.NewReader("{}"))
+			r.Header.Set("Accept", "text/html,application/json")
+			r.Header.Set("Content-Type", "application/json")
+			if tt.token != "" {
+				r.Header.Set("Authorization", "Bearer "+tt.token)
+			}
+			w := httptest.NewRecorder()
+			newServer(t, tt.cfg).ServeHTTP(w, r)
+			if w.Code != tt.status || w.Header().Get("Location") != tt.location || !strings.HasPrefix(w.Body.String(), "<!DOCTYPE html>") {
+				t.Errorf("%d to %q: %s", w.Code, w.Header().Get("Location"), w.Body)
+			}
+		})
 	}
 }
 
@@ -326,11 +379,15 @@ func TestBodyTooLarge(t *testing.T) {
 			if w.Code != 413 || !strings.Contains(w.Body.String(), "<h1>413 Request Entity Too Large</h1>") {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
-			if w.Header().Get("X-RateLimit-Limit") != "" {
-				t.Error("a page of the proxy has headers of the limit")
-			}
 		})
 	}
+	t.Run("for PHP, which says it in JSON without a text", func(t *testing.T) {
+		s := newServer(t, Config{MaxBody: 1000, MaxPost: 100})
+		w := call(s, "POST", batchPath, strings.Repeat("x", 101))
+		if w.Code != 413 || w.Body.String() != `{"message":""}` {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
 }
 
 func TestLimit(t *testing.T) {
@@ -397,11 +454,58 @@ func TestLimit(t *testing.T) {
 		_ = s.SetFaults(Faults{})
 		want(t, details(s, "a"), seen{200, "3", "0", "", ""})
 	})
-	t.Run("requests without a valid token share a window", func(t *testing.T) {
-		s := newServer(t, Config{Limit: 2, Tokens: []string{"a"}})
-		want(t, details(s, ""), seen{401, "2", "1", "", ""})
-		want(t, details(s, "b"), seen{401, "2", "0", "", ""})
+	t.Run("what is refused before the limit has no headers and does not count", func(t *testing.T) {
+		s := newServer(t, Config{Limit: 2, Tokens: []string{"a"}, MaxBody: 1000, MaxPost: 100})
+		want(t, details(s, "b"), seen{401, "", "", "", ""})
+		want(t, look(callAs(s, "a", "GET", "/nowhere", "")), seen{404, "", "", "", ""})
+		want(t, look(callAs(s, "a", "GET", batchPath, "")), seen{405, "", "", "", ""})
+		want(t, look(callAs(s, "a", "POST", batchPath, strings.Repeat("x", 101))), seen{413, "", "", "", ""})
+		want(t, look(callAs(s, "a", "POST", batchPath, strings.Repeat("x", 1001))), seen{413, "", "", "", ""})
+		for form, status := range map[MaintenanceForm]int{FormJSON: 503, FormPage: 503, FormRedirect: 302} {
+			_ = s.SetFaults(Faults{Maintenance: true, MaintenanceForm: form})
+			want(t, details(s, "a"), seen{status, "", "", "", ""})
+		}
+		_ = s.SetFaults(Faults{SignIn: true})
+		want(t, details(s, "a"), seen{200, "", "", "", ""})
+		_ = s.SetFaults(Faults{Unauthorized: true})
+		want(t, details(s, "a"), seen{401, "", "", "", ""})
+		_ = s.SetFaults(Faults{})
 		want(t, details(s, "a"), seen{200, "2", "1", "", ""})
+		if st := s.Stats().Tokens[TokenID("a")]; st.Counted != 1 {
+			t.Errorf("%d requests are counted", st.Counted)
+		}
+	})
+	t.Run("what loses its answer counts, and has no headers", func(t *testing.T) {
+		s := newServer(t, Config{Limit: 9})
+		left := 9
+		for status, f := range map[int]Faults{500: {Fatal: 1}, 502: {BadGateway: 1}, 504: {GatewayTimeout: 1}, 520: {UnknownError: 1}, 200: {WebPage: 1}} {
+			_ = s.SetFaults(f)
+			want(t, details(s, "a"), seen{status, "", "", "", ""})
+			left--
+		}
+		_ = s.SetFaults(Faults{})
+		want(t, details(s, "a"), seen{200, "9", fmt.Sprint(left - 1), "", ""})
+	})
+	t.Run("those under way together overrun the limit, and see less than nothing left", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, Config{Limit: 1, Overrun: 1, Faults: Faults{Latency: Span{time.Second, time.Second}}})
+			both := make(chan seen)
+			for range 2 {
+				go func() { both <- details(s, "a") }()
+			}
+			synctest.Wait()
+			want(t, details(s, "a"), seen{429, "1", "0", "60", fmt.Sprint(time.Now().Add(time.Minute).Unix())})
+			for range 2 {
+				want(t, <-both, seen{200, "1", "-1", "", ""})
+			}
+		})
+	})
+	t.Run("one that comes alone overruns nothing", func(t *testing.T) {
+		s := newServer(t, Config{Limit: 1, Overrun: 5})
+		want(t, details(s, "a"), seen{200, "1", "0", "", ""})
+		if got := details(s, "a"); got.Status != 429 {
+			t.Errorf("%+v", got)
+		}
 	})
 	t.Run("without headers the limit holds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -446,7 +550,14 @@ func TestFaultsOnTheWire(t *testing.T) {
 		{"nor with a token that is not valid any more", Faults{Unauthorized: true}, 401, "Unauthenticated.", 0, Stats{}},
 		{"a reset before the work", Faults{ResetBefore: 1}, 0, "", 0, Stats{CutBefore: 1}},
 		{"a reset after the work", Faults{ResetAfter: 1}, 0, "", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
-		{"an answer the gateway loses", Faults{GatewayTimeout: 1}, 504, "<h1>504 Gateway Timeout</h1>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
+		{"nor is anything in maintenance", Faults{Maintenance: true}, 503, `{"message":"Service Unavailable"}`, 0, Stats{}},
+		{"nor when that is told by a page", Faults{Maintenance: true, MaintenanceForm: FormPage}, 503, "<!DOCTYPE html>", 0, Stats{}},
+		{"nor when a sign-in page stands in the platform's place", Faults{SignIn: true}, 200, "<title>Sign in</title>", 0, Stats{}},
+		{"an answer that a sign-in page takes the place of", Faults{WebPage: 1}, 200, "<title>Sign in</title>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
+		{"an answer of a PHP that is gone", Faults{BadGateway: 1}, 502, "<h1>502 Bad Gateway</h1>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
+		{"an answer of a PHP that is slow", Faults{GatewayTimeout: 1}, 504, "<h1>504 Gateway Timeout</h1>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
+		{"an answer that Cloudflare does not understand", Faults{UnknownError: 1}, 520, "<title>520: ", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
+		{"a fatal error after the work", Faults{Fatal: 1}, 500, `{"message":"Server Error"}`, 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newServer(t, Config{Faults: tt.faults})
@@ -478,6 +589,7 @@ func post(ctx context.Context, web *httptest.Server, body string) (status int, a
 	r.GetBody = nil // or net/http might try twice
 	r.Header.Set("Authorization", "Bearer agent")
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json")
 	resp, err := web.Client().Do(r)
 	if err != nil {
 		return 0, ""

@@ -101,13 +101,9 @@ func atLeastOne(s string, otherwise int) int {
 }
 
 func (s *Server) createTicket(out *reply, r *http.Request) {
-	in, ok := input(out, r)
-	if !ok {
-		return
-	}
-	var v violations
-	subject := v.text(in, "subject", 255)
-	if v.refuse(out, false) {
+	v := violations{laravel: s.cfg.Laravel}
+	subject := v.text(input(r), "subject", 255)
+	if v.refuse(out, r, false) {
 		return
 	}
 	t := &ticket{
@@ -137,10 +133,6 @@ func (s *Server) showTicket(out *reply, r *http.Request) {
 }
 
 func (s *Server) sendMessage(out *reply, r *http.Request) {
-	in, ok := input(out, r)
-	if !ok {
-		return
-	}
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
 	t := s.desk.conversation(r)
@@ -148,9 +140,9 @@ func (s *Server) sendMessage(out *reply, r *http.Request) {
 		notFound(out)
 		return
 	}
-	var v violations
-	said := v.text(in, "message", 10_000)
-	if v.refuse(out, false) {
+	v := violations{laravel: s.cfg.Laravel}
+	said := v.text(input(r), "message", 10_000)
+	if v.refuse(out, r, false) {
 		return
 	}
 	now := time.Now().UTC()

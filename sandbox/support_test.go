@@ -73,8 +73,10 @@ func TestTickets(t *testing.T) {
 	}{
 		{"a ticket needs a subject", ours, "POST", "/Company/Support/Tickets", `{}`, 422,
 			`{"errors":{"subject":["The subject field is required."]},"message":"The subject field is required."}`},
-		{"a ticket is JSON", ours, "POST", "/Company/Support/Tickets", `x`, 400, `{"message":"The request body is not a JSON object."}`},
-		{"a message is JSON", ours, "POST", conversation + "/Send", `x`, 400, `{"message":"The request body is not a JSON object."}`},
+		{"what is no JSON has no subject", ours, "POST", "/Company/Support/Tickets", `x`, 422,
+			`{"errors":{"subject":["The subject field is required."]},"message":"The subject field is required."}`},
+		{"nor a message", ours, "POST", conversation + "/Send", `x`, 422,
+			`{"errors":{"message":["The message field is required."]},"message":"The message field is required."}`},
 		{"a message is not blank", ours, "POST", conversation + "/Send", `{"message":""}`, 422,
 			`{"errors":{"message":["The message field is required."]},"message":"The message field is required."}`},
 		{"another tenant's ticket", others, "GET", ticket, "", 404, `{"message":"Not found."}`},

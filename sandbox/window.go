@@ -23,12 +23,13 @@ func (w *window) take(now time.Time, limit int, length time.Duration) (admitted,
 }
 
 // remaining is what is left at now, which may be in a later window than the
-// request that asks: the platform looks after it has done its work.
+// request that asks: the platform looks after it has done its work. It is less than
+// 0 when more were let in than the limit, or the limit was lowered.
 func (w *window) remaining(now time.Time, limit int) int {
 	if !now.Before(w.ends) {
 		return limit
 	}
-	return max(0, limit-w.count)
+	return limit - w.count
 }
 
 // retryAfter is the difference of two clocks that know whole seconds only. It

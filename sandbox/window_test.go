@@ -43,8 +43,8 @@ func TestWindow(t *testing.T) {
 		if admitted, _ := w.take(start, 1, length); admitted {
 			t.Error("admitted")
 		}
-		if got := w.remaining(start, 1); got != 0 {
-			t.Errorf("remaining %d, want 0", got)
+		if got := w.remaining(start, 1); got != -1 {
+			t.Errorf("remaining %d, want -1", got)
 		}
 	})
 	t.Run("without a limit everything is admitted", func(t *testing.T) {

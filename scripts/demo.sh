@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Rehearses a campaign: 2,000 contacts against a stand-in platform that has a
-# limit, is sometimes slow and sometimes fails. Needs Go and nothing else.
-# Exits 0, or 3 when some contacts were refused, as campaign watch does.
+# limit, is sometimes slow, sometimes fails, and once does its work while the answer
+# is lost on the way. Needs Go and nothing else.
+# Exits 0, or 3 when some contacts were refused or are unconfirmed, as campaign watch
+# does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -58,7 +60,7 @@ make --no-print-directory build
 
 say "Starting the sandbox and a worker"
 bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --value-keys name,company \
-	--fault-5xx 0.05 --seed 3 --latency 50ms-400ms --bad-numbers +966522476554,+966525957654 \
+	--fault-5xx 0.05 --fault-502 0.03 --seed 15 --latency 50ms-400ms --bad-numbers +966522476554,+966525957654 \
 	>"$out/sandbox.out" 2>"$out/sandbox.log" &
 sandbox=$!
 wait_for "$sandbox" "$out/sandbox.log" test -s "$out/sandbox.out"
@@ -104,6 +106,11 @@ say "What the platform saw"
 echo "$seen"
 [[ $seen == *" repeated=0 "* ]] || fail "the platform was asked to contact somebody twice"
 echo "nobody was contacted twice"
+[[ $seen =~ cut_after=([0-9]+) ]]
+if ((BASH_REMATCH[1])); then
+	echo "requests whose work was done and whose answer was lost (502): ${BASH_REMATCH[1]}"
+	echo "their contacts are unconfirmed, and nobody sends them again unasked"
+fi
 
 say "Results: $out/results.csv"
 exit "$ended"

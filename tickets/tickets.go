@@ -314,6 +314,10 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 	fate := jobs.FateOf(err)
 	next.Reason = fate.Reason
 	switch {
+	case fate.Broken && fate.Cause == campaign.Lose: // something else answers there
+		m.broken = time.Now().Add(brokenWait)
+		next.State = campaign.TicketUnconfirmed
+		return next, 0
 	case fate.Broken:
 		m.broken = time.Now().Add(brokenWait)
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1

@@ -312,12 +312,16 @@ func TestAnswersOfTheSupportCenter(t *testing.T) {
 		requests int // after being due many times
 	}{
 		{"made, without a name", 201, `{"data":{}}`, campaign.TicketMade, "the Support Center did not name it", 1},
-		{"made, and not readable", 200, `<html>`, campaign.TicketMade, "the Support Center did not name it", 1},
+		{"made, and not readable", 200, `[7]`, campaign.TicketMade, "the Support Center did not name it", 1},
+		{"a page in its place", 200, `<html><title>Sign in</title>`, campaign.TicketUnconfirmed,
+			"the platform answers 200: a web page where the platform's answer is due (Sign in); check VELENTS_URL", 1},
+		{"an answer that is cut off", 200, `{"data":{"public_id"`, campaign.TicketUnconfirmed, "200: an answer that cannot be read, or was cut off", 1},
 		{"a field it wants", 422, `{"message":"Bad","errors":{"department":["The department field is required."]}}`, campaign.TicketRefused,
 			"the platform refuses the request: The department field is required.", 1},
 		{"a field of ours it does not like", 422, `{"message":"Bad","errors":{"phone":["Not a phone."]}}`, campaign.TicketRefused, "Not a phone.", 1},
 		{"malformed", 400, `{"message":"Bad"}`, campaign.TicketRefused, "400: Bad", 1},
-		{"errors that are safe to retry", 503, `{"message":"Later"}`, campaign.TicketFailed, "503: Later", maxTries},
+		{"errors that are safe to retry", 409, `{"message":"Later"}`, campaign.TicketFailed, "409: Later", maxTries},
+		{"the death of PHP, without the headers of the limit", 500, `{"message":"Server Error"}`, campaign.TicketUnconfirmed, "500: Server Error", 1},
 		{"a lost answer", 504, `gateway`, campaign.TicketUnconfirmed, "504: gateway", 1},
 		{"a token it does not take", 401, `{"message":"Unauthenticated."}`, campaign.TicketDue,
 			"the Support Center refuses: velents: create ticket: status 401: Unauthenticated.; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL", 1},

@@ -10,10 +10,11 @@ import (
 // Answer is what is known of an answer beside its body. It is zero but for
 // Latency when there was none.
 type Answer struct {
-	Status  int
-	Rate    Rate
-	ID      string        // of the batch or conversation, when the body names one
-	Latency time.Duration // from the call to the answer's last byte
+	Status      int
+	Rate        Rate
+	RateHeaders bool          // those of the platform's limit were there, whatever they said
+	ID          string        // of the batch or conversation, when the body names one
+	Latency     time.Duration // from the call to the answer's last byte
 }
 
 // Rate is the platform's word on the quota of the token.

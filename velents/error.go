@@ -16,9 +16,11 @@ import (
 	"unicode/utf8"
 )
 
-// Error is an answer that is not 2xx. Its texts come from the platform, made
-// fit to be shown: one line, bounded, without control characters, the token and
-// anything that could be a phone number.
+// Error is an answer that is not 2xx; or one that is, but with a web page or
+// nothing readable where JSON or nothing is due, so that it need not be the
+// platform's. Its texts come from the platform, made fit to be shown: one line,
+// bounded, without control characters, the token and anything that could be a
+// phone number.
 type Error struct {
 	Status  int
 	Message string // never empty
@@ -30,8 +32,10 @@ type Error struct {
 
 	RetryAfter    time.Duration // 0 to 24 h
 	HasRetryAfter bool
-	JSON          bool // the body was a JSON object, so the platform itself spoke
+	JSON          bool // the body was a JSON object, as the platform's own errors are
+	Page          bool // the body was a web page: something before the platform spoke
 	Rate          Rate
+	RateHeaders   bool // those of the platform's limit were there, whatever they said
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
@@ -40,9 +44,11 @@ func (e *Error) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e
 type Unanswered struct {
 	// Sent means that the request may have been carried out. It is false only
 	// when no connection was ever had (DNS, dial, TLS, or the context was over
-	// before), or when the guard refused before a byte of the body had left.
-	Sent bool
-	Err  error
+	// before), when that took no byte of the request, or when the guard refused
+	// before a byte of the body had left.
+	Sent     bool
+	Obstacle Obstacle // why it was not sent; empty when it was, or the guard refused
+	Err      error
 }
 
 func (e *Unanswered) Error() string {
@@ -76,22 +82,27 @@ const (
 	maxPageBytes     = 64 << 10 // looked at, of a page or a text
 )
 
-// refused reads an answer that is not 2xx.
-func (a *api) refused(res *http.Response, r reply, now time.Time) *Error {
-	e := &Error{Status: res.StatusCode, Rate: rateOf(res.Header)}
+// refused reads an answer that is no success.
+func (a *api) refused(res *http.Response, r reply, kind bodyKind, now time.Time) *Error {
+	e := &Error{
+		Status: res.StatusCode, JSON: kind == jsonObject, Page: kind == webPage,
+		Rate: rateOf(res.Header), RateHeaders: hasRateHeaders(res.Header),
+	}
 	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, now)
 
 	var said string
 	var wire map[string]json.RawMessage
 	switch {
-	case r.whole && json.Unmarshal(r.body, &wire) == nil && wire != nil:
-		e.JSON = true
+	case r.whole && json.Unmarshal(textOf(r.body), &wire) == nil && wire != nil:
 		e.Fields = a.fields(wire["errors"])
 		said = cmp.Or(stringOf(wire["message"]), stringOf(wire["error"]))
-	case isHTML(r.contentType, r.body):
-		said = pageText(r.body)
+	case e.Page:
+		said = pageText(textOf(r.body))
 	case r.contentType == "" || strings.HasPrefix(r.contentType, "text/"):
-		said = string(r.body)
+		said = string(textOf(r.body))
+	}
+	if res.StatusCode/100 == 2 {
+		said = oddSuccess(e.Page, strings.TrimSpace(said))
 	}
 	if res.StatusCode/100 == 3 {
 		// Where to is what a person must know; the rest of it may be secret.
@@ -103,6 +114,18 @@ func (a *api) refused(res *http.Response, r reply, now time.Time) *Error {
 	said = strings.TrimPrefix(a.clean(said), strconv.Itoa(res.StatusCode)+" ")
 	e.Message = cmp.Or(said, http.StatusText(res.StatusCode), "no message")
 	return e
+}
+
+// oddSuccess tells what is wrong with a success that is not the platform's. Only a
+// page is quoted: half of an answer may be somebody's data.
+func oddSuccess(page bool, said string) string {
+	switch {
+	case page && said != "":
+		return fmt.Sprintf("a web page where the platform's answer is due (%s)", said)
+	case page:
+		return "a web page where the platform's answer is due"
+	}
+	return "an answer that cannot be read, or was cut off"
 }
 
 // fields reads Laravel's errors: by field a list of texts, or a single one. A

@@ -69,7 +69,7 @@ func TestSupportFlow(t *testing.T) {
 }
 
 func TestSupportUnreadable(t *testing.T) {
-	for _, body := range []string{`null`, `7`, `{"data":7}`, `{"data":[7]}`, `{"data":[null]}`, `<html>`, ``} {
+	for _, body := range []string{`null`, `7`, `{"data":7}`, `{"data":[7]}`, `{"data":[null]}`, ``} {
 		t.Run(body, func(t *testing.T) {
 			url, _ := answerWith(t, 200, "application/json", body)
 			s := newSupport(t, url)

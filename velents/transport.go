@@ -3,12 +3,13 @@ package velents
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -81,7 +82,7 @@ func newAPI(cfg Config) (*api, error) {
 		return nil, errors.New("velents: user agent: control character")
 	}
 	base.Path = cmp.Or(base.Path, "/") // JoinPath makes a relative path of none
-	posts := newTransport(cfg.Dial)
+	posts := newTransport(cfg.Dial, nil)
 	// net/http repeats a GET whose reused connection turns out to be dead. That
 	// is harmless but not one request per call; without reuse it cannot happen.
 	gets := posts.Clone()
@@ -96,15 +97,20 @@ func newAPI(cfg Config) (*api, error) {
 	}, nil
 }
 
-func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+// newTransport trusts the system's authorities when roots is nil.
+func newTransport(dial func(context.Context, string, string) (net.Conn, error), roots *x509.CertPool) *http.Transport {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: connectTimeout}).DialContext
 	}
+	conns := dialer{dial, roots}
 	var http1 http.Protocols
 	http1.SetHTTP1(true) // HTTP/2 replays requests in more cases
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dial,
+		OnProxyConnectResponse: proxyMustConnect,
+		DialContext:            conns.plain,
+		DialTLSContext:         conns.secure,
+		TLSClientConfig:        &tls.Config{RootCAs: roots}, // through a proxy
 		Protocols:              &http1,
 		TLSHandshakeTimeout:    connectTimeout,
 		MaxIdleConnsPerHost:    maxIdleConns,
@@ -200,11 +206,8 @@ func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 
-	connected := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected = true }, // called within RoundTrip
-	})
-	req, err := a.request(ctx, op, to)
+	var way passage
+	req, err := a.request(way.trace(ctx), op, to)
 	if err != nil {
 		return Answer{}, reply{}, op.failed(err)
 	}
@@ -234,7 +237,12 @@ func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (
 		return answer, reply{}, op.failed(a.unanswered(begun, veto))
 	}
 	if err != nil {
-		return answer, reply{}, op.failed(a.unanswered(connected, err))
+		connected, sent := way.end()
+		none := a.unanswered(sent, err)
+		if !sent {
+			none.Obstacle = obstacleOf(err, connected)
+		}
+		return answer, reply{}, op.failed(none)
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return answer, reply{}, op.failed(a.unanswered(true, errors.New("protocol switched")))
@@ -243,9 +251,12 @@ func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (
 	// From here on there is an answer, and its status holds whatever comes of
 	// its body.
 	r := readReply(res)
-	answer = Answer{Status: res.StatusCode, Rate: rateOf(res.Header), Latency: time.Since(start)}
-	if res.StatusCode/100 != 2 {
-		return answer, r, op.failed(a.refused(res, r, start))
+	answer = Answer{Status: res.StatusCode, Rate: rateOf(res.Header), RateHeaders: hasRateHeaders(res.Header), Latency: time.Since(start)}
+	// A success is the platform's own word only without a body or with JSON. What
+	// is read may be a file; a page is never one.
+	kind := kindOf(r)
+	if res.StatusCode/100 != 2 || kind == webPage || kind == oddBody && op.method == http.MethodPost {
+		return answer, r, op.failed(a.refused(res, r, kind, start))
 	}
 	return answer, r, nil
 }
@@ -270,10 +281,11 @@ func (a *api) request(ctx context.Context, op operation, to target) (*http.Reque
 
 func readReply(res *http.Response) reply {
 	r := reply{contentType: res.Header.Get("Content-Type")}
-	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
+	encoding := res.Header.Get("Content-Encoding")
+	if len(body) > 0 && encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return r // nobody asked for it
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
 	r.body, r.whole = body, err == nil && len(body) <= maxAnswerBytes
 	return r
 }

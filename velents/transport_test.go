@@ -238,7 +238,7 @@ func TestTimeout(t *testing.T) {
 	}{
 		{"a server that never answers leaves it open", "", false, 0},
 		{"a server that stops in the head leaves it open", "HTTP/1.1 200 OK\r\n", false, 0},
-		{"a server that stops in the body of a success has accepted", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", true, 200},
+		{"a server that stops in the body of a success leaves it open", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", false, 200},
 		{"a server that stops in the body of a refusal has refused", "HTTP/1.1 422 No\r\nContent-Length: 9\r\n\r\n{", false, 422},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -302,33 +302,57 @@ func TestIdleConnectionsEndBeforeServersCloseThem(t *testing.T) {
 	})
 }
 
-func TestSuccessWhateverTheBody(t *testing.T) {
+func TestWhatIsASuccess(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nX-RateLimit-Limit: 30\r\nX-RateLimit-Remaining: 29\r\n"
 	rate := Rate{Known: true, Limit: 30, Remaining: 29}
+	yes := Answer{Status: 200, Rate: rate, RateHeaders: true}
 	var gz bytes.Buffer
 	w := gzip.NewWriter(&gz)
 	io.WriteString(w, `{"id":7}`)
 	w.Close()
+	const html, octets = "Content-Type: text/html; charset=UTF-8\r\n", "Content-Type: application/json\r\n"
 	for _, tt := range []struct {
 		name   string
 		answer string
 		want   Answer
+		err    string // empty: it is one
 	}{
-		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", Answer{Status: 204}},
-		{"an id", head + "Content-Length: 20\r\n\r\n" + `{"data":{"id":4711}}`, Answer{Status: 200, Rate: rate, ID: "4711"}},
-		{"broken JSON", head + "Content-Length: 5\r\n\r\n{\"id\"", Answer{Status: 200, Rate: rate}},
-		{"a body cut short", head + "Content-Length: 500\r\n\r\n{\"id\":7}", Answer{Status: 200, Rate: rate, ID: "7"}},
-		{"a chunk cut short", head + "Transfer-Encoding: chunked\r\n\r\nff\r\n{", Answer{Status: 200, Rate: rate}},
-		{"a page", head + "Content-Type: text/html\r\n\r\n<html>", Answer{Status: 200, Rate: rate}},
-		{"compressed unasked", head + "Content-Encoding: gzip\r\n\r\n" + gz.String(), Answer{Status: 200, Rate: rate}},
-		{"longer than the bound", head + "\r\n" + strings.Repeat(" ", maxAnswerBytes+10), Answer{Status: 200, Rate: rate}},
-		{"after an interim answer", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + head + "\r\n", Answer{Status: 200, Rate: rate}},
+		{"no content is one", "HTTP/1.1 204 No Content\r\n\r\n", Answer{Status: 204}, ""},
+		{"an empty body is one, of whatever type", head + html + "Content-Length: 0\r\n\r\n", yes, ""},
+		{"an empty body is one, even one that calls itself compressed", head + "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", yes, ""},
+		{"JSON with an id is one", head + "Content-Length: 20\r\n\r\n" + `{"data":{"id":4711}}`, Answer{Status: 200, Rate: rate, RateHeaders: true, ID: "4711"}, ""},
+		{"JSON that is a list is one", head + octets + "Content-Length: 2\r\n\r\n[]", yes, ""},
+		{"JSON that is a word is one", head + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\ntrue\n", yes, ""},
+		{"JSON after a byte order mark is one", head + "Content-Length: 5\r\n\r\n\ufeff{}", yes, ""},
+		{"a status nobody uses is one", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\n{}", Answer{Status: 299}, ""},
+		{"after interim answers it is one", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + head + "\r\n", yes, ""},
+
+		{"a page is none", head + html + "\r\n<html>", yes, "page"},
+		{"a page that calls itself JSON is none", head + octets + "\r\n \n\ufeff\n<!DOCTYPE html>", yes, "page"},
+		{"a page that calls itself nothing is none", head + "\r\n<html>", yes, "page"},
+		{"JSON that calls itself a page is none", head + html + "\r\n{}", yes, "page"},
+		{"a page that is cut off is a page", head + html + "Content-Length: 50\r\n\r\n<ht", yes, "page"},
+		{"a compressed page is a page", head + html + "Content-Encoding: gzip\r\n\r\n" + gz.String(), yes, "page"},
+		{"plain text is none", head + "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nOK", yes, "odd"},
+		{"nothing but space is none", head + "Content-Length: 2\r\n\r\n\r\n", yes, "odd"},
+		{"broken JSON is none", head + "Content-Length: 5\r\n\r\n{\"id\"", yes, "odd"},
+		{"two values are none", head + "Content-Length: 4\r\n\r\n{}{}", yes, "odd"},
+		{"a body cut short is none, even after whole JSON", head + "Content-Length: 500\r\n\r\n{\"id\":7}", yes, "odd"},
+		{"a body cut off before its first byte is none", head + "Content-Length: 500\r\n\r\n", yes, "odd"},
+		{"a chunk cut short is none", head + "Transfer-Encoding: chunked\r\n\r\nff\r\n{", yes, "odd"},
+		{"chunks without an end are none", head + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", yes, "odd"},
+		{"JSON compressed unasked is none", head + "Content-Encoding: gzip\r\n\r\n" + gz.String(), yes, "odd"},
+		{"what is longer than the bound is none", head + "\r\n" + strings.Repeat(" ", maxAnswerBytes+10), yes, "odd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClient(t, rawServer(t, answering(tt.answer)))
 			got, err := c.Batch(t.Context(), batchOf(2))
-			if err != nil {
-				t.Fatal(err)
+			odd, _ := errors.AsType[*Error](err)
+			switch {
+			case tt.err == "" && err != nil:
+				t.Error(err)
+			case tt.err != "" && (odd == nil || odd.Status != 200 || odd.Page != (tt.err == "page") || !odd.RateHeaders):
+				t.Errorf("error = %+v, want a %s", err, tt.err)
 			}
 			got.Latency = 0
 			if diff := cmp.Diff(tt.want, got); diff != "" {

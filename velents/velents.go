@@ -12,9 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
-	"strings"
 )
 
 // operation is one call of the platform's API.
@@ -43,8 +41,8 @@ var (
 	opHistory      = operation{"conversation history", http.MethodGet, "/Company/Conversation/{id}/history"}
 )
 
-// ErrUnreadable is a success whose body could not be read: cut, too long, or of
-// an unknown shape. The platform does not publish its bodies, so callers should
+// ErrUnreadable is a success whose body could not be read: of an unknown shape or,
+// of what is only read, cut or too long. The platform does not publish its bodies, so callers should
 // warn and go on.
 var ErrUnreadable = errors.New("unreadable answer")
 
@@ -61,14 +59,14 @@ func New(cfg Config) (*Client, error) {
 	return &Client{a}, nil
 }
 
-// Batch starts a conversation with every contact of b. A nil error is
-// acceptance, whatever the answer's body.
+// Batch starts a conversation with every contact of b. A nil error is acceptance:
+// a 2xx with any JSON or without a body.
 func (c *Client) Batch(ctx context.Context, b Batch) (Answer, error) {
 	return c.start(ctx, opBatch, b.appendJSON(nil))
 }
 
-// Dispatch starts a conversation with one contact. A nil error is acceptance,
-// whatever the answer's body.
+// Dispatch starts a conversation with one contact. A nil error is acceptance, as
+// Batch's is.
 func (c *Client) Dispatch(ctx context.Context, d Dispatch) (Answer, error) {
 	return c.start(ctx, opDispatch, d.appendJSON(nil))
 }
@@ -120,7 +118,7 @@ func (c *Client) CSVTemplate(ctx context.Context) ([]byte, Answer, error) {
 	if err != nil {
 		return nil, answer, err
 	}
-	if !r.whole || len(r.body) == 0 || isHTML(r.contentType, r.body) {
+	if !r.whole || len(r.body) == 0 {
 		return nil, answer, opCSVTemplate.failed(ErrUnreadable)
 	}
 	return r.body, answer, nil
@@ -129,9 +127,4 @@ func (c *Client) CSVTemplate(ctx context.Context) ([]byte, Answer, error) {
 // failed is err as an error of the operation.
 func (op operation) failed(err error) error {
 	return fmt.Errorf("velents: %s: %w", op.name, err)
-}
-
-func isHTML(contentType string, body []byte) bool {
-	mediaType, _, _ := mime.ParseMediaType(contentType)
-	return strings.Contains(mediaType, "html") || (mediaType == "" && len(body) > 0 && body[0] == '<')
 }

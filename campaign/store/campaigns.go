@@ -81,7 +81,8 @@ func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) 
 	return t, nil
 }
 
-// decodeTally reads fields "state" and "state:reason", both as numbers.
+// decodeTally reads fields "state" and "state:reason", both as numbers, and
+// "state:doubt".
 func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	t := campaign.Tally{Reasons: make(map[campaign.StateReason]int)}
 	for field, value := range hash {
@@ -96,6 +97,10 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 		}
 		if !both {
 			t.States[state] = count
+			continue
+		}
+		if right == "doubt" {
+			t.InDoubt[state] = count
 			continue
 		}
 		reason, err := strconv.ParseUint(right, 10, 16)

@@ -170,7 +170,7 @@ func decidedAnew(m Move, read, present campaign.Record) bool {
 
 // changesOf are the contacts in which two ledgers of a chunk differ, as the
 // script takes them: each contact once, even if several moves name it, in runs
-// of neighbours that go from one state and reason to one other. The script then
+// of neighbours that go from one state, reason and doubt to one other. The script then
 // has a few strings to compare rather than every contact.
 func changesOf(old, planned campaign.Ledger) []byte {
 	const size = campaign.RecordSize
@@ -184,7 +184,7 @@ func changesOf(old, planned campaign.Ledger) []byte {
 		end := i + 1
 		for ; end < old.Len(); end++ {
 			b, a := old.At(end), planned.At(end)
-			if b == a || b.State != before.State || b.Reason != before.Reason || a.State != after.State || a.Reason != after.Reason {
+			if b == a || !alike(b, before) || !alike(a, after) {
 				break
 			}
 		}
@@ -195,6 +195,11 @@ func changesOf(old, planned campaign.Ledger) []byte {
 		i = end
 	}
 	return changes
+}
+
+// alike reports whether the tally counts two records together.
+func alike(a, b campaign.Record) bool {
+	return a.State == b.State && a.Reason == b.Reason && a.InDoubt == b.InDoubt
 }
 
 type changeAnswer struct {

@@ -10,7 +10,7 @@
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
---       changes  runs of neighbours that go from one state and reason to one other:
+--       changes  runs of neighbours that go from one state, reason and doubt to one other:
 --                index of the first and number of contacts (2 bytes each,
 --                little-endian), their old records, their new ones
 --       by, action, text, request   for the log; no action: nothing is logged
@@ -140,6 +140,9 @@ local function count(records, sign)
   local state, reason = byte(records, 1), byte(records, 5) + 256 * byte(records, 6)
   local n = sign * #records / size
   deltas[state] = (deltas[state] or 0) + n
+  if byte(records, size) % 2 == 1 then -- in doubt
+    deltas[state .. ':doubt'] = (deltas[state .. ':doubt'] or 0) + n
+  end
   if reason > 0 then
     local key = state .. ':' .. reason
     deltas[key] = (deltas[key] or 0) + n

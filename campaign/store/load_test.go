@@ -20,7 +20,7 @@ import (
 func TestLoad(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, s *Store) {
 		want := testCampaign("sale", 2)
-		want.Settings.Lane, want.Settings.Strict5xx, want.Settings.Region = campaign.Urgent, true, "SA"
+		want.Settings.Lane, want.Settings.Retry5xx, want.Settings.Region = campaign.Urgent, campaign.RetryNone, "SA"
 		load, err := s.BeginLoad(t.Context(), want)
 		if err != nil {
 			t.Fatal(err)

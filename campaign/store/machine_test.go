@@ -288,7 +288,8 @@ func (m *machine) answer(t *rapid.T) {
 	for _, i := range r.contacts {
 		read[i] = r.chunk.Record(i)
 		cause := rapid.SampledFrom(causes).Draw(t, "cause")
-		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: cause, At: at}})
+		doubt := rapid.Bool().Draw(t, "in doubt")
+		change.Moves = append(change.Moves, Move{Index: i, Move: campaign.Move{Cause: cause, At: at, InDoubt: doubt}})
 	}
 	done, err := m.store.Apply(t.Context(), r.chunk, change)
 	if err != nil {
@@ -594,8 +595,8 @@ func (m *machine) check(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tally.States != recount.States || tally.Contacts() != machineChunks*machineContacts {
-		t.Fatalf("tally %v, the ledgers hold %v", tally.States, recount.States)
+	if tally.States != recount.States || tally.InDoubt != recount.InDoubt || tally.Contacts() != machineChunks*machineContacts {
+		t.Fatalf("tally %+v, the ledgers hold %+v", tally, recount)
 	}
 	v, err := m.store.Verify(t.Context(), m.name)
 	if err != nil || len(v.Problems) > 0 {

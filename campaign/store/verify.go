@@ -82,6 +82,11 @@ func (s *Store) verifyPurged(ctx context.Context, c campaign.Campaign) (Verifica
 	if found.Contacts != c.Counts.Contacts {
 		found.Problems = append(found.Problems, fmt.Sprintf("the tally holds %d contacts, the file had %d", found.Contacts, c.Counts.Contacts))
 	}
+	for _, state := range campaign.States() {
+		if doubtful, all := tally.InDoubt[state], tally.States[state]; doubtful < 0 || doubtful > all {
+			found.Problems = append(found.Problems, fmt.Sprintf("%s: the tally holds %d, %d of them in doubt", state, all, doubtful))
+		}
+	}
 	if err := c.Counts.Check(); err != nil {
 		found.Problems = append(found.Problems, err.Error())
 	}
@@ -186,6 +191,7 @@ func (v *verifier) compare(c campaign.Campaign) Verification {
 	for n, t := range v.tally {
 		for state, count := range t.States {
 			sum.States[state] += count
+			sum.InDoubt[state] += t.InDoubt[state]
 		}
 		for key, count := range t.Reasons {
 			sum.Reasons[key] += count
@@ -212,6 +218,9 @@ func (v *verifier) compare(c campaign.Campaign) Verification {
 	for _, state := range campaign.States() {
 		if counted, told := sum.States[state], v.stored.States[state]; counted != told {
 			problem("%s: the ledgers count %d, the tally says %d", state, counted, told)
+		}
+		if counted, told := sum.InDoubt[state], v.stored.InDoubt[state]; counted != told {
+			problem("%s and in doubt: the ledgers count %d, the tally says %d", state, counted, told)
 		}
 	}
 	for key, counted := range sum.Reasons {

@@ -73,6 +73,12 @@ func TestVerifyFindsDamage(t *testing.T) {
 			"rejected: the ledgers count 2, the tally says 0",
 			"rejected for reason 1: the ledgers count 1, the tally says 0",
 		}},
+		{"doubt is off", func(s *Store) { set(s, keyTally("sale"), "3:doubt", 1) }, []string{
+			"rejected and in doubt: the ledgers count 0, the tally says 1",
+		}},
+		{"doubt was forgotten", func(s *Store) { s.rdb.SetRange(ctx, keyLedger(Ref{"sale", 1}), campaign.RecordSize-1, "\x01") }, []string{
+			"pending and in doubt: the ledgers count 1, the tally says 0",
+		}},
 		{"a reason's count is off", func(s *Store) { set(s, keyTally("sale"), "3:1", 5) }, []string{
 			"rejected for reason 1: the ledgers count 1, the tally says 5",
 		}},

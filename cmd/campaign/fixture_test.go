@@ -99,7 +99,7 @@ func (f fixture) load(name string, contacts int) {
 	}
 }
 
-// move makes things happen to the i-th contact.
+// move makes things happen to the i-th contact. One that fails may have been reached.
 func (f fixture) move(name string, i int, reason string, causes ...campaign.Cause) {
 	f.t.Helper()
 	ctx := f.t.Context()
@@ -113,7 +113,7 @@ func (f fixture) move(name string, i int, reason string, causes ...campaign.Caus
 	}
 	for _, cause := range causes {
 		done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{{
-			Index: i % 2, Move: campaign.Move{Cause: cause, Reason: code, At: at},
+			Index: i % 2, Move: campaign.Move{Cause: cause, Reason: code, At: at, InDoubt: cause == campaign.Fail},
 		}}})
 		if err != nil || len(done.Moved) != 1 {
 			f.t.Fatalf("move contact %d: %v, %v", i, done, err)
@@ -133,7 +133,7 @@ func (f fixture) sale() {
 	f.move("sale", 2, "no answer: timeout", campaign.Send, campaign.Lose)
 	f.move("sale", 3, "no answer: timeout", campaign.Send, campaign.Lose)
 	f.move("sale", 4, "", campaign.Send, campaign.Accept)
-	f.move("sale", 5, "503 from the platform", campaign.Send, campaign.Fail)
+	f.move("sale", 5, "500 from the platform", campaign.Send, campaign.Fail)
 }
 
 // golden compares got with a file of testdata; -update rewrites the file.

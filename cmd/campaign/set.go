@@ -35,6 +35,7 @@ type setFlags struct {
 	cli.SteerFlags
 	hours     cli.HoursFlags
 	rows, max int
+	retry     campaign.Retry5xx
 	given     func(flag string) bool
 }
 
@@ -74,6 +75,7 @@ func (a *app) set() *cobra.Command {
 	f.SteerFlags.Add(flags)
 	flags.IntVar(&f.rows, "chunk-size", 0, "most `CONTACTS` per request")
 	flags.IntVar(&f.max, "max-attempts", 0, "`REQUESTS` per contact and run, the first included")
+	cli.AddRetry5xx(flags, &f.retry)
 	f.hours.Add(flags)
 	_ = flags.MarkHidden("rules") // of the launch
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -99,6 +101,9 @@ func (f *setFlags) settle(s *campaign.Settings) error {
 	f.SteerFlags.Settle(s)
 	if f.given("max-attempts") {
 		s.MaxAttempts = f.max
+	}
+	if f.given("retry-5xx") {
+		s.Retry5xx = f.retry
 	}
 	if f.given("chunk-size") {
 		if f.rows < 1 {

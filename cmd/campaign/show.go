@@ -82,7 +82,7 @@ func overviewText(o report.Overview) string {
 	var states [][]string
 	for _, state := range campaign.States() {
 		if n := o.States.In(state); n > 0 {
-			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts)})
+			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts), doubtText(o, state)})
 		}
 	}
 	if len(states) > 0 {
@@ -103,6 +103,16 @@ func overviewText(o report.Overview) string {
 		b.WriteString("\n" + refusedText(o))
 	}
 	return b.String()
+}
+
+// doubtText tells how many of the contacts in a state the platform may have reached,
+// where the state itself does not say that of all of them.
+func doubtText(o report.Overview, state campaign.State) string {
+	n := o.InDoubt.In(state)
+	if n == 0 || state == campaign.Unconfirmed {
+		return ""
+	}
+	return fmt.Sprintf("of which %s may have been reached", cli.Number(n))
 }
 
 // settingsText tells what was chosen for the campaign.

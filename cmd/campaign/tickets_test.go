@@ -154,6 +154,7 @@ func TestWhatAnAnswerSaysOfARight(t *testing.T) {
 		{"a failure of the platform", refused(500), "not known"},
 		{"maintenance", refused(503), "not known"},
 		{"a redirect", refused(302), "not known"},
+		{"a page in the platform's place", &velents.Error{Status: 200, Page: true}, "not known"},
 		{"no answer", &velents.Unanswered{Err: errors.New("refused")}, "not known"},
 		{"no leave of the quota", &waitError{time.Second, "waiting"}, "not known"},
 	} {

@@ -61,7 +61,11 @@ func ending(o report.Overview) error {
 	var left []string
 	for _, state := range []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed} {
 		if n := o.States.In(state); n > 0 {
-			left = append(left, cli.Number(n)+" "+state.String())
+			text := cli.Number(n) + " " + state.String()
+			if doubt := doubtText(o, state); doubt != "" {
+				text += " (" + doubt + ")"
+			}
+			left = append(left, text)
 		}
 	}
 	late := 0

@@ -108,7 +108,7 @@ func (a *app) enqueue() *cobra.Command {
 	flags.Var(&f.canaryGoOn, "canary-go-on", "go on by itself unless more than this share of the canary, such as 5%, is rejected, failed or unconfirmed")
 	f.steer.Add(flags)
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
-	flags.BoolVar(&settings.Strict5xx, "strict-5xx", false, "take a 502, and a 5xx that is not the platform's own, for a lost answer")
+	cli.AddRetry5xx(flags, &settings.Retry5xx)
 	flags.StringArrayVar(&settings.OptOutWhen, "optout-when", nil, "never contact again, by any campaign, of whom the agent learns extraction.KEY=VALUE, as `RULE`; may be repeated")
 	flags.BoolVar(&settings.NoStopWords, "no-stop-words", false, "STOP and the like as an answer puts nobody on the do-not-contact list")
 	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
@@ -119,7 +119,7 @@ func (a *app) enqueue() *cobra.Command {
 	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
 	for flag, variable := range map[string]string{
 		"channel": "VELENTS_CHANNEL", "mode": "VELENTS_MODE", "chunk-size": "VELENTS_CHUNK_SIZE", "region": "VELENTS_REGION",
-		"max-attempts": "VELENTS_MAX_ATTEMPTS", "strict-5xx": "VELENTS_STRICT_5XX",
+		"max-attempts": "VELENTS_MAX_ATTEMPTS", "retry-5xx": "VELENTS_RETRY_5XX", "strict-5xx": "VELENTS_STRICT_5XX",
 	} {
 		cli.Bind(flags, flag, variable)
 	}

@@ -177,7 +177,7 @@ func TestWhatIsEnqueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := campaign.Settings{
-		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Strict5xx: true, Region: "SA",
+		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Retry5xx: campaign.RetryNone, Region: "SA",
 		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name", Required: true}, {Name: "city", Key: "city", Required: true}, {Name: "notes"}},
 		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true, KeepDays: 30, OptOutWhen: []string{"extraction.opt_out=true"}, NoStopWords: true,
 	}
@@ -509,13 +509,54 @@ func TestTestContactsOneNumberOnce(t *testing.T) {
 	}
 }
 
+func TestAfterWhichFailuresContactsAreSentAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name, flags string
+		env         map[string]string
+		want        campaign.Retry5xx
+		code        int
+	}{
+		{"after the platform's own, by default", "", nil, campaign.RetryOwn, 3},
+		{"as it is said", "--retry-5xx all", nil, campaign.RetryAll, 3},
+		{"strictly after none", "--strict-5xx", nil, campaign.RetryNone, 3},
+		{"not strictly", "--strict-5xx=false", nil, campaign.RetryOwn, 3},
+		{"as the environment says", "", map[string]string{"VELENTS_RETRY_5XX": "none"}, campaign.RetryNone, 3},
+		{"strictly, as the environment says", "", map[string]string{"VELENTS_STRICT_5XX": "true"}, campaign.RetryNone, 3},
+		{"a flag beats the environment", "--retry-5xx own", map[string]string{"VELENTS_RETRY_5XX": "all", "VELENTS_STRICT_5XX": "1"}, campaign.RetryOwn, 3},
+		{"the strict flag beats the environment", "--strict-5xx", map[string]string{"VELENTS_RETRY_5XX": "all"}, campaign.RetryNone, 3},
+		{"not as nobody understands", "--retry-5xx some", nil, "", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write("list.csv", list)
+			for variable, value := range tt.env {
+				w.env[variable] = value
+			}
+			code, _, errs := w.run("list.csv --name spring --channel 3 --region sa " + tt.flags)
+			if code != tt.code {
+				t.Fatalf("exit %d: %s", code, errs)
+			}
+			if tt.code == 2 {
+				if !strings.Contains(errs, "want own, all or none") {
+					t.Error(errs)
+				}
+				return
+			}
+			c, err := w.store.Campaign(t.Context(), "spring")
+			if err != nil || c.Settings.Retry5xx != tt.want {
+				t.Errorf("%q, %v, want %q", c.Settings.Retry5xx, err, tt.want)
+			}
+		})
+	}
+}
+
 func TestHelpShowsEveryFlag(t *testing.T) {
 	w := newWorld(t)
 	_, out, _ := w.run("-h")
 	for _, want := range []string{
 		"--name NAME", "--channel ID", "--agent NAME", "--mode", "--chunk-size", "--region", "--phone-column", "--suppress",
 		"--encoding", "--delimiter", "--sheet", "--map", "--set", "--send-extra",
-		"--dry-run", "--skip-preflight", "--max-attempts", "--strict-5xx", "--rate", "--json", "--rejects",
+		"--dry-run", "--skip-preflight", "--max-attempts", "--retry-5xx own|all|none", "[$VELENTS_RETRY_5XX] (default own)", "--strict-5xx", "--rate", "--json", "--rejects",
 		"[$VELENTS_RATE] (default 30/60s)", "REDIS_URL", "VELENTS_URL", "VELENTS_TOKEN", "VELENTS_CHANNEL_WHATSAPP", "WEBHOOK_URL",
 	} {
 		if !strings.Contains(out, want) {
@@ -551,7 +592,7 @@ func TestRerun(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit := store.Change{Act: store.Commit, Token: "w/1"}
-	commit.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Fail}}, {Index: 1, Move: campaign.Move{Cause: campaign.Lose}}}
+	commit.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Fail, InDoubt: true}}, {Index: 1, Move: campaign.Move{Cause: campaign.Lose}}}
 	if _, err := w.store.Apply(ctx, chunk, commit); err != nil {
 		t.Fatal(err)
 	}
@@ -561,7 +602,7 @@ func TestRerun(t *testing.T) {
 		t.Errorf("no such reason: exit %d, %s%s", code, out, errs)
 	}
 	code, out, errs = w.run("rerun spring --dry-run")
-	if code != 0 || out != "1 contact of spring would be sent again; the campaign is running\n" || errs != "" {
+	if code != 0 || out != "1 contact of spring would be sent again; the campaign is running\n" || !strings.Contains(errs, "warning: 1 contact may have been contacted already") {
 		t.Errorf("a dry run: exit %d, %s%s", code, out, errs)
 	}
 	for args, want := range map[string]string{
@@ -589,7 +630,7 @@ func TestRerun(t *testing.T) {
 		t.Errorf("nobody has ended: exit %d, %s%s", code, out, errs)
 	}
 	code, out, errs = w.run("rerun spring --json")
-	if code != 0 || out != `{"campaign":"spring","contacts":1,"left_out":0,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
+	if code != 0 || out != `{"campaign":"spring","contacts":1,"left_out":0,"may_have_been_reached":1,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
 		t.Errorf("the failed: exit %d, %s%s", code, out, errs)
 	}
 	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, "", campaign.Running); err != nil {
@@ -597,7 +638,7 @@ func TestRerun(t *testing.T) {
 	}
 	code, out, errs = w.run("rerun --state failed,unconfirmed spring")
 	if code != 0 || out != "1 contact of spring to be sent again; the campaign is paused\n" ||
-		!strings.Contains(errs, "warning: unconfirmed contacts may have been contacted already") || !strings.Contains(errs, "'campaign resume spring'") {
+		!strings.Contains(errs, "warning: 1 contact may have been contacted already; those who were are contacted twice") || !strings.Contains(errs, "'campaign resume spring'") {
 		t.Errorf("the unconfirmed of a paused campaign: exit %d, %s%s", code, out, errs)
 	}
 }

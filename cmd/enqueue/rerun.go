@@ -28,6 +28,9 @@ conversation came to are, unless --state says otherwise, of those that have ende
 The conversation of an earlier run tells nothing of whether somebody answered, and what
 is still told of it changes nothing any more.
 
+Of those that failed or are unconfirmed some may have been reached all the same: how
+many is said before they are sent again.
+
 Contacts that have used up --max-contact-attempts of their campaign are left out.`
 
 func (a *app) rerun() *cobra.Command {
@@ -80,16 +83,17 @@ func (a *app) rerun() *cobra.Command {
 }
 
 func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection, dryRun bool) error {
-	if slices.Contains(sel.States, campaign.Unconfirmed) {
-		a.note("warning: unconfirmed contacts may have been contacted already; those who were are contacted twice")
-	}
-	queue := jobs.NewQueue(st, nil)
-	rerun, verb := queue.Rerun, "to be"
-	if dryRun {
-		rerun, verb = queue.Survey, "would be"
-	}
-	done, err := rerun(ctx, name, sel)
+	queue, verb := jobs.NewQueue(st, nil), "to be"
+	done, err := queue.Survey(ctx, name, sel)
 	if err != nil {
+		return err
+	}
+	if n := done.MayHaveBeenReached; n > 0 {
+		a.note(fmt.Sprintf("warning: %s may have been contacted already; those who were are contacted twice", cli.Count(n, "contact", "contacts")))
+	}
+	if dryRun {
+		verb = "would be"
+	} else if done, err = queue.Rerun(ctx, name, sel); err != nil {
 		return err
 	}
 	c, err := st.Campaign(ctx, name)
@@ -118,7 +122,8 @@ func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel j
 		Campaign string         `json:"campaign"`
 		Contacts int            `json:"contacts"`
 		LeftOut  int            `json:"left_out"` // they have used up their attempts over all runs
+		Reached  int            `json:"may_have_been_reached"`
 		DryRun   bool           `json:"dry_run,omitempty"`
 		State    campaign.Phase `json:"state"`
-	}{name, done.Contacts, done.UsedUp, dryRun, phase}, text)
+	}{name, done.Contacts, done.UsedUp, done.MayHaveBeenReached, dryRun, phase}, text)
 }

@@ -153,7 +153,9 @@ func TestFlagsReachThePlatform(t *testing.T) {
 		"--fault-5xx", "0.05", "--reset-before", "0.02", "--latency", "50ms-800ms",
 		"--outage", "30s-45s", "--outage", "1m-2m", "--unauthorized-after", "100",
 		"--support-token", "plain", "--support-token", "one=tickets:view,tickets:create",
-		"--webhooks", "--webhook-secret", "s",
+		"--webhooks", "--webhook-secret", "s", "--overrun", "3", "--laravel", "8", "--max-post", "500",
+		"--fault-502", "0.01", "--fault-504", "0.02", "--fault-520", "0.03", "--fault-fatal", "0.04", "--fault-page", "0.06", "--sign-in",
+		"--maintenance", "3m-4m", "--maintenance-as", "page", "--maintenance-retry", "60",
 	})
 	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)
@@ -168,6 +170,11 @@ func TestFlagsReachThePlatform(t *testing.T) {
 	c.Faults.Latency = sandbox.Span{From: 50e6, To: 800e6}
 	c.Faults.Outages = []sandbox.Span{{From: 30e9, To: 45e9}, {From: 60e9, To: 120e9}}
 	c.Faults.UnauthorizedAfter = sandbox.After{Requests: 100}
+	c.Overrun, c.Laravel, c.MaxPost = 3, 8, 500
+	c.Faults.BadGateway, c.Faults.GatewayTimeout, c.Faults.UnknownError, c.Faults.Fatal, c.Faults.WebPage = 0.01, 0.02, 0.03, 0.04, 0.06
+	c.Faults.SignIn = true
+	c.Faults.Maintenances = []sandbox.Span{{From: 180e9, To: 240e9}}
+	c.Faults.MaintenanceForm, c.Faults.MaintenanceRetry = sandbox.FormPage, 60
 	c.SupportTokens = map[string][]string{"plain": {"*"}, "one": {"tickets:view", "tickets:create"}}
 	c.Webhooks = sandbox.Webhooks{Enabled: true, Secret: "s", Concurrency: 16}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
@@ -185,6 +192,8 @@ func TestUsage(t *testing.T) {
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
 		{"no number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
 		{"no span", []string{"--latency", "5"}, `invalid argument "5" for "--latency" flag`},
+		{"no maintenance", []string{"--maintenance", "soon"}, "maintenance: span: want one like 50ms-800ms"},
+		{"maintenance of no form", []string{"--maintenance-as", "xml"}, `maintenance "xml": want one of [json page redirect]`},
 		{"no outage", []string{"--outage", "45s-30s"}, "outage: span: it ends before it begins"},
 		{"too many faults", []string{"--hang", "0.6", "--reset-after", "0.6"}, "faults: shares add up to 1.2: want 1 at most"},
 		{"a window of nothing", []string{"--window", "0"}, "window, max-rows, max-body and webhook-concurrency: want more than 0"},

@@ -29,8 +29,8 @@ func usage(err error) error { return fmt.Errorf("%w: %w", err, errUsage) }
 func newCommand(serve func(options) error) *cobra.Command {
 	var o options
 	var limit int
-	var support, outages []string
-	var shape string
+	var support, outages, maintenances []string
+	var shape, form string
 	c := &o.config
 
 	listen := pflag.NewFlagSet("Listening", pflag.ContinueOnError)
@@ -44,6 +44,7 @@ func newCommand(serve func(options) error) *cobra.Command {
 	access.StringArrayVar(&support, "support-token", nil, "Support Center `token` with all abilities, or TOKEN=ability,...; repeatable (default any token like App_tenant_x_y)")
 	access.IntVar(&limit, "limit", 30, "requests of a token per window; 0 for no limit")
 	access.DurationVar(&c.Window, "window", time.Minute, "length of the window")
+	access.IntVar(&c.Overrun, "overrun", 0, "`requests` let in beyond the limit while others of the token are under way")
 	access.BoolVar(&c.NoHeaders, "no-headers", false, "keep the limit but send no X-RateLimit headers")
 
 	rules := pflag.NewFlagSet("Validation", pflag.ContinueOnError)
@@ -52,8 +53,10 @@ func newCommand(serve func(options) error) *cobra.Command {
 	rules.StringVar(&shape, "values-shape", string(sandbox.ShapeData), "how the value keys are told: list, objects, map or data")
 	rules.StringSliceVar(&c.BadNumbers, "bad-numbers", nil, "well-formed `numbers` that are refused nevertheless")
 	rules.BoolVar(&c.Unnamed422, "unnamed-422", false, "refuse bad contacts without saying which")
+	rules.IntVar(&c.Laravel, "laravel", 10, "`version` whose texts are told: 8, 9 or 10")
 	rules.IntVar(&c.MaxRows, "max-rows", 1000, "contacts a batch may hold")
-	rules.Int64Var(&c.MaxBody, "max-body", 1<<20, "`bytes` a request may hold")
+	rules.Int64Var(&c.MaxBody, "max-body", 1<<20, "`bytes` a request may hold, or nginx says 413")
+	rules.Int64Var(&c.MaxPost, "max-post", 0, "`bytes` a request may hold, or PHP says 413; 0 for any number")
 
 	f := &c.Faults
 	faults := pflag.NewFlagSet("Faults, as shares of all requests from 0 to 1", pflag.ContinueOnError)
@@ -65,11 +68,19 @@ func newCommand(serve func(options) error) *cobra.Command {
 	faults.Float64Var(&f.ResetAfter, "reset-after", 0, "`share` carried out, then the connection is reset")
 	faults.Float64Var(&f.HangBefore, "hang-before", 0, "`share` never answered, not carried out")
 	faults.Float64Var(&f.Hang, "hang", 0, "`share` carried out, never answered")
-	faults.Float64Var(&f.GatewayTimeout, "fault-504", 0, "`share` carried out, answered 504 by a proxy")
+	faults.Float64Var(&f.BadGateway, "fault-502", 0, "`share` carried out, answered 502 by nginx since PHP is gone")
+	faults.Float64Var(&f.GatewayTimeout, "fault-504", 0, "`share` carried out, answered 504 by nginx since PHP is slow")
+	faults.Float64Var(&f.UnknownError, "fault-520", 0, "`share` carried out, answered 520 by Cloudflare since the answer was cut")
+	faults.Float64Var(&f.Fatal, "fault-fatal", 0, "`share` carried out, then PHP's fatal error: 500 without X-RateLimit headers")
+	faults.Float64Var(&f.WebPage, "fault-page", 0, "`share` carried out, answered by a sign-in page with status 200")
+	faults.BoolVar(&f.SignIn, "sign-in", false, "answer everybody with a sign-in page with status 200, not carried out")
 
 	phases := pflag.NewFlagSet("Times", pflag.ContinueOnError)
 	phases.TextVar(&f.Latency, "latency", sandbox.Span{}, "how long requests take, `from-to`: 50ms-800ms")
 	phases.StringArrayVar(&outages, "outage", nil, "503 for everybody at a `time` since the start: 30s-45s; repeatable")
+	phases.StringArrayVar(&maintenances, "maintenance", nil, "maintenance at a `time` since the start: 30s-45s; repeatable")
+	phases.StringVar(&form, "maintenance-as", string(sandbox.FormJSON), "what it looks like: json (503), page (503) or redirect (302)")
+	phases.IntVar(&f.MaintenanceRetry, "maintenance-retry", 0, "`seconds` of its Retry-After; 0 sends none")
 	phases.TextVar(&f.UnauthorizedAfter, "unauthorized-after", sandbox.After{}, "401 for everybody after so `many` requests (100) or so long (30s)")
 
 	h := &c.Webhooks
@@ -113,13 +124,14 @@ Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 				return usage(errors.New("window, max-rows, max-body and webhook-concurrency: want more than 0"))
 			}
 			c.SupportTokens = supportTokens(support)
-			for _, text := range outages {
-				var o sandbox.Span
-				if err := o.UnmarshalText([]byte(text)); err != nil {
-					return usage(fmt.Errorf("outage: %w", err))
-				}
-				f.Outages = append(f.Outages, o)
+			var err error
+			if f.Outages, err = spans("outage", outages); err != nil {
+				return usage(err)
 			}
+			if f.Maintenances, err = spans("maintenance", maintenances); err != nil {
+				return usage(err)
+			}
+			f.MaintenanceForm = sandbox.MaintenanceForm(form)
 			if err := checkAddr(o.addr, o.public); err != nil {
 				return usage(err)
 			}
@@ -142,6 +154,18 @@ Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 		return nil
 	})
 	return cmd
+}
+
+// spans reads the times of a flag.
+func spans(flag string, texts []string) (list []sandbox.Span, err error) {
+	for _, text := range texts {
+		var s sandbox.Span
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 // supportTokens reads TOKEN or TOKEN=ability,ability.

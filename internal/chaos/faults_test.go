@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -67,6 +68,12 @@ var faults = []fault{
 	{"platform hangs before processing", platform, false, time.Second, 2 * time.Second, faulty(`{"hang_before":0.2}`)},
 	{"platform hangs after processing", platform, false, time.Second, 2 * time.Second, faulty(`{"hang":0.2}`)},
 	{"platform answers 504 after processing", platform, false, time.Second, 3 * time.Second, faulty(`{"gateway_timeout":0.3}`)},
+	{"platform answers 502 after processing", platform, false, time.Second, 3 * time.Second, faulty(`{"bad_gateway":0.3}`)},
+	{"platform answers 520 after processing", platform, false, time.Second, 3 * time.Second, faulty(`{"unknown_error":0.3}`)},
+	{"sign-in pages in the platform's place", platform, false, time.Second, 2 * time.Second, signIn},
+	{"sign-in pages after processing", platform, false, time.Second, 2 * time.Second, webPages},
+	{"platform in maintenance", platform, false, time.Second, 4 * time.Second, faulty(`{"maintenance":true}`)},
+	{"platform in maintenance, told by a page", platform, false, time.Second, 2 * time.Second, faulty(`{"maintenance":true,"maintenance_form":"page"}`)},
 	{"429 storm", platform, false, time.Second, 3 * time.Second, faulty(`{"too_many":0.7}`)},
 
 	{"pause and resume", people, false, 500 * time.Millisecond, 3 * time.Second, paused},
@@ -165,6 +172,32 @@ func faulty(faults string) func(*world, int, *rand.Rand) (func() error, error) {
 		return func() error { return w.fault("") }, w.fault(faults)
 	}
 }
+
+var (
+	signIn   = pausing(`{"sign_in":true}`)
+	webPages = pausing(`{"web_page":0.3}`)
+)
+
+// pausing is a fault of the platform that pauses campaigns, until a person sees that
+// it is over.
+func pausing(faults string) func(*world, int, *rand.Rand) (func() error, error) {
+	return func(w *world, n int, rng *rand.Rand) (func() error, error) {
+		heal, err := faulty(faults)(w, n, rng)
+		return func() error {
+			err := heal()
+			for _, l := range w.loaded() {
+				if o := w.overview(l); o.State == campaign.Paused && pausedByPage(o.StateReason) {
+					w.steer("resume after a page", "campaign", "resume", l.name)
+				}
+			}
+			return err
+		}, err
+	}
+}
+
+// pausedByPage tells the reason of a campaign that a page in the platform's place has
+// paused.
+func pausedByPage(reason string) bool { return strings.Contains(reason, "the platform answers 200") }
 
 // any picks a campaign that is there, the later the likelier.
 func (w *world) any(rng *rand.Rand) *list {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,11 +142,19 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, err = w.Write(answer.body)
 	// What is nearly too late may be too late for the worker's clock.
 	late := time.Since(came) > requestTimeout-time.Second
-	if err != nil || late || r.Context().Err() != nil || status == http.StatusGatewayTimeout {
+	if err != nil || late || r.Context().Err() != nil || speaksInstead(status, answer.header) {
 		m.book.lost(numbers)
 		return
 	}
 	m.book.delivered(numbers, m.worker)
+}
+
+// speaksInstead tells an answer that something gives in the platform's place, which
+// says nothing of what became of the request: a web page, unless it is a refusal or
+// tells by Retry-After that nobody works.
+func speaksInstead(status int, h http.Header) bool {
+	page := strings.HasPrefix(h.Get("Content-Type"), "text/html")
+	return page && (status/100 == 2 || status/100 == 5 && h.Get("Retry-After") == "")
 }
 
 type passed struct {

@@ -1,0 +1,35 @@
+package store
+
+import "testing"
+
+func TestWhatWasSeenOfAnAgentStays(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, s *Store) {
+		for _, step := range []struct {
+			name string
+			add  Seen
+			want Seen
+		}{
+			{"nothing", Seen{}, Seen{}},
+			{"headers", Seen{RateHeaders: true}, Seen{RateHeaders: true}},
+			{"nothing more", Seen{}, Seen{RateHeaders: true}},
+			{"a success", Seen{Accepted: true}, Seen{RateHeaders: true, Accepted: true}},
+		} {
+			if err := s.AddSeen(t.Context(), "sales", step.add); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Seen(t.Context(), "sales"); err != nil || got != step.want {
+				t.Errorf("after %s: %+v, %v, want %+v", step.name, got, err, step.want)
+			}
+		}
+		if got, err := s.Seen(t.Context(), "other"); err != nil || got != (Seen{}) {
+			t.Errorf("of another agent: %+v, %v", got, err)
+		}
+		s.rdb.Close()
+		if _, err := s.Seen(t.Context(), "sales"); err == nil {
+			t.Error("read without Redis")
+		}
+		if err := s.AddSeen(t.Context(), "sales", Seen{Accepted: true}); err == nil {
+			t.Error("kept without Redis")
+		}
+	})
+}
