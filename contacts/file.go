@@ -10,23 +10,30 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"campaign-runner/contacts/xlsx"
 )
 
 // A Format is how a contact file is written. To Open, what is empty is to be
 // found out; File.Format has what was found.
 type Format struct {
 	Container string    `json:"format"`              // csv, csv.gz, zip or xlsx; always found out
-	Sheet     string    `json:"sheet,omitempty"`     // of a workbook; the first unless another is named
+	Sheet     string    `json:"sheet,omitempty"`     // of a workbook; the first that people see unless another is named, or its number
 	Encoding  Encoding  `json:"encoding,omitempty"`  // not of a workbook
 	Delimiter Delimiter `json:"delimiter,omitempty"` // not of a workbook
 	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
 
-	HeaderLine int `json:"header_line,omitempty"` // the line of the header; 0: the first one
+	HeaderLine     int  `json:"header_line,omitempty"`      // the line of the header; 0: the first one
+	AllSheets      bool `json:"all_sheets,omitempty"`       // that people see, which have the same columns
+	SkipHiddenRows bool `json:"skip_hidden_rows,omitempty"` // of a workbook
 }
 
 // String tells people how the file is written.
 func (f Format) String() string {
-	if f.Sheet != "" {
+	switch {
+	case f.AllSheets:
+		return f.Container + ", all sheets that are not hidden"
+	case f.Sheet != "":
 		return fmt.Sprintf("%s, sheet %q", f.Container, f.Sheet)
 	}
 	text := fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
@@ -54,8 +61,12 @@ type File struct {
 	size   int64
 	mark   int // bytes of the byte order mark
 
-	separator bool   // the first line names the delimiter
-	guess     string // the encoding is one, in words; empty: it is known
+	separator    bool         // the first line names the delimiter
+	guess        string       // the encoding is one, in words; empty: it is known
+	book         *xlsx.Book   // nil: no workbook
+	sheets       []xlsx.Sheet // that Reader reads
+	named        bool         // the sheet was asked for
+	phoneColumns []string
 }
 
 // Open finds out how a file of so many bytes is written. A file that is no
@@ -71,15 +82,18 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*F
 		return nil, err
 	}
 	if f.format.Container == containerWorkbook {
-		return f, f.chooseSheet()
+		return f, f.chooseSheets(named(phoneColumns))
 	}
-	if want.Sheet != "" {
+	switch {
+	case want.Sheet != "":
 		return nil, errors.New("a sheet is named, but this is no workbook")
+	case want.AllSheets, want.SkipHiddenRows:
+		return nil, errors.New("all sheets are to be read or hidden rows left out, but this is no workbook")
 	}
 	if err := f.findEncoding(); err != nil {
 		return nil, err
 	}
-	return f, f.findDialect(slices.DeleteFunc(slices.Clone(phoneColumns), func(name string) bool { return name == "" }))
+	return f, f.findDialect(named(phoneColumns))
 }
 
 // Format is how the file is written.
@@ -104,6 +118,9 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 	if f.format.HeaderLine == 0 && r.header > f.firstLine() {
 		f.format.HeaderLine = r.header
 	}
+	if sheet, ok := text.(*sheetText); ok {
+		r.sheet, r.skipHidden = sheet, f.format.SkipHiddenRows
+	}
 	return r, nil
 }
 
@@ -117,6 +134,9 @@ func (f *File) firstLine() int {
 
 // Numbers reads the file as phone numbers; see ReadNumbers.
 func (f *File) Numbers(opt Options) (*Numbers, error) {
+	if f.book != nil {
+		return f.numbersOfSheets(f.options(opt))
+	}
 	text, err := f.text()
 	if err != nil {
 		return nil, err
@@ -156,23 +176,21 @@ func (f *File) container(head []byte) (string, error) {
 
 // archive tells a workbook from another zip archive.
 func (f *File) archive() (string, error) {
-	z, err := zip.NewReader(f.data, f.size)
+	z, err := xlsx.OpenZip(f.data, f.size)
 	if err != nil {
 		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w", err)
 	}
+	if xlsx.IsWorkbook(z) {
+		return containerWorkbook, nil
+	}
 	for _, kind := range []struct{ name, is string }{
-		{"xl/workbook.xml", ""},
 		{"xl/workbook.bin", "a binary Excel workbook (.xlsb): save it as .xlsx"},
 		{"word/document.xml", "a Word document"},
 		{"ppt/presentation.xml", "a PowerPoint presentation"},
 		{"content.xml", "an OpenDocument file: save it as .xlsx"},
 	} {
 		for _, member := range z.File {
-			switch {
-			case !strings.EqualFold(strings.ReplaceAll(member.Name, `\`, "/"), kind.name):
-			case kind.is == "":
-				return containerWorkbook, checkWorkbookSize(z)
-			default:
+			if strings.EqualFold(strings.ReplaceAll(member.Name, `\`, "/"), kind.name) {
 				return "", fmt.Errorf("this is %s", kind.is)
 			}
 		}
@@ -219,7 +237,7 @@ func (f *File) bytes() (io.ReadCloser, error) {
 		}
 		return bounded(z, f.size), nil
 	case containerZip:
-		z, err := zip.NewReader(f.data, f.size)
+		z, err := xlsx.OpenZip(f.data, f.size)
 		if err != nil {
 			return nil, err
 		}
@@ -239,7 +257,7 @@ func (f *File) bytes() (io.ReadCloser, error) {
 // text is the file as UTF-8 without a byte order mark.
 func (f *File) text() (io.ReadCloser, error) {
 	if f.format.Container == containerWorkbook {
-		return f.rows()
+		return f.rows(f.sheets)
 	}
 	raw, err := f.bytes()
 	if err != nil {
@@ -268,8 +286,10 @@ type bound struct {
 }
 
 func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
-	return &bound{r, min(max(packed*maxRatio, freeUnpacked), maxUnpacked)}
+	return &bound{r, unpackedBound(packed)}
 }
+
+func unpackedBound(packed int64) int64 { return min(max(packed*maxRatio, freeUnpacked), maxUnpacked) }
 
 func (b *bound) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
@@ -290,4 +310,9 @@ func readHead(r io.Reader) ([]byte, error) {
 		err = nil
 	}
 	return head[:n], err
+}
+
+// named are those names that are not empty.
+func named(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
 }

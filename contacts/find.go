@@ -224,5 +224,6 @@ func (c *Reader) useHeader(header sampled) error {
 			c.columns[i] = UnescapeCell(name)
 		}
 	}
+	c.src.rows = max(maxBlockCells/len(c.columns), 1)
 	return nil
 }

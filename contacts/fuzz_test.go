@@ -116,6 +116,10 @@ func FuzzOpen(f *testing.F) {
 	} {
 		f.Add(file)
 	}
+	book := bookOf(testSheet{name: "a", state: "hidden", rows: []string{"phone", "0501234567"}}, testSheet{name: "b", rows: []string{"A list", "phone|name", "!0501234567|<c><f>1</f></c>", `<c t="e"><v>#N/A</v></c>|x`}})
+	f.Add(book)
+	f.Add(book[:len(book)/2])
+	f.Add(bookOf(testSheet{name: "b", rows: []string{"phone|name", "0501234567|a & b"}}))
 	for _, rows := range nasty {
 		f.Add([]byte("phone,name,city\n" + rows))
 		f.Add([]byte("phone;name;city\r" + strings.ReplaceAll(strings.ReplaceAll(rows, ",", ";"), "\n", "\r")))

@@ -1,11 +1,15 @@
 package contacts
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"campaign-runner/campaign"
+	"campaign-runner/contacts/xlsx"
 )
 
 // Numbers are the phone numbers of a file, such as a suppression list.
@@ -13,6 +17,8 @@ type Numbers struct {
 	seen    index
 	counts  campaign.Counts
 	remarks []string
+	notRead []string
+	leftOut []string
 }
 
 // ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
@@ -35,6 +41,75 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 		}
 	}
 	return &Numbers{seen: c.seen, counts: c.Counts(), remarks: remarksOf(c)}, nil
+}
+
+// NotRead tells of the sheets of a workbook that could not be read, and why: people
+// meant there are not among the numbers.
+func (n *Numbers) NotRead() []string { return n.notRead }
+
+// LeftOut tells of the sheets that were not to be read: hidden ones, and those
+// beside the one that was asked for.
+func (n *Numbers) LeftOut() []string { return n.leftOut }
+
+// numbersOfSheets reads the sheet that was asked for, or else all that people see,
+// each as a list of its own.
+func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
+	sheets := f.sheets
+	if !f.named {
+		sheets = slices.DeleteFunc(slices.Clone(f.book.Sheets), func(s xlsx.Sheet) bool { return s.Hidden || !s.Grid })
+	}
+	text, err := f.rows(sheets[:1])
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	all, lists := new(Numbers), 0
+	var failed error
+	for i, sheet := range sheets {
+		if i > 0 {
+			if text, err = text.again(sheet); err != nil {
+				return nil, err
+			}
+		}
+		one, err := ReadNumbers(text, opt)
+		damage := (*xlsx.DamageError)(nil)
+		switch {
+		case errors.Is(err, errEmpty):
+			failed = cmp.Or(failed, err)
+		case err != nil && (len(sheets) == 1 || errors.As(err, &damage) || errors.Is(err, xlsx.ErrTooLarge)):
+			return nil, err
+		case err != nil:
+			failed = err
+			all.notRead = append(all.notRead, fmt.Sprintf("the sheet %q is not read: %v", sheet.Name, err))
+		default:
+			all.add(one)
+			lists++
+		}
+	}
+	if lists == 0 {
+		return nil, failed
+	}
+	visible, hidden := f.sheetsBut(sheets)
+	if len(visible) > 0 {
+		all.leftOut = append(all.leftOut, "sheets are not read: "+quoteNames(visible))
+	}
+	if len(hidden) > 0 {
+		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+quoteNames(hidden))
+	}
+	return all, nil
+}
+
+// add adds another list.
+func (n *Numbers) add(other *Numbers) {
+	for phone := range other.seen.all() {
+		n.seen.add(phone, 0)
+	}
+	if n.counts.Refused == nil {
+		n.counts.Refused = make(map[string]int)
+	}
+	for reason, lines := range other.counts.Refused {
+		n.counts.Refused[reason] += lines
+	}
 }
 
 // Has reports whether the number is in the file.

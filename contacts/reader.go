@@ -96,6 +96,10 @@ type Reader struct {
 	strict, firstOfTwo bool // see campaign.Reading
 	allNumbers         bool // every number of a row is wanted, not one
 
+	sheet      *sheetText // nil: no workbook
+	skipHidden bool
+	oddities   oddities
+
 	seen      index // the contacts read
 	counts    campaign.Counts
 	byCountry []int // contacts, by the index of the plan
@@ -250,6 +254,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			b := <-queue
 			<-b.done
 			c.settle(b.rows)
+			unpin(b)
 			for i := range b.rows {
 				c.count(&b.rows[i])
 				if !yield(b.rows[i], nil) {
@@ -288,7 +293,8 @@ func (c *Reader) parse(b *block) {
 		columns += len(rejectColumns)
 	}
 	seen := make(map[string]placed)
-	cells := make([]string, 0, len(b.spans)*columns+1)
+	// Each cell but the first of its row has a separator.
+	cells := make([]string, 0, min(len(b.spans)*columns, len(b.text)+len(b.spans))+1)
 	for _, s := range b.spans {
 		text := b.text[s.start:s.end]
 		if !valid {
@@ -333,13 +339,26 @@ func (c *Reader) parse(b *block) {
 			}
 		}
 		row.Fields = fields
+		faults := c.faultsOf(fields)
+		hidden := c.sheet != nil && c.sheet.isHidden(s.line)
+		if hidden && c.skipHidden {
+			row.Refusal.Reason = HiddenRow
+			continue
+		}
 		if passed || c.choice.Row != nil && !c.choice.Row(s.line, fields) {
 			row.Refusal.Reason = NotChosen
 			continue
 		}
-		c.readNumber(row, seen)
+		if hidden {
+			c.oddities.hidden.Add(1)
+		}
+		c.readNumber(row, seen, faults)
 		for _, r := range c.required {
-			if row.Refusal.Reason == "" && !isFilled(fields[r.column]) {
+			switch why, faulty := faults[r.column]; {
+			case row.Refusal.Reason != "":
+			case faulty:
+				row.Phone, row.Refusal.Reason = 0, why
+			case !isFilled(fields[r.column]):
 				row.Phone, row.Refusal.Reason = 0, r.why
 			}
 		}
@@ -359,16 +378,19 @@ func (r *Row) add(phones ...campaign.Phone) {
 
 // readNumber reads the number of a row: in the first of the phone columns that has
 // one that can be used.
-func (c *Reader) readNumber(row *Row, seen map[string]placed) {
+func (c *Reader) readNumber(row *Row, seen map[string]placed, faults map[int]Reason) {
 	var in placed
 	if len(c.places) > 0 {
 		in = c.placeIn(row.Fields, seen)
 	}
 	for k, column := range c.phones {
 		var r reading
-		if len(c.places) > 0 {
+		switch why, faulty := faults[column]; {
+		case faulty:
+			r.why = why
+		case len(c.places) > 0:
 			r = c.readPlaced(row.Fields[column], in)
-		} else {
+		default:
 			r = c.parser.readAll(row.Fields[column])
 		}
 		switch {
@@ -443,6 +465,30 @@ func (c *Reader) settle(rows []Row) {
 	}
 }
 
+// unpin copies the contacts of a block that holds little else, so that a few of them
+// do not keep all its text in memory.
+func unpin(b *block) {
+	used := 0
+	for i := range b.rows {
+		if b.rows[i].Refusal.Reason == "" {
+			for _, cell := range b.rows[i].Fields {
+				used += len(cell)
+			}
+		}
+	}
+	if used > len(b.text)/8 {
+		return
+	}
+	for i := range b.rows {
+		if row := &b.rows[i]; row.Refusal.Reason == "" {
+			row.Fields = slices.Clone(row.Fields)
+			for k, cell := range row.Fields {
+				row.Fields[k] = strings.Clone(cell)
+			}
+		}
+	}
+}
+
 // open prepares a reader before its first line.
 func open(r io.Reader, opt Options) (*Reader, error) {
 	if opt.Comma == 0 {
@@ -476,7 +522,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	}
 	c.src.fill(blockBytes)
 	if c.src.err != nil && !c.src.eof() {
-		return nil, fmt.Errorf("line 1: %w", c.src.err)
+		return nil, c.src.failure()
 	}
 	if err := looksLike(c.src.buf); err != nil {
 		return nil, err
@@ -490,9 +536,11 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		c.src.line++
 	}
 	if len(bytes.TrimSpace(c.src.buf)) == 0 {
-		return nil, errors.New("the file is empty")
+		return nil, errEmpty
 	}
 	return c, nil
 }
+
+var errEmpty = errors.New("the file is empty")
 
 const bom = "\ufeff"

@@ -33,6 +33,9 @@ const (
 	Recent        Reason = "contacted recently"
 	NotChosen     Reason = "not chosen"
 	Elsewhere     Reason = "not chosen: in another campaign"
+	HiddenRow     Reason = "hidden row"
+
+	FormulaWithoutValue Reason = "formula without a stored value: open and save it in Excel"
 )
 
 // Doubts are why a number that is taken may be wrong. With strict numbers they are
@@ -58,6 +61,10 @@ const (
 	guessedCode
 	noPlace
 )
+
+// ErrorValue is the reason of a row with an error of the spreadsheet, such as #N/A,
+// where a number or a value must be.
+func ErrorValue(text string) Reason { return Reason(text + " instead of a value") }
 
 // EmptyValue is the reason of a row that lacks a value the agent wants.
 func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q", key)) }

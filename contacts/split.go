@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	blockBytes   = 256 << 10 // read and parsed at once
-	maxRowBytes  = 1 << 20   // a longer line is not of a contact list
-	maxRowLines  = 1000      // a quoted cell over more lines has lost its closing quote
-	maxColumns   = 1000
-	readAttempts = 100 // reads without data or error before a reader is given up
+	blockBytes    = 256 << 10 // read and parsed at once
+	maxBlockRows  = 1 << 13   // parsed at once, so that a file of line ends takes little memory;
+	maxBlockCells = 1 << 17   // fewer where there are many columns
+	maxRowBytes   = 1 << 20   // a longer line is not of a contact list
+	maxRowLines   = 1000      // a quoted cell over more lines has lost its closing quote
+	maxColumns    = 1000
+	readAttempts  = 100 // reads without data or error before a reader is given up
 )
 
 // A span is one row within a block.
@@ -34,6 +36,7 @@ type splitter struct {
 	block int    // bytes to be cut at once; blockBytes but in tests
 	buf   []byte // read and not yet cut
 	line  int    // of buf[0]
+	rows  int    // to be cut at once at the most; 0: maxBlockRows
 	err   error  // of src
 
 	rowsAreLines bool // a row counts as one line
@@ -60,10 +63,14 @@ func (s *splitter) fill(n int) {
 // next cuts a block of whole rows. No rows and no error is the
 // end.
 func (s *splitter) next(spans []span) (text string, _ []span, err error) {
+	rows := maxBlockRows
+	if s.rows > 0 {
+		rows = min(rows, s.rows)
+	}
 	for want := s.block; ; want *= 2 {
 		s.fill(want)
 		pos := 0
-		for pos < len(s.buf) {
+		for pos < len(s.buf) && len(spans) < rows {
 			n, broken := s.row(s.buf[pos:])
 			if n == 0 {
 				break
@@ -82,11 +89,19 @@ func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 		case len(s.buf) > maxRowBytes:
 			return "", spans, fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", s.line, maxRowBytes)
 		case s.err != nil && !s.eof():
-			return "", spans, fmt.Errorf("line %d: %w", s.line, s.err)
+			return "", spans, s.failure()
 		case s.err != nil:
 			return "", spans, nil
 		}
 	}
+}
+
+// failure is the source's error, with the line, where the source does not tell it.
+func (s *splitter) failure() error {
+	if s.rowsAreLines {
+		return s.err
+	}
+	return fmt.Errorf("line %d: %w", s.line, s.err)
 }
 
 func (s *splitter) eof() bool { return errors.Is(s.err, io.EOF) }

@@ -179,6 +179,9 @@ func (p *pages) ready(up *upload, form url.Values) error {
 		return &wishError{http.StatusBadRequest, err}
 	}
 	up.request.Name = text("name")
+	up.request.Format.Sheet = text("sheet")
+	up.request.Format.AllSheets = form.Has("all_sheets")
+	up.request.Format.SkipHiddenRows = form.Has("skip_hidden_rows")
 	up.request.Mapping.SendExtra = form.Has("send_extra")
 	up.request.Settings = s
 	if err := up.request.Check(); err != nil {
@@ -227,6 +230,12 @@ func setWhen(s *campaign.Settings, text func(string) string) (err error) {
 	return nil
 }
 
+// maxRehearsal bounds how long somebody at a page waits for a list to be looked at.
+// A workbook of a million rows takes a tenth of it.
+const maxRehearsal = 2 * time.Minute
+
+var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at: use enqueue", maxRehearsal.Minutes())
+
 // rehearse does all that a launch does but storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	switch c, err := p.Store.Campaign(ctx, up.request.Name); {
@@ -236,6 +245,8 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 		return preview{}, err
 	}
 	shown := preview{Settings: up.request.Settings, File: strings.TrimPrefix(up.request.Called, "contact file "), Minutes: int(uploadLife.Minutes())}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxRehearsal, errTooSlow)
+	defer cancel()
 	l := p.Agents[up.agent]
 	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
 	err := up.read(func(req launch.Request) (err error) {

@@ -2,6 +2,8 @@ package dashboard_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xuri/excelize/v2"
 
 	"campaign-runner/campaign"
 	"campaign-runner/dashboard"
@@ -170,6 +174,34 @@ func TestWhoseNumbersTheyAreIsShownBeforeTheLaunch(t *testing.T) {
 	if !strings.Contains(page, "<dt>Countries</dt><dd>SA 1</dd>") || strings.Contains(page, "Doubtful") {
 		t.Errorf("without the column, and strictly: %s", page)
 	}
+}
+
+func TestSheetsAndHiddenRowsAreToldBeforeTheLaunch(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	book := excelize.NewFile()
+	defer book.Close()
+	for i, row := range [][]any{{"phone", "name"}, {966501000001, "a"}, {966501000002, "b"}} {
+		if err := errors.Join(book.SetSheetRow("Sheet1", fmt.Sprint("A", i+1), &row), book.SetRowVisible("Sheet1", i+1, i < 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := book.NewSheet("Jeddah"); err != nil {
+		t.Fatal(err)
+	}
+	if err := book.SetSheetRow("Jeddah", "A1", &[]any{"phone", "name"}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := book.WriteToBuffer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, f.get("/new"), `name="sheet"`, `name="all_sheets"`, `name="skip_hidden_rows"`)
+	_, page := f.upload("list.xlsx", file.String(), filled(nil), false)
+	wantTexts(t, page, "Launch: contact 2 people", "only the sheet &#34;Sheet1&#34; is read, and not &#34;Jeddah&#34;", "read all the same: 1")
+	_, page = f.upload("list.xlsx", file.String(), filled(map[string]string{"skip_hidden_rows": "on", "all_sheets": "on"}), true)
+	wantTexts(t, page, "Launch: contact 1 person", "hidden row", "all sheets that are not hidden")
+	_, page = f.upload("list.xlsx", file.String(), filled(map[string]string{"sheet": "Jeddah"}), true)
+	wantTexts(t, page, "there is nobody to contact in this file", "sheet &#34;Jeddah&#34;")
 }
 
 func TestADiscardedListIsGone(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"campaign-runner/contacts/scratch"
 	"campaign-runner/launch"
 )
 
@@ -155,14 +156,11 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 
 // putAside puts the file of a form aside.
 func putAside(part *multipart.Part) (*upload, error) {
-	file, err := os.CreateTemp("", "upload-*")
+	file, err := scratch.File()
 	if err != nil {
 		return nil, asUpload(err)
 	}
 	up := &upload{file: file, request: launch.Request{Called: "contact file " + nameOf(part)}}
-	if err := os.Remove(file.Name()); err != nil {
-		return up, asUpload(err)
-	}
 	if up.size, err = io.Copy(file, part); err != nil {
 		return up, asUpload(err)
 	}

@@ -80,7 +80,8 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		}
 	}
 	s := summarize(added, outlook(added.Settings, mix, l.Rate, 0, l.blockedUntil(ctx, added.Settings.Agent, now), now))
-	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
+	s.readFrom(src.contacts.list, out)
+	s.DryRun = req.DryRun
 	s.warn(append(warnings, out.warnings...)...)
 	if req.DryRun {
 		return s, nil
@@ -134,7 +135,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, nil, fail(err)
 	}
-	list := &list{source: src.contacts, settings: req.Settings}
+	list := &list{source: src.contacts, settings: req.Settings, warnings: src.contacts.list.Warnings()}
 	held, err := src.suppressed(ctx, list)
 	if err != nil {
 		return loaded{}, nil, fail(err)

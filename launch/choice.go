@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/contacts"
+	"campaign-runner/contacts/scratch"
 )
 
 // A Choice says which of the rows become contacts. The others are counted and listed
@@ -149,7 +149,7 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	if err := req.Choice.Where.Check(header); err != nil {
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
 	}
-	file, err := temporary()
+	file, err := scratch.File()
 	if err != nil {
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
 	}
@@ -219,17 +219,4 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 	}
 	return chosen, nil
-}
-
-// temporary is a file without a name that ends with its last use.
-func temporary() (*os.File, error) {
-	file, err := os.CreateTemp("", "contacts-*")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		_ = file.Close()
-		return nil, err
-	}
-	return file, nil
 }

@@ -230,7 +230,8 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.File, s.DryRun, s.RejectsFile = src.contacts.list.Format(), req.DryRun, out.rejectsFile
+	s.readFrom(src.contacts.list, out)
+	s.DryRun = req.DryRun
 	s.Canary = c.Settings.Canary
 	if !req.DryRun {
 		if err := l.release(ctx, c); err != nil {
@@ -291,7 +292,8 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 		return Summary{}, err
 	}
 	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.File, s.Canary = src.contacts.list.Format(), c.Settings.Canary
+	s.readFrom(src.contacts.list, loaded{})
+	s.Canary = c.Settings.Canary
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
 		s.warn(err.Error())

@@ -20,6 +20,7 @@ type loaded struct {
 	mix         mixture
 	rejectsFile string
 	warnings    []string
+	hidden      int // rows of a sheet that are hidden and were read all the same
 }
 
 // tally is that of a campaign which has just been loaded.
@@ -98,6 +99,9 @@ type chunkStore interface {
 	Add(ctx context.Context, n int, contacts []campaign.Contact) error
 }
 
+// maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
+const maxChunkBytes = 16 << 20
+
 // progressRows is how often progress is told of.
 const progressRows = 1000
 
@@ -126,10 +130,19 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 		chunks++
 		chunk = make([]campaign.Contact, 0, in.settings.ChunkSize)
 	}
-	err = in.rows(ctx, list, func(c campaign.Contact) {
+	size := 0 // bytes of the chunk
+	err = in.rows(ctx, list, func(c campaign.Contact) error {
+		for _, cell := range c.Fields {
+			size += len(cell)
+		}
+		if size > maxChunkBytes {
+			return fmt.Errorf("%s: line %d: %d contacts hold more than %d MB, which no request can carry: leave out columns, or give a smaller --chunk-size", list.source.what, c.Line, len(chunk)+1, maxChunkBytes>>20)
+		}
 		if chunk = append(chunk, c); len(chunk) == in.settings.ChunkSize {
 			flush()
+			size = 0
 		}
+		return nil
 	})
 	if err == nil && len(chunk) > 0 {
 		flush()
@@ -144,7 +157,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture()}
+	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture(), warnings: list.reader.Warnings(), hidden: list.reader.HiddenRows()}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}
@@ -155,7 +168,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 }
 
 // rows hands out the contacts of a list and puts the other rows into the rejects.
-func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Contact)) error {
+func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Contact) error) error {
 	rows := 0
 	defer func() { in.progress(list.source, rows) }()
 	for row, err := range list.reader.All() {
@@ -175,7 +188,9 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 			}
 			continue
 		}
-		take(row.Contact)
+		if err := take(row.Contact); err != nil {
+			return err
+		}
 	}
 	return list.source.unchanged(ctx)
 }

@@ -20,6 +20,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/contacts"
+	"campaign-runner/contacts/scratch"
 )
 
 // stdin is the name by which a contact file is read from the standard input.
@@ -62,7 +63,7 @@ func spool(ctx context.Context, what string, in io.Reader) (*source, error) {
 	if in == nil {
 		return nil, fmt.Errorf("%s: there is none", what)
 	}
-	file, err := temporary()
+	file, err := scratch.File()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -304,7 +305,7 @@ type list struct {
 // list opens the contact file for its last reading, with the suppression lists
 // read beside the lasting ones and those of other campaigns.
 func (s *sources) list(ctx context.Context, req Request, found checked, others, lasting hold) (_ *list, err error) {
-	l := &list{source: s.contacts, settings: req.settings()}
+	l := &list{source: s.contacts, settings: req.settings(), warnings: s.contacts.list.Warnings()}
 	var mapped []string
 	suppressed, err := s.suppressed(ctx, l)
 	if err != nil {
@@ -359,6 +360,9 @@ func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 		}
 		if unreadable > 0 {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they hold nobody back", file.what, unreadable))
+		}
+		for _, sheets := range append(numbers.NotRead(), numbers.LeftOut()...) {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they hold nobody back", file.what, sheets))
 		}
 		all = append(all, held{numbers.Has, contacts.Suppressed})
 	}

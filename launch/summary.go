@@ -29,10 +29,19 @@ type Summary struct {
 	Plan             *Outlook `json:"plan,omitempty"`                // nil: there are neither hours nor times to mind, or it goes on already
 	CountryColumn    string   `json:"country_column,omitempty"`      // says whose country the numbers are of
 	CountryCode      string   `json:"country_code_column,omitempty"` // alike, by calling codes
-	RejectsFile      string   `json:"rejects_file"`                  // empty: no line was refused
-	Sent             []string `json:"columns_sent"`                  // columns of the file that go to the platform as values
-	NotSent          []string `json:"columns_not_sent"`              // the others, without the phone column
+	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
+	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read all the same
+	RejectsFile      string   `json:"rejects_file"`          // empty: no line was refused
+	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
+	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
 	Warnings         []string `json:"warnings"`
+}
+
+// readFrom tells of the file and what came of reading it.
+func (s *Summary) readFrom(file *contacts.File, out loaded) {
+	visible, hidden := file.SheetsNotRead()
+	s.File, s.RejectsFile = file.Format(), out.rejectsFile
+	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
 }
 
 func (s *Summary) warn(texts ...string) {

@@ -68,7 +68,7 @@ func TestRedisThatTakesNoWritesIsTold(t *testing.T) {
 			f.worker("w", "default")
 			f.phase("sale", tt.phase, "")
 			if tt.setting == "replicaof" {
-				if err := rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+				if err := rdb.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 					t.Fatal(err)
 				}
 			} else if err := rdb.ConfigSet(t.Context(), tt.setting, tt.value).Err(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"campaign-runner/campaign"
+	"campaign-runner/contacts/scratch"
 )
 
 // A workbook takes rows as CSV and writes them as the one sheet of an Excel
@@ -27,6 +28,7 @@ type workbook struct {
 	sheet   *excelize.StreamWriter
 	columns []string
 	rows    int
+	release func() // of the folder for temporary files
 }
 
 const sheetName = "Results"
@@ -35,7 +37,11 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 	if len(columns) > excelize.MaxColumns {
 		return nil, fmt.Errorf("%d columns: a sheet holds %d; write .csv instead", len(columns), excelize.MaxColumns)
 	}
-	file := excelize.NewFile()
+	dir, release, err := scratch.Dir() // for what does not fit into memory
+	if err != nil {
+		return nil, fmt.Errorf("workbook: %w", err)
+	}
+	file := excelize.NewFile(excelize.Options{TmpDir: dir})
 	// The archive goes out as it is made, where excelize would hold all of it in
 	// memory, and at the level that compresses in half the time.
 	file.SetZipWriter(func(io.Writer) excelize.ZipWriter {
@@ -43,8 +49,8 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 		archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 		return archive
 	})
-	book := &workbook{out: w, file: file, columns: columns}
-	err := file.SetSheetName("Sheet1", sheetName)
+	book := &workbook{out: w, file: file, columns: columns, release: release}
+	err = file.SetSheetName("Sheet1", sheetName)
 	if rtl := true; err == nil && mostlyArabic(columns) {
 		err = file.SetSheetView(sheetName, 0, &excelize.ViewOptions{RightToLeft: &rtl})
 	}
@@ -116,4 +122,7 @@ func (b *workbook) end() error {
 }
 
 // close removes the temporary file.
-func (b *workbook) close() { _ = b.file.Close() }
+func (b *workbook) close() {
+	_ = b.file.Close()
+	b.release()
+}

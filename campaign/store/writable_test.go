@@ -23,7 +23,7 @@ func TestCheckWrites(t *testing.T) {
 			set(t, rdb, "maxmemory", "1")
 		}, "Redis takes no writes: OOM command not allowed when used memory > 'maxmemory'; give it more memory"},
 		{"it is a replica", func(t *testing.T, rdb *redis.Client) {
-			if err := rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+			if err := rdb.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 				t.Fatal(err)
 			}
 		}, "Redis takes no writes: READONLY You can't write against a read only replica; this server is a replica"},

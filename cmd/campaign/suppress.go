@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ type suppressed struct {
 	Numbers    int `json:"numbers"` // different numbers given
 	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
 	Unreadable int `json:"unreadable"`
+
+	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook that could not be read, and why
 }
 
 func (a *app) suppress() *cobra.Command {
@@ -85,6 +88,9 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 		if err := a.print(result, text); err != nil {
 			return err
 		}
+		if len(result.NotRead) > 0 {
+			return cli.Partialf("%s; %s without a usable number: whoever is meant is not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
+		}
 		if result.Unreadable > 0 {
 			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
 		}
@@ -94,25 +100,27 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 
 func (a *app) importSuppressed() *cobra.Command {
 	var opt contacts.Options
+	var format contacts.Format
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
 		Long: `Put the numbers of a file on the do-not-contact list: any file that can be enqueued,
-or one number on each line. All numbers of a line count: of every --phone-column, and of
-two in one cell. Exit code 3: lines without a usable number were left out.`,
+or one number on each line. Of a workbook all sheets are read that are not hidden,
+hidden rows included. All numbers of a line count: of every --phone-column, and of two
+in one cell. Exit code 3: lines without a usable number, or sheets, were left out.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
-			numbers, err := readNumbers(args[0], opt)
+			numbers, err := readNumbers(args[0], format, opt)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			for _, remark := range numbers.Remarks() {
+			for _, remark := range slices.Concat(numbers.Remarks(), numbers.LeftOut()) {
 				a.note(remark)
 			}
-			result := suppressed{}
+			result := suppressed{NotRead: numbers.NotRead()}
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}
@@ -122,11 +130,12 @@ two in one cell. Exit code 3: lines without a usable number were left out.`,
 	regionFlag(cmd, &opt.Region)
 	cli.PhoneColumnFlag(cmd.Flags(), &opt.Reading, "the one with a common name")
 	cli.CountryColumnFlags(cmd.Flags(), &opt.Reading)
-	cmd.Flags().IntVar(&opt.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
+	cmd.Flags().IntVar(&format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
+	cmd.Flags().StringVar(&format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: all that are not hidden)")
 	return cmd
 }
 
-func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
+func readNumbers(path string, format contacts.Format, opt contacts.Options) (*contacts.Numbers, error) {
 	if contacts.IsLockName(filepath.Base(path)) {
 		return nil, contacts.ErrLockFile
 	}
@@ -145,7 +154,7 @@ func readNumbers(path string, opt contacts.Options) (*contacts.Numbers, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	list, err := contacts.Open(file, info.Size(), contacts.Format{HeaderLine: opt.HeaderLine}, opt.PhoneColumns...)
+	list, err := contacts.Open(file, info.Size(), format, opt.PhoneColumns...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/xuri/excelize/v2"
 )
 
 func TestDoNotContactList(t *testing.T) {
@@ -51,6 +54,28 @@ func TestDoNotContactList(t *testing.T) {
 		if !strings.Contains(listed, number) {
 			t.Errorf("no %s in %s", number, listed)
 		}
+	}
+	book := excelize.NewFile()
+	defer book.Close()
+	for sheet, column := range map[string][]string{"2025": {"phone", "0500000005"}, "2026": {"phone", "0500000006"}, "notes": {"who", "what"}, "old": {"phone", "0500000007"}} {
+		if _, err := book.NewSheet(sheet); err != nil {
+			t.Fatal(err)
+		}
+		if err := book.SetSheetCol(sheet, "A1", &column); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(book.SetCellValue("notes", "B1", "why"), book.SetSheetVisible("old", false), book.DeleteSheet("Sheet1"), book.SaveAs(filepath.Join(dir, "stop.xlsx")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = f.run("suppress", "import", filepath.Join(dir, "stop.xlsx"), "--region", "SA")
+	if got.code != 3 || got.stdout != "2 numbers put on the list, 0 already\n" || !strings.Contains(got.stderr, `hidden sheets are not read: "old"`) || !strings.Contains(got.stderr, `the sheet "notes" is not read: no phone column`) {
+		t.Errorf("%+v", got)
+	}
+	got = f.run("suppress", "import", filepath.Join(dir, "stop.xlsx"), "--region", "SA", "--sheet", "old")
+	if got.code != 0 || got.stdout != "1 number put on the list, 0 already\n" {
+		t.Errorf("%+v", got)
 	}
 	out := filepath.Join(dir, "list.csv")
 	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":4,"file":"`+out+`"}`+"\n" || got.code != 0 {

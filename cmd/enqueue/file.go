@@ -16,7 +16,9 @@ func (f *fileFlags) add(flags *pflag.FlagSet) {
 	flags.Var((*encodingFlag)(&f.format.Encoding), "encoding", "of the file: "+encodingNames()+" (default: found out)")
 	flags.Var((*delimiterFlag)(&f.format.Delimiter), "delimiter", "between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)")
 	flags.IntVar(&f.format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
-	flags.StringVar(&f.format.Sheet, "sheet", "", "`NAME` of the workbook's sheet (default: the first)")
+	flags.StringVar(&f.format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: the first that is not hidden)")
+	flags.BoolVar(&f.format.AllSheets, "all-sheets", false, "read all sheets that are not hidden; they must have the same columns")
+	flags.BoolVar(&f.format.SkipHiddenRows, "skip-hidden-rows", false, "refuse rows that a filter or somebody has hidden in the sheet")
 }
 
 func encodingNames() string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -266,6 +267,77 @@ func TestWhoseNumbersTheyAreIsTold(t *testing.T) {
 	}
 	if strings.Contains(out, "doubtful") {
 		t.Errorf("strict, and doubtful: %s", out)
+	}
+}
+
+func TestSheetsAndHiddenRowsOfAWorkbook(t *testing.T) {
+	w := newWorld(t)
+	book := excelize.NewFile()
+	defer book.Close()
+	for i, sheet := range []string{"Sheet1", "Jeddah", "lists"} {
+		if _, err := book.NewSheet(sheet); err != nil {
+			t.Fatal(err)
+		}
+		first := 966500000001 + 10*i
+		for k, row := range [][]any{{"phone", "name", "city"}, {first, "a", "x"}, {first + 1, "b", "x"}} {
+			if err := book.SetSheetRow(sheet, fmt.Sprint("A", k+1), &row); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := errors.Join(book.SetRowVisible("Sheet1", 3, false), book.SetSheetVisible("lists", false), book.SaveAs("list.xlsx")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		flags string
+		code  int
+		want  []string
+	}{
+		{"--name a", 0, []string{`"rows":2,"contacts":2`, `"sheets_not_read":["Jeddah","lists"],"hidden_rows":1`, `only the sheet \"Sheet1\" is read`, `read all the same: 1`}},
+		{"--name b --skip-hidden-rows", 3, []string{`"rows":2,"contacts":1,"invalid":1`, `"hidden row":1`}},
+		{"--name c --all-sheets", 0, []string{`"rows":4,"contacts":4`, `"all_sheets":true`, `"sheets_not_read":["lists"]`}},
+		{"--name d --sheet lists", 0, []string{`"rows":2,"contacts":2`, `"sheet":"lists"`}},
+		{"--name e --sheet 2", 0, []string{`"sheet":"Jeddah"`}},
+		{"--name f --sheet 2 --all-sheets", 1, nil},
+		{"--name a --skip-hidden-rows", 1, nil}, // loaded otherwise
+	} {
+		code, out, errs := w.run("list.xlsx --channel voice --json " + tt.flags)
+		if code != tt.code {
+			t.Errorf("%s: exit %d, %s%s", tt.flags, code, out, errs)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %s in %s", tt.flags, want, out)
+			}
+		}
+	}
+	rejects, err := os.ReadFile("b-rejects.csv")
+	if err != nil || !strings.Contains(string(rejects), "966500000002,b,x,3,hidden row,") {
+		t.Errorf("%s, %v", rejects, err)
+	}
+	if code, out, errs := w.run("append b list.xlsx --sheet Jeddah --json"); code != 0 || !strings.Contains(out, `"contacts":2`) {
+		t.Errorf("append: exit %d, %s%s", code, out, errs)
+	}
+	w.write("list.csv", list)
+	if code, _, errs := w.run("list.csv --name g --channel voice --skip-hidden-rows"); code != 1 || !strings.Contains(errs, "this is no workbook") {
+		t.Errorf("a CSV: exit %d, %s", code, errs)
+	}
+}
+
+func TestContactsThatNoRequestCanCarryAreRefused(t *testing.T) {
+	w := newWorld(t)
+	var text strings.Builder
+	text.WriteString("phone,name,city\n")
+	for i := range 20 {
+		fmt.Fprintf(&text, "9665%08d,%s,x\n", i, strings.Repeat("long ", 190_000))
+	}
+	w.write("list.csv", text.String())
+	code, _, errs := w.run("list.csv --name a --channel voice")
+	if code != 1 || !strings.Contains(errs, "contact file list.csv: line 19: 18 contacts hold more than 16 MB") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if code, out, errs := w.run("list.csv --name a --channel voice --chunk-size 10 --json"); code != 0 || !strings.Contains(out, `"contacts":20`) {
+		t.Errorf("smaller chunks: exit %d, %s%s", code, out, errs)
 	}
 }
 

@@ -18,7 +18,7 @@ const module = "campaign-runner/"
 
 // everything is all of ours but commands and test helpers.
 var everything = []string{
-	"campaign/...", "contacts", "dashboard", "events", "hours", "jobs", "launch", "metrics", "notify", "plan", "ratelimit/...",
+	"campaign/...", "contacts/...", "dashboard", "events", "hours", "jobs", "launch", "metrics", "notify", "plan", "ratelimit/...",
 	"report", "sandbox", "tickets", "velents", "webhook",
 }
 
@@ -40,15 +40,17 @@ var layers = []layer{
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"ratelimit/sim", []string{"ratelimit"}},
 	{"campaign/store", []string{"campaign", "hours"}},
-	{"contacts", []string{"campaign"}},
+	{"contacts/scratch", nil},
+	{"contacts/xlsx", nil},
+	{"contacts", []string{"campaign", "contacts/scratch", "contacts/xlsx"}},
 	{"jobs", []string{"campaign", "campaign/store", "hours", "ratelimit", "velents"}},
-	{"report", []string{"plan", "campaign", "campaign/store", "contacts", "hours", "ratelimit"}},
+	{"report", []string{"plan", "campaign", "campaign/store", "contacts", "contacts/scratch", "hours", "ratelimit"}},
 	{"webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"events", []string{"campaign", "campaign/store", "contacts", "velents"}},
 	{"metrics", []string{"campaign", "campaign/store"}},
 	{"notify", []string{"campaign", "campaign/store", "velents"}},
 	{"tickets", []string{"campaign", "campaign/store", "jobs", "ratelimit", "velents"}},
-	{"launch", []string{"plan", "campaign", "campaign/store", "contacts", "hours", "jobs", "ratelimit", "velents"}},
+	{"launch", []string{"plan", "campaign", "campaign/store", "contacts", "contacts/scratch", "hours", "jobs", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},
 	{"cmd/...", append([]string{"cmd/internal/..."}, everything...)},

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign/store"
+	"campaign-runner/contacts/scratch"
 )
 
 // Run is a command: main without the process around it.
@@ -126,6 +127,8 @@ func Report(w io.Writer, name string, err error) {
 // Execute runs a command tree. Flags bound to the environment (Bind) are filled
 // from it. Whatever fails before a command has begun is a usage error.
 func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	scratch.Sweep() // what a killed process has left
+
 	root.SetArgs(append([]string{}, args...)) // nil would mean the process's own
 	root.SetIn(stdin)
 	root.SetOut(stdout)
