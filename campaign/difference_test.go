@@ -93,7 +93,7 @@ func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
 		"Hours":      hours.Schedule{Week: week, Zone: "Asia/Riyadh"},
 		"CanaryGoOn": &share, "StartAt": time.Unix(1, 0), "FinishBy": time.Unix(1, 0),
 		"OptOutWhen": []string{"extraction.stop=yes"}, "TicketRules": []TicketRule{"state=failed"},
-		"TicketFields": map[string]string{"queue": "sales"},
+		"TicketFields": map[string]string{"queue": "sales"}, "Reading": Reading{StrictNumbers: true},
 	}
 	for field := range reflect.TypeFor[Settings]().Fields() {
 		if elsewhere[field.Name] != "" {

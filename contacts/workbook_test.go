@@ -95,7 +95,10 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 			`of the workbook only the sheet "Riyadh" is read, and not "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "old", "2"; --sheet reads one`,
 		}, ""},
-		{"one by its name", contacts.Format{Sheet: " JEDDAH"}, nil, nil, "no phone column"},
+		{"one by its name, whose header stands below a title", contacts.Format{Sheet: " JEDDAH"}, []string{"3 d|0501000004", "4 e|0501000002"}, []string{
+			`of the workbook only the sheet "Jeddah" is read, and not "Riyadh": choose with --sheet, or give --all-sheets`,
+			`hidden sheets are not read: "old", "2"; --sheet reads one`,
+		}, ""},
 		{"a hidden one by its name", contacts.Format{Sheet: "old"}, []string{"2 0501000001|a"}, []string{
 			`of the workbook only the sheet "old" is read, and not "Riyadh", "Jeddah": choose with --sheet, or give --all-sheets`,
 			`hidden sheets are not read: "2"; --sheet reads one`,

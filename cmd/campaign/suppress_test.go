@@ -78,7 +78,7 @@ func TestDoNotContactList(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	out := filepath.Join(dir, "list.csv")
-	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":4,"file":"`+out+`"}`+"\n" || got.code != 0 {
+	if got := f.run("suppress", "list", "-o", out, "--json"); got.stdout != `{"rows":7,"file":"`+out+`"}`+"\n" || got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 }
