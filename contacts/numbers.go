@@ -8,6 +8,9 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/gocarina/gocsv"
+	"golang.org/x/sync/errgroup"
+
 	"campaign-runner/campaign"
 	"campaign-runner/contacts/xlsx"
 )
@@ -35,13 +38,71 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 	if err := c.findHeader(opt, true); err != nil {
 		return nil, err
 	}
-	for _, err := range c.All() {
+	n := new(Numbers)
+	if err := n.take(&numberRows{rows: c.All()}); err != nil {
+		return nil, err
+	}
+	n.counts, n.remarks = c.Counts(), remarksOf(c)
+	return n, nil
+}
+
+// A Listed is a line of a list of numbers, such as the do-not-contact list.
+type Listed struct {
+	Phone string `csv:"phone"` // in E.164
+}
+
+// numbersAhead is how many numbers may be read and not taken yet.
+const numbersAhead = 1024
+
+// take takes in the numbers of a list, as gocsv reads it.
+func (n *Numbers) take(rows *numberRows) error {
+	list := make(chan Listed, numbersAhead)
+	var g errgroup.Group
+	g.Go(func() error { return gocsv.UnmarshalDecoderToChan(gocsv.NewSimpleDecoderFromCSVReader(rows), list) })
+	var bad error
+	for listed := range list {
+		phone, err := campaign.ParsePhone(listed.Phone)
+		bad = cmp.Or(bad, err)
+		n.seen.add(phone, 0)
+	}
+	return cmp.Or(g.Wait(), bad)
+}
+
+// numberRows are the numbers of a Reader's rows as gocsv takes a file: whatever its
+// encoding, dialect, columns and countries, it is one column of numbers in full.
+type numberRows struct {
+	rows   iter.Seq2[Row, error]
+	next   func() (Row, error, bool) // nil: the header has not been read
+	stop   func()
+	inHand []campaign.Phone
+}
+
+// Read is the next record; the first is the header.
+func (r *numberRows) Read() ([]string, error) {
+	if r.next == nil {
+		r.next, r.stop = iter.Pull2(r.rows)
+		return []string{"phone"}, nil
+	}
+	for len(r.inHand) == 0 {
+		row, err, ok := r.next()
+		if !ok {
+			err = io.EOF
+		}
 		if err != nil {
+			r.stop()
 			return nil, err
 		}
+		if row.Refusal.Reason == "" {
+			r.inHand = *row.all
+		}
 	}
-	return &Numbers{seen: c.seen, counts: c.Counts(), remarks: remarksOf(c)}, nil
+	phone := r.inHand[0]
+	r.inHand = r.inHand[1:]
+	return []string{phone.E164()}, nil
 }
+
+// ReadAll is for gocsv's interface alone: a list is never read at once.
+func (r *numberRows) ReadAll() ([][]string, error) { return nil, errors.ErrUnsupported }
 
 // NotRead tells of the sheets of a workbook that could not be read, and why: people
 // meant there are not among the numbers.
@@ -107,6 +168,7 @@ func (n *Numbers) add(other *Numbers) {
 	if n.counts.Refused == nil {
 		n.counts.Refused = make(map[string]int)
 	}
+	n.remarks = append(n.remarks, other.remarks...)
 	for reason, lines := range other.counts.Refused {
 		n.counts.Refused[reason] += lines
 	}

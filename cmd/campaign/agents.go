@@ -52,13 +52,34 @@ that campaigns name, and that have a token in the environment.`,
 				if err != nil {
 					return err
 				}
-				return a.print(map[string][]agent{"agents": list}, agentsText(list, time.Now()))
+				return printTable(a, agentRows(list), map[string][]agent{"agents": list}, agentsText(list, time.Now()))
 			})
 		},
 	}
 	cli.Document(cmd, cli.AgentToken)
 	cmd.AddCommand(a.unblock())
-	return cmd
+	return a.asCSV(cmd)
+}
+
+// An agentRow is an agent as CSV.
+type agentRow struct {
+	Agent        string  `csv:"agent"`
+	Workers      int     `csv:"workers"`
+	Campaigns    int     `csv:"campaigns"`
+	Pending      int     `csv:"pending"`
+	Limit        int     `csv:"limit"`
+	Remaining    int     `csv:"remaining"`
+	Window       float64 `csv:"window_seconds"`
+	BlockedUntil string  `csv:"blocked_until"`
+	Reason       cell    `csv:"reason"`
+}
+
+func agentRows(list []agent) []agentRow {
+	rows := make([]agentRow, len(list))
+	for i, g := range list {
+		rows[i] = agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason)}
+	}
+	return rows
 }
 
 // findAgents looks all agents up, by name: those of living workers, of campaigns, and

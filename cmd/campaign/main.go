@@ -43,7 +43,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	json           bool
+	json, csv      bool
 }
 
 // on is the subcommand verb for one campaign.

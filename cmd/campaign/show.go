@@ -20,7 +20,7 @@ import (
 )
 
 func (a *app) list() *cobra.Command {
-	return &cobra.Command{
+	return a.asCSV(&cobra.Command{
 		Use:   "list",
 		Short: "List all campaigns, the newest first",
 		Args:  cobra.NoArgs,
@@ -30,10 +30,29 @@ func (a *app) list() *cobra.Command {
 				if list == nil {
 					return err
 				}
-				return cmp.Or(a.print(map[string][]report.Summary{"campaigns": list}, listText(list)), err)
+				return cmp.Or(printTable(a, listRows(list), map[string][]report.Summary{"campaigns": list}, listText(list)), err)
 			})
 		},
+	})
+}
+
+// A listRow is a campaign in the list as CSV.
+type listRow struct {
+	Campaign   string `csv:"campaign"`
+	State      string `csv:"state"`
+	Contacts   int    `csv:"contacts"`
+	Open       int    `csv:"open"`
+	Problems   int    `csv:"problems"`
+	Created    string `csv:"created_at"`
+	WaitingFor cell   `csv:"waiting_for"`
+}
+
+func listRows(list []report.Summary) []listRow {
+	rows := make([]listRow, len(list))
+	for i, s := range list {
+		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor)}
 	}
+	return rows
 }
 
 func (a *app) show() *cobra.Command {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -184,19 +183,11 @@ func (a *app) listSuppressed() *cobra.Command {
 }
 
 func writeSuppressed(ctx context.Context, s *store.Store, w io.Writer) (numbers int, err error) {
-	out := csv.NewWriter(w)
-	if err := out.Write([]string{"phone"}); err != nil {
-		return 0, err
-	}
-	for phone, err := range s.Suppressed(ctx) {
-		if err != nil {
-			return numbers, err
+	return writeRows(w, func(yield func(contacts.Listed, error) bool) {
+		for phone, err := range s.Suppressed(ctx) {
+			if !yield(contacts.Listed{Phone: phone.E164()}, err) || err != nil {
+				return
+			}
 		}
-		if err := out.Write([]string{phone.E164()}); err != nil {
-			return numbers, err
-		}
-		numbers++
-	}
-	out.Flush()
-	return numbers, out.Error()
+	})
 }

@@ -50,7 +50,27 @@ say so, after you have looked for it in the Support Center.`
 	cmd.Flags().StringSliceVar(&again, "again", nil, "make those again that are in these `STATES`: refused, failed, unconfirmed")
 	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the present status of each, one request a ticket")
 	cli.Document(cmd, cli.SupportToken, cli.PlatformURL)
-	return cmd
+	return a.asCSV(cmd)
+}
+
+// A ticketRow is a ticket as CSV.
+type ticketRow struct {
+	Line    int    `csv:"line"`
+	Phone   string `csv:"phone"`
+	State   string `csv:"state"`
+	Ticket  cell   `csv:"ticket_id"`
+	Status  cell   `csv:"status"`
+	Rule    cell   `csv:"rule"`
+	Changed string `csv:"changed_at"`
+	Reason  cell   `csv:"reason"`
+}
+
+func ticketRows(list []shownTicket) []ticketRow {
+	rows := make([]ticketRow, len(list))
+	for i, t := range list {
+		rows[i] = ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule), moment(t.At), cell(t.Reason)}
+	}
+	return rows
 }
 
 func (a *app) makeAgain(ctx context.Context, s *store.Store, c campaign.Campaign, names []string) error {
@@ -112,7 +132,7 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	if len(c.Settings.TicketRules) == 0 {
 		head = fmt.Sprintf("%s makes no tickets: it was enqueued without --ticket-when\n", c.Name)
 	}
-	if err := a.print(struct {
+	if err := printTable(a, ticketRows(list), struct {
 		Campaign string         `json:"campaign"`
 		States   map[string]int `json:"states"`
 		Tickets  []shownTicket  `json:"tickets"`

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/gocarina/gocsv"
+	"github.com/spf13/cobra"
+
+	"campaign-runner/contacts"
+)
+
+// A cell is a text in a table that is written as CSV: no spreadsheet takes it for a
+// formula.
+type cell string
+
+// MarshalCSV is the cell as gocsv writes it.
+func (c cell) MarshalCSV() (string, error) { return contacts.EscapeCell(string(c)), nil }
+
+// moment is a time in a table, RFC 3339 in UTC; empty when there is none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// rowsAtOnce is how many rows are handed to gocsv together.
+const rowsAtOnce = 1000
+
+// writeRows writes rows of one kind as CSV, below the names of their fields.
+func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err error) {
+	out := gocsv.NewSafeCSVWriter(csv.NewWriter(w))
+	if err := gocsv.MarshalCSV([]T{}, out); err != nil {
+		return 0, fmt.Errorf("print: %w", err)
+	}
+	batch := make([]T, 0, rowsAtOnce)
+	flush := func() error {
+		if err := gocsv.MarshalCSVWithoutHeaders(batch, out); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		written += len(batch)
+		batch = batch[:0]
+		return nil
+	}
+	for row, err := range rows {
+		if err != nil {
+			return written, err
+		}
+		if batch = append(batch, row); len(batch) == rowsAtOnce {
+			if err := flush(); err != nil {
+				return written, err
+			}
+		}
+	}
+	if len(batch) == 0 {
+		return written, nil
+	}
+	return written, flush()
+}
+
+// asCSV lets a command that prints a table of fixed columns print it as CSV.
+func (a *app) asCSV(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.csv, "csv", false, "print the table as CSV, times in UTC")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.csv && a.json {
+			return errors.New("--csv or --json, not both")
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printTable prints a table: rows as CSV when that is asked for, else as print does.
+func printTable[T any](a *app, rows []T, v any, text string) error {
+	if !a.csv {
+		return a.print(v, text)
+	}
+	_, err := writeRows(a.stdout, func(yield func(T, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	})
+	return err
+}
