@@ -9,21 +9,6 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-const (
-	// beginPatience is for how long after it was decided on a begin counts, and the
-	// recovery of a dead sender: a Redis that was frozen for longer refuses it. Shorter
-	// than a worker takes to be missed, longer than a slow Redis takes to answer.
-	beginPatience = 5 * time.Second
-
-	// contestedWait is when a number is looked at again with which another request is
-	// on its way: most are answered by then.
-	contestedWait = 5 * time.Second
-
-	// giveBackPatience bounds how long numbers are tried to be given back. What stays
-	// reserved is taken over by the next who wants it.
-	giveBackPatience = 5 * time.Second
-)
-
 // contestedReason is told of a contact that waits for another request.
 const contestedReason = "another request with this number is on its way"
 

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"time"
 
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
-
-// seenPatience bounds how long an answer waits for what is known of those before.
-const seenPatience = 2 * time.Second
 
 // A seen keeps what the answers to an agent have shown: in this process and, for
 // those that start later, in Redis. Its zero value has seen nothing.

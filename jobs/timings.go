@@ -55,6 +55,22 @@ const (
 	// longer than a failover of Redis takes.
 	commitPatience = 3 * time.Minute
 
+	// beginPatience is for how long after it was decided on a begin counts, and the
+	// recovery of a dead sender: a Redis that was frozen for longer refuses it. Shorter
+	// than a worker takes to be missed, longer than a slow Redis takes to answer.
+	beginPatience = 5 * time.Second
+
+	// contestedWait is when a number is looked at again with which another request is
+	// on its way: most are answered by then.
+	contestedWait = 5 * time.Second
+
+	// giveBackPatience bounds how long numbers are tried to be given back. What stays
+	// reserved is taken over by the next who wants it.
+	giveBackPatience = 5 * time.Second
+
+	// seenPatience bounds how long an answer waits for what is known of those before.
+	seenPatience = 2 * time.Second
+
 	// asynqLease is how long asynq, which has no setting for it, believes in a
 	// handler that it cannot hear of: then it forgets the handler, which works on.
 	asynqLease = 30 * time.Second
