@@ -70,7 +70,9 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	}
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range probes {
-			p.SetRange(ctx, fmt.Sprintf("none:%d", i), 0, "")
+			if err := p.Process(ctx, once{redis.NewIntCmd(ctx, "setrange", fmt.Sprintf("none:%d", i), 0, "")}); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -82,3 +84,10 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	}
 	return nil
 }
+
+// once is a command that go-redis does not repeat: it takes READONLY and NOREPLICAS
+// for a failover at hand, and would wait half a minute for its end.
+type once struct{ *redis.IntCmd }
+
+// NoRetry is what go-redis asks.
+func (once) NoRetry() bool { return true }

@@ -115,3 +115,22 @@ func TestCheckWritesOfADeadRedis(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// To go-redis a READONLY is a failover at hand, for which it waits half a minute.
+func TestCheckWritesAsksOnce(t *testing.T) {
+	server := redistest.Start(t)
+	rdb, err := Connect(t.Context(), server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	if err := server.Client().ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := New(rdb).CheckWrites(t.Context()); NoWrites(err) == nil {
+		t.Fatalf("got %v", err)
+	}
+	if stats := rdb.Info(t.Context(), "commandstats").Val(); !strings.Contains(stats, "cmdstat_setrange:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,") {
+		t.Errorf("Redis was asked otherwise than once: %s", stats)
+	}
+}
