@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -44,6 +45,10 @@ type process struct {
 
 func startProcess(t *testing.T, redisURL, platform string, env ...string) *process {
 	t.Helper()
+	// Where the tests themselves run under nohup, a child would ignore SIGHUP as well.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
