@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"campaign-runner/campaign"
+	"campaign-runner/contacts"
 	"campaign-runner/jobs"
 	"campaign-runner/report"
 )
@@ -122,8 +123,15 @@ func (s standing) like(reason report.Reason) int {
 // MoreReasons is how many are not shown.
 func (s standing) MoreReasons() int { return max(len(s.Whole.Reasons)-shownReasons, 0) }
 
-// Refusals is how many lines of the file are no contacts.
-func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts }
+// Refusals is how many lines of the file were refused.
+func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts - s.Whole.NotChosen }
 
 // RefusedRows are why.
-func (s standing) RefusedRows() []report.Reason { return report.Refusals(s.Whole.Refused) }
+func (s standing) RefusedRows() []report.Reason { return refused(s.Whole.Refused) }
+
+// refused are the reasons of refused lines, without the rows that were not chosen.
+func refused(counts map[string]int) []report.Reason {
+	return slices.DeleteFunc(report.Refusals(counts), func(r report.Reason) bool {
+		return strings.HasPrefix(r.Reason, string(contacts.NotChosen))
+	})
+}

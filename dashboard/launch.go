@@ -69,7 +69,7 @@ type preview struct {
 
 // Refusals are why lines are no contacts, the most frequent first.
 func (p preview) Refusals() []report.Reason {
-	return report.Refusals(p.Summary.Refused)
+	return refused(p.Summary.Refused)
 }
 
 // Countries are how many contacts are of each, the most first.
@@ -82,7 +82,7 @@ func (p preview) Doubts() []report.Reason { return report.Refusals(p.Summary.Dou
 func (p preview) PhoneColumns() []report.Reason { return report.Refusals(p.Summary.PhoneColumns) }
 
 // Refused is how many lines those are.
-func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts }
+func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts - p.Summary.NotChosen }
 
 // Estimate is how long the campaign takes if all goes well.
 func (p preview) Estimate() string {
