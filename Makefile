@@ -18,6 +18,7 @@ build: ## build enqueue, worker, campaign and sandbox into bin/
 test: ## run every test with the race detector, against a real Redis
 	@scripts/need.sh gcc redis-server chromium
 	$(GO) test -race -shuffle=on -timeout=30m ./...
+	$(GO) test -timeout=10m -run='^TestHostileFilesTakeLittleMemory$$' ./contacts
 
 lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
