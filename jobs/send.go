@@ -704,7 +704,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.reason)
 	if err != nil {
-		return err
+		return r.notWritten(request, piece, answer, err)
 	}
 	counts, attempt, now := make(map[campaign.Cause]int), r.attemptOf(piece), time.Now()
 	change.Moves = make([]store.Move, 0, len(piece))
@@ -713,7 +713,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 		if text, named := v.refused[place]; named {
 			move.Cause = campaign.Reject
 			if move.Reason, err = r.reason(ctx, text); err != nil {
-				return err
+				return r.notWritten(request, piece, answer, err)
 			}
 		} else if v.cause == campaign.Unsent && v.then != backOff {
 			move.Reason = campaign.NoReason // it is as if nothing had happened to it
@@ -733,7 +733,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	}
 	change.Judge = v.then != again // the good rows of a request come after the bad ones it names
 	if err := r.commit(ctx, change); err != nil {
-		return err
+		return r.notWritten(request, piece, answer, err)
 	}
 	if through {
 		r.mu.Lock()
@@ -742,6 +742,16 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	}
 	r.logAnswer(request, attempt, answer, counts)
 	return r.act(ctx, piece, v)
+}
+
+// notWritten tells of an answer that is lost because Redis has not taken it: only a
+// person can find out what became of its contacts.
+func (r *run) notWritten(request int, piece []int, answer, err error) error {
+	if !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrMoved) {
+		r.log.Error("answer lost, since Redis did not take it: its contacts become unconfirmed",
+			"request", request, "contacts", len(piece), "answer", classOf(answer), "error", err)
+	}
+	return err
 }
 
 // isLast reports whether nobody of the chunk is left to be sent, or on the way,

@@ -190,6 +190,25 @@ func TestAStopWaitsForAnswersThatAsynqHasForgotten(t *testing.T) {
 	})
 }
 
+func TestAnAnswerThatRedisDoesNotTakeIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startStopping(t, 10)
+		<-s.underWay
+		s.redis.freeze()
+		s.stop()
+		close(s.answer)
+		time.Sleep(commitPatience - time.Second)
+		if !s.running() {
+			t.Fatal("the worker has left with an answer in hand")
+		}
+		if err := <-s.done; err != nil {
+			t.Error(err)
+		}
+		s.wantLog("level=ERROR msg=\"answer lost, since Redis did not take it: its contacts become unconfirmed\"", "request=1 contacts=10 answer=2xx")
+		s.end()
+	})
+}
+
 func TestAStopWithoutAnAnswerInHandNeedsNoRedis(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -276,7 +276,7 @@ func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 	begun := time.Now()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
 		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
-		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused,
+		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused, Looked: seen.at,
 	})
 	if err == nil {
 		w.beats.Store(w.beats.Load().then(begun, time.Now()))
@@ -286,6 +286,7 @@ func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 
 // A look is where a worker's quotas and queues stand.
 type look struct {
+	at     time.Time
 	quotas map[string]store.Quota
 	paused map[string][]campaign.Lane
 }
@@ -293,7 +294,8 @@ type look struct {
 // look looks there. It takes several calls to Redis: a heartbeat must wait for none
 // of them.
 func (w *Worker) look(ctx context.Context) error {
-	w.looked.Store(&look{w.quotas(ctx, time.Now()), w.queue.paused(ctx, w.agentNames())})
+	now := time.Now()
+	w.looked.Store(&look{now.UTC(), w.quotas(ctx, now), w.queue.paused(ctx, w.agentNames())})
 	return nil
 }
 

@@ -277,11 +277,13 @@ func look(ctx context.Context, s *store.Store) (present, error) {
 	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
 		p.refused = refused
 	}
+	// All workers on a token see the same, so the latest look counts.
+	slices.SortStableFunc(alive, func(a, b store.Worker) int { return a.Looked.Compare(b.Looked) })
 	for _, w := range alive {
 		for _, agent := range w.Agents {
 			p.workers[agent]++
 		}
-		maps.Copy(p.quotas, w.Quotas) // all workers on a token see the same
+		maps.Copy(p.quotas, w.Quotas)
 		maps.Copy(p.paused, w.Paused)
 	}
 	return p, nil
@@ -356,7 +358,11 @@ const worthTelling = 5 * time.Second
 func quotaWait(s Summary, quota store.Quota, now time.Time) string {
 	wait, sending := quota.Wait(now), s.States.In(campaign.Sending)
 	switch {
-	case s.States.In(campaign.Pending) == 0 || wait == 0:
+	case s.States.In(campaign.Pending) == 0:
+		return ""
+	case quota.Probing && !quota.Blocked: // what is under way holds up all else, for as long as a request may take
+		return "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"
+	case wait == 0:
 		return ""
 	case !quota.Blocked && (wait < worthTelling || sending > 0):
 		return ""

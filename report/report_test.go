@@ -321,6 +321,10 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 			"waiting for the quota: refused with 429; the next request leaves at " + report.Clock(now.Add(20*time.Second), now)},
 		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
+		{"while one contact finds out", store.Quota{Limit: 30, Probing: true},
+			"waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"},
+		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true},
+			"waiting for the quota: an answer was lost; one contact will find out; the next request leaves at " + at},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
@@ -340,6 +344,27 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 				t.Errorf("quota %+v", o.Quota)
 			}
 		})
+	}
+}
+
+func TestQuotaIsTheOneThatWasLookedAtLast(t *testing.T) {
+	now := time.Now()
+	for _, frozen := range []string{"a", "z"} { // whichever comes first in Redis
+		f := newFixture(t)
+		f.load("sale", settings, people(0, 1), nil)
+		for id, ago := range map[string]time.Duration{frozen: 6 * time.Second, "m": time.Second} {
+			quota := store.Quota{Limit: 30, Remaining: 30}
+			if id == "m" {
+				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true}
+			}
+			w := store.Worker{ID: id, Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: quota}, Looked: now.Add(-ago)}
+			if err := f.Heartbeat(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if o, err := report.Find(t.Context(), f.Store, "sale"); err != nil || !o.Quota.Blocked {
+			t.Errorf("beside a frozen worker %s the quota is %+v, %v; want the one that is blocked", frozen, o.Quota, err)
+		}
 	}
 }
 

@@ -160,9 +160,10 @@ func (a *api) fields(raw json.RawMessage) map[string][]string {
 }
 
 var (
-	// A phone number is a run of seven digits or more; also in groups, where a
-	// plus or a zero leads.
-	phoneLike = regexp.MustCompile(`\+?\p{Nd}{7,}|(?:\+|\b0|٠)(?:[\s()\-]{0,2}\p{Nd}){6,}`)
+	// A phone number is a run of seven digits or more; also in groups, where a plus or a
+	// zero leads or nine digits are together.
+	phoneLike = regexp.MustCompile(`\+?\p{Nd}{7,}|\+(?:[\s()./\-‐-―]{0,2}\p{Nd}){6,}|(?:\b0|٠)(?:[\s()\-‐-―]{0,2}\p{Nd}){6,}|\p{Nd}(?:[\s()\-‐-―]{0,2}\p{Nd}){8,}`)
+	dateLike  = regexp.MustCompile(`^20\d\d-[01]\d-[0-3]\d(?:[\s()]|$)`)
 	userinfo  = regexp.MustCompile(`//[^/@\s]*@`)
 
 	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
@@ -200,7 +201,12 @@ func MaskNumbers(s string) string {
 	if countDigits(s) < 7 { // cheaper than the pattern, for the texts of 10,000 rows
 		return s
 	}
-	return phoneLike.ReplaceAllString(s, "…")
+	return phoneLike.ReplaceAllStringFunc(s, func(found string) string {
+		if date := dateLike.FindString(found); date != "" {
+			return date + MaskNumbers(found[len(date):])
+		}
+		return "…"
+	})
 }
 
 func countDigits(s string) (n int) {

@@ -227,10 +227,28 @@ func TestCleanKeepsWhatIsNoPhone(t *testing.T) {
 		"down from 2025-11-13 23:24:50 on",
 		"The rows.123.phone field is required.",
 		"order 123456 is unknown",
+		"closed on 2025-11-13 (Thursday) and 2025-11-14",
 		"رقم غير صالح",
 	} {
 		if got := a.clean(s); got != s {
 			t.Errorf("clean(%q) = %q", s, got)
+		}
+	}
+}
+
+func TestCleanHidesNumbersInGroups(t *testing.T) {
+	a := newClient(t, "").api
+	for s, want := range map[string]string{
+		"no 50-123-4567 here":            "no … here",
+		"no 966 50 123 4567 here":        "no … here",
+		"no 966‑50‑123‑4567 here":        "no … here",
+		"no +966.50.123.4567 here":       "no … here",
+		"no +966/50/1234567 here":        "no … here",
+		"no ٥٠ ١٢٣ ٤٥٦٧ here":            "no … here",
+		"at 2025-11-13 50 123 4567 here": "at 2025-11-13 … here",
+	} {
+		if got := a.clean(s); got != want {
+			t.Errorf("clean(%q) = %q, want %q", s, got, want)
 		}
 	}
 }

@@ -32,6 +32,9 @@ type Worker struct {
 	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
 	// Quotas is where each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
+	// Looked is when it last looked at its quotas and lanes. The heartbeat of a frozen
+	// worker counts for a while, and what it says of them is old.
+	Looked time.Time `json:"looked,omitzero"`
 	// QuotaKeys is where each agent's quota is kept: under a hash of its token.
 	QuotaKeys map[string]string `json:"quota_keys,omitempty"`
 	// Paused are lanes, by agent, that somebody has paused in the asynq UI.
