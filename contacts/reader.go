@@ -37,6 +37,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"campaign-runner/campaign"
 )
@@ -93,6 +94,7 @@ type Reader struct {
 	corrected bool     // the file is one of rejects, given back
 	header    int      // its line
 	remarks   []string // what people should be told of how the file is read
+	missing   atomic.Int64 // cells at the end of rows
 
 	strict, firstOfTwo bool // see campaign.Reading
 	allNumbers         bool // every number of a row is wanted, not one
@@ -274,6 +276,10 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 	}
 }
 
+// maxMissing bounds the cells that rows lack: a small file could ask for any number of
+// them, below a header of thousands of columns. A million rows may lack 250 each.
+const maxMissing = 1 << 28
+
 // A block is a run of rows on its way through a worker. Its slices are used
 // again; its text and the cells in it are not.
 type block struct {
@@ -327,8 +333,12 @@ func (c *Reader) parse(b *block) {
 			cells = cells[:begin]
 			continue
 		}
-		for len(cells)-begin < columns {
-			cells = append(cells, "") // Excel leaves out empty cells at the end
+		if missing := columns - (len(cells) - begin); missing > 0 { // Excel leaves out empty cells at the end
+			if c.missing.Add(int64(missing)) > maxMissing {
+				b.err = fmt.Errorf("line %d: the rows have far fewer cells than the header's %d: this is not a contact list", s.line, columns)
+				return
+			}
+			cells = append(cells, make([]string, missing)...)
 		}
 		fields := cells[begin:len(cells):len(cells)]
 		passed := false // the row was not chosen when its rejects were written
