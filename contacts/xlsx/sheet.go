@@ -114,6 +114,8 @@ func (r *Rows) begin() error {
 		switch {
 		case s.opened("sheetData"):
 			return nil
+		case r.isMisplaced():
+			return errMisplaced
 		case s.opened("sheetFormatPr"):
 			r.allRows = isTrue(s.attr("zeroHeight"))
 		case s.opened("cols"):
@@ -121,11 +123,29 @@ func (r *Rows) begin() error {
 				return err
 			}
 		}
-		if err := s.leave(depth); err != nil {
+		if err := r.pass(depth); err != nil {
 			return err
 		}
 	}
 }
+
+// pass passes over what is left of the element at this depth, which holds no rows.
+func (r *Rows) pass(depth int) error {
+	for len(r.xml.open) >= depth {
+		if kind, err := r.xml.next(); err != nil {
+			return err
+		} else if kind == tokenOpen && r.isMisplaced() {
+			return errMisplaced
+		}
+	}
+	return nil
+}
+
+func (r *Rows) isMisplaced() bool { return r.xml.opened("row") || r.xml.opened("c") }
+
+// errMisplaced is of rows and cells where none belong: the people in them would be
+// missing.
+var errMisplaced = errors.New("rows or cells where none belong")
 
 func (r *Rows) takeColumns() error {
 	first, ok := number(r.xml.attr("min"))
@@ -166,8 +186,10 @@ func (r *Rows) Next() (*Row, error) {
 				return nil, damaged(r.name, 0, fmt.Errorf("below its rows: %w", err))
 			}
 			return nil, nil
+		case r.xml.opened("c"):
+			return nil, at(errMisplaced)
 		case !r.xml.opened("row"):
-			if err := r.xml.skip(); err != nil {
+			if err := r.pass(len(r.xml.open)); err != nil {
 				return nil, at(err)
 			}
 		default:
@@ -193,6 +215,8 @@ func (r *Rows) end() error {
 			return nil
 		case kind == tokenOpen && len(s.open) == 2 && s.opened("sheetData"):
 			return errors.New("there are rows a second time")
+		case kind == tokenOpen && r.isMisplaced():
+			return errMisplaced
 		}
 	}
 }
@@ -229,8 +253,11 @@ func isZero(height []byte) bool { return string(height) == "0" }
 // cell reads a child of a row.
 func (r *Rows) cell() error {
 	s := r.xml
-	if !s.opened("c") {
-		return nil
+	switch {
+	case s.opened("row"):
+		return errMisplaced
+	case !s.opened("c"):
+		return r.pass(len(s.open))
 	}
 	r.column++
 	if ref := s.attr("r"); ref != nil {
