@@ -270,6 +270,15 @@ func TestWhoseNumbersTheyAreIsTold(t *testing.T) {
 	}
 }
 
+func TestNamesOfColumnsSteerNoTerminal(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", "phone,na\x1b[31mme,\u009b2Jcity\n0501234567,Sara,Riyadh\n")
+	code, out, errs := w.run("list.csv --name spring --channel voice --region SA --skip-preflight")
+	if code != 0 || !strings.Contains(out, "columns sent      na [31mme,  2Jcity\n") || strings.ContainsAny(out+errs, "\x1b\u009b") {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
+
 func TestSheetsAndHiddenRowsOfAWorkbook(t *testing.T) {
 	w := newWorld(t)
 	book := excelize.NewFile()
