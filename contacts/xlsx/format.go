@@ -664,7 +664,7 @@ const lastDay = 2958466 // 10000-01-01
 
 // date appends a day, a time or a duration. What cannot be one is a number.
 func (s *section) date(to []byte, v float64, date1904 bool) []byte {
-	if s.elapsed && math.Abs(v) < 1e9 {
+	if s.elapsed && math.Abs(v) < lastDay {
 		return s.duration(to, v)
 	}
 	if v < 0 || v >= lastDay {

@@ -100,6 +100,7 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 		{"[mm]:ss", "0.0625", "90:00"},
 		{"[ss]", "0.0625", "5400"},
 		{"[h]:mm", "-0.5", "-12:00"},
+		{"[h]", "501234567", "501234567"}, // a phone number: as hours it would be somebody else's
 		{"yyyy-mm-dd", "1", "1900-01-01"},
 		{"yyyy-mm-dd", "59", "1900-02-28"},
 		{"yyyy-mm-dd", "60", "1900-02-29"},
