@@ -233,6 +233,7 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 		{"texts that are missing", rows(`<c r="A2" t="s"><v>0</v></c>`).with("xl/sharedStrings.xml", ""), "lacks its part"},
 		{"a cell beyond all measure", rows(`<c r="A2" t="inlineStr"><is><t>` + strings.Repeat("x", 1<<20+1) + `</t></is></c>`), "at row 2: a cell of more than 1048576 bytes"},
 		{"a cell of many runs", rows(`<c r="A2" t="inlineStr"><is>` + strings.Repeat("<r><t>"+strings.Repeat("x", 1<<19)+"</t></r>", 3) + `</is></c>`), "a cell of more than"},
+		{"a row whose cells name one long text", plain(`<row r="1">`+strings.Repeat(`<c t="s"><v>0</v></c>`, 5000)+`</row>`).with("xl/sharedStrings.xml", declaration+`<sst `+mainSpace+`><si><t>`+strings.Repeat("x", 1<<20)+`</t></si></sst>`), "at row 1: a row of more than 2097152 bytes"},
 		{"broken texts", sound.with("xl/sharedStrings.xml", strings.Replace(sound["xl/sharedStrings.xml"], "<t>shared", "<t>&shared", 1)), "the part xl/sharedstrings.xml is damaged: text 1: a bare"},
 		{"texts cut off", sound.with("xl/sharedStrings.xml", strings.TrimSuffix(sound["xl/sharedStrings.xml"], "</sst>")), "the part xl/sharedstrings.xml is damaged"},
 		{"broken styles", sound.with("xl/styles.xml", strings.TrimSuffix(sound["xl/styles.xml"], ">")), "the part xl/styles.xml is damaged"},

@@ -15,6 +15,10 @@ const (
 	maxColumns = 1 << 14
 )
 
+// maxRow bounds the bytes of a row. Each of its cells may name the same long text, so
+// that the file tells nothing of how much they come to.
+const maxRow = 2 << 20
+
 // NoValue is the text of a cell whose formula has no stored value: the program
 // that wrote it has not calculated it. It is a character that texts do not have.
 const NoValue = "\ufdd0"
@@ -281,6 +285,9 @@ func (r *Rows) cell() error {
 	begin := len(r.arena)
 	if err := r.content(kind, style); err != nil {
 		return err
+	}
+	if len(r.arena) > maxRow {
+		return fmt.Errorf("a row of more than %d bytes", maxRow)
 	}
 	r.row.Cells[r.column-1] = r.arena[begin:len(r.arena):len(r.arena)]
 	return nil
