@@ -202,6 +202,13 @@ var (
 	weakNames = regexp.MustCompile(`^(?:prefix|code|cc|key|(?:ال)?(?:مفتاح|رمز|كود|بادئه))$`)
 )
 
+// NamesPlace reports whether a column of that name may say whose country a number
+// beside it is of.
+func NamesPlace(name string) bool {
+	key := nameKey(name)
+	return codeNames.MatchString(key) || landNames.MatchString(key)
+}
+
 // A beside is a column beside the number that says whose country it is of.
 type beside struct {
 	column int
