@@ -110,7 +110,7 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 	r, err := NewReader(text, f.options(opt))
 	if err != nil {
 		_ = text.Close() // was only read
-		return nil, err
+		return nil, f.orOtherSheet(err)
 	}
 	r.text = text
 	if f.guess != "" {
