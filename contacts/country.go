@@ -263,7 +263,7 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 		case len(found) == 0:
 			continue
 		case kind.weak && (len(found) > 1 || !mostPlus(sample, found[0])):
-			if len(found) == 1 && c.mayBeCodes(sample, found[0]) {
+			if len(found) == 1 && c.mayBeCodes(sample, found[0], true) {
 				return c.ask(beside{found[0], true}, "it is not certain that its cells are calling codes")
 			}
 			continue
@@ -277,6 +277,14 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 		}
 		c.places = append(c.places, in)
 		return nil
+	}
+	if codesAsked || landsAsked {
+		return nil
+	}
+	for i := range c.columns { // a calling code under any other name
+		if c.isNoPhone(i) && c.mayBeCodes(sample, i, false) {
+			return c.ask(beside{i, true}, "it is not certain that its cells are calling codes")
+		}
 	}
 	return nil
 }
@@ -339,11 +347,11 @@ func mostPlus(sample [][]string, column int) bool {
 	return codes > 0 && codes*10 >= filled*9
 }
 
-// mayBeCodes reports whether all filled cells of a column could be calling codes, that
-// of the region among them, and would make some numbers those of another country. They
-// may be numbers of something else, too.
-func (c *Reader) mayBeCodes(sample [][]string, column int) bool {
-	home, matters := false, false
+// mayBeCodes reports whether all filled cells of a column could be calling codes that
+// would make some numbers those of another country. They may be numbers of something
+// else, too, unless that of the region is among them, or all have a plus or 00.
+func (c *Reader) mayBeCodes(sample [][]string, column int, named bool) bool {
+	home, marked, matters := false, true, false
 	for _, row := range sample {
 		cell := cellOf(row, column)
 		if !isFilled(cell) {
@@ -353,15 +361,18 @@ func (c *Reader) mayBeCodes(sample [][]string, column int) bool {
 		if !ok || !strings.ContainsFunc(cell, unicode.IsDigit) {
 			return false
 		}
+		if _, ok := placeOf(cell, false); !ok {
+			marked = false
+		}
 		if c.parser.home != nil && where.country.code == c.parser.home.code {
-			home = true
+			home = named || len(where.country.code) > 2 // 20 may be somebody's age
 			continue
 		}
 		number := cellOf(row, c.phones[0])
 		r := c.parser.readAll(number)
 		matters = matters || r.why == "" && c.parser.isLocal(number, r)
 	}
-	return home && matters
+	return matters && (home || marked)
 }
 
 // uncertain tells why a column cannot be trusted to say whose the numbers are; empty
