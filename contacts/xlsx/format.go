@@ -429,10 +429,14 @@ func (s *section) digits(to []byte, v float64) []byte {
 	return append(to, text...)
 }
 
-// withText appends the section with a text in its place.
+// withText appends the section with a text in its place; the text alone where the
+// section repeats it until no cell could hold it.
 func (s *section) withText(to []byte, text string) []byte {
 	begin := len(to)
 	for _, p := range s.parts {
+		if len(to)-begin > maxCell {
+			return append(to[:begin], text...)
+		}
 		if p.kind == partNumber {
 			to = append(to, text...)
 		} else {

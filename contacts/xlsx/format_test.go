@@ -3,6 +3,7 @@ package xlsx
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xuri/excelize/v2"
@@ -152,10 +153,12 @@ func TestTextsAreShownAsTheirFormatShowsThem(t *testing.T) {
 		{`0;0;0;"Mr. "@`, "Ali", "Mr. Ali"},
 		{"0.00", "Ali", "Ali"},
 		{";;;", "Ali", "Ali"},
+		{"@@", "Ali", "AliAli"},
+		{strings.Repeat("@", 1000), strings.Repeat("x", maxCell), strings.Repeat("x", maxCell)},
 	} {
 		st := &styles{cells: []uint32{0, 200}, codes: map[int]string{200: tt.code}, made: make(map[int]*format)}
 		if got := st.text([]byte("x"+tt.text), 1, 1); string(got) != "x"+tt.want {
-			t.Errorf("%s: %s, want %s", tt.code, got, tt.want)
+			t.Errorf("%s: %.100s, want %.100s", tt.code, got, tt.want)
 		}
 	}
 }
