@@ -198,9 +198,16 @@ var countryNames = sync.OnceValue(func() map[string]*plan {
 var (
 	codeNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp|country|intl|international)?(?:country|intl|international|dial|dialing|dialling|calling|isd|idd)(?:country|dial|dialing|dialling|calling|phone|mobile)?(?:code|codes|prefix|key)|isd|(?:phone|mobile|tel|telephone|whatsapp)code|countryphonecode|codedupays|indicatif(?:pays|telephonique)?|codepays|codigo(?:de)?pais|ulkekodu|landesvorwahl|landervorwahl|landerkennzahl|(?:ال)?(?:مفتاح|رمز|كود|نداء)(?:ال)?(?:دوله|بلد|دولي|دوليه|اتصال)(?:ال)?(?:دولي)?)$`)
 	landNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp)?country(?:name|region|orregion|territory|iso|iso2|iso3|isocode|ofresidence|ofphone)?|residencecountry|iso2|iso3|countrycodeiso|isocountry(?:code)?|alpha2|pays|pais|land|ulke|(?:اسم)?(?:ال)?(?:دوله|بلد)(?:الاقامه)?)$`)
-	// weakNames mean many things: they count only where every cell has a plus.
+	// weakNames mean many things: they count only where nearly every cell has a plus.
 	weakNames = regexp.MustCompile(`^(?:prefix|code|cc|key|(?:ال)?(?:مفتاح|رمز|كود|بادئه))$`)
 )
+
+// NamesPlace reports whether a column of that name may say whose country a number
+// beside it is of.
+func NamesPlace(name string) bool {
+	key := nameKey(name)
+	return codeNames.MatchString(key) || landNames.MatchString(key)
+}
 
 // A beside is a column beside the number that says whose country it is of.
 type beside struct {
@@ -237,12 +244,17 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 		names *regexp.Regexp
 		codes bool
 		weak  bool
+		own   bool // of the same thing as the number: Billing Country beside Billing Phone
 		asked bool
 	}{
-		{codeNames, true, false, codesAsked}, {landNames, false, false, landsAsked}, {weakNames, true, true, codesAsked},
+		{codeNames, true, false, true, codesAsked}, {landNames, false, false, true, landsAsked},
+		{codeNames, true, false, false, codesAsked}, {landNames, false, false, false, landsAsked}, {weakNames, true, true, false, codesAsked},
 	} {
 		var found []int
 		for i, name := range c.columns {
+			if kind.own {
+				name = c.besidePhone(name)
+			}
 			if !kind.asked && kind.names.MatchString(nameKey(name)) && c.isNoPhone(i) {
 				found = append(found, i)
 			}
@@ -250,7 +262,10 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 		switch {
 		case len(found) == 0:
 			continue
-		case kind.weak && (len(found) > 1 || !allPlus(sample, found[0])):
+		case kind.weak && (len(found) > 1 || !mostPlus(sample, found[0])):
+			if len(found) == 1 && c.mayBeCodes(sample, found[0], true) {
+				return c.ask(beside{found[0], true}, "it is not certain that its cells are calling codes")
+			}
 			continue
 		case len(found) > 1:
 			return fmt.Errorf("columns %d %q and %d %q may both say whose country the numbers are of: choose one with --country-column or --country-code-column; none: neither does",
@@ -258,14 +273,45 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 		}
 		in := beside{found[0], kind.codes}
 		if why := c.uncertain(in, opt, sample); why != "" {
-			name := quoteFlag(c.columns[in.column])
-			return fmt.Errorf("column %d %q may say whose country the numbers are of, but %s: give --country-column %s or --country-code-column %s if it does, %s none if it does not",
-				in.column+1, shown(c.columns[in.column]), why, name, name, flagOf(in.codes))
+			return c.ask(in, why)
 		}
 		c.places = append(c.places, in)
 		return nil
 	}
+	if codesAsked || landsAsked {
+		return nil
+	}
+	for i := range c.columns { // a calling code under any other name
+		if c.isNoPhone(i) && c.mayBeCodes(sample, i, false) {
+			return c.ask(beside{i, true}, "it is not certain that its cells are calling codes")
+		}
+	}
 	return nil
+}
+
+// ask refuses a file until somebody says what a column means.
+func (c *Reader) ask(in beside, why string) error {
+	name := quoteFlag(c.columns[in.column])
+	return fmt.Errorf("column %d %q may say whose country the numbers are of, but %s: give --country-column %s or --country-code-column %s if it does, %s none if it does not",
+		in.column+1, shown(c.columns[in.column]), why, name, name, flagOf(in.codes))
+}
+
+// besidePhone is what a name adds to the words that it begins with as the name of the
+// phone column does: Country of "Billing Country" beside "Billing Phone". It is empty
+// where they begin alike with no word.
+func (c *Reader) besidePhone(name string) string {
+	if len(c.phones) == 0 {
+		return ""
+	}
+	phone, words := strings.Fields(campaign.Fold(c.columns[c.phones[0]])), strings.Fields(campaign.Fold(name))
+	same := 0
+	for same < min(len(phone), len(words)) && phone[same] == words[same] {
+		same++
+	}
+	if same == 0 || !isPhoneName(strings.Join(phone[same:], " ")) {
+		return ""
+	}
+	return strings.Join(words[same:], " ")
 }
 
 func flagOf(codes bool) string {
@@ -284,19 +330,49 @@ func (c *Reader) isNoPhone(column int) bool {
 	return true
 }
 
-// allPlus reports whether every filled cell of a column is a calling code with its
-// plus, and one is.
-func allPlus(sample [][]string, column int) bool {
-	some := false
+// mostPlus reports whether nine in ten filled cells of a column are calling codes with
+// their plus.
+func mostPlus(sample [][]string, column int) bool {
+	filled, codes := 0, 0
 	for _, row := range sample {
-		if cell := cellOf(row, column); isFilled(cell) {
-			if where, ok := placeOf(cell, false); !ok || !strings.Contains(cell, where.country.code) {
-				return false
-			}
-			some = true
+		cell := cellOf(row, column)
+		if !isFilled(cell) {
+			continue
+		}
+		filled++
+		if where, ok := placeOf(cell, false); ok && strings.Contains(cell, where.country.code) {
+			codes++
 		}
 	}
-	return some
+	return codes > 0 && codes*10 >= filled*9
+}
+
+// mayBeCodes reports whether all filled cells of a column could be calling codes that
+// would make some numbers those of another country. They may be numbers of something
+// else, too, unless that of the region is among them, or all have a plus or 00.
+func (c *Reader) mayBeCodes(sample [][]string, column int, named bool) bool {
+	home, marked, matters := false, true, false
+	for _, row := range sample {
+		cell := cellOf(row, column)
+		if !isFilled(cell) {
+			continue
+		}
+		where, ok := placeOf(cell, true)
+		if !ok || !strings.ContainsFunc(cell, unicode.IsDigit) {
+			return false
+		}
+		if _, ok := placeOf(cell, false); !ok {
+			marked = false
+		}
+		if c.parser.home != nil && where.country.code == c.parser.home.code {
+			home = named || len(where.country.code) > 2 // 20 may be somebody's age
+			continue
+		}
+		number := cellOf(row, c.phones[0])
+		r := c.parser.readAll(number)
+		matters = matters || r.why == "" && c.parser.isLocal(number, r)
+	}
+	return matters && (home || marked)
 }
 
 // uncertain tells why a column cannot be trusted to say whose the numbers are; empty

@@ -2,6 +2,7 @@ package contacts_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,36 @@ func TestACountryGoesWithTheNumber(t *testing.T) {
 	}
 }
 
+func TestACountryOfTheSameThingAsTheNumber(t *testing.T) {
+	for _, tt := range []struct {
+		name, file, phone string
+		want              []string
+		err               string
+	}{
+		{"WooCommerce", "billing_country,billing_phone\nSA,501234567\nAE,501234568\n", "", []string{"+966501234567", "+971501234568"}, ""},
+		{"the address of a shop's customer", "Default Address Country Code,Default Address Phone\nSA,501234567\nAE,501234568\n", "Default Address Phone", []string{"+966501234567", "+971501234568"}, ""},
+		{"before a country of no thing", "Country,Customer Country,Customer Mobile\nEgypt,SA,501234567\nEgypt,AE,501234568\n", "", []string{"+966501234567", "+971501234568"}, ""},
+		{"the country of another thing", "shipping_country,billing_phone\nSA,501234567\nAE,501234568\n", "", []string{"+966501234567", "+966501234568"}, ""},
+		{"where the people only live", "billing_country,billing_phone\nEG,0501234567\nIN,0501234568\n", "", nil, "numbers beside it are none of the country it names (2 of 2)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, got, err := readPhones(tt.file, contacts.Options{Region: "SA", Reading: campaign.Reading{PhoneColumns: []string{tt.phone}}})
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Fatalf("error %v, want %s", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestColumnsThatSayTheCountry(t *testing.T) {
 	const codes = "+966,501234567\n+971,501234568\n"
 	const lands = "SA,501234567\nAE,501234568\n"
@@ -139,6 +170,15 @@ func TestColumnsThatSayTheCountry(t *testing.T) {
 		{"الدولة", "الدولة", lands, contacts.Options{}, []string{"+966501234567", "+971501234568"}, ""},
 		{"البلد", "البلد", lands, contacts.Options{}, []string{"+966501234567", "+971501234568"}, ""},
 		{"Prefix, where every cell has a plus", "Prefix", codes, contacts.Options{}, []string{"+966501234567", "+971501234568"}, ""},
+		{"Prefix, where one cell is something else", "Prefix", strings.Repeat("+971,501234567\n", 10) + "n/a,501234568\n", contacts.Options{Region: "SA"},
+			append(append([]string{"+971501234567"}, slices.Repeat([]string{"duplicate"}, 9)...), "unknown country beside the number"), ""},
+		{"Code, where every cell may be a calling code", "Code", "966,501234567\n971,501234568\n20,1001234567\n", contacts.Options{Region: "SA"}, nil, `column 1 "Code" may say whose country the numbers are of, but it is not certain that its cells are calling codes: give --country-column Code or --country-code-column Code if it does, --country-code-column none if it does not`},
+		{"Code, beside numbers in full", "Code", "966,+966501234567\n971,+971501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+971501234568"}, ""},
+		{"calling codes under another name", "Mobile CC", "966,501234567\n971,501234568\n", contacts.Options{Region: "SA"}, nil, `column 1 "Mobile CC" may say whose country the numbers are of, but it is not certain that its cells are calling codes`},
+		{"calling codes after 00 under another name", "فتح خط", "00971,501234567\n00971,501234568\n", contacts.Options{Region: "SA"}, nil, "it is not certain that its cells are calling codes"},
+		{"codes under another name, switched off", "Mobile CC", "966,501234567\n971,501234568\n", contacts.Options{Region: "SA", Reading: campaign.Reading{CountryCodeColumn: "none"}}, []string{"+966501234567", "+966501234568"}, ""},
+		{"ages", "Age", "20,1001234567\n30,1001234568\n", contacts.Options{Region: "EG"}, []string{"+201001234567", "+201001234568"}, ""},
+		{"Code of customers is none", "Code", "1,501234567\n20,501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+966501234568"}, ""},
 		{"Prefix of operators is none", "Prefix", "055,501234567\n050,501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+966501234568"}, ""},
 		{"Prefix of names is none", "Prefix", "Mr,501234567\nMs,501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+966501234568"}, ""},
 		{"nationality is no country of numbers", "Nationality", "EG,501234567\nAE,501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+966501234568"}, ""},

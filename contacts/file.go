@@ -3,6 +3,7 @@ package contacts
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 	r, err := NewReader(text, f.options(opt))
 	if err != nil {
 		_ = text.Close() // was only read
-		return nil, err
+		return nil, f.orOtherSheet(err)
 	}
 	r.text = text
 	if f.guess != "" {
@@ -178,7 +179,7 @@ func (f *File) container(head []byte) (string, error) {
 func (f *File) archive() (string, error) {
 	z, err := xlsx.OpenZip(f.data, f.size)
 	if err != nil {
-		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w", err)
+		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w; download or copy it again", err)
 	}
 	if xlsx.IsWorkbook(z) {
 		return containerWorkbook, nil
@@ -233,7 +234,7 @@ func (f *File) bytes() (io.ReadCloser, error) {
 	case containerGzip:
 		z, err := gzip.NewReader(raw)
 		if err != nil {
-			return nil, err
+			return nil, unpackError(err)
 		}
 		return bounded(z, f.size), nil
 	case containerZip:
@@ -247,7 +248,7 @@ func (f *File) bytes() (io.ReadCloser, error) {
 		}
 		text, err := member.Open()
 		if err != nil {
-			return nil, err
+			return nil, unpackError(err)
 		}
 		return bounded(text, f.size), nil
 	}
@@ -293,13 +294,26 @@ func unpackedBound(packed int64) int64 { return min(max(packed*maxRatio, freeUnp
 
 func (b *bound) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return n, errors.New("the packed file is cut off: download or copy it again")
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, unpackError(err)
 	}
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errors.New("it unpacks to far more than a contact list would: unpack it first")
 	}
 	return n, err
+}
+
+// unpackError says what to do about a packed file that is damaged.
+func unpackError(err error) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the packed file is cut off: download or copy it again")
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat),
+		errors.As(err, &corrupt):
+		return fmt.Errorf("the packed file is damaged: %w; download or copy it again", err)
+	}
+	return err
 }
 
 // readHead reads the beginning of r.

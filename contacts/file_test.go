@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -303,6 +304,13 @@ func TestNumbersOfAnyFile(t *testing.T) {
 	}
 }
 
+// tableElsewhere is an archive that says its table of contents stands far beyond its end.
+func tableElsewhere(archive []byte) []byte {
+	at := bytes.LastIndex(archive, []byte("PK\x05\x06"))
+	binary.LittleEndian.PutUint32(archive[at+16:], 1<<31-1)
+	return archive
+}
+
 func TestFilesThatAreNoContactLists(t *testing.T) {
 	book := workbook(t, [][]any{{"phone"}})
 	for _, tt := range []struct {
@@ -325,6 +333,9 @@ func TestFilesThatAreNoContactLists(t *testing.T) {
 		{"an empty archive", zipped(), contacts.Format{}, "the zip archive holds no file"},
 		{"two files in an archive", zipped("a.csv", "phone\n", "b.csv", "phone\n"), contacts.Format{}, "the zip archive holds 2 files"},
 		{"gzip that is cut off", gzipped("phone,name\n")[:20], contacts.Format{}, "the packed file is cut off"},
+		{"gzip whose checksum is wrong", append(gzipped("phone,name\n0501234567,A\n")[:len(gzipped("phone,name\n0501234567,A\n"))-8], "12345678"...), contacts.Format{}, "the packed file is damaged: gzip: invalid checksum; download or copy it again"},
+		{"gzip with something behind it", append(gzipped("phone,name\n0501234567,A\n"), "something else"...), contacts.Format{}, "the packed file is damaged: gzip: invalid header; download or copy it again"},
+		{"an archive whose table is elsewhere", tableElsewhere(zipped("list.csv", "phone,name\n0501234567,A\n")), contacts.Format{}, "is damaged"},
 		{"a workbook that is cut off", book[:len(book)/2], contacts.Format{}, "this begins like an Excel workbook"},
 		{"a workbook without its parts", zipped("xl/workbook.xml", "<workbook/>"), contacts.Format{}, "workbook: "},
 		{"a sheet that is not there", book, contacts.Format{Sheet: "Clients"}, `no sheet "Clients": the sheets are "Sheet1", "VIP"`},

@@ -190,6 +190,15 @@ func TestHostileFilesTakeLittleMemory(t *testing.T) {
 			hostileBook(t, p, member{texts, text(`<sst `, mainSpace, `><si><t>`, strings.Repeat("x", 1<<20-100), `</t></si></sst>`)},
 				member{sheet, times(sheetHead, 1<<20-1, `<row><c><v>501234567</v></c><c t="s"><v>0</v></c></row>`, sheetFoot)})
 		}},
+		{"one text in every cell of a row", func(p string) {
+			hostileBook(t, p, member{texts, text(`<sst `, mainSpace, `><si><t>`, strings.Repeat("x", 1<<20-100), `</t></si></sst>`)},
+				member{sheet, times(sheetHead+`<row>`, 1<<14, `<c t="s"><v>0</v></c>`, `</row>`+sheetFoot)})
+		}},
+		{"a format that repeats a text", func(p string) {
+			hostileBook(t, p, member{texts, text(`<sst `, mainSpace, `><si><t>`, strings.Repeat("x", 1<<20-100), `</t></si></sst>`)},
+				member{styles, text(`<styleSheet `, mainSpace, `><numFmts><numFmt numFmtId="170" formatCode="`, strings.Repeat("@", 1000), `"/></numFmts><cellXfs><xf/><xf numFmtId="170"/></cellXfs></styleSheet>`)},
+				member{sheet, times(sheetHead, 100, `<row><c><v>501234567</v></c><c t="s" s="1"><v>0</v></c></row>`, sheetFoot)})
+		}},
 		{"long texts", func(p string) {
 			hostileBook(t, p, member{texts, times(`<sst `+mainSpace+`>`, 600, `<si><t>`+strings.Repeat("long ", 200_000)+`</t></si>`, `</sst>`)})
 		}},

@@ -14,7 +14,9 @@ var (
 	// betweenNumbers is what parts numbers, and within a number at most its groups.
 	betweenNumbers = regexp.MustCompile(`:::|[/;,|،؛\\\n\r\t&]+|[\s\p{Z}](?i:or|and|ou|und|oder|o|y|أو|او|و)[\s\p{Z}]|[\s\p{Z}](?:أو|او|و)[\s\p{Z}]*`)
 	// betweenGroups parts the groups of a number, and sometimes numbers.
-	betweenGroups    = regexp.MustCompile(`[\s\p{Z}\p{Cf}\-‐‑‒–—―−().\[\]]+`)
+	betweenGroups = regexp.MustCompile(`[\s\p{Z}\p{Cf}\-‐‑‒–—―−().\[\]]+`)
+	// lastDigits stand for a second number that ends otherwise: 0501234567/8.
+	lastDigits       = regexp.MustCompile(`^(.*\p{Nd}{5})[\s\p{Z}]*[/\\][\s\p{Z}]*(\p{Nd}{1,3})[\s\p{Z}]*$`)
 	extensionPattern = regexp.MustCompile(`(?i)^(.*\d\)?)[\s\p{Z}]*[,;(]?[\s\p{Z}]*(?:;?ext(?:ension|n)?[\s.:=#]*|x[\s.:]*|#+|int\.?|تحويل[ةه]?|داخلي|فرعي|доб\.?)[\s\p{Z}.:#]*\p{Nd}{1,7}\)?[\s\p{Z}]*$`)
 )
 
@@ -35,6 +37,9 @@ const (
 // are in ranges that are known; and if the whole is too, and no sign parts them, they
 // must be written alike.
 func (p *PhoneParser) severalIn(cell string, one campaign.Phone, guessed bool, why Reason) ([]campaign.Phone, Reason) {
+	if pair := p.endingsIn(cell, one, why); pair != nil {
+		return pair, TwoNumbers
+	}
 	switch {
 	case why == EmptyNumber, why == Scientific, len(cell) > maxCellBytes, why == "" && p.isTooShortForTwo(cell):
 		return nil, why
@@ -63,6 +68,28 @@ func (p *PhoneParser) severalIn(cell string, one campaign.Phone, guessed bool, w
 		return numbers[:1], "" // written twice
 	}
 	return numbers, TwoNumbers
+}
+
+// endingsIn are a number and another that is written as its last digits; nil where the
+// cell holds something else, or is a number as a whole.
+func (p *PhoneParser) endingsIn(cell string, one campaign.Phone, why Reason) []campaign.Phone {
+	if len(cell) > maxCellBytes || why == "" && isKnown(one) || !strings.ContainsAny(cell, `/\`) {
+		return nil
+	}
+	m := lastDigits.FindStringSubmatch(cell)
+	if m == nil {
+		return nil
+	}
+	first, ok := p.isNumber(m[1])
+	if !ok || !isKnown(first) {
+		return nil
+	}
+	scale, end := campaign.Phone(1), campaign.Phone(0)
+	for _, r := range m[2] {
+		d, _ := digit(r)
+		scale, end = scale*10, end*10+campaign.Phone(d-'0')
+	}
+	return []campaign.Phone{first, first/scale*scale + end}
 }
 
 // isTooShortForTwo reports whether a cell has fewer digits than two numbers have.

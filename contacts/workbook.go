@@ -58,6 +58,16 @@ func (f *File) chooseSheets(phoneColumns []string) (err error) {
 // does not read: first those that people see, then the hidden ones.
 func (f *File) SheetsNotRead() (visible, hidden []string) { return f.sheetsBut(f.sheets) }
 
+// orOtherSheet adds to why a sheet is no contact list which others there are.
+func (f *File) orOtherSheet(why error) error {
+	others, _ := f.SheetsNotRead()
+	var damage *xlsx.DamageError
+	if len(others) == 0 || f.named || errors.As(why, &damage) {
+		return why
+	}
+	return fmt.Errorf("sheet %q: %w; the other sheets are %s: --sheet reads one", f.format.Sheet, why, quoteNames(others))
+}
+
 func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
 	if f.book == nil {
 		return nil, nil

@@ -133,6 +133,17 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 	}
 }
 
+func TestASheetThatIsNoListTellsTheOthers(t *testing.T) {
+	book := bookOf(
+		testSheet{name: "How to", rows: []string{"Fill in the other sheet"}},
+		testSheet{name: "Clients", rows: []string{"phone|name", "0501000002|b"}},
+	)
+	_, _, _, err := readBook(t, book, contacts.Format{})
+	if err == nil || !strings.Contains(err.Error(), `sheet "How to": no phone column`) || !strings.Contains(err.Error(), `the other sheets are "Clients": --sheet reads one`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSheetsWithOtherColumnsAreNotReadTogether(t *testing.T) {
 	first := testSheet{name: "a", rows: []string{"phone|name", "0501000001|x"}}
 	for name, other := range map[string]testSheet{

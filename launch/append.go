@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -151,6 +152,9 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		if in.order, unknown, err = sameColumns(r.Columns(), c.Settings); err != nil {
 			return err
 		}
+		if err := placesLeftOut(unknown, c.Settings); err != nil {
+			return err
+		}
 		for i, column := range c.Settings.Columns {
 			if column.Required {
 				r.Require(in.order[i], column.Key)
@@ -182,6 +186,20 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	}
 	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)
 	return out, list.warnings, nil
+}
+
+// placesLeftOut refuses a file with a column of countries that the campaign's first
+// file did not have: read as of the region, its numbers would be those of strangers.
+func placesLeftOut(unknown []string, s campaign.Settings) error {
+	r := s.Reading
+	if s.Region == "" || r.CountryColumn == campaign.NoColumn || r.CountryCodeColumn == campaign.NoColumn ||
+		r.FoundCountryColumn != "" || r.FoundCountryCodeColumn != "" {
+		return nil
+	}
+	if at := slices.IndexFunc(unknown, contacts.NamesPlace); at >= 0 {
+		return fmt.Errorf("column %q may say whose country the numbers are of, and the campaign reads them as of %s: take it out if they are, or else write them with a plus and take it out", unknown[at], s.Region)
+	}
+	return nil
 }
 
 // sameColumns finds the campaign's columns in a file: for each of them the file's.

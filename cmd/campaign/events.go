@@ -107,7 +107,7 @@ func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unma
 		}
 		rows := [][]string{{"AT", "EVENT", "PHONE", "CONVERSATION", "WHY"}}
 		for _, e := range page.Unmatched {
-			rows = append(rows, []string{local(e.At), e.Event, e.Phone, printable(e.Conversation), e.Why})
+			rows = append(rows, []string{local(e.At), e.Event, e.Phone, cli.Printable(e.Conversation), e.Why})
 		}
 		text = table(rows)
 	}
@@ -155,7 +155,7 @@ func (a *app) openWishes(ctx context.Context, s *store.Store, name string) error
 		if w.Contact > 0 {
 			contact = cli.Number(w.Contact)
 		}
-		rows = append(rows, []string{w.ID, local(w.At), w.Campaign, contact, printable(w.Conversation), printable(w.Phone), w.Rule, w.Why})
+		rows = append(rows, []string{w.ID, local(w.At), w.Campaign, contact, cli.Printable(w.Conversation), cli.Printable(w.Phone), w.Rule, w.Why})
 	}
 	text := "no wish is open\n"
 	if len(wishes) > 0 {

@@ -110,5 +110,5 @@ func decisionText(d report.Decision) string {
 	if len(fates) > 0 {
 		what += "; " + strings.Join(fates, ", ")
 	}
-	return printable(fmt.Sprintf("%s  %-20s  %s", local(d.At), d.By, what)) + "\n"
+	return cli.Printable(fmt.Sprintf("%s  %-20s  %s", local(d.At), d.By, what)) + "\n"
 }

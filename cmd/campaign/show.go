@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -217,22 +216,12 @@ func since(t time.Time) string {
 	return local(t)
 }
 
-// printable is a text from outside without what a terminal would obey.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
 // table aligns cells, those of the columns named to the right.
 func table(rows [][]string, right ...int) string {
 	var width []int
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = printable(cell)
+			row[i] = cli.Printable(cell)
 			if i == len(width) {
 				width = append(width, 0)
 			}

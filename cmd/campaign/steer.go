@@ -44,7 +44,7 @@ func (a *app) pause() *cobra.Command {
 		}
 		done := steered{Campaign: name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
 		if done.Already {
-			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, printable(before.PhaseReason), reason))
+			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason), reason))
 		}
 		return a.print(done, fmt.Sprintf("%s is paused: %s\n", name, reason))
 	})

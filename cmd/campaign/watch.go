@@ -140,7 +140,7 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 // standing is a campaign's state, or why it does not move, as a line.
 func standing(o report.Overview) string {
 	if o.WaitingFor != "" {
-		return printable(o.Campaign + ": " + o.WaitingFor)
+		return cli.Printable(o.Campaign + ": " + o.WaitingFor)
 	}
 	return fmt.Sprintf("%s is %s", o.Campaign, o.State)
 }

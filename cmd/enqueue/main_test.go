@@ -270,6 +270,15 @@ func TestWhoseNumbersTheyAreIsTold(t *testing.T) {
 	}
 }
 
+func TestNamesOfColumnsSteerNoTerminal(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", "phone,na\x1b[31mme,\u009b2Jcity\n0501234567,Sara,Riyadh\n")
+	code, out, errs := w.run("list.csv --name spring --channel voice --region SA --skip-preflight")
+	if code != 0 || !strings.Contains(out, "columns sent      na [31mme,  2Jcity\n") || strings.ContainsAny(out+errs, "\x1b\u009b") {
+		t.Errorf("exit %d, %q, %q", code, out, errs)
+	}
+}
+
 func TestSheetsAndHiddenRowsOfAWorkbook(t *testing.T) {
 	w := newWorld(t)
 	book := excelize.NewFile()
@@ -370,11 +379,13 @@ func TestAppend(t *testing.T) {
 	if err != nil || found.Contacts != 6 || len(found.Problems) > 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
+	w.write("countries.csv", "phone,name,city,notes,Country\n501234568,x,y,z,AE\n")
 	for _, tt := range []struct {
 		line string
 		code int
 		want string
 	}{
+		{"append spring countries.csv", 1, `column "Country" may say whose country the numbers are of, and the campaign reads them as of SA`},
 		{"append spring", 2, "accepts 2 arg(s), received 1"},
 		{"append a/b list.csv", 2, "campaign name: want"},
 		{"append summer list.csv", 1, "no such campaign"},

@@ -31,7 +31,7 @@ func text(s launch.Summary) string {
 	} else {
 		fmt.Fprintf(&b, "Campaign %s is %s\n\n", s.Campaign, s.State)
 	}
-	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, value) }
+	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, cli.Printable(value)) }
 	line("file read as", s.File.String())
 	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
 	count("rows read", s.Rows)

@@ -429,10 +429,14 @@ func (s *section) digits(to []byte, v float64) []byte {
 	return append(to, text...)
 }
 
-// withText appends the section with a text in its place.
+// withText appends the section with a text in its place; the text alone where the
+// section repeats it until no cell could hold it.
 func (s *section) withText(to []byte, text string) []byte {
 	begin := len(to)
 	for _, p := range s.parts {
+		if len(to)-begin > maxCell {
+			return append(to[:begin], text...)
+		}
 		if p.kind == partNumber {
 			to = append(to, text...)
 		} else {
@@ -664,7 +668,7 @@ const lastDay = 2958466 // 10000-01-01
 
 // date appends a day, a time or a duration. What cannot be one is a number.
 func (s *section) date(to []byte, v float64, date1904 bool) []byte {
-	if s.elapsed && math.Abs(v) < 1e9 {
+	if s.elapsed && math.Abs(v) < lastDay {
 		return s.duration(to, v)
 	}
 	if v < 0 || v >= lastDay {

@@ -3,6 +3,7 @@ package xlsx
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/xuri/excelize/v2"
@@ -100,6 +101,7 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 		{"[mm]:ss", "0.0625", "90:00"},
 		{"[ss]", "0.0625", "5400"},
 		{"[h]:mm", "-0.5", "-12:00"},
+		{"[h]", "501234567", "501234567"}, // a phone number: as hours it would be somebody else's
 		{"yyyy-mm-dd", "1", "1900-01-01"},
 		{"yyyy-mm-dd", "59", "1900-02-28"},
 		{"yyyy-mm-dd", "60", "1900-02-29"},
@@ -151,10 +153,12 @@ func TestTextsAreShownAsTheirFormatShowsThem(t *testing.T) {
 		{`0;0;0;"Mr. "@`, "Ali", "Mr. Ali"},
 		{"0.00", "Ali", "Ali"},
 		{";;;", "Ali", "Ali"},
+		{"@@", "Ali", "AliAli"},
+		{strings.Repeat("@", 1000), strings.Repeat("x", maxCell), strings.Repeat("x", maxCell)},
 	} {
 		st := &styles{cells: []uint32{0, 200}, codes: map[int]string{200: tt.code}, made: make(map[int]*format)}
 		if got := st.text([]byte("x"+tt.text), 1, 1); string(got) != "x"+tt.want {
-			t.Errorf("%s: %s, want %s", tt.code, got, tt.want)
+			t.Errorf("%s: %.100s, want %.100s", tt.code, got, tt.want)
 		}
 	}
 }

@@ -15,6 +15,10 @@ const (
 	maxColumns = 1 << 14
 )
 
+// maxRow bounds the bytes of a row. Each of its cells may name the same long text, so
+// that the file tells nothing of how much they come to.
+const maxRow = 2 << 20
+
 // NoValue is the text of a cell whose formula has no stored value: the program
 // that wrote it has not calculated it. It is a character that texts do not have.
 const NoValue = "\ufdd0"
@@ -114,6 +118,8 @@ func (r *Rows) begin() error {
 		switch {
 		case s.opened("sheetData"):
 			return nil
+		case r.isMisplaced():
+			return errMisplaced
 		case s.opened("sheetFormatPr"):
 			r.allRows = isTrue(s.attr("zeroHeight"))
 		case s.opened("cols"):
@@ -121,11 +127,29 @@ func (r *Rows) begin() error {
 				return err
 			}
 		}
-		if err := s.leave(depth); err != nil {
+		if err := r.pass(depth); err != nil {
 			return err
 		}
 	}
 }
+
+// pass passes over what is left of the element at this depth, which holds no rows.
+func (r *Rows) pass(depth int) error {
+	for len(r.xml.open) >= depth {
+		if kind, err := r.xml.next(); err != nil {
+			return err
+		} else if kind == tokenOpen && r.isMisplaced() {
+			return errMisplaced
+		}
+	}
+	return nil
+}
+
+func (r *Rows) isMisplaced() bool { return r.xml.opened("row") || r.xml.opened("c") }
+
+// errMisplaced is of rows and cells where none belong: the people in them would be
+// missing.
+var errMisplaced = errors.New("rows or cells where none belong")
 
 func (r *Rows) takeColumns() error {
 	first, ok := number(r.xml.attr("min"))
@@ -166,8 +190,10 @@ func (r *Rows) Next() (*Row, error) {
 				return nil, damaged(r.name, 0, fmt.Errorf("below its rows: %w", err))
 			}
 			return nil, nil
+		case r.xml.opened("c"):
+			return nil, at(errMisplaced)
 		case !r.xml.opened("row"):
-			if err := r.xml.skip(); err != nil {
+			if err := r.pass(len(r.xml.open)); err != nil {
 				return nil, at(err)
 			}
 		default:
@@ -193,6 +219,8 @@ func (r *Rows) end() error {
 			return nil
 		case kind == tokenOpen && len(s.open) == 2 && s.opened("sheetData"):
 			return errors.New("there are rows a second time")
+		case kind == tokenOpen && r.isMisplaced():
+			return errMisplaced
 		}
 	}
 }
@@ -229,8 +257,11 @@ func isZero(height []byte) bool { return string(height) == "0" }
 // cell reads a child of a row.
 func (r *Rows) cell() error {
 	s := r.xml
-	if !s.opened("c") {
-		return nil
+	switch {
+	case s.opened("row"):
+		return errMisplaced
+	case !s.opened("c"):
+		return r.pass(len(s.open))
 	}
 	r.column++
 	if ref := s.attr("r"); ref != nil {
@@ -254,6 +285,9 @@ func (r *Rows) cell() error {
 	begin := len(r.arena)
 	if err := r.content(kind, style); err != nil {
 		return err
+	}
+	if len(r.arena) > maxRow {
+		return fmt.Errorf("a row of more than %d bytes", maxRow)
 	}
 	r.row.Cells[r.column-1] = r.arena[begin:len(r.arena):len(r.arena)]
 	return nil

@@ -53,6 +53,9 @@ func (t *tableReader) ReadAt(p []byte, off int64) (int, error) {
 			return 0, errors.New("the archive holds far more files than a contact list has parts")
 		}
 	}
+	if off < 0 { // the table says where members stand
+		return 0, zip.ErrFormat
+	}
 	return t.ReaderAt.ReadAt(p, off)
 }
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -27,6 +29,16 @@ func Number(n int) string                  { return report.Number(n) }
 func Count(n int, one, many string) string { return report.Count(n, one, many) }
 func About(d time.Duration) string         { return report.About(d) }
 func Moment(t time.Time) string            { return report.Moment(t) }
+
+// Printable is a text from outside without what a terminal would obey.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
 
 // IsTerminal reports whether a person looks at, or types into, stream.
 func IsTerminal(stream any) bool {
