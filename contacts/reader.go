@@ -91,9 +91,9 @@ type Reader struct {
 	phones    []int    // columns with the numbers, in order of preference
 	places    []beside // columns that say whose country a number is of
 	required  []required
-	corrected bool     // the file is one of rejects, given back
-	header    int      // its line
-	remarks   []string // what people should be told of how the file is read
+	corrected bool         // the file is one of rejects, given back
+	header    int          // its line
+	remarks   []string     // what people should be told of how the file is read
 	missing   atomic.Int64 // cells at the end of rows
 
 	strict, firstOfTwo bool // see campaign.Reading
@@ -335,6 +335,7 @@ func (c *Reader) parse(b *block) {
 		}
 		if missing := columns - (len(cells) - begin); missing > 0 { // Excel leaves out empty cells at the end
 			if c.missing.Add(int64(missing)) > maxMissing {
+				b.rows = b.rows[:len(b.rows)-1]
 				b.err = fmt.Errorf("line %d: the rows have far fewer cells than the header's %d: this is not a contact list", s.line, columns)
 				return
 			}
