@@ -224,6 +224,10 @@ func (c *Reader) useHeader(header sampled) error {
 			c.columns[i] = UnescapeCell(name)
 		}
 	}
+	if at := len(c.columns) - 2; !c.corrected && at > 0 && c.columns[at] == rejectColumns[0] && c.columns[at+1] == rejectColumns[2] {
+		// Without the reasons, rows that were not chosen would be contacts.
+		return fmt.Errorf("line %d: these are rejects without their column %q: give them back with it", header.line, rejectColumns[1])
+	}
 	c.src.rows = max(maxBlockCells/len(c.columns), 1)
 	return nil
 }

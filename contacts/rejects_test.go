@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -253,6 +254,20 @@ func TestHoldsRejects(t *testing.T) {
 	} {
 		if got := contacts.HoldsRejects(strings.NewReader(text)); got != want {
 			t.Errorf("HoldsRejects(%q) = %v", text, got)
+		}
+	}
+}
+
+// Without their reasons, rows that were not chosen would come in with the corrected ones.
+func TestRejectsWithoutTheirReasonsAreRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		"phone,line,original\n+966501234567,2,\n":         `line 1: these are rejects without their column "reason": give them back with it`,
+		"phone,line,reason,original\n+966501234567,2,,\n": "",
+		"line,original,phone\n2,x,+966501234567\n":        "", // a list of somebody's own
+	} {
+		_, _, err := readAll(file, contacts.Options{})
+		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {
+			t.Errorf("%q: %v, want %q", file, err, want)
 		}
 	}
 }

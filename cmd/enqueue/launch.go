@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -235,9 +234,20 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags, lau
 	}
 	if refused := sum.Rows - sum.Contacts - sum.NotChosen; refused > 0 {
 		return cli.Partialf("%s not used: see %s", cli.Count(refused, "line was", "lines were"),
-			cmp.Or(sum.RejectsFile, "'campaign rejects "+req.Name+"'"))
+			rejectsAt(sum))
 	}
 	return nil
+}
+
+// rejectsAt is where the refused lines are to be found.
+func rejectsAt(sum launch.Summary) string {
+	switch {
+	case sum.RejectsFile != "":
+		return sum.RejectsFile
+	case sum.DryRun:
+		return "them with --rejects FILE"
+	}
+	return "'campaign rejects " + sum.Campaign + "'"
 }
 
 // noteWorkers says when nobody is there to send.
