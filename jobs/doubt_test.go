@@ -146,6 +146,22 @@ func TestAFirewallsPageIsAboutARowOnlyAfterSuccesses(t *testing.T) {
 		s.send("w1", 0)
 		s.want(map[campaign.State]int{campaign.Accepted: 3, campaign.Rejected: 1})
 	})
+	t.Run("all are refused from some time on: they are not at fault, whatever was accepted before", func(t *testing.T) {
+		const before = 4
+		s := newStage(t, before+2*vagueLimit, dispatching)
+		s.platform.answer = func([]velents.Row) error {
+			if s.platform.count() <= before {
+				return nil
+			}
+			return firewall
+		}
+		s.send("w1", 0)
+		// Those in flight beside the eighth may be refused after it.
+		accepted, rejected := len(s.chunk(0).In(campaign.Accepted)), len(s.chunk(0).In(campaign.Rejected))
+		if phase, _ := s.phase("c"); phase != campaign.Paused || accepted < before || rejected >= dispatchesInFlight {
+			t.Errorf("it is %s, %d accepted and %d rejected", phase, accepted, rejected)
+		}
+	})
 	t.Run("all of them are refused: they are not at fault", func(t *testing.T) {
 		s := newStage(t, 2*vagueLimit)
 		if err := s.store.AddSeen(t.Context(), "default", store.Seen{Accepted: true}); err != nil {

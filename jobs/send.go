@@ -807,8 +807,9 @@ func (r *run) act(ctx context.Context, piece []int, v verdict) error {
 }
 
 // vagueInARow counts single contacts that were refused without being named. When
-// they are many and nobody of the chunk was ever accepted, the request is at
-// fault rather than they: they become pending again and the campaign pauses.
+// they are many and no contact of the chunk was ever accepted, or a firewall refuses
+// them, the request is at fault rather than they: they become pending again and the
+// campaign pauses.
 func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bool, err error) {
 	r.mu.Lock()
 	switch {
@@ -820,7 +821,7 @@ func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bo
 	suspects := r.vague
 	fault = v.vague && len(suspects) >= vagueLimit
 	r.mu.Unlock()
-	if !fault || len(r.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
+	if !fault || !v.firewall && len(r.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
 		return false, nil
 	}
 	r.finish(nil)

@@ -40,6 +40,9 @@ type verdict struct {
 	// vague marks a single contact that was refused without being named: several
 	// in a row say that it is not the contacts.
 	vague bool
+	// firewall: it was a page with 403, so that something in front of the platform
+	// refused it. What has been accepted before says nothing then.
+	firewall bool
 	// tooMany: the platform takes fewer rows per request.
 	tooMany bool
 }
@@ -77,9 +80,12 @@ func verdictOf(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx,
 			return verdict{cause: campaign.Reject, reason: text}
 		}
 		return verdict{cause: campaign.Unsent, then: halve, tooMany: true}
-	case status == http.StatusBadRequest,
-		status == http.StatusForbidden && refused.Page && seen.Accepted: // a firewall that dislikes a row
+	case status == http.StatusBadRequest:
 		return vagueRefusal(text, rows)
+	case status == http.StatusForbidden && refused.Page && seen.Accepted: // a firewall that dislikes a row
+		v := vagueRefusal(text, rows)
+		v.firewall = true
+		return v
 	case status/100 == 3 && status != http.StatusSeeOther, slices.Contains(agentFaults, status):
 		return verdict{cause: campaign.Unsent, reason: "the platform answers " + text + agentAdvice(status), then: pauseAgent}
 	case slices.Contains(requestFaults, status):
