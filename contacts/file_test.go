@@ -342,7 +342,7 @@ func TestFilesThatAreNoContactLists(t *testing.T) {
 		{"a sheet of no workbook", []byte("phone\n"), contacts.Format{Sheet: "VIP"}, "a sheet is named, but this is no workbook"},
 		{"another encoding than asked for", []byte("phone,name\n"), contacts.Format{Encoding: contacts.UTF16LE}, "no phone column"},
 		{"a gzip bomb", gzipped(strings.Repeat("\n", 80<<20)), contacts.Format{}, "it unpacks to far more than a contact list would"},
-		{"broken UTF-8", []byte("phone,name\n0501234567,سارة محمد\n0501234568,\xff\n"), contacts.Format{}, "line 3: not in UTF-8"},
+		{"a header that is broken UTF-8", []byte("phone,na\xffme\n0501234567,سارة محمد\n0501234568,سارة محمد\n"), contacts.Format{}, "line 1: not in UTF-8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, _, err := readFile(tt.file, tt.want); err == nil || !strings.Contains(err.Error(), tt.err) {

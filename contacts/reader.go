@@ -304,16 +304,14 @@ func (c *Reader) parse(b *block) {
 	cells := make([]string, 0, min(len(b.spans)*columns, len(b.text)+len(b.spans))+1)
 	for _, s := range b.spans {
 		text := b.text[s.start:s.end]
-		if !valid {
-			if err := checkText(text); err != nil {
-				b.err = fmt.Errorf("line %d: %w", s.line, err)
-				return
-			}
-		}
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
 		if !clean && strings.IndexByte(text, 0) >= 0 {
 			row.Refusal.Reason, row.Original = ControlChar, strings.ReplaceAll(text, "\x00", "\ufffd")
+			continue
+		}
+		if !valid && checkText(text) != nil {
+			row.Refusal.Reason, row.Original = NotUTF8, strings.ToValidUTF8(text, "\ufffd")
 			continue
 		}
 		begin := len(cells)

@@ -253,7 +253,6 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"UTF-16 without a mark", "p\x00h\x00o\x00n\x00e\x00", contacts.Options{}, "text in UTF-16"},
 		{"a web page with the name of a workbook", " <HTML><table>", contacts.Options{}, "a web page"},
 		{"a header in another encoding", "phone,\xc7\xe1\xc7\xd3\xe3\n", contacts.Options{}, "line 1: not in UTF-8"},
-		{"a row in another encoding", "phone,name\n0501234567,A\n0501234568,\xc7\xd3\n", contacts.Options{Region: "SA"}, "line 3: not in UTF-8"},
 		{"NUL upon NUL", "phone,name\n0501234567,\x00\x00\x01\x00\x02\x00\x00\x03\n", contacts.Options{}, "a binary file"},
 		{"a line without end", "phone,name\n0501234567," + strings.Repeat("a", 3<<20), contacts.Options{}, "line 2: longer than 1048576 bytes"},
 		{"an unknown region", "phone\n", contacts.Options{Region: "XX"}, `region "XX"`},
@@ -275,10 +274,32 @@ func TestFilesThatAreRefused(t *testing.T) {
 }
 
 func TestRowsBeforeAnErrorAreHandedOut(t *testing.T) {
-	file := "phone,name\n0501234567,A\n0501234568,B\n0501234569,\xff\n0501234560,C\n"
+	broken := errors.New("disk on fire")
+	file := io.MultiReader(strings.NewReader("phone,name\n0501234567,A\n0501234568,B\n"+strings.Repeat("0501234567,A\n", 50_000)), iotest.ErrReader(broken))
+	r, err := contacts.NewReader(file, contacts.Options{Region: "SA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, err = range r.All() {
+		if err == nil {
+			rows++
+		}
+	}
+	if !errors.Is(err, broken) || rows < 2 || r.Counts().Rows != rows {
+		t.Errorf("%d rows, counts %+v, error %v", rows, r.Counts(), err)
+	}
+}
+
+// A cell that was cut in the midst of a character costs its line, and no other.
+func TestALineThatIsNotUTF8IsRefusedAlone(t *testing.T) {
+	file := "phone,name\n0501234567,A\n0501234568,سارة\n0501234569,سار\xd8\n0501234560,C\n"
 	r, rows, err := readAll(file, contacts.Options{Region: "SA"})
-	if err == nil || len(rows) != 2 || r.Counts().Rows != 2 {
-		t.Errorf("%d rows, counts %+v, error %v", len(rows), r.Counts(), err)
+	if err != nil || len(rows) != 4 || r.Counts().Contacts != 3 {
+		t.Fatalf("%d rows, counts %+v, error %v", len(rows), r.Counts(), err)
+	}
+	if got := rows[2]; got.Refusal.Reason != contacts.NotUTF8 || got.Original != "0501234569,سار\ufffd" {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	TooManyCells  Reason = "too many cells"
 	BrokenQuotes  Reason = "broken quotes"
 	ControlChar   Reason = "a NUL character"
+	NotUTF8       Reason = "not in UTF-8"
 	Duplicate     Reason = "duplicate"
 	Suppressed    Reason = "on a suppression list"
 	DoNotContact  Reason = "on the do-not-contact list"
