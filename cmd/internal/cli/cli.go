@@ -27,8 +27,16 @@ type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 // Main runs a command and ends the process. The first Ctrl-C, SIGTERM or SIGHUP ends
 // the context, a second one kills.
 func Main(name string, run Run) {
-	ctx, stop := signal.NotifyContext(context.Background(), Stops()...)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, Stops()...)
+	go func() {
+		<-signals
+		cancel()
+		again := <-signals // not lost, however soon it comes
+		signal.Reset(again)
+		_ = syscall.Kill(os.Getpid(), again.(syscall.Signal))
+	}()
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	Report(os.Stderr, name, err)
 	os.Exit(ExitCode(err))
