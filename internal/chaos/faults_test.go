@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/internal/commands"
+	"campaign-runner/report"
 )
 
 // A fault is something that goes wrong for a while.
@@ -185,13 +188,36 @@ func pausing(faults string) func(*world, int, *rand.Rand) (func() error, error) 
 		heal, err := faulty(faults)(w, n, rng)
 		return func() error {
 			err := heal()
-			for _, l := range w.loaded() {
-				if o := w.overview(l); o.State == campaign.Paused && pausedByPage(o.StateReason) {
-					w.steer("resume after a page", "campaign", "resume", l.name)
+			w.background.Go(func() { // Redis may be frozen at that time, or away
+				for _, l := range w.loaded() {
+					w.resumeAfterPage(l)
 				}
-			}
+			})
 			return err
 		}, err
+	}
+}
+
+// resumeAfterPage is a person who sees that a page has paused a campaign, and that the
+// platform is back.
+func (w *world) resumeAfterPage(l *list) {
+	resumed := false
+	err := commands.Await(time.Minute, func() error {
+		o, err := report.Find(w.t.Context(), w.store, l.name)
+		if err != nil || o.State != campaign.Paused || !pausedByPage(o.StateReason) {
+			return err
+		}
+		out := w.call("campaign", "resume", l.name)
+		if resumed = out.Code == 0; !resumed {
+			return errors.New(out.Said())
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		w.count("resume after a page, in vain")
+	case resumed:
+		w.count("resume after a page")
 	}
 }
 
