@@ -117,7 +117,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		}
 		return err
 	}
-	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: names(c.Settings.Columns), more: c.Counts.Rows > c.Counts.Contacts}}
+	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: c.Settings.ColumnNames(), more: c.Counts.Rows > c.Counts.Contacts}}
 	in.rejects.local.path = req.RejectsFile
 	defer in.rejects.local.discard()
 	in.rejects.keep = func([]byte) error { return nil }
@@ -229,13 +229,4 @@ func sameColumns(header []string, s campaign.Settings) (order []int, unknown []s
 		}
 	}
 	return order, unknown, nil
-}
-
-// names are those of columns.
-func names(columns []campaign.Column) []string {
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = c.Name
-	}
-	return list
 }
