@@ -18,7 +18,7 @@ build: ## build enqueue, worker, campaign and sandbox into bin/
 test: ## run every test with the race detector, against a real Redis
 	@scripts/need.sh gcc redis-server chromium
 	$(GO) test -race -shuffle=on -timeout=30m ./...
-	$(GO) test -timeout=10m -run='^TestHostileFilesTakeLittleMemory$$' ./contacts
+	$(GO) test -timeout=10m -run='^TestHostileFilesTakeLittleMemory$$' ./campaign/contacts
 
 lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
@@ -40,7 +40,7 @@ bench: ## run the benchmarks, and print ratios against the baselines
 
 bench-quota: ## measure how fully the quota is used
 	@scripts/need.sh redis-server
-	$(GO) test ./ratelimit/sim -count=1 -timeout=60m -v -run=TestGates -full
+	$(GO) test ./internal/quotasim -count=1 -timeout=60m -v -run=TestGates -full
 
 quota: ## measure the same in real time, by worker processes, in one to three minutes
 	@scripts/need.sh redis-server
@@ -56,7 +56,7 @@ laravel: ## run workers against real Laravel behind php-fpm and nginx, in three 
 
 cover: ## print the test coverage of the packages that decide
 	@scripts/need.sh redis-server
-	$(GO) test -cover ./campaign/... ./contacts/... ./jobs/... ./ratelimit/... ./velents/...
+	$(GO) test -cover ./campaign/... ./jobs/... ./ratelimit/... ./velents/...
 
 fuzz: ## fuzz every fuzz test for FUZZTIME
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's|/[^/]*:func | |' | \

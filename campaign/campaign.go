@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"campaign-runner/hours"
+	"campaign-runner/campaign/hours"
 )
 
 // A Mode is the way in which contacts go to the platform.

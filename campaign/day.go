@@ -3,7 +3,7 @@ package campaign
 import (
 	"time"
 
-	"campaign-runner/hours"
+	"campaign-runner/campaign/hours"
 )
 
 // A Day is a day of a campaign's calendar.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"campaign-runner/hours"
+	"campaign-runner/campaign/hours"
 )
 
 func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
-	"campaign-runner/report"
 )
 
 // An action is something a person may do to a campaign as it is now.

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"campaign-runner/campaign"
-	"campaign-runner/contacts"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/report"
 	"campaign-runner/jobs"
-	"campaign-runner/report"
 )
 
 // A standing is the page of one campaign.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
-	"campaign-runner/report"
 )
 
 // A chart is how a campaign went, as areas on top of each other in a box of 1000

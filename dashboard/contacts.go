@@ -14,9 +14,9 @@ import (
 	"unicode/utf8"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
-	"campaign-runner/contacts"
-	"campaign-runner/report"
 )
 
 // pageContacts is how many contacts a page lists.

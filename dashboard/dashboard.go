@@ -21,8 +21,8 @@ import (
 	"net/http"
 	"time"
 
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
-	"campaign-runner/launch"
 )
 
 // Config says who may see the pages, and what they show.

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
-	"campaign-runner/report"
 )
 
 func TestABarIsAlwaysWholeAndShowsEverybody(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
-	"campaign-runner/report"
 )
 
 // home is the list of all campaigns.

@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
-	"campaign-runner/hours"
-	"campaign-runner/launch"
-	"campaign-runner/report"
 )
 
 // A launchForm is the page that a campaign is launched from.

@@ -16,8 +16,8 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/dashboard"
-	"campaign-runner/launch"
 	"campaign-runner/ratelimit"
 	"campaign-runner/sandbox"
 	"campaign-runner/velents"

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
-	"campaign-runner/report"
 )
 
 //go:embed templates/*.html

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/report"
+	"campaign-runner/campaign/report"
 )
 
 // A moment is something that happened to a contact, or to its campaign.

@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"campaign-runner/contacts/scratch"
-	"campaign-runner/launch"
+	"campaign-runner/campaign/contacts/scratch"
+	"campaign-runner/campaign/launch"
 )
 
 // Bounds of lists that were uploaded and not launched yet. Whoever comes back

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"campaign-runner/launch"
+	"campaign-runner/campaign/launch"
 )
 
 func TestAListIsKeptForAWhileOnly(t *testing.T) {

@@ -77,7 +77,7 @@ func TestAFreshWorkerKnowsThatTheHeadersAreMissing(t *testing.T) {
 	}{
 		{"nobody has ever seen them", func(*stage) {}, campaign.Pending},
 		{"the launch has", func(s *stage) {
-			if err := s.store.AddSeen(s.t.Context(), "default", store.Seen{RateHeaders: true}); err != nil {
+			if err := s.store.AddSeen(s.t.Context(), "default", campaign.Seen{RateHeaders: true}); err != nil {
 				s.t.Fatal(err)
 			}
 		}, campaign.Unconfirmed},
@@ -139,7 +139,7 @@ func TestAFirewallsPageIsAboutARowOnlyAfterSuccesses(t *testing.T) {
 	})
 	t.Run("after some, by another worker", func(t *testing.T) {
 		s := newStage(t, 4)
-		if err := s.store.AddSeen(t.Context(), "default", store.Seen{Accepted: true}); err != nil {
+		if err := s.store.AddSeen(t.Context(), "default", campaign.Seen{Accepted: true}); err != nil {
 			t.Fatal(err)
 		}
 		s.platform.answer = bad
@@ -164,7 +164,7 @@ func TestAFirewallsPageIsAboutARowOnlyAfterSuccesses(t *testing.T) {
 	})
 	t.Run("all of them are refused: they are not at fault", func(t *testing.T) {
 		s := newStage(t, 2*vagueLimit)
-		if err := s.store.AddSeen(t.Context(), "default", store.Seen{Accepted: true}); err != nil {
+		if err := s.store.AddSeen(t.Context(), "default", campaign.Seen{Accepted: true}); err != nil {
 			t.Fatal(err)
 		}
 		s.platform.answer = func([]velents.Row) error { return firewall }

@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
-	"campaign-runner/hours"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
@@ -14,12 +15,12 @@ import (
 // those that start later, in Redis. Its zero value has seen nothing.
 type seen struct {
 	mu    sync.Mutex
-	known store.Seen
-	kept  store.Seen // of that, what is in Redis
+	known campaign.Seen
+	kept  campaign.Seen // of that, what is in Redis
 }
 
 // note takes in an answer, and says what is known by then and what of it is kept.
-func (s *seen) note(known, kept store.Seen) (store.Seen, store.Seen) {
+func (s *seen) note(known, kept campaign.Seen) (campaign.Seen, campaign.Seen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known, s.kept = s.known.Or(known), s.kept.Or(kept)
@@ -29,10 +30,10 @@ func (s *seen) note(known, kept store.Seen) (store.Seen, store.Seen) {
 // before is what was seen of the agent when err came. What is new is written down.
 // When Redis cannot say, a failure counts as one that the platform did not own up
 // to, and a refusal as one of all.
-func (s *seen) before(ctx context.Context, st *store.Store, agent string, err error, log *slog.Logger) store.Seen {
+func (s *seen) before(ctx context.Context, st *store.Store, agent string, err error, log *slog.Logger) campaign.Seen {
 	ctx, cancel := context.WithTimeout(ctx, seenPatience)
 	defer cancel()
-	known, kept := s.note(store.Seen{}, store.Seen{})
+	known, kept := s.note(campaign.Seen{}, campaign.Seen{})
 	if known != kept {
 		if failed := st.AddSeen(ctx, agent, known); failed != nil {
 			log.WarnContext(ctx, "what the platform's answers show is not kept", "error", failed)
@@ -47,7 +48,7 @@ func (s *seen) before(ctx context.Context, st *store.Store, agent string, err er
 	stored, failed := st.Seen(ctx, agent)
 	if failed != nil {
 		log.WarnContext(ctx, "what the platform's answers have shown is not known", "error", failed)
-		return known.Or(store.Seen{RateHeaders: true})
+		return known.Or(campaign.Seen{RateHeaders: true})
 	}
 	known, _ = s.note(stored, stored)
 	return known

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
-	"campaign-runner/hours"
+	"campaign-runner/campaign/verdict"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -505,12 +506,12 @@ func (r *run) request(ctx context.Context, piece []int) error {
 	v := r.verdict(ctx, failed, len(piece))
 	// The ledger first: until the answer stands there it is in this process alone.
 	err = r.record(ctx, piece, begun.Request, failed, v)
-	if errors.Is(failed, errNotOurs) {
+	if errors.Is(failed, verdict.ErrNotOurs) {
 		r.quota.Return(ctx, *ticket)
 		r.finish(heartbeatIsLate)
 	} else {
-		report := QuotaAnswer(answer, failed)
-		report.Lost = v.cause == campaign.Lose
+		report := verdict.QuotaAnswer(answer, failed)
+		report.Lost = v.Cause == campaign.Lose
 		r.quota.Report(ctx, *ticket, report)
 	}
 	r.giveBack(ctx, piece)
@@ -552,9 +553,6 @@ func (r *run) permit(ctx context.Context) (*ratelimit.Ticket, error) {
 // hold is how long a claim must last for one request.
 func (r *run) hold() time.Duration { return r.requestTimeout + claimMargin }
 
-// errNotOurs is the guard's word that the chunk may have been taken over.
-var errNotOurs = errors.New("the chunk may be somebody else's by now")
-
 // heartbeatIsLate ends a run whose worker has to be heard of first.
 var heartbeatIsLate = &comeBack{heartbeatEvery, "this worker's heartbeat is late"}
 
@@ -565,7 +563,7 @@ var heartbeatIsLate = &comeBack{heartbeatEvery, "this worker's heartbeat is late
 func (r *run) stillOurs(claimed time.Time) error {
 	now := time.Now()
 	if Elapsed(claimed, now) > writeBy || !r.alive(now) {
-		return errNotOurs
+		return verdict.ErrNotOurs
 	}
 	return nil
 }
@@ -665,7 +663,9 @@ func (r *run) batch(piece []int) velents.Batch {
 
 // attempt makes the one request.
 func (r *run) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
-	defer func() { r.seen.note(store.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, store.Seen{}) }()
+	defer func() {
+		r.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	}()
 	if r.campaign.Settings.Mode == campaign.Dispatch {
 		row := b.Rows[0]
 		return r.platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
@@ -673,65 +673,49 @@ func (r *run) attempt(ctx context.Context, b velents.Batch) (answer velents.Answ
 	return r.platform.Batch(ctx, b)
 }
 
-// QuotaAnswer is what the quota learns from what became of a request.
-func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
-	report := ratelimit.Answer{Status: a.Status, Known: a.Rate.Known, Limit: a.Rate.Limit, Remaining: a.Rate.Remaining}
-	var refused *velents.Error
-	var unanswered *velents.Unanswered
-	switch {
-	case errors.As(err, &refused):
-		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
-		report.Failed = refused.Status >= 500
-		report.Held = nobodyWorked(refused)
-	case errors.As(err, &unanswered):
-		report.Failed, report.Unsent = true, !unanswered.Sent
-	}
-	return report
-}
-
 // verdict is what an answer to a request of so many rows means.
-func (r *run) verdict(ctx context.Context, answer error, rows int) verdict {
+func (r *run) verdict(ctx context.Context, answer error, rows int) verdict.Verdict {
 	s := r.campaign.Settings
-	v := verdictOf(answer, rows, s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
-	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && nobodyWorked(refused) {
-		v.wait = 0 // the agent's quota waits, until somebody lifts that
+	v := verdict.Of(answer, rows, s.Mode, s.Retry5xx, r.seen.before(ctx, r.store, s.Agent, answer, r.log))
+	if refused := (*velents.Error)(nil); errors.As(answer, &refused) && verdict.NobodyWorked(refused) {
+		v.Wait = 0 // the agent's quota waits, until somebody lifts that
 	}
 	return v
 }
 
 // record writes down what the answer means and acts on it.
-func (r *run) record(ctx context.Context, piece []int, request int, answer error, v verdict) error {
+func (r *run) record(ctx context.Context, piece []int, request int, answer error, v verdict.Verdict) error {
 	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
-	reason, err := r.reason(ctx, v.reason)
+	reason, err := r.reason(ctx, v.Reason)
 	if err != nil {
 		return r.notWritten(request, piece, answer, err)
 	}
 	counts, attempt, now := make(map[campaign.Cause]int), r.attemptOf(piece), time.Now()
 	change.Moves = make([]store.Move, 0, len(piece))
 	for place, index := range piece {
-		move := store.Move{Index: index, Move: campaign.Move{Cause: v.cause, Reason: reason, At: now, InDoubt: v.doubt}}
-		if text, named := v.refused[place]; named {
+		move := store.Move{Index: index, Move: campaign.Move{Cause: v.Cause, Reason: reason, At: now, InDoubt: v.Doubt}}
+		if text, named := v.Refused[place]; named {
 			move.Cause = campaign.Reject
 			if move.Reason, err = r.reason(ctx, text); err != nil {
 				return r.notWritten(request, piece, answer, err)
 			}
-		} else if v.cause == campaign.Unsent && v.then != backOff {
+		} else if v.Cause == campaign.Unsent && v.Then != verdict.BackOff {
 			move.Reason = campaign.NoReason // it is as if nothing had happened to it
-		} else if v.cause == campaign.Retry {
+		} else if v.Cause == campaign.Retry {
 			if record := r.chunk.Record(index); r.campaign.Settings.UsedUp(record) {
 				move.Cause = campaign.Fail
 			} else {
-				r.postpone(max(v.wait, jitter(retryBackoff.delay(int(record.Tries)+1))))
+				r.postpone(max(v.Wait, jitter(retryBackoff.delay(int(record.Tries)+1))))
 			}
 		}
 		counts[move.Cause]++
 		change.Moves = append(change.Moves, move)
 	}
-	through := v.cause == campaign.Accept && r.isLast(piece)
+	through := v.Cause == campaign.Accept && r.isLast(piece)
 	if through {
 		change.Hold = 0
 	}
-	change.Judge = v.then != again // the good rows of a request come after the bad ones it names
+	change.Judge = v.Then != verdict.Again // the good rows of a request come after the bad ones it names
 	if err := r.commit(ctx, change); err != nil {
 		return r.notWritten(request, piece, answer, err)
 	}
@@ -770,8 +754,8 @@ func (r *run) reason(ctx context.Context, text string) (code campaign.Reason, er
 }
 
 // act does what the verdict asks for beyond the contacts of the request.
-func (r *run) act(ctx context.Context, piece []int, v verdict) error {
-	if v.tooMany {
+func (r *run) act(ctx context.Context, piece []int, v verdict.Verdict) error {
+	if v.TooMany {
 		most := max(len(piece)/2, 1)
 		if err := r.store.LowerRowsPerCall(ctx, r.campaign.Name, most); err != nil {
 			r.log.WarnContext(ctx, "rows per call not remembered", "error", err)
@@ -780,28 +764,28 @@ func (r *run) act(ctx context.Context, piece []int, v verdict) error {
 	if fault, err := r.vagueInARow(ctx, piece, v); err != nil || fault {
 		return err
 	}
-	switch v.then {
-	case again:
+	switch v.Then {
+	case verdict.Again:
 		var rest []int
 		for place, index := range piece {
-			if _, refused := v.refused[place]; !refused {
+			if _, refused := v.Refused[place]; !refused {
 				rest = append(rest, index)
 			}
 		}
 		r.push(rest)
-	case halve:
+	case verdict.Halve:
 		r.push(piece[:len(piece)/2], piece[len(piece)/2:])
-	case backOff:
-		r.postpone(v.wait)
-		if v.cause == campaign.Unsent {
+	case verdict.BackOff:
+		r.postpone(v.Wait)
+		if v.Cause == campaign.Unsent {
 			r.postpone(jitter(retryBackoff.base))
 		}
-	case pauseCampaign:
+	case verdict.PauseCampaign:
 		r.finish(nil)
-		return r.queue.halt(ctx, r.campaign.Name, v.reason)
-	case pauseAgent:
+		return r.queue.halt(ctx, r.campaign.Name, v.Reason)
+	case verdict.PauseAgent:
 		r.finish(nil)
-		return r.queue.haltAgent(ctx, r.campaign, v.reason)
+		return r.queue.haltAgent(ctx, r.campaign, v.Reason)
 	}
 	return nil
 }
@@ -810,18 +794,18 @@ func (r *run) act(ctx context.Context, piece []int, v verdict) error {
 // they are many and no contact of the chunk was ever accepted, or a firewall refuses
 // them, the request is at fault rather than they: they become pending again and the
 // campaign pauses.
-func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bool, err error) {
+func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) (fault bool, err error) {
 	r.mu.Lock()
 	switch {
-	case v.cause == campaign.Accept:
+	case v.Cause == campaign.Accept:
 		r.vague = nil
-	case v.vague:
+	case v.Vague:
 		r.vague = append(r.vague, piece[0])
 	}
 	suspects := r.vague
-	fault = v.vague && len(suspects) >= vagueLimit
+	fault = v.Vague && len(suspects) >= vagueLimit
 	r.mu.Unlock()
-	if !fault || !v.firewall && len(r.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
+	if !fault || !v.Firewall && len(r.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
 		return false, nil
 	}
 	r.finish(nil)
@@ -831,7 +815,7 @@ func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict) (fault bo
 		return true, err
 	}
 	return true, r.queue.halt(ctx, r.campaign.Name,
-		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.reason))
+		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.Reason))
 }
 
 // postpone keeps the chunk from being looked at again for a while.

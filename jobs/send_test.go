@@ -16,6 +16,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/verdict"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/velents"
 )
@@ -511,7 +512,7 @@ func TestStillOurs(t *testing.T) {
 	if err := run.stillOurs(time.Now()); err != nil {
 		t.Errorf("a fresh claim: %v", err)
 	}
-	if err := run.stillOurs(time.Now().Add(-claimMargin)); !errors.Is(err, errNotOurs) {
+	if err := run.stillOurs(time.Now().Add(-claimMargin)); !errors.Is(err, verdict.ErrNotOurs) {
 		t.Errorf("an old claim: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"campaign-runner/campaign/verdict"
 	"campaign-runner/velents"
 )
 
@@ -36,13 +37,13 @@ func classOf(answer error) string {
 	switch {
 	case answer == nil:
 		return "2xx"
-	case errors.Is(answer, errNotOurs):
+	case errors.Is(answer, verdict.ErrNotOurs):
 		return "withheld"
 	case errors.As(answer, &refused) && refused.Status/100 == 2: // but with nothing of the platform's in it
 		return "lost"
 	case errors.As(answer, &refused) && (refused.Status == 422 || refused.Status == 429):
 		return fmt.Sprint(refused.Status)
-	case errors.As(answer, &refused) && nobodyWorked(refused):
+	case errors.As(answer, &refused) && verdict.NobodyWorked(refused):
 		return "held"
 	case errors.As(answer, &refused):
 		return fmt.Sprintf("%dxx", refused.Status/100)

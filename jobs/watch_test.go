@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"campaign-runner/campaign/verdict"
 	"campaign-runner/velents"
 )
 
@@ -24,7 +25,7 @@ func TestClassOfAnAnswer(t *testing.T) {
 		{"a page with a good status", &velents.Error{Status: 200, Page: true}, "lost"},
 		{"no connection", &velents.Unanswered{}, "unsent"},
 		{"no answer", &velents.Unanswered{Sent: true}, "lost"},
-		{"held back by the guard", &velents.Unanswered{Err: errNotOurs}, "withheld"},
+		{"held back by the guard", &velents.Unanswered{Err: verdict.ErrNotOurs}, "withheld"},
 		{"anything else", errors.New("?"), "lost"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
-	"campaign-runner/hours"
 )
 
 // longestRest is how long a chunk of which nobody may be sent is left alone.

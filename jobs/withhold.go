@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
-	"campaign-runner/hours"
 )
 
 // admit finds who of a request may begin before fence, by what is known now: somebody

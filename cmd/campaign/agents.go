@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/ratelimit"
-	"campaign-runner/report"
 )
 
 // An agent is where an agent stands: with its quota, its workers and its work.

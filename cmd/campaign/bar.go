@@ -9,7 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"campaign-runner/report"
+	"campaign-runner/campaign/report"
 )
 
 // bar is the screen of a terminal: a bar, the states below it, and above it the

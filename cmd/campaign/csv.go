@@ -11,7 +11,7 @@ import (
 	"github.com/gocarina/gocsv"
 	"github.com/spf13/cobra"
 
-	"campaign-runner/contacts"
+	"campaign-runner/campaign/contacts"
 )
 
 // A cell is a text in a table that is written as CSV: no spreadsheet takes it for a

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/contacts"
+	"campaign-runner/campaign/contacts"
 )
 
 func TestTablesAsCSV(t *testing.T) {

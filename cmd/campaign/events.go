@@ -11,7 +11,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/events"
+	"campaign-runner/jobs/events"
 )
 
 // unmatchedEvent is an event that belongs to no contact, without what is in it.

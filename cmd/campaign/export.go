@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/report"
 )
 
 // exported is what --json says of a file that was written.

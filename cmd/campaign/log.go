@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/contacts"
-	"campaign-runner/report"
 )
 
 // followEvery is how often the log is looked at again.

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/ratelimit"
-	"campaign-runner/report"
 )
 
 func (a *app) plan() *cobra.Command {

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"campaign-runner/plan"
-	"campaign-runner/report"
+	"campaign-runner/campaign/plan"
+	"campaign-runner/campaign/report"
 )
 
 func TestPlan(t *testing.T) {

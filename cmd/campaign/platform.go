@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/verdict"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -65,7 +65,7 @@ func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)
 		return err
 	}
 	answer, err := request()
-	q.quota.Report(ctx, permit, jobs.QuotaAnswer(answer, err))
+	q.quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
 	return err
 }
 

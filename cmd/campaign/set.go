@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/hours"
 	"campaign-runner/jobs"
 )
 

@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
-	"campaign-runner/report"
 )
 
 // steered is what came of a pause, a resume or a cancel.

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/contacts"
 )
 
 // suppressed is what came of a change to the do-not-contact list.

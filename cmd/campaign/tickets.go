@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/report"
-	"campaign-runner/tickets"
+	"campaign-runner/jobs/tickets"
 	"campaign-runner/velents"
 )
 

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/hours"
-	"campaign-runner/report"
 )
 
 func (a *app) watch() *cobra.Command {

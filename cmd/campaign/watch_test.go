@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/report"
 )
 
 // glimpse is the campaign "sale" of 1,000 contacts with so many pending.

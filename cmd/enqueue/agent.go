@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/contacts"
 	"campaign-runner/velents"
 )
 

@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
-	"campaign-runner/launch"
 )
 
 func (a *app) append() *cobra.Command {

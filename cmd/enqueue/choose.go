@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
-	"campaign-runner/launch"
+	"campaign-runner/campaign/launch"
 )
 
 // chooseFlags say which rows of a file, or which contacts of a campaign, are taken.

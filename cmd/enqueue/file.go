@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"campaign-runner/contacts"
+	"campaign-runner/campaign/contacts"
 )
 
 // fileFlags say how a contact file is written, where that is not to be found out.

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
-	"campaign-runner/launch"
 )
 
 const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as

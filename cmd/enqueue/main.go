@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/launch"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )

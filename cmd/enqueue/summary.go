@@ -5,10 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/report"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/contacts"
-	"campaign-runner/launch"
-	"campaign-runner/report"
 )
 
 // output is the summary as --json prints it.

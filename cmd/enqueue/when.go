@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/hours"
 )
 
 // whenFlags say when a campaign's contacts may be contacted.

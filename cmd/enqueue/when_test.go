@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/hours"
 )
 
 func TestWhenFlags(t *testing.T) {

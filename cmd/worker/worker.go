@@ -17,18 +17,18 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/dashboard"
-	"campaign-runner/events"
 	"campaign-runner/jobs"
-	"campaign-runner/launch"
-	"campaign-runner/metrics"
-	"campaign-runner/notify"
+	"campaign-runner/jobs/events"
+	"campaign-runner/jobs/metrics"
+	"campaign-runner/jobs/notify"
+	"campaign-runner/jobs/tickets"
+	"campaign-runner/jobs/webhook"
 	"campaign-runner/ratelimit"
-	"campaign-runner/tickets"
 	"campaign-runner/velents"
-	"campaign-runner/webhook"
 )
 
 var (

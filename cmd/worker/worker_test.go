@@ -14,7 +14,7 @@ import (
 
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/internal/redistest"
-	"campaign-runner/webhook"
+	"campaign-runner/jobs/webhook"
 )
 
 // env is an environment for a command.

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/internal/commands"
-	"campaign-runner/report"
 )
 
 // A duel is two campaigns over one list at once, both of which leave out who was

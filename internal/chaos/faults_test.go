@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/internal/commands"
-	"campaign-runner/report"
 )
 
 // A fault is something that goes wrong for a while.

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/internal/commands"
-	"campaign-runner/report"
 )
 
 // A list is a contact file and its campaign.

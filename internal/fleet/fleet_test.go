@@ -8,7 +8,7 @@
 // the gaps between them included, and by how often it had to refuse.
 //
 // It is behind the build tag quota: run it with make quota. What hours of other
-// servers, other clients and accidents come to is simulated in ratelimit/sim.
+// servers, other clients and accidents come to is simulated in internal/quotasim.
 package fleet
 
 import (

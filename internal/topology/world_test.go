@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/internal/commands"
-	"campaign-runner/report"
 	"campaign-runner/sandbox"
 )
 

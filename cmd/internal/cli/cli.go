@@ -17,8 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign/contacts/scratch"
 	"campaign-runner/campaign/store"
-	"campaign-runner/contacts/scratch"
 )
 
 // Run is a command: main without the process around it.

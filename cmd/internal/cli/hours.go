@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
-	"campaign-runner/hours"
+	"campaign-runner/campaign/hours"
 )
 
 // HoursFlags say in which hours a campaign's contacts may be contacted.

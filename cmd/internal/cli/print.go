@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"campaign-runner/report"
+	"campaign-runner/campaign/report"
 )
 
 // PrintJSON prints v as one object on one line.

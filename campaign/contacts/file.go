@@ -1,0 +1,332 @@
+package contacts
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"campaign-runner/campaign/contacts/xlsx"
+)
+
+// A Format is how a contact file is written. To Open, what is empty is to be
+// found out; File.Format has what was found.
+type Format struct {
+	Container string    `json:"format"`              // csv, csv.gz, zip or xlsx; always found out
+	Sheet     string    `json:"sheet,omitempty"`     // of a workbook; the first that people see unless another is named, or its number
+	Encoding  Encoding  `json:"encoding,omitempty"`  // not of a workbook
+	Delimiter Delimiter `json:"delimiter,omitempty"` // not of a workbook
+	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
+
+	HeaderLine     int  `json:"header_line,omitempty"`      // the line of the header; 0: the first one
+	AllSheets      bool `json:"all_sheets,omitempty"`       // that people see, which have the same columns
+	SkipHiddenRows bool `json:"skip_hidden_rows,omitempty"` // of a workbook
+}
+
+// String tells people how the file is written.
+func (f Format) String() string {
+	switch {
+	case f.AllSheets:
+		return f.Container + ", all sheets that are not hidden"
+	case f.Sheet != "":
+		return fmt.Sprintf("%s, sheet %q", f.Container, f.Sheet)
+	}
+	text := fmt.Sprintf("%s, %s, %s between cells", f.Container, f.Encoding, f.Delimiter)
+	if f.LineEnds != "" {
+		text += ", lines end in " + string(f.LineEnds)
+	}
+	return text
+}
+
+// Bounds on what a packed file may unpack to, so that a few kilobytes cannot
+// fill a machine. Contact lists shrink to a tenth, hardly ever to a hundredth.
+const (
+	maxUnpacked  = 16 << 30 // bytes
+	maxRatio     = 200      // of unpacked to packed bytes
+	freeUnpacked = 64 << 20 // bytes for which the ratio does not matter
+)
+
+// sampleBytes is how much of a file's beginning decides what it is.
+const sampleBytes = 64 << 10
+
+// A File is a contact file of which it is known how it is written.
+type File struct {
+	format Format
+	data   io.ReaderAt
+	size   int64
+	mark   int // bytes of the byte order mark
+
+	separator    bool         // the first line names the delimiter
+	guess        string       // the encoding is one, in words; empty: it is known
+	book         *xlsx.Book   // nil: no workbook
+	sheets       []xlsx.Sheet // that Reader reads
+	named        bool         // the sheet was asked for
+	phoneColumns []string
+}
+
+// Open finds out how a file of so many bytes is written. A file that is no
+// contact list is refused with what it looks like. want holds what is known
+// already; phoneColumns are as in Options and help to find the delimiter.
+func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*File, error) {
+	f := &File{format: want, data: data, size: size}
+	head, err := readHead(io.NewSectionReader(data, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	if f.format.Container, err = f.container(head); err != nil {
+		return nil, err
+	}
+	if f.format.Container == containerWorkbook {
+		return f, f.chooseSheets(named(phoneColumns))
+	}
+	switch {
+	case want.Sheet != "":
+		return nil, errors.New("a sheet is named, but this is no workbook")
+	case want.AllSheets, want.SkipHiddenRows:
+		return nil, errors.New("all sheets are to be read or hidden rows left out, but this is no workbook")
+	}
+	if err := f.findEncoding(); err != nil {
+		return nil, err
+	}
+	return f, f.findDialect(named(phoneColumns))
+}
+
+// Format is how the file is written.
+func (f *File) Format() Format { return f.format }
+
+// Reader reads the file as contacts, from its beginning. opt.Comma is not asked.
+// The Reader must be closed.
+func (f *File) Reader(opt Options) (*Reader, error) {
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewReader(text, f.options(opt))
+	if err != nil {
+		_ = text.Close() // was only read
+		return nil, f.orOtherSheet(err)
+	}
+	r.text = text
+	if f.guess != "" {
+		r.remarks = append(r.remarks, f.guess)
+	}
+	if f.format.HeaderLine == 0 && r.header > f.firstLine() {
+		f.format.HeaderLine = r.header
+	}
+	if sheet, ok := text.(*sheetText); ok {
+		r.sheet, r.skipHidden = sheet, f.format.SkipHiddenRows
+	}
+	return r, nil
+}
+
+// firstLine is the line on which a header stands that is the first row.
+func (f *File) firstLine() int {
+	if f.separator {
+		return 2
+	}
+	return 1
+}
+
+// Numbers reads the file as phone numbers; see ReadNumbers.
+func (f *File) Numbers(opt Options) (*Numbers, error) {
+	if f.book != nil {
+		return f.numbersOfSheets(f.options(opt))
+	}
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	n, err := ReadNumbers(text, f.options(opt))
+	if err == nil && f.guess != "" {
+		n.remarks = append(n.remarks, f.guess)
+	}
+	return n, err
+}
+
+// options adds to opt what the file is known to be.
+func (f *File) options(opt Options) Options {
+	opt.HeaderLine = f.format.HeaderLine
+	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
+	return opt
+}
+
+const (
+	containerText     = "csv"
+	containerGzip     = "csv.gz"
+	containerZip      = "zip"
+	containerWorkbook = "xlsx"
+)
+
+// container tells what the text is packed in.
+func (f *File) container(head []byte) (string, error) {
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return containerGzip, nil
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return f.archive()
+	}
+	return containerText, nil
+}
+
+// archive tells a workbook from another zip archive.
+func (f *File) archive() (string, error) {
+	z, err := xlsx.OpenZip(f.data, f.size)
+	if err != nil {
+		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w; download or copy it again", err)
+	}
+	if xlsx.IsWorkbook(z) {
+		return containerWorkbook, nil
+	}
+	for _, kind := range []struct{ name, is string }{
+		{"xl/workbook.bin", "a binary Excel workbook (.xlsb): save it as .xlsx"},
+		{"word/document.xml", "a Word document"},
+		{"ppt/presentation.xml", "a PowerPoint presentation"},
+		{"content.xml", "an OpenDocument file: save it as .xlsx"},
+	} {
+		for _, member := range z.File {
+			if strings.EqualFold(strings.ReplaceAll(member.Name, `\`, "/"), kind.name) {
+				return "", fmt.Errorf("this is %s", kind.is)
+			}
+		}
+	}
+	if slices.ContainsFunc(z.File, func(m *zip.File) bool {
+		return strings.HasPrefix(m.Name, "Index/") && strings.HasSuffix(m.Name, ".iwa") || path.Base(m.Name) == "Index.zip"
+	}) {
+		return "", kind{"a document of Numbers, Pages or Keynote", "export it as .xlsx or CSV (File, Export To)"}
+	}
+	_, err = theOneMember(z)
+	return containerZip, err
+}
+
+// theOneMember is the one file of an archive. What macOS and Windows add to
+// archives by themselves is not counted.
+func theOneMember(z *zip.Reader) (*zip.File, error) {
+	var members []*zip.File
+	for _, m := range z.File {
+		name := strings.ReplaceAll(m.Name, `\`, "/")
+		if strings.HasSuffix(name, "/") || strings.HasPrefix(name, "__MACOSX/") || strings.HasPrefix(path.Base(name), ".") || path.Base(name) == "desktop.ini" {
+			continue
+		}
+		members = append(members, m)
+	}
+	switch {
+	case len(members) == 0:
+		return nil, errors.New("the zip archive holds no file")
+	case len(members) > 1:
+		return nil, fmt.Errorf("the zip archive holds %d files: it must hold the contact list alone", len(members))
+	case members[0].Flags&1 != 0:
+		return nil, errors.New("the zip archive has a password: unpack it first")
+	}
+	return members[0], nil
+}
+
+// bytes are those of the text, unpacked and not decoded.
+func (f *File) bytes() (io.ReadCloser, error) {
+	raw := io.NewSectionReader(f.data, 0, f.size)
+	switch f.format.Container {
+	case containerGzip:
+		z, err := gzip.NewReader(raw)
+		if err != nil {
+			return nil, unpackError(err)
+		}
+		return bounded(z, f.size), nil
+	case containerZip:
+		z, err := xlsx.OpenZip(f.data, f.size)
+		if err != nil {
+			return nil, err
+		}
+		member, err := theOneMember(z)
+		if err != nil {
+			return nil, err
+		}
+		text, err := member.Open()
+		if err != nil {
+			return nil, unpackError(err)
+		}
+		return bounded(text, f.size), nil
+	}
+	return io.NopCloser(raw), nil
+}
+
+// text is the file as UTF-8 without a byte order mark.
+func (f *File) text() (io.ReadCloser, error) {
+	if f.format.Container == containerWorkbook {
+		return f.rows(f.sheets)
+	}
+	raw, err := f.bytes()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, raw, int64(f.mark)); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	text := f.format.Encoding.decode(raw)
+	if f.format.LineEnds == CR {
+		text = &returns{src: text}
+	}
+	return readCloser{text, raw}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// A bound ends a reader that unpacks to much more than it was packed in.
+type bound struct {
+	io.ReadCloser
+	left int64
+}
+
+func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
+	return &bound{r, unpackedBound(packed)}
+}
+
+func unpackedBound(packed int64) int64 { return min(max(packed*maxRatio, freeUnpacked), maxUnpacked) }
+
+func (b *bound) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, unpackError(err)
+	}
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("it unpacks to far more than a contact list would: unpack it first")
+	}
+	return n, err
+}
+
+// unpackError says what to do about a packed file that is damaged.
+func unpackError(err error) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the packed file is cut off: download or copy it again")
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat),
+		errors.As(err, &corrupt):
+		return fmt.Errorf("the packed file is damaged: %w; download or copy it again", err)
+	}
+	return err
+}
+
+// readHead reads the beginning of r.
+func readHead(r io.Reader) ([]byte, error) {
+	head := make([]byte, sampleBytes)
+	n, err := io.ReadFull(r, head)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return head[:n], err
+}
+
+// named are those names that are not empty.
+func named(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+}

@@ -1,0 +1,221 @@
+package contacts
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/gocarina/gocsv"
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts/xlsx"
+)
+
+// Numbers are the phone numbers of a file, such as a suppression list.
+type Numbers struct {
+	seen    index
+	counts  campaign.Counts
+	remarks []string
+	notRead []string
+	leftOut []string
+}
+
+// ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
+// number on each line without a header. Every number of a row counts, of all the phone
+// columns asked for and of two in one cell. Lines it cannot use are no error; see
+// Unreadable. Options.Suppressed and StrictNumbers are not asked.
+func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
+	opt.Suppressed, opt.StrictNumbers = nil, false
+	c, err := open(r, opt)
+	if err != nil {
+		return nil, err
+	}
+	c.allNumbers = true
+	if err := c.findHeader(opt, true); err != nil {
+		return nil, err
+	}
+	n := new(Numbers)
+	if err := n.take(&numberRows{rows: c.All()}); err != nil {
+		return nil, err
+	}
+	n.counts, n.remarks = c.Counts(), remarksOf(c)
+	return n, nil
+}
+
+// A Listed is a line of a list of numbers, such as the do-not-contact list.
+type Listed struct {
+	Phone string `csv:"phone"` // in E.164
+}
+
+// numbersAhead is how many numbers may be read and not taken yet.
+const numbersAhead = 1024
+
+// take takes in the numbers of a list, as gocsv reads it.
+func (n *Numbers) take(rows *numberRows) error {
+	list := make(chan Listed, numbersAhead)
+	var g errgroup.Group
+	g.Go(func() error { return gocsv.UnmarshalDecoderToChan(gocsv.NewSimpleDecoderFromCSVReader(rows), list) })
+	var bad error
+	for listed := range list {
+		phone, err := campaign.ParsePhone(listed.Phone)
+		bad = cmp.Or(bad, err)
+		n.seen.add(phone, 0)
+	}
+	return cmp.Or(g.Wait(), bad)
+}
+
+// numberRows are the numbers of a Reader's rows as gocsv takes a file: whatever its
+// encoding, dialect, columns and countries, it is one column of numbers in full.
+type numberRows struct {
+	rows   iter.Seq2[Row, error]
+	next   func() (Row, error, bool) // nil: the header has not been read
+	stop   func()
+	inHand []campaign.Phone
+}
+
+// Read is the next record; the first is the header.
+func (r *numberRows) Read() ([]string, error) {
+	if r.next == nil {
+		r.next, r.stop = iter.Pull2(r.rows)
+		return []string{"phone"}, nil
+	}
+	for len(r.inHand) == 0 {
+		row, err, ok := r.next()
+		if !ok {
+			err = io.EOF
+		}
+		if err != nil {
+			r.stop()
+			return nil, err
+		}
+		if row.Refusal.Reason == "" {
+			r.inHand = *row.all
+		}
+	}
+	phone := r.inHand[0]
+	r.inHand = r.inHand[1:]
+	return []string{phone.E164()}, nil
+}
+
+// ReadAll is for gocsv's interface alone: a list is never read at once.
+func (r *numberRows) ReadAll() ([][]string, error) { return nil, errors.ErrUnsupported }
+
+// NotRead tells of the sheets of a workbook that could not be read, and why: people
+// meant there are not among the numbers.
+func (n *Numbers) NotRead() []string { return n.notRead }
+
+// LeftOut tells of the sheets that were not to be read: hidden ones, and those
+// beside the one that was asked for.
+func (n *Numbers) LeftOut() []string { return n.leftOut }
+
+// numbersOfSheets reads the sheet that was asked for, or else all that people see,
+// each as a list of its own.
+func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
+	sheets := f.sheets
+	if !f.named {
+		sheets = slices.DeleteFunc(slices.Clone(f.book.Sheets), func(s xlsx.Sheet) bool { return s.Hidden || !s.Grid })
+	}
+	text, err := f.rows(sheets[:1])
+	if err != nil {
+		return nil, err
+	}
+	defer text.Close()
+	all, lists := new(Numbers), 0
+	var failed error
+	for i, sheet := range sheets {
+		if i > 0 {
+			if text, err = text.again(sheet); err != nil {
+				return nil, err
+			}
+		}
+		one, err := ReadNumbers(text, opt)
+		damage := (*xlsx.DamageError)(nil)
+		switch {
+		case errors.Is(err, errEmpty):
+			failed = cmp.Or(failed, err)
+		case err != nil && (len(sheets) == 1 || errors.As(err, &damage) || errors.Is(err, xlsx.ErrTooLarge)):
+			return nil, err
+		case err != nil:
+			failed = err
+			all.notRead = append(all.notRead, fmt.Sprintf("the sheet %q is not read: %v", sheet.Name, err))
+		default:
+			all.add(one)
+			lists++
+		}
+	}
+	if lists == 0 {
+		return nil, failed
+	}
+	visible, hidden := f.sheetsBut(sheets)
+	if len(visible) > 0 {
+		all.leftOut = append(all.leftOut, "sheets are not read: "+quoteNames(visible))
+	}
+	if len(hidden) > 0 {
+		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+quoteNames(hidden))
+	}
+	return all, nil
+}
+
+// add adds another list.
+func (n *Numbers) add(other *Numbers) {
+	for phone := range other.seen.all() {
+		n.seen.add(phone, 0)
+	}
+	if n.counts.Refused == nil {
+		n.counts.Refused = make(map[string]int)
+	}
+	n.remarks = append(n.remarks, other.remarks...)
+	for reason, lines := range other.counts.Refused {
+		n.counts.Refused[reason] += lines
+	}
+}
+
+// Has reports whether the number is in the file.
+func (n *Numbers) Has(p campaign.Phone) bool {
+	return n.seen.has(p)
+}
+
+// All hands out the numbers, in no order that means anything.
+func (n *Numbers) All() iter.Seq[campaign.Phone] {
+	return func(yield func(campaign.Phone) bool) {
+		for p := range n.seen.all() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of different numbers.
+func (n *Numbers) Len() int { return n.seen.len() }
+
+// Remarks are what people should be told of how the file was read.
+func (n *Numbers) Remarks() []string { return n.remarks }
+
+func remarksOf(c *Reader) []string {
+	remarks := c.Remarks()
+	country, code := c.CountryColumns()
+	for _, name := range []string{country, code} {
+		if name != "" {
+			remarks = append(remarks, fmt.Sprintf("column %q says whose country the numbers are of", name))
+		}
+	}
+	return remarks
+}
+
+// Unreadable are the lines without a usable number, by reason: people who may
+// have asked not to be contacted and whom Has does not know. Repeated numbers
+// and empty lines are not among them.
+func (n *Numbers) Unreadable() map[Reason]int {
+	lines := make(map[Reason]int)
+	for reason, count := range n.counts.Refused {
+		if r := Reason(reason); r != Duplicate && r != EmptyLine {
+			lines[r] = count
+		}
+	}
+	return lines
+}

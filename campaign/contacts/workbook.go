@@ -1,0 +1,375 @@
+package contacts
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"campaign-runner/campaign/contacts/scratch"
+	"campaign-runner/campaign/contacts/xlsx"
+)
+
+// chooseSheets takes the sheets asked for, or the first that people see something in.
+func (f *File) chooseSheets(phoneColumns []string) (err error) {
+	if f.book, err = xlsx.Open(f.data, f.size); err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	f.phoneColumns = phoneColumns
+	var names []string
+	var seen []xlsx.Sheet // those with something in them, if there are any
+	for _, sheet := range f.book.Sheets {
+		names = append(names, sheet.Name)
+		if sheet.Grid && !sheet.Hidden {
+			seen = append(seen, sheet)
+		}
+	}
+	if filled := slices.DeleteFunc(slices.Clone(seen), func(s xlsx.Sheet) bool { return s.Blank }); len(filled) > 0 {
+		seen = filled
+	}
+	asked := trimName(f.format.Sheet)
+	switch {
+	case asked != "" && f.format.AllSheets:
+		return errors.New("one sheet is named and all are asked for: choose one of --sheet and --all-sheets")
+	case asked == "" && len(seen) == 0:
+		return errors.New("workbook: it has no sheet that people see: name one with --sheet")
+	case asked == "" && f.format.AllSheets:
+		f.sheets = seen
+		return nil
+	case asked == "":
+		f.sheets, f.format.Sheet = seen[:1], seen[0].Name
+		return nil
+	}
+	at := slices.IndexFunc(f.book.Sheets, func(s xlsx.Sheet) bool { return strings.EqualFold(trimName(s.Name), asked) })
+	if n, err := strconv.Atoi(asked); at < 0 && err == nil && n >= 1 && n <= len(names) {
+		at = n - 1
+	}
+	if at < 0 {
+		return fmt.Errorf("no sheet %q: the sheets are %s", f.format.Sheet, quoteNames(names))
+	}
+	f.sheets, f.format.Sheet, f.named = f.book.Sheets[at:at+1], f.book.Sheets[at].Name, true
+	return nil
+}
+
+// SheetsNotRead are the names of the sheets that hold something and that Reader
+// does not read: first those that people see, then the hidden ones.
+func (f *File) SheetsNotRead() (visible, hidden []string) { return f.sheetsBut(f.sheets) }
+
+// orOtherSheet adds to why a sheet is no contact list which others there are.
+func (f *File) orOtherSheet(why error) error {
+	others, _ := f.SheetsNotRead()
+	var damage *xlsx.DamageError
+	if len(others) == 0 || f.named || errors.As(why, &damage) {
+		return why
+	}
+	return fmt.Errorf("sheet %q: %w; the other sheets are %s: --sheet reads one", f.format.Sheet, why, quoteNames(others))
+}
+
+func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
+	if f.book == nil {
+		return nil, nil
+	}
+	for _, sheet := range f.book.Sheets {
+		switch {
+		case !sheet.Grid, sheet.Blank, slices.Contains(read, sheet):
+		case sheet.Hidden:
+			hidden = append(hidden, sheet.Name)
+		default:
+			visible = append(visible, sheet.Name)
+		}
+	}
+	return visible, hidden
+}
+
+// Warnings tell which sheets of a workbook Reader does not read.
+func (f *File) Warnings() (all []string) {
+	visible, hidden := f.SheetsNotRead()
+	if len(visible) > 0 {
+		all = append(all, fmt.Sprintf("of the workbook only the sheet %q is read, and not %s: choose with --sheet, or give --all-sheets", f.format.Sheet, quoteNames(visible)))
+	}
+	if len(hidden) > 0 {
+		all = append(all, fmt.Sprintf("hidden sheets are not read: %s; --sheet reads one", quoteNames(hidden)))
+	}
+	return all
+}
+
+// rows are sheets as CSV, in which each row is one of the sheets' and has as many
+// cells as the first at least. Empty rows at the end of a sheet are left out.
+func (f *File) rows(sheets []xlsx.Sheet) (*sheetText, error) {
+	rows, err := f.book.Rows(scratch.File)
+	if err != nil {
+		return nil, fmt.Errorf("workbook: %w", err)
+	}
+	s := &sheetText{rows: rows, sheets: sheets, phoneColumns: f.phoneColumns, left: unpackedBound(f.size)}
+	if err := s.open(); err != nil {
+		_ = rows.Close() // was only read
+		return nil, err
+	}
+	return s, nil
+}
+
+// again is another sheet, read with what the workbook's cells share and within the
+// bounds of the one before. Nothing else may read that one any more.
+func (s *sheetText) again(sheet xlsx.Sheet) (*sheetText, error) {
+	next := &sheetText{rows: s.rows, sheets: []xlsx.Sheet{sheet}, phoneColumns: s.phoneColumns, left: s.left}
+	return next, next.open()
+}
+
+// sheetText writes the rows of sheets as CSV as they are read. Its lines count on
+// from one sheet to the next.
+type sheetText struct {
+	rows         *xlsx.Rows
+	sheets       []xlsx.Sheet // the first is being read, the others are to come
+	phoneColumns []string
+	left         int64 // bytes that may still come, so that few texts cannot make many
+
+	buf    []byte // of which the first off bytes are read
+	off    int
+	line   int        // lines so far
+	base   int        // the line before the first row of the sheet
+	width  int        // of the first row
+	first  [][]string // rows at the beginning of the first sheet, to find its header
+	order  []int      // where the columns of a further sheet go; nil: where they are
+	cells  [][]byte   // of a row of a further sheet, in the order of the first
+	done   bool
+	starts []string // where further sheets begin
+
+	hiddenColumn func(n int) bool // of the first sheet
+
+	mu     sync.RWMutex
+	hidden []uint64 // bits of lines that are hidden
+}
+
+// headerRows is how far down a header is looked for.
+const headerRows = 20
+
+// open begins the first of the sheets.
+func (s *sheetText) open() error {
+	if err := s.rows.Open(s.sheets[0]); err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	if s.line == 0 {
+		s.hiddenColumn = s.rows.HiddenColumns()
+	}
+	return nil
+}
+
+func (s *sheetText) Read(p []byte) (int, error) {
+	for s.off == len(s.buf) {
+		if s.done {
+			return 0, io.EOF
+		}
+		s.buf, s.off = s.buf[:0], 0
+		for len(s.buf) < sampleBytes && !s.done {
+			if err := s.next(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n := copy(p, s.buf[s.off:])
+	s.off += n
+	if s.left -= int64(n); s.left < 0 {
+		return 0, fmt.Errorf("workbook: %w", xlsx.ErrTooLarge)
+	}
+	return n, nil
+}
+
+// next writes a row, with the empty ones before it.
+func (s *sheetText) next() error {
+	row, err := s.rows.Next()
+	if err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	if row == nil {
+		return s.nextSheet()
+	}
+	if len(row.Cells) == 0 {
+		return nil // a hidden row with nothing in it
+	}
+	cells := row.Cells
+	if s.line == 0 {
+		s.width = len(cells)
+	}
+	if len(s.sheets) > 1 && len(s.first) < headerRows && s.order == nil {
+		s.first = append(s.first, textsOf(cells))
+	}
+	if s.order != nil {
+		if cells, err = s.ordered(row.Number, cells); err != nil {
+			return err
+		}
+	}
+	for s.base+row.Number > s.line+1 { // empty rows count if another follows
+		s.line++
+		s.write(nil)
+	}
+	s.line++
+	if row.Hidden {
+		s.hide(s.line)
+	}
+	s.write(cells)
+	return nil
+}
+
+// nextSheet goes on with the next sheet, below its header.
+func (s *sheetText) nextSheet() error {
+	read := s.sheets[0].Name
+	if s.sheets = s.sheets[1:]; len(s.sheets) == 0 {
+		s.done = true
+		return nil
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	header := s.header()
+	if header == nil {
+		return fmt.Errorf("workbook: the first %d rows of the sheet %q do not name a column of phone numbers, which --all-sheets goes by", headerRows, read)
+	}
+	name := s.sheets[0].Name
+	var missing, unknown []string
+	for range headerRows {
+		row, err := s.rows.Next()
+		if err != nil {
+			return fmt.Errorf("workbook: %w", err)
+		}
+		if row == nil {
+			if len(missing)+len(unknown) == 0 { // nothing in it
+				return nil
+			}
+			break
+		}
+		var order []int
+		names := textsOf(row.Cells)
+		if order, missing, unknown = arrange(names, header); len(missing)+len(unknown) == 0 {
+			s.order, s.base = order, s.line-row.Number
+			s.starts = append(s.starts, fmt.Sprintf("line %d on is the sheet %q from its row %d on", s.line+1, name, row.Number+1))
+			return nil
+		}
+		if namesPhones(names, s.phoneColumns) {
+			break // this is its header
+		}
+	}
+	return fmt.Errorf("workbook: the sheet %q has other columns than the first: it lacks %s and has %s; name one with --sheet", name, orNone(missing), orNone(unknown))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return quoteNames(names)
+}
+
+// header is that of the first sheet.
+func (s *sheetText) header() []string {
+	for _, names := range s.first {
+		if namesPhones(names, s.phoneColumns) {
+			return names
+		}
+	}
+	return nil
+}
+
+// arrange finds for each column of a sheet the place of the header's of that name.
+// Equal names are told apart by their order.
+func arrange(names, header []string) (order []int, missing, unknown []string) {
+	taken := make([]bool, len(header))
+	for _, name := range names {
+		at := -1
+		for i := range header {
+			if at < 0 && !taken[i] && header[i] != "" && SameName(header[i], name) {
+				at, taken[i] = i, true
+			}
+		}
+		if order = append(order, at); at < 0 && name != "" {
+			unknown = append(unknown, name)
+		}
+	}
+	for i, name := range header {
+		if !taken[i] && name != "" {
+			missing = append(missing, name)
+		}
+	}
+	return order, missing, unknown
+}
+
+// ordered are the cells of a further sheet in the order of the first.
+func (s *sheetText) ordered(row int, cells [][]byte) ([][]byte, error) {
+	clear(s.cells)
+	s.cells = s.cells[:0]
+	for i, cell := range cells {
+		at := -1
+		if i < len(s.order) {
+			at = s.order[i]
+		}
+		switch {
+		case len(cell) == 0:
+			continue
+		case at < 0:
+			return nil, fmt.Errorf("workbook: the sheet %q has a cell at row %d, column %d, where its header names no column", s.sheets[0].Name, row, i+1)
+		}
+		for len(s.cells) <= at {
+			s.cells = append(s.cells, nil)
+		}
+		s.cells[at] = cell
+	}
+	return s.cells, nil
+}
+
+func textsOf(cells [][]byte) []string {
+	texts := make([]string, len(cells))
+	for i, cell := range cells {
+		texts[i] = trimName(string(cell))
+	}
+	return texts
+}
+
+// write writes a row as CSV.
+func (s *sheetText) write(cells [][]byte) {
+	for i := range max(len(cells), s.width) {
+		if i > 0 {
+			s.buf = append(s.buf, ',')
+		}
+		if i < len(cells) {
+			s.buf = appendCell(s.buf, cells[i])
+		}
+	}
+	s.buf = append(s.buf, '\n')
+}
+
+func appendCell(to, cell []byte) []byte {
+	quoted := false
+	for _, b := range cell {
+		quoted = quoted || b == '"' || b == ',' || b == '\n' || b == '\r'
+	}
+	if !quoted {
+		return append(to, cell...)
+	}
+	to = append(to, '"')
+	for _, b := range cell {
+		if b == '"' {
+			to = append(to, '"')
+		}
+		to = append(to, b)
+	}
+	return append(to, '"')
+}
+
+func (s *sheetText) hide(line int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.hidden) <= line/64 {
+		s.hidden = append(s.hidden, 0)
+	}
+	s.hidden[line/64] |= 1 << (line % 64)
+}
+
+// isHidden reports whether a line that was read is a hidden row.
+func (s *sheetText) isHidden(line int) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return line/64 < len(s.hidden) && s.hidden[line/64]&(1<<(line%64)) != 0
+}
+
+func (s *sheetText) Close() error { return s.rows.Close() }

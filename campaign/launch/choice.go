@@ -1,0 +1,222 @@
+package launch
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/contacts/scratch"
+	"campaign-runner/campaign/store"
+)
+
+// A Choice says which of the rows become contacts. The others are counted and listed
+// as not chosen.
+type Choice struct {
+	Where  campaign.Rules // all must be true: of a line of the file, or with From of the contact
+	Sample int            // so many contacts, the same ones each time; 0: all. Counted after refusals and duplicates
+	Limit  int            // the first so many contacts of those; 0: all
+	NotIn  []string       // campaigns whose contacts are left out
+}
+
+func (c Choice) check() error {
+	switch {
+	case c.Sample < 0:
+		return fmt.Errorf("--sample %d: want 1 or more contacts", c.Sample)
+	case c.Limit < 0:
+		return fmt.Errorf("--limit %d: want 1 or more contacts", c.Limit)
+	}
+	for _, name := range c.NotIn {
+		if err := campaign.CheckName(name); err != nil {
+			return fmt.Errorf("--not-in %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// identity is what tells one choice from another.
+func (c Choice) identity() any {
+	rules := make([]string, len(c.Where))
+	for i, rule := range c.Where {
+		rules[i] = rule.String()
+	}
+	others := slices.Sorted(slices.Values(c.NotIn))
+	return []any{rules, c.Sample, c.Limit, slices.Compact(others)}
+}
+
+// others are the contacts of the campaigns that are left out.
+func (l *Launcher) others(ctx context.Context, names []string) (hold, error) {
+	var all hold
+	for _, name := range names {
+		if l.Store == nil {
+			return nil, errors.New("--not-in: a dry run does not ask Redis who is in a campaign")
+		}
+		c, err := l.loaded(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("--not-in: %w", err)
+		}
+		known, err := l.Store.ReadPhones(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("--not-in %s: %w", name, err)
+		}
+		all = append(all, held{known.Has, contacts.Elsewhere})
+	}
+	return all, nil
+}
+
+// loaded is a campaign of which the contacts are there.
+func (l *Launcher) loaded(ctx context.Context, name string) (campaign.Campaign, error) {
+	c, err := l.Store.Campaign(ctx, name)
+	if err == nil && c.Phase == campaign.Loading {
+		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
+	}
+	if err == nil {
+		err = c.Kept()
+	}
+	return c, err
+}
+
+// reader opens the file for its last reading, so that the choice is made in it.
+// prepare is told of each reader before its first row: a sample takes one reading
+// more, to find out whom it may take.
+func (s *source) reader(ctx context.Context, opt contacts.Options, choice Choice, prepare func(*contacts.Reader) error) (*contacts.Reader, error) {
+	var cells func(fields []string) func(string) string
+	switch {
+	case s.chosen != nil:
+		opt.Choice.Row = func(line int, _ []string) bool { return s.chosen[line] }
+	case len(choice.Where) > 0:
+		opt.Choice.Row = func(_ int, fields []string) bool { return choice.Where.Of(campaign.Facts{Cell: cells(fields)}) }
+	}
+	open := func() (*contacts.Reader, error) {
+		s.rewind()
+		r, err := s.list.Reader(opt)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+		if s.chosen == nil {
+			err = choice.Where.Check(r.Columns())
+		}
+		cells = func(fields []string) func(string) string { return campaign.Cells(r.Columns(), fields) }
+		if err = cmp.Or(err, prepare(r)); err != nil {
+			_ = r.Close() // was only read
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+		return r, nil
+	}
+	if choice.Sample > 0 {
+		r, err := open()
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		sampler := contacts.NewSampler(choice.Sample)
+		for row, err := range r.All() {
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.what, err)
+			}
+			if row.Refusal.Reason == "" {
+				sampler.Add(row.Phone)
+			}
+		}
+		if err := s.unchanged(ctx); err != nil {
+			return nil, err
+		}
+		opt.Choice.Sample = sampler.Sample()
+	}
+	opt.Choice.Limit = choice.Limit
+	return open()
+}
+
+// campaignSource is a source of another campaign's contacts: a file without a name
+// that has the campaign's columns, and each contact's number as it was called. The
+// rules are asked at once, so that all readings make one choice.
+func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, error) {
+	if l.Store == nil {
+		return nil, errors.New("--from: a dry run does not ask Redis for a campaign's contacts")
+	}
+	c, err := l.loaded(ctx, req.From)
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	header := c.Settings.ColumnNames()
+	if err := req.Choice.Where.Check(header); err != nil {
+		return nil, fmt.Errorf("--from %s: %w", req.From, err)
+	}
+	file, err := scratch.File()
+	if err != nil {
+		return nil, fmt.Errorf("--from %s: %w", req.From, err)
+	}
+	chosen, err := l.spoolCampaign(ctx, c, req.Choice.Where, file)
+	if err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("--from %s: %w", req.From, err)
+	}
+	src, err := newSource("contacts of campaign "+c.Name, file)
+	if err != nil {
+		return nil, err
+	}
+	src.chosen, src.phoneColumn = chosen, header[c.Settings.PhoneColumn]
+	sum := sha256.Sum256([]byte("campaign\x00" + c.Name + "\x00" + c.Fingerprint))
+	src.identity = sum[:]
+	return src, nil
+}
+
+// spoolCampaign writes the contacts of a campaign, one after the other, and returns
+// the lines of those that the rules choose.
+func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, err error) {
+	reason, outcome, _ := where.Need()
+	var texts map[campaign.Reason]string
+	if reason {
+		if texts, err = l.Store.ReasonTexts(ctx, c.Name); err != nil {
+			return nil, err
+		}
+	}
+	chosen = make(map[int]bool)
+	header, line := c.Settings.ColumnNames(), 1
+	var text bytes.Buffer
+	w := csv.NewWriter(&text)
+	write := func(cells []string) error {
+		if err := w.Write(cells); err != nil {
+			return err
+		}
+		w.Flush()
+		line += bytes.Count(text.Bytes(), []byte{'\n'})
+		_, err := text.WriteTo(file)
+		return err
+	}
+	if err := write(header); err != nil {
+		return nil, err
+	}
+	for n := range c.Chunks {
+		ref := store.Ref{Campaign: c.Name, Chunk: n}
+		chunk, err := l.Store.ReadChunk(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		var outcomes map[int]campaign.Outcome
+		if outcome {
+			if outcomes, err = l.Store.Outcomes(ctx, ref); err != nil {
+				return nil, err
+			}
+		}
+		for i, contact := range chunk.Contacts {
+			r, o := chunk.Record(i), outcomes[i]
+			if where.Of(campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: o, Learned: o.Learned(), Cell: campaign.Cells(header, contact.Fields)}) {
+				chosen[line] = true
+			}
+			cells := slices.Clone(contact.Fields)
+			cells[c.Settings.PhoneColumn] = contact.Phone.E164()
+			if err := write(cells); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,186 @@
+package launch
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+)
+
+// Mapping says what people want sent beyond what the names of the columns say.
+type Mapping struct {
+	Columns   map[string]string // value key by column name: --map
+	Constants map[string]string // value by key: --set
+	SendExtra bool              // columns that the agent does not ask for, too
+}
+
+// columnsFor decides which columns of a file go to the platform, and as what.
+//
+// A column fills the value key that it is mapped to, or else the agent's key of
+// its name, in any case. A key that is mapped or set is left to that. A key with
+// two columns is an error, and one without any.
+//
+// Columns that the agent does not ask for go under their own names when that is
+// wanted, or when the agent's keys are not known; the phone's and those without a
+// name do not.
+func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []string, err error) {
+	columns = make([]campaign.Column, len(header))
+	for i, name := range header {
+		columns[i].Name = name
+	}
+	by := make(map[string][]int) // value key → columns
+	for _, name := range slices.Sorted(maps.Keys(wish.Columns)) {
+		key := wish.Columns[name]
+		i, err := theColumn(header, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--map %s=%s: %w", name, key, err)
+		}
+		if columns[i].Key != "" {
+			return nil, nil, fmt.Errorf("--map %s=%s: the column is mapped to %q already", name, key, columns[i].Key)
+		}
+		if key, err = theKey(key, found, wish.SendExtra); err != nil {
+			return nil, nil, fmt.Errorf("--map %s=%s: %w", name, wish.Columns[name], err)
+		}
+		columns[i].Key, by[key] = key, append(by[key], i)
+	}
+	for _, key := range slices.Sorted(maps.Keys(wish.Constants)) {
+		if _, err := theKey(key, found, wish.SendExtra); err != nil {
+			return nil, nil, fmt.Errorf("--set %s: %w", key, err)
+		}
+		if len(by[key]) > 0 {
+			return nil, nil, fmt.Errorf("--set %s: the column %q is mapped to it", key, header[by[key][0]])
+		}
+	}
+	settled := func(key string) bool {
+		_, set := wish.Constants[key]
+		return set || len(by[key]) > 0
+	}
+	explicit := make(map[string]bool)
+	for _, key := range found.keys {
+		explicit[key] = settled(key)
+	}
+	for i, name := range header {
+		if columns[i].Key != "" {
+			continue
+		}
+		for _, key := range found.keys {
+			switch {
+			case !contacts.SameName(name, key):
+			case explicit[key]:
+				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", name, key))
+			default:
+				columns[i].Key, by[key] = key, append(by[key], i)
+			}
+		}
+	}
+	var missing []string
+	for _, key := range found.keys {
+		if !settled(key) {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s; --map COLUMN=KEY or --set KEY=VALUE fills them", suggested(missing, columns, phone), quoted(header))
+	}
+	if !found.keysKnown || wish.SendExtra {
+		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)
+	}
+	return columns, warnings, twice(columns, by)
+}
+
+// sendExtra gives the other columns their own names for keys.
+func sendExtra(columns []campaign.Column, phone int, by map[string][]int, found checked, wish Mapping) (warnings []string) {
+	for i, c := range columns {
+		_, set := wish.Constants[c.Name]
+		switch {
+		case c.Key != "" || i == phone || set:
+		case slices.ContainsFunc(found.keys, func(key string) bool { return contacts.SameName(key, c.Name) }): // filled otherwise
+		case c.Name == "":
+			warnings = append(warnings, fmt.Sprintf("column %d has no name: it is kept and not sent", i+1))
+		default:
+			columns[i].Key, by[c.Name] = c.Name, append(by[c.Name], i)
+		}
+	}
+	return warnings
+}
+
+// theColumn is the one column of a name.
+func theColumn(header []string, name string) (int, error) {
+	var found []int
+	for i, column := range header {
+		if contacts.SameName(column, name) {
+			found = append(found, i)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return 0, fmt.Errorf("%d columns are named so: give them different names", len(found))
+	}
+	return 0, fmt.Errorf("no such column%s; the columns are %s", didYouMean(name, header), quoted(header))
+}
+
+// theKey is a value key as the agent spells it.
+func theKey(key string, found checked, any bool) (string, error) {
+	for _, known := range found.keys {
+		if contacts.SameName(key, known) {
+			return known, nil
+		}
+	}
+	if found.keysKnown && !any {
+		return "", fmt.Errorf("the agent has no such value%s; its values are %s; --send-extra sends it all the same", didYouMean(key, found.keys), quoted(found.keys))
+	}
+	return key, nil
+}
+
+func didYouMean(name string, among []string) string {
+	if near := contacts.Nearest(name, among); near != "" {
+		return fmt.Sprintf(", did you mean %q?", near)
+	}
+	return ""
+}
+
+// suggested lists missing keys, each with the column that may be meant for it.
+func suggested(missing []string, columns []campaign.Column, phone int) string {
+	var free []string
+	for i, c := range columns {
+		if i != phone && c.Key == "" && c.Name != "" {
+			free = append(free, c.Name)
+		}
+	}
+	texts := make([]string, len(missing))
+	for i, key := range missing {
+		texts[i] = fmt.Sprintf("%q", key)
+		if near := contacts.Nearest(key, free); near != "" {
+			texts[i] += fmt.Sprintf(" (%q → did you mean %q? then --map %q)", near, key, near+"="+key)
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
+// twice is an error when two columns fill the same value.
+func twice(columns []campaign.Column, by map[string][]int) error {
+	for _, key := range slices.Sorted(maps.Keys(by)) {
+		if len(by[key]) < 2 {
+			continue
+		}
+		var names []string
+		for _, i := range by[key] {
+			names = append(names, fmt.Sprintf("%q (column %d)", columns[i].Name, i+1))
+		}
+		return fmt.Errorf("%d columns fill the value %q: %s: choose one with --map, and give equal columns different names", len(names), key, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+func quoted(names []string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,388 @@
+package launch
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/contacts/scratch"
+)
+
+// stdin is the name by which a contact file is read from the standard input.
+const stdin = "-"
+
+// A source is a file that is read several times: for its fingerprint and for how
+// it is written, at the same time, and for what is in it. All must be the same
+// bytes.
+type source struct {
+	what string // for errors: "contact file list.csv"
+	file *os.File
+	size int64
+	sum  []byte // SHA-256 at the first reading
+	list *contacts.File
+
+	identity    []byte       // of contacts that come from a campaign; nil: sum is
+	chosen      map[int]bool // lines of such contacts that are chosen; nil: each line is asked about
+	phoneColumn string       // of such contacts
+
+	read   int64     // bytes, in the last reading
+	digest hash.Hash // in the last reading: of the bytes up to hashed, as they were handed out
+	hashed int64
+}
+
+func openSource(what, path string) (*source, error) {
+	what += " " + path
+	if contacts.IsLockName(filepath.Base(path)) {
+		return nil, fmt.Errorf("%s: %w", what, contacts.ErrLockFile)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, pathless(err))
+	}
+	return newSource(what, file)
+}
+
+// spool keeps what comes in once, in a file without a name that ends with its
+// last use.
+func spool(ctx context.Context, what string, in io.Reader) (*source, error) {
+	if in == nil {
+		return nil, fmt.Errorf("%s: there is none", what)
+	}
+	file, err := scratch.File()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if _, err := io.Copy(file, contextReader{ctx, in}); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return newSource(what, file)
+}
+
+func newSource(what string, file *os.File) (*source, error) {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s: %w", what, pathless(err))
+	case info.IsDir():
+		err = fmt.Errorf("%s: it is a directory", what)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s: not a regular file: it is read twice, save it first or pass it as '-'", what)
+	case info.Size() == 0:
+		err = fmt.Errorf("%s: the file is empty", what)
+	default:
+		return &source{what: what, file: file, size: info.Size()}, nil
+	}
+	_ = file.Close()
+	return nil, err
+}
+
+// pathless is an error of package os without the path, which is told already.
+func pathless(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// reading is how the numbers are read: those of a campaign's contacts are in full.
+func (s *source) reading(req Request) campaign.Reading {
+	r := req.Settings.Reading
+	if s.phoneColumn != "" {
+		r.PhoneColumns = []string{s.phoneColumn}
+		r.CountryColumn, r.CountryCodeColumn = campaign.NoColumn, campaign.NoColumn
+	}
+	return r
+}
+
+// open takes the file's fingerprint and finds out how it is written.
+func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []string) error {
+	var group errgroup.Group
+	group.Go(func() error {
+		digest := sha256.New()
+		err := s.hash(ctx, digest, 0)
+		s.sum = digest.Sum(nil)
+		return err
+	})
+	var err error
+	if s.list, err = contacts.Open(readerAt{ctx, s}, s.size, want, phoneColumns...); err != nil {
+		err = fmt.Errorf("%s: %w", s.what, pathless(err))
+	}
+	return cmp.Or(group.Wait(), err)
+}
+
+// hash adds the file as it is now, from a place on, to a digest.
+func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
+	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}); err != nil {
+		return fmt.Errorf("%s: %w", s.what, pathless(err))
+	}
+	return nil
+}
+
+// rewind begins the reading for what is in the file.
+func (s *source) rewind() { s.read, s.digest, s.hashed = 0, sha256.New(), 0 }
+
+// unchanged fails when the last reading was not of what the first one was of. What
+// was read in one go is compared as it was read; the rest is read once more.
+func (s *source) unchanged(ctx context.Context) error {
+	err := s.hash(ctx, s.digest, s.hashed)
+	if err == nil && !slices.Equal(s.digest.Sum(nil), s.sum) {
+		err = fmt.Errorf("%s: the file changed while it was read", s.what)
+	}
+	return err
+}
+
+// A readerAt ends with its context, and follows what is read.
+type readerAt struct {
+	ctx context.Context
+	src *source
+}
+
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	s := r.src
+	n, err := s.file.ReadAt(p, off)
+	s.read = min(s.read+int64(n), s.size)
+	if s.digest != nil && off == s.hashed {
+		_, _ = s.digest.Write(p[:n]) // never fails
+		s.hashed += int64(n)
+	}
+	return n, err
+}
+
+// A contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.Reader.Read(p)
+}
+
+// sources are the files of a request.
+type sources struct {
+	contacts    *source
+	suppress    []*source
+	fingerprint string
+}
+
+// openSources opens the files of a request and takes their fingerprint.
+func (l *Launcher) openSources(ctx context.Context, req Request) (_ *sources, err error) {
+	s := new(sources)
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	switch {
+	case req.From != "":
+		s.contacts, err = l.campaignSource(ctx, req)
+	case req.File == stdin:
+		s.contacts, err = spool(ctx, cmp.Or(req.Called, "standard input"), req.Stdin)
+	default:
+		s.contacts, err = openSource("contact file", req.File)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range req.Suppress {
+		list, err := openSource("suppression list", path)
+		if err != nil {
+			return nil, err
+		}
+		s.suppress = append(s.suppress, list)
+	}
+	if err := s.contacts.open(ctx, req.Format, s.contacts.reading(req).PhoneColumns); err != nil {
+		return nil, err
+	}
+	for _, list := range s.suppress {
+		if err := list.open(ctx, contacts.Format{}, nil); err != nil {
+			return nil, err
+		}
+	}
+	if s.fingerprint, err = s.print(req); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// apartFrom fails when the rejects would take the place of a file that is read, or
+// of one that holds something else.
+func (s *sources) apartFrom(rejects string) error {
+	place, err := os.Stat(rejects)
+	if rejects == "" || err != nil {
+		return nil // there is no file to lose
+	}
+	if place.IsDir() {
+		return fmt.Errorf("rejects file %s: it is a directory", rejects)
+	}
+	for _, file := range s.all() {
+		if info, err := file.file.Stat(); err == nil && os.SameFile(info, place) {
+			return fmt.Errorf("rejects file %s: that is the %s", rejects, file.what)
+		}
+	}
+	if place.Mode().IsRegular() && place.Size() > 0 && !holdsRejects(rejects) {
+		return fmt.Errorf("rejects file %s: there is another file of that name; choose a place with --rejects", rejects)
+	}
+	return nil
+}
+
+// holdsRejects reports whether a file begins as rejects do.
+func holdsRejects(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return contacts.HoldsRejects(f)
+}
+
+func (s *sources) all() []*source { return append([]*source{s.contacts}, s.suppress...) }
+
+func (s *sources) close() {
+	for _, file := range s.all() {
+		if file != nil {
+			_ = file.file.Close() // was only read
+		}
+	}
+}
+
+// print is the fingerprint of all that decides what a load stores. The order of
+// suppression lists and the names of files do not.
+func (s *sources) print(req Request) (string, error) {
+	settings := req.settings()
+	settings.WebhookURL = "" // belongs to the installation
+	lists := make([]string, len(s.suppress))
+	for i, list := range s.suppress {
+		lists[i] = hex.EncodeToString(list.sum)
+	}
+	slices.Sort(lists)
+	text, err := json.Marshal(struct {
+		Contacts string
+		Suppress []string
+		Settings campaign.Settings
+		Format   contacts.Format
+		Mapping  Mapping
+		Choice   any
+	}{fmt.Sprintf("%x", cmp.Or(string(s.contacts.identity), string(s.contacts.sum))), lists, settings, req.Format, req.Mapping, req.Choice.identity()})
+	if err != nil {
+		return "", fmt.Errorf("fingerprint: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// A list is a contact file of which the header has been read.
+type list struct {
+	source   *source
+	reader   *contacts.Reader
+	settings campaign.Settings
+	warnings []string
+}
+
+// list opens the contact file for its last reading, with the suppression lists
+// read beside the lasting ones and those of other campaigns.
+func (s *sources) list(ctx context.Context, req Request, found checked, others, lasting hold) (_ *list, err error) {
+	l := &list{source: s.contacts, settings: req.settings(), warnings: s.contacts.list.Warnings()}
+	var mapped []string
+	suppressed, err := s.suppressed(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	suppressed = append(slices.Clone(others), append(suppressed, lasting...)...)
+	opt := contacts.Options{
+		Reading:    s.contacts.reading(req),
+		Region:     l.settings.Region,
+		Suppressed: suppressed.reason,
+	}
+	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
+		columns, warnings, err := columnsFor(r.Columns(), r.PhoneColumn(), found, req.Mapping)
+		if err != nil {
+			return err
+		}
+		l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, r.PhoneColumn(), req.Mapping.Constants
+		for i, column := range columns {
+			if slices.Contains(found.keys, column.Key) {
+				columns[i].Required = true
+				r.Require(i, column.Key)
+			}
+		}
+		l.settings.Reading.FoundCountryColumn, l.settings.Reading.FoundCountryCodeColumn = r.CountryColumns()
+		mapped = append(r.Remarks(), warnings...)
+		return nil
+	})
+	l.warnings = append(l.warnings, mapped...)
+	return l, err
+}
+
+// suppressed reads the suppression lists.
+func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
+	var all hold
+	reading := l.settings.Reading
+	reading.PhoneColumns = nil // those are the contact file's
+	for _, file := range s.suppress {
+		file.rewind()
+		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region, Reading: reading, CountryIfThere: true})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file.what, err)
+		}
+		if err := file.unchanged(ctx); err != nil {
+			return nil, err
+		}
+		for _, remark := range numbers.Remarks() {
+			l.warnings = append(l.warnings, file.what+": "+remark)
+		}
+		unreadable := 0
+		for _, n := range numbers.Unreadable() {
+			unreadable += n
+		}
+		if unreadable > 0 {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they hold nobody back", file.what, unreadable))
+		}
+		for _, sheets := range append(numbers.NotRead(), numbers.LeftOut()...) {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they hold nobody back", file.what, sheets))
+		}
+		all = append(all, held{numbers.Has, contacts.Suppressed})
+	}
+	return all, nil
+}
+
+// A hold are all who must not be contacted.
+type hold []held
+
+// held are some of them, and why.
+type held struct {
+	has func(campaign.Phone) bool
+	why contacts.Reason
+}
+
+func (h hold) reason(p campaign.Phone) contacts.Reason {
+	for _, some := range h {
+		if some.has(p) {
+			return some.why
+		}
+	}
+	return ""
+}

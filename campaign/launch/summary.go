@@ -1,0 +1,133 @@
+package launch
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/plan"
+	"campaign-runner/ratelimit"
+)
+
+// A Summary is what came of a launch.
+type Summary struct {
+	Campaign  string          `json:"campaign"`
+	State     campaign.Phase  `json:"state,omitempty"` // empty after a dry run
+	DryRun    bool            `json:"dry_run,omitempty"`
+	Agent     string          `json:"agent"`
+	Mode      campaign.Mode   `json:"mode"`
+	ChannelID int             `json:"channel_id"`
+	File      contacts.Format `json:"file"` // how the contact file is written
+	campaign.Counts
+	Chunks           int      `json:"chunks"`
+	Calls            int      `json:"calls"`                         // requests that the campaign needs if all goes well
+	Canary           int      `json:"canary,omitempty"`              // the first contacts, after whom the rest waits; 0: nobody waits
+	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit; 0: at once, or no limit is known
+	Plan             *Outlook `json:"plan,omitempty"`                // nil: there are neither hours nor times to mind, or it goes on already
+	CountryColumn    string   `json:"country_column,omitempty"`      // says whose country the numbers are of
+	CountryCode      string   `json:"country_code_column,omitempty"` // alike, by calling codes
+	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
+	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read all the same
+	RejectsFile      string   `json:"rejects_file"`          // empty: no line was refused
+	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
+	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
+	Warnings         []string `json:"warnings"`
+}
+
+// readFrom tells of the file and what came of reading it.
+func (s *Summary) readFrom(file *contacts.File, out loaded) {
+	visible, hidden := file.SheetsNotRead()
+	s.File, s.RejectsFile = file.Format(), out.rejectsFile
+	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
+}
+
+func (s *Summary) warn(texts ...string) {
+	for _, text := range texts {
+		if text != "" {
+			s.Warnings = append(s.Warnings, text)
+		}
+	}
+}
+
+// An Outlook is when a campaign's contacts will be sent.
+type Outlook struct {
+	plan.Plan
+	Hours    string    `json:"hours"`
+	StartAt  time.Time `json:"start_at,omitzero"`
+	FinishBy time.Time `json:"finish_by,omitzero"`
+	Now      time.Time `json:"now"`
+
+	blocked time.Time
+}
+
+// outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known;
+// the quota lets nobody send until it is no longer blocked.
+func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
+	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.ChunkSize, PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
+	w.Midnight = s.DayOf(now).From.Location()
+	if s.RowsPerRequest > 0 {
+		w.PerCall = min(w.PerCall, s.RowsPerRequest)
+	}
+	if s.Mode == campaign.Dispatch {
+		w.PerCall = 1
+	}
+	if blocked.After(w.Start) {
+		w.Start = blocked
+	}
+	perWindow, window := rate.Count()
+	w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
+	return Outlook{plan.Make(w, now), s.Hours.String(), s.StartAt, s.FinishBy, now, blocked}
+}
+
+// summarize tells of a loaded campaign.
+func summarize(c campaign.Campaign, o Outlook) Summary {
+	s := Summary{
+		Campaign:  c.Name,
+		Agent:     c.Settings.Agent,
+		Mode:      c.Settings.Mode,
+		ChannelID: c.Settings.ChannelID,
+		Counts:    c.Counts,
+		Chunks:    c.Chunks,
+		Calls:     o.Calls,
+		Sent:      []string{},
+		NotSent:   []string{},
+		Warnings:  []string{},
+
+		CountryColumn: c.Settings.Reading.FoundCountryColumn,
+		CountryCode:   c.Settings.Reading.FoundCountryCodeColumn,
+	}
+	if o.Ends.After(o.Now) {
+		s.EstimatedSeconds = int(o.Ends.Sub(o.Now).Seconds())
+	}
+	if set := c.Settings; !set.Hours.IsZero() || !set.StartAt.IsZero() || !set.FinishBy.IsZero() || set.DailyCap > 0 {
+		s.Plan = &o
+	}
+	for i, column := range c.Settings.Columns {
+		switch {
+		case column.Key != "":
+			s.Sent = append(s.Sent, column.Name)
+		case i != c.Settings.PhoneColumn:
+			s.NotSent = append(s.NotSent, column.Name)
+		}
+	}
+	s.warn(c.Settings.Hours.Warnings()...)
+	if o.blocked.After(o.Now) {
+		s.warn(fmt.Sprintf("the platform allows agent %s no request before %s; sooner with: campaign agents unblock %[1]s", c.Settings.Agent, o.blocked.UTC().Format(time.RFC3339)))
+	}
+	if c.Counts.Contacts == 0 {
+		s.warn("there is nobody to contact in this file")
+	}
+	if n := c.Counts.Refused[string(contacts.TwoNumbers)]; n > 0 {
+		s.warn(fmt.Sprintf("lines with two numbers in a cell: %d; --two-numbers first takes the first of each", n))
+	}
+	if o.Held > 0 {
+		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
+	}
+	if o.Missed > 0 {
+		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, o.FinishBy.UTC().Format(time.RFC3339)))
+	}
+	return s
+}

@@ -1,0 +1,321 @@
+// Package verdict decides what an answer of the platform means: for the contacts of
+// its request, for the quota, and for requests that carry no contact.
+//
+// It alone reads status codes. What is then done is for the sender, the maker of
+// tickets and the launcher.
+package verdict
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// ErrNotOurs is a guard's word that a claim may be somebody else's by now: the
+// request was not written.
+var ErrNotOurs = errors.New("the claim may be somebody else's by now")
+
+// A Step is what the sender does after an answer.
+type Step int
+
+const (
+	GoOn          Step = iota // nothing more to do for these contacts now
+	Again                     // send those that are pending again at once; the quota says when that is
+	Halve                     // send them again in two halves
+	BackOff                   // those that are pending wait for their next attempt
+	PauseCampaign             // the request is at fault, not the list: a person must look
+	PauseAgent                // the token or the address is at fault: nothing of this agent can work
+)
+
+// A Verdict is what an answer means for the contacts of its request.
+type Verdict struct {
+	Cause  campaign.Cause // of every contact but the refused
+	Reason string         // why, where that says more than the state; or why it was paused
+	// Refused are the contacts that the platform named, by their place in the
+	// request, with its text for each.
+	Refused map[int]string
+	Then    Step
+	Wait    time.Duration // BackOff: no sooner than this
+	// Doubt: of a Retry, the contacts may have been reached all the same.
+	Doubt bool
+	// Vague marks a single contact that was refused without being named: several
+	// in a row say that it is not the contacts.
+	Vague bool
+	// Firewall: it was a page with 403, so that something in front of the platform
+	// refused it. What has been accepted before says nothing then.
+	Firewall bool
+	// TooMany: the platform takes fewer rows per request.
+	TooMany bool
+}
+
+// Of alone decides what the answer to a request of so many rows means: the
+// first case that matches, as in the table of docs/architecture.md. A request that
+// may have been carried out is never repeated by itself, but for what retry allows;
+// whatever certainly was not is. seen is what answers to the agent have shown before.
+func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen campaign.Seen) Verdict {
+	if err == nil {
+		return Verdict{Cause: campaign.Accept}
+	}
+	if errors.Is(err, ErrNotOurs) {
+		return Verdict{Cause: campaign.Unsent, Then: BackOff} // we kept it from leaving
+	}
+	var refused *velents.Error
+	if !errors.As(err, &refused) {
+		var unanswered *velents.Unanswered
+		if errors.As(err, &unanswered) && !unanswered.Sent {
+			return Verdict{Cause: campaign.Unsent, Reason: notSent(unanswered.Obstacle), Then: BackOff}
+		}
+		return Verdict{Cause: campaign.Lose, Reason: "no answer: the request may have been carried out"}
+	}
+
+	status, text := refused.Status, fmt.Sprintf("%d: %s", refused.Status, refused.Message)
+	switch {
+	case status/100 == 2 && refused.Page: // something answers in the platform's place
+		return Verdict{Cause: campaign.Lose, Reason: "the platform answers " + text + agentAdvice(status), Then: PauseAgent}
+	case status/100 == 2: // the platform may have acted, and its word been lost
+		return Verdict{Cause: campaign.Lose, Reason: text}
+	case status == http.StatusUnprocessableEntity:
+		return verdictOnFields(refused, rows, mode)
+	case status == http.StatusRequestEntityTooLarge:
+		if rows == 1 {
+			return Verdict{Cause: campaign.Reject, Reason: text}
+		}
+		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
+	case status == http.StatusBadRequest:
+		return vagueRefusal(text, rows)
+	case status == http.StatusForbidden && refused.Page && seen.Accepted: // a firewall that dislikes a row
+		v := vagueRefusal(text, rows)
+		v.Firewall = true
+		return v
+	case status/100 == 3 && status != http.StatusSeeOther, slices.Contains(agentFaults, status):
+		return Verdict{Cause: campaign.Unsent, Reason: "the platform answers " + text + agentAdvice(status), Then: PauseAgent}
+	case slices.Contains(requestFaults, status):
+		return Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: " + text, Then: PauseCampaign}
+	case status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return Verdict{Cause: campaign.Unsent, Then: Again}
+	case NobodyWorked(refused):
+		return Verdict{Cause: campaign.Unsent, Reason: text, Then: BackOff, Wait: refused.RetryAfter}
+	case status/100 == 5 && (retry == campaign.RetryAll || retry != campaign.RetryNone && isOwn(refused, seen)):
+		return Verdict{Cause: campaign.Retry, Reason: text, Doubt: true, Then: BackOff, Wait: refused.RetryAfter}
+	case status/100 != 4, slices.Contains(lostWork, status):
+		return Verdict{Cause: campaign.Lose, Reason: text}
+	default:
+		return Verdict{Cause: campaign.Retry, Reason: text, Then: BackOff, Wait: refused.RetryAfter}
+	}
+}
+
+// Statuses by what they are about.
+var (
+	// agentFaults have nothing to do with the list: the token is wrong, unpaid or not
+	// allowed, the address is not the platform's.
+	agentFaults = []int{
+		http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusProxyAuthRequired, http.StatusGone, 419, // 419: Laravel's "page expired"
+		http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
+	}
+	// requestFaults are about how the request is made, whoever is in it.
+	requestFaults = []int{
+		http.StatusNotAcceptable, http.StatusLengthRequired, http.StatusRequestURITooLong, http.StatusUnsupportedMediaType, http.StatusExpectationFailed,
+	}
+	// lostWork are said of a request by what stands before the platform, which may
+	// go on working: 460 and 499 are load balancers' words for a client that left.
+	lostWork = []int{http.StatusRequestTimeout, 460, 499}
+)
+
+// isOwn reports whether an answer is the platform's own failure, which its vendor
+// calls safe to repeat. When PHP itself dies, or a proxy speaks, the headers of the
+// rate limit are missing.
+func isOwn(e *velents.Error, seen campaign.Seen) bool {
+	return e.Status == http.StatusInternalServerError && e.JSON && (e.RateHeaders || !seen.RateHeaders)
+}
+
+// NobodyWorked reports whether an answer says that the platform takes no work for
+// now: maintenance, or a full house. A bare page with that status says nothing.
+func NobodyWorked(e *velents.Error) bool {
+	return e.Status == http.StatusServiceUnavailable && (e.JSON || e.HasRetryAfter)
+}
+
+// notSent says why nothing of a request was sent.
+func notSent(o velents.Obstacle) string {
+	text := "not sent: no connection to the platform"
+	if why := obstacles[o]; why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
+var obstacles = map[velents.Obstacle]string{
+	velents.BadCertificate: "its certificate is not trusted, or has expired",
+	velents.NoName:         "DNS does not know its name; check VELENTS_URL",
+	velents.Refused:        "connection refused; check VELENTS_URL",
+	velents.BadProxy:       "the proxy is not reached, or lets nothing through; check HTTPS_PROXY",
+	velents.TooSlow:        "timeout while connecting",
+	velents.NoTLS:          "it does not speak TLS there; check VELENTS_URL",
+	velents.Closed:         "the connection had ended before",
+	velents.Unreachable:    "it is not reached",
+}
+
+// agentAdvice says what to look at when a campaign is paused for an answer.
+func agentAdvice(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "; check the agent's token"
+	case http.StatusPaymentRequired, http.StatusUnavailableForLegalReasons:
+		return "; check the account"
+	case http.StatusProxyAuthRequired:
+		return "; check HTTPS_PROXY"
+	}
+	return "; check VELENTS_URL"
+}
+
+// verdictOnFields reads a validation error: which rows it names, or whether it
+// is about the request as a whole.
+func verdictOnFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
+	text := fmt.Sprintf("%d: %s", refused.Status, refused.Message)
+	named := make(map[int]string)
+	whole, unusable := false, len(refused.Fields) == 0
+	for _, field := range sortedKeys(refused.Fields) {
+		row, about := fieldOf(field, rows, mode)
+		switch about {
+		case oneRow:
+			for _, said := range refused.Fields[field] {
+				named[row] = joinText(named[row], strings.ReplaceAll(said, rowPrefix(row), ""))
+			}
+			if named[row] == "" {
+				named[row] = text // named without a text
+			}
+		case allRows:
+			whole = true
+		case noRow:
+			unusable = true
+		case foreign:
+			said := strings.Join(refused.Fields[field], " ")
+			if said == "" {
+				said = refused.Message
+			}
+			return Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: " + said, Then: PauseCampaign}
+		}
+	}
+	switch {
+	case len(named) > 0 && !unusable:
+		if len(named) == rows {
+			return Verdict{Cause: campaign.Unsent, Refused: named}
+		}
+		return Verdict{Cause: campaign.Unsent, Refused: named, Then: Again}
+	case whole && !unusable && rows > 1:
+		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
+	case whole && !unusable:
+		return Verdict{Cause: campaign.Reject, Reason: text}
+	default:
+		return vagueRefusal(text, rows)
+	}
+}
+
+// vagueRefusal is a refusal that names nobody: halving finds whom it means.
+func vagueRefusal(text string, rows int) Verdict {
+	if rows == 1 {
+		return Verdict{Cause: campaign.Reject, Reason: text, Vague: true}
+	}
+	return Verdict{Cause: campaign.Unsent, Then: Halve}
+}
+
+// What a field of a validation error is about.
+type about int
+
+const (
+	foreign about = iota // the request itself: channel, name, webhook
+	oneRow               // one of its contacts
+	allRows              // the rows as a whole: too many
+	noRow                // a row, but not one of the request
+)
+
+func fieldOf(field string, rows int, mode campaign.Mode) (row int, what about) {
+	head, rest, deeper := strings.Cut(field, ".")
+	if mode == campaign.Dispatch {
+		if field == "phone" || head == "values" {
+			return 0, oneRow
+		}
+		return 0, foreign
+	}
+	if head != "rows" {
+		return 0, foreign
+	}
+	if !deeper {
+		return 0, allRows
+	}
+	number, _, _ := strings.Cut(rest, ".")
+	row, err := strconv.Atoi(number)
+	if err != nil || row < 0 || row >= rows {
+		return 0, noRow
+	}
+	return row, oneRow
+}
+
+// rowPrefix is how the platform's texts name a field of a row ("The rows.3.phone
+// field must be …"). The place in one request means nothing to people and would
+// make a reason of its own for every contact.
+func rowPrefix(row int) string { return fmt.Sprintf("rows.%d.", row) }
+
+func joinText(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " " + b
+}
+
+func sortedKeys(fields map[string][]string) []string {
+	keys := make([]string, 0, len(fields))
+	for k := range fields {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// QuotaAnswer is what the quota learns from what became of a request.
+func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
+	report := ratelimit.Answer{Status: a.Status, Known: a.Rate.Known, Limit: a.Rate.Limit, Remaining: a.Rate.Remaining}
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case errors.As(err, &refused):
+		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
+		report.Failed = refused.Status >= 500
+		report.Held = NobodyWorked(refused)
+	case errors.As(err, &unanswered):
+		report.Failed, report.Unsent = true, !unanswered.Sent
+	}
+	return report
+}
+
+// A Fate is what an answer means for a request that was about one thing only.
+type Fate struct {
+	Cause  campaign.Cause // Accept, Unsent, Retry, Reject or Lose
+	Reason string
+	Wait   time.Duration // before it is tried again, at the least
+	// Broken: nothing of this token can go well before a person has looked.
+	Broken bool
+}
+
+// FateOf reads an answer as Of does, for requests that carry no contacts. The
+// headers of the rate limit are published, so that without them no failure counts as
+// the platform's own.
+func FateOf(err error) Fate {
+	v := Of(err, 1, campaign.Dispatch, campaign.RetryOwn, campaign.Seen{RateHeaders: true})
+	f := Fate{Cause: v.Cause, Reason: v.Reason, Wait: v.Wait, Broken: v.Then == PauseAgent}
+	if text, named := v.Refused[0]; named {
+		f.Cause, f.Reason = campaign.Reject, text
+	}
+	if v.Then == PauseCampaign { // a field of the request, which is all there is
+		f.Cause = campaign.Reject
+	}
+	return f
+}

@@ -1,0 +1,126 @@
+package metrics_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/metrics"
+)
+
+// look is what the metrics show of ours and of the queues' sizes.
+func look(m *metrics.Metrics) []string {
+	page := httptest.NewRecorder()
+	m.ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	var lines []string
+	for line := range strings.Lines(page.Body.String()) {
+		if regexp.MustCompile(`^(campaign_runner_|asynq_queue_size)`).MatchString(line) && !strings.Contains(line, "_bucket{") && !strings.Contains(line, "_memory_") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+func TestMetrics(t *testing.T) {
+	st := store.New(redistest.Shared(t))
+	ctx := t.Context()
+	load, err := st.BeginLoad(ctx, campaign.Campaign{Name: "sale", Settings: campaign.Settings{
+		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 500, MaxAttempts: 3, Columns: []campaign.Column{{Name: "phone"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := []campaign.Contact{{Phone: 966500000001, Line: 2, Fields: []string{"1"}}, {Phone: 966500000002, Line: 3, Fields: []string{"2"}}}
+	if err := load.Add(ctx, 0, people); err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Finish(ctx, campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.AddEvent(ctx, store.Event{Campaign: "sale"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.OpenWishes(ctx, []store.Wish{{ID: "a", Campaign: "gone"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := asynq.NewClientFromRedisClient(st.Redis()).Enqueue(asynq.NewTask("send", nil), asynq.Queue("default")); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Heartbeat(ctx, store.Worker{ID: "w", Agents: []string{"default"}}); err != nil {
+		t.Fatal(err)
+	}
+	m := metrics.New(st)
+	m.ShowQuotas(func(context.Context) map[string]store.Quota {
+		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
+	})
+	m.Answered("default", "2xx", time.Second)
+	m.Answered("default", "429", 500*time.Millisecond)
+	m.Received(204)
+	m.Events("applied", 3)
+	m.Swept("released")
+
+	want := []string{
+		`asynq_queue_size{queue="default"} 1`,
+		`campaign_runner_campaign_state{agent="default",campaign="sale",state="running"} 1`,
+		`campaign_runner_chunks_overdue{campaign="sale"} 1`,
+		`campaign_runner_contacts{campaign="sale",state="accepted"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="canceled"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="ended"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="failed"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="pending"} 2`,
+		`campaign_runner_contacts{campaign="sale",state="rejected"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="sending"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="started"} 0`,
+		`campaign_runner_contacts{campaign="sale",state="unconfirmed"} 0`,
+		`campaign_runner_events_received_total{status="204"} 1`,
+		`campaign_runner_events_received_total{status="401"} 0`,
+		`campaign_runner_events_received_total{status="503"} 0`,
+		`campaign_runner_events_total{result="applied"} 3`,
+		`campaign_runner_events_total{result="unmatched"} 0`,
+		`campaign_runner_events_waiting 1`,
+		`campaign_runner_optouts_open 1`,
+		`campaign_runner_quota_limit{agent="default"} 30`,
+		`campaign_runner_quota_others{agent="default"} 4.5`,
+		`campaign_runner_quota_remaining{agent="default"} 12`,
+		`campaign_runner_quota_used_ratio{agent="default"} 0.6`,
+		`campaign_runner_quota_wait_seconds{agent="default",reason="refused with 429"} 0`,
+		`campaign_runner_quota_window_seconds{agent="default"} 60`,
+		`campaign_runner_redis_up 1`,
+		`campaign_runner_redis_warnings 1`,
+		`campaign_runner_request_seconds_count{agent="default",class="2xx"} 1`,
+		`campaign_runner_request_seconds_count{agent="default",class="429"} 1`,
+		`campaign_runner_request_seconds_sum{agent="default",class="2xx"} 1`,
+		`campaign_runner_request_seconds_sum{agent="default",class="429"} 0.5`,
+		`campaign_runner_sweeps_total{action="released"} 1`,
+		`campaign_runner_sweeps_total{action="settled"} 0`,
+		`campaign_runner_workers{agent="default"} 1`,
+	}
+	got := look(m)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
+
+func TestWithoutRedisTheWorkersOwnCountsAreShown(t *testing.T) {
+	server := redistest.Start(t)
+	m := metrics.New(store.New(server.Client()))
+	m.Swept("released")
+	server.Kill()
+	got := look(m)
+	for _, want := range []string{`campaign_runner_redis_up 0`, `campaign_runner_sweeps_total{action="released"} 1`} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is missing in %q", want, got)
+		}
+	}
+}
