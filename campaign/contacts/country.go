@@ -118,13 +118,6 @@ func countryNamed(name string) *plan {
 	}
 }
 
-// statesAre stand before the names of countries, as Fold has them.
-var statesAre = []string{
-	"the", "kingdom of", "state of", "sultanate of", "republic of", "arab republic of", "islamic republic of",
-	"hashemite kingdom of", "federal republic of", "people s republic of", "peoples republic of",
-	"دوله", "مملكه", "المملكه", "سلطنه", "جمهوريه", "الجمهوريه", "الجمهوريه العربيه",
-}
-
 // bareWords leaves out what Arabic and English put between and before words.
 func bareWords(words string) string {
 	var kept []string
@@ -140,25 +133,6 @@ func bareWords(words string) string {
 		kept = append(kept, word)
 	}
 	return strings.Join(kept, " ")
-}
-
-// otherNames are names in use beside those that the library of languages has.
-var otherNames = map[string]string{
-	"KSA": "SA", "K.S.A.": "SA", "Saudi": "SA", "السعودية": "SA", "العربية السعودية": "SA", "المملكة العربية السعودية": "SA", "سعودي": "SA",
-	"UAE": "AE", "Emirates": "AE", "U.A.E": "AE", "الإمارات": "AE", "الامارات العربية": "AE", "الإمارات العربية المتحدة": "AE",
-	"Dubai": "AE", "دبي": "AE", "Abu Dhabi": "AE", "أبوظبي": "AE",
-	"مصر": "EG", "جمهورية مصر العربية": "EG", "Misr": "EG",
-	"الأردن": "JO", "المملكة الأردنية الهاشمية": "JO", "فلسطين": "PS", "Palestine": "PS", "State of Palestine": "PS",
-	"سوريا": "SY", "سورية": "SY", "Syrian Arab Republic": "SY", "الجمهورية العربية السورية": "SY",
-	"لبنان": "LB", "عمان": "OM", "Iraq": "IQ", "اليمن": "YE", "الجمهورية اليمنية": "YE",
-	"UK": "GB", "U.K.": "GB", "Great Britain": "GB", "Britain": "GB", "England": "GB", "Scotland": "GB", "Wales": "GB", "بريطانيا": "GB", "انجلترا": "GB",
-	"USA": "US", "U.S.A.": "US", "U.S.": "US", "America": "US", "United States of America": "US", "أمريكا": "US", "امريكا": "US",
-	"Türkiye": "TR", "Turkey": "TR", "Turkiye": "TR", "Holland": "NL", "Netherlands": "NL", "Czech Republic": "CZ", "Czechia": "CZ",
-	"Russian Federation": "RU", "South Korea": "KR", "Korea, South": "KR", "Republic of Korea": "KR", "Republic of China": "TW", "Taiwan": "TW",
-	"Ivory Coast": "CI", "Cape Verde": "CV", "Swaziland": "SZ", "Macedonia": "MK", "Burma": "MM", "Viet Nam": "VN",
-	"Hong Kong": "HK", "Macau": "MO", "Macao": "MO", "Brunei Darussalam": "BN", "Iran, Islamic Republic of": "IR", "Vatican": "VA",
-	"Deutschland": "DE", "España": "ES", "Österreich": "AT", "Schweiz": "CH", "Suisse": "CH", "Maroc": "MA", "Algérie": "DZ", "Tunisie": "TN",
-	"Liban": "LB", "Égypte": "EG", "Arabie saoudite": "SA", "Emirats": "AE", "México": "MX", "Brasil": "BR", "Italia": "IT", "Belgique": "BE",
 }
 
 // countryNames are the countries by every name that one of them alone has, folded and
@@ -193,21 +167,6 @@ var countryNames = sync.OnceValue(func() map[string]*plan {
 	delete(names, "na")
 	return names
 })
-
-// Names of columns that say whose country a number is of, without spaces.
-var (
-	codeNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp|country|intl|international)?(?:country|intl|international|dial|dialing|dialling|calling|isd|idd)(?:country|dial|dialing|dialling|calling|phone|mobile)?(?:code|codes|prefix|key)|isd|(?:phone|mobile|tel|telephone|whatsapp)code|countryphonecode|codedupays|indicatif(?:pays|telephonique)?|codepays|codigo(?:de)?pais|ulkekodu|landesvorwahl|landervorwahl|landerkennzahl|(?:ال)?(?:مفتاح|رمز|كود|نداء)(?:ال)?(?:دوله|بلد|دولي|دوليه|اتصال)(?:ال)?(?:دولي)?)$`)
-	landNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp)?country(?:name|region|orregion|territory|iso|iso2|iso3|isocode|ofresidence|ofphone)?|residencecountry|iso2|iso3|countrycodeiso|isocountry(?:code)?|alpha2|pays|pais|land|ulke|(?:اسم)?(?:ال)?(?:دوله|بلد)(?:الاقامه)?)$`)
-	// weakNames mean many things: they count only where nearly every cell has a plus.
-	weakNames = regexp.MustCompile(`^(?:prefix|code|cc|key|(?:ال)?(?:مفتاح|رمز|كود|بادئه))$`)
-)
-
-// NamesPlace reports whether a column of that name may say whose country a number
-// beside it is of.
-func NamesPlace(name string) bool {
-	key := nameKey(name)
-	return codeNames.MatchString(key) || landNames.MatchString(key)
-}
 
 // A beside is a column beside the number that says whose country it is of.
 type beside struct {
@@ -490,13 +449,13 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 	switch {
 	case !in.named && !in.unclear:
 		r := c.parser.readAll(cell)
-		if r.why == "" && r.doubt == noDoubt && c.parser.isLocal(cell, r) {
-			r.doubt = noPlace
+		if r.why == "" && r.doubt == "" && c.parser.isLocal(cell, r) {
+			r.doubt = NoPlace
 		}
 		return r
 	case !in.named:
 		r := (&PhoneParser{}).readAll(cell)
-		if r.why == NoCountryCode || r.doubt == guessedCode {
+		if r.why == NoCountryCode || r.doubt == GuessedCode {
 			return reading{why: UnknownPlace}
 		}
 		return r

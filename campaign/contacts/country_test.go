@@ -23,8 +23,8 @@ func readPhones(file string, opt contacts.Options) (*contacts.Reader, []string, 
 		switch {
 		case row.Refusal.Reason != "":
 			got = append(got, string(row.Refusal.Reason))
-		case row.Doubt() != "":
-			got = append(got, row.Phone.E164()+" "+string(row.Doubt()))
+		case row.Doubt != "":
+			got = append(got, row.Phone.E164()+" "+string(row.Doubt))
 		default:
 			got = append(got, row.Phone.E164())
 		}

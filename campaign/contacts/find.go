@@ -215,7 +215,7 @@ func (c *Reader) useHeader(header sampled) error {
 	for _, cell := range header.cells {
 		c.columns = append(c.columns, trimName(cell))
 	}
-	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
+	if err := checkHeader(c.columns); err != nil {
 		return fmt.Errorf("line %d: %w", header.line, err)
 	}
 	if at := len(c.columns) - len(rejectColumns); at > 0 && slices.Equal(c.columns[at:], rejectColumns) {

@@ -56,7 +56,7 @@ type reading struct {
 	phone   campaign.Phone   // 0 if it was refused
 	why     Reason           // it was refused
 	country *plan            // the number's
-	doubt   doubt            // it may be wrong
+	doubt   Reason           // why the number may be wrong
 	guessed bool             // it has no plus, and was read as one of another country than the region's
 	several []campaign.Phone // the numbers in the cell, where there are two or more
 }
@@ -88,7 +88,7 @@ func (p *PhoneParser) readAll(cell string) reading {
 	number := strconv.AppendUint(buf[:0], uint64(r.phone), 10)
 	r.country, r.doubt = world().doubt(string(number))
 	if r.guessed {
-		r.doubt = guessedCode
+		r.doubt = GuessedCode
 	}
 	return r
 }
