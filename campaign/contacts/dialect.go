@@ -10,17 +10,16 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Delimiter stands between the cells of a row: one ASCII character. Empty: a
-// comma.
+// A Delimiter separates the cells of a row: one ASCII character. Empty: a comma.
 type Delimiter string
 
-// delimiters are those looked for, and their names.
+// delimiters are the ones that are detected, with their names.
 var delimiters = []struct {
 	is   Delimiter
 	name string
 }{{",", "comma"}, {";", "semicolon"}, {"\t", "tab"}, {"|", "pipe"}}
 
-// ParseDelimiter reads a delimiter as people write it: itself or its name.
+// ParseDelimiter reads a delimiter or its name.
 func ParseDelimiter(text string) (Delimiter, error) {
 	for _, d := range delimiters {
 		if text == d.name || text == string(d.is) || text == `\t` && d.is == "\t" {
@@ -33,7 +32,7 @@ func ParseDelimiter(text string) (Delimiter, error) {
 	return Delimiter(text), nil
 }
 
-// String is the delimiter's name, or itself if it has none.
+// String is the delimiter's name, or the delimiter if it has none.
 func (d Delimiter) String() string {
 	for _, known := range delimiters {
 		if known.is == d {
@@ -55,12 +54,12 @@ func (d Delimiter) comma() rune {
 
 func checkComma(comma rune) error {
 	if comma > '~' || comma < ' ' && comma != '\t' || comma == '"' {
-		return fmt.Errorf("comma %q: want an ASCII character that is not a quote", comma)
+		return fmt.Errorf("delimiter %q: want an ASCII character that is not a quote", comma)
 	}
 	return nil
 }
 
-// LineEnds are what stands at the end of the lines.
+// LineEnds are the ends of the lines of a file.
 type LineEnds string
 
 const (
@@ -69,7 +68,7 @@ const (
 	CR   LineEnds = "cr" // Excel for Mac
 )
 
-// findDialect looks at the first rows.
+// findDialect detects delimiter and line ends from the first rows.
 func (f *File) findDialect(phoneColumns []string) error {
 	text, err := f.text()
 	if err != nil {
@@ -90,7 +89,7 @@ func (f *File) findDialect(phoneColumns []string) error {
 		}
 	}
 	if f.format.Encoding != UTF8 && checkText(sample) != nil {
-		return fmt.Errorf("this is no text in %s", f.format.Encoding)
+		return fmt.Errorf("this is not text in %s", f.format.Encoding)
 	}
 	f.format.LineEnds = lineEndsOf(sample)
 	_, _, f.separator = separatorLine(sample)
@@ -103,8 +102,7 @@ func (f *File) findDialect(phoneColumns []string) error {
 	return nil
 }
 
-// lineEndsOf looks at the end of the first line: what stands within quotes does
-// not matter.
+// lineEndsOf looks at the end of the first line, outside of quotes.
 func lineEndsOf(text string) LineEnds {
 	quoted := false
 	for i := range len(text) {
@@ -123,11 +121,11 @@ func lineEndsOf(text string) LineEnds {
 	return ""
 }
 
-// sampleRows is how many rows decide about the delimiter.
+// sampleRows is how many rows decide on the delimiter.
 const sampleRows = 50
 
-// delimiterOf is the delimiter with which the first rows make most sense: the
-// header names a phone column, and the rows have as many cells as it.
+// delimiterOf returns the delimiter with which the first rows make most sense: the
+// header names a phone column, and the rows have as many cells as the header.
 func delimiterOf(text string, cut bool, opt Options) Delimiter {
 	if d, _, ok := separatorLine(text); ok {
 		return d
@@ -183,8 +181,8 @@ func firstRows(text string, cut bool, comma byte) []sampled {
 	return rows[:min(len(rows), sampleRows)]
 }
 
-// separatorLine reads "sep=;", the line by which Excel is told the delimiter of
-// a CSV. length is that of the line, its end included.
+// separatorLine reads "sep=;", the line that tells Excel the delimiter of a CSV. length
+// includes the line end.
 func separatorLine(text string) (d Delimiter, length int, ok bool) {
 	line, _, _ := strings.Cut(text, "\n")
 	name, value, _ := strings.Cut(strings.Trim(strings.TrimSuffix(line, "\r"), `"`), "=")
@@ -194,7 +192,7 @@ func separatorLine(text string) (d Delimiter, length int, ok bool) {
 	return Delimiter(value), min(len(line)+1, len(text)), true
 }
 
-// returns turns lone carriage returns into line feeds.
+// returns turns carriage returns into line feeds, alone or before a line feed.
 type returns struct {
 	src   io.Reader
 	after bool // the last byte was a carriage return

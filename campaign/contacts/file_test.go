@@ -339,7 +339,7 @@ func TestFilesThatAreNoContactLists(t *testing.T) {
 		{"a workbook that is cut off", book[:len(book)/2], contacts.Format{}, "this begins like an Excel workbook"},
 		{"a workbook without its parts", zipped("xl/workbook.xml", "<workbook/>"), contacts.Format{}, "workbook: "},
 		{"a sheet that is not there", book, contacts.Format{Sheet: "Clients"}, `no sheet "Clients": the sheets are "Sheet1", "VIP"`},
-		{"a sheet of no workbook", []byte("phone\n"), contacts.Format{Sheet: "VIP"}, "a sheet is named, but this is no workbook"},
+		{"a sheet of no workbook", []byte("phone\n"), contacts.Format{Sheet: "VIP"}, "a sheet is named, but this is not a workbook"},
 		{"another encoding than asked for", []byte("phone,name\n"), contacts.Format{Encoding: contacts.UTF16LE}, "no phone column"},
 		{"a gzip bomb", gzipped(strings.Repeat("\n", 80<<20)), contacts.Format{}, "it unpacks to far more than a contact list would"},
 		{"a header that is broken UTF-8", []byte("phone,na\xffme\n0501234567,سارة محمد\n0501234568,سارة محمد\n"), contacts.Format{}, "line 1: not in UTF-8"},

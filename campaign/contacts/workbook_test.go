@@ -113,7 +113,7 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 		}, ""},
 		{"all", contacts.Format{AllSheets: true}, []string{"2 0501000002|b", "3 0501000003|c", "4 0501000004|d", "5 duplicate of line 2: 0501000002|e"}, []string{
 			`hidden sheets are not read: "old", "2"; --sheet reads one`,
-			`lines count on through the sheets: line 4 on is the sheet "Jeddah" from its row 3 on`,
+			`lines are counted through all sheets: line 4 is row 3 of the sheet "Jeddah"`,
 		}, ""},
 		{"all and one", contacts.Format{AllSheets: true, Sheet: "old"}, nil, nil, "choose one of --sheet and --all-sheets"},
 		{"one that is not there", contacts.Format{Sheet: "7"}, nil, nil, `no sheet "7": the sheets are "old", "cover", "Riyadh", "Jeddah", "2", "empty"`},
