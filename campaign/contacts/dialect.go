@@ -54,7 +54,7 @@ func (d Delimiter) comma() rune {
 
 func checkComma(comma rune) error {
 	if comma > '~' || comma < ' ' && comma != '\t' || comma == '"' {
-		return fmt.Errorf("delimiter %q: want an ASCII character that is not a quote", comma)
+		return fmt.Errorf("comma %q: want an ASCII character that is not a quote", comma)
 	}
 	return nil
 }
