@@ -202,7 +202,7 @@ func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
 			if !isFilled(number) {
 				continue
 			}
-			parser := parserOf(where.country)
+			parser := &PhoneParser{where.country}
 			r := parser.readAll(number)
 			switch {
 			case r.why == "" && !hasCode(r.phone, where.country.code):

@@ -54,6 +54,9 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			b := <-queue
 			<-b.done
 			c.choose(b.rows)
+			for cell, n := range b.odd {
+				c.oddities[cell] += n
+			}
 			unpin(b)
 			for i := range b.rows {
 				c.count(&b.rows[i])
@@ -80,6 +83,7 @@ type block struct {
 	spans []span
 	rows  []Row
 	err   error // of the row after the last of rows
+	odd   oddities
 	done  chan struct{}
 }
 
@@ -89,8 +93,8 @@ const maxMissing = 1 << 28
 
 // parse makes rows of a block, as far as that needs no other block.
 func (c *Reader) parse(b *block) {
-	b.rows, b.err = b.rows[:0], nil
-	p := rowParser{Reader: c, columns: len(c.columns), seen: make(map[string]placed)}
+	b.rows, b.err, b.odd = b.rows[:0], nil, make(oddities)
+	p := rowParser{Reader: c, columns: len(c.columns), seen: make(map[string]placed), odd: b.odd}
 	if c.corrected {
 		p.columns += len(rejectColumns)
 	}
@@ -117,7 +121,8 @@ type rowParser struct {
 	columns      int
 	cells        []string          // of all rows
 	seen         map[string]placed // cells with countries
-	valid, clean bool              // the block is UTF-8 and has no NUL characters
+	odd          oddities
+	valid, clean bool // the block is UTF-8 and has no NUL characters
 }
 
 // refuse refuses a row whose cells cannot be told apart.
@@ -146,8 +151,10 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 	if len(p.cells)-begin > p.columns && areBlank(appendCells(nil, text, comma, len(text)+1)[p.columns:]) {
 		p.cells = p.cells[:begin+p.columns] // a spreadsheet wrote empty cells beyond the header
 	}
-	if why := checkShape(p.cells[begin:], p.columns); why != "" {
-		row.refuse(why, text)
+	if cells := p.cells[begin:]; len(cells) > p.columns || areBlank(cells) {
+		if row.refuse(TooManyCells, text); len(cells) <= p.columns {
+			row.Refusal.Reason = EmptyLine
+		}
 		p.cells = p.cells[:begin]
 		return nil, nil
 	}
@@ -181,7 +188,7 @@ func (p *rowParser) read(row *Row) {
 		return
 	}
 	if hidden {
-		p.oddities.hidden.Add(1)
+		p.odd[hiddenRow]++
 	}
 	p.readNumber(row, p.seen, faults)
 	for _, r := range p.required {
@@ -254,17 +261,6 @@ func (c *Reader) firstNumber(r reading) reading {
 	r.phone, r.why = r.several[0], ""
 	r.country, r.doubt = world().doubt(strconv.FormatUint(uint64(r.phone), 10))
 	return r
-}
-
-// checkShape returns why cells do not fit the columns.
-func checkShape(cells []string, columns int) Reason {
-	switch {
-	case len(cells) > columns:
-		return TooManyCells
-	case areBlank(cells):
-		return EmptyLine
-	}
-	return ""
 }
 
 func areBlank(cells []string) bool { return !slices.ContainsFunc(cells, isFilled) }

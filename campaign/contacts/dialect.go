@@ -130,26 +130,16 @@ func delimiterOf(text string, cut bool, opt Options) Delimiter {
 	if d, _, ok := separatorLine(text); ok {
 		return d
 	}
-	type score struct{ phone, rows, cells int }
-	better := func(a, b score) bool {
-		if a.phone != b.phone {
-			return a.phone > b.phone
-		}
-		if a.rows != b.rows {
-			return a.rows > b.rows
-		}
-		return a.cells > b.cells
-	}
-	best, found := score{}, Delimiter(",")
+	best, found := make([]int, 3), Delimiter(",")
 	for _, d := range delimiters {
 		rows := firstRows(text, cut, byte(d.is[0]))
 		header := slices.IndexFunc(rows[:min(len(rows), maxTitleRows)], func(r sampled) bool { return namesPhones(r.cells, opt.PhoneColumns) })
 		if opt.HeaderLine > 0 {
 			header = slices.IndexFunc(rows, func(r sampled) bool { return r.line == opt.HeaderLine })
 		}
-		s := score{phone: 1}
-		if header < 0 || !namesPhones(rows[header].cells, opt.PhoneColumns) {
-			s.phone = 0
+		phone := 0
+		if header >= 0 && namesPhones(rows[header].cells, opt.PhoneColumns) {
+			phone = 1
 		}
 		if header < 0 { // the first row that is no title
 			header = max(slices.IndexFunc(rows, func(r sampled) bool { return len(r.cells) > 1 }), 0)
@@ -157,14 +147,14 @@ func delimiterOf(text string, cut bool, opt Options) Delimiter {
 		if header >= len(rows) || len(rows[header].cells) < 2 {
 			continue
 		}
-		s.cells = len(rows[header].cells)
+		alike, cells := 0, len(rows[header].cells)
 		for _, row := range rows[header:] {
-			if len(row.cells) == s.cells {
-				s.rows++
+			if len(row.cells) == cells {
+				alike++
 			}
 		}
-		if better(s, best) {
-			best, found = s, d.is
+		if score := []int{phone, alike, cells}; slices.Compare(score, best) > 0 {
+			best, found = score, d.is
 		}
 	}
 	return found

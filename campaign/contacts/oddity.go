@@ -4,20 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
 // oddities count what a person should know about rows that are contacts nevertheless.
-// Several goroutines count.
-type oddities struct {
-	hidden atomic.Int64 // hidden rows
+type oddities map[oddCell]int
 
-	mu    sync.Mutex
-	cells map[oddCell]int
-}
+// hiddenRow counts rows that are hidden and were read nevertheless.
+var hiddenRow = oddCell{column: -1}
 
 // An oddCell is a kind of cell in one column.
 type oddCell struct {
@@ -43,7 +38,7 @@ func oddity(cell string) string {
 
 // faultsOf returns why cells with numbers or required values cannot be used, by their
 // column. Formulas without a value become empty.
-func (c *Reader) faultsOf(fields []string) (faults map[int]Reason) {
+func (p *rowParser) faultsOf(fields []string) (faults map[int]Reason) {
 	for i, cell := range fields {
 		what := oddity(cell)
 		if what == "" {
@@ -53,8 +48,8 @@ func (c *Reader) faultsOf(fields []string) (faults map[int]Reason) {
 		if what == xlsx.NoValue {
 			fields[i], why = "", FormulaWithoutValue
 		}
-		if !slices.Contains(c.phones, i) && !slices.ContainsFunc(c.required, func(r required) bool { return r.column == i }) {
-			c.oddities.count(oddCell{i, what})
+		if !slices.Contains(p.phones, i) && !slices.ContainsFunc(p.required, func(r required) bool { return r.column == i }) {
+			p.odd[oddCell{i, what}]++
 			continue
 		}
 		if faults == nil {
@@ -65,17 +60,8 @@ func (c *Reader) faultsOf(fields []string) (faults map[int]Reason) {
 	return faults
 }
 
-func (o *oddities) count(cell oddCell) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.cells == nil {
-		o.cells = make(map[oddCell]int)
-	}
-	o.cells[cell]++
-}
-
 // HiddenRows is how many of the rows returned are hidden and were read nevertheless.
-func (c *Reader) HiddenRows() int { return int(c.oddities.hidden.Load()) }
+func (c *Reader) HiddenRows() int { return c.oddities[hiddenRow] }
 
 // Warnings say what a person should know about the rows returned so far.
 func (c *Reader) Warnings() (all []string) {
@@ -90,11 +76,9 @@ func (c *Reader) Warnings() (all []string) {
 	if c.sheet != nil && len(c.sheet.starts) > 0 {
 		all = append(all, "lines are counted through all sheets: "+strings.Join(c.sheet.starts, ", "))
 	}
-	c.oddities.mu.Lock()
-	defer c.oddities.mu.Unlock()
 	for i, name := range c.columns {
 		for _, what := range append([]string{xlsx.NoValue}, sheetErrors...) {
-			switch n := c.oddities.cells[oddCell{i, what}]; {
+			switch n := c.oddities[oddCell{i, what}]; {
 			case n == 0:
 			case what == xlsx.NoValue:
 				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", name, n))

@@ -23,8 +23,7 @@ import (
 // number must be in a known range only where the plus is missing and the country is a
 // guess, or where a zero stands that hardly any country has.
 type PhoneParser struct {
-	region string // empty: numbers need a country code
-	home   *plan
+	home *plan // of the region; nil: numbers need a country code
 }
 
 // NewPhoneParser reads numbers without a country code as those of a region, an ISO 3166
@@ -37,7 +36,7 @@ func NewPhoneParser(region string) (*PhoneParser, error) {
 	if !phonenumbers.GetSupportedRegions()[upper] {
 		return nil, fmt.Errorf("region %q: want an ISO 3166 code of two letters, such as SA", region)
 	}
-	return &PhoneParser{region: upper, home: world().byRegion[upper]}, nil
+	return &PhoneParser{world().byRegion[upper]}, nil
 }
 
 // maxNumberBytes bounds a cell that can be a number: 15 digits of up to three bytes,
@@ -98,7 +97,7 @@ func isOneRun(cell string) bool { return allDigits(strings.TrimPrefix(cell, "+")
 // isLocal reports whether a number's country does not stand in its cell but is that of
 // the region.
 func (p *PhoneParser) isLocal(cell string, r reading) bool {
-	if p.region == "" || r.guessed {
+	if p.home == nil || r.guessed {
 		return false
 	}
 	digits, plus, _ := bare(make([]byte, 0, maxNumberBytes), cell)
@@ -143,7 +142,7 @@ func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, gue
 	if rest, ok := strings.CutPrefix(digits, "00"); ok {
 		// 00 stands for the plus nearly everywhere, even where the region dials another prefix.
 		phone, why := p.international(rest)
-		if why == "" || plus || p.region == "" {
+		if why == "" || plus || p.home == nil {
 			return phone, false, why
 		}
 		phone, why = p.national(digits)
@@ -153,7 +152,7 @@ func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, gue
 		phone, why := p.international(digits)
 		return phone, false, why
 	}
-	if p.region == "" {
+	if p.home == nil {
 		return p.unmarked(digits)
 	}
 	if digits[0] == '0' || len(digits) < minUnmarked {
@@ -174,8 +173,8 @@ const minUnmarked = 11
 // unmarked decides a number that may begin with its country code but has no plus: many
 // exports drop it. A number that is valid in the region belongs to the region.
 func (p *PhoneParser) unmarked(digits string) (phone campaign.Phone, guessed bool, why Reason) {
-	if p.region != "" {
-		if n, err := phonenumbers.Parse(digits, p.region); err == nil && phonenumbers.IsValidNumber(n) {
+	if p.home != nil {
+		if n, err := phonenumbers.Parse(digits, p.home.region); err == nil && phonenumbers.IsValidNumber(n) {
 			phone, why := fromLibrary(n)
 			return phone, false, why
 		}
@@ -183,11 +182,11 @@ func (p *PhoneParser) unmarked(digits string) (phone campaign.Phone, guessed boo
 	if len(digits) >= minUnmarked {
 		if n, err := phonenumbers.Parse("+"+digits, ""); err == nil && phonenumbers.IsValidNumber(n) {
 			phone, why := fromLibrary(n)
-			return phone, why == "" && (p.region == "" || p.home.code != strconv.Itoa(int(n.GetCountryCode()))), why
+			return phone, why == "" && (p.home == nil || p.home.code != strconv.Itoa(int(n.GetCountryCode()))), why
 		}
 	}
 	switch {
-	case p.region != "":
+	case p.home != nil:
 		phone, why = p.national(digits)
 	case len(digits) < minDigits:
 		why = TooShort
@@ -215,7 +214,11 @@ func (p *PhoneParser) national(digits string) (campaign.Phone, Reason) {
 
 // library decides what the plans cannot.
 func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
-	n, err := phonenumbers.Parse(number, p.region)
+	region := ""
+	if p.home != nil {
+		region = p.home.region
+	}
+	n, err := phonenumbers.Parse(number, region)
 	switch {
 	case err == nil:
 		return fromLibrary(n)

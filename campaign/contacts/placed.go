@@ -57,7 +57,7 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 		}
 		return r
 	}
-	parser := parserOf(in.country)
+	parser := &PhoneParser{in.country}
 	r := parser.readAll(cell)
 	if in.area != "" {
 		r = withArea(parser, cell, in, r)
@@ -67,7 +67,7 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 		return r
 	case !hasCode(r.phone, in.country.code):
 		return reading{why: OtherCountry}
-	case c.parser.region == "" || c.parser.home.code == in.country.code || !parser.isLocal(cell, r):
+	case c.parser.home == nil || c.parser.home.code == in.country.code || !parser.isLocal(cell, r):
 	case !isKnown(r.phone):
 		// It is a number in use in the region, and not in the row's country.
 		if phone, guessed, why := c.parser.read(cell); why == "" && !guessed && isKnown(phone) {
@@ -83,7 +83,7 @@ func (c *Reader) readPlaced(cell string, in placed) reading {
 // else in the country beside it: 0501234567 beside Egypt may be a line in Mansoura, or
 // an Egyptian's mobile phone in Saudi Arabia. A calling code beside it leaves no doubt.
 func (c *Reader) isRatherLocal(cell string, as campaign.Phone, codes bool) bool {
-	if codes || c.parser.region == "" || isMobile(as) {
+	if codes || c.parser.home == nil || isMobile(as) {
 		return false
 	}
 	phone, guessed, why := c.parser.read(cell)
@@ -126,6 +126,3 @@ func isKnown(phone campaign.Phone) bool {
 	_, known := world().at(strconv.FormatUint(uint64(phone), 10))
 	return known
 }
-
-// parserOf reads numbers as people in a country write them.
-func parserOf(p *plan) *PhoneParser { return &PhoneParser{region: p.region, home: p} }

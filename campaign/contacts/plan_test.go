@@ -46,7 +46,7 @@ func TestPlansAgreeWithTheLibrary(t *testing.T) {
 		phone, why, known := world().international(digits)
 		check("international", phone, why, known, PhoneParser{}, "+"+digits)
 		phone, why, known = home.national(digits)
-		check("national", phone, why, known, PhoneParser{region: region, home: home}, digits)
+		check("national", phone, why, known, PhoneParser{home}, digits)
 	})
 }
 

@@ -235,6 +235,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		strict:     opt.StrictNumbers,
 		firstOfTwo: opt.FirstOfTwo,
 		byCountry:  make([]int, len(world().all)),
+		oddities:   make(oddities),
 	}
 	if c.workers == 0 {
 		c.workers = runtime.GOMAXPROCS(0)

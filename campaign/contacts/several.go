@@ -106,7 +106,7 @@ func (p *PhoneParser) isTooShortForTwo(cell string) bool {
 	}
 	const marked, idd = minDigits, minDigits + 2 // with a plus, and with 00
 	local := marked
-	if p.region != "" {
+	if p.home != nil {
 		local = bits.TrailingZeros32(p.home.lengths | p.home.main.lengths)
 	}
 	first, second := local, min(local, idd)

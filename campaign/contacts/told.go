@@ -10,7 +10,7 @@ import (
 // still uses.
 func (p *PhoneParser) mexican(cell string) (campaign.Phone, bool) {
 	digits, plus := international(cell)
-	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.region != "" && p.region != "MX" {
+	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.home != nil && p.home.region != "MX" {
 		return 0, false
 	}
 	mobile, why := p.international("52" + digits[3:])
