@@ -226,8 +226,8 @@ func TestUnnamed422(t *testing.T) {
 	}
 }
 
-// However good and bad rows mix, a batch is taken as a whole or not at all, and
-// exactly the bad rows are named.
+// Whatever the mix of good and bad rows, a batch is accepted as a whole or not at all,
+// and exactly the bad rows are named.
 func TestBatchIsAllOrNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := New(Config{Limit: Unlimited})
@@ -416,7 +416,7 @@ func TestLimit(t *testing.T) {
 			want(t, look(callAs(s, "a", "POST", batchPath, "{}")), seen{422, "2", "0", "", ""})
 			want(t, details(s, "a"), seen{429, "2", "0", "5", end})
 			want(t, details(s, "b"), seen{200, "2", "1", "", ""})
-			time.Sleep(4400 * time.Millisecond) // 0.6 s are left, of which whole seconds know nothing
+			time.Sleep(4400 * time.Millisecond) // 0.6 s are left, which whole seconds do not show
 			want(t, details(s, "a"), seen{429, "2", "0", "0", end})
 			time.Sleep(600 * time.Millisecond)
 			want(t, details(s, "a"), seen{200, "2", "1", "", ""})
@@ -450,7 +450,7 @@ func TestLimit(t *testing.T) {
 		_ = s.SetFaults(Faults{Outage: true})
 		want(t, details(s, "a"), seen{503, "", "", "", ""})
 		_ = s.SetFaults(Faults{ServerError: 1, HTMLErrors: true})
-		want(t, details(s, "a"), seen{502, "", "", "", ""}) // counted all the same
+		want(t, details(s, "a"), seen{502, "", "", "", ""}) // counted nevertheless
 		_ = s.SetFaults(Faults{})
 		want(t, details(s, "a"), seen{200, "3", "0", "", ""})
 	})
@@ -580,13 +580,13 @@ func TestFaultsOnTheWire(t *testing.T) {
 	}
 }
 
-// post sends a batch over the network; status is 0 when no answer came.
+// post sends a batch over the network; status is 0 if no answer came.
 func post(ctx context.Context, web *httptest.Server, body string) (status int, answer string) {
 	r, err := http.NewRequestWithContext(ctx, "POST", web.URL+batchPath, strings.NewReader(body))
 	if err != nil {
 		return 0, err.Error()
 	}
-	r.GetBody = nil // or net/http might try twice
+	r.GetBody = nil // otherwise net/http may try twice
 	r.Header.Set("Authorization", "Bearer agent")
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
@@ -794,8 +794,8 @@ func TestLogsShowNoNumbersAndNoTokens(t *testing.T) {
 	}
 }
 
-// One core takes at least 300 batches of 500 contacts a second, so that the
-// stand-in is never what a rehearsal waits for.
+// One core takes at least 300 batches of 500 contacts a second, so that a rehearsal
+// never waits for the sandbox.
 func BenchmarkBatch(b *testing.B) {
 	var rows []map[string]any
 	for i := range 500 {

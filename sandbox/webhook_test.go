@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// inbox receives events and hands them on as they come.
+// An inbox receives events and passes them on as they come.
 type inbox struct {
 	*httptest.Server
 	events  chan event

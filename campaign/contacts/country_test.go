@@ -12,7 +12,8 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// readPhones reads a file to one text a row: the number, its doubt, or the refusal.
+// readPhones reads a file to one text for each row: the number, its doubt, or the
+// refusal.
 func readPhones(file string, opt contacts.Options) (*contacts.Reader, []string, error) {
 	r, rows, err := readAll(file, opt)
 	if err != nil {
@@ -69,7 +70,7 @@ func TestACountryCodeGoesWithTheNumber(t *testing.T) {
 		{"a word, and the number has its own code", "n/a", "+971501234568", "+971501234568"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			// The file is one of country codes beyond doubt; the row in question is its last.
+			// The file certainly has country codes; the last row is the one to test.
 			file := "Country Code,Phone\n" + strings.Repeat("+966,555000000\n", 20) + fmt.Sprintf("%s,%s\n", tt.code, tt.number)
 			r, got, err := readPhones(file, contacts.Options{Region: "SA"})
 			if err != nil {
@@ -146,7 +147,7 @@ func TestACountryOfTheSameThingAsTheNumber(t *testing.T) {
 	}
 }
 
-func TestColumnsThatSayTheCountry(t *testing.T) {
+func TestColumnsThatGiveTheCountry(t *testing.T) {
 	const codes = "+966,501234567\n+971,501234568\n"
 	const lands = "SA,501234567\nAE,501234568\n"
 	for _, tt := range []struct {
@@ -233,7 +234,7 @@ func TestSuppressionListsHaveCountriesToo(t *testing.T) {
 	}
 }
 
-// Whoever asked not to be contacted did so on every number of the line.
+// A person who asked not to be contacted did so for all numbers of the line.
 func TestSuppressionListsTakeEveryNumberOfALine(t *testing.T) {
 	numbers, err := contacts.ReadNumbers(strings.NewReader("Name,Mobile,Home\nA,0501234567 / 0559876543,0112345678\nB,,0112345679\nC,,\n"),
 		contacts.Options{Region: "SA", Reading: asking("Mobile", "Home")})
@@ -268,7 +269,7 @@ func TestSeveralPhoneColumns(t *testing.T) {
 	}
 }
 
-func TestDoubtfulNumbersAreToldOrRefused(t *testing.T) {
+func TestDoubtfulNumbersAreReportedOrRefused(t *testing.T) {
 	file := "phone\n+966501234567\n+966521234567\n05012345678\n971501234567\n966501234568\n"
 	want := []string{
 		"+966501234567", "+966521234567 " + string(contacts.UnknownRange), "+9665012345678 " + string(contacts.DigitTooMany),

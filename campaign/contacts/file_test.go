@@ -24,7 +24,7 @@ import (
 
 const bom = "\ufeff"
 
-// encoded is text in an encoding, a byte order mark only if text begins with one.
+// encoded is text in an encoding, with a byte order mark only if text begins with one.
 func encoded(e contacts.Encoding, text string) []byte {
 	encoder := map[contacts.Encoding]interface{ Bytes([]byte) ([]byte, error) }{
 		contacts.UTF16LE:     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewEncoder(),
@@ -50,7 +50,7 @@ func gzipped(text string) []byte {
 	return b.Bytes()
 }
 
-// zipped is an archive of names and their contents in turn.
+// zipped is an archive of alternating names and contents.
 func zipped(members ...string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -215,7 +215,7 @@ func TestWorkbooks(t *testing.T) {
 	}
 }
 
-// Whatever a workbook shows a number as, its digits come out.
+// However a workbook shows a number, all its digits come out.
 func TestNumberFormatsOfWorkbooks(t *testing.T) {
 	book := excelize.NewFile()
 	defer book.Close()
@@ -264,7 +264,7 @@ func TestNumberFormatsOfWorkbooks(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedForBeatsWhatIsFound(t *testing.T) {
+func TestWhatIsGivenBeatsWhatIsDetected(t *testing.T) {
 	arabic := encoded(contacts.Windows1256, "phone,name\n0501234567,سارة\n")
 	format, rows, err := readFile(arabic, contacts.Format{Encoding: contacts.Windows1252})
 	if err != nil || format.Encoding != contacts.Windows1252 || len(rows) != 1 || strings.Contains(rows[0], "سارة") {
@@ -304,14 +304,15 @@ func TestNumbersOfAnyFile(t *testing.T) {
 	}
 }
 
-// tableElsewhere is an archive that says its table of contents stands far beyond its end.
+// tableElsewhere is an archive whose table of contents claims to stand far beyond its
+// end.
 func tableElsewhere(archive []byte) []byte {
 	at := bytes.LastIndex(archive, []byte("PK\x05\x06"))
 	binary.LittleEndian.PutUint32(archive[at+16:], 1<<31-1)
 	return archive
 }
 
-func TestFilesThatAreNoContactLists(t *testing.T) {
+func TestFilesThatAreNotContactLists(t *testing.T) {
 	book := workbook(t, [][]any{{"phone"}})
 	for _, tt := range []struct {
 		name string

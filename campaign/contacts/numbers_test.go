@@ -74,8 +74,8 @@ func TestNumbersThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A line that is not text is one without a usable number, as others are.
-func TestALineOfAListThatIsNotUTF8IsTold(t *testing.T) {
+// A line that is not text counts as a line without a usable number.
+func TestALineOfAListThatIsNotUTF8IsReported(t *testing.T) {
 	numbers, err := contacts.ReadNumbers(strings.NewReader("phone,name\n+966501234567,A\n+966501234568,\xff\n"), contacts.Options{})
 	if err != nil || numbers.Len() != 1 || numbers.Unreadable()[contacts.NotUTF8] != 1 {
 		t.Errorf("%d numbers, %v, %v", numbers.Len(), numbers.Unreadable(), err)

@@ -60,7 +60,7 @@ func TestTold(t *testing.T) {
 	}
 }
 
-func TestMexicoAsItWas(t *testing.T) {
+func TestFormerMexicanNumbers(t *testing.T) {
 	for _, tt := range []struct{ name, region, cell, want string }{
 		{"with a plus", "SA", "+52 1 55 1234 5678", "+5215512345678"},
 		{"with 00", "US", "005215512345678", "+5215512345678"},
@@ -81,8 +81,8 @@ func TestMexicoAsItWas(t *testing.T) {
 	}
 }
 
-// Who is in the list in one spelling is not called a second time in the other. The
-// number stays the one of the list.
+// A person in the list in one spelling is not contacted again in the other. The first
+// spelling is kept.
 func TestDuplicatesInTheOtherSpelling(t *testing.T) {
 	var x index
 	for i, cell := range []string{"+5215512345678", "+525512345678", "+551187654321", "+5511987654321", "+541123456789", "+5491123456789", "+966501234567"} {

@@ -232,7 +232,7 @@ func TestZonesWhoseNamesMislead(t *testing.T) {
 					t.Errorf("%+v: got %q, want %q", s, got, tt.want)
 				}
 			}
-			if tt.want != "" { // as the database has it
+			if tt.want != "" { // as in the time zone database
 				zone, err := LoadZone(tt.zone)
 				if err != nil {
 					t.Fatal(err)

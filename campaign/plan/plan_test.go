@@ -30,7 +30,7 @@ func clock(t testing.TB, week string, zones ...string) *hours.Clock {
 // monday is eight in the morning in Riyadh, nine in Dubai.
 var monday = time.Date(2026, 11, 30, 5, 0, 0, 0, time.UTC)
 
-// even are chunks that hold so many contacts of each group between them.
+// even returns chunks that share the contacts of each group evenly.
 func even(chunks int, contacts ...int) [][]Part {
 	list := make([][]Part, chunks)
 	for group, n := range contacts {
@@ -106,7 +106,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeForetold(t *testing.T) {
+func TestWhatCannotBeForecast(t *testing.T) {
 	w := Work{Groups: []Group{{"", clock(t, "mon 09:00-09:01", "Asia/Dubai")}}, Chunks: even(2, 1000), PerCall: 1, Rate: 0.1}
 	if p := Make(w, monday); !p.Ends.IsZero() || p.Calls == 0 {
 		t.Errorf("six on a Monday, 1,000 to be sent: it ends %v after %d calls", p.Ends, p.Calls)
