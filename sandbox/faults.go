@@ -48,7 +48,6 @@ type Faults struct {
 	WebPage        float64 `json:"web_page"`        // a sign-in page with status 200
 }
 
-// A fate is what happens to a request.
 type fate int
 
 const (
@@ -66,7 +65,6 @@ const (
 	webPage
 )
 
-// shares lists the fates with their shares.
 func (f Faults) shares() []struct {
 	fate  fate
 	share float64

@@ -124,7 +124,6 @@ func (v *violations) summary() string {
 	return v.first
 }
 
-// text requires a string.
 func (v *violations) text(in map[string]any, field string, longest int) string {
 	s, ok := in[field].(string)
 	switch {

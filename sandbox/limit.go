@@ -62,7 +62,6 @@ func (s *Server) admit(out *reply, token string) bool {
 	return true
 }
 
-// left notes that an admitted request has its answer.
 func (s *Server) left(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

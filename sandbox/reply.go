@@ -107,10 +107,8 @@ const (
 		"<title>Redirecting to TO</title></head>\n<body>Redirecting to <a href=\"TO\">TO</a>.</body>\n</html>"
 )
 
-// An endpoint answers one operation.
 type endpoint func(*reply, *http.Request)
 
-// methods are the endpoints of a path.
 type methods map[string]endpoint
 
 // ServeHTTP answers into a *reply. Only the Server calls it.

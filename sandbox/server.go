@@ -266,7 +266,6 @@ func (s *Server) cut(done *reply) bool {
 	return true
 }
 
-// finish sends the answer.
 func (s *Server) finish(w http.ResponseWriter, r *http.Request, token string, out *reply) {
 	s.mu.Lock()
 	s.state(token).stats.Statuses[out.status]++

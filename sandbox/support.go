@@ -9,7 +9,6 @@ import (
 	"time"
 )
 
-// A desk keeps the tickets of all tenants.
 type desk struct {
 	mu      sync.Mutex
 	tickets []*ticket // in order of creation

@@ -67,7 +67,6 @@ func (c *Reader) askedPlace(opt Options, flag, name string, codes bool) (asked b
 	return true, nil
 }
 
-// A placeKind is a kind of names of columns with countries.
 type placeKind struct {
 	names *regexp.Regexp
 	codes bool // of calling codes

@@ -115,7 +115,6 @@ func (c *Reader) parse(b *block) {
 	}
 }
 
-// A rowParser parses the rows of a block.
 type rowParser struct {
 	*Reader
 	columns      int
@@ -205,7 +204,6 @@ func (p *rowParser) read(row *Row) {
 	}
 }
 
-// add adds numbers to the row.
 func (r *Row) add(phones ...campaign.Phone) {
 	if r.all == nil {
 		r.all = new([]campaign.Phone)
@@ -256,7 +254,6 @@ func (c *Reader) readNumber(row *Row, seen map[string]placed, faults map[int]Rea
 	}
 }
 
-// firstNumber takes the first number of a cell with several.
 func (c *Reader) firstNumber(r reading) reading {
 	r.phone, r.why = r.several[0], ""
 	r.country, r.doubt = world().doubt(strconv.FormatUint(uint64(r.phone), 10))

@@ -71,7 +71,6 @@ func placeOf(cell string, codes bool) (place, bool) {
 	return found, found.country != nil
 }
 
-// maxAreaDigits bounds the digits after the calling code in a cell.
 const maxAreaDigits = 4
 
 // isFlag reports whether r is half of a flag: a flag is two letters of a country code.

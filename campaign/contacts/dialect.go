@@ -68,7 +68,6 @@ const (
 	CR   LineEnds = "cr" // Excel for Mac
 )
 
-// findDialect detects delimiter and line ends from the first rows.
 func (f *File) findDialect(phoneColumns []string) error {
 	text, err := f.text()
 	if err != nil {
@@ -121,7 +120,6 @@ func lineEndsOf(text string) LineEnds {
 	return ""
 }
 
-// sampleRows is how many rows decide on the delimiter.
 const sampleRows = 50
 
 // delimiterOf returns the delimiter with which the first rows make most sense: the

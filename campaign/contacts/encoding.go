@@ -96,7 +96,6 @@ func (e Encoding) decode(r io.Reader) io.Reader {
 	return r
 }
 
-// marks are the byte order marks.
 var marks = []struct {
 	mark     string
 	encoding Encoding

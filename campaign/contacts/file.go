@@ -125,7 +125,6 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 	return r, nil
 }
 
-// firstLine is the line of the first row.
 func (f *File) firstLine() int {
 	if f.separator {
 		return 2
@@ -150,7 +149,6 @@ func (f *File) Numbers(opt Options) (*Numbers, error) {
 	return n, err
 }
 
-// options adds to opt what is known about the file.
 func (f *File) options(opt Options) Options {
 	opt.HeaderLine = f.format.HeaderLine
 	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
@@ -164,7 +162,6 @@ const (
 	containerWorkbook = "xlsx"
 )
 
-// container detects what the text is packed in.
 func (f *File) container(head []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
@@ -316,7 +313,6 @@ func unpackError(err error) error {
 	return err
 }
 
-// readHead reads the beginning of r.
 func readHead(r io.Reader) ([]byte, error) {
 	head := make([]byte, sampleBytes)
 	n, err := io.ReadFull(r, head)
@@ -326,7 +322,6 @@ func readHead(r io.Reader) ([]byte, error) {
 	return head[:n], err
 }
 
-// named drops empty names.
 func named(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
 }

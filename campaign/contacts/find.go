@@ -160,7 +160,6 @@ func namesPhones(cells, asked []string) bool {
 	})
 }
 
-// maxNameBytes bounds the cells that may be names.
 const maxNameBytes = 200
 
 // orLower returns why there is no phone column, or that the header stands below a
@@ -200,7 +199,6 @@ func (c *Reader) looksLikeNumbers(rows [][]string, column int) bool {
 	return numbers > 0 && numbers*10 >= cells*7
 }
 
-// useHeader takes a row for the names of the columns.
 func (c *Reader) useHeader(header sampled) error {
 	if header.cells == nil {
 		if err := checkText(string(c.src.buf[header.begin:header.end])); err != nil {

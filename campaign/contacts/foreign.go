@@ -131,7 +131,6 @@ func isControl(b byte) bool {
 
 func tooMuchControl(control, bytes int) bool { return control > 1+bytes/50 }
 
-// checkText refuses text that is not UTF-8.
 func checkText(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("not in UTF-8: save the file as \"CSV UTF-8\"")

@@ -13,9 +13,6 @@ import (
 // column are phone numbers. remark is what to tell people about the choice.
 func findPhoneColumns(columns, asked []string, fits func(column int) bool) (found []int, remark string, err error) {
 	for _, name := range asked {
-		if trimName(name) == "" {
-			continue
-		}
 		i, err := columnNamed(columns, name)
 		if err != nil {
 			return nil, "", err

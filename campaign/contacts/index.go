@@ -39,7 +39,6 @@ func (x *index) slot(p campaign.Phone) *slot {
 	return &x.slots[i]
 }
 
-// has reports whether the number was added.
 func (x *index) has(p campaign.Phone) bool { return len(x.slots) > 0 && !x.slot(p).free() }
 
 // add adds a number, unless it is there: then it returns the line of the first.
@@ -54,7 +53,6 @@ func (x *index) add(p campaign.Phone, line int) (first int, added bool) {
 	return 0, true
 }
 
-// len is the count of numbers.
 func (x *index) len() int { return len(x.lines) }
 
 // all returns the numbers with their ordinals, in an arbitrary order.
@@ -83,7 +81,6 @@ func (x *index) fetch(rows []Row) (seen uint32) {
 	return seen
 }
 
-// room makes room for n more numbers.
 func (x *index) room(n int) {
 	size := max(1024, len(x.slots))
 	for 4*(len(x.lines)+n) > 3*size {

@@ -65,7 +65,6 @@ func shown(name string) string { return longDigits.ReplaceAllString(name, "…")
 
 var longDigits = regexp.MustCompile(`(?:\p{Nd}[\s\p{Z}\-().]*){6,}`)
 
-// quoteFlag quotes a column's name for a shell.
 func quoteFlag(name string) string {
 	name = shown(name)
 	if strings.ContainsFunc(name, func(r rune) bool {

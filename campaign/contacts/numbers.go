@@ -51,10 +51,8 @@ type Listed struct {
 	Phone string `csv:"phone"` // in E.164
 }
 
-// numbersAhead is how many numbers may be read ahead.
 const numbersAhead = 1024
 
-// take reads the numbers of a list with gocsv.
 func (n *Numbers) take(rows *numberRows) error {
 	list := make(chan Listed, numbersAhead)
 	var g errgroup.Group
@@ -160,7 +158,6 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	return all, nil
 }
 
-// add adds another list.
 func (n *Numbers) add(other *Numbers) {
 	for phone := range other.seen.all() {
 		n.seen.add(phone, 0)

@@ -14,7 +14,6 @@ type oddities map[oddCell]int
 // hiddenRow counts rows that are hidden and were read nevertheless.
 var hiddenRow = oddCell{column: -1}
 
-// An oddCell is a kind of cell in one column.
 type oddCell struct {
 	column int
 	what   string // an error as the sheet shows it, or xlsx.NoValue

@@ -49,7 +49,6 @@ func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
 	return r.phone, r.why
 }
 
-// A reading is what a cell was read as.
 type reading struct {
 	phone   campaign.Phone   // 0 if it was refused
 	why     Reason           // of the refusal
@@ -137,7 +136,6 @@ func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, 
 	return p.parse(string(digits), plus)
 }
 
-// parse decides a run of digits.
 func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, guessed bool, why Reason) {
 	if rest, ok := strings.CutPrefix(digits, "00"); ok {
 		// 00 stands for the plus nearly everywhere, even where the region dials another prefix.
@@ -212,7 +210,6 @@ func (p *PhoneParser) national(digits string) (campaign.Phone, Reason) {
 	return p.library(digits)
 }
 
-// library decides what the plans cannot.
 func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
 	region := ""
 	if p.home != nil {

@@ -38,10 +38,8 @@ func (c *Reader) placeIn(row []string, seen map[string]placed) (found placed) {
 	return found
 }
 
-// maxPlacesSeen bounds the cache of cells.
 const maxPlacesSeen = 1000
 
-// readPlaced reads a number with its country beside it.
 func (c *Reader) readPlaced(cell string, in placed) reading {
 	switch {
 	case !in.named && !in.unclear:

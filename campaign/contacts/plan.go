@@ -88,7 +88,6 @@ func bit(n int) uint32 {
 	return 1 << n
 }
 
-// lengthSet is the set of some numbers of digits.
 func lengthSet(lengths []int32) (set uint32) {
 	for _, n := range lengths {
 		set |= bit(int(n))
@@ -118,7 +117,6 @@ func (p *plan) isDoubtful(digits string) bool {
 	return strings.HasPrefix(digits, "0") || p.dialled != "" && strings.HasPrefix(digits, p.dialled)
 }
 
-// plans are the numbering plans of the world.
 type plans struct {
 	all      []*plan // by index
 	byRegion map[string]*plan
@@ -196,7 +194,6 @@ func (w *plans) international(digits string) (phone campaign.Phone, why Reason, 
 	return p.significant(digits[len(p.code):])
 }
 
-// national decides a number as it is dialled within the country.
 func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if !p.simple || len(digits) < 4 || p.idd.matches(digits) {
 		return 0, "", false
@@ -218,7 +215,6 @@ func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known 
 	return p.significant(digits)
 }
 
-// significant decides the digits after the calling code.
 func (p *plan) significant(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if p.trunk.matches(digits) || p.main.isDoubtful(digits) {
 		return 0, "", false
@@ -233,7 +229,6 @@ func (p *plan) significant(digits string) (phone campaign.Phone, why Reason, kno
 // fewer than 7. As in campaign.ParsePhone.
 const minDigits, maxDigits = 7, 15
 
-// e164 joins a calling code and the digits after it.
 func e164(code, digits string) (phone campaign.Phone, why Reason, known bool) {
 	switch n := len(code) + len(digits); {
 	case n < minDigits:

@@ -39,7 +39,6 @@ func (r *ranges) valid(digits string) bool {
 	return false
 }
 
-// mobile reports whether a number is one of mobile phones.
 func (r *ranges) mobile(digits string) bool {
 	state := uint32(1)
 	for i := range len(digits) {
@@ -64,7 +63,6 @@ func (r *ranges) ends(state uint32, n, first, last int) bool {
 	return false
 }
 
-// newRanges builds the automaton of a country.
 func newRanges(m *phonenumbers.PhoneMetadata) *ranges {
 	b := rangeBuilder{ranges: new(ranges), known: make(map[string]uint32)}
 	b.compile(m)
@@ -110,7 +108,6 @@ type rangeBuilder struct {
 	depths []int      // by state: digits
 }
 
-// compile compiles the patterns of all kinds of numbers.
 func (b *rangeBuilder) compile(m *phonenumbers.PhoneMetadata) {
 	for _, desc := range []*phonenumbers.PhoneNumberDesc{
 		m.GetGeneralDesc(), m.GetMobile(), m.GetFixedLine(), m.GetPremiumRate(), m.GetTollFree(), m.GetSharedCost(),

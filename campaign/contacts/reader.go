@@ -154,7 +154,6 @@ func (c *Reader) CountryColumns() (country, code string) {
 // Remarks say what people should know about how the file is read.
 func (c *Reader) Remarks() []string { return c.remarks }
 
-// A required column must not be empty.
 type required struct {
 	column int
 	why    Reason
@@ -166,7 +165,6 @@ func (c *Reader) Require(column int, key string) {
 	c.required = append(c.required, required{column, EmptyValue(key)})
 }
 
-// count counts what became of a row.
 func (c *Reader) count(row *Row) {
 	count(&c.counts, row.Refusal)
 	if row.Refusal.Reason != "" {
@@ -179,7 +177,6 @@ func (c *Reader) count(row *Row) {
 	}
 }
 
-// add adds to a count by name.
 func add(counts *map[string]int, name string, n int) {
 	if *counts == nil {
 		*counts = make(map[string]int)

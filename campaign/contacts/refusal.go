@@ -73,7 +73,6 @@ func (r Refusal) String() string {
 	return string(r.Reason)
 }
 
-// count adds what became of a row to counts.
 func count(c *campaign.Counts, r Refusal) {
 	c.Rows++
 	switch r.Reason {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 )
 
-// rejectColumns follow the file's own columns.
 var rejectColumns = []string{"line", "reason", "original"}
 
 // A RejectWriter writes refused rows as CSV that a spreadsheet opens and that, once

@@ -92,7 +92,6 @@ func (p *PhoneParser) endingsIn(cell string, one campaign.Phone, why Reason) []c
 	return []campaign.Phone{first, first/scale*scale + end}
 }
 
-// isTooShortForTwo reports whether a cell has fewer digits than two numbers.
 func (p *PhoneParser) isTooShortForTwo(cell string) bool {
 	digits, pluses, zeros := 0, 0, 0
 	for _, r := range cell {
@@ -196,7 +195,6 @@ func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []s
 	return numbers, parts
 }
 
-// isNumber reads a part of a cell.
 func (p *PhoneParser) isNumber(part string) (campaign.Phone, bool) {
 	digits := 0
 	for _, r := range part {

@@ -18,7 +18,6 @@ const (
 	readAttempts  = 100 // reads that return neither data nor an error
 )
 
-// A span is a row within a block.
 type span struct {
 	start, end int // without the line end
 	line       int // its first line in the file, from 1
@@ -42,7 +41,6 @@ type splitter struct {
 	rowsAreLines bool // a row counts as one line
 }
 
-// fill reads until buf holds n bytes or src ends.
 func (s *splitter) fill(n int) {
 	if cap(s.buf) < n {
 		s.buf = append(make([]byte, 0, n), s.buf...)
@@ -110,7 +108,6 @@ var (
 	quote   = []byte{'"'}
 )
 
-// lines is how many lines a row takes.
 func (s *splitter) lines(row []byte) int {
 	if s.rowsAreLines {
 		return 1

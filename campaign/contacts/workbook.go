@@ -142,10 +142,8 @@ type sheetText struct {
 	hidden []uint64 // a bit for each line
 }
 
-// headerRows is how many rows may be the header.
 const headerRows = 20
 
-// open starts the first of the sheets.
 func (s *sheetText) open() error {
 	if err := s.rows.Open(s.sheets[0]); err != nil {
 		return fmt.Errorf("workbook: %w", err)
@@ -176,7 +174,6 @@ func (s *sheetText) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next writes a row, and the empty rows before it.
 func (s *sheetText) next() error {
 	row, err := s.rows.Next()
 	if err != nil {
@@ -260,7 +257,6 @@ func orNone(names []string) string {
 	return quoteNames(names)
 }
 
-// header returns the header of the first sheet.
 func (s *sheetText) header() []string {
 	for _, names := range s.first {
 		if namesPhones(names, s.phoneColumns) {
@@ -324,7 +320,6 @@ func textsOf(cells [][]byte) []string {
 	return texts
 }
 
-// write writes a row as CSV.
 func (s *sheetText) write(cells [][]byte) {
 	for i := range max(len(cells), s.width) {
 		if i > 0 {
@@ -364,7 +359,6 @@ func (s *sheetText) hide(line int) {
 	s.hidden[line/64] |= 1 << (line % 64)
 }
 
-// isHidden reports whether a line is a hidden row.
 func (s *sheetText) isHidden(line int) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -80,19 +80,19 @@ func Make(w Work, now time.Time) Plan {
 // stands for Weight chunks.
 type rehearsal struct {
 	Work
-	now, t  time.Time
-	clocks  []state
-	ready   []int // chunks in the queue
+	now, t   time.Time
+	clocks   []state
+	ready    []int // chunks in the queue
 	deferred map[time.Time][]int
 	requests float64
-	credit  float64 // what is left of the burst
-	first   time.Time
-	last    time.Time
-	all     []int // contacts, by group
-	left    []int // of them
-	done    []time.Time
-	today   float64
-	day     time.Time // the day that today counts for
+	credit   float64 // what is left of the burst
+	first    time.Time
+	last     time.Time
+	all      []int // contacts, by group
+	left     []int // of them
+	done     []time.Time
+	today    float64
+	day      time.Time // the day that today counts for
 }
 
 // A state is whether a clock is open, and until when.
@@ -155,7 +155,6 @@ func (r *rehearsal) play() {
 	}
 }
 
-// wake puts chunks into the queue whose time has come.
 func (r *rehearsal) wake() {
 	for {
 		at, ok := r.nextWake()
@@ -225,7 +224,6 @@ func (r *rehearsal) visit(chunk int) {
 	}
 }
 
-// spend lets the time of some requests pass.
 func (r *rehearsal) spend(requests float64) {
 	if r.first.IsZero() {
 		r.first = r.t
@@ -292,7 +290,6 @@ func (r *rehearsal) deferChunk(chunk int) {
 	r.deferred[wake] = append(r.deferred[wake], chunk)
 }
 
-// state returns the present state of a group's clock.
 func (r *rehearsal) state(g int) state {
 	s := &r.clocks[g]
 	if s.until.IsZero() && s.open || r.t.Before(s.until) {

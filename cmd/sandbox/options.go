@@ -14,7 +14,6 @@ import (
 	"campaign-runner/sandbox"
 )
 
-// options are the parsed command line.
 type options struct {
 	config  sandbox.Config
 	addr    string
@@ -33,7 +32,6 @@ type commandLine struct {
 
 func usage(err error) error { return fmt.Errorf("%w: %w", err, errUsage) }
 
-// newCommand parses the command line and passes it to serve.
 func newCommand(serve func(options) error) *cobra.Command {
 	var o commandLine
 	cmd := &cobra.Command{
@@ -82,7 +80,6 @@ Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 	return cmd
 }
 
-// apply checks the flags and puts them into config.
 func (o *commandLine) apply() (err error) {
 	c := &o.config
 	c.ValuesShape, c.Faults.MaintenanceForm = sandbox.ValuesShape(o.shape), sandbox.MaintenanceForm(o.form)
@@ -185,7 +182,6 @@ func (o *commandLine) eventFlags() *pflag.FlagSet {
 	return flags
 }
 
-// spans parses the values of a flag.
 func spans(flag string, texts []string) (list []sandbox.Span, err error) {
 	for _, text := range texts {
 		var s sandbox.Span

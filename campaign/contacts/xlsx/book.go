@@ -136,7 +136,6 @@ func (b *Book) read(part, root string, use func(*scanner) error) error {
 	return nil
 }
 
-// A relation leads from one part to another part.
 type relation struct{ id, kind, part string }
 
 // relations returns the relations of a part. The part "" stands for the package.
@@ -165,7 +164,6 @@ func (b *Book) relations(part string) (all []relation, err error) {
 	})
 }
 
-// bookPart returns the name of the part that lists the sheets.
 func (b *Book) bookPart() (string, error) {
 	related, err := b.relations("")
 	if err != nil {
@@ -179,7 +177,6 @@ func (b *Book) bookPart() (string, error) {
 	return "xl/workbook.xml", nil
 }
 
-// contents reads the part that lists the sheets.
 func (b *Book) contents(book string, related []relation) error {
 	return b.read(book, "workbook", func(s *scanner) error {
 		switch {

@@ -6,7 +6,6 @@ import (
 	"strings"
 )
 
-// cell reads a child of a row.
 func (r *Rows) cell() error {
 	s := r.xml
 	switch {
@@ -97,7 +96,6 @@ func (r *Rows) content(kind cellKind, style int) error {
 	return r.show(kind, style)
 }
 
-// show appends a value as people see it.
 func (r *Rows) show(kind cellKind, style int) (err error) {
 	begin := len(r.arena)
 	switch kind {
@@ -132,7 +130,6 @@ func (r *Rows) show(kind cellKind, style int) (err error) {
 	return nil
 }
 
-// A cellKind is the type of a cell's value.
 type cellKind uint8
 
 const (

@@ -41,7 +41,6 @@ type section struct {
 	isDate, year, month, day, clock, elapsed bool
 }
 
-// A part is a piece of a section.
 type part struct {
 	kind partKind
 	text string
@@ -144,7 +143,6 @@ func (p *sectionParser) literal(text string) {
 // commas handles commas after the last digit: each divides by a thousand.
 func (p *sectionParser) commas() { p.s.thousands, p.pending = p.s.thousands+p.pending, 0 }
 
-// take removes the first n bytes from the rest.
 func (p *sectionParser) take(n int) string {
 	n = min(n, len(p.rest))
 	text := p.rest[:n]
@@ -161,7 +159,6 @@ func (p *sectionParser) run() string {
 	return strings.ToLower(p.take(n))
 }
 
-// char takes the first character.
 func (p *sectionParser) char() string {
 	_, size := utf8.DecodeRuneInString(p.rest)
 	return p.take(size)
@@ -248,7 +245,6 @@ func (p *sectionParser) word() {
 	}
 }
 
-// digit takes a placeholder of a digit.
 func (p *sectionParser) digit() {
 	s := &p.s
 	if p.pending > 0 && !p.point {
@@ -319,7 +315,6 @@ func (p *sectionParser) fraction() {
 	p.add(partSlash, "")
 }
 
-// time takes letters of a date or a time.
 func (p *sectionParser) time(text string) {
 	s := &p.s
 	s.isDate = true

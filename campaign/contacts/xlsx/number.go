@@ -174,7 +174,6 @@ func (s *section) appendWhole(to []byte, placeholder, digits string, n int) []by
 	return to
 }
 
-// asPower appends a number in scientific notation.
 func (s *section) asPower(to []byte, v float64) []byte {
 	exponent := 0
 	if v != 0 {
@@ -197,7 +196,6 @@ func (s *section) asPower(to []byte, v float64) []byte {
 	return s.fill(to, d, sign+strings.Repeat("0", max(s.power-len(digits), 0))+digits)
 }
 
-// asFraction appends a number as a fraction.
 func (s *section) asFraction(to []byte, v float64) []byte {
 	mixed := 0 // runs of placeholders before the slash
 	for i, p := range s.parts {

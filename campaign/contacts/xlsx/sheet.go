@@ -89,7 +89,6 @@ func (r *Rows) Open(sheet Sheet) error {
 	return nil
 }
 
-// begin reads up to the first row.
 func (r *Rows) begin() error {
 	s := r.xml
 	if err := s.root("worksheet"); err != nil {
@@ -200,7 +199,6 @@ func (r *Rows) Next() (*Row, error) {
 	}
 }
 
-// end reads what follows the rows.
 func (r *Rows) end() error {
 	s := r.xml
 	for {
@@ -218,7 +216,6 @@ func (r *Rows) end() error {
 	}
 }
 
-// read reads the row that was just opened.
 func (r *Rows) read() error {
 	s := r.xml
 	n := r.row.Number + 1

@@ -15,7 +15,6 @@ const (
 	maxMade   = 256 // parsed number formats that are kept
 )
 
-// styles holds the number formats of cells.
 type styles struct {
 	date1904 bool
 	cells    []uint32       // number format, by style
@@ -23,7 +22,6 @@ type styles struct {
 	made     map[int]*format
 }
 
-// readStyles reads the number formats of the cells.
 func (b *Book) readStyles() (*styles, error) {
 	st := &styles{date1904: b.date1904, codes: make(map[int]string), made: make(map[int]*format)}
 	if b.styles == "" {
@@ -72,7 +70,6 @@ func (st *styles) addCell(id int) error {
 	return nil
 }
 
-// format returns the format of a style.
 func (st *styles) format(style int) *format {
 	if style >= len(st.cells) {
 		return general
@@ -92,7 +89,6 @@ func (st *styles) format(style int) *format {
 	return f
 }
 
-// number appends a number as its format shows it.
 func (st *styles) number(to, raw []byte, style int) []byte {
 	f := st.format(style)
 	if f == general && isWhole(raw) {

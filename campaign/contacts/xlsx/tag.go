@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// openTag takes a start tag.
 func (s *scanner) openTag() error {
 	if len(s.open) == 0 && s.rooted {
 		return errors.New("a second element beside the outermost one")
@@ -26,7 +25,6 @@ func (s *scanner) openTag() error {
 	return err
 }
 
-// closeTag takes an end tag.
 func (s *scanner) closeTag() error {
 	if len(s.open) == 0 {
 		return errors.New("an end tag without a start tag")
@@ -126,7 +124,6 @@ func (s *scanner) takeAttributes(b []byte, i int) (end int, declares bool, err e
 	}
 }
 
-// attribute reads the attribute at b[i].
 func (s *scanner) attribute(b []byte, i int) (a attr, end int, err error) {
 	if a.prefix, a.name, i, err = qualified(b, i); err != nil {
 		return a, 0, err
@@ -237,7 +234,6 @@ func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 // errShort means that the buffer does not hold the whole tag yet.
 var errShort = errors.New("short")
 
-// bind adds the namespaces that the attributes of a tag declare.
 func (s *scanner) bind() error {
 	for _, a := range s.attrs {
 		switch {
@@ -253,7 +249,6 @@ func (s *scanner) bind() error {
 	return nil
 }
 
-// resolve returns the namespace of a prefix.
 func (s *scanner) resolve(prefix []byte) (space, error) {
 	for i := len(s.bindings) - 1; i >= 0; i-- {
 		if s.bindings[i].prefix == string(prefix) {
@@ -295,7 +290,6 @@ type binding struct {
 	space  space
 }
 
-// A space is a namespace that workbooks use.
 type space uint8
 
 const (
@@ -308,18 +302,20 @@ const (
 	spaceOther
 )
 
+// spaces are the namespaces that matter, transitional and strict.
+var spaces = map[string]space{
+	"": spaceNone,
+	"http://schemas.openxmlformats.org/spreadsheetml/2006/main":           spaceMain,
+	"http://purl.oclc.org/ooxml/spreadsheetml/main":                       spaceMain,
+	"http://schemas.openxmlformats.org/officeDocument/2006/relationships": spaceRelation,
+	"http://purl.oclc.org/ooxml/officeDocument/relationships":             spaceRelation,
+	"http://schemas.openxmlformats.org/package/2006/relationships":        spacePackage,
+	"http://schemas.openxmlformats.org/package/2006/content-types":        spaceTypes,
+}
+
 func spaceOf(uri []byte) space {
-	switch string(uri) {
-	case "":
-		return spaceNone
-	case "http://schemas.openxmlformats.org/spreadsheetml/2006/main", "http://purl.oclc.org/ooxml/spreadsheetml/main":
-		return spaceMain
-	case "http://schemas.openxmlformats.org/officeDocument/2006/relationships", "http://purl.oclc.org/ooxml/officeDocument/relationships":
-		return spaceRelation
-	case "http://schemas.openxmlformats.org/package/2006/relationships":
-		return spacePackage
-	case "http://schemas.openxmlformats.org/package/2006/content-types":
-		return spaceTypes
+	if known, ok := spaces[string(uri)]; ok {
+		return known
 	}
 	return spaceOther
 }

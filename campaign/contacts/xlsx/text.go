@@ -37,7 +37,6 @@ type texts struct {
 	}
 }
 
-// add adds the next text.
 func (t *texts) add(text []byte) error {
 	if t.count == maxTexts || t.size+len(text) > maxTextSize {
 		return ErrTooLarge
@@ -64,7 +63,6 @@ func (t *texts) add(text []byte) error {
 	return nil
 }
 
-// seal stores a full page.
 func (t *texts) seal() (err error) {
 	if len(t.pages) < memoryPages {
 		t.pages, t.last = append(t.pages, t.last), nil
@@ -130,7 +128,6 @@ func (t *texts) close() error {
 	return t.file.Close()
 }
 
-// readTexts reads the texts that cells share.
 func (b *Book) readTexts(create func() (*os.File, error)) (*texts, error) {
 	t := &texts{create: create}
 	if b.texts == "" {

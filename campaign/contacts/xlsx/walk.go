@@ -45,7 +45,6 @@ func (s *scanner) leave(depth int) error {
 	return nil
 }
 
-// skip skips the rest of the element that was just opened.
 func (s *scanner) skip() error { return s.leave(len(s.open)) }
 
 // finish reads the document to its end, and with it the part.
@@ -72,7 +71,6 @@ func (s *scanner) attr(name string) []byte {
 	return nil
 }
 
-// isTrue reads a boolean attribute.
 func isTrue(value []byte) bool { return string(value) == "1" || string(value) == "true" }
 
 // number reads an attribute that is a count.

@@ -19,7 +19,6 @@ const (
 	readTries   = 100     // reads that return neither data nor an error
 )
 
-// A token is one thing that the scanner found.
 type token int
 
 const (
@@ -106,7 +105,6 @@ func (s *scanner) has(text string) bool {
 	return string(s.buf[s.pos:s.pos+len(text)]) == text
 }
 
-// next returns the next token.
 func (s *scanner) next() (token, error) {
 	if !s.begun {
 		if err := s.begin(); err != nil {
@@ -283,7 +281,6 @@ func (s *scanner) wideText() error {
 	return nil
 }
 
-// reference takes a reference such as &amp;.
 func (s *scanner) reference() error {
 	const longest = len("&#x0000010ffff;")
 	for {
@@ -304,10 +301,8 @@ func (s *scanner) reference() error {
 	}
 }
 
-// entities are the references that have a name.
 var entities = map[string]rune{"amp": '&', "lt": '<', "gt": '>', "apos": '\'', "quot": '"'}
 
-// referred returns the character that a reference stands for.
 func referred(name []byte) (rune, error) {
 	if r, ok := entities[string(name)]; ok {
 		return r, nil
@@ -336,12 +331,10 @@ func referred(name []byte) (rune, error) {
 	return r, nil
 }
 
-// isChar reports whether XML allows the character.
 func isChar(r rune) bool {
 	return r >= ' ' && utf8.ValidRune(r) && r != 0xfffe && r != 0xffff || r == '\t' || r == '\n' || r == '\r'
 }
 
-// cdataPiece takes a piece of CDATA. It is done at the end of the CDATA.
 func (s *scanner) cdataPiece() (done bool, err error) {
 	for s.n-s.pos < len("]]>") {
 		if !s.more() {

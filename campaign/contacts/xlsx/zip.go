@@ -65,23 +65,16 @@ func partName(name string) string {
 
 // IsWorkbook reports whether an archive holds a workbook.
 func IsWorkbook(z *zip.Reader) bool {
-	types := false
+	types, renamed := false, false
 	for _, member := range z.File {
 		name := partName(member.Name)
 		if name == "xl/workbook.xml" {
 			return true
 		}
 		types = types || name == "[content_types].xml"
+		renamed = renamed || strings.HasPrefix(name, "xl/workbook") && strings.HasSuffix(name, ".xml") // SharePoint writes workbook2.xml
 	}
-	if !types {
-		return false
-	}
-	for _, member := range z.File { // SharePoint writes workbook2.xml
-		if name := partName(member.Name); strings.HasPrefix(name, "xl/workbook") && strings.HasSuffix(name, ".xml") {
-			return true
-		}
-	}
-	return false
+	return types && renamed
 }
 
 // partsOf indexes the members of an archive by their part names.
