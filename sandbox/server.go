@@ -1,5 +1,5 @@
 // Package sandbox is a stand-in for the Velents platform: an http.Handler to rehearse a
-// campaign against before real people are called. It counts how often each number was
+// campaign against before real people are contacted. It counts how often each number was
 // contacted, so it can also judge its clients. It is written from the wire alone and shares
 // no code with the client.
 //

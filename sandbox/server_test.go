@@ -65,7 +65,7 @@ func TestNewRefuses(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"a limit that is no number of requests", Config{Limit: -2}, "limit -2: want a number of requests, or Unlimited"},
+		{"a limit that is not a number of requests", Config{Limit: -2}, "limit -2: want a number of requests, or Unlimited"},
 		{"a negative window", Config{Window: -1}, "window -1ns: want more than 0"},
 		{"a negative number of rows", Config{MaxRows: -1}, "rows -1: want more than 0"},
 		{"a negative size", Config{MaxBody: -1}, "body of -1 bytes: want more than 0"},
@@ -114,10 +114,10 @@ func TestValidation(t *testing.T) {
 		{"a channel in quotes", batchPath, `{"channel_id":"3","name":"offer","rows":[` + good + `]}`, 200, nil},
 		{"rows given as an object", batchPath, `{"channel_id":3,"name":"offer","rows":{"a":` + good + `}}`, 200, nil},
 		{"a blank name", batchPath, `{"channel_id":3,"name":" ","rows":[` + good + `]}`, 422, required("name")},
-		{"a name that is no text", batchPath, `{"channel_id":3,"name":5,"rows":[` + good + `]}`, 422, errs{"name": {"The name field must be a string."}}},
+		{"a name that is not text", batchPath, `{"channel_id":3,"name":5,"rows":[` + good + `]}`, 422, errs{"name": {"The name field must be a string."}}},
 		{"a name too long", batchPath, `{"channel_id":3,"name":"` + strings.Repeat("x", 256) + `","rows":[` + good + `]}`, 422, errs{"name": {"The name field must not be greater than 255 characters."}}},
 		{"no rows", batchPath, batch(""), 422, required("rows")},
-		{"rows that are no list", batchPath, `{"channel_id":3,"name":"offer","rows":"all"}`, 422, errs{"rows": {"The rows field must be an array."}}},
+		{"rows that are not a list", batchPath, `{"channel_id":3,"name":"offer","rows":"all"}`, 422, errs{"rows": {"The rows field must be an array."}}},
 		{"more rows than allowed", batchPath, batch(good + "," + good + "," + good + "," + good), 422, errs{"rows": {"The rows field must not have more than 3 items."}}},
 		{"a row that is no object lacks every field", batchPath, batch(good + `,"x"`), 422, errs{
 			"rows.1.phone":       {"The rows.1.phone field is required."},
@@ -144,7 +144,7 @@ func TestValidation(t *testing.T) {
 		{"null", batchPath, `null`, 422, nothing},
 
 		{"a dispatch in order", dispatchPath, `{"channel_id":3,` + good[1:], 200, nil},
-		{"a dispatch of nobody", dispatchPath, `{"channel_id":3}`, 422, errs{
+		{"a dispatch without a contact", dispatchPath, `{"channel_id":3}`, 422, errs{
 			"phone": {"The phone field is required."}, "values.name": {"The values.name field is required."}, "values.order_id": {"The values.order id field is required."}}},
 		{"a dispatch to a national number", dispatchPath, `{"channel_id":3,"phone":"0501234567","values":{"name":"a","order_id":1}}`, 422, errs{"phone": {"The phone field must be a valid phone number."}}},
 		{"a dispatch by an unknown channel", dispatchPath, `{"channel_id":99,` + good[1:], 422, errs{"channel_id": {"The selected channel id is invalid."}}},
@@ -282,7 +282,7 @@ func TestRoutesAndTokens(t *testing.T) {
 		status       int
 	}{
 		{"any token is an agent", open, "whoever", "GET", "/Integration/Agent", 200},
-		{"no token is nobody", open, "", "GET", "/Integration/Agent", 401},
+		{"no token is not an agent", open, "", "GET", "/Integration/Agent", 401},
 		{"an agent of the list", closed, "agent", "GET", "/Integration/Agent", 200},
 		{"an agent not on the list", closed, "whoever", "GET", "/Integration/Agent", 401},
 		{"a support token is no agent where both are listed", closed, support, "GET", "/Integration/Agent", 401},
@@ -551,7 +551,7 @@ func TestFaultsOnTheWire(t *testing.T) {
 		{"a reset before the work", Faults{ResetBefore: 1}, 0, "", 0, Stats{CutBefore: 1}},
 		{"a reset after the work", Faults{ResetAfter: 1}, 0, "", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
 		{"nor is anything in maintenance", Faults{Maintenance: true}, 503, `{"message":"Service Unavailable"}`, 0, Stats{}},
-		{"nor when that is told by a page", Faults{Maintenance: true, MaintenanceForm: FormPage}, 503, "<!DOCTYPE html>", 0, Stats{}},
+		{"a page instead of JSON", Faults{Maintenance: true, MaintenanceForm: FormPage}, 503, "<!DOCTYPE html>", 0, Stats{}},
 		{"nor when a sign-in page stands in the platform's place", Faults{SignIn: true}, 200, "<title>Sign in</title>", 0, Stats{}},
 		{"an answer that a sign-in page takes the place of", Faults{WebPage: 1}, 200, "<title>Sign in</title>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
 		{"an answer of a PHP that is gone", Faults{BadGateway: 1}, 502, "<h1>502 Bad Gateway</h1>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},

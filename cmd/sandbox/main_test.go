@@ -190,7 +190,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"an unknown flag", []string{"--limt", "3"}, "unknown flag: --limt"},
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
-		{"no number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
+		{"not a number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
 		{"no span", []string{"--latency", "5"}, `invalid argument "5" for "--latency" flag`},
 		{"no maintenance", []string{"--maintenance", "soon"}, "maintenance: span: want one like 50ms-800ms"},
 		{"maintenance of no form", []string{"--maintenance-as", "xml"}, `maintenance "xml": want one of [json page redirect]`},

@@ -338,7 +338,7 @@ func (f *format) section(v float64) (s *section, bare bool) {
 	all := f.sections
 	if len(all) > 1 && (all[0].compare != "" || all[1].compare != "") {
 		for i := range all {
-			if all[i].holds(v, i == len(all)-1) {
+			if all[i].appliesTo(v, i == len(all)-1) {
 				return &all[i], false
 			}
 		}
@@ -353,7 +353,7 @@ func (f *format) section(v float64) (s *section, bare bool) {
 	return &all[2], true
 }
 
-func (s *section) holds(v float64, last bool) bool {
+func (s *section) appliesTo(v float64, last bool) bool {
 	switch s.compare {
 	case "<":
 		return v < s.limit
