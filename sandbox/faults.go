@@ -65,14 +65,13 @@ const (
 	webPage
 )
 
-func (f Faults) shares() []struct {
-	fate  fate
-	share float64
-} {
-	return []struct {
-		fate  fate
-		share float64
-	}{
+type share struct {
+	fate fate
+	of   float64 // all requests
+}
+
+func (f Faults) shares() []share {
+	return []share{
 		{resetBefore, f.ResetBefore},
 		{hangBefore, f.HangBefore},
 		{proxyTooMany, f.TooMany},
@@ -90,10 +89,10 @@ func (f Faults) shares() []struct {
 // pick turns an even draw from [0, 1) into a fate.
 func (f Faults) pick(draw float64) fate {
 	for _, s := range f.shares() {
-		if draw < s.share {
+		if draw < s.of {
 			return s.fate
 		}
-		draw -= s.share
+		draw -= s.of
 	}
 	return served
 }
@@ -101,10 +100,10 @@ func (f Faults) pick(draw float64) fate {
 func (f Faults) check() error {
 	total := 0.0
 	for _, s := range f.shares() {
-		if !(s.share >= 0 && s.share <= 1) { // NaN too
-			return fmt.Errorf("faults: share %v: want 0 to 1", s.share)
+		if !(s.of >= 0 && s.of <= 1) { // NaN too
+			return fmt.Errorf("faults: share %v: want 0 to 1", s.of)
 		}
-		total += s.share
+		total += s.of
 	}
 	switch {
 	case total > 1+1e-9:

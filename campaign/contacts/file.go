@@ -283,9 +283,7 @@ type bound struct {
 	left int64
 }
 
-func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
-	return &bound{r, unpackedBound(packed)}
-}
+func bounded(r io.ReadCloser, packed int64) io.ReadCloser { return &bound{r, unpackedBound(packed)} }
 
 func unpackedBound(packed int64) int64 { return min(max(packed*maxRatio, freeUnpacked), maxUnpacked) }
 

@@ -197,7 +197,8 @@ func (r *rehearsal) visit(chunk int) {
 	}
 	budget := min(r.allowed()/r.Weight, r.until(ends, open))
 	if budget < 1 {
-		r.deferred[r.tomorrow()] = append(r.deferred[r.tomorrow()], chunk)
+		tomorrow := r.midnight(1)
+		r.deferred[tomorrow] = append(r.deferred[tomorrow], chunk)
 		return
 	}
 	var sent []Part
@@ -313,8 +314,7 @@ func (r *rehearsal) allowed() float64 {
 	if r.PerDay == 0 {
 		return math.MaxInt32
 	}
-	y, m, d := r.t.In(r.midnight()).Date()
-	if day := time.Date(y, m, d, 0, 0, 0, 0, r.midnight()); !day.Equal(r.day) {
+	if day := r.midnight(0); !day.Equal(r.day) {
 		if !r.day.IsZero() {
 			r.today = 0
 		}
@@ -323,12 +323,12 @@ func (r *rehearsal) allowed() float64 {
 	return float64(r.PerDay) - r.today
 }
 
-func (r *rehearsal) tomorrow() time.Time {
-	y, m, d := r.t.In(r.midnight()).Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, r.midnight())
+// midnight is the midnight before now, or that many days later.
+func (r *rehearsal) midnight(days int) time.Time {
+	zone := cmp.Or(r.Midnight, time.UTC)
+	y, m, d := r.t.In(zone).Date()
+	return time.Date(y, m, d+days, 0, 0, 0, 0, zone)
 }
-
-func (r *rehearsal) midnight() *time.Location { return cmp.Or(r.Midnight, time.UTC) }
 
 func (r *rehearsal) plan() Plan {
 	p := Plan{Calls: int(math.Ceil(r.requests)), Begins: r.first, Steps: []Step{}}

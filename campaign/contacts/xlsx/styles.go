@@ -2,7 +2,6 @@ package xlsx
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -35,7 +34,12 @@ func (b *Book) readStyles() (*styles, error) {
 				if err != nil || !s.opened("numFmt") {
 					return nil
 				}
-				return st.addCode(id, s.attr("formatCode"))
+				code := s.attr("formatCode")
+				if len(code) > maxCode || len(st.codes) == maxCodes {
+					return fmt.Errorf("more than %d number formats, or one of more than %d bytes", maxCodes, maxCode)
+				}
+				st.codes[id] = string(code)
+				return nil
 			})
 		case s.opened("cellXfs"):
 			return s.children(func() error {
@@ -43,31 +47,16 @@ func (b *Book) readStyles() (*styles, error) {
 					return nil
 				}
 				id, _ := number(s.attr("numFmtId"))
-				return st.addCell(id)
+				if len(st.cells) == maxStyles || id > 1<<30 {
+					return fmt.Errorf("more than %d styles, or one beyond all measure", maxStyles)
+				}
+				st.cells = append(st.cells, uint32(id))
+				return nil
 			})
 		}
 		return nil
 	})
 	return st, err
-}
-
-func (st *styles) addCode(id int, code []byte) error {
-	if len(code) > maxCode || len(st.codes) == maxCodes {
-		return fmt.Errorf("more than %d number formats, or one of more than %d bytes", maxCodes, maxCode)
-	}
-	st.codes[id] = string(code)
-	return nil
-}
-
-func (st *styles) addCell(id int) error {
-	if len(st.cells) == maxStyles {
-		return fmt.Errorf("more than %d styles", maxStyles)
-	}
-	if id > 1<<30 {
-		return errors.New("a number format beyond all measure")
-	}
-	st.cells = append(st.cells, uint32(id))
-	return nil
 }
 
 func (st *styles) format(style int) *format {
