@@ -170,7 +170,7 @@ func TestLaunchFromACampaign(t *testing.T) {
 	}
 	move := func(act store.Act, moves ...store.Move) {
 		t.Helper()
-		done, err := l.Store.Apply(ctx, chunk, store.Change{Act: act, Token: "w/1", Hold: time.Minute, Moves: moves})
+		done, err := l.Store.Apply(ctx, chunk, store.Change{Act: act, Token: "w/1", ClaimTTL: time.Minute, Moves: moves})
 		if err != nil || len(done.Refused) > 0 {
 			t.Fatalf("%+v, %v", done, err)
 		}

@@ -41,23 +41,23 @@ type Summary struct {
 // An Overview is all there is to know of a campaign as a whole.
 type Overview struct {
 	Summary
-	Reasons    []Reason       `json:"reasons"` // the most frequent first
-	Run        int            `json:"run"`     // 0 for the launch, one more for each rerun
-	Chunks     int            `json:"chunks"`
-	ChunkSize  int            `json:"chunk_size"`
-	CallsLeft  int            `json:"calls_left"` // requests still needed if all goes well
-	Rows       int            `json:"rows"`
-	Invalid    int            `json:"invalid"`
-	Duplicates int            `json:"duplicates"`
-	Suppressed int            `json:"suppressed"`
-	NotChosen  int            `json:"not_chosen"`
-	Refused    map[string]int `json:"refused"`
-	ETA        time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
-	Opens      time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
-	Held       int            `json:"held,omitzero"`   // contacts that wait for a person, as far as a sample tells
-	Missed     int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
-	Settings   []Setting      `json:"settings"`        // in force, by the flag that sets them
-	Quota      *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
+	Reasons      []Reason       `json:"reasons"` // the most frequent first
+	Run          int            `json:"run"`     // 0 for the launch, one more for each rerun
+	Chunks       int            `json:"chunks"`
+	ChunkSize    int            `json:"chunk_size"`
+	RequestsLeft int            `json:"calls_left"` // requests still needed if all goes well
+	Rows         int            `json:"rows"`
+	Invalid      int            `json:"invalid"`
+	Duplicates   int            `json:"duplicates"`
+	Suppressed   int            `json:"suppressed"`
+	NotChosen    int            `json:"not_chosen"`
+	Refused      map[string]int `json:"refused"`
+	ETA          time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
+	Opens        time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
+	Held         int            `json:"held,omitzero"`   // contacts that wait for a person, as far as a sample tells
+	Missed       int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
+	Settings     []Setting      `json:"settings"`        // in force, by the flag that sets them
+	Quota        *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
 
 	// MayHaveBeenReached are the contacts of which nobody knows whether the platform
 	// has reached them: the unconfirmed, and those after whose request it failed.
@@ -167,7 +167,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
-	o.CallsLeft = callsLeft(c, openChunks, tally.Open())
+	o.RequestsLeft = callsLeft(c, openChunks, tally.Open())
 	if err := o.foresee(ctx, s, c, present); err != nil {
 		return Overview{}, err
 	}

@@ -167,7 +167,7 @@ return 1`)
 // after the other and kept in their order.
 func (a *Append) AddRejects(ctx context.Context, part []byte) error {
 	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
-	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.zip.EncodeAll(part, nil), a.rejects).Bool()
+	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.encoder.EncodeAll(part, nil), a.rejects).Bool()
 	if err := a.wrote(kept, err, "store rejects"); err != nil {
 		return err
 	}

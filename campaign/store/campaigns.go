@@ -165,7 +165,7 @@ if old == 0 or tonumber(ARGV[2]) < old then redis.call('HSET', KEYS[1], ARGV[1],
 return 1`)
 
 // LowerRowsPerCall remembers that the platform takes no more rows per request.
-func (s *Store) LowerRowsPerCall(ctx context.Context, name string, rows int) error {
+func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
 	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
 		return fmt.Errorf("lower rows per call of %s: %w", name, err)
 	}

@@ -41,10 +41,10 @@ const (
 
 // A Change asks to move contacts of a chunk.
 type Change struct {
-	Act   Act
-	Token string        // the sender's claim
-	Dead  string        // a claim whose worker is known to be gone
-	Hold  time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
+	Act      Act
+	Token    string        // the sender's claim
+	Dead     string        // a claim whose worker is known to be gone
+	ClaimTTL time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
 	// Due is when, from now, the chunk must have moved on, or the sweeper looks
 	// after it; 0 leaves that as it is. A chunk that is through is never due, one
 	// that is no longer through is due at once.
@@ -230,7 +230,7 @@ type changeAnswer struct {
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
 	args := []any{
-		string(c.Act), c.Token, c.Dead, millis(c.Hold), millis(c.Due), ref.Chunk,
+		string(c.Act), c.Token, c.Dead, millis(c.ClaimTTL), millis(c.Due), ref.Chunk,
 		campaign.RecordSize, evidenceStates, changes,
 		c.Log.by(), string(c.Log.Action), c.Log.text(), c.Log.Request, maxChunksLog,
 	}
@@ -385,8 +385,8 @@ func (a changeAnswer) err(ref Ref) error {
 			return fmt.Errorf("chunk %s: end of its claim: %w", ref, err)
 		}
 		return fmt.Errorf("chunk %s: %w", ref, &BusyError{Left: timeOf(until).Sub(a.now)})
-	case "unsettled":
-		return fmt.Errorf("chunk %s: %w", ref, ErrUnsettled)
+	case "unrecovered":
+		return fmt.Errorf("chunk %s: %w", ref, ErrUnrecovered)
 	case "late":
 		return fmt.Errorf("chunk %s: %w", ref, &LateError{Now: a.now})
 	case "moved":

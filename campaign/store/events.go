@@ -172,7 +172,7 @@ func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatch
 		packed := binary.AppendUvarint(nil, uint64(e.Contact))
 		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
 		packed = append(packed, e.Why...)
-		args = append(args, e.At.UnixMilli(), s.zip.EncodeAll(e.Body, packed))
+		args = append(args, e.At.UnixMilli(), s.encoder.EncodeAll(e.Body, packed))
 	}
 	if err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err(); err != nil {
 		return fmt.Errorf("keep unmatched events of %s: %w", name, err)
@@ -201,7 +201,7 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 			return nil, fmt.Errorf("%s: damaged", what)
 		}
 		e.Contact, e.Why = int(contact), string(rest[:why])
-		if e.Body, err = s.zap.DecodeAll(rest[why:], nil); err != nil {
+		if e.Body, err = s.decoder.DecodeAll(rest[why:], nil); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
 		events[i] = e

@@ -169,7 +169,7 @@ return 1`)
 // hand it out. Parts are called one after the other and kept in their order.
 func (l *Load) AddRejects(ctx context.Context, part []byte) error {
 	keys := []string{keyCampaign(l.campaign.Name), keyRejects(l.campaign.Name)}
-	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.zip.EncodeAll(part, nil), l.rejects).Bool()
+	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.encoder.EncodeAll(part, nil), l.rejects).Bool()
 	if err := l.wrote(kept, err, "store rejects"); err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte
 			return fmt.Errorf("read rejects of %s: %w", name, err)
 		}
 		for _, p := range parts {
-			part, err := s.zap.DecodeAll([]byte(p), nil)
+			part, err := s.decoder.DecodeAll([]byte(p), nil)
 			if err != nil {
 				return fmt.Errorf("read rejects of %s: %w", name, err)
 			}

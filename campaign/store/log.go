@@ -41,13 +41,13 @@ type Action string
 
 // Actions on chunks; each entry says which contacts it moved.
 const (
-	ActionRequest  Action = "request"  // their request was answered, or was given up
-	ActionWithhold Action = "withhold" // a rule kept them from being sent
-	ActionSettle   Action = "settle"   // their sender died in the midst of a request
-	ActionCancel   Action = "cancel"
-	ActionRerun    Action = "rerun"
-	ActionResolve  Action = "resolve"
-	ActionOptOut   Action = "opt-out" // it moves nobody: a contact asked never to be contacted again
+	ActionRequest Action = "request"  // their request was answered, or was given up
+	ActionDefer   Action = "withhold" // a rule kept them from being sent
+	ActionRecover Action = "settle"   // their sender died in the midst of a request
+	ActionCancel  Action = "cancel"
+	ActionRerun   Action = "rerun"
+	ActionResolve Action = "resolve"
+	ActionOptOut  Action = "opt-out" // it moves nobody: a contact asked never to be contacted again
 )
 
 // Actions on the campaign as a whole, beside cancel, rerun and resolve.

@@ -91,7 +91,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 				if history, err = json.Marshal(turns); err != nil {
 					return fmt.Errorf("history of contact %d of chunk %s: %w", index, ref, err)
 				}
-				history = s.zip.EncodeAll(history, nil)
+				history = s.encoder.EncodeAll(history, nil)
 			}
 			writes = append(writes, index, old[i], text, history)
 			addKeys(names, next.Extraction)
@@ -161,7 +161,7 @@ func (s *Store) History(ctx context.Context, ref Ref, index int) ([]campaign.Tur
 	}
 	var text []byte
 	if err == nil {
-		text, err = s.zap.DecodeAll(packed, nil)
+		text, err = s.decoder.DecodeAll(packed, nil)
 	}
 	var turns []campaign.Turn
 	if err == nil {

@@ -105,7 +105,7 @@ func numbersIn(t *testing.T, s *Store) (keys []string) {
 		values := [][]byte{[]byte(value)}
 		for at := 0; at < len(value); at++ { // a compressed part may follow others
 			if strings.HasPrefix(value[at:], "\x28\xb5\x2f\xfd") {
-				if plain, err := s.zap.DecodeAll([]byte(value[at:]), nil); err == nil {
+				if plain, err := s.decoder.DecodeAll([]byte(value[at:]), nil); err == nil {
 					values = append(values, plain)
 				}
 			}

@@ -11,14 +11,14 @@ import (
 )
 
 // A Turn is a chunk with the times it has been released.
-type Turn struct {
+type ChunkSeq struct {
 	Ref Ref
 	Seq int
 }
 
 // Turns reads the turns of open chunks of a campaign, 0 of one that is not there.
-func (s *Store) Turns(ctx context.Context, name string, open []Due) ([]Turn, error) {
-	turns, counts := make([]Turn, len(open)), make([]*redis.StringCmd, len(open))
+func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]ChunkSeq, error) {
+	turns, counts := make([]ChunkSeq, len(open)), make([]*redis.StringCmd, len(open))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, due := range open {
 			turns[i].Ref = Ref{Campaign: name, Chunk: due.Chunk}
@@ -62,7 +62,7 @@ return counts`)
 // due. A count of 0 says that there is nothing to do: somebody else has released
 // the chunk meanwhile, or nobody of it is left to send. ErrNotRunning when the
 // campaign is not.
-func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...Turn) (next []int, err error) {
+func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...ChunkSeq) (next []int, err error) {
 	if len(turns) == 0 {
 		return nil, nil
 	}
@@ -149,7 +149,7 @@ return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(AR
 // Rest says that an open chunk, read with count seq, need not have moved before
 // due has passed: nobody of it may be sent until then. If it was released since,
 // whoever asked for that sees to it.
-func (s *Store) Rest(ctx context.Context, ref Ref, seq int, due time.Duration) error {
+func (s *Store) Defer(ctx context.Context, ref Ref, seq int, due time.Duration) error {
 	keys := []string{keyChunk(ref), keyOpen(ref.Campaign)}
 	if err := restScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err(); err != nil {
 		return fmt.Errorf("let chunk %s rest: %w", ref, err)

@@ -73,7 +73,7 @@ func beginFirst(t *testing.T, s *Store, ref Ref) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute,
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute,
 		Moves: []Move{{0, campaign.Move{Cause: campaign.Send, At: time.Now()}}}})
 	return err
 }

@@ -33,7 +33,7 @@ type Reservation struct {
 // reservation might still tell is told to every campaign that asks.
 const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
 
-func keyReach(phone campaign.Phone) string {
+func keyReservation(phone campaign.Phone) string {
 	return "reach:" + strconv.FormatUint(uint64(phone.Person()), 10)
 }
 
@@ -106,7 +106,7 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 		if over != nil {
 			old = over[i]
 		}
-		calls[i] = call{keyReach(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
+		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
 	}
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
 	calls := make([]call, len(held))
 	for i, r := range held {
-		calls[i] = call{keyReach(r.Phone), []any{string(r.owner())}}
+		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner())}}
 	}
 	if _, err := s.runEach(ctx, giveBackScript, calls, false); err != nil {
 		return fmt.Errorf("give numbers back: %w", err)
@@ -137,7 +137,7 @@ func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, e
 	cmds := make([]*redis.StringCmd, len(phones))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, phone := range phones {
-			cmds[i] = p.Get(ctx, keyReach(phone))
+			cmds[i] = p.Get(ctx, keyReservation(phone))
 		}
 		return nil
 	})

@@ -70,7 +70,7 @@ const zstdMagic = "\x28\xb5\x2f\xfd"
 
 func (s *Store) unpack(blob []byte) ([]byte, error) {
 	if bytes.HasPrefix(blob, []byte(zstdMagic)) {
-		return s.zap.DecodeAll(blob, nil)
+		return s.decoder.DecodeAll(blob, nil)
 	}
 	size, err := s2.DecodedLen(blob)
 	if err == nil && size > maxBlobBytes {

@@ -44,7 +44,7 @@ var (
 	ErrBusy = errors.New("chunk is claimed")
 	// ErrUnsettled: contacts are still sending under a claim that has ended;
 	// they must be recovered before anybody takes the chunk.
-	ErrUnsettled = errors.New("chunk has contacts sending under an ended claim")
+	ErrUnrecovered = errors.New("chunk has contacts sending under an ended claim")
 	// ErrLate: the change came after the time up to which it was to count.
 	ErrLate = errors.New("the change came too late")
 	// ErrMoved: contacts of the request are no longer what they were; nothing
@@ -62,15 +62,15 @@ func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) 
 
 // A Store reads and changes campaigns. It is safe for use by many goroutines.
 type Store struct {
-	rdb redis.UniversalClient
-	zip *zstd.Encoder
-	zap *zstd.Decoder
+	rdb     redis.UniversalClient
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
 
 	packing sync.Pool // of *[]byte, in which rows are put together
 
 	replicas int // that must have a Begin before it counts
 
-	recorded atomic.Int64 // the day on which contacts were last recorded here
+	contactDay atomic.Int64 // the day on which contacts were last recorded here
 }
 
 // New returns a Store on rdb, which stays the caller's to close.
@@ -84,7 +84,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, zip: zip, zap: zap, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, encoder: zip, decoder: zap, packing: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
 // WaitForReplicas makes every Begin wait until so many replicas of the server that

@@ -175,11 +175,11 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 // forgetDays deletes, once a day, the days that are too long ago. A failure needs no
 // care: the next contacts have it done.
 func (s *Store) forgetDays(ctx context.Context, day int64) {
-	if before := s.recorded.Swap(day); before == day {
+	if before := s.contactDay.Swap(day); before == day {
 		return
 	}
 	if err := s.deleteDays(ctx, day-campaign.MaxContactedDays); err != nil {
-		s.recorded.Store(0)
+		s.contactDay.Store(0)
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	}
 	var busy []int
 	for range verifyRounds {
-		stale, err := v.settle(ctx, busy)
+		stale, err := v.recheck(ctx, busy)
 		if err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
@@ -168,7 +168,7 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 
 // settle reads the tally, the open chunks and the busy ones and, at the same
 // moment, which others have changed since they were counted.
-func (v *verifier) settle(ctx context.Context, busy []int) (stale []int, err error) {
+func (v *verifier) recheck(ctx context.Context, busy []int) (stale []int, err error) {
 	var tally *redis.MapStringStringCmd
 	var open *redis.StringSliceCmd
 	versions := make([]*redis.StringCmd, len(v.version))
