@@ -6,12 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"strconv"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 )
@@ -33,8 +29,6 @@ type Appended struct {
 	Counts campaign.Counts `json:"counts"`
 	Chunks int             `json:"chunks"`
 }
-
-func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }
 
 // Appended is what an append of this fingerprint has added to the campaign.
 func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Appended, ok bool, err error) {
@@ -156,102 +150,6 @@ func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) er
 	return a.wrote(kept, err, "store chunk "+ref.String())
 }
 
-// appendPartScript appends to a list, once. KEYS campaign, list; ARGV id, value, the
-// length the list has without it.
-var appendPartScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
-return 1`)
-
-// AddRejects stores the next part of the append's refused lines. Parts are called one
-// after the other and kept in their order.
-func (a *Append) AddRejects(ctx context.Context, part []byte) error {
-	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
-	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.encoder.EncodeAll(part, nil), a.rejects).Bool()
-	if err := a.wrote(kept, err, "store rejects"); err != nil {
-		return err
-	}
-	a.rejects++
-	return nil
-}
-
-// setBucketScript replaces a bucket of the index. KEYS campaign, index; ARGV id,
-// bucket, entries; no entries delete it.
-var setBucketScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
-return 1`)
-
-// AddIndex adds the contacts of the append to the index, if the campaign has one:
-// numbers with their ordinals in the append, counted from 0.
-func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error {
-	name := a.campaign.Name
-	buckets, err := a.store.rdb.HGet(ctx, keyCampaign(name), "buckets").Int()
-	if errors.Is(err, redis.Nil) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("add to index of %s: %w", name, err)
-	}
-	byBucket := make(map[int][]byte)
-	for phone, ordinal := range contacts {
-		n := bucketOf(phone, max(buckets, 1))
-		var entry [entryBytes]byte
-		putEntry(entry[:], phone, a.firstOrdinal()+ordinal)
-		byBucket[n] = append(byBucket[n], entry[:]...)
-	}
-	for n, packed := range byBucket {
-		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("add to index of %s: %w", name, err)
-		}
-		if err := a.setBucket(ctx, strconv.Itoa(n), append(a.before(have), packed...)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// firstOrdinal is the ordinal of the first contact that is appended.
-func (a *Append) firstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
-
-// before are the entries of a bucket that the append has not made.
-func (a *Append) before(packed []byte) (kept []byte) {
-	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
-		if _, ordinal := entryAt(packed); ordinal < a.firstOrdinal() {
-			kept = append(kept, packed[:entryBytes]...)
-		}
-	}
-	return kept
-}
-
-func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
-	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
-	kept, err := setBucketScript.Run(ctx, a.store.rdb, keys, a.id, field, packed).Bool()
-	return a.wrote(kept, err, "store index")
-}
-
-// dropIndex takes out of the index what an unfinished append has put there.
-func (a *Append) dropIndex(ctx context.Context) error {
-	scan := a.store.rdb.HScan(ctx, keyIndex(a.campaign.Name), 0, "", 500).Iterator()
-	for scan.Next(ctx) {
-		field := scan.Val()
-		if !scan.Next(ctx) {
-			break
-		}
-		packed := []byte(scan.Val())
-		if kept := a.before(packed); len(kept) < len(packed) {
-			if err := a.setBucket(ctx, field, kept); err != nil {
-				return err
-			}
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return fmt.Errorf("clear what an append left: %w", err)
-	}
-	return nil
-}
-
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
 // campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks before,
 // chunks, contacts, the field that remembers the append, its value, ends of parts.
@@ -314,30 +212,4 @@ func (a *Append) wrote(kept bool, err error, what string) error {
 		return fmt.Errorf("%s: %w", what, ErrLoadLost)
 	}
 	return nil
-}
-
-// ReadPhones reads the numbers of all contacts of a campaign into memory.
-func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, error) {
-	var mu sync.Mutex
-	var all []campaign.Phone
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4) // half of them wait for Redis
-	for n := range c.Chunks {
-		group.Go(func() error {
-			chunk, err := s.ReadChunk(ctx, Ref{Campaign: c.Name, Chunk: n})
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, contact := range chunk.Contacts {
-				all = append(all, contact.Phone)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return newPhones(all), nil
 }

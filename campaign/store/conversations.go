@@ -15,12 +15,6 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Beside the index of numbers stands one of conversations, as the platform's events
-// tell them: an event that has no number is found by its conversation. It is a hash
-// of buckets, each a run of entries of 8 bytes of the conversation's hash and 4 of the
-// contact's ordinal: about 13 bytes for a contact of whom an event has come.
-func keyConversations(name string) string { return keyCampaign(name) + ":conv" }
-
 // Two contacts in one conversation: whose it is cannot be told.
 const nobodysConversation = 1<<32 - 1
 

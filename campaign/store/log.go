@@ -17,15 +17,6 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The log of a campaign says why things are as they are: who did what, and what
-// became of whom. It is two streams, so that the requests of a million contacts
-// cannot push out who paused the campaign: decisions on the campaign as a whole,
-// and what was changed in its chunks, one entry for each change. Both are trimmed
-// by Redis, the oldest entries first. Nothing in it is personal: contacts are
-// places in their chunk.
-func keyLog(name string) string       { return keyCampaign(name) + ":log" }
-func keyChunksLog(name string) string { return keyCampaign(name) + ":log:chunks" }
-
 // Entries that are kept at least. One of a chunk takes about 75 bytes, and five
 // more for each contact whose neighbour fared differently.
 const (

@@ -8,14 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Notices: somebody outside is told when a campaign pauses, waits for a person or ends. What was told
-// last stands in the campaign's hash, so that each change is told by one worker, and
-// told later when none was running.
-
-// keyNoticesSince is when notices were first asked for: nothing is told of what was
-// over before.
-const keyNoticesSince = "notices:since"
-
 // NoticesSince is when notices were first asked for on this Redis, which is now if
 // they never were.
 func (s *Store) NoticesSince(ctx context.Context, now time.Time) (time.Time, error) {

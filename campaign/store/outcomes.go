@@ -14,15 +14,6 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The outcomes of a chunk's contacts are a hash by index, and their histories
-// another one: whoever exports outcomes does not read those.
-
-func keyOutcomes(r Ref) string  { return fmt.Sprintf("%s:out:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyHistories(r Ref) string { return fmt.Sprintf("%s:hist:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyExtractionKeys(name string) string {
-	return keyCampaign(name) + ":extraction_keys"
-}
-
 // maxExtractionKeys bounds the keys of a campaign that become columns, and
 // maxKeyBytes their length. What lies beyond stays in the extraction.
 const (

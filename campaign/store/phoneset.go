@@ -33,7 +33,8 @@ const (
 )
 
 func (s phoneSet) bucket(n uint64) string { return s.name + ":" + strconv.FormatUint(n, 10) }
-func (s phoneSet) bitmap() string         { return s.name + ":used" }
+
+func (s phoneSet) bitmap() string { return s.name + ":used" }
 
 // used reads the bitmap.
 func (s phoneSet) used(ctx context.Context) (bitmap, error) {
@@ -214,65 +215,3 @@ func (s phoneSet) clear(ctx context.Context) error {
 	}
 	return s.rdb.Unlink(ctx, s.bitmap()).Err() // last, or a cut-off call would leave buckets nobody knows of
 }
-
-// Phones is a set of numbers in memory, as it was when it was read: eight bytes
-// each.
-type Phones struct {
-	buckets map[uint64][]uint64
-	len     int
-}
-
-// read adds what is in a set.
-func (p *Phones) read(ctx context.Context, s phoneSet) error {
-	if p.buckets == nil {
-		p.buckets = make(map[uint64][]uint64)
-	}
-	for b, err := range s.buckets(ctx) {
-		if err != nil {
-			return err
-		}
-		before := len(p.buckets[b.n])
-		all := b.quotients
-		if before > 0 {
-			all = append(p.buckets[b.n], all...)
-			slices.Sort(all)
-			all = slices.Compact(all)
-		}
-		p.buckets[b.n] = all
-		p.len += len(all) - before
-	}
-	return nil
-}
-
-// newPhones is the set of some numbers.
-func newPhones(phones []campaign.Phone) *Phones {
-	p := &Phones{buckets: make(map[uint64][]uint64)}
-	for _, phone := range phones {
-		n := uint64(phone) % phoneBuckets
-		p.buckets[n] = append(p.buckets[n], uint64(phone)/phoneBuckets)
-	}
-	for n, quotients := range p.buckets {
-		slices.Sort(quotients)
-		p.buckets[n] = slices.Compact(quotients)
-		p.len += len(p.buckets[n])
-	}
-	return p
-}
-
-// Has reports whether the number, or the same person's other spelling of it, is in
-// the set.
-func (p *Phones) Has(phone campaign.Phone) bool {
-	if p.has(phone) {
-		return true
-	}
-	other, ok := phone.OtherSpelling()
-	return ok && p.has(other)
-}
-
-func (p *Phones) has(phone campaign.Phone) bool {
-	_, found := slices.BinarySearch(p.buckets[uint64(phone)%phoneBuckets], uint64(phone)/phoneBuckets)
-	return found
-}
-
-// Len is how many numbers there are.
-func (p *Phones) Len() int { return p.len }

@@ -9,26 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// All keys of a campaign. Whoever adds one says here whether a purge deletes it:
-// it must, if a person can be told by what is in it.
-var (
-	// keptKeys hold totals and texts that speak of nobody.
-	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyEventCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
-	// personalKeys and personalChunkKeys are about people.
-	personalKeys = []func(name string) string{
-		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
-	}
-	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets}
-)
-
-// keysOf are a campaign's keys of the given kinds.
-func keysOf(name string, kinds ...[]func(string) string) (keys []string) {
-	for _, key := range slices.Concat(kinds...) {
-		keys = append(keys, key(name))
-	}
-	return keys
-}
-
 // ErrNotOver: contacts of the campaign are still to be sent, or being sent.
 var ErrNotOver = errors.New("campaign is not over")
 

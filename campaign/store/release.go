@@ -10,6 +10,56 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// A Due is a chunk of a campaign with the time by which it must have moved.
+type Due struct {
+	Chunk int
+	At    time.Time
+}
+
+// Open lists the chunks that are not through, those due by before first; all of
+// them when before is zero.
+func (s *Store) Open(ctx context.Context, name string, before time.Time, limit int) ([]Due, error) {
+	to := "+inf"
+	if !before.IsZero() {
+		to = strconv.FormatInt(before.UnixMilli(), 10)
+	}
+	members, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+	}
+	open := make([]Due, len(members))
+	for i, m := range members {
+		text, _ := m.Member.(string)
+		chunk, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+		}
+		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
+	}
+	return open, nil
+}
+
+// OpenChunks is how many chunks of a campaign are not through.
+func (s *Store) OpenChunks(ctx context.Context, name string) (int, error) {
+	n, err := s.rdb.ZCard(ctx, keyOpen(name)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count open chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}
+
+// Overdue counts the chunks of a campaign that were due by before and have not
+// moved.
+func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int, error) {
+	n, err := s.rdb.ZCount(ctx, keyOpen(name), "-inf", strconv.FormatInt(before.UnixMilli(), 10)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count overdue chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}
+
 // A Turn is a chunk with the times it has been released.
 type ChunkSeq struct {
 	Ref Ref

@@ -33,10 +33,6 @@ type Reservation struct {
 // reservation might still tell is told to every campaign that asks.
 const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
 
-func keyReservation(phone campaign.Phone) string {
-	return "reach:" + strconv.FormatUint(uint64(phone.Person()), 10)
-}
-
 // An Owner is the value of a reservation's key; empty: there is none.
 type Owner string
 
@@ -208,94 +204,4 @@ func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, erro
 		}
 	}
 	return standings, nil
-}
-
-// Clock is the clock of the server that holds a campaign: the one by which its
-// changes are judged.
-func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
-	server, err := s.serverOf(ctx, keyCampaign(name))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	now, err := server.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	return now, nil
-}
-
-// A call is one run of a script with one key.
-type call struct {
-	key  string
-	args []any
-}
-
-// runEach runs a script once for each call, in one round trip. The script must bear
-// being run twice. With replicated it waits until enough replicas of each server have
-// what was written.
-func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call, replicated bool) ([]*redis.Cmd, error) {
-	done := make([]*redis.Cmd, len(calls))
-	if len(calls) == 0 {
-		return done, nil
-	}
-	all := make([]int, len(calls))
-	for i := range all {
-		all[i] = i
-	}
-	cluster, is := s.rdb.(*redis.ClusterClient)
-	if !replicated || !is {
-		// A lone master's replicas have this as soon as they have the begin after it.
-		return done, runSome(ctx, s.rdb, script, calls, done, all, 0)
-	}
-	byServer := make(map[*redis.Client][]int)
-	for i, c := range calls {
-		server, err := cluster.MasterForKey(ctx, c.key)
-		if err != nil {
-			return nil, err
-		}
-		byServer[server] = append(byServer[server], i)
-	}
-	for server, some := range byServer {
-		if err := runSome(ctx, server, script, calls, done, some, s.replicas); err != nil {
-			return nil, err
-		}
-	}
-	return done, nil
-}
-
-// runSome runs some of the calls on a server and waits for so many replicas.
-func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, calls []call, done []*redis.Cmd, some []int, replicas int) error {
-	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
-		var waited *redis.Cmd
-		_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-			for _, i := range some {
-				done[i] = run(ctx, p, []string{calls[i].key}, calls[i].args...)
-			}
-			if replicas > 0 {
-				waited = p.Do(ctx, "WAIT", replicas, millis(replicaPatience))
-			}
-			return nil
-		})
-		unknown := false
-		for _, i := range some {
-			switch err := done[i].Err(); {
-			case redis.HasErrorPrefix(err, "NOSCRIPT"):
-				unknown = true
-			case err != nil:
-				return err
-			}
-		}
-		if unknown {
-			continue // with the script itself: those that were done answer the same
-		}
-		if waited == nil {
-			return nil
-		}
-		n, err := waited.Int()
-		if err == nil && n < replicas {
-			err = fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, replicas)
-		}
-		return err
-	}
-	return errors.New("the script is not known")
 }

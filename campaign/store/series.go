@@ -13,12 +13,6 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The series of a campaign is how its tally went over time: a list of samples,
-// taken only when contacts have moved, so that a paused or finished campaign
-// costs nothing.
-
-func keySeries(name string) string { return keyCampaign(name) + ":series" }
-
 const (
 	// SampleEvery is the shortest time between two samples of a campaign.
 	SampleEvery = 5 * time.Second

@@ -18,47 +18,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
-
-	"campaign-runner/campaign"
 )
-
-var (
-	// ErrNotFound: there is no campaign of that name.
-	ErrNotFound = errors.New("no such campaign")
-	// ErrExists: a campaign of that name has been loaded already.
-	ErrExists = errors.New("campaign exists")
-	// ErrLoadLost: another enqueue has taken this load over.
-	ErrLoadLost = errors.New("another enqueue has taken this load over")
-	// ErrGone: the chunk is not there (any more).
-	ErrGone = errors.New("no such chunk")
-	// ErrNotRunning: the campaign's phase allows nobody to be sent.
-	ErrNotRunning = errors.New("campaign is not running")
-	// ErrBusy: somebody else holds a living claim on the chunk.
-	ErrBusy = errors.New("chunk is claimed")
-	// ErrUnsettled: contacts are still sending under a claim that has ended;
-	// they must be recovered before anybody takes the chunk.
-	ErrUnrecovered = errors.New("chunk has contacts sending under an ended claim")
-	// ErrLate: the change came after the time up to which it was to count.
-	ErrLate = errors.New("the change came too late")
-	// ErrMoved: contacts of the request are no longer what they were; nothing
-	// was changed.
-	ErrMoved = errors.New("contacts have moved")
-)
-
-// A Ref names a chunk.
-type Ref struct {
-	Campaign string
-	Chunk    int // from 0
-}
-
-func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) }
 
 // A Store reads and changes campaigns. It is safe for use by many goroutines.
 type Store struct {
@@ -96,16 +62,6 @@ func (s *Store) WaitForReplicas(n int) { s.replicas = n }
 // Redis is the client the store works on.
 func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 
-// Names lists all campaigns, sorted.
-func (s *Store) Names(ctx context.Context) ([]string, error) {
-	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list campaigns: %w", err)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
 // Now is Redis's clock. Claims and dues are told by it alone, so that the
 // clocks of the workers never matter.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
@@ -126,38 +82,63 @@ func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration
 	return theirs.Sub(asked.Add(half)), half, err
 }
 
-// Keys. The braces make a campaign's keys one hash slot, so that one script can
-// touch them together on a cluster, too.
-const (
-	keyCampaigns = "campaigns" // set of names
-	keyWorkers   = "workers"   // set of worker ids; workers forget the dead
-)
-
-func keyCampaign(name string) string { return "c:{" + name + "}" }
-func keyOpen(name string) string     { return keyCampaign(name) + ":open" }
-func keyTally(name string) string    { return keyCampaign(name) + ":tally" }
-func keyReasons(name string) string  { return keyCampaign(name) + ":reasons" }
-func keyIndex(name string) string    { return keyCampaign(name) + ":idx" }
-func keyRejects(name string) string  { return keyCampaign(name) + ":rejects" }
-func keyChunk(r Ref) string          { return fmt.Sprintf("%s:k:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyLedger(r Ref) string         { return fmt.Sprintf("%s:l:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyWorker(id string) string     { return "worker:" + id }
-
-// chunkKeys are the keys that change.lua takes, in its order.
-func chunkKeys(r Ref) []string {
-	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign)}
+// Clock is the clock of the server that holds a campaign: the one by which its
+// changes are judged.
+func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
+	server, err := s.serverOf(ctx, keyCampaign(name))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	now, err := server.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	return now, nil
 }
+
+// serverOf is the server that holds a key.
+func (s *Store) serverOf(ctx context.Context, key string) (redis.UniversalClient, error) {
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return s.rdb, nil
+}
+
+// eachServer calls do for every server that takes writes, of a cluster several at
+// once.
+func eachServer(ctx context.Context, rdb redis.UniversalClient, do func(context.Context, redis.UniversalClient) error) error {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return do(ctx, rdb)
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error { return do(ctx, server) })
+}
+
+var (
+	// ErrNotFound: there is no campaign of that name.
+	ErrNotFound = errors.New("no such campaign")
+	// ErrExists: a campaign of that name has been loaded already.
+	ErrExists = errors.New("campaign exists")
+	// ErrLoadLost: another enqueue has taken this load over.
+	ErrLoadLost = errors.New("another enqueue has taken this load over")
+	// ErrGone: the chunk is not there (any more).
+	ErrGone = errors.New("no such chunk")
+	// ErrNotRunning: the campaign's phase allows nobody to be sent.
+	ErrNotRunning = errors.New("campaign is not running")
+	// ErrBusy: somebody else holds a living claim on the chunk.
+	ErrBusy = errors.New("chunk is claimed")
+	// ErrUnsettled: contacts are still sending under a claim that has ended;
+	// they must be recovered before anybody takes the chunk.
+	ErrUnrecovered = errors.New("chunk has contacts sending under an ended claim")
+	// ErrLate: the change came after the time up to which it was to count.
+	ErrLate = errors.New("the change came too late")
+	// ErrMoved: contacts of the request are no longer what they were; nothing
+	// was changed.
+	ErrMoved = errors.New("contacts have moved")
+)
 
 // millis is a duration as the scripts take it.
 func millis(d time.Duration) int64 { return d.Milliseconds() }
 
 // timeOf turns a script's milliseconds into a time.
 func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// emptyAsNotFound is ErrNotFound when a campaign's hash had no phase.
-func emptyAsNotFound(name string, phase campaign.Phase) error {
-	if phase == "" {
-		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
-	}
-	return nil
-}

@@ -10,8 +10,6 @@ import (
 	"campaign-runner/campaign"
 )
 
-func keyDay(name string) string { return keyCampaign(name) + ":day" }
-
 // Terms are what a request was decided by. Begin holds only while they do.
 type Terms struct {
 	Version int          // of the campaign's settings
@@ -38,7 +36,8 @@ var ErrCapped = errors.New("the day's contacts have begun")
 // A CappedError is ErrCapped with how many may still begin, if fewer do.
 type CappedError struct{ Left int }
 
-func (e *CappedError) Error() string        { return fmt.Sprintf("%v but for %d", ErrCapped, e.Left) }
+func (e *CappedError) Error() string { return fmt.Sprintf("%v but for %d", ErrCapped, e.Left) }
+
 func (e *CappedError) Is(target error) bool { return target == ErrCapped }
 
 // Begun is how many contacts of a campaign have begun on the day on which it is

@@ -26,13 +26,9 @@ type Wish struct {
 	Why          string    `json:"why"`                    // it is open
 }
 
-// All of them are one hash by id; those that a person has closed are remembered for a
-// while, so that an event that comes again does not open them again. The braces make
-// both one hash slot.
+// A closed wish is kept for a while, so that an event that comes again does not open
+// it again.
 const (
-	keyWishes       = "{wishes}"
-	keyClosedWishes = "{wishes}:closed"
-
 	maxWishes       = 20_000
 	closedWishKept  = 90 * 24 * time.Hour
 	maxClosedWishes = 100_000

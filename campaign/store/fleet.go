@@ -178,3 +178,48 @@ func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
 	}
 	return n == 0, nil
 }
+
+// Seen reads what was ever seen of an agent's answers.
+func (s *Store) Seen(ctx context.Context, agent string) (campaign.Seen, error) {
+	fields, err := s.rdb.HMGet(ctx, keySeen(agent), "rate_headers", "accepted").Result()
+	if err != nil {
+		return campaign.Seen{}, fmt.Errorf("read what agent %s was answered: %w", agent, err)
+	}
+	return campaign.Seen{RateHeaders: fields[0] != nil, Accepted: fields[1] != nil}, nil
+}
+
+// AddSeen adds to it. What was seen once stays.
+func (s *Store) AddSeen(ctx context.Context, agent string, seen campaign.Seen) error {
+	var fields []any
+	if seen.RateHeaders {
+		fields = append(fields, "rate_headers", 1)
+	}
+	if seen.Accepted {
+		fields = append(fields, "accepted", 1)
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	if err := s.rdb.HSet(ctx, keySeen(agent), fields...).Err(); err != nil {
+		return fmt.Errorf("keep what agent %s was answered: %w", agent, err)
+	}
+	return nil
+}
+
+// leaseScript takes or renews a lease. KEYS lease; ARGV holder, ms.
+var leaseScript = redis.NewScript(`
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`)
+
+// Lease takes or renews the right to do a piece of work that one process is
+// enough for, and reports whether holder has it for so long. It saves work and
+// guards nothing: two may believe they hold it.
+func (s *Store) Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error) {
+	held, err := leaseScript.Run(ctx, s.rdb, []string{keyLease(work)}, holder, millis(length)).Bool()
+	if err != nil {
+		return false, fmt.Errorf("lease of %s: %w", work, err)
+	}
+	return held, nil
+}
