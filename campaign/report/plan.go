@@ -18,7 +18,7 @@ import (
 const sampledRows = 60
 
 // workOf is what is left of a campaign, by a sample of its chunks.
-func workOf(ctx context.Context, s *store.Store, c campaign.Campaign, pending int, now time.Time, chunks int) (plan.Work, error) {
+func workOf(ctx context.Context, s Store, c campaign.Campaign, pending int, now time.Time, chunks int) (plan.Work, error) {
 	calendar, err := c.Settings.Hours.Calendar()
 	if err != nil {
 		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
@@ -86,7 +86,7 @@ type Foresight struct {
 
 // Foretell tells how what is left of a campaign will go, at the quota as a worker
 // sees it, or at rate where none does.
-func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.Rate) (Foresight, error) {
+func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (Foresight, error) {
 	c, tally, err := read(ctx, s, name)
 	switch {
 	case err != nil:
@@ -130,7 +130,7 @@ func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.R
 const liveSample = 100
 
 // foresee adds to an overview what is to come.
-func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campaign, p present) error {
+func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p present) error {
 	pending := o.States.In(campaign.Pending)
 	if pending == 0 || o.State != campaign.Running && o.State != campaign.Scheduled {
 		return nil

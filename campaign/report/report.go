@@ -126,7 +126,7 @@ func (s Summary) Over() bool {
 }
 
 // Find reads the overview of a campaign.
-func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
+func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	present, err := look(ctx, s)
 	if err != nil {
 		return Overview{}, err
@@ -186,7 +186,7 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 }
 
 // List reads all campaigns, the newest first.
-func List(ctx context.Context, s *store.Store) ([]Summary, error) {
+func List(ctx context.Context, s Store) ([]Summary, error) {
 	present, err := look(ctx, s)
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func List(ctx context.Context, s *store.Store) ([]Summary, error) {
 
 // Rejects writes the refused lines of a campaign's file as they were stored,
 // and returns how many there are.
-func Rejects(ctx context.Context, s *store.Store, name string, w io.Writer) (lines int, err error) {
+func Rejects(ctx context.Context, s Store, name string, w io.Writer) (lines int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return 0, err
@@ -232,7 +232,7 @@ func Rejects(ctx context.Context, s *store.Store, name string, w io.Writer) (lin
 // read reads a campaign and then its tally: in this order, because a campaign
 // that is seen loaded has its tally, while one seen before its tally was written
 // would look finished.
-func read(ctx context.Context, s *store.Store, name string) (campaign.Campaign, campaign.Tally, error) {
+func read(ctx context.Context, s Store, name string) (campaign.Campaign, campaign.Tally, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil || c.Phase == campaign.Loading {
 		return c, campaign.Tally{}, err
@@ -242,7 +242,7 @@ func read(ctx context.Context, s *store.Store, name string) (campaign.Campaign, 
 }
 
 // loaded reads a campaign whose file has been stored as a whole.
-func loaded(ctx context.Context, s *store.Store, name string) (campaign.Campaign, error) {
+func loaded(ctx context.Context, s Store, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
 	if err == nil && c.Phase == campaign.Loading {
 		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
@@ -262,7 +262,7 @@ type present struct {
 	refused *store.NoWritesError // nil: Redis takes writes
 }
 
-func look(ctx context.Context, s *store.Store) (present, error) {
+func look(ctx context.Context, s Store) (present, error) {
 	now, err := s.Now(ctx)
 	if err != nil {
 		return present{}, err

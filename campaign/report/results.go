@@ -68,7 +68,7 @@ func isCount(column string) bool {
 // Write writes the contacts of a campaign, in the order of its file, and returns
 // how many there were. It needs the memory of a few chunks; a workbook lies in a
 // temporary file until it is complete.
-func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Writer) (written int, err error) {
+func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (written int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return 0, err
