@@ -60,7 +60,7 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 // reasonTexts are the texts of a campaign's reasons. They are read when a code
 // is met that is not known yet: its text was written before the code was used.
 type reasonTexts struct {
-	store    Store
+	store    catalog
 	campaign string
 
 	mu   sync.Mutex

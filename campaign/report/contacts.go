@@ -142,7 +142,7 @@ type chunkPart struct {
 
 // chunk lists the contacts of one chunk. Its cells are read only if its ledger
 // has somebody to offer.
-func (f Filter) chunk(ctx context.Context, s Store, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
+func (f Filter) chunk(ctx context.Context, s chunks, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
 	part.ref = ref
 	if len(f.States) > 0 || f.Reason != campaign.NoReason {
 		ledger, err := s.ReadLedger(ctx, ref)

@@ -77,7 +77,7 @@ func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, in
 
 // findContact looks a number up in the index, or where the campaign has none in
 // its list.
-func findContact(ctx context.Context, s Store, c campaign.Campaign, phone campaign.Phone) (place, error) {
+func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campaign.Phone) (place, error) {
 	if c.Settings.WebhookURL != "" {
 		ref, index, err := s.Find(ctx, c, phone)
 		if errors.Is(err, store.ErrNotFound) {

@@ -48,7 +48,7 @@ func ListTickets(ctx context.Context, s Store, c campaign.Campaign, yield func(T
 }
 
 // ticketsOf are the tickets of a chunk's contacts, if the campaign makes any.
-func ticketsOf(ctx context.Context, s Store, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
+func ticketsOf(ctx context.Context, s chunks, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
 	if len(c.Settings.TicketRules) == 0 {
 		return nil, nil
 	}
