@@ -12,16 +12,12 @@ import (
 	"campaign-runner/campaign"
 )
 
-// An Append is the right to add contacts to a loaded campaign. What it writes is
-// part of the campaign only once it is finished, all at once; until then nobody
-// looks at its chunks. Every write names its id, so that one which was taken over
-// can do nothing more. Its methods may be called by several goroutines.
+// An Append is the right to add contacts to a loaded campaign. What it writes joins
+// the campaign when it is finished, all at once; until then nobody looks at its
+// chunks. Several goroutines may call its methods.
 type Append struct {
-	store       *Store
-	campaign    campaign.Campaign
-	id          string
+	right
 	fingerprint string
-	rejects     int // parts stored
 }
 
 // An Appended says what an earlier append has added.
@@ -58,7 +54,7 @@ return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 // BeginAppend begins to add contacts to a campaign, after whatever was left of an
 // append that was not finished is gone.
 func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
-	a := &Append{store: s, id: rand.Text(), fingerprint: fingerprint}
+	a := &Append{right{store: s, field: "append", id: rand.Text()}, fingerprint}
 	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
 	switch {
 	case err != nil:
@@ -98,15 +94,15 @@ func (a *Append) clear(ctx context.Context, last int) error {
 			return err
 		}
 	}
-	const perCall = 500
-	for from := a.campaign.Chunks; ; from += perCall {
+	const page = 500
+	for from := a.campaign.Chunks; ; from += page {
 		keys := []string{keyCampaign(name), keyAppendedRejects(name)}
-		for n := from; n <= min(last, from+perCall-1); n++ {
+		for n := from; n <= min(last, from+page-1); n++ {
 			ref := Ref{Campaign: name, Chunk: n}
 			keys = append(keys, keyChunk(ref), keyLedger(ref))
 		}
 		kept, err := clearAppendScript.Run(ctx, a.store.rdb, keys, a.id).Bool()
-		if err := a.wrote(kept, err, "clear what an append left"); err != nil || from+perCall > last {
+		if err := wrote(kept, err, "clear what an append left"); err != nil || from+page > last {
 			return err
 		}
 	}
@@ -138,16 +134,13 @@ return 1`)
 // Add stores chunk number n of the append, counted from 0, as Load.Add does.
 func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
 	ref := Ref{Campaign: a.campaign.Name, Chunk: a.campaign.Chunks + n}
-	if size := a.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
-		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
-	}
-	rows, err := a.store.encodeRows(contacts, len(a.campaign.Settings.Columns))
+	rows, err := a.rowsOf(ref, contacts)
 	if err != nil {
-		return fmt.Errorf("store chunk %s: %w", ref, err)
+		return err
 	}
 	kept, err := appendChunkScript.Run(ctx, a.store.rdb, []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)},
 		a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk).Bool()
-	return a.wrote(kept, err, "store chunk "+ref.String())
+	return wrote(kept, err, "store chunk "+ref.String())
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
@@ -198,18 +191,8 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
 	kept, err := finishAppendScript.Run(ctx, a.store.rdb, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
 		"appended:"+a.fingerprint, summary, ends).Bool()
-	if err := a.wrote(kept, err, what); err != nil {
+	if err := wrote(kept, err, what); err != nil {
 		return c, err
 	}
 	return a.store.Campaign(ctx, c.Name)
-}
-
-func (a *Append) wrote(kept bool, err error, what string) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case !kept:
-		return fmt.Errorf("%s: %w", what, ErrLoadLost)
-	}
-	return nil
 }

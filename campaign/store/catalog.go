@@ -187,7 +187,7 @@ return 1`)
 // LowerRowsPerCall remembers that the platform takes no more rows per request.
 func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
 	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
-		return fmt.Errorf("lower rows per call of %s: %w", name, err)
+		return fmt.Errorf("lower rows per request of %s: %w", name, err)
 	}
 	return nil
 }

@@ -81,13 +81,13 @@ type Changed struct {
 // meanwhile. Each round but the first means that somebody else made progress.
 const maxRounds = 20
 
-// Apply makes a change. Contacts that may not move are left alone and named in
-// the answer; the others move. chunk's ledger is brought up to date. It may be
-// called by several goroutines on one chunk.
+// Apply makes a change and brings the chunk's ledger up to date. Contacts that may
+// not move stay as they are and are named in the answer; the others move. Several
+// goroutines may call it on one chunk.
 //
-// Begin fails with ErrNotRunning, ErrOutdated, ErrCapped (a *CappedError), ErrBusy
-// (a *BusyError), ErrUnsettled, ErrLate (a *LateError) or ErrMoved and has then
-// changed nothing.
+// Begin moves all of its contacts or changes nothing. It fails with ErrNotRunning,
+// ErrOutdated, ErrCapped (a *CappedError), ErrBusy (a *BusyError), ErrUnrecovered,
+// ErrLate (a *LateError) or ErrMoved.
 func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
 	chunk.mu.Lock()
 	defer chunk.mu.Unlock()
@@ -95,24 +95,15 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	var done Changed
 	todo := c.Moves
 	for range maxRounds {
-		read, planned := chunk.ledger, slices.Clone(chunk.ledger)
-		asked := make([]Move, 0, len(todo))
-		for _, m := range todo {
-			if m.Index < 0 || m.Index >= planned.Len() {
-				return done, fmt.Errorf("change chunk %s: no contact %d", chunk.Ref, m.Index)
-			}
-			next, ok := planned.At(m.Index).Next(m.Move)
-			if !ok {
-				done.Refused = append(done.Refused, m)
-				continue
-			}
-			planned.Set(m.Index, next)
-			asked = append(asked, m)
+		read := chunk.ledger
+		planned, asked, refused, err := planMoves(read, todo)
+		if err != nil {
+			return done, fmt.Errorf("change chunk %s: %w", chunk.Ref, err)
 		}
+		done.Refused = append(done.Refused, refused...)
 		if c.Act == Begin && len(done.Refused) > 0 {
 			return Changed{}, fmt.Errorf("begin chunk %s: %w", chunk.Ref, ErrMoved)
 		}
-
 		answer, err := s.runChange(ctx, chunk.Ref, c, changesOf(read, planned))
 		if err != nil {
 			return done, err
@@ -120,43 +111,62 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		if c.Contacted != nil {
 			done.Unrecorded, c.Contacted = answer.unrecorded, nil // once is enough
 		}
-		refused := answer.err(chunk.Ref)
-		if refused != nil {
+		err = answer.err(chunk.Ref)
+		if err != nil {
 			planned = slices.Clone(read)
 		}
 		for index, record := range answer.moved {
 			planned.Set(index, record)
 		}
 		chunk.ledger = planned
-		if refused != nil {
-			return done, refused
+		if err != nil {
+			return done, err
 		}
 		done.Now, done.Request, done.Tripped = answer.now, answer.request, answer.tripped
 		if len(asked) > len(answer.moved) {
 			chunk.Version++ // at least: others may have changed it as well
 		}
-
-		if len(answer.moved) == 0 {
-			done.Moved = append(done.Moved, asked...)
-			return done, nil
-		}
-		todo = nil
-		for _, m := range asked {
-			present, left := answer.moved[m.Index]
-			switch {
-			case !left:
-				done.Moved = append(done.Moved, m)
-			case decidedAnew(m, read.At(m.Index), present):
-				todo = append(todo, m)
-			default:
-				done.Refused = append(done.Refused, m)
-			}
-		}
-		if len(todo) == 0 {
+		if todo = done.add(asked, read, answer.moved); len(todo) == 0 {
 			return done, nil
 		}
 	}
 	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
+}
+
+// planMoves is the ledger after the moves, and which of them its records allow.
+func planMoves(read campaign.Ledger, moves []Move) (planned campaign.Ledger, allowed, refused []Move, err error) {
+	planned = slices.Clone(read)
+	for _, m := range moves {
+		if m.Index < 0 || m.Index >= planned.Len() {
+			return nil, nil, nil, fmt.Errorf("no contact %d", m.Index)
+		}
+		next, ok := planned.At(m.Index).Next(m.Move)
+		if !ok {
+			refused = append(refused, m)
+			continue
+		}
+		planned.Set(m.Index, next)
+		allowed = append(allowed, m)
+	}
+	return planned, allowed, refused, nil
+}
+
+// add sorts moves that were asked for by what the script has made of them, and
+// returns those to decide again. left are the contacts it has left alone, as they
+// are now.
+func (done *Changed) add(asked []Move, read campaign.Ledger, left map[int]campaign.Record) (again []Move) {
+	for _, m := range asked {
+		present, wasLeft := left[m.Index]
+		switch {
+		case !wasLeft:
+			done.Moved = append(done.Moved, m)
+		case decidedAnew(m, read.At(m.Index), present):
+			again = append(again, m)
+		default:
+			done.Refused = append(done.Refused, m)
+		}
+	}
+	return again
 }
 
 // decidedAnew reports whether m, decided on the record that was read, may be

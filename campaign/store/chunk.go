@@ -142,11 +142,11 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 // outcomes: one that is the same as before has not changed.
 func (s *Store) Marks(ctx context.Context, c campaign.Campaign) ([]string, error) {
 	marks := make([]string, 0, c.Chunks)
-	const perCall = 1000
-	for from := 0; from < c.Chunks; from += perCall {
-		cmds := make([]*redis.SliceCmd, 0, perCall)
+	const page = 1000
+	for from := 0; from < c.Chunks; from += page {
+		cmds := make([]*redis.SliceCmd, 0, page)
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for n := from; n < min(from+perCall, c.Chunks); n++ {
+			for n := from; n < min(from+page, c.Chunks); n++ {
 				cmds = append(cmds, p.HMGet(ctx, keyChunk(Ref{Campaign: c.Name, Chunk: n}), "version", "told"))
 			}
 			return nil

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -114,18 +113,4 @@ func (s *Store) deleteDays(ctx context.Context, first int64) error {
 		}
 	}
 	return nil
-}
-
-// FindContacted tells of each number whether its owner was contacted today or on one
-// of so many days before.
-func (s *Store) FindContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([]bool, error) {
-	on, err := s.DaysContacted(ctx, now, days+1, phones)
-	if err != nil {
-		return nil, err
-	}
-	found := make([]bool, len(phones))
-	for i := range phones {
-		found[i] = slices.Contains(on[i], true)
-	}
-	return found, nil
 }

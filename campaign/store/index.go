@@ -125,19 +125,19 @@ func (l *Load) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, 
 		next[n]++
 	}
 	keys := []string{keyCampaign(l.campaign.Name), keyIndex(l.campaign.Name)}
-	const perCall = 200 // buckets
+	const page = 200 // buckets
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(indexCalls)
-	for from := 0; from < buckets && ctx.Err() == nil; from += perCall {
+	for from := 0; from < buckets && ctx.Err() == nil; from += page {
 		group.Go(func() error {
 			args := []any{l.id, buckets}
-			for n := from; n < min(from+perCall, buckets); n++ {
+			for n := from; n < min(from+page, buckets); n++ {
 				if begin[n] < begin[n+1] {
 					args = append(args, n, packed[begin[n]*entryBytes:begin[n+1]*entryBytes])
 				}
 			}
 			kept, err := addIndexScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-			return l.wrote(kept, err, "store index")
+			return wrote(kept, err, "store index")
 		})
 	}
 	return group.Wait()
@@ -196,7 +196,7 @@ return 1`)
 func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
 	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
 	kept, err := setBucketScript.Run(ctx, a.store.rdb, keys, a.id, field, packed).Bool()
-	return a.wrote(kept, err, "store index")
+	return wrote(kept, err, "store index")
 }
 
 // dropIndex takes out of the index what an unfinished append has put there.

@@ -17,14 +17,42 @@ import (
 // only decides what people are told: a new enqueue takes over at any time.
 const loadLease = 30 * time.Second
 
-// A Load is the right to write a campaign for the first time. Every write names
-// its id, so a load that was taken over can no longer do anything. Its methods
-// may be called by several goroutines.
-type Load struct {
+// A Load is the right to write a campaign for the first time. Several goroutines may
+// call its methods.
+type Load struct{ right }
+
+// A right allows one process to write contacts into a campaign. Every script checks
+// that its id still stands in its field of the campaign's hash, so a load or append
+// that was taken over writes nothing more.
+type right struct {
 	store    *Store
 	campaign campaign.Campaign
+	field    string // load, append
 	id       string
-	rejects  int // parts stored
+	parts    int // of the rejects that are stored
+}
+
+// rowsOf encodes the contacts of a chunk.
+func (r *right) rowsOf(ref Ref, contacts []campaign.Contact) ([]byte, error) {
+	if size := r.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
+		return nil, fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
+	}
+	rows, err := r.store.encodeRows(contacts, len(r.campaign.Settings.Columns))
+	if err != nil {
+		return nil, fmt.Errorf("store chunk %s: %w", ref, err)
+	}
+	return rows, nil
+}
+
+// wrote is the error of a script that answers false once the right is lost.
+func wrote(kept bool, err error, what string) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !kept:
+		return fmt.Errorf("%s: %w", what, ErrLoadLost)
+	}
+	return nil
 }
 
 // beginLoadScript makes a campaign, or takes over an unfinished load of it.
@@ -53,7 +81,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if err != nil {
 		return nil, fmt.Errorf("load %s: settings: %w", c.Name, err)
 	}
-	l := &Load{store: s, campaign: c, id: rand.Text()}
+	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text()}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
 		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
 	if err != nil {
@@ -100,7 +128,7 @@ func (l *Load) clear(ctx context.Context) error {
 			keys = append(keys, keysOf(name, keptKeys[1:], personalKeys)...)
 		}
 		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {
+		if err := wrote(kept, err, what); err != nil || len(open) == 0 {
 			return err
 		}
 	}
@@ -122,17 +150,14 @@ return 1`)
 // contacts, so that a contact's ordinal is n*ChunkSize plus its index.
 func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
 	ref := Ref{Campaign: l.campaign.Name, Chunk: n}
-	if size := l.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
-		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
-	}
-	rows, err := l.store.encodeRows(contacts, len(l.campaign.Settings.Columns))
+	rows, err := l.rowsOf(ref, contacts)
 	if err != nil {
-		return fmt.Errorf("store chunk %s: %w", ref, err)
+		return err
 	}
 	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref), keyOpen(ref.Campaign)}
 	kept, err := addChunkScript.Run(ctx, l.store.rdb, keys,
 		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n).Bool()
-	return l.wrote(kept, err, "store chunk "+ref.String())
+	return wrote(kept, err, "store chunk "+ref.String())
 }
 
 // abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id.
@@ -155,7 +180,7 @@ func (l *Load) Abandon(ctx context.Context) error {
 	if err == nil && !kept { // another load has begun just now, and may have finished
 		err = l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err()
 	}
-	return l.wrote(kept, err, "abandon load")
+	return wrote(kept, err, "abandon load")
 }
 
 // finishLoadScript makes a loaded campaign known. KEYS campaign, tally; ARGV
@@ -190,15 +215,5 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	}
 	kept, err := finishLoadScript.Run(ctx, l.store.rdb, []string{keyCampaign(name), keyTally(name)},
 		l.id, string(phase), text, chunks, counts.Contacts).Bool()
-	return l.wrote(kept, err, "finish load of "+name)
-}
-
-func (l *Load) wrote(kept bool, err error, what string) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case !kept:
-		return fmt.Errorf("%s: %w", what, ErrLoadLost)
-	}
-	return nil
+	return wrote(kept, err, "finish load of "+name)
 }

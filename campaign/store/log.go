@@ -47,7 +47,6 @@ const (
 	ActionAppend Action = "append"
 	ActionPause  Action = "pause"
 	ActionResume Action = "resume"
-	ActionStart  Action = "start"
 	ActionPurge  Action = "purge"
 	ActionSet    Action = "set"
 )

@@ -32,9 +32,6 @@ func (p *Phones) has(phone campaign.Phone) bool {
 	return found
 }
 
-// Len is how many numbers there are.
-func (p *Phones) Len() int { return p.len }
-
 // read adds what is in a set.
 func (p *Phones) read(ctx context.Context, s phoneSet) error {
 	if p.buckets == nil {

@@ -27,9 +27,9 @@ type phoneSet struct {
 }
 
 const (
-	phoneBuckets   = 32749
-	phonesPerCall  = 2000 // numbers in one pipeline
-	bucketsPerCall = 512  // buckets read in one pipeline
+	phoneBuckets = 32749
+	phonesPage   = 2000 // numbers in one pipeline
+	bucketsPage  = 512  // buckets read in one pipeline
 )
 
 func (s phoneSet) bucket(n uint64) string { return s.name + ":" + strconv.FormatUint(n, 10) }
@@ -55,7 +55,7 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	if err != nil {
 		return 0, err
 	}
-	for part := range slices.Chunk(phones, phonesPerCall) {
+	for part := range slices.Chunk(phones, phonesPage) {
 		// A bucket is marked before it is filled: never may it hold a number unseen.
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, phone := range part {
@@ -101,7 +101,7 @@ func firstErr(cmds []redis.Cmder) error {
 
 // remove removes numbers and returns how many were there.
 func (s phoneSet) remove(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
-	for part := range slices.Chunk(phones, phonesPerCall) {
+	for part := range slices.Chunk(phones, phonesPage) {
 		n, err := s.change(ctx, part, redis.Pipeliner.SRem)
 		if removed += n; err != nil {
 			return removed, err
@@ -160,7 +160,7 @@ func (s phoneSet) buckets(ctx context.Context) iter.Seq2[bucket, error] {
 				in = append(in, n)
 			}
 		}
-		for part := range slices.Chunk(in, bucketsPerCall) {
+		for part := range slices.Chunk(in, bucketsPage) {
 			cmds := make([]*redis.StringSliceCmd, len(part))
 			_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for i, n := range part {

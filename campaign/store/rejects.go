@@ -31,39 +31,29 @@ func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte
 }
 
 // AddRejects stores the next part of the rejects file, so that every machine can
-// hand it out. Parts are called one after the other and kept in their order.
+// hand it out. Call it for one part after another: they are kept in that order.
 func (l *Load) AddRejects(ctx context.Context, part []byte) error {
-	keys := []string{keyCampaign(l.campaign.Name), keyRejects(l.campaign.Name)}
-	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.encoder.EncodeAll(part, nil), l.rejects).Bool()
-	if err := l.wrote(kept, err, "store rejects"); err != nil {
-		return err
-	}
-	l.rejects++
-	return nil
+	return l.addPart(ctx, keyRejects(l.campaign.Name), part)
 }
 
-// AddRejects stores the next part of the append's refused lines. Parts are called one
-// after the other and kept in their order.
+// AddRejects stores the next part of the append's rejects, as Load.AddRejects does.
 func (a *Append) AddRejects(ctx context.Context, part []byte) error {
-	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
-	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.encoder.EncodeAll(part, nil), a.rejects).Bool()
-	if err := a.wrote(kept, err, "store rejects"); err != nil {
-		return err
-	}
-	a.rejects++
-	return nil
+	return a.addPart(ctx, keyAppendedRejects(a.campaign.Name), part)
 }
 
-// addPartScript appends to a list, once. KEYS campaign, list; ARGV load id,
-// value, the length the list has without it.
+// addPartScript appends to a list, once. KEYS campaign, list; ARGV field of the
+// right, its id, value, length of the list without it.
 var addPartScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[4]) then redis.call('RPUSH', KEYS[2], ARGV[3]) end
 return 1`)
 
-// appendPartScript appends to a list, once. KEYS campaign, list; ARGV id, value, the
-// length the list has without it.
-var appendPartScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
-return 1`)
+func (r *right) addPart(ctx context.Context, key string, part []byte) error {
+	keys := []string{keyCampaign(r.campaign.Name), key}
+	kept, err := addPartScript.Run(ctx, r.store.rdb, keys, r.field, r.id, r.store.encoder.EncodeAll(part, nil), r.parts).Bool()
+	if err := wrote(kept, err, "store rejects"); err != nil {
+		return err
+	}
+	r.parts++
+	return nil
+}

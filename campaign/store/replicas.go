@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrNotReplicated: a change was made, but too few replicas have it.
-var ErrNotReplicated = errors.New("too few replicas have the change")
+// errNotReplicated: a change was made, but too few replicas have it.
+var errNotReplicated = errors.New("too few replicas have the change")
 
 // replicaPatience bounds the wait for replicas.
 const replicaPatience = time.Second
@@ -46,7 +46,7 @@ func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *r
 		if n, err := replicas.Int(); err != nil {
 			change.SetErr(err)
 		} else if n < s.replicas {
-			change.SetErr(fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, s.replicas))
+			change.SetErr(fmt.Errorf("%w: %d of %d", errNotReplicated, n, s.replicas))
 		}
 	}
 	return change
@@ -121,7 +121,7 @@ func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Scrip
 		}
 		n, err := waited.Int()
 		if err == nil && n < replicas {
-			err = fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, replicas)
+			err = fmt.Errorf("%w: %d of %d", errNotReplicated, n, replicas)
 		}
 		return err
 	}

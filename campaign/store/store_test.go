@@ -215,16 +215,16 @@ func TestErrorsNameTheOperation(t *testing.T) {
 	ctx := t.Context()
 	c := testCampaign("sale", 2)
 	ref := Ref{Campaign: "sale", Chunk: 3}
-	load := &Load{store: s, campaign: c, id: "x"}
+	load := &Load{right{store: s, campaign: c, field: "load", id: "x"}}
 	chunk := &Chunk{Ref: ref, ledger: campaign.NewLedger(2)}
 	for want, call := range map[string]func() error{
-		"list campaigns: ":              func() error { _, err := s.Names(ctx); return err },
-		"redis time: ":                  func() error { _, err := s.Now(ctx); return err },
-		"read campaign sale: ":          func() error { _, err := s.Campaign(ctx, "sale"); return err },
-		"read tally of sale: ":          func() error { _, err := s.Tally(ctx, "sale"); return err },
-		"set phase of sale: ":           func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, ""); return err },
-		"begin run of sale: ":           func() error { _, err := s.NextRun(ctx, "sale"); return err },
-		"lower rows per call of sale: ": func() error { return s.LowerRequestRows(ctx, "sale", 3) },
+		"list campaigns: ":                 func() error { _, err := s.Names(ctx); return err },
+		"redis time: ":                     func() error { _, err := s.Now(ctx); return err },
+		"read campaign sale: ":             func() error { _, err := s.Campaign(ctx, "sale"); return err },
+		"read tally of sale: ":             func() error { _, err := s.Tally(ctx, "sale"); return err },
+		"set phase of sale: ":              func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, ""); return err },
+		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, "sale"); return err },
+		"lower rows per request of sale: ": func() error { return s.LowerRequestRows(ctx, "sale", 3) },
 		"log of sale: ": func() error {
 			return errors.Join(s.Log(ctx, "sale", Decision{}), s.LogContact(ctx, ref, 0, Decision{}))
 		},
