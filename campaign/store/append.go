@@ -26,7 +26,7 @@ type Appended struct {
 	Chunks int             `json:"chunks"`
 }
 
-// Appended is what an append of this fingerprint has added to the campaign.
+// Appended is what an earlier append of this fingerprint has added to the campaign.
 func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Appended, ok bool, err error) {
 	text, err := s.rdb.HGet(ctx, keyCampaign(name), "appended:"+fingerprint).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -41,9 +41,9 @@ func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Ap
 	return done, true, nil
 }
 
-// beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers
-// the last chunk that an unfinished append may have written, or -1 for none; -2
-// when the campaign is not loaded, -3 when it was purged.
+// beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers the
+// last chunk that an unfinished append may have written, or -1; -2 when the campaign
+// is not loaded, -3 when it was purged.
 var beginAppendScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase or phase == 'loading' then return -2 end
@@ -51,8 +51,7 @@ if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return -3 end
 redis.call('HSET', KEYS[1], 'append', ARGV[1])
 return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 
-// BeginAppend begins to add contacts to a campaign, after whatever was left of an
-// append that was not finished is gone.
+// BeginAppend first deletes what an unfinished append has left.
 func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
 	a := &Append{right{store: s, field: "append", id: rand.Text()}, fingerprint}
 	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
@@ -74,7 +73,7 @@ func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*App
 	return a, nil
 }
 
-// Campaign is the campaign as it was when the append began.
+// Campaign is the campaign as it was before the append.
 func (a *Append) Campaign() campaign.Campaign { return a.campaign }
 
 // clearAppendScript deletes chunks. KEYS campaign, then what to delete; ARGV id.
@@ -83,7 +82,7 @@ if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 return 1`)
 
-// clear deletes what an append has written that was not finished.
+// clear deletes what an unfinished append wrote.
 func (a *Append) clear(ctx context.Context, last int) error {
 	name := a.campaign.Name
 	if last < a.campaign.Chunks {
@@ -108,7 +107,7 @@ func (a *Append) clear(ctx context.Context, last int) error {
 	}
 }
 
-// Abandon takes an append back, as if it had never begun.
+// Abandon undoes an unfinished append.
 func (a *Append) Abandon(ctx context.Context) error {
 	last, err := a.store.rdb.HGet(ctx, keyCampaign(a.campaign.Name), "append_last").Int()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -144,9 +143,9 @@ func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) er
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
-// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks before,
-// chunks, contacts, the field that remembers the append, its value, ends of parts.
-// A second call with the same id answers 1.
+// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks
+// before, chunks, contacts, the append's field, its value, ends of parts. A repeated
+// one answers 1.
 var finishAppendScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
@@ -165,8 +164,8 @@ end
 redis.call('HDEL', KEYS[1], 'append', 'append_last')
 return 1`)
 
-// Finish makes what was appended part of the campaign. One that was canceled runs
-// again if anybody was added, one that is paused stays so.
+// Finish makes the appended contacts part of the campaign. A canceled campaign runs
+// again if any were added; a paused one stays paused.
 func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign, error) {
 	c := a.campaign
 	what := "finish append to " + c.Name

@@ -80,7 +80,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	return c, nil
 }
 
-// emptyAsNotFound is ErrNotFound when a campaign's hash had no phase.
+// emptyAsNotFound is ErrNotFound when a campaign's hash has no phase.
 func emptyAsNotFound(name string, phase campaign.Phase) error {
 	if phase == "" {
 		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
@@ -132,11 +132,11 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	return t, nil
 }
 
-// phaseScript moves a campaign's phase.
+// phaseScript moves a campaign's phase. A campaign that starts running gets an empty
+// window, so that the guard judges only what comes from then on.
 //
-// KEYS campaign, window; ARGV to, reason, then the phases it may come from. One
-// that is set running is judged by what comes from then on.
-// Answers the phase it came from, or the present one with a minus before it.
+// KEYS campaign, window; ARGV to, reason, then the phases it may come from. Answers
+// the phase it came from, or the present one with a minus before it.
 var phaseScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase then return '' end
@@ -149,9 +149,8 @@ for i = 3, #ARGV do
 end
 return '-' .. phase`)
 
-// SetPhase moves a campaign from one of the given phases to another, with the
-// reason people are shown. It reports whether it did; when not, was is the phase
-// that the campaign is in.
+// SetPhase moves a campaign from one of the given phases to another, with the reason
+// that people see. If it did not, was is the present phase.
 func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason string, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
 	args := []any{string(to), reason}
 	for _, f := range from {
@@ -184,7 +183,7 @@ local old = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 if old == 0 or tonumber(ARGV[2]) < old then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 1`)
 
-// LowerRowsPerCall remembers that the platform takes no more rows per request.
+// LowerRequestRows notes that the platform takes no more than rows per request.
 func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
 	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
 		return fmt.Errorf("lower rows per request of %s: %w", name, err)
@@ -192,8 +191,8 @@ func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) err
 	return nil
 }
 
-// explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id
-// of the call: made again, it answers as before.
+// explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id of
+// this run: a repeated one answers as before.
 var explainScript = redis.NewScript(`
 local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'explained')
 if is[3] == ARGV[3] then return 1 end
@@ -201,8 +200,8 @@ if is[1] ~= 'paused' or is[2] ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'phase_reason', ARGV[2], 'explained', ARGV[3])
 return 1`)
 
-// Explain says why the guard has paused a campaign. It reports false when somebody
-// has said so already, or the campaign is no longer paused by the guard.
+// Explain says why the guard has paused a campaign. It reports false when that was
+// already explained or the guard's pause is over.
 func (s *Store) Explain(ctx context.Context, name, reason string) (bool, error) {
 	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped, reason, rand.Text()).Bool()
 	if err != nil {

@@ -10,21 +10,20 @@ import (
 	"campaign-runner/campaign"
 )
 
-// An Act is the right by which a change is made.
+// An Act says by which right a change is made.
 type Act string
 
 const (
-	// Begin is a sender's before its request leaves: it takes or renews the
-	// claim and changes all of its contacts or none. It needs a running campaign
-	// and a claim that is free, its own, expired or dead.
+	// Begin is a sender's before its request: it takes or renews the claim and moves all
+	// of the contacts or none. It needs a running campaign, and a claim that is free,
+	// its own, expired or dead.
 	Begin Act = "begin"
-	// Commit is a sender's after its request, and anybody's who brings evidence:
-	// under the stored claim every move counts, otherwise evidence alone.
+	// Commit is a sender's after its request, or comes with evidence. Under the stored
+	// claim every move counts, otherwise only evidence.
 	Commit Act = "commit"
-	// Recover is anybody's once the claim has expired or its worker is gone. It
-	// ends the claim.
+	// Recover ends a claim that has expired or whose worker is gone.
 	Recover Act = "recover"
-	// Steer is a person's: rerun, cancel, resolve. It asks for no claim.
+	// Steer is an operator's rerun, cancel or resolve. It needs no claim.
 	Steer Act = "steer"
 )
 
@@ -34,26 +33,25 @@ type Change struct {
 	Token    string        // the sender's claim
 	Dead     string        // a claim whose worker is known to be gone
 	ClaimTTL time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
-	// Due is when, from now, the chunk must have moved on, or the sweeper looks
-	// after it; 0 leaves that as it is. A chunk that is through is never due, one
-	// that is no longer through is due at once.
+	// Due is by when, from now, the chunk must have moved, or the sweeper looks at it; 0
+	// leaves the time as it was. A chunk with nothing left to send is never due; one
+	// that has something again is due at once.
 	Due   time.Duration
 	Moves []Move
-	// Log is what the campaign's log is told, beside who was moved: By, Action, Text
-	// and Request. Nothing when it has no Action, or nobody is moved.
+	// Log is the entry for the campaign's log: By, Action, Text and Request. Without an
+	// Action, or when no contact moves, none is written.
 	Log Decision
-	// Terms are what a Begin was decided by, and the commits after it; nil: none.
+	// Terms are what a Begin was decided by, and the commits after it; nil: nothing.
 	Terms *Terms
-	// Latest is when a Begin, or a Recover, no longer counts, by the clock of the
-	// server that holds the campaign; zero: never. A server that was frozen carries
-	// out what it was told before, whatever has become of the caller.
+	// Latest is when a Begin or Recover stops counting, by the clock of the campaign's
+	// server; zero: never. A frozen server may carry it out after its caller is gone.
 	Latest time.Time
-	// Contacted are people whom the contact record is told of before the change is
-	// made, in one round trip with it, as contacted at ContactedAt by Redis's clock.
+	// Contacted go into the contact record just before the change and in the same round
+	// trip, as contacted at ContactedAt by Redis's clock.
 	Contacted   []campaign.Phone
 	ContactedAt time.Time
-	// Judge says that all is known of the request which a Commit is about, so that
-	// the guard may judge by it; a Recover always is.
+	// Judge lets the guard judge, because all is known about the Commit's request. After
+	// a Recover it always judges.
 	Judge bool
 }
 
@@ -63,22 +61,22 @@ type Move struct {
 	campaign.Move
 }
 
-// A Changed says what came of a Change.
+// Changed is what came of a Change.
 type Changed struct {
 	Moved   []Move    // in effect now
 	Refused []Move    // not allowed from the contact's present state, or not by this caller
 	Request int       // Begin: the number of this request among all ever begun on the chunk
 	Now     time.Time // Redis's clock
-	// Tripped are the latest verdicts when the guard has paused the campaign and has
-	// not said yet what for; see Explain.
+	// Tripped are the latest verdicts when the guard has paused the campaign and the
+	// pause is not explained yet; see Explain.
 	Tripped []Verdict
-	// Unrecorded is why the contact record does not know of Contacted, though the
-	// change was made; nil: it does.
+	// Unrecorded is why Contacted are not in the contact record, although the change was
+	// made; nil: they are.
 	Unrecorded error
 }
 
-// maxRounds bounds how often a change is made again because contacts had moved
-// meanwhile. Each round but the first means that somebody else made progress.
+// maxRounds bounds how often a change is repeated because contacts had moved
+// meanwhile. Each round but the first means that another process made progress.
 const maxRounds = 20
 
 // Apply makes a change and brings the chunk's ledger up to date. Contacts that may
@@ -169,12 +167,11 @@ func (done *Changed) add(asked []Move, read campaign.Ledger, left map[int]campai
 	return again
 }
 
-// decidedAnew reports whether m, decided on the record that was read, may be
-// decided again on the present one. A record that has not changed was left alone
-// because the caller has no right to it. Evidence holds wherever the contact is
-// by now; all else was said of one state and one request: a rerun of the failed
-// must not send again whoever has answered meanwhile, nor a late refusal speak of
-// a later request.
+// decidedAnew reports whether m, decided on the record that was read, may be decided
+// again on the present one. An unchanged record was left alone because the caller
+// has no right to it. Evidence holds in any state. Everything else was about one
+// state and one request: a rerun of the failed must not send a contact that has
+// answered meanwhile, and a late refusal says nothing about a later request.
 func decidedAnew(m Move, read, present campaign.Record) bool {
 	if present == read {
 		return false

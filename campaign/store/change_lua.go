@@ -19,15 +19,15 @@ var changeSource string
 
 var changeScript = redis.NewScript(changeSource)
 
-// chunkKeys are the keys that change.lua takes, in its order.
+// chunkKeys are the keys of change.lua, in its order.
 func chunkKeys(r Ref) []string {
 	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign)}
 }
 
-// changesOf are the contacts in which two ledgers of a chunk differ, as the
-// script takes them: each contact once, even if several moves name it, in runs
-// of neighbours that go from one state, reason and doubt to one other. The script then
-// has a few strings to compare rather than every contact.
+// changesOf are the contacts in which two ledgers of a chunk differ, as the script
+// takes them: each contact once, in runs of neighbours that go from one state,
+// reason and doubt to one other. So the script compares a few strings and not every
+// contact.
 func changesOf(old, planned campaign.Ledger) []byte {
 	const size = campaign.RecordSize
 	changes := make([]byte, 0, 4+2*len(old))
@@ -53,12 +53,12 @@ func changesOf(old, planned campaign.Ledger) []byte {
 	return changes
 }
 
-// alike reports whether the tally counts two records together.
+// alike reports whether the tally counts two records as one kind.
 func alike(a, b campaign.Record) bool {
 	return a.State == b.State && a.Reason == b.Reason && a.InDoubt == b.InDoubt
 }
 
-// evidenceStates names to the script the states that anybody may bring about.
+// evidenceStates are the states that a change may reach without a claim.
 var evidenceStates = string([]byte{byte(campaign.Accepted), byte(campaign.Started), byte(campaign.Ended)})
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
@@ -122,7 +122,7 @@ type changeAnswer struct {
 	unrecorded error
 }
 
-// err is the refusal in an answer, if it is one.
+// err is the refusal in an answer; nil when the change was made.
 func (a changeAnswer) err(ref Ref) error {
 	switch a.status {
 	case "ok":
@@ -155,9 +155,9 @@ func (a changeAnswer) err(ref Ref) error {
 	return fmt.Errorf("chunk %s: unknown answer %q", ref, a.status)
 }
 
-// runRecorded runs the script after telling the contact record, in one round trip:
-// Redis carries commands of one connection out in their order. On a cluster they go
-// to several servers, so the record is told in a round trip of its own.
+// runRecorded writes the contact record and then runs the script, in one round trip:
+// Redis carries out the commands of a connection in order. In a cluster they go to
+// several servers, so the record gets a round trip of its own.
 func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign.Phone, keys []string, args []any) (change *redis.Cmd, unrecorded error) {
 	defer func() {
 		if unrecorded == nil && change.Err() == nil {

@@ -21,16 +21,16 @@ type Ref struct {
 
 func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) }
 
-// A Chunk is a slice of a campaign as it was read: its contacts and, kept up to
-// date by Apply, the ledger of what became of them.
+// A Chunk is a slice of a campaign as it was read: its contacts and the ledger of
+// their states, which Apply keeps up to date.
 type Chunk struct {
 	Ref        Ref
 	Contacts   []campaign.Contact // nil when only the ledger was read
-	Claim      string             // the token that held it when it was read; empty: free
+	Claim      string             // its token; empty: free
 	ClaimUntil time.Time
 	Seq        int       // releases so far
-	Version    int       // changes so far; it never falls unless Redis has lost writes
-	Due        time.Time // when it must have moved; zero when it is through
+	Version    int       // changes so far; it falls only when Redis has lost writes
+	Due        time.Time // zero: nothing is left to send
 
 	mu     sync.Mutex
 	ledger campaign.Ledger
@@ -43,7 +43,7 @@ func (c *Chunk) Len() int {
 	return c.ledger.Len()
 }
 
-// Record is what is known of contact i.
+// Record is the state of contact i and its history.
 func (c *Chunk) Record(i int) campaign.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *Store) ReadChunk(ctx context.Context, ref Ref) (*Chunk, error) {
 	return s.readChunk(ctx, ref, true)
 }
 
-// ReadLedger reads a chunk without its contacts, which costs a tenth.
+// ReadLedger reads a chunk without its contacts, for a tenth of the cost.
 func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
 	return s.readChunk(ctx, ref, false)
 }
@@ -138,8 +138,7 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	return chunk, nil
 }
 
-// Marks tell of every chunk of a campaign how far it has come, in states and in
-// outcomes: one that is the same as before has not changed.
+// Marks change whenever the states or outcomes of a chunk do; one for each chunk.
 func (s *Store) Marks(ctx context.Context, c campaign.Campaign) ([]string, error) {
 	marks := make([]string, 0, c.Chunks)
 	const page = 1000

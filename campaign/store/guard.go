@@ -7,19 +7,23 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The guard judges by the latest guardVerdicts contacts, and by fewer once there
-// are guardFewest. In batch mode it looks at two full requests at least: the
-// platform names the bad rows of one before it takes the good ones.
+// The guard pauses a campaign when too many of its latest contacts were not
+// accepted. change.lua keeps their verdicts in a window and judges by it within the
+// change that adds a verdict, so no request begins in between.
+//
+// It looks at the latest guardVerdicts contacts, or at fewer from guardFewest on. In
+// batch mode it takes two full requests at least, because the platform names the bad
+// rows of a request before it accepts the others.
 const (
 	guardVerdicts = 200
 	guardFewest   = 50
 )
 
-// guardTripped is a campaign's reason to be paused until Explain says more.
+// guardTripped is a campaign's reason to be paused until Explain gives a better one.
 const guardTripped = "too many of the latest contacts were rejected, failed or unconfirmed"
 
-// guardOf is the guard of a campaign as change.lua reads it: the share in
-// ten-thousandths, the fewest contacts and the most; empty when there is none.
+// guardOf is the guard as change.lua reads it: the share in ten-thousandths, the
+// fewest and the most contacts; empty: no guard.
 func guardOf(s campaign.Settings) string {
 	if s.MaxFailureShare == 0 {
 		return ""

@@ -13,8 +13,8 @@ import (
 	"campaign-runner/campaign"
 )
 
-// loadLease is how long a load counts as alive after its last sign of life. It
-// only decides what people are told: a new enqueue takes over at any time.
+// loadLease is how long a load counts as alive after its last write. It decides only
+// what people see: a new enqueue can take over at any time.
 const loadLease = 30 * time.Second
 
 // A Load is the right to write a campaign for the first time. Several goroutines may
@@ -55,7 +55,7 @@ func wrote(kept bool, err error, what string) error {
 	return nil
 }
 
-// beginLoadScript makes a campaign, or takes over an unfinished load of it.
+// beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
 // Answers 1, or 0 when the campaign has been loaded.
@@ -71,8 +71,8 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
 redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
 return 1`)
 
-// BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
-// campaign that was loaded is left alone, unless there is nobody in it: ErrExists.
+// BeginLoad creates the campaign c, or starts its unfinished load anew. ErrExists
+// when it was loaded already with at least one contact.
 func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, error) {
 	if err := errors.Join(campaign.CheckName(c.Name), c.Settings.Check()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
@@ -100,17 +100,17 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	return l, nil
 }
 
-// clearScript deletes what an earlier load has written. KEYS campaign, open,
-// then what to delete; ARGV load id, then the numbers of the chunks among it.
-// Answers 0 when the load was lost.
+// clearScript deletes what an earlier load wrote. KEYS campaign, open, then what to
+// delete; ARGV load id, then numbers of the chunks. Answers 0 when the load was
+// lost.
 var clearScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
 for i = 2, #ARGV do redis.call('ZREM', KEYS[2], ARGV[i]) end
 return 1`)
 
-// clear deletes what an unfinished load has written. Its chunks are those in the
-// open set, since each is written together with its entry there.
+// clear deletes what an unfinished load wrote. Its chunks are those in the open set,
+// because each is written together with its entry there.
 func (l *Load) clear(ctx context.Context) error {
 	name := l.campaign.Name
 	const what = "clear what a load left"
@@ -146,8 +146,8 @@ redis.call('SET', KEYS[3], ARGV[4])
 redis.call('ZADD', KEYS[4], 0, ARGV[5])
 return 1`)
 
-// Add stores chunk number n. All chunks but the last hold Settings.ChunkSize
-// contacts, so that a contact's ordinal is n*ChunkSize plus its index.
+// Add stores chunk number n. Every chunk but the last is full, so a contact's
+// ordinal is n*ChunkSize plus its index.
 func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
 	ref := Ref{Campaign: l.campaign.Name, Chunk: n}
 	rows, err := l.rowsOf(ref, contacts)
@@ -160,15 +160,15 @@ func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) erro
 	return wrote(kept, err, "store chunk "+ref.String())
 }
 
-// abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id.
-// Answers 0 when the load was lost; a second call does no harm.
+// abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id. Answers
+// 0 when the load was lost; a repeated one does no harm.
 var abandonScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1`)
 
-// Abandon takes an unfinished load back, as if it had never begun.
+// Abandon undoes an unfinished load.
 func (l *Load) Abandon(ctx context.Context) error {
 	if err := l.clear(ctx); err != nil {
 		return err
@@ -183,9 +183,8 @@ func (l *Load) Abandon(ctx context.Context) error {
 	return wrote(kept, err, "abandon load")
 }
 
-// finishLoadScript makes a loaded campaign known. KEYS campaign, tally; ARGV
-// load id, phase, counts, chunks, contacts. Answers 0 when the load was lost; a
-// second call with the same id answers 1.
+// finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
+// chunks, contacts. Answers 0 when the load was lost; a repeated one answers 1.
 var finishLoadScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
@@ -199,8 +198,8 @@ redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
 return 1`)
 
-// Finish makes the campaign known with its counts and puts it into phase. Only
-// from then on can anybody of it be contacted.
+// Finish ends the load and puts the campaign into phase. No contact can be sent
+// before.
 func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, phase campaign.Phase) error {
 	name := l.campaign.Name
 	if err := counts.Check(); err != nil {

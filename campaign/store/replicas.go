@@ -9,16 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errNotReplicated: a change was made, but too few replicas have it.
+// errNotReplicated: the change was made, but too few replicas have it.
 var errNotReplicated = errors.New("too few replicas have the change")
 
 // replicaPatience bounds the wait for replicas.
 const replicaPatience = time.Second
 
-// runReplicated runs the script and waits until enough replicas have what it
-// wrote. WAIT speaks of its own connection's writes, so both go down one, to the
-// server that holds the keys. A cluster whose slots have just moved fails the
-// change, as one whose server is gone does.
+// runReplicated runs the script and waits until enough replicas have what it wrote.
+// WAIT counts the writes of its own connection, so both use one, to the server of
+// the keys. In a cluster whose slots have just moved the change fails, as it does
+// when a server is gone.
 func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *redis.Cmd {
 	change := redis.NewCmd(ctx)
 	server, err := s.serverOf(ctx, keys[0])
@@ -52,15 +52,15 @@ func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *r
 	return change
 }
 
-// A call is one run of a script with one key.
+// A call is one run of a script on one key.
 type call struct {
 	key  string
 	args []any
 }
 
-// runEach runs a script once for each call, in one round trip. The script must bear
-// being run twice. With replicated it waits until enough replicas of each server have
-// what was written.
+// runEach runs a script once for each call, in one round trip; running it twice must
+// do no harm. With replicated it waits until enough replicas of each server have the
+// writes.
 func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call, replicated bool) ([]*redis.Cmd, error) {
 	done := make([]*redis.Cmd, len(calls))
 	if len(calls) == 0 {
@@ -91,7 +91,7 @@ func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call,
 	return done, nil
 }
 
-// runSome runs some of the calls on a server and waits for so many replicas.
+// runSome runs some of the calls on a server and waits for that many replicas.
 func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, calls []call, done []*redis.Cmd, some []int, replicas int) error {
 	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
 		var waited *redis.Cmd
