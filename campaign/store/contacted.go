@@ -32,9 +32,8 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 	return nil
 }
 
-// DaysContacted tells of each number on which of the last days its owner was
-// contacted: today first, then so many days ago. All days are asked in one round
-// trip.
+// DaysContacted reports for each number on which of the last days its owner was
+// contacted: first today, then days ago. It asks for all days in one round trip.
 func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {
 	people, asked := persons(phones), make([][]*redis.BoolCmd, len(phones))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -60,8 +59,8 @@ func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phon
 	return on, nil
 }
 
-// ReadContacted reads who was contacted today or on one of so many days before. Ask
-// it for the person behind a number.
+// ReadContacted reads who was contacted today or on that many days before. Ask it
+// for Phone.Person.
 func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Phones, error) {
 	phones := new(Phones)
 	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
@@ -74,7 +73,7 @@ func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Ph
 
 func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
 
-// persons are the people behind numbers: the contact record knows each by one.
+// persons are the people behind numbers: the contact record has one number for each.
 func persons(phones []campaign.Phone) []campaign.Phone {
 	list := make([]campaign.Phone, len(phones))
 	for i, phone := range phones {
@@ -83,8 +82,8 @@ func persons(phones []campaign.Phone) []campaign.Phone {
 	return list
 }
 
-// forgetDays deletes, once a day, the days that are too long ago. A failure needs no
-// care: the next contacts have it done.
+// forgetDays deletes days that are too old, once a day. It may fail: the next
+// contacts try again.
 func (s *Store) forgetDays(ctx context.Context, day int64) {
 	if before := s.contactDay.Swap(day); before == day {
 		return
@@ -94,7 +93,7 @@ func (s *Store) forgetDays(ctx context.Context, day int64) {
 	}
 }
 
-// deleteDays deletes the days on record before one.
+// deleteDays deletes the days of the contact record before first.
 func (s *Store) deleteDays(ctx context.Context, first int64) error {
 	days, err := s.rdb.HKeys(ctx, keyContactedDays).Result()
 	if err != nil {

@@ -19,14 +19,14 @@ const (
 	eventConsumer = "worker"
 )
 
-// maxEvents bounds the stream. Nothing is ever dropped from it: beyond that no
-// more is taken, and the platform is told to come again.
+// maxEvents bounds the stream. Nothing is ever dropped from it: when it is full, the
+// inbox takes no more, and the platform has to come again.
 const maxEvents = 100_000
 
 // ErrFull: too many events wait to be applied.
 var ErrFull = errors.New("too many events wait to be applied")
 
-// An Event is what the platform has posted, as it came.
+// An Event is one post of the platform, unchanged.
 type Event struct {
 	ID       string // in the stream, or among the unmatched
 	At       time.Time
@@ -42,8 +42,8 @@ if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
 redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[2], 'contact', ARGV[3], 'body', ARGV[4])
 return 1`)
 
-// AddEvent puts an event into the stream; its time is Redis's. ErrFull when too
-// many wait there.
+// AddEvent puts an event into the stream, which dates it by Redis's clock. ErrFull
+// when there is no room.
 func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	kept, err := addEventScript.Run(ctx, s.rdb, []string{keyEvents}, maxEvents, e.Campaign, e.Contact, e.Body).Bool()
 	if err == nil && !kept {
@@ -55,8 +55,8 @@ func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	return nil
 }
 
-// NextEvents takes events that nobody has taken, the oldest first. When there
-// are none it waits for one.
+// NextEvents takes the oldest events that no worker has taken, and waits for one
+// when there is none.
 func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) ([]Event, error) {
 	streams, err := s.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: eventGroup, Consumer: eventConsumer, Streams: []string{keyEvents, ">"}, Count: int64(limit), Block: wait,
@@ -72,8 +72,7 @@ func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) (
 	return decodeEvents(streams[0].Messages), nil
 }
 
-// makeEventGroup makes the stream and its group, where they are not there yet or
-// Redis has lost them.
+// makeEventGroup creates the stream and its group when Redis has none.
 func (s *Store) makeEventGroup(ctx context.Context) error {
 	err := s.rdb.XGroupCreateMkStream(ctx, keyEvents, eventGroup, "0").Err()
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
@@ -82,8 +81,8 @@ func (s *Store) makeEventGroup(ctx context.Context) error {
 	return nil
 }
 
-// StaleEvents takes events that were taken at least idle ago and not done: whoever
-// took them has died or could not.
+// StaleEvents takes events that another worker took at least idle ago and has not
+// done: it has died, or it failed.
 func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]Event, error) {
 	messages, _, err := s.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
 		Stream: keyEvents, Group: eventGroup, Consumer: eventConsumer, MinIdle: idle, Start: "0", Count: int64(limit),
@@ -113,7 +112,7 @@ func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// WaitingEvents is the number of events that are still to be applied.
+// WaitingEvents counts the events that still have to be applied.
 func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
 	n, err := s.rdb.XLen(ctx, keyEvents).Result()
 	if err != nil {

@@ -10,15 +10,13 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Phones is a set of numbers in memory, as it was when it was read: eight bytes
-// each.
+// Phones is a set of numbers in memory, eight bytes each.
 type Phones struct {
 	buckets map[uint64][]uint64
 	len     int
 }
 
-// Has reports whether the number, or the same person's other spelling of it, is in
-// the set.
+// Has reports whether the number is in the set, in either spelling.
 func (p *Phones) Has(phone campaign.Phone) bool {
 	if p.has(phone) {
 		return true
@@ -32,7 +30,7 @@ func (p *Phones) has(phone campaign.Phone) bool {
 	return found
 }
 
-// read adds what is in a set.
+// read adds the numbers of a set in Redis.
 func (p *Phones) read(ctx context.Context, s phoneSet) error {
 	if p.buckets == nil {
 		p.buckets = make(map[uint64][]uint64)
@@ -69,7 +67,7 @@ func newPhones(phones []campaign.Phone) *Phones {
 	return p
 }
 
-// ReadPhones reads the numbers of all contacts of a campaign into memory.
+// ReadPhones reads the numbers of all contacts of a campaign.
 func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, error) {
 	var mu sync.Mutex
 	var all []campaign.Phone

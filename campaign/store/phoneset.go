@@ -13,14 +13,14 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A phoneSet is an exact set of numbers in Redis. A number lies in the bucket
-// that is its remainder by a prime; the bucket is a Redis set of the quotients.
-// Those fit in 32 bits, and Redis keeps a set of up to 512 integers as a sorted
-// array: ten million numbers take about five bytes each. A set of more than 16
-// million is exact as well, and takes more.
+// A phoneSet is an exact set of numbers in Redis. A number's bucket is its remainder
+// by a prime; the bucket is a Redis set of the quotients. These fit in 32 bits, and
+// Redis keeps a set of up to 512 integers as a sorted array: ten million numbers
+// take about five bytes each. A set of more than 16 million is exact too, and takes
+// more.
 //
-// Beside the buckets lies a bitmap of those that were ever used, so that a small
-// set is read, and found not to hold a number, in one step.
+// A bitmap marks the buckets that were ever used, so that a small set is read, and a
+// missing number noticed, in one step.
 type phoneSet struct {
 	rdb  redis.UniversalClient
 	name string
@@ -76,8 +76,8 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	return added, nil
 }
 
-// addIn adds numbers by a pipeline that does nothing else before: to one server they
-// go in this order, so that a bucket is marked before it is filled.
+// addIn adds numbers by a pipeline that is still empty. One server carries its
+// commands out in order, so a bucket is marked before it is filled.
 func (s phoneSet) addIn(ctx context.Context, p redis.Pipeliner, phones []campaign.Phone) []redis.Cmder {
 	cmds := make([]redis.Cmder, 0, 2*len(phones))
 	for _, phone := range phones {
@@ -124,7 +124,7 @@ func (s phoneSet) change(ctx context.Context, phones []campaign.Phone, do func(r
 	return changed, err
 }
 
-// find tells of each number whether it is in the set.
+// find reports for each number whether it is in the set.
 func (s phoneSet) find(ctx context.Context, phones []campaign.Phone) ([]bool, error) {
 	found := make([]bool, len(phones))
 	used, err := s.used(ctx)
@@ -146,7 +146,7 @@ func (s phoneSet) find(ctx context.Context, phones []campaign.Phone) ([]bool, er
 	return found, err
 }
 
-// buckets hands out the quotients of each bucket that holds any, sorted.
+// buckets yields the quotients of each bucket that has any, sorted.
 func (s phoneSet) buckets(ctx context.Context) iter.Seq2[bucket, error] {
 	return func(yield func(bucket, error) bool) {
 		used, err := s.used(ctx)

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A NoWritesError says that Redis answers, but takes no writes: nobody is contacted
-// until it does.
+// A NoWritesError says that Redis answers but takes no writes. Nothing is sent until
+// it does.
 type NoWritesError struct {
 	Said     string // by Redis: its code, then its text
 	Advice   string
@@ -34,8 +34,7 @@ var refusals = []struct{ code, advice string }{
 	{"MASTERDOWN", "this server is a replica without its master"},
 }
 
-// NoWrites is err as a *NoWritesError when Redis refused to write, and nil
-// otherwise.
+// NoWrites is err as a *NoWritesError when Redis refused to write, otherwise nil.
 func NoWrites(err error) *NoWritesError {
 	var known *NoWritesError
 	if errors.As(err, &known) {
@@ -59,13 +58,13 @@ func NoWrites(err error) *NoWritesError {
 	return nil
 }
 
-// clusterProbes are the keys that CheckWrites asks a cluster about: enough to meet
+// clusterProbes is how many keys CheckWrites asks a cluster about: enough to reach
 // each master of a usual one.
 const clusterProbes = 32
 
 // CheckWrites fails with a *NoWritesError when Redis, or a master of a cluster,
-// refuses to write. It changes nothing: putting no bytes into a key that is not
-// there leaves it so, and Redis refuses even that when it takes no writes.
+// refuses to write. It changes nothing: writing no bytes into a missing key leaves
+// it missing, and a Redis that takes no writes refuses even that.
 func (s *Store) CheckWrites(ctx context.Context) error {
 	probes := 1
 	if _, ok := s.rdb.(*redis.ClusterClient); ok {
@@ -88,23 +87,23 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	return nil
 }
 
-// once is a command that go-redis does not repeat: it takes READONLY and NOREPLICAS
-// for a failover at hand, and would wait half a minute for its end.
+// once is a command that go-redis does not repeat. It takes READONLY and NOREPLICAS
+// for a failover in progress and would wait half a minute for its end.
 type once struct{ *redis.IntCmd }
 
-// NoRetry is what go-redis asks.
+// NoRetry is the method that go-redis looks for.
 func (once) NoRetry() bool { return true }
 
-// durable is how Redis should be set up, and what it costs when it is not.
+// durable is how Redis should be configured, and what another value costs.
 var durable = []struct{ setting, want, cost string }{
 	{"maxmemory-policy", "noeviction", "Redis may throw campaigns away when memory runs short"},
 	{"appendonly", "yes", "a restart of Redis loses what was sent since its last snapshot"},
 	{"appendfsync", "always", "a crash of Redis can lose the last second: those contacts could be sent again"},
 }
 
-// DurabilityWarnings says where Redis could lose what was written, one line
-// each, for all servers of a cluster. A Redis that does not tell its settings, as
-// managed ones may not, gives one warning of that.
+// DurabilityWarnings says where Redis could lose writes, one line each, for all
+// servers of a cluster. A Redis that hides its settings, as managed ones may, gives
+// one warning about that.
 func DurabilityWarnings(ctx context.Context, rdb redis.UniversalClient) (warnings []string) {
 	var mu sync.Mutex
 	err := eachServer(ctx, rdb, func(ctx context.Context, server redis.UniversalClient) error {
@@ -142,13 +141,13 @@ func warningsOf(ctx context.Context, server redis.UniversalClient) []string {
 	return warnings
 }
 
-// A Memory is what a server of Redis uses of its memory, in bytes.
+// Memory is what a Redis server uses of its memory, in bytes.
 type Memory struct {
 	Used int64
 	Max  int64 // 0: there is no limit
 }
 
-// Full is the part that is used, from 0 to 1; 0 without a limit.
+// Full is the used part, from 0 to 1; 0 without a limit.
 func (m Memory) Full() float64 {
 	if m.Max == 0 {
 		return 0
@@ -156,7 +155,7 @@ func (m Memory) Full() float64 {
 	return float64(m.Used) / float64(m.Max)
 }
 
-// Memory is that of the server that holds, or would hold, a campaign.
+// Memory is that of the server that has, or would have, a campaign.
 func (s *Store) Memory(ctx context.Context, name string) (Memory, error) {
 	server, err := s.serverOf(ctx, keyCampaign(name))
 	if err != nil {
@@ -165,8 +164,8 @@ func (s *Store) Memory(ctx context.Context, name string) (Memory, error) {
 	return memoryOf(ctx, server)
 }
 
-// Fullest is the memory of the server that has the least left: of those without
-// a limit, the one that uses the most.
+// Fullest is the memory of the server with the least left; of those without a limit,
+// of the one that uses the most.
 func (s *Store) Fullest(ctx context.Context) (fullest Memory, err error) {
 	var mu sync.Mutex
 	err = eachServer(ctx, s.rdb, func(ctx context.Context, server redis.UniversalClient) error {
@@ -192,7 +191,7 @@ func memoryOf(ctx context.Context, server redis.UniversalClient) (Memory, error)
 	return Memory{Used: infoNumber(text, "used_memory"), Max: infoNumber(text, "maxmemory")}, nil
 }
 
-// infoNumber is a field of Redis's INFO, 0 when it is not there.
+// infoNumber is a field of Redis's INFO; 0 when it is missing.
 func infoNumber(info, field string) int64 {
 	for line := range strings.Lines(info) {
 		if value, ok := strings.CutPrefix(line, field+":"); ok {

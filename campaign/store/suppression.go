@@ -9,8 +9,8 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Suppress puts numbers on the do-not-contact list and returns how many were not
-// on it. Whoever is on it is contacted by no request that begins from then on.
+// Suppress puts numbers on the do-not-contact list and returns how many were new
+// there. No request that begins afterwards contacts them.
 func (s *Store) Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error) {
 	one, two := bySpellings(phones)
 	listed, err := s.FindSuppressed(ctx, two)
@@ -29,8 +29,8 @@ func (s *Store) Suppress(ctx context.Context, phones []campaign.Phone) (added in
 	return added, err
 }
 
-// Unsuppress takes numbers off the do-not-contact list and returns how many were
-// on it.
+// Unsuppress takes numbers off the do-not-contact list and returns how many were on
+// it.
 func (s *Store) Unsuppress(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
 	one, two := bySpellings(phones)
 	listed, err := s.FindSuppressed(ctx, two)
@@ -52,8 +52,8 @@ func (s *Store) Unsuppress(ctx context.Context, phones []campaign.Phone) (remove
 	return removed, nil
 }
 
-// bySpellings parts numbers into those that have one spelling and those that have two,
-// of which each person's first is kept.
+// bySpellings separates numbers with one spelling from those with two, of which it
+// keeps each person's first.
 func bySpellings(phones []campaign.Phone) (one, two []campaign.Phone) {
 	seen := make(map[campaign.Phone]bool)
 	for _, phone := range phones {
@@ -67,7 +67,7 @@ func bySpellings(phones []campaign.Phone) (one, two []campaign.Phone) {
 	return one, two
 }
 
-// otherSpellings are the other numbers of those that have one.
+// otherSpellings are the second spellings of the numbers that have one.
 func otherSpellings(phones []campaign.Phone) (others []campaign.Phone) {
 	for _, phone := range phones {
 		if other, ok := phone.OtherSpelling(); ok {
@@ -77,7 +77,7 @@ func otherSpellings(phones []campaign.Phone) (others []campaign.Phone) {
 	return others
 }
 
-// Suppressed hands out the do-not-contact list, in no order that means anything.
+// Suppressed yields the do-not-contact list, in no particular order.
 func (s *Store) Suppressed(ctx context.Context) iter.Seq2[campaign.Phone, error] {
 	return func(yield func(campaign.Phone, error) bool) {
 		for b, err := range s.doNotContact().buckets(ctx) {
@@ -103,7 +103,7 @@ func (s *Store) ReadSuppressed(ctx context.Context) (*Phones, error) {
 	return phones, nil
 }
 
-// FindSuppressed tells of each number whether it is on the do-not-contact list.
+// FindSuppressed reports for each number whether it is on the do-not-contact list.
 func (s *Store) FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error) {
 	if len(phones) == 0 {
 		return nil, nil

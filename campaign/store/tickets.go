@@ -24,10 +24,9 @@ type Place struct {
 
 func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
 
-// SetTicket moves the ticket of a contact from what it was read as, nil for none,
-// to what it is to be, nil for none again. One that is open is due again after
-// so long. It reports whether it did; ErrTicketsFull when the campaign has most
-// tickets already.
+// SetTicket moves a contact's ticket from what was read to new; nil means none. An
+// open one is due again after due. It reports false when the ticket was another one
+// meanwhile; ErrTicketsFull when the campaign has most tickets.
 func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error) {
 	oldText, oldState, err := encodeTicket(old)
 	if err != nil {
@@ -74,7 +73,7 @@ func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, 
 	return readHash[campaign.Ticket](ctx, s, keyTickets(ref), "tickets of chunk "+ref.String())
 }
 
-// DueTickets are contacts whose tickets are due by now, the longest due first.
+// DueTickets are contacts whose tickets are due, the longest due first.
 func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]Place, error) {
 	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: keyTicketsDue(name), ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
@@ -108,13 +107,13 @@ func (s *Store) TicketTally(ctx context.Context, name string) (map[campaign.Tick
 	return tally, nil
 }
 
-// ticketScript moves one ticket, if it still is what it was read as.
+// ticketScript moves one ticket that nothing else has moved meanwhile.
 //
-// KEYS campaign, tickets, due, tally; ARGV index, chunk/index, old ticket and new
-// one with their states (” for none), ms until it is due again or -1, most
-// tickets of the campaign. Answers 1, 0 when it was another one meanwhile, -1
-// when the campaign has its most. A ticket that is the new one already counts as
-// moved: only this script's answer was lost.
+// KEYS campaign, tickets, due, tally; ARGV index, chunk/index, old and new ticket,
+// each with its state (empty for none), ms until it is due again or -1, most tickets of
+// the campaign. Answers 1; 0 when it was another ticket meanwhile; -1 when the
+// campaign has its most. If the ticket is the new one already, only an earlier
+// answer was lost.
 var ticketScript = redis.NewScript(`
 local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''

@@ -10,21 +10,22 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Events that match no contact are kept by campaign, whether it is there or not:
-// a sorted set by time of packed entries. An event that comes twice is one.
+// Events that match no contact are kept by campaign name, whether there is such a
+// campaign or not: a sorted set by time of packed entries. An event that comes twice
+// is one entry.
 const (
 	unmatchedKept = 7 * 24 * time.Hour
 	maxUnmatched  = 10_000 // per campaign; beyond that the oldest go
 )
 
-// An Unmatched event is one that belongs to no contact, with why.
+// An Unmatched event belongs to no contact; Why says how that was decided.
 type Unmatched struct {
 	Event
 	Why string
 }
 
-// keepUnmatchedScript keeps events, unless the campaign has been purged meanwhile.
-// KEYS campaign, unmatched; ARGV the time before which they are too old, the most,
+// keepUnmatchedScript keeps events unless the campaign was purged meanwhile. KEYS
+// campaign, unmatched; ARGV the time before which entries are too old, most entries,
 // seconds to keep them, then time and packed entry of each.
 var keepUnmatchedScript = redis.NewScript(`
 if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
@@ -34,8 +35,7 @@ redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[2]))
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return 1`)
 
-// KeepUnmatched keeps events of a campaign for a week; those of one that has been
-// purged it forgets.
+// KeepUnmatched keeps events of a campaign for a week, unless it was purged.
 func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
 	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
 	for _, e := range events {
@@ -50,8 +50,8 @@ func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatch
 	return nil
 }
 
-// Unmatched lists the events of a campaign that match no contact, the oldest
-// first, from the given place on.
+// Unmatched lists the events of a campaign that match no contact, the oldest first,
+// from the given place on.
 func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
 	what := fmt.Sprintf("read unmatched events of %s", name)
 	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
@@ -79,7 +79,7 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 	return events, nil
 }
 
-// DropUnmatched forgets events that were listed by Unmatched.
+// DropUnmatched deletes events that Unmatched has listed.
 func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -94,8 +94,8 @@ func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) er
 	return nil
 }
 
-// EventCounts is what became of a campaign's events. An event that a crash made
-// to be applied twice counts twice.
+// EventCounts counts a campaign's events. One that a crash made to be applied twice
+// counts twice.
 type EventCounts struct {
 	Applied   int `json:"applied"`
 	Unmatched int `json:"unmatched"`
@@ -116,8 +116,8 @@ func (s *Store) CountEvents(ctx context.Context, name string, applied, unmatched
 	return nil
 }
 
-// countsKept is how long counts outlive the last event: a name that is not a
-// campaign's (any more) must not stay for ever.
+// countsKept is how long counts last after the last event: they may belong to a name
+// that is no campaign, and must go some day.
 const countsKept = 90 * 24 * time.Hour
 
 // EventCounts reads a campaign's counts.
