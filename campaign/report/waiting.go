@@ -12,7 +12,7 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// waitingFor says in a sentence why a campaign does not move.
+// waitingFor is a sentence that says why a campaign does not move.
 func waitingFor(s Summary, loadUntil, startAt, now time.Time) string {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
@@ -31,7 +31,7 @@ func waitingFor(s Summary, loadUntil, startAt, now time.Time) string {
 	return ""
 }
 
-// queueWait says in a sentence that somebody has paused the queue of a campaign.
+// queueWait is a sentence that says that a campaign's queue is paused.
 func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) string {
 	if s.States.Open() == 0 || !slices.Contains(paused, lane) {
 		return ""
@@ -39,13 +39,13 @@ func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) string {
 	return fmt.Sprintf("the %s queue of agent %s is paused in the asynq UI; resume it there", lane, s.Agent)
 }
 
-// quotaWait says in a sentence that a campaign waits for its quota.
+// quotaWait is a sentence that says that a campaign waits for its quota.
 func quotaWait(s Summary, quota store.Quota, now time.Time) string {
 	wait, sending := quota.Wait(now), s.States.In(campaign.Sending)
 	switch {
 	case s.States.In(campaign.Pending) == 0:
 		return ""
-	case quota.Probing && !quota.Blocked: // what is under way holds up all else, for as long as a request may take
+	case quota.Probing && !quota.Blocked: // everything waits for the request under way, as long as that may take
 		return "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"
 	case wait == 0:
 		return ""
@@ -59,14 +59,14 @@ func quotaWait(s Summary, quota store.Quota, now time.Time) string {
 	return text
 }
 
-// worthTelling is the shortest wait for the quota that is told, unless nobody may
-// send: below it, the requests are simply spread over their window.
+// worthTelling is the shortest wait for the quota that is shown, unless nothing may
+// be sent: shorter ones only spread the requests over their window.
 const worthTelling = 5 * time.Second
 
-// worthLifting is the shortest block that people are told how to lift.
+// worthLifting is the shortest block for which people are shown how to lift it.
 const worthLifting = 2 * time.Minute
 
-// hoursWait says in a sentence that nobody may be contacted now.
+// hoursWait is a sentence that says that no contact may be sent now.
 func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) string {
 	switch {
 	case o.States.In(campaign.Sending) > 0:
