@@ -185,12 +185,12 @@ type shortQuota struct {
 	taken atomic.Bool
 }
 
-func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	if q.taken.CompareAndSwap(false, true) {
 		return q.openQuota.Acquire(ctx)
 	}
 	<-ctx.Done()
-	return ratelimit.Ticket{}, ctx.Err()
+	return ratelimit.Permit{}, ctx.Err()
 }
 
 func TestWhoeverGivesWayDoesNotWaitForPermits(t *testing.T) {
@@ -213,7 +213,7 @@ type crowdedQuota struct {
 	waiting, most atomic.Int32
 }
 
-func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.most.Store(max(q.most.Load(), q.waiting.Add(1)))
 	defer q.waiting.Add(-1)
 	return q.openQuota.Acquire(ctx)

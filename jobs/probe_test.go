@@ -24,7 +24,7 @@ import (
 // A probingQuota only gives permits for probes.
 type probingQuota struct{ *openQuota }
 
-func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	t, err := q.openQuota.Acquire(ctx)
 	t.Probe = true
 	return t, err

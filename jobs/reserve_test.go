@@ -394,7 +394,7 @@ type watchingQuota struct {
 	at func()
 }
 
-func (q watchingQuota) Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer) {
+func (q watchingQuota) Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer) {
 	q.at()
 	q.openQuota.Report(ctx, t, a)
 }

@@ -30,9 +30,9 @@ type platform interface {
 // quota says when a request may leave; *ratelimit.Quota is the real one. Each
 // ticket is reported or returned once.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
-	Return(ctx context.Context, t ratelimit.Ticket)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
+	Return(ctx context.Context, t ratelimit.Permit)
 	Status(ctx context.Context) (ratelimit.Status, error)
 }
 
@@ -519,7 +519,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 }
 
 // letGo gives back what was taken for a request that did not begin.
-func (r *run) letGo(ctx context.Context, piece []int, ticket ratelimit.Ticket) {
+func (r *run) letGo(ctx context.Context, piece []int, ticket ratelimit.Permit) {
 	r.giveBack(ctx, piece)
 	r.quota.Return(context.WithoutCancel(ctx), ticket)
 }
@@ -527,12 +527,12 @@ func (r *run) letGo(ctx context.Context, piece []int, ticket ratelimit.Ticket) {
 // permit waits for the quota. No ticket and no error: the run is over, or the worker
 // is stopping. One request of a run waits at a time: in dispatch mode four of each
 // task would otherwise stand before those of a shorter list.
-func (r *run) permit(ctx context.Context) (*ratelimit.Ticket, error) {
+func (r *run) permit(ctx context.Context) (*ratelimit.Permit, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.drain, cancel)()
 	defer context.AfterFunc(r.ended, cancel)()
-	var ticket ratelimit.Ticket
+	var ticket ratelimit.Permit
 	var err error
 	select {
 	case r.line <- struct{}{}:

@@ -304,20 +304,20 @@ type openQuota struct {
 	reported []ratelimit.Answer
 }
 
-func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	if q.full.Load() {
 		<-ctx.Done()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return ratelimit.Ticket{}, ctx.Err()
+		return ratelimit.Permit{}, ctx.Err()
 	}
 	q.acquired++
-	return ratelimit.Ticket{}, nil
+	return ratelimit.Permit{}, nil
 }
 
-func (q *openQuota) Report(_ context.Context, _ ratelimit.Ticket, a ratelimit.Answer) {
+func (q *openQuota) Report(_ context.Context, _ ratelimit.Permit, a ratelimit.Answer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reported = append(q.reported, a)
@@ -327,7 +327,7 @@ func (q *openQuota) Status(context.Context) (ratelimit.Status, error) {
 	return ratelimit.Status{Limit: 30, Remaining: 12, Window: time.Minute, Wait: time.Second, Reason: "quota"}, nil
 }
 
-func (q *openQuota) Return(context.Context, ratelimit.Ticket) {
+func (q *openQuota) Return(context.Context, ratelimit.Permit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.returned++

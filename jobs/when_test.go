@@ -101,7 +101,7 @@ type lateQuota struct {
 	meanwhile func()
 }
 
-func (q lateQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q lateQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.meanwhile()
 	return q.openQuota.Acquire(ctx)
 }

@@ -419,7 +419,7 @@ end
 s.log, s.flight, s.peers = s.log or {}, s.flight or {}, s.peers or {}
 
 local n, wait = 0, 0
-local ticket = {0, 0, 0, 0, 0}
+local permit = {0, 0, 0, 0, 0}
 local blocked, why
 if op == 3 then -- lift
   now = max(now, s.clock)
@@ -433,9 +433,9 @@ else
     local at, young = next_at(0), recent()
     if at <= now and ahead_of(me) == 0 then n = grant(at, want) end
     if n > 0 then
-      ticket = {s.id, s.granted - n + 1, s.granted - n - young, s.expired, s.lost}
+      permit = {s.id, s.granted - n + 1, s.granted - n - young, s.expired, s.lost}
       me.since = 0
-      if s.lost > 0 then s.probe = ticket[2] end
+      if s.lost > 0 then s.probe = permit[2] end
     end
   else -- report
     local t = {state = number(), serial = number(), counted = number(), expired = number()}
@@ -464,4 +464,4 @@ if #s.peers == 0 then s.peers = nil end
 if stored or op ~= 3 then
   redis.call('SET', KEYS[1], cjson.encode(s), 'PX', max(2 * s.span.window, s.block - now) + KEEP)
 end
-return {n, ticket[1], ticket[2], ticket[3], ticket[4], ticket[5], wait, l, others, peers, s.span.window, blocked, why, s.lost}
+return {n, permit[1], permit[2], permit[3], permit[4], permit[5], wait, l, others, peers, s.span.window, blocked, why, s.lost}

@@ -30,7 +30,7 @@ func (s *state) credits(p policy) int64 {
 }
 
 // advance brings the state to now: what has run out no longer counts, and a
-// ticket nobody reported counts as used.
+// permit nobody reported counts as used.
 func (s *state) advance(now int64, p policy) int64 {
 	now = max(now, s.Clock)
 	s.Clock = now
@@ -70,7 +70,7 @@ func (s *state) book(at int64, p policy, e entry) {
 }
 
 // drop takes up to n of the oldest requests out and says how many there were.
-// A ticket in flight for long, most likely of a dead worker, is one of them.
+// A permit in flight for long, most likely of a dead worker, is one of them.
 func (s *state) drop(now, n int64) int64 {
 	var dropped int64
 	for n > dropped {
@@ -97,7 +97,7 @@ func (s *state) drop(now, n int64) int64 {
 	return dropped
 }
 
-// land takes a ticket out of flight and says when it was granted, if it was there.
+// land takes a permit out of flight and says when it was granted, if it was there.
 func (s *state) land(serial int64) (granted int64, ok bool) {
 	for i, f := range s.Flight {
 		if f.Serial == serial {
@@ -108,10 +108,10 @@ func (s *state) land(serial int64) (granted int64, ok bool) {
 	return 0, false
 }
 
-// settled says that the server has counted a ticket's request, or never will.
+// settled says that the server has counted a permit's request, or never will.
 func (s *state) settled(now int64, f flight) bool { return now >= f.At+s.Span.Window/6 }
 
-// recent counts the tickets in flight that may not have reached the server.
+// recent counts the permits in flight that may not have reached the server.
 func (s *state) recent(now int64) int64 {
 	var n int64
 	for _, f := range s.Flight {

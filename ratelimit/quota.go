@@ -37,7 +37,7 @@ type Config struct {
 	Rate    Rate          // holds while the server sends no limit headers; 30 per 60 s
 	Asks    bool          // a guest, for a request or two: its window does not count, nor does its success end the caution after a lost answer
 	Share   float64       // of the limit that is ours, above 0 up to 1; 1. Less leaves room for other systems
-	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 75 s
+	Timeout time.Duration // a permit not reported for so long was lost with its worker; 75 s
 	Logger  *slog.Logger  // discards when nil
 }
 
@@ -85,15 +85,15 @@ func (c Config) policy() (policy, error) {
 	return p, nil
 }
 
-// A Ticket allows one request. It must be reported or returned.
-type Ticket struct {
+// A Permit allows one request. It must be reported or returned.
+type Permit struct {
 	// Probe: an answer was lost, and this request finds out whether answers come
 	// again. It is alone on its way, and should carry as little as can be.
 	Probe bool
 
 	state   int64 // the identity of the state that granted it
 	serial  int64
-	counted int64 // how many tickets before it the server had surely counted
+	counted int64 // how many permits before it the server had surely counted
 	expired int64 // how many requests had run out then
 }
 
@@ -150,7 +150,7 @@ type Status struct {
 // book keeps the state: in this process, or in Redis for all of them.
 type book interface {
 	acquire(context.Context, ask) reply
-	report(ctx context.Context, peer int64, t Ticket, o outcome) reply
+	report(ctx context.Context, peer int64, t Permit, o outcome) reply
 	look(context.Context) (s state, now int64, err error)
 }
 
@@ -161,7 +161,7 @@ type Quota struct {
 	log     *slog.Logger
 	peer    int64
 	gate    gate
-	turn    chan []Ticket // the right to ask, with tickets that are over from the last time
+	turn    chan []Permit // the right to ask, with permits that are over from the last time
 	waiting atomic.Int64  // callers of Acquire
 	seen    seen          // to log changes
 }
@@ -184,7 +184,7 @@ func New(cfg Config) (*Quota, error) {
 }
 
 func newQuota(cfg Config, p policy, b book) *Quota {
-	q := &Quota{policy: p, book: b, log: cfg.Logger, peer: identity(), turn: make(chan []Ticket, 1)}
+	q := &Quota{policy: p, book: b, log: cfg.Logger, peer: identity(), turn: make(chan []Permit, 1)}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
@@ -197,54 +197,54 @@ func newQuota(cfg Config, p policy, b book) *Quota {
 // identity is random and exact as a Lua number.
 func identity() int64 { return 1 + rand.Int64N(1<<46) }
 
-// Acquire waits for a ticket, first come first served, until its context ends.
-func (q *Quota) Acquire(ctx context.Context) (Ticket, error) {
+// Acquire waits for a permit, first come first served, until its context ends.
+func (q *Quota) Acquire(ctx context.Context) (Permit, error) {
 	came := time.Now()
 	q.waiting.Add(1)
-	var tickets []Ticket
+	var permits []Permit
 	var err error
 	select {
-	case tickets = <-q.turn:
+	case permits = <-q.turn:
 	case <-ctx.Done():
 		q.waiting.Add(-1)
 		q.tidy()
-		return Ticket{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
+		return Permit{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
 	}
-	for len(tickets) == 0 && err == nil {
+	for len(permits) == 0 && err == nil {
 		if err = q.gate.wait(ctx); err == nil {
-			tickets = q.ask(ctx, came)
+			permits = q.ask(ctx, came)
 		}
 	}
 	q.waiting.Add(-1)
-	var t Ticket
+	var t Permit
 	if err == nil {
-		t, tickets = tickets[0], tickets[1:]
+		t, permits = permits[0], permits[1:]
 	}
-	q.turn <- tickets
+	q.turn <- permits
 	q.tidy()
 	if err != nil {
-		return Ticket{}, fmt.Errorf("quota: wait: %w", err)
+		return Permit{}, fmt.Errorf("quota: wait: %w", err)
 	}
 	return t, nil
 }
 
-// tidy gives back tickets that are over when nobody waits any more.
+// tidy gives back permits that are over when nobody waits any more.
 func (q *Quota) tidy() {
 	if q.waiting.Load() > 0 {
 		return
 	}
 	select {
-	case tickets := <-q.turn:
+	case permits := <-q.turn:
 		q.turn <- nil
-		for _, t := range tickets {
+		for _, t := range permits {
 			q.Return(context.Background(), t)
 		}
 	default: // somebody is asking, and tidies up after that
 	}
 }
 
-func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
-	// A ticket granted to a caller that is gone would count as used.
+func (q *Quota) ask(ctx context.Context, came time.Time) []Permit {
+	// A permit granted to a caller that is gone would count as used.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
 	r := q.book.acquire(ctx, ask{
@@ -253,24 +253,24 @@ func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
 		Want:   max(1, q.waiting.Load()),
 	})
 	q.heed(ctx, r)
-	tickets := make([]Ticket, r.Tickets)
-	for i := range tickets {
-		tickets[i] = r.Ticket
-		tickets[i].serial += int64(i)
+	permits := make([]Permit, r.Permits)
+	for i := range permits {
+		permits[i] = r.Permit
+		permits[i].serial += int64(i)
 	}
-	return tickets
+	return permits
 }
 
-// Report tells what became of a ticket's request. It returns soon, also when
+// Report tells what became of a permit's request. It returns soon, also when
 // its context has ended.
-func (q *Quota) Report(ctx context.Context, t Ticket, a Answer) {
+func (q *Quota) Report(ctx context.Context, t Permit, a Answer) {
 	q.report(ctx, t, a.outcome())
 }
 
-// Return gives back a ticket with which nothing was sent.
-func (q *Quota) Return(ctx context.Context, t Ticket) { q.report(ctx, t, outcome{}) }
+// Return gives back a permit with which nothing was sent.
+func (q *Quota) Return(ctx context.Context, t Permit) { q.report(ctx, t, outcome{}) }
 
-func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
+func (q *Quota) report(ctx context.Context, t Permit, o outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
 	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
@@ -370,7 +370,7 @@ func (b *localBook) acquire(_ context.Context, a ask) reply {
 	return b.state.acquire(b.now(), b.policy, a)
 }
 
-func (b *localBook) report(_ context.Context, peer int64, t Ticket, o outcome) reply {
+func (b *localBook) report(_ context.Context, peer int64, t Permit, o outcome) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state.report(b.now(), b.policy, peer, t, o)

@@ -123,8 +123,8 @@ type platform interface {
 
 // quota allows requests; *ratelimit.Quota is the real one.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
 }
 
 // An UnfinishedError ends a launch whose load had begun. Nobody of the campaign

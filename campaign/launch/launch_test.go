@@ -840,7 +840,7 @@ func (untilTomorrow) Status(context.Context) (ratelimit.Status, error) {
 // usedUp is a quota that allows nothing.
 type usedUp struct{ free }
 
-func (usedUp) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
-	return ratelimit.Ticket{}, context.Cause(ctx)
+	return ratelimit.Permit{}, context.Cause(ctx)
 }
