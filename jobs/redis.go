@@ -9,9 +9,9 @@ import (
 // ackClient is the Redis client that asynq's servers work on. It carries
 // asynq's scripts through even when their context is over.
 //
-// asynq v0.26 acknowledges a task under a context that it cancels on return; if
-// Redis is away at that moment the acknowledgement is repeated with the dead
-// context, never arrives, and the finished task runs again a minute later.
+// asynq v0.26 acknowledges a task under a context that it cancels on return. If Redis
+// is away at that moment, it repeats the acknowledgement under the dead context: that
+// never arrives, and the finished task runs again a minute later.
 type ackClient struct{ redis.UniversalClient }
 
 func (c ackClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {

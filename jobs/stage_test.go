@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -86,36 +87,60 @@ func (s *stage) load(name string, contacts int, edit ...func(*campaign.Settings)
 
 func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 
-// sender is a worker's sender for the stage's agent; it has a heartbeat.
-func (s *stage) sender(worker string) *sender {
+// runner is a worker's runner for the stage's agent. The worker has a heartbeat.
+func (s *stage) runner(worker string) *runner {
 	s.t.Helper()
 	if err := s.store.Heartbeat(s.t.Context(), store.Worker{ID: worker}); err != nil {
 		s.t.Fatal(err)
 	}
-	return &sender{
-		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), seen: new(seen), worker: worker,
-		requestTimeout: time.Minute, alive: always, steady: always, turn: time.Hour,
-		drain: context.Background(), log: slog.New(slog.DiscardHandler),
+	log := slog.New(slog.DiscardHandler)
+	return &runner{
+		store: s.store, queue: s.queue, versions: newVersions(), steady: always, log: log,
+		sender: &sending.Sender{
+			Store: s.store, Queue: s.queue, Platform: s.platform, Quota: s.quota, Log: log,
+			Worker: sending.Worker{ID: worker, By: s.queue.by, Alive: always, Stopping: context.Background(), RequestTimeout: time.Minute, Turn: time.Hour},
+		},
 	}
 }
 
 func always(time.Time) bool { return true }
 
 // send runs the task of a chunk once and returns its wish to come back, if any.
-func (s *stage) send(worker string, chunk int) *comeBack {
+func (s *stage) send(worker string, chunk int) *sending.ComeBack {
 	s.t.Helper()
-	return s.sendAs(s.sender(worker), chunk)
+	return s.sendAs(s.runner(worker), chunk)
 }
 
-func (s *stage) sendAs(sender *sender, chunk int) *comeBack {
+func (s *stage) sendAs(runner *runner, chunk int) *sending.ComeBack {
 	s.t.Helper()
-	err := sender.send(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
-	var later *comeBack
+	err := runner.run(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
+	var later *sending.ComeBack
 	if err != nil && !errors.As(err, &later) {
 		s.t.Fatal(err)
 	}
 	s.check()
 	return later
+}
+
+// As package sending has them.
+const (
+	maxBodyBytes = 900_000
+	vagueLimit   = 8
+
+	dispatchesInFlight = 4
+	longestIdle        = 24 * time.Hour
+)
+
+// A reading is chunk of campaign "c" as a worker has read it. pass sends it.
+type reading struct {
+	*store.Chunk
+	pass func() error
+}
+
+func (s *stage) read(runner *runner, n int) reading {
+	s.t.Helper()
+	c, chunk := s.now(), s.chunk(n)
+	return reading{chunk, func() error { return runner.sender.Pass(s.t.Context(), c, chunk) }}
 }
 
 // check is what must hold at every moment: the states add up, and nobody was

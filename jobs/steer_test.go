@@ -13,6 +13,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/velents"
 )
 
@@ -126,7 +127,7 @@ func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
 		{"the rest goes on by itself", 20, hours.NoZoneReason, goingOn(0), campaign.Running, ""},
 		{"and holds where it was to hold", 20, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Ready,
 			"canary of 10: 1 pending (no time zone is known for its number), 9 accepted"},
-		{"zones that are never open together", 20, "the hours of Mars" + neverMeet, goingOn(0), campaign.Running, ""},
+		{"zones that are never open together", 20, "the hours of Mars" + " never meet", goingOn(0), campaign.Running, ""},
 		{"nobody else is left", 10, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Running, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,8 +145,8 @@ func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
 			}
 			judged()
 			for _, change := range []store.Change{
-				{Act: store.Commit, Token: "w0/1", Moves: moves(chunk.In(campaign.Sending), campaign.Accept, 0)},
-				{Act: store.Steer, Moves: moves([]int{9}, campaign.Hold, reason)},
+				{Act: store.Commit, Token: "w0/1", Moves: sending.Moves(chunk.In(campaign.Sending), campaign.Accept, 0)},
+				{Act: store.Steer, Moves: sending.Moves([]int{9}, campaign.Hold, reason)},
 			} {
 				if s.now().Canary == 0 {
 					t.Fatal("it was judged too early")
@@ -185,8 +186,8 @@ func TestCanaryIsJudgedBySomebody(t *testing.T) {
 	chunk := s.chunk(0)
 	all := chunk.In(campaign.Pending)
 	for _, change := range []store.Change{
-		{Act: store.Begin, Token: "w0/1", Hold: time.Hour, Moves: moves(all, campaign.Send, 0)},
-		{Act: store.Commit, Token: "w0/1", Moves: moves(all, campaign.Accept, 0)},
+		{Act: store.Begin, Token: "w0/1", Hold: time.Hour, Moves: sending.Moves(all, campaign.Send, 0)},
+		{Act: store.Commit, Token: "w0/1", Moves: sending.Moves(all, campaign.Accept, 0)},
 	} {
 		if _, err := s.store.Apply(t.Context(), chunk, change); err != nil {
 			t.Fatal(err)
@@ -333,7 +334,7 @@ func TestSettingsChangeInTheMidstOfAChunk(t *testing.T) {
 		return nil
 	}
 	later := s.send("w1", 0)
-	if later == nil || later.after != 0 || s.platform.count() > 10+2*dispatchesInFlight {
+	if later == nil || later.After != 0 || s.platform.count() > 10+2*dispatchesInFlight {
 		t.Errorf("%d requests by settings that are gone: %v", s.platform.count(), later)
 	}
 	accepted := s.platform.count()
@@ -437,7 +438,7 @@ func (s *stage) talked(conversations map[int]campaign.Outcome) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Commit, Moves: moves(indexes, campaign.End, 0)}); err != nil {
+	if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Commit, Moves: sending.Moves(indexes, campaign.End, 0)}); err != nil {
 		s.t.Fatal(err)
 	}
 }

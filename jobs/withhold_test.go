@@ -9,6 +9,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/velents"
 )
 
@@ -93,7 +94,7 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 			s.rdb.Del(t.Context(), "c:{c}:l:0") // nothing can be written down any more
 			return nil
 		}
-		if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, store.ErrGone) {
+		if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, store.ErrGone) {
 			t.Error(err)
 		}
 		if diff := cmp.Diff([]bool{true, true}, s.contacted(0, 1)); diff != "" {
@@ -110,7 +111,7 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		s := newStage(t, 2)
 		s.begin("dead/1", 2)
 		s.rdb.HSet(t.Context(), "c:{c}:k:0", "rows", "x")
-		if _, err := s.queue.settle(t.Context(), s.now(), s.ledger(0), true); err == nil {
+		if _, err := s.queue.recoverClaim(t.Context(), s.now(), s.ledger(0), true); err == nil {
 			t.Error("no error")
 		}
 		s.want(map[campaign.State]int{campaign.Sending: 2})
@@ -150,7 +151,7 @@ func TestWhoTheContactRecordIsToldOf(t *testing.T) {
 			list := []campaign.Contact{{Phone: phoneOf(0)}}
 			for _, unrecorded := range []bool{false, true} {
 				moves := []store.Move{{Move: tt.move}}
-				people := recorded(campaign.Campaign{Settings: campaign.Settings{Unrecorded: unrecorded}}, list, moves)
+				people := sending.Recorded(campaign.Campaign{Settings: campaign.Settings{Unrecorded: unrecorded}}, list, moves)
 				if want := tt.want && !unrecorded; len(people) == 1 != want || moves[0].Recorded != want {
 					t.Errorf("unrecorded %v: %d people, marked %v", unrecorded, len(people), moves[0].Recorded)
 				}
@@ -176,7 +177,7 @@ func (s *stage) contacted(contacts ...int) []bool {
 func TestNobodyIsSentWhileTheListCannotBeRead(t *testing.T) {
 	s := newStage(t, 2)
 	s.rdb.HSet(t.Context(), "suppressed:used", "x", "y")
-	if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err == nil {
+	if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err == nil {
 		t.Error("no error")
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 2})

@@ -71,7 +71,7 @@ func (r *releases) Release(_ context.Context, name string) (int, error) {
 	return 1, r.err
 }
 
-func (r *releases) Settle(context.Context, campaign.Campaign) error { return r.err }
+func (r *releases) CancelLeftovers(context.Context, campaign.Campaign) error { return r.err }
 
 func newLauncher(rdb redis.UniversalClient) (*Launcher, *releases) {
 	queue := new(releases)

@@ -90,7 +90,7 @@ func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer,
 		return velents.Answer{}, err
 	}
 	answer, err := l.Platform.Dispatch(ctx, d)
-	l.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer, tokenError(err)
 }
 
@@ -106,7 +106,7 @@ func (l *Launcher) limitNow(ctx context.Context) int {
 		return 0
 	}
 	_, answer, err := l.Platform.Agent(ctx)
-	l.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer.Rate.Limit
 }
 
@@ -118,7 +118,7 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 			return velents.Answer{}, err
 		}
 		answer, err := request()
-		l.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+		l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 		wait, again := retryIn(err, try)
 		if !again || ctx.Err() != nil {
 			return answer, err
