@@ -84,14 +84,14 @@ type look struct {
 // for it.
 func (w *Worker) look(ctx context.Context) error {
 	now := time.Now()
-	w.looked.Store(&look{now.UTC(), w.quotas(ctx, now), w.queue.paused(ctx, w.agentNames())})
+	w.looked.Store(&look{now.UTC(), w.Quotas(ctx), w.queue.paused(ctx, w.agentNames())})
 	return nil
 }
 
-// quotas are how each agent stands with its quota, as far as that is known: a
+// Quotas are how each agent stands with its quota, as far as that is known: a
 // heartbeat must not fail because of it.
-func (w *Worker) quotas(ctx context.Context, now time.Time) map[string]store.Quota {
-	quotas := make(map[string]store.Quota)
+func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
+	now, quotas := time.Now(), make(map[string]store.Quota)
 	for _, a := range w.agents {
 		status, err := a.runner.sender.Quota.Status(ctx)
 		if err != nil {
@@ -120,6 +120,3 @@ func (w *Worker) quotaKeys() map[string]string {
 	}
 	return keys
 }
-
-// Quotas are how each agent stands with its quota.
-func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota { return w.quotas(ctx, time.Now()) }

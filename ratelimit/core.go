@@ -1,11 +1,11 @@
 package ratelimit
 
-// state is all that is known about the quota of one token. Its methods decide;
-// time is passed in, in milliseconds. core.lua does the same inside Redis for
-// all processes, and a test holds the two equal.
+// state is all that is known about the quota of one token. Its methods decide; they get
+// the time, in milliseconds. core.lua does the same inside Redis for all processes, and
+// a test holds the two equal.
 type state struct {
 	ID    int64 `json:"id"`    // tells permits of this state from those of one that was lost
-	Clock int64 `json:"clock"` // the latest time seen; it never runs backwards
+	Clock int64 `json:"clock"` // the latest time seen; it never goes backwards
 	Told  int64 `json:"told"`  // the server's limit; 0 until it told one
 	Span  span  `json:"span"`  // the server's window
 
@@ -54,7 +54,7 @@ type policy struct {
 	Asks    bool  // a guest for a request or two, whose window does not count
 	Fixed   bool  // the window is made up, and no answer can tell of it
 	Share   int64 // thousandths of the limit that are ours to use
-	Timeout int64 // after which a permit is lost with its worker
+	Timeout int64 // after which a permit without a report was lost with its worker
 	Burst   int64 // requests an idle token may send at once; 0: two fifths of the limit
 }
 
@@ -69,7 +69,7 @@ const (
 	logEntries    = 500      // that the log has at the most, about
 	fewLeft       = int64(3) // with others about, the last credits go one by one
 
-	lookAgain           = 1_500 // how often who is blocked looks whether somebody has lifted that
+	lookAgain           = 1_500 // how often a blocked process looks whether a person has lifted the block
 	logEntriesUnlimited = 10    // in place of logEntries while no limit is known
 )
 
@@ -158,15 +158,15 @@ type outcome struct {
 	Answered   bool
 	Failed     bool
 	Refused    bool
-	Held       bool  // nobody worked on it, nor will for a while
+	Held       bool  // the platform takes no work for a while
 	Lost       bool  // its answer: it may have been carried out
 	RetryAfter int64 // of a refusal or while held, with slack; 0: not told
 	Limit      int64 // of the headers; 0: there were none
 	Remaining  int64
 }
 
-// report takes what became of a permit. The zero outcome gives it back. Of a
-// state that was lost, only what holds everybody up counts.
+// report takes what became of a permit. The zero outcome gives it back. If the permit
+// is of a state that was lost, only what blocks all processes counts.
 func (s *state) report(now int64, p policy, who int64, t Permit, a outcome) reply {
 	now = s.advance(now, p)
 	if t.state == s.ID {
@@ -282,7 +282,7 @@ func (s *state) fail(now int64, a outcome) {
 	}
 }
 
-// backOff is the wait after so many failures in a row.
+// backOff is the wait after this many failures in a row.
 func backOff(failures int64) int64 {
 	if failures < patience {
 		return 0

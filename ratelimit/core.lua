@@ -42,13 +42,13 @@ local function awaited()
   if asked >= s.block and now < asked + patience then return asked end
 end
 
-local function settled(f) return now >= f.at + floor(s.span.window / 6) end
+local function arrived(f) return now >= f.at + floor(s.span.window / 6) end
 
 local function drop(n)
   local dropped = 0
   while n > dropped do
     local f, e = s.flight[1], s.log[1]
-    if f and settled(f) and (not e or f.at < e.at) then
+    if f and arrived(f) and (not e or f.at < e.at) then
       table.remove(s.flight, 1)
       dropped = dropped + 1
     elseif e then
@@ -82,7 +82,7 @@ end
 local function recent()
   local n = 0
   for _, f in ipairs(s.flight) do
-    if not settled(f) then n = n + 1 end
+    if not arrived(f) then n = n + 1 end
   end
   return n
 end

@@ -177,7 +177,7 @@ func look(ctx context.Context, rdb redis.UniversalClient, key string) (state, in
 	return s, clock.Val().UnixMilli(), nil
 }
 
-// Look tells how the quota at a Key stands, to somebody who does not use it.
+// Look is how the quota at a Key stands, for a caller that does not use it.
 func Look(ctx context.Context, rdb redis.UniversalClient, key string) (Status, error) {
 	s, now, err := look(ctx, rdb, key)
 	if err != nil {

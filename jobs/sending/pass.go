@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -147,4 +148,23 @@ func (p *pass) close(ctx context.Context, failed error) error {
 		return errors.Join(failed, err)
 	}
 	return p.idleOr(ctx, after)
+}
+
+// A redisClock is what is known of Redis's clock: what it said, and when that was
+// heard. It is never ahead of Redis's.
+type redisClock struct {
+	mu          sync.Mutex
+	said, heard time.Time
+}
+
+func (c *redisClock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said, c.heard = now, time.Now()
+}
+
+func (c *redisClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said.Add(time.Since(c.heard))
 }

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -21,3 +23,12 @@ func (c ackClient) EvalSha(ctx context.Context, sha string, keys []string, args 
 func (c ackClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	return c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
 }
+
+// asynqLogger passes asynq's own messages on.
+type asynqLogger struct{ log *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
