@@ -13,9 +13,9 @@ import (
 	"campaign-runner/jobs/timings"
 )
 
-// canaryDue is when a chunk is due of which the canary leaves every contact to be sent
-// later; 0 when it does not. The first such chunk is due soon: looking at it ends a
-// canary whose own chunks are through.
+// canaryDue is when a chunk is due that lies wholly behind the canary; 0 for others.
+// The first such chunk is due soon: looking at it ends a canary whose own chunks are
+// through.
 func canaryDue(c campaign.Campaign, chunk int) time.Duration {
 	switch first := (c.Canary + c.Settings.ChunkSize - 1) / c.Settings.ChunkSize; {
 	case c.Canary == 0 || chunk < first:

@@ -209,7 +209,7 @@ func TestMaintenanceIsNoAttempt(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error {
 		return &velents.Error{Status: 503, Message: "Service Unavailable", JSON: true, RetryAfter: time.Hour, HasRetryAfter: true}
 	}
-	if later := s.send("w1", 0); later == nil || later.After > time.Minute { // the agent's quota waits, until somebody lifts that
+	if later := s.send("w1", 0); later == nil || later.After > time.Minute { // the agent's quota waits, until a person lifts that
 		t.Errorf("comes back after %+v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 3})

@@ -194,7 +194,7 @@ func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	return ratelimit.Permit{}, ctx.Err()
 }
 
-func TestWhoeverGivesWayDoesNotWaitForPermits(t *testing.T) {
+func TestATaskThatGivesWayDoesNotWaitForPermits(t *testing.T) {
 	s := newStage(t, 50, dispatching, inLane(campaign.Bulk))
 	runner := s.runner("w1")
 	runner.sender.Worker.Turn, runner.sender.Quota = 0, &shortQuota{}

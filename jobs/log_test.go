@@ -14,7 +14,7 @@ import (
 	"campaign-runner/velents"
 )
 
-// log is the campaign's log, an entry on each line: who, what, why, whom.
+// log is the campaign's log, an entry on each line: who, what, why, which contacts.
 func (s *stage) log() (lines []string) {
 	s.t.Helper()
 	texts, err := s.store.ReasonTexts(s.t.Context(), "c")

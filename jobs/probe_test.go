@@ -133,8 +133,8 @@ func (p *badGateway) Batch(ctx context.Context, b velents.Batch) (velents.Answer
 	return velents.Answer{Status: status}, err
 }
 
-// virtually runs a campaign of so many contacts with three workers of the same
-// token in virtual time, until nobody is left to be sent.
+// virtually runs a campaign of that many contacts with three workers of the same
+// token in virtual time, until no contact is left to be sent.
 func virtually(t *testing.T, contacts int, answer func(since time.Duration) error) (p *badGateway, states [9]int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// settingRounds bounds how often a change of settings is made again because somebody
-// else has changed them meanwhile.
+// settingRounds bounds how often a change of settings is made again because another
+// change came in between.
 const settingRounds = 20
 
 // Set changes settings of a campaign, unless it is loading, and says which. Every

@@ -24,7 +24,7 @@ import (
 )
 
 // A stage is a real Redis with one loaded campaign, and a platform that answers
-// as the test says and remembers whom it really contacted.
+// as the test says and keeps which numbers it really contacted.
 type stage struct {
 	t        *testing.T
 	rdb      *redis.Client
@@ -35,7 +35,7 @@ type stage struct {
 	campaign campaign.Campaign
 }
 
-// newStage loads a campaign named "c" of so many contacts, whose numbers are
+// newStage loads a campaign named "c" of that many contacts, whose numbers are
 // phoneOf(0), phoneOf(1), …
 func newStage(t *testing.T, contacts int, edit ...func(*campaign.Settings)) *stage {
 	t.Helper()

@@ -101,7 +101,7 @@ func TestCanaryGoesOnOrHoldsByItsShare(t *testing.T) {
 	}
 }
 
-func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
+func TestCanaryOfWhichNoneWasSentHolds(t *testing.T) {
 	s := newStage(t, 20, batchOf(10), canaryOf(5), goingOn(1000))
 	for i := range 5 {
 		if _, err := s.store.Suppress(t.Context(), []campaign.Phone{phoneOf(i)}); err != nil {
@@ -115,7 +115,7 @@ func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
 }
 
 // A contact that only a person can let go must not hold up the rest without a word.
-func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
+func TestCanaryDoesNotWaitForContactsThatNeedAPerson(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		contacts int
@@ -243,7 +243,7 @@ func TestGuardLooksAtWholeRequests(t *testing.T) {
 	}
 }
 
-func TestGuardSaysWhomItPausedFor(t *testing.T) {
+func TestGuardSaysWhichContactsItPausedFor(t *testing.T) {
 	bad := make([]int, 20)
 	for i := range bad {
 		bad[i] = 50 + i
@@ -270,7 +270,7 @@ func TestGuardSaysWhomItPausedFor(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Accepted: 130, campaign.Rejected: 20})
 }
 
-// What a dead sender leaves unconfirmed is judged by whoever settles it, who then
+// Contacts of a dead sender count for the guard. The worker that recovers its claim
 // says why the campaign is paused.
 func TestGuardSaysThatItPausedForADeadSender(t *testing.T) {
 	s := newStage(t, 150, batchOf(70), guarded(1000))
@@ -287,7 +287,7 @@ func TestGuardSaysThatItPausedForADeadSender(t *testing.T) {
 	}
 }
 
-func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {
+func TestEverySenderKeepsTheDailyCap(t *testing.T) {
 	for _, edit := range []func(*campaign.Settings){batchOf(10), dispatching} {
 		s := newStage(t, 60, edit, func(s *campaign.Settings) { s.DailyCap = 25 })
 		for _, worker := range []string{"w1", "w2"} {
@@ -299,7 +299,7 @@ func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {
 		requests := s.quota.acquired
 		s.send("w1", s.campaign.Chunks-1)
 		if s.quota.acquired != requests {
-			t.Error("a permit was taken for nobody")
+			t.Error("a permit was taken in vain")
 		}
 		changed, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.DailyCap = 0; return nil })
 		if err != nil || len(changed) != 1 || changed[0] != (campaign.Difference{Flag: "--daily-cap", Have: "25", Other: "none"}) {
@@ -501,7 +501,7 @@ func TestEndedIsRerunOnlyByOutcome(t *testing.T) {
 	s := newStage(t, 1)
 	for _, state := range []campaign.State{campaign.Ended, campaign.Accepted} {
 		if _, err := s.queue.Survey(t.Context(), "c", Selection{States: []campaign.State{state}}); err == nil {
-			t.Errorf("whoever is %s would be sent again", state)
+			t.Errorf("contacts that are %s would be sent again", state)
 		}
 	}
 }

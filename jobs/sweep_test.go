@@ -131,7 +131,7 @@ func TestSweepLeavesTheLivingAlone(t *testing.T) {
 	}
 }
 
-func TestSweepSettlesPausedAndCanceledCampaigns(t *testing.T) {
+func TestSweepRecoversClaimsOfPausedAndCanceledCampaigns(t *testing.T) {
 	for phase, want := range map[campaign.Phase]campaign.State{campaign.Paused: campaign.Pending, campaign.CanceledPhase: campaign.Canceled} {
 		s := newStage(t, 10)
 		s.begin("dead/1", 4)

@@ -174,8 +174,8 @@ func TestContactsWithClocksOfTheirOwn(t *testing.T) {
 		t.Error("a request has left")
 	}
 
-	// Once somebody has decided about the zoneless, they are sent, and the others
-	// go on waiting.
+	// Once a person has decided about contacts without a zone, they are sent. The
+	// others go on waiting.
 	noZone := hours.Zoned{Week: between(t, -2*time.Hour, 2*time.Hour), Zone: "UTC"}
 	s.settings(func(c *campaign.Settings) { c.Hours.NoZone = noZone })
 	again := s.read(s.runner("w"), 0)
@@ -188,7 +188,7 @@ func TestContactsWithClocksOfTheirOwn(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Pending: 2, campaign.Accepted: 1})
 }
 
-func TestAChunkOfNobodyWhoMayEverBeSentIsLeftAlone(t *testing.T) {
+func TestAChunkWhoseContactsMayNeverBeSentIsLeftAlone(t *testing.T) {
 	s := newStage(t, 2)
 	s.settings(in(between(t, 0, time.Hour), hours.ByContact))
 	r := s.read(s.runner("w"), 0)
@@ -215,7 +215,7 @@ func TestAReleaseMeanwhileIsNotForgotten(t *testing.T) {
 	}
 }
 
-func TestWhoeverIsNotSentInTimeIsCanceled(t *testing.T) {
+func TestContactsThatAreTooLateAreCanceled(t *testing.T) {
 	s := newStage(t, 6, func(c *campaign.Settings) { c.FinishBy = time.Now().Add(time.Hour) }, in(between(t, 3*time.Hour, 4*time.Hour), "UTC"))
 	s.send("w", 0)
 	near(t, "looked at again", s.due(), time.Hour) // not when its hours begin

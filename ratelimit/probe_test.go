@@ -135,7 +135,7 @@ func TestUnblockLetsAllProcessesGoOnAtOnce(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsAfterAnUnblockForWhoWasFirstInLineAndIsGone(t *testing.T) {
+func TestAfterAnUnblockNoneWaitsForAProcessThatWasFirstAndIsGone(t *testing.T) {
 	p := policy{Limit: 30, Window: 60_000, Share: 1000, Timeout: 75_000}
 	s := state{ID: 1}
 	const now = 1_700_000_000_000

@@ -20,7 +20,7 @@ import (
 
 // ErrNotOurs is a guard's error: others may have taken the claim over, so the request
 // was not written.
-var ErrNotOurs = errors.New("the claim may be somebody else's by now")
+var ErrNotOurs = errors.New("the claim may be another worker's by now")
 
 // A Step is what the sender does after an answer.
 type Step int
@@ -55,7 +55,7 @@ type Verdict struct {
 	TooMany bool
 }
 
-// Of decides what the answer to a request of so many rows means: the first case that
+// Of decides what the answer to a request with that many rows means: the first case that
 // matches, as in the table of docs/architecture.md. A request that certainly was not
 // carried out is made again. One that may have been is not, unless retry allows it.
 // seen is what earlier answers to the agent have shown.

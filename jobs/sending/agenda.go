@@ -22,14 +22,14 @@ type agenda struct {
 	vague  []int         // single contacts refused in a row without being named
 }
 
-// cut cuts contacts into requests of at most so many. Contacts that were tried
+// cut cuts contacts into requests of at most that size. Contacts that were tried
 // equally often go together, in half as many after each try, so that one contact
 // the platform stumbles over does not take its whole chunk with it.
-func cut(contacts []int, most int, tries func(contact int) int) (pieces [][]int) {
+func cut(contacts []int, size int, tries func(contact int) int) (pieces [][]int) {
 	for from := 0; from < len(contacts); {
 		n := tries(contacts[from])
 		to := from + 1
-		for to < len(contacts) && to-from < most>>n && tries(contacts[to]) == n {
+		for to < len(contacts) && to-from < size>>n && tries(contacts[to]) == n {
 			to++
 		}
 		pieces = append(pieces, contacts[from:to])

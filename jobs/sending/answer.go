@@ -18,7 +18,7 @@ import (
 // accepted.
 const vagueLimit = 8
 
-// verdict is what an answer to a request of so many rows means.
+// verdict is what an answer to a request with that many rows means.
 func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verdict {
 	s := p.campaign.Settings
 	v := verdict.Of(answer, rows, s.Mode, s.Retry5xx, p.seen.before(ctx, p.Store, s.Agent, answer, p.log))

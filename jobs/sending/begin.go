@@ -30,7 +30,7 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 		p.agenda.finish(nil)
 		return p.takeBack(ctx, piece, time.Time{})
 	case errors.Is(err, store.ErrOutdated):
-		p.agenda.finish(&ComeBack{0, "it must be decided anew who is sent"})
+		p.agenda.finish(&ComeBack{0, "the settings have changed: the chunk is looked at again"})
 		return p.takeBack(ctx, piece, time.Time{})
 	case errors.As(err, &late):
 		p.clock.set(late.Now)

@@ -13,7 +13,8 @@ import (
 	"campaign-runner/jobs/timings"
 )
 
-// longestIdle is how long a chunk is left alone of which no contact may be sent.
+// longestIdle is how long a chunk is left alone while none of its contacts may be
+// sent.
 const longestIdle = 24 * time.Hour
 
 // A deferral is what keeps a contact from being sent now.

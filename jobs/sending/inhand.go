@@ -12,19 +12,19 @@ import (
 type InHand struct {
 	mu       sync.Mutex
 	tasks    int
-	requests map[*InHandRequest]bool
+	requests map[*openRequest]bool
 	closed   bool // no further task
 	left     bool // no further request either: the worker is about to end
 	changed  chan struct{}
 }
 
 func NewInHand() *InHand {
-	return &InHand{requests: make(map[*InHandRequest]bool), changed: make(chan struct{}, 1)}
+	return &InHand{requests: make(map[*openRequest]bool), changed: make(chan struct{}, 1)}
 }
 
-// An InHandRequest is a request, from before Redis is told of it until its answer is
+// An openRequest is a request, from before its begin is written until its answer is
 // written. A nil one is not counted.
-type InHandRequest struct {
+type openRequest struct {
 	in       *InHand
 	progress progress
 	until    time.Time // by when the answer is given up, if Redis does not take it
@@ -52,9 +52,9 @@ func (h *InHand) TakeTask() bool {
 // PutTask puts a task down again.
 func (h *InHand) PutTask() { h.change(func() { h.tasks-- }) }
 
-// Begin takes a request in hand that is about to begin. When ok is false the worker
+// begin takes a request in hand that is about to begin. When ok is false the worker
 // is about to end, and the request must not begin.
-func (h *InHand) Begin() (r *InHandRequest, ok bool) {
+func (h *InHand) begin() (r *openRequest, ok bool) {
 	if h == nil {
 		return nil, true
 	}
@@ -63,7 +63,7 @@ func (h *InHand) Begin() (r *InHandRequest, ok bool) {
 	if h.left {
 		return nil, false
 	}
-	r = &InHandRequest{in: h}
+	r = &openRequest{in: h}
 	h.requests[r] = true
 	return r, true
 }
@@ -90,13 +90,13 @@ func (h *InHand) Count() (tasks int, w Waiting) {
 	for r := range h.requests {
 		switch r.progress {
 		case beginning:
-			w.Begins++
+			w.begins++
 		case requested:
-			w.Requests++
+			w.requests++
 		case answered:
-			w.Answers++
-			if r.until.After(w.Until) {
-				w.Until = r.until
+			w.answers++
+			if r.until.After(w.until) {
+				w.until = r.until
 			}
 		}
 	}
@@ -113,22 +113,22 @@ func (h *InHand) change(do func()) {
 	}
 }
 
-// Sent says that the request is on its way.
-func (r *InHandRequest) Sent() {
+// sent says that the request is on its way.
+func (r *openRequest) sent() {
 	if r != nil {
 		r.in.change(func() { r.progress = requested })
 	}
 }
 
-// Answered says that the answer has come, to be written down by then.
-func (r *InHandRequest) Answered(until time.Time) {
+// answered says that the answer has come, to be written down by then.
+func (r *openRequest) answered(until time.Time) {
 	if r != nil {
 		r.in.change(func() { r.progress, r.until = answered, until })
 	}
 }
 
-// Done says that all is written down.
-func (r *InHandRequest) Done() {
+// done says that all is written down.
+func (r *openRequest) done() {
 	if r != nil {
 		r.in.change(func() { delete(r.in.requests, r) })
 	}
@@ -136,21 +136,21 @@ func (r *InHandRequest) Done() {
 
 // Waiting is what keeps a worker from stopping.
 type Waiting struct {
-	Begins, Requests, Answers int
-	Until                     time.Time // by when the last of the answers is given up
+	begins, requests, answers int
+	until                     time.Time // by when the last of the answers is given up
 }
 
 // Texts say what it waits for; none when it waits for nothing.
 func (w Waiting) Texts(now time.Time) (texts []string) {
-	if w.Requests > 0 {
-		texts = append(texts, "waiting for the "+counted(w.Requests, "answer of 1 request", "answers of %d requests"))
+	if w.requests > 0 {
+		texts = append(texts, "waiting for the "+counted(w.requests, "answer of 1 request", "answers of %d requests"))
 	}
-	if w.Answers > 0 {
-		left := max(w.Until.Sub(now), 0).Round(time.Second)
-		texts = append(texts, fmt.Sprintf("waiting for Redis to take %s, up to %v", counted(w.Answers, "1 answer", "%d answers"), left))
+	if w.answers > 0 {
+		left := max(w.until.Sub(now), 0).Round(time.Second)
+		texts = append(texts, fmt.Sprintf("waiting for Redis to take %s, up to %v", counted(w.answers, "1 answer", "%d answers"), left))
 	}
-	if w.Begins > 0 {
-		texts = append(texts, "waiting for Redis to say whether "+counted(w.Begins, "1 request has", "%d requests have")+" begun")
+	if w.begins > 0 {
+		texts = append(texts, "waiting for Redis to say whether "+counted(w.begins, "1 request has", "%d requests have")+" begun")
 	}
 	return texts
 }

@@ -36,7 +36,7 @@ type fixed struct {
 	campaign campaign.Campaign
 	calendar *hours.Calendar
 	chunk    *store.Chunk
-	terms    *store.Terms // by which it is decided who is sent
+	terms    *store.Terms // the settings and the day that the pass goes by
 	token    string       // the claim
 	log      *slog.Logger
 }

@@ -25,7 +25,7 @@ type request struct {
 	batch   velents.Batch
 	permit  ratelimit.Permit
 	claimed time.Time // just before it was begun
-	inHand  *InHandRequest
+	inHand  *openRequest
 }
 
 // sendPiece sends the contacts of one request, or those of them who may be sent, and
@@ -59,8 +59,8 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 	}
 	r := request{piece: admitted, batch: batch, permit: *permit, claimed: time.Now()}
 	var ok bool
-	r.inHand, ok = p.Worker.InHand.Begin()
-	defer r.inHand.Done()
+	r.inHand, ok = p.Worker.InHand.begin()
+	defer r.inHand.done()
 	if !ok || !p.Worker.Alive(r.claimed) {
 		// Others may take this worker for dead, and what it begins for lost.
 		p.release(ctx, r.piece, r.permit)
@@ -86,9 +86,9 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 // request's own timeout alone, whatever becomes of the task.
 func (p *pass) exchange(ctx context.Context, r *request) error {
 	began := time.Now()
-	r.inHand.Sent()
+	r.inHand.sent()
 	answer, failed := p.attempt(velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) }), r.batch)
-	r.inHand.Answered(time.Now().Add(timings.CommitPatience))
+	r.inHand.answered(time.Now().Add(timings.CommitPatience))
 	if p.Answered != nil {
 		p.Answered(p.campaign.Settings.Agent, verdict.Class(failed), time.Since(began))
 	}

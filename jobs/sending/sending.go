@@ -29,7 +29,7 @@ type Sender struct {
 	Worker   Worker
 	// Webhook says where the platform posts the events of a request; see jobs.Config.
 	Webhook func(c campaign.Campaign, contact int) *velents.Webhook
-	// Answered, if not nil, is told of each request, with its verdict.Class.
+	// Answered, if not nil, is called for each request, with its verdict.Class.
 	Answered func(agent, class string, took time.Duration)
 	Log      *slog.Logger
 

@@ -112,7 +112,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 		first, second []func(*campaign.Settings)
 		want          map[campaign.State]int // of the second, once it was released again
 	}{
-		{"both leave out who was contacted", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
+		{"both leave out contacts of others", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"only the second does", nil, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"the second is not recorded itself", nil, []func(*campaign.Settings){skipping, unrecorded}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"the second sends one by one", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping, dispatching}, map[campaign.State]int{campaign.Canceled: 5}},
@@ -162,7 +162,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 		d.run("d")
 		d.wantStates("d", map[campaign.State]int{campaign.Accepted: 5})
 	})
-	t.Run("who is not reserved is sent at once", func(t *testing.T) {
+	t.Run("a contact without a reservation is sent at once", func(t *testing.T) {
 		d := newDuel(t, 3, []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping})
 		d.load("more", 6, skipping)
 		d.during(func() { d.run("more") })
@@ -175,7 +175,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 
 // A campaign is answered so that its contacts are sent again, and is stopped; another
 // one comes in between.
-func TestACampaignThatGoesOnKnowsWhomAnotherHasContactedMeanwhile(t *testing.T) {
+func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) {
 	for name, answer := range map[string]error{
 		"a JSON 500":    &velents.Error{Status: 500, Message: "Server Error", JSON: true},
 		"429":           &velents.Error{Status: 429, Message: "Too Many Attempts.", JSON: true},
@@ -251,7 +251,7 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 		d := newDuel(t, 3, both, both)
 		die(t, d, true)
 		d.past()
-		taken(t, d, map[campaign.State]int{campaign.Pending: 3}) // for as long as it is not settled
+		taken(t, d, map[campaign.State]int{campaign.Pending: 3}) // until its claim is recovered
 		d.sweep()
 		d.wantStates("c", map[campaign.State]int{campaign.Unconfirmed: 3})
 		d.run("d")
@@ -407,14 +407,14 @@ func TestAnAnswerIsWrittenBeforeTheQuotaIsTold(t *testing.T) {
 	}
 }
 
-// A living sender's contacts are recorded by nobody else, not even when its claim is
-// looked at by somebody who wants to settle it.
+// No other worker records a living sender's contacts, not even one that wants to
+// recover its claim.
 func TestOnlyADeadSendersContactsAreRecorded(t *testing.T) {
 	s := newStage(t, 3)
 	s.platform.answer = func([]velents.Row) error {
 		for _, steady := range []bool{true, false} {
 			if wait, err := s.queue.recoverClaim(t.Context(), s.now(), s.ledger(0), steady); wait == 0 || err != nil {
-				t.Errorf("settled: %v, %v", wait, err)
+				t.Errorf("recovered: %v, %v", wait, err)
 			}
 		}
 		if diff := cmp.Diff([]bool{false, false, false}, s.contacted(0, 1, 2)); diff != "" {
