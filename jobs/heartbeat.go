@@ -93,7 +93,7 @@ func (w *Worker) look(ctx context.Context) error {
 func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 	now, quotas := time.Now(), make(map[string]store.Quota)
 	for _, a := range w.agents {
-		status, err := a.runner.sender.Quota.Status(ctx)
+		status, err := a.quota.Status(ctx)
 		if err != nil {
 			continue
 		}
@@ -114,7 +114,7 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 func (w *Worker) quotaKeys() map[string]string {
 	keys := make(map[string]string)
 	for _, a := range w.agents {
-		if kept, ok := a.runner.sender.Quota.(interface{ Key() string }); ok {
+		if kept, ok := a.quota.(interface{ Key() string }); ok {
 			keys[a.name] = kept.Key()
 		}
 	}

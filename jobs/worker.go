@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/sending"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -34,7 +35,13 @@ const (
 type Agent struct {
 	Name     string
 	Platform sending.Platform
-	Quota    sending.Quota
+	Quota    quota
+}
+
+// quota is *ratelimit.Quota: what a pass needs, and how it stands for the heartbeat.
+type quota interface {
+	sending.Quota
+	Status(ctx context.Context) (ratelimit.Status, error)
 }
 
 // Config says what a Worker works on. A zero field means its default, except
@@ -81,6 +88,7 @@ type Worker struct {
 
 type agentServer struct {
 	name   string
+	quota  quota
 	server *asynq.Server
 	runner *runner
 }
@@ -113,7 +121,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("worker: %w", err)
 		}
 		log := w.log.With("agent", a.Name)
-		w.agents = append(w.agents, &agentServer{a.Name, w.newServer(a.Name), &runner{
+		w.agents = append(w.agents, &agentServer{a.Name, a.Quota, w.newServer(a.Name), &runner{
 			store: cfg.Store, queue: w.queue, sender: w.newSender(a, log), versions: versions, steady: w.steady, log: log,
 		}})
 	}

@@ -105,16 +105,16 @@ func (s *state) acquire(now int64, p policy, a ask) reply {
 	if at <= now && ahead == 0 {
 		n = s.grant(now, at, p, a.Want)
 	}
-	var t Permit
+	var permit Permit
 	if n > 0 {
-		t = Permit{Probe: s.Lost > 0, state: s.ID, serial: s.Granted - n + 1, counted: s.Granted - n - recent, expired: s.Expired}
+		permit = Permit{Probe: s.Lost > 0, state: s.ID, serial: s.Granted - n + 1, counted: s.Granted - n - recent, expired: s.Expired}
 		s.Peers[me].Since = 0
-		if t.Probe {
-			s.Probe = t.serial
+		if permit.Probe {
+			s.Probe = permit.serial
 		}
 	}
 	r := s.reply(now, p, me)
-	r.Permits, r.Permit = n, t
+	r.Permits, r.Permit = n, permit
 	return r
 }
 
@@ -167,10 +167,10 @@ type outcome struct {
 
 // report takes what became of a permit. The zero outcome gives it back. If the permit
 // is of a state that was lost, only what blocks all processes counts.
-func (s *state) report(now int64, p policy, who int64, t Permit, a outcome) reply {
+func (s *state) report(now int64, p policy, who int64, permit Permit, a outcome) reply {
 	now = s.advance(now, p)
-	if t.state == s.ID {
-		s.learn(now, p, t, a)
+	if permit.state == s.ID {
+		s.learn(now, p, permit, a)
 	} else if a.Refused {
 		a.Limit = 0
 		s.refuse(now, p, 0, a)
@@ -182,10 +182,10 @@ func (s *state) report(now int64, p policy, who int64, t Permit, a outcome) repl
 
 // learn takes in an answer: a request that counted enters the log, to run out a
 // window from now, since it is not known when before that the server counted it.
-func (s *state) learn(now int64, p policy, t Permit, a outcome) {
-	pending := s.Granted - t.counted - 1 // of ours, those the answer may not include
+func (s *state) learn(now int64, p policy, permit Permit, a outcome) {
+	pending := s.Granted - permit.counted - 1 // of ours, those the answer may not include
 	silent := s.silent(now)
-	left, flew := s.land(t.serial) // else it was given up meanwhile
+	left, flew := s.land(permit.serial) // else it was given up meanwhile
 	if flew && a.Counted {
 		if s.Told == 0 && a.Limit == 0 && s.used() == 0 {
 			s.Span.open(now, left) // as far as a server tells that has no headers
@@ -196,7 +196,7 @@ func (s *state) learn(now int64, p policy, t Permit, a outcome) {
 		s.Heard = now
 	}
 	if flew && a.Limit > 0 {
-		s.correct(now, p, t, a, pending, left, silent)
+		s.correct(now, p, permit, a, pending, left, silent)
 	}
 	switch {
 	case a.Refused:
@@ -205,7 +205,7 @@ func (s *state) learn(now int64, p policy, t Permit, a outcome) {
 		s.fail(now, a)
 	case a.Answered:
 		s.Failures = 0
-		if t.serial == s.Probe && !p.Asks {
+		if permit.serial == s.Probe && !p.Asks {
 			s.Lost = 0
 		}
 	}
@@ -214,12 +214,12 @@ func (s *state) learn(now int64, p policy, t Permit, a outcome) {
 // correct brings what we believe to be left into the interval that the server's
 // answer allows: not more than it said plus what ran out since the request was
 // granted, not less than it said minus what it may not have counted yet.
-func (s *state) correct(now int64, p policy, t Permit, a outcome, pending, sent int64, silent bool) {
+func (s *state) correct(now int64, p policy, permit Permit, a outcome, pending, sent int64, silent bool) {
 	changed := s.Told != a.Limit
 	s.Told = a.Limit
 	left := s.Told - s.used()
 	var dropped int64
-	if over := left - a.Remaining - (s.Expired - t.expired); over > 0 {
+	if over := left - a.Remaining - (s.Expired - permit.expired); over > 0 {
 		s.book(now, p, entry{Others: over})
 		if !changed && !silent {
 			s.Others += 1000 * over
@@ -228,7 +228,7 @@ func (s *state) correct(now int64, p policy, t Permit, a outcome, pending, sent 
 		dropped = s.drop(now, under)
 	}
 	counted := a.Limit - a.Remaining
-	s.measure(now, sent, counted <= s.Granted-t.serial+1+s.foreign(a.Limit), dropped > 0, changed)
+	s.measure(now, sent, counted <= s.Granted-permit.serial+1+s.foreign(a.Limit), dropped > 0, changed)
 	if counted <= 1+pending+a.Limit/8 && (dropped > a.Limit/4 || now >= s.End) {
 		s.End = now + s.Span.Window // it has just opened
 	}

@@ -152,7 +152,7 @@ type Status struct {
 // book keeps the state: in this process, or in Redis for all of them.
 type book interface {
 	acquire(context.Context, ask) reply
-	report(ctx context.Context, peer int64, t Permit, o outcome) reply
+	report(ctx context.Context, peer int64, permit Permit, o outcome) reply
 	look(context.Context) (s state, now int64, err error)
 }
 
@@ -265,17 +265,17 @@ func (q *Quota) ask(ctx context.Context, came time.Time) []Permit {
 
 // Report takes what became of a permit's request. It returns soon, also when its
 // context has ended.
-func (q *Quota) Report(ctx context.Context, t Permit, a Answer) {
-	q.report(ctx, t, a.outcome())
+func (q *Quota) Report(ctx context.Context, permit Permit, a Answer) {
+	q.report(ctx, permit, a.outcome())
 }
 
 // Return gives back a permit with which nothing was sent.
-func (q *Quota) Return(ctx context.Context, t Permit) { q.report(ctx, t, outcome{}) }
+func (q *Quota) Return(ctx context.Context, permit Permit) { q.report(ctx, permit, outcome{}) }
 
-func (q *Quota) report(ctx context.Context, t Permit, o outcome) {
+func (q *Quota) report(ctx context.Context, permit Permit, o outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
+	q.heed(ctx, q.book.report(ctx, q.peer, permit, o))
 }
 
 // heed follows what the state says: when to ask next, and how the quota stands.
@@ -372,10 +372,10 @@ func (b *localBook) acquire(_ context.Context, a ask) reply {
 	return b.state.acquire(b.now(), b.policy, a)
 }
 
-func (b *localBook) report(_ context.Context, peer int64, t Permit, o outcome) reply {
+func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, t, o)
+	return b.state.report(b.now(), b.policy, peer, permit, o)
 }
 
 func (b *localBook) look(context.Context) (state, int64, error) {

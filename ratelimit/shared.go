@@ -104,13 +104,13 @@ func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 	return r
 }
 
-func (b *sharedBook) report(ctx context.Context, peer int64, t Permit, o outcome) reply {
+func (b *sharedBook) report(ctx context.Context, peer int64, permit Permit, o outcome) reply {
 	alone := b.outage()
 	if alone == nil {
 		err := b.handOver(ctx, peer)
 		var r reply
 		if err == nil {
-			r, err = b.callReport(ctx, peer, t, o)
+			r, err = b.callReport(ctx, peer, permit, o)
 		}
 		if err == nil {
 			b.found(ctx, r)
@@ -119,15 +119,15 @@ func (b *sharedBook) report(ctx context.Context, peer int64, t Permit, o outcome
 		alone = b.lost(ctx, err)
 	}
 	o.Limit = 0 // the headers speak of all processes, the state alone of this one
-	return b.guess(alone.report(ctx, peer, t, o))
+	return b.guess(alone.report(ctx, peer, permit, o))
 }
 
 func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
 	return b.call(ctx, opAcquire, a.Peer, a.Waited, a.Want)
 }
 
-func (b *sharedBook) callReport(ctx context.Context, peer int64, t Permit, o outcome) (reply, error) {
-	return b.call(ctx, opReport, peer, t.state, t.serial, t.counted, t.expired,
+func (b *sharedBook) callReport(ctx context.Context, peer int64, permit Permit, o outcome) (reply, error) {
+	return b.call(ctx, opReport, peer, permit.state, permit.serial, permit.counted, permit.expired,
 		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), flag(o.Held), flag(o.Lost), o.RetryAfter, o.Limit, o.Remaining)
 }
 

@@ -19,7 +19,7 @@ var (
 	adminUser     = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
 	adminPassword = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
 	webhookSecret = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
-	notifyURL     = cli.Setting{Variable: "NOTIFY_URL", Help: "address that is told, as JSON by POST, when a campaign pauses, waits to be started, is canceled or has finished; none: nobody is"}
+	notifyURL     = cli.Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started, is canceled or has finished; none: no notices"}
 	webhookAuth   = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
 )
 

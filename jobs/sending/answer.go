@@ -104,7 +104,7 @@ func (p *pass) act(ctx context.Context, piece []int, v verdict.Verdict) error {
 	if v.TooMany {
 		most := max(len(piece)/2, 1)
 		if err := p.Store.LowerRowsPerCall(ctx, p.campaign.Name, most); err != nil {
-			p.log.WarnContext(ctx, "rows per call not remembered", "error", err)
+			p.log.WarnContext(ctx, "not stored that the platform takes fewer rows per request", "error", err)
 		}
 	}
 	if fault, err := p.vagueInARow(ctx, piece, v); err != nil || fault {

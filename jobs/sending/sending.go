@@ -5,6 +5,10 @@
 // A request leaves only after the ledger says "sending" of its contacts, and every
 // answer is committed, also when the task or the worker is ending. What happens between
 // two passes is for package jobs: tasks, dead senders, when a chunk is looked at again.
+// Most tests of a pass are there, too, since they need its queue.
+//
+// To read on: pass.go is the pass, request.go one request of it, answer.go what an
+// answer leads to. deferral.go, admit.go and reservation.go decide who may be sent.
 package sending
 
 import (
@@ -62,12 +66,11 @@ type Quota interface {
 	Acquire(ctx context.Context) (ratelimit.Permit, error)
 	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
 	Return(ctx context.Context, p ratelimit.Permit)
-	Status(ctx context.Context) (ratelimit.Status, error)
 }
 
 // Queue stops campaigns and knows what else waits; *jobs.Queue is the real one.
 type Queue interface {
-	Halt(ctx context.Context, campaign, reason string) error
+	Halt(ctx context.Context, name, reason string) error
 	HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error
 	// ExplainTrip says why the guard has paused a campaign.
 	ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error
@@ -83,11 +86,11 @@ type Store interface {
 	Rest(ctx context.Context, ref store.Ref, seq int, due time.Duration) error
 	// Redis's clocks: any server's, and that of the one which holds the campaign.
 	Now(ctx context.Context) (time.Time, error)
-	Clock(ctx context.Context, campaign string) (time.Time, error)
+	Clock(ctx context.Context, name string) (time.Time, error)
 	// The campaign: its day, its reasons, what the platform takes.
-	Begun(ctx context.Context, campaign string, now time.Time) (contacts int, err error)
-	ReasonCode(ctx context.Context, campaign, text string) (campaign.Reason, error)
-	LowerRowsPerCall(ctx context.Context, campaign string, rows int) error
+	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)
+	ReasonCode(ctx context.Context, name, text string) (campaign.Reason, error)
+	LowerRowsPerCall(ctx context.Context, name string, rows int) error
 	// Reservations, the contact record and the do-not-contact list.
 	Reserve(ctx context.Context, wanted []store.Reservation, over []store.Owner) (others []store.Owner, err error)
 	Owners(ctx context.Context, phones []campaign.Phone) ([]store.Owner, error)
