@@ -53,10 +53,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			}
 			b := <-queue
 			<-b.done
-			c.choose(b.rows)
-			for cell, n := range b.odd {
-				c.oddities[cell] += n
-			}
+			c.choose(b)
 			unpin(b)
 			for i := range b.rows {
 				c.count(&b.rows[i])
@@ -266,12 +263,16 @@ func areBlank(cells []string) bool { return !slices.ContainsFunc(cells, isFilled
 
 func isFilled(cell string) bool { return strings.TrimSpace(cell) != "" }
 
-// choose refuses contacts that are not wanted because of those before them, and duplicates.
-func (c *Reader) choose(rows []Row) {
+// choose adds up the oddities of a block and refuses contacts that are not wanted because of
+// those before them, and duplicates.
+func (c *Reader) choose(b *block) {
+	for cell, n := range b.odd {
+		c.oddities[cell] += n
+	}
 	if c.allNumbers {
 		return // Numbers collects them
 	}
-	for part := range slices.Chunk(rows, fetchRows) {
+	for part := range slices.Chunk(b.rows, fetchRows) {
 		c.seen.fetch(part)
 		for i := range part {
 			row := &part[i]
