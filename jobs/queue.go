@@ -14,7 +14,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/velents"
+	"campaign-runner/velents/mask"
 )
 
 // A Queue releases chunks and does what people ask of a campaign. It needs no
@@ -49,9 +49,9 @@ func (q *Queue) By(who string) *Queue {
 }
 
 // note records a decision on a campaign. One that cannot be recorded stands all
-// the same.
+// the same. What others wrote into text must be masked.
 func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
-	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
+	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
 }
@@ -289,7 +289,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
 		return err
 	}
-	reason = velents.MaskNumbers(reason) // it is shown, logged, and outlives a purge
+	reason = mask.Numbers(reason) // it is shown, logged, and outlives a purge
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"campaign-runner/velents/mask"
 )
 
 // Error is an answer that is not 2xx; or one that is, but with a web page or
@@ -107,16 +110,22 @@ func (a *api) refused(res *http.Response, r reply, kind bodyKind, now time.Time)
 	if res.StatusCode/100 == 2 {
 		said = oddSuccess(e.Page, strings.TrimSpace(said))
 	}
-	if res.StatusCode/100 == 3 {
-		// Where to is what a person must know; the rest of it may be secret.
-		if to, err := url.Parse(res.Header.Get("Location")); err == nil && to.Host != "" {
-			said = "redirects to " + to.Scheme + "://" + to.Host
-		}
-	}
-	// A proxy's page is headed by the status, which is told anyhow.
+	// The heading of a proxy's page repeats the status.
 	said = strings.TrimPrefix(a.clean(said), strconv.Itoa(res.StatusCode)+" ")
+	if to, err := url.Parse(res.Header.Get("Location")); err == nil && to.Host != "" && res.StatusCode/100 == 3 {
+		said = "redirects to " + a.origin(to)
+	}
 	e.Message = cmp.Or(said, http.StatusText(res.StatusCode), "no message")
 	return e
+}
+
+// origin is all of an address that is shown: the rest may be secret. An IPv4 address is
+// shown although it has as many digits as a phone number.
+func (a *api) origin(to *url.URL) string {
+	if ip, err := netip.ParseAddr(to.Hostname()); err == nil && ip.Is4() && len(to.Port()) <= 5 {
+		return a.clean(to.Scheme) + "://" + to.Host
+	}
+	return a.clean(to.Scheme + "://" + to.Host)
 }
 
 // oddSuccess tells what is wrong with a success that is not the platform's. Only a
@@ -160,11 +169,7 @@ func (a *api) fields(raw json.RawMessage) map[string][]string {
 }
 
 var (
-	// A phone number is a run of seven digits or more; also in groups, where a plus or a
-	// zero leads or nine digits are together.
-	phoneLike = regexp.MustCompile(`\+?\p{Nd}{7,}|\+(?:[\s()./\-‐-―]{0,2}\p{Nd}){6,}|(?:\b0|٠)(?:[\s()\-‐-―]{0,2}\p{Nd}){6,}|\p{Nd}(?:[\s()\-‐-―]{0,2}\p{Nd}){8,}`)
-	dateLike  = regexp.MustCompile(`^20\d\d-[01]\d-[0-3]\d(?:[\s()]|$)`)
-	userinfo  = regexp.MustCompile(`//[^/@\s]*@`)
+	userinfo = regexp.MustCompile(`//[^/@\s]*@`)
 
 	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 	pageNoise = regexp.MustCompile(`(?is)<script.*?</script>|<style.*?</style>|<!--.*?-->|<[^>]*>`)
@@ -185,7 +190,7 @@ func (a *api) clean(s string) string {
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
 	s = userinfo.ReplaceAllString(s, "//…@")
-	s = MaskNumbers(s)
+	s = mask.Numbers(s)
 	if len(s) <= maxTextBytes {
 		return s
 	}
@@ -194,28 +199,6 @@ func (a *api) clean(s string) string {
 		cut--
 	}
 	return s[:cut] + "…"
-}
-
-// MaskNumbers is a text without what could be a phone number in it.
-func MaskNumbers(s string) string {
-	if countDigits(s) < 7 { // cheaper than the pattern, for the texts of 10,000 rows
-		return s
-	}
-	return phoneLike.ReplaceAllStringFunc(s, func(found string) string {
-		if date := dateLike.FindString(found); date != "" {
-			return date + MaskNumbers(found[len(date):])
-		}
-		return "…"
-	})
-}
-
-func countDigits(s string) (n int) {
-	for _, r := range s {
-		if unicode.IsDigit(r) {
-			n++
-		}
-	}
-	return n
 }
 
 // pageText is the title of an HTML page, or else its text.

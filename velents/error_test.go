@@ -223,11 +223,9 @@ func TestRetryAfter(t *testing.T) {
 func TestCleanKeepsWhatIsNoPhone(t *testing.T) {
 	a := newClient(t, "").api
 	for _, s := range []string{
-		"dial tcp 192.168.100.20:8443: connection refused",
-		"down from 2025-11-13 23:24:50 on",
+		"down until 23:24:50",
 		"The rows.123.phone field is required.",
 		"order 123456 is unknown",
-		"closed on 2025-11-13 (Thursday) and 2025-11-14",
 		"رقم غير صالح",
 	} {
 		if got := a.clean(s); got != s {
@@ -239,13 +237,16 @@ func TestCleanKeepsWhatIsNoPhone(t *testing.T) {
 func TestCleanHidesNumbersInGroups(t *testing.T) {
 	a := newClient(t, "").api
 	for s, want := range map[string]string{
-		"no 50-123-4567 here":            "no … here",
-		"no 966 50 123 4567 here":        "no … here",
-		"no 966‑50‑123‑4567 here":        "no … here",
-		"no +966.50.123.4567 here":       "no … here",
-		"no +966/50/1234567 here":        "no … here",
-		"no ٥٠ ١٢٣ ٤٥٦٧ here":            "no … here",
-		"at 2025-11-13 50 123 4567 here": "at 2025-11-13 … here",
+		"no 50-123-4567 here":                              "no … here",
+		"no 966 50 123 4567 here":                          "no … here",
+		"no 966‑50‑123‑4567 here":                          "no … here",
+		"no +966.50.123.4567 here":                         "no … here",
+		"no +966/50/1234567 here":                          "no … here",
+		"no ٥٠ ١٢٣ ٤٥٦٧ here":                              "no … here",
+		"at 2025-11-13 50 123 4567 here":                   "at … here",
+		"dial tcp 192.168.100.20:8443: connection refused": "dial tcp …: connection refused",
+		"closed on 2025-11-13 (Thursday) and 2025-11-14":   "closed on … (Thursday) and …",
+		"no 966\u200f50\u200f1234567 here":                 "no … here",
 	} {
 		if got := a.clean(s); got != want {
 			t.Errorf("clean(%q) = %q, want %q", s, got, want)

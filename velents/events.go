@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"campaign-runner/velents/mask"
 )
 
 // EventType is what an Event reports.
@@ -214,7 +216,7 @@ func typeOf(eventType, about text) (EventType, error) {
 	switch strings.ToLower(string(about)) {
 	case "", "conversation", "call":
 	default:
-		return "", fmt.Errorf("event: %w: about %.40q", ErrUnknownEvent, about)
+		return "", fmt.Errorf("event: %w: about %.40q", ErrUnknownEvent, mask.Numbers(string(about)))
 	}
 	switch strings.ToLower(string(eventType)) {
 	case "onstarted":
@@ -228,7 +230,7 @@ func typeOf(eventType, about text) (EventType, error) {
 	case "":
 		return "", errors.New("event: no type")
 	default:
-		return "", fmt.Errorf("event: %w: %.40q", ErrUnknownEvent, eventType)
+		return "", fmt.Errorf("event: %w: %.40q", ErrUnknownEvent, mask.Numbers(string(eventType)))
 	}
 }
 

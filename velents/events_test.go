@@ -81,6 +81,7 @@ func TestParseEventRefuses(t *testing.T) {
 		{"an event without a type", `{` + who + `}`, false, "event: no type"},
 		{"an event that is no object", `{"event":"onEnded",` + who + `}`, false, "event: no type"},
 		{"a type that is not known", `{"event":{"type":"onPaused"},` + who + `}`, true, `event: unknown event type: "onPaused"`},
+		{"a type that holds a number", `{"event":{"type":"on966\u200f501234567"},` + who + `}`, true, `event: unknown event type: "on…"`},
 		{"a subject that is not known", `{"event":{"type":"onEnded","about":"ticket"},` + who + `}`, true, `event: unknown event type: about "ticket"`},
 		{"an event of nobody", `{"event":{"type":"onEnded"},"conversation":[]}`, false, "event: names no conversation and no phone"},
 		{"deep nesting", strings.Repeat("[", 65) + strings.Repeat("]", 65), false, "event: nested deeper than 64"},

@@ -23,7 +23,6 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/velents"
 )
 
 const (
@@ -195,7 +194,7 @@ func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool
 func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
 	if n.State == c.Phase { // a reason to be paused is none to be finished
-		n.StateReason = velents.MaskNumbers(c.PhaseReason) // a person may have written one into it
+		n.StateReason = c.PhaseReason
 	}
 	var parts []string
 	for _, state := range campaign.States() {
