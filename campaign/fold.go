@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,6 +30,34 @@ func Fold(text string) string {
 	}
 	return b.String()
 }
+
+// ColumnKey is the name of a column without what people write differently, as one word.
+func ColumnKey(name string) string { return strings.ReplaceAll(Fold(name), " ", "") }
+
+// FindColumn is the place of the column with that name: as it is written, or else in
+// another case, or else with the same ColumnKey. -1: there is none.
+func FindColumn(columns []string, name string) int {
+	if at := slices.Index(columns, name); at >= 0 {
+		return at
+	}
+	if at := slices.IndexFunc(columns, func(column string) bool { return sameName(column, name) }); at >= 0 {
+		return at
+	}
+	key := ColumnKey(name)
+	return slices.IndexFunc(columns, func(column string) bool { return key != "" && ColumnKey(column) == key })
+}
+
+// ColumnNames are the columns of the campaign's list.
+func (s Settings) ColumnNames() []string {
+	names := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// sameName compares what people write in another case, or with spaces around it.
+func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 // letter is a letter in the form that all keyboards share: Persian and Urdu ones have
 // forms of their own, and in Arabic a final ى stands for ي and ه for ة in what people

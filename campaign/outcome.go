@@ -68,6 +68,36 @@ func (o Outcome) WithExchange(sum uint32) Outcome {
 	return o
 }
 
+// ExtractionPrefix begins the name of a key that the agent learned in conversations:
+// extraction.intent.
+const ExtractionPrefix = "extraction."
+
+// An Extraction is what the agent has learned in a conversation, by key.
+type Extraction map[string]json.RawMessage
+
+// Learned is what the agent has learned; nil when that is nothing.
+func (o Outcome) Learned() Extraction {
+	if o.Extraction == nil {
+		return nil
+	}
+	var learned Extraction
+	_ = json.Unmarshal(o.Extraction, &learned) // an object: it came as one
+	return learned
+}
+
+// CellOf is a JSON value as a cell: a string as it reads, null as nothing, all
+// else in its compact form.
+func CellOf(value json.RawMessage) string {
+	var text string
+	switch {
+	case len(value) == 0, string(value) == "null":
+		return ""
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}
+
 // A Turn is one entry of a conversation's history.
 type Turn struct {
 	Role string    `json:"role"`

@@ -1,6 +1,8 @@
 package campaign_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("read as %s: %v", r, err)
 			}
 			facts := campaign.Facts{
-				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome, Learned: tt.outcome.Learned(),
+				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome,
 				Cell: func(name string) string { return cells[name] },
 			}
 			if got := (campaign.Rules{r}).Of(facts); got != tt.want {
@@ -113,9 +115,61 @@ func TestRulesSayWhatTheyNeed(t *testing.T) {
 		}
 		for _, columns := range [][]string{{"Name", "Town"}, {"Name", " city "}} {
 			unknown := cells && columns[1] == "Town"
-			if err := (campaign.Rules{r}).Check(columns); (err != nil) != unknown {
+			on, err := campaign.Rules{r}.On(columns)
+			if (err != nil) != unknown {
 				t.Errorf("%s of %q: %v", text, columns, err)
 			}
+			if cells && !unknown && !on.Of(campaign.Facts{Cell: func(name string) string { return map[string]string{" city ": "Rome"}[name] }}) {
+				t.Errorf("%s of %q: became %s", text, columns, on)
+			}
 		}
+	}
+}
+
+func TestColumnsOfRulesAreFoundAsHeadersAre(t *testing.T) {
+	columns := []string{"First Name", "Cíty", "City", "#", "المدينة", "E-Mail"}
+	for name, want := range map[string]int{
+		"City": 2, "city": 2, " CITY ": 2, "Cíty": 1, "CÍTY": 1, "c\u200eity": 1, // the first that is alike
+		"first_name": 0, "FirstName": 0, "first-name": 0, "email": 5, "المدينه": 4, "المَدينة": 4,
+		"#": 3, " # ": 3, "!": -1, "": -1, "Town": -1,
+	} {
+		if got := campaign.FindColumn(columns, name); got != want {
+			t.Errorf("FindColumn(%q) = %d, want %d", name, got, want)
+		}
+	}
+}
+
+func TestRulesAreStoredAsTheirText(t *testing.T) {
+	type stored struct {
+		Rules []campaign.Rule
+		None  campaign.Rule
+	}
+	const text = `{"Rules":["state=failed","extraction.needs_human!=true","ended.no_answer","column.City=","reason=\"busy\""],"None":""}`
+	var s stored
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := json.Marshal(s); string(got) != text || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	if s.None != (campaign.Rule{}) || s.None.Of(campaign.Facts{}) {
+		t.Errorf("no text became %v", s.None)
+	}
+	if err := json.Unmarshal([]byte(`{"None":"state=lost"}`), &s); err == nil {
+		t.Error("a rule that is none was read")
+	}
+}
+
+func TestOptOutRules(t *testing.T) {
+	if r, err := campaign.ParseOptOutRule("extraction.stop=yes"); err != nil || r.String() != "extraction.stop=yes" {
+		t.Errorf("%v, %v", r, err)
+	}
+	for _, text := range []string{"", "stop=yes", "extraction.stop", "extraction.stop!=yes", "state=failed", "ended.answered", "column.stop=yes"} {
+		if _, err := campaign.ParseOptOutRule(text); err == nil || !strings.Contains(err.Error(), "want extraction.KEY=VALUE") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := campaign.ParseRules([]string{"extraction.a=b", "x"}, campaign.ParseOptOutRule); err == nil {
+		t.Error("the second rule was read")
 	}
 }

@@ -165,7 +165,7 @@ const (
 var numberNames = regexp.MustCompile(`^(?:number|numbers|to|recipients?|destination|contact|(?:ال)?(?:رقم|ارقام))$`)
 
 // columnKey is a header name without what people write differently, as one word.
-func columnKey(name string) string { return strings.ReplaceAll(campaign.Fold(name), " ", "") }
+func columnKey(name string) string { return campaign.ColumnKey(name) }
 
 // nameKey is a columnKey without a number at its end.
 func nameKey(name string) string { return strings.TrimRightFunc(columnKey(name), unicode.IsDigit) }

@@ -74,7 +74,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		return 0, err
 	}
 	header := c.Settings.ColumnNames()
-	if err := q.Where.Check(header); err != nil {
+	if q.Where, err = q.Where.On(header); err != nil {
 		return 0, err
 	}
 	keys, err := s.ExtractionKeys(ctx, name)
@@ -119,7 +119,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 			}
 			outcome := outcomes[i]
 			learned := outcome.Learned()
-			facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Learned: learned, Cell: campaign.Cells(header, contact.Fields)}
+			facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Cell: campaign.Cells(header, contact.Fields)}
 			if q.want(facts) {
 				for k, key := range keys {
 					values[k] = learned[key]

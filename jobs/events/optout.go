@@ -18,9 +18,9 @@ import (
 // again: by which rule, or empty. A rule of the campaign is one of what the agent has
 // learned; a stop word is a whole message of the contact's.
 func optOutOf(s campaign.Settings, e velents.Event) string {
-	learned := campaign.Outcome{Extraction: e.Extraction}.Learned()
-	for _, text := range s.OptOutWhen {
-		if rule, err := campaign.ParseLearned(text); err == nil && rule.In(learned) {
+	facts := campaign.Facts{Outcome: campaign.Outcome{Extraction: e.Extraction}}
+	for _, rule := range s.OptOutWhen {
+		if rule.Of(facts) {
 			return rule.String()
 		}
 	}

@@ -21,7 +21,7 @@ const maxSubjectBytes = 200
 //
 // Of a ticket only the subject is published. The other fields are a guess, and
 // those a tenant asks for come from the campaign's TicketFields, which win.
-func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.TicketRule) (*velents.NewTicket, error) {
+func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.Rule) (*velents.NewTicket, error) {
 	chunk, err := m.cfg.Store.ReadChunk(ctx, at.Ref)
 	if errors.Is(err, store.ErrGone) || err == nil && at.Index >= chunk.Len() {
 		return nil, nil
@@ -34,7 +34,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	record, outcome := chunk.Record(at.Index), outcomes[at.Index]
-	if !rule.Matches(record, outcome) {
+	if !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
 		return nil, nil
 	}
 	reasons, err := m.cfg.Store.ReasonTexts(ctx, c.Name)
@@ -46,7 +46,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	contact := chunk.Contacts[at.Index]
-	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: string(rule), reason: reasons[record.Reason]}
+	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason]}
 	more := map[string]any{
 		"campaign":    c.Name,
 		"phone":       contact.Phone.E164(),

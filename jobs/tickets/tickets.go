@@ -192,7 +192,7 @@ func (m *Maker) findIn(ctx context.Context, c campaign.Campaign, ref store.Ref) 
 	}
 	for i := range chunk.Len() {
 		rule := c.Settings.TicketRuleFor(chunk.Record(i), outcomes[i])
-		if _, has := have[i]; has || rule == "" {
+		if _, has := have[i]; has || rule == (campaign.Rule{}) {
 			continue
 		}
 		due := campaign.Ticket{State: campaign.TicketDue, Rule: rule, At: now()}
