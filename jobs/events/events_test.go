@@ -29,6 +29,7 @@ import (
 // phoneOf(1), …, and an applier.
 type stage struct {
 	*Applier
+	store    *store.Store
 	t        testing.TB
 	rdb      *redis.Client
 	campaign campaign.Campaign
@@ -42,8 +43,9 @@ func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 func newStage(t testing.TB, contacts int) *stage {
 	t.Helper()
 	s := &stage{t: t, rdb: redistest.Shared(t), counts: make(map[string]int)}
+	s.store = store.New(s.rdb)
 	var mu sync.Mutex
-	s.Applier = New(Config{Store: store.New(s.rdb), Count: func(what string, n int) {
+	s.Applier = New(Config{Store: s.store, Count: func(what string, n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		s.counts[what] += n
