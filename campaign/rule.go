@@ -20,7 +20,7 @@ import (
 // cells, so case and surrounding spaces do not matter in them, nor what Fold drops in the
 // name of a column.
 //
-// A Rule is stored as its text. The zero Rule is true of nobody.
+// A Rule is stored as its text. The zero Rule is true of no contact.
 type Rule struct {
 	about subject
 	key   string // of an extraction or a column

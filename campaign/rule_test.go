@@ -22,13 +22,13 @@ func TestRules(t *testing.T) {
 		outcome campaign.Outcome
 		want    bool
 	}{
-		{"somebody who said something answered", "ended.answered", ended, said, true},
-		{"and is not without an answer", "ended.no_answer", ended, said, false},
-		{"somebody who said nothing did not answer", "ended.no_answer", ended, silent, true},
-		{"and is not one who answered", "ended.answered", ended, silent, false},
-		{"who may still answer is neither", "ended.no_answer", campaign.Record{State: campaign.Started, Run: 1}, silent, false},
-		{"an earlier run's conversation tells nothing", "ended.no_answer", ended, of(0, silent), false},
-		{"nor does none", "ended.no_answer", ended, campaign.Outcome{Run: 1}, false},
+		{"a contact that said something answered", "ended.answered", ended, said, true},
+		{"and is not a contact without an answer", "ended.no_answer", ended, said, false},
+		{"a contact that said nothing did not answer", "ended.no_answer", ended, silent, true},
+		{"and is not a contact that answered", "ended.answered", ended, silent, false},
+		{"a contact that may still answer is neither", "ended.no_answer", campaign.Record{State: campaign.Started, Run: 1}, silent, false},
+		{"the conversation of an earlier run does not count", "ended.no_answer", ended, of(0, silent), false},
+		{"nor does a contact without a conversation", "ended.no_answer", ended, campaign.Outcome{Run: 1}, false},
 		{"what was learned", "extraction.intent=callback", ended, said, true},
 		{"what was learned otherwise", "extraction.intent=buy", ended, said, false},
 		{"what was not learned", "extraction.intent=callback", ended, silent, false},
@@ -67,7 +67,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// Nothing is known of a line but its cells, so a name is that of a column.
+// A line has only cells, so every name is that of a column.
 func TestFileRules(t *testing.T) {
 	cells := map[string]string{"state": "Texas", "City": "Jeddah", "ended.answered": "yes", "a": "b=c"}
 	for text, want := range map[string]bool{

@@ -61,7 +61,7 @@ func TestErrorFromAnswer(t *testing.T) {
 		{"something binary is none", 503, map[string]string{"Content-Type": "image/png"}, "\x89PNG", Error{Message: "Service Unavailable"}},
 		{"something compressed is none", 503, map[string]string{"Content-Encoding": "gzip", "Content-Type": "application/json"}, gz.String(), Error{Message: "Service Unavailable"}},
 		{"no body is told by its status", 404, nil, "", Error{Message: "Not Found"}},
-		{"a status nobody knows", 799, nil, "", Error{Message: "no message"}},
+		{"an unknown status", 799, nil, "", Error{Message: "no message"}},
 		{"a huge body is cut", 500, map[string]string{"Content-Type": "text/plain"}, strings.Repeat("é", maxAnswerBytes/2+1), Error{Message: strings.Repeat("é", 148) + "…"}},
 		{"a huge JSON body counts as cut", 422, map[string]string{"Content-Type": "application/json"},
 			`{"message":"` + strings.Repeat("a", maxAnswerBytes) + `"}`, Error{Message: "Unprocessable Entity"}},

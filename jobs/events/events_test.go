@@ -229,7 +229,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
 		}
 	}
-	t.Run("whoever waits for another attempt, too", func(t *testing.T) {
+	t.Run("a contact that waits for another attempt, too", func(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send, campaign.Retry)
 		s.post("c", eventOf("onStarted", 0, "a", `{}`))
@@ -450,7 +450,7 @@ func TestEventsOfAWorkerThatDiedAreTakenOver(t *testing.T) {
 	if err != nil || len(taken) != 2 {
 		t.Fatalf("%d events, %v", len(taken), err)
 	}
-	for range 2 { // twice: so does whoever was only slow
+	for range 2 { // twice: a worker that was only slow does so, too
 		if err := s.apply(ctx, taken); err != nil {
 			t.Fatal(err)
 		}

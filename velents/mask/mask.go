@@ -40,9 +40,9 @@ func Numbers(text string) string {
 			}
 			digits, separators = digits+1, 0
 			end = at + utf8.RuneLen(r)
-		case unicode.In(r, unicode.Cf, unicode.M): // marks of direction, zero-width characters, accents
 		case unicode.IsLetter(r):
 			endNumber()
+		case unicode.In(r, unicode.Cf, unicode.M): // marks of direction, zero-width characters, accents
 		default:
 			if separators++; separators > maxSeparators {
 				endNumber()
