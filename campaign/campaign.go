@@ -371,12 +371,12 @@ func (s Settings) Check() error {
 		return err
 	}
 	for _, rule := range s.OptOutWhen {
-		if err := rule.checkOptOut(rule.String()); err != nil {
+		if _, err := ParseOptOutRule(rule.String()); err != nil {
 			return err
 		}
 	}
 	for _, rule := range s.TicketRules {
-		if err := rule.checkTicket(rule.String()); err != nil {
+		if _, err := ParseTicketRule(rule.String()); err != nil {
 			return err
 		}
 	}

@@ -89,13 +89,21 @@ func ParseFileRule(text string) (Rule, error) {
 // ParseTicketRule reads a rule by which tickets are made.
 func ParseTicketRule(text string) (Rule, error) {
 	r, _ := ParseRule(text) // the zero Rule makes no tickets
-	return r, r.checkTicket(text)
+	state, err := ParseState(r.value)
+	makes := r.about == aboutExtraction || r.about == aboutState && err == nil && slices.Contains(ticketStates, state)
+	if !makes || r.not {
+		return Rule{}, fmt.Errorf("ticket rule %q: want %sKEY=VALUE, or state= and one of %v", text, ExtractionPrefix, ticketStates)
+	}
+	return r, nil
 }
 
 // ParseOptOutRule reads a rule that puts contacts on the do-not-contact list.
 func ParseOptOutRule(text string) (Rule, error) {
-	r, _ := ParseRule(text) // the zero Rule is none of them
-	return r, r.checkOptOut(text)
+	r, _ := ParseRule(text)
+	if r.about != aboutExtraction || r.not { // what the agent did not learn is no wish
+		return Rule{}, fmt.Errorf("opt out when: %q: want %sKEY=VALUE", text, ExtractionPrefix)
+	}
+	return r, nil
 }
 
 // ParseRules reads several rules, each by parse.
@@ -119,28 +127,6 @@ func splitRule(text string) (name string, r Rule) {
 	}
 	name, not := strings.CutSuffix(name, "!")
 	return strings.TrimSpace(name), Rule{value: value, not: not}
-}
-
-// checkTicket fails unless the rule is one of those that tickets are made by.
-func (r Rule) checkTicket(text string) error {
-	state, err := ParseState(r.value)
-	switch {
-	case r.not:
-	case r.about == aboutExtraction:
-		return nil
-	case r.about == aboutState && err == nil && slices.Contains(ticketStates, state):
-		return nil
-	}
-	return fmt.Errorf("ticket rule %q: want %sKEY=VALUE, or state= and one of %v", text, ExtractionPrefix, ticketStates)
-}
-
-// checkOptOut fails unless the rule is about what the agent learned. What it did not
-// learn is no wish.
-func (r Rule) checkOptOut(text string) error {
-	if r.about != aboutExtraction || r.not {
-		return fmt.Errorf("opt out when: %q: want %sKEY=VALUE", text, ExtractionPrefix)
-	}
-	return nil
 }
 
 func (r Rule) String() string {

@@ -46,7 +46,10 @@ const (
 
 // stored is what a Maker needs of Redis; *store.Store is the real one.
 type stored interface {
-	ticketStore
+	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
+	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
+	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
+	DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
 	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	Now(ctx context.Context) (time.Time, error)
 	Names(ctx context.Context) ([]string, error)
@@ -57,14 +60,6 @@ type stored interface {
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
 	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
 	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
-}
-
-// ticketStore holds the tickets.
-type ticketStore interface {
-	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
-	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
-	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
-	DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
 }
 
 // desk is the Support Center; *velents.Support is the real one.
