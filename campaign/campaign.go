@@ -372,7 +372,7 @@ func (s Settings) Check() error {
 	}
 	for _, rule := range s.OptOutWhen {
 		if _, err := ParseOptOutRule(rule.String()); err != nil {
-			return err
+			return fmt.Errorf("opt out when: %w", err)
 		}
 	}
 	for _, rule := range s.TicketRules {

@@ -101,7 +101,7 @@ func ParseTicketRule(text string) (Rule, error) {
 func ParseOptOutRule(text string) (Rule, error) {
 	r, _ := ParseRule(text)
 	if r.about != aboutExtraction || r.not { // what the agent did not learn is no wish
-		return Rule{}, fmt.Errorf("opt out when: %q: want %sKEY=VALUE", text, ExtractionPrefix)
+		return Rule{}, fmt.Errorf("%q: want %sKEY=VALUE", text, ExtractionPrefix)
 	}
 	return r, nil
 }

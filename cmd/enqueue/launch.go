@@ -141,7 +141,7 @@ func (f *launchFlags) settle(given func(flag string) bool) error {
 		return fmt.Errorf("--ticket-when: %w", err)
 	}
 	if settings.OptOutWhen, err = campaign.ParseRules(f.optOutRules, campaign.ParseOptOutRule); err != nil {
-		return err
+		return fmt.Errorf("opt out when: %w", err)
 	}
 	parse := campaign.ParseFileRule
 	if f.request.From != "" {
