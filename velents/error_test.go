@@ -270,3 +270,19 @@ func TestCleanTexts(t *testing.T) {
 		}
 	})
 }
+
+func TestARedirectShowsWhereTo(t *testing.T) {
+	a := newClient(t, "").api
+	for location, want := range map[string]string{
+		"https://login.example.com/x?phone=%2B966501234567": "redirects to https://login.example.com",
+		"http://192.168.100.20:8443/x":                      "redirects to http://192.168.100.20:8443",
+		"http://192.168.100.20:966501234567/x":              "redirects to http://…",
+		"https://n966501234567.example.com/x":               "redirects to https://n….example.com",
+		"/login":                                            "Found",
+	} {
+		res := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {location}}}
+		if got := a.refused(res, reply{}, noBody, time.Now()).Message; got != want {
+			t.Errorf("to %s: %q, want %q", location, got, want)
+		}
+	}
+}
