@@ -55,8 +55,8 @@ const (
 	Open     = "open"      // wishes not to be contacted whose owner is not known
 )
 
-// stored is what the Applier needs of Redis; *store.Store is the real one.
-type stored interface {
+// keeper is what the Applier needs of Redis; *store.Store is the real one.
+type keeper interface {
 	inbox
 	ledgers
 	wishes
@@ -76,14 +76,14 @@ type inbox interface {
 
 // Config says what an Applier works on. A zero field but Store means its default.
 type Config struct {
-	Store  stored
+	Store  keeper
 	Count  func(what string, events int) // told what became of events; may be nil
 	Logger *slog.Logger                  // discards when nil
 }
 
 // An Applier applies stored events. Several may run on one Redis.
 type Applier struct {
-	store stored
+	store keeper
 	count func(string, int)
 	log   *slog.Logger
 }

@@ -49,8 +49,8 @@ type Notice struct {
 	Text        string         `json:"text"` // a sentence, which chats show
 }
 
-// campaigns are what a Notifier tells of; *store.Store is the real one.
-type campaigns interface {
+// keeper is what notices need of the store; *store.Store is the real one.
+type keeper interface {
 	Now(ctx context.Context) (time.Time, error)
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
@@ -62,7 +62,7 @@ type campaigns interface {
 
 // A Notifier posts notices.
 type Notifier struct {
-	store  campaigns
+	store  keeper
 	url    string
 	host   string // the part of the address that may be logged: the rest may be secret
 	client *http.Client
@@ -74,7 +74,7 @@ type Notifier struct {
 
 // New returns a Notifier that posts to an address. log may be nil. Its error does not
 // repeat the address.
-func New(st campaigns, address string, log *slog.Logger) (*Notifier, error) {
+func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("want http:// or https:// and a host")

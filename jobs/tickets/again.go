@@ -13,7 +13,7 @@ var Repeatable = []campaign.TicketState{campaign.TicketRefused, campaign.TicketF
 
 // Again makes tickets due again that are in one of the states, and returns how many. An
 // unconfirmed ticket may exist already, so only an operator may ask for that.
-func Again(ctx context.Context, s stored, c campaign.Campaign, states []campaign.TicketState) (n int, err error) {
+func Again(ctx context.Context, s keeper, c campaign.Campaign, states []campaign.TicketState) (n int, err error) {
 	for chunk := range c.Chunks {
 		ref := store.Ref{Campaign: c.Name, Chunk: chunk}
 		all, err := s.Tickets(ctx, ref)

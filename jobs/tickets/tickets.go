@@ -44,8 +44,8 @@ const (
 	brokenWait = time.Minute
 )
 
-// stored is what a Maker needs of Redis; *store.Store is the real one.
-type stored interface {
+// keeper is what a Maker needs of Redis; *store.Store is the real one.
+type keeper interface {
 	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
 	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
 	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
@@ -77,7 +77,7 @@ type quota interface {
 // Config says what a Maker works on. A zero field but Store, Desk and Quota means
 // its default.
 type Config struct {
-	Store          stored
+	Store          keeper
 	Desk           desk
 	Quota          quota         // of the support token
 	RequestTimeout time.Duration // of one request, as the desk keeps it; 60 s
