@@ -11,7 +11,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
-	"campaign-runner/jobs"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
 
@@ -92,7 +92,7 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 	if errors.Is(err, verdict.ErrNotOurs) {
 		m.cfg.Quota.Return(ctx, permit)
 	} else {
-		m.cfg.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+		m.cfg.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	}
 	next, wait := m.after(creating, made, err)
 	level := slog.LevelInfo
@@ -107,7 +107,7 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 // stillOurs is checked directly before a request is written, by both clocks: a process
 // that was frozen past its claim must not send.
 func stillOurs(claimed time.Time) error {
-	if jobs.Elapsed(claimed, time.Now()) > claimMargin/2 {
+	if timings.Elapsed(claimed, time.Now()) > claimMargin/2 {
 		return verdict.ErrNotOurs
 	}
 	return nil
@@ -128,7 +128,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1
 		return next, 0
 	}
-	fate := verdict.FateOf(err)
+	fate := verdict.OfSingle(err)
 	next.Reason = fate.Reason
 	switch {
 	case fate.Broken && fate.Cause == campaign.Lose: // something else answers there
@@ -158,7 +158,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 
 // record writes down what became of a ticket, and repeats that while Redis is away.
 func (m *Maker) record(ctx context.Context, at store.Place, old, new campaign.Ticket, wait time.Duration) error {
-	return jobs.Patiently(ctx, func(ctx context.Context) error {
+	return store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
 		_, err := m.cfg.Store.SetTicket(ctx, at, &old, &new, wait, 0)
 		return err
 	})

@@ -69,9 +69,9 @@ type desk interface {
 
 // quota says when a request may leave; *ratelimit.Quota is the real one.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
-	Return(ctx context.Context, t ratelimit.Ticket)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
+	Return(ctx context.Context, p ratelimit.Permit)
 }
 
 // Config says what a Maker works on. A zero field but Store, Desk and Quota means
