@@ -69,7 +69,8 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
 // Doubt, once there, stays through retries and reruns until evidence comes or a
-// person has looked.
+// person has looked. A contact that was unconfirmed is rerun in doubt: whatever
+// becomes of it then, its earlier request may have reached it.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false
@@ -123,6 +124,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Rerun:
 		move(Pending, Rejected, Failed, Unconfirmed, Canceled, Ended)
 		next.Tries, next.Run = 0, m.Run
+		next.InDoubt = r.MayHaveBeenReached()
 	case ConfirmSent:
 		move(Accepted, Unconfirmed)
 		next.InDoubt = false

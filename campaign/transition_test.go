@@ -60,6 +60,7 @@ func TestNextFollowsTheTable(t *testing.T) {
 					want.Attempts, want.Tries = 6, 1
 				case Rerun:
 					want.Tries, want.Run = 0, 6
+					want.InDoubt = state == Unconfirmed // its first request may have reached it
 				case ConfirmNever:
 					want.Tries = 0
 				}
@@ -211,5 +212,19 @@ func drawMove(t *rapid.T) Move {
 
 		InDoubt:  rapid.Bool().Draw(t, "leaves in doubt"),
 		Recorded: rapid.Bool().Draw(t, "is recorded"),
+	}
+}
+
+// A trace of proof/claim.pml: "failed" without doubt means surely not reached.
+func TestFailedAfterALostAnswerIsInDoubt(t *testing.T) {
+	r := Record{}
+	for _, cause := range []Cause{Send, Lose, Rerun, Send, Fail} {
+		var ok bool
+		if r, ok = r.Next(Move{Cause: cause}); !ok {
+			t.Fatalf("cause %d is not allowed", cause)
+		}
+	}
+	if r.State != Failed || !r.MayHaveBeenReached() {
+		t.Errorf("got %+v, want failed, and that it may have been reached", r)
 	}
 }
