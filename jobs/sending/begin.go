@@ -16,7 +16,11 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 	var late *store.LateError
 	switch {
 	case errors.Is(err, store.ErrMoved):
-		// Evidence or a person got to some of them first: go on with the others.
+		// Evidence or a person got to some of them first, maybe between this begin and
+		// its repetition: go on with the others.
+		if err := p.takeBack(ctx, piece, time.Time{}); err != nil {
+			return err
+		}
 		var pending []int
 		for _, i := range piece {
 			if p.chunk.Record(i).State == campaign.Pending {
