@@ -68,6 +68,11 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
+// A contact never comes back to a record that it had while it was sending: its time
+// never goes back, and moves on with each Send. So an answer that arrives late, or a
+// second time, changes no later request, also when the first was taken back within a
+// second.
+//
 // Doubt, once there, stays through retries and reruns until evidence comes or a
 // person has looked. A contact that was unconfirmed is rerun in doubt: whatever
 // becomes of it then, its earlier request may have reached it.
@@ -77,7 +82,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	}
 	next, allowed := r, false
 	next.Reason = m.Reason
-	next.Changed = uint32(m.At.Unix())
+	next.Changed = max(uint32(m.At.Unix()), r.Changed)
 	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
 		next.State = to
@@ -89,6 +94,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Send:
 		move(Sending, Pending)
 		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
+		next.Changed = max(next.Changed, r.Changed+1)
 	case Unsent, Withdraw:
 		from := Sending
 		if m.Cause == Withdraw {

@@ -228,3 +228,23 @@ func TestFailedAfterALostAnswerIsInDoubt(t *testing.T) {
 		t.Errorf("got %+v, want failed, and that it may have been reached", r)
 	}
 }
+
+// A trace of proof/claim.pml: a request that is taken back and made again within a
+// second must not be changed by what was late about the first.
+func TestNoSendingRecordComesAgain(t *testing.T) {
+	at := time.Unix(1_772_357_400, 0)
+	seen := make(map[Record]bool)
+	r := Record{}
+	for range 5 {
+		for _, cause := range []Cause{Send, Unsent, Send, Reject, Withdraw} {
+			r, _ = r.Next(Move{Cause: cause, At: at})
+			if r.State != Sending {
+				continue
+			}
+			if seen[r] {
+				t.Fatalf("%+v comes again", r)
+			}
+			seen[r] = true
+		}
+	}
+}
