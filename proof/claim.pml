@@ -149,6 +149,12 @@ inline move(i, old, cause, inDoubt) {
 #define S_SEND(i) \
   if :: s[w].in[i] -> excuse[i] = false; counted[i] = false; move(i, Pending, Send, false); s[w].stale[i] = false :: else -> skip fi
 
+#ifdef NO_FENCE
+#define IN_TIME(isFenced) (true)
+#else
+#define IN_TIME(isFenced) (!(isFenced))
+#endif
+
 /* Act begin, as far as all begins are alike. */
 inline mayBegin(token, isStale, isFenced) {
   mine = (claim == token);
@@ -166,7 +172,7 @@ inline mayBegin(token, isStale, isFenced) {
      :: isFenced -> res = Late
 #endif
 #ifndef NO_COMPARE
-     :: !isFenced && isStale -> res = Moved
+     :: IN_TIME(isFenced) && isStale -> res = Moved
 #endif
      :: else -> skip
      fi
@@ -271,6 +277,7 @@ inline settle(x, i) {
 /* ---- a sender's steps ------------------------------------------------- */
 
 #define READ(i)    s[w].todo[i] = (led[i].state == Pending); s[w].stale[i] = false
+#define HEARS(i)   if :: s[w].in[i] -> READ(i) :: else -> skip fi   /* a reply tells of its own contacts only */
 #define CLEAR(i)   s[w].in[i] = false; s[w].spoken[i] = false
 #define EMPTY(i)   s[w].todo[i] = false; s[w].in[i] = false; s[w].spoken[i] = false; s[w].stale[i] = false
 #define TODO(i)    (s[w].todo[i])
@@ -308,7 +315,7 @@ inline begun() {
 #ifndef NO_MOVED_BACK
      takeBack();
 #endif
-     EACH(READ); EACH(CLEAR); recent[w] = false; s[w].pc = Ready
+     EACH(HEARS); EACH(CLEAR); recent[w] = false; s[w].pc = Ready
   :: res == Busy -> giveUp()
   fi;
   s[w].applied = false; res = OK
@@ -378,7 +385,7 @@ end: do
   :: d_step { s[w].pc == Beginning && !s[w].applied && faults > 0 && late.kind == None ->
        faults--; holdBack(Begin); s[w].pc = Unknown }
 #ifdef SECONDS
-  :: d_step { s[w].pc == Beginning && !s[w].applied && faults > 0 && late.kind == None ->  /* once late, once in time */
+  :: d_step { s[w].pc == Beginning && !s[w].applied && faults > 0 && late.kind == None && !ANY(S_STALE) ->  /* once late, once in time */
        faults--; EACH(OLD_RECORD); holdBack(Begin); beginNow(); begun() }
 #endif
 
@@ -405,15 +412,15 @@ end: do
   /* commit */
   :: d_step { s[w].pc == Answered -> EACH(S_COMMIT); EACH(IS_HEARD);
        if :: claim == NOW(w) -> expired = false :: else -> skip fi;
-       EACH(READ); EACH(CLEAR); s[w].answer = Nothing; recent[w] = false; s[w].pc = Ready }
+       EACH(HEARS); EACH(CLEAR); s[w].answer = Nothing; recent[w] = false; s[w].pc = Ready }
   :: d_step { s[w].pc == Answered && faults > 0 -> faults--; EACH(S_COMMIT);
        if :: claim == NOW(w) -> expired = false :: else -> skip fi }         /* it will be repeated */
   :: d_step { s[w].pc == Answered && faults > 0 && late.kind == None ->     /* Redis is away for minutes */
        faults--; EACH(EXCUSE); holdBack(Commit); endPass() }
 #ifdef SECONDS
-  :: d_step { s[w].pc == Answered && faults > 0 && late.kind == None ->      /* once late, once in time */
+  :: d_step { s[w].pc == Answered && faults > 0 && late.kind == None && !ANY(S_STALE) ->  /* once late, once in time */
        faults--; EACH(OLD_RECORD); holdBack(Commit); EACH(S_COMMIT);
-       EACH(READ); EACH(CLEAR); s[w].answer = Nothing; recent[w] = false; s[w].pc = Ready }
+       EACH(HEARS); EACH(CLEAR); s[w].answer = Nothing; recent[w] = false; s[w].pc = Ready }
 #endif
 
   /* the pass ends: nothing is left to do, or others wait for their turn */
@@ -447,9 +454,9 @@ end: do
 #define LOSE(i) if :: led[i].state == Sending -> move(i, Sending, Lose, false) :: else -> skip fi
 
 #ifdef NO_RECOVERY_FENCE
-#define IN_TIME (true)
+#define STILL_DEAD (true)
 #else
-#define IN_TIME (!namedLate)
+#define STILL_DEAD (!namedLate)
 #endif
 
 /* recoverClaim, by the sweeper or a task: the claim is found dead; it is ended; its
@@ -459,7 +466,7 @@ end: do
   :: d_step { named == 0 && claim != 0 && !beats[OWNER(claim)] -> named = claim }
   :: d_step { named != 0 ->
        if
-       :: claim == named && IN_TIME -> assert(lapsed[OWNER(claim)]);   /* whose claim is ended had no heartbeat just now */
+       :: claim == named && STILL_DEAD -> assert(lapsed[OWNER(claim)]);   /* whose claim is ended had no heartbeat just now */
           EACH(EXCUSE); claim = 0; expired = false
        :: else -> skip
        fi;

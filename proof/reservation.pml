@@ -72,7 +72,7 @@ inline begin(c, q) {
 #define MAY_BEGIN(c, q) (!paused[c] && !gone[c] && led[c].state == Pending && (claim[c] == 0 || claim[c] == OWNER(q)) && IN_TIME(q))
 
 /* store.Standings: what owner o has is still good for something. */
-#define STANDS(o) (!gone[OF((o - 1))] && (led[OF((o - 1))].state == Sending || IN_TIME((o - 1))))
+#define STANDS(o) (!gone[OF((o - 1))] && (led[OF((o - 1))].state == Sending || !fenced[(o - 1)]))
 
 inline reach(c, isSafe) {
   assert(!reached || (safe && by == c));   /* nobody twice */
