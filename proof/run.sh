@@ -70,7 +70,7 @@ n=0
 while IFS='|' read -r name model settings expect; do
 	[ -n "$model" ] || continue
 	read -r name <<<"$name"; read -r model <<<"$model"; read -r settings <<<"$settings" || true; read -r expect <<<"$expect"
-	if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qF -f - <<<"$name"; then continue; fi
+	if [ $# -gt 0 ] && ! grep -qF "$(printf '%s\n' "$@")" <<<"$name"; then continue; fi
 	n=$((n + 1))
 	while [ "$(jobs -r | wc -l)" -ge 2 ]; do wait -n || true; done
 	check "$n" "$name" "$model" "$settings" "$expect" &
