@@ -352,7 +352,7 @@ inline write(a) {
 #endif
 #ifdef LIVE
 #define ENDS  (!ANY(TODO) || !ALIVE)
-#define MAY_REFUSE (faults > 0)
+#define MAY_REFUSE (faults > 0)  /* what could go on for ever is a fault */
 #define REFUSES faults--
 #else
 #define ENDS  (true)
@@ -497,7 +497,7 @@ end: do
   HEART(0)
   HEART(1)
   :: d_step { late.kind == Begin && !late.fenced -> late.fenced = true }
-  :: d_step { named != 0 && !namedLate -> namedLate = true }
+  :: d_step { named != 0 && !namedLate && MAY_REFUSE -> REFUSES; namedLate = true }
   od
 }
 
