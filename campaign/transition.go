@@ -69,9 +69,8 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
 // A contact never comes back to a record that it had while it was sending: its time
-// never goes back, and moves on with each Send. So an answer that arrives late, or a
-// second time, changes no later request, also when the first was taken back within a
-// second.
+// never goes back, and moves on when an attempt is taken back. So an answer that
+// arrives late, or a second time, changes no later request, even within one second.
 //
 // Doubt, once there, stays through retries and reruns until evidence comes or a
 // person has looked. A contact that was unconfirmed is rerun in doubt: whatever
@@ -94,7 +93,6 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Send:
 		move(Sending, Pending)
 		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
-		next.Changed = max(next.Changed, r.Changed+1)
 	case Unsent, Withdraw:
 		from := Sending
 		if m.Cause == Withdraw {
@@ -102,6 +100,7 @@ func (r Record) Next(m Move) (Record, bool) {
 		}
 		move(Pending, from)
 		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
+		next.Changed = max(next.Changed, r.Changed+1)
 	case Retry:
 		move(Pending, Sending)
 		next.InDoubt = r.InDoubt || m.InDoubt

@@ -681,7 +681,7 @@ func TestABeginThatIsRepeatedAfterEvidenceLeavesNobodyUnconfirmed(t *testing.T) 
 	repeat := &flakyRedis{on: "begin"}
 	repeat.again = func() {
 		now := time.Now()
-		<-time.After(now.Truncate(time.Second).Add(2 * time.Second).Sub(now)) // records hold seconds
+		<-time.After(now.Truncate(time.Second).Add(time.Second).Sub(now)) // records hold seconds
 		if _, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: sending.Moves([]int{2}, campaign.Start, 0)}); err != nil {
 			t.Error(err)
 		}
