@@ -4,6 +4,7 @@
 package quotasim
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -100,18 +101,30 @@ func (r result) otherRefused() float64 {
 func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.limit == 0 {
-		s.limit = 30
+	s.limit = cmp.Or(s.limit, 30)
+	s.window = cmp.Or(s.window, time.Minute)
+	s.warmUp = cmp.Or(s.warmUp, 2)
+	s.trips = cmp.Or(s.trips, trips{50 * time.Millisecond, 800 * time.Millisecond})
+	w := s.begin(db, seed)
+	defer w.rdb.Close()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	if err := s.startWorkers(ctx, w, &wg); err != nil {
+		return result{}, err
 	}
-	if s.window == 0 {
-		s.window = time.Minute
+	if s.other != nil {
+		wg.Go(func() { w.visit(ctx, s.other) })
 	}
-	if s.warmUp == 0 {
-		s.warmUp = 2
+	if s.beside != nil {
+		wg.Go(func() { s.beside(ctx, w) })
 	}
-	if s.trips == (trips{}) {
-		s.trips = trips{50 * time.Millisecond, 800 * time.Millisecond}
-	}
+	return s.measure(w), nil
+}
+
+// begin makes a world in which nobody sends yet.
+func (s scenario) begin(db *redis.Options, seed uint64) *world {
 	w := &world{seed: seed, trips: s.trips}
 	time.Sleep(time.Duration(w.rng(0).Float64() * float64(time.Minute))) // any phase of the clocks
 	w.server = newServer(s.kind, s.limit, s.window)
@@ -121,18 +134,19 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	}
 	w.base = float64(s.limit) / s.window.Seconds()
 	w.rdb, w.warp = inVirtualTime(db)
-	defer w.rdb.Close()
 	w.end = time.Now().Add(time.Duration(s.warmUp+s.windows) * s.window)
+	return w
+}
 
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+// startWorkers starts the workers. A worker whose process is killed lives again with a
+// new client.
+func (s scenario) startWorkers(ctx context.Context, w *world, wg *sync.WaitGroup) error {
 	var shared client // nil: each makes its own
 	for i := range s.workers {
 		if s.crowd > 0 && i%s.crowd == 0 {
 			var err error
 			if shared, err = s.client(w, float64(s.crowd)/float64(s.workers)); err != nil {
-				return result{}, err
+				return err
 			}
 		}
 		w.kills = append(w.kills, nil)
@@ -159,16 +173,14 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 			return nil
 		}
 		if err := lives(0); err != nil {
-			return result{}, err
+			return err
 		}
 	}
-	if s.other != nil {
-		wg.Go(func() { w.visit(ctx, s.other) })
-	}
-	if s.beside != nil {
-		wg.Go(func() { s.beside(ctx, w) })
-	}
+	return nil
+}
 
+// measure waits until the warm-up is over, and then until the end.
+func (s scenario) measure(w *world) result {
 	time.Sleep(time.Duration(s.warmUp) * s.window)
 	was, calls := w.nominal(), w.warp.calls.Load()
 	if !s.idle {
@@ -185,7 +197,7 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	r.callsPer = float64(w.warp.calls.Load()-calls) / sent
 	rate := sent / (time.Duration(s.windows) * s.window).Seconds()
 	r.longest = r.ours.longest.Seconds() * rate / float64(s.workers)
-	return r, nil
+	return r
 }
 
 func (w *world) rng(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, stream)) }
