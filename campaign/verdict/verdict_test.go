@@ -331,11 +331,40 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 			ratelimit.Answer{Status: 503, Failed: true, Held: true, RetryAfter: time.Minute, HasRetryAfter: true}},
 		{"maintenance until it is over", velents.Answer{Status: 503}, &velents.Error{Status: 503, JSON: true}, ratelimit.Answer{Status: 503, Failed: true, Held: true}},
 		{"a failure", velents.Answer{Status: 502}, &velents.Error{Status: 502}, ratelimit.Answer{Status: 502, Failed: true}},
+		{"a failure of its own", velents.Answer{Status: 500}, &velents.Error{Status: 500}, ratelimit.Answer{Status: 500, Failed: true}},
+		{"a refusal of the token", velents.Answer{Status: 499}, &velents.Error{Status: 499}, ratelimit.Answer{Status: 499}},
 		{"a lost answer", velents.Answer{}, &velents.Unanswered{Sent: true, Err: errors.New("reset")}, ratelimit.Answer{Failed: true}},
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errors.New("no connection")}, ratelimit.Answer{Failed: true, Unsent: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, QuotaAnswer(tt.answer, tt.err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFateOfARequestWithoutContacts(t *testing.T) {
+	const failed = "500: down"
+	for _, tt := range []struct {
+		name string
+		err  error
+		want Fate
+	}{
+		{"it is accepted", nil, Fate{Cause: campaign.Accept}},
+		{"the token is wrong", &velents.Error{Status: 401, Message: "who?", JSON: true},
+			Fate{Cause: campaign.Unsent, Reason: "the platform answers 401: who?; check the agent's token", Broken: true}},
+		{"a field is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"subject": {"Too long."}}},
+			Fate{Cause: campaign.Reject, Reason: "the platform refuses the request: Too long."}},
+		{"the contact is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"phone": {"No phone."}}},
+			Fate{Cause: campaign.Reject, Reason: "No phone."}},
+		{"the platform failed by itself", &velents.Error{Status: 500, Message: "down", JSON: true, RateHeaders: true, RetryAfter: time.Second},
+			Fate{Cause: campaign.Retry, Reason: failed, Wait: time.Second}},
+		{"something else failed: the headers of the limit are missing", &velents.Error{Status: 500, Message: "down", JSON: true},
+			Fate{Cause: campaign.Lose, Reason: failed}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, FateOf(tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
