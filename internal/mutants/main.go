@@ -227,11 +227,13 @@ func (t *trial) test(ctx context.Context, s suite, name, overlay string) (output
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("does not compile: %s", bytes.TrimSpace(said))
 	}
-	which := "-test.run=" + s.pattern
+	tests := exec.CommandContext(ctx, binary, "-test.failfast", "-test.timeout="+longest.String())
 	if but, ok := strings.CutPrefix(s.pattern, "!"); ok {
-		which = "-test.skip=" + but
+		tests.Args = append(tests.Args, "-test.skip="+but)
+	} else {
+		tests.Args = append(tests.Args, "-test.run="+s.pattern)
 	}
-	tests := exec.CommandContext(ctx, binary, "-test.failfast", "-test.timeout="+longest.String(), which)
+	tests.Env = append(os.Environ(), "RAPID_SHRINKTIME=0s", "RAPID_NOFAILFILE=1", "RAPID_SEED=1")
 	tests.Dir = filepath.Join(t.root, s.pkg)
 	said, err := tests.CombinedOutput()
 	return string(said), err
