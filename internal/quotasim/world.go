@@ -34,13 +34,13 @@ type scenario struct {
 	slower  bound // a second limit on the same requests
 }
 
-// bound is a limit of so many requests per window.
+// bound is a number of requests per window.
 type bound struct {
 	limit  int
 	window time.Duration
 }
 
-// world is a server, a network, and those who use it.
+// world is a server, a network, and their users.
 type world struct {
 	*server
 	rdb   *redis.Client
@@ -54,7 +54,7 @@ type world struct {
 	ours   tally
 	others tally
 	events []event
-	marks  []time.Time          // moments that a scenario wants to remember
+	marks  []time.Time          // moments that a scenario has marked
 	left   []time.Time          // when our requests left
 	heard  time.Time            // when the first was answered
 	kills  []context.CancelFunc // of the workers' processes
@@ -123,7 +123,7 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	return s.measure(w), nil
 }
 
-// begin makes a world in which nobody sends yet.
+// begin makes a world without workers.
 func (s scenario) begin(db *redis.Options, seed uint64) *world {
 	w := &world{seed: seed, trips: s.trips}
 	time.Sleep(time.Duration(w.rng(0).Float64() * float64(time.Minute))) // any phase of the clocks
@@ -242,7 +242,7 @@ func (w *world) count(other bool, status int) {
 }
 
 // work sends one request after the other. When its context ends the process
-// is dead: nobody hears the answer.
+// is dead, and the answer is lost.
 func (w *world) work(ctx context.Context, worker int, life uint64, c client) {
 	rng := w.rng(uint64(worker)<<32 + life + 10)
 	for ctx.Err() == nil {
@@ -302,16 +302,15 @@ func (w *world) visit(ctx context.Context, part func(time.Duration) float64) {
 	}
 }
 
-// mark remembers this moment.
+// mark notes this moment.
 func (w *world) mark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.marks = append(w.marks, time.Now())
 }
 
-// settled are the requests from the second window on, which opens with the
-// first of them.
-func (w *world) settled() []event {
+// steady are the requests from the second window on. The first of them opens it.
+func (w *world) steady() []event {
 	opened := w.events[0].at
 	for i, e := range w.events {
 		if e.at.Sub(opened) >= w.window {
