@@ -19,6 +19,7 @@ import (
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/sending"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -875,4 +876,35 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	if phase, _ := s.phase("c"); phase != campaign.Paused {
 		t.Errorf("c is %s", phase)
 	}
+}
+
+// A slowQuota lets something happen before its first permit.
+type slowQuota struct {
+	*openQuota
+	once      sync.Once
+	meanwhile func()
+}
+
+func (q *slowQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+	q.once.Do(q.meanwhile)
+	return q.openQuota.Acquire(ctx)
+}
+
+func TestAnAnswerIsWrittenDownAlthoughItsTaskHasEnded(t *testing.T) {
+	s := newStage(t, 3)
+	ctx, end := context.WithCancel(t.Context())
+	s.platform.answer = func([]velents.Row) error {
+		end()
+		return nil
+	}
+	_ = s.runner("w1").run(ctx, store.Ref{Campaign: "c"})
+	s.want(map[campaign.State]int{campaign.Accepted: 3})
+}
+
+func TestADayThatOthersHaveNearlyFilledIsFilled(t *testing.T) {
+	s := newStage(t, 20, batchOf(10), func(c *campaign.Settings) { c.DailyCap = 13 })
+	runner := s.runner("w1")
+	runner.sender.Quota = &slowQuota{openQuota: s.quota, meanwhile: func() { s.send("w2", 1) }}
+	s.sendAs(runner, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 13, campaign.Pending: 7})
 }

@@ -344,27 +344,27 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 	}
 }
 
-func TestFateOfARequestWithoutContacts(t *testing.T) {
+func TestOfSingle(t *testing.T) {
 	const failed = "500: down"
 	for _, tt := range []struct {
 		name string
 		err  error
-		want Fate
+		want Single
 	}{
-		{"it is accepted", nil, Fate{Cause: campaign.Accept}},
+		{"it is accepted", nil, Single{Cause: campaign.Accept}},
 		{"the token is wrong", &velents.Error{Status: 401, Message: "who?", JSON: true},
-			Fate{Cause: campaign.Unsent, Reason: "the platform answers 401: who?; check the agent's token", Broken: true}},
+			Single{Cause: campaign.Unsent, Reason: "the platform answers 401: who?; check the agent's token", Broken: true}},
 		{"a field is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"subject": {"Too long."}}},
-			Fate{Cause: campaign.Reject, Reason: "the platform refuses the request: Too long."}},
+			Single{Cause: campaign.Reject, Reason: "the platform refuses the request: Too long."}},
 		{"the contact is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"phone": {"No phone."}}},
-			Fate{Cause: campaign.Reject, Reason: "No phone."}},
+			Single{Cause: campaign.Reject, Reason: "No phone."}},
 		{"the platform failed by itself", &velents.Error{Status: 500, Message: "down", JSON: true, RateHeaders: true, RetryAfter: time.Second},
-			Fate{Cause: campaign.Retry, Reason: failed, Wait: time.Second}},
+			Single{Cause: campaign.Retry, Reason: failed, Wait: time.Second}},
 		{"something else failed: the headers of the limit are missing", &velents.Error{Status: 500, Message: "down", JSON: true},
-			Fate{Cause: campaign.Lose, Reason: failed}},
+			Single{Cause: campaign.Lose, Reason: failed}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, FateOf(tt.err)); diff != "" {
+			if diff := cmp.Diff(tt.want, OfSingle(tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
