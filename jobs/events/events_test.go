@@ -31,6 +31,7 @@ import (
 type stage struct {
 	*Applier
 	campaigntest.Fixture
+	store    *store.Store
 	t        testing.TB
 	rdb      *redis.Client
 	campaign campaign.Campaign
@@ -51,6 +52,7 @@ func newStage(t testing.TB, contacts int) *stage {
 func emptyStage(t testing.TB) *stage {
 	rdb := redistest.Shared(t)
 	s := &stage{Fixture: campaigntest.New(t, rdb), t: t, rdb: rdb, counts: make(map[string]int)}
+	s.store = s.Store
 	var mu sync.Mutex
 	s.Applier = New(Config{Store: s.Store, Count: func(what string, n int) {
 		mu.Lock()
@@ -186,7 +188,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
 		}
 	}
-	t.Run("whoever waits for another attempt, too", func(t *testing.T) {
+	t.Run("a contact that waits for another attempt, too", func(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send, campaign.Retry)
 		s.post("c", eventOf("onStarted", 0, "a", `{}`))
@@ -407,7 +409,7 @@ func TestEventsOfAWorkerThatDiedAreTakenOver(t *testing.T) {
 	if err != nil || len(taken) != 2 {
 		t.Fatalf("%d events, %v", len(taken), err)
 	}
-	for range 2 { // twice: so does whoever was only slow
+	for range 2 { // twice: a worker that was only slow does so, too
 		if err := s.apply(ctx, taken); err != nil {
 			t.Fatal(err)
 		}

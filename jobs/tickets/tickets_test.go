@@ -41,18 +41,30 @@ type stage struct {
 	answer func(w http.ResponseWriter, r *http.Request, n int) // nil: it makes the ticket
 }
 
-func newStage(t *testing.T, contacts int, rules ...campaign.TicketRule) *stage {
+func newStage(t *testing.T, contacts int, rules ...string) *stage {
 	t.Helper()
+	ticketRules, err := campaign.ParseRules(rules, campaign.ParseTicketRule)
+	if err != nil {
+		t.Fatal(err)
+	}
 	rdb := redistest.Shared(t)
 	s := &stage{Fixture: campaigntest.New(t, rdb), rdb: rdb}
 	s.desk = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.desk.Close)
 	settings := campaigntest.Settings(chunkSize, campaign.Column{Name: "phone"}, campaign.Column{Name: "name", Key: "name"})
-	settings.TicketRules, settings.MaxTickets, settings.TicketFields = rules, 100, map[string]string{"priority": "high"}
+	settings.TicketRules, settings.MaxTickets, settings.TicketFields = ticketRules, 100, map[string]string{"priority": "high"}
 	s.Load(campaigntest.List{Name: "c", Settings: settings, Contacts: campaigntest.People(phoneOf(0), contacts, func(i int, number string) []string {
 		return []string{number, fmt.Sprint("Person ", i)}
 	})})
 	return s
+}
+
+// ruleOf is a rule by its text.
+func ruleOf(text string) (r campaign.Rule) {
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return r
 }
 
 func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
@@ -352,7 +364,7 @@ func TestATicketOfADeadWorkerIsNotMadeAgain(t *testing.T) {
 	s := newStage(t, 4, "state=failed")
 	s.move([]int{0}, campaign.Send, campaign.Fail)
 	at := store.Place{Ref: store.Ref{Campaign: "c"}}
-	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: "state=failed", Claim: "gone", Tries: 1}
+	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: ruleOf("state=failed"), Claim: "gone", Tries: 1}
 	if _, err := s.Store.SetTicket(t.Context(), at, nil, &creating, time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +402,7 @@ func TestACampaignHasNoMoreTicketsThanItMay(t *testing.T) {
 	s := newStage(t, 4, "state=failed")
 	s.move([]int{0, 1, 2}, campaign.Send, campaign.Fail)
 	at := func(i int) store.Place { return store.Place{Ref: store.Ref{Campaign: "c"}, Index: i} }
-	due := campaign.Ticket{State: campaign.TicketDue, Rule: "state=failed"}
+	due := campaign.Ticket{State: campaign.TicketDue, Rule: ruleOf("state=failed")}
 	for i := range 2 {
 		if ok, err := s.Store.SetTicket(t.Context(), at(i), nil, &due, 0, 2); !ok || err != nil {
 			t.Fatal(ok, err)
@@ -412,7 +424,7 @@ func TestAProcessThatWasFrozenDoesNotSend(t *testing.T) {
 	if err := stillOurs(time.Now()); err != nil {
 		t.Errorf("a new one: %v", err)
 	}
-	next, wait := (&Maker{}).after(campaign.Ticket{Rule: "state=failed", Tries: 1}, velents.Ticket{}, fmt.Errorf("x: %w", verdict.ErrNotOurs))
+	next, wait := (&Maker{}).after(campaign.Ticket{Rule: ruleOf("state=failed"), Tries: 1}, velents.Ticket{}, fmt.Errorf("x: %w", verdict.ErrNotOurs))
 	if next.State != campaign.TicketDue || next.Tries != 0 || wait != 0 {
 		t.Errorf("%+v in %v", next, wait)
 	}
