@@ -243,6 +243,22 @@ func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
 	}
 }
 
+func TestOneRetryMatchesAllThatItCan(t *testing.T) {
+	const contacts = batchEvents + chunkSize
+	s := newStage(t, contacts)
+	for i := range contacts {
+		s.post("c", eventOf("onStarted", i, fmt.Sprint("conversation ", i), `{}`))
+	}
+	s.applyAll()
+	s.move(chunkSize, campaign.Send)
+	if err := s.retry(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := s.store.EventCounts(t.Context(), "c"); err != nil || counts.Kept != 0 || counts.Applied != contacts {
+		t.Errorf("%+v, %v, want all %d applied", counts, err, contacts)
+	}
+}
+
 func TestUnmatchedEventsAreKeptAndMatchedLater(t *testing.T) {
 	s := newStage(t, 2)
 	ctx := t.Context()

@@ -109,6 +109,17 @@ func TestTwoLastWordsComeToTheSame(t *testing.T) {
 	}
 }
 
+func TestTheLongestHistoryIsKept(t *testing.T) {
+	turns := []velents.Turn{{Role: "customer", Text: "hello"}, {Role: "agent", Text: "hi"}}
+	update := func(turns []velents.Turn) heard {
+		return heard{velents.Event{Type: velents.EventUpdate, ConversationID: "a", History: turns}, noon}
+	}
+	o, history := tellAll(campaign.Outcome{}, sent(0, 1), []heard{update(turns[:1]), update(turns), update(turns[:1])})
+	if o.Turns != 2 || len(history) != 2 {
+		t.Errorf("%d turns, history %v", o.Turns, history)
+	}
+}
+
 func TestRerunsKeepTheNewerConversation(t *testing.T) {
 	ended := func(id string) velents.Event {
 		return velents.Event{Type: velents.EventEnded, ConversationID: id, Extraction: json.RawMessage(`{"from":"` + id + `"}`)}
