@@ -451,3 +451,45 @@ func (q stopping) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 }
 func (stopping) Report(context.Context, ratelimit.Permit, ratelimit.Answer) {}
 func (stopping) Return(context.Context, ratelimit.Permit)                   {}
+
+func TestATicketOnItsWayIsFinishedByAWorkerThatStops(t *testing.T) {
+	s := newStage(t, 4, "state=failed")
+	s.move([]int{0, 1}, campaign.Send, campaign.Fail)
+	ctx, stop := context.WithCancel(t.Context())
+	s.answer = func(w http.ResponseWriter, _ *http.Request, _ int) {
+		stop()
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"data":{"public_id":"T-1"}}`)
+	}
+	_ = s.maker().look(ctx)
+	s.wantStates(map[int]campaign.TicketState{0: campaign.TicketMade, 1: campaign.TicketDue})
+}
+
+// A frozenDesk is asked by a process that wakes up after its claim.
+type frozenDesk struct{}
+
+func (frozenDesk) CreateTicket(context.Context, velents.NewTicket) (velents.Ticket, velents.Answer, error) {
+	return velents.Ticket{}, velents.Answer{}, fmt.Errorf("create ticket: %w", verdict.ErrNotOurs)
+}
+
+// A countingQuota counts what comes back.
+type countingQuota struct{ returned, reported int }
+
+func (q *countingQuota) Acquire(context.Context) (ratelimit.Permit, error) {
+	return ratelimit.Permit{}, nil
+}
+func (q *countingQuota) Report(context.Context, ratelimit.Permit, ratelimit.Answer) { q.reported++ }
+func (q *countingQuota) Return(context.Context, ratelimit.Permit)                   { q.returned++ }
+
+func TestAPermitOfARequestThatDidNotLeaveIsReturned(t *testing.T) {
+	s := newStage(t, 1, "state=failed")
+	s.move([]int{0}, campaign.Send, campaign.Fail)
+	quota := &countingQuota{}
+	m := s.maker()
+	m.cfg.Desk, m.cfg.Quota = frozenDesk{}, quota
+	s.look(m)
+	if quota.returned != 1 || quota.reported != 0 {
+		t.Errorf("%d permits returned, %d reported", quota.returned, quota.reported)
+	}
+	s.wantStates(map[int]campaign.TicketState{0: campaign.TicketDue})
+}
