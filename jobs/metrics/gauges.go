@@ -48,7 +48,10 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 }
 
 // shared collects what all workers share.
-type shared struct{ store reader }
+type shared struct {
+	store    reader
+	warnings func(context.Context) []string // about Redis
+}
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
@@ -76,7 +79,7 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 		return err
 	}
 	show(ch, openDesc, float64(open))
-	show(ch, warningsDesc, float64(len(store.DurabilityWarnings(ctx, s.store.Redis()))))
+	show(ch, warningsDesc, float64(len(s.warnings(ctx))))
 	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may hide it
 		show(ch, memoryDesc, float64(memory.Used))
 		show(ch, maxDesc, float64(memory.Max))

@@ -31,7 +31,8 @@ type Metrics struct {
 }
 
 // New returns the metrics of a worker on the store.
-func New(st reader) *Metrics {
+func New(st *store.Store) *Metrics {
+	warnings := func(ctx context.Context) []string { return store.DurabilityWarnings(ctx, st.Redis()) }
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -44,7 +45,7 @@ func New(st reader) *Metrics {
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
-		shared{st}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
+		shared{st, warnings}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

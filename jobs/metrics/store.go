@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
@@ -33,5 +31,4 @@ type fleet interface {
 	Now(ctx context.Context) (time.Time, error)
 	Workers(ctx context.Context) ([]store.Worker, error)
 	Fullest(ctx context.Context) (store.Memory, error)
-	Redis() redis.UniversalClient
 }
