@@ -10,10 +10,11 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/velents"
 )
 
-func TestWhoeverOptsOutMeanwhileIsNotContacted(t *testing.T) {
+func TestAPersonWhoOptsOutMeanwhileIsNotContacted(t *testing.T) {
 	for _, mode := range []campaign.Mode{campaign.Batch, campaign.Dispatch} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := newStage(t, 5, func(c *campaign.Settings) { c.Mode = mode })
@@ -36,7 +37,7 @@ func TestWhoeverOptsOutMeanwhileIsNotContacted(t *testing.T) {
 	}
 }
 
-func TestNobodyIsLeftToSend(t *testing.T) {
+func TestNoContactIsLeftToSend(t *testing.T) {
 	s := newStage(t, 2)
 	if _, err := s.store.Suppress(t.Context(), []campaign.Phone{phoneOf(0), phoneOf(1)}); err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestNobodyIsLeftToSend(t *testing.T) {
 	}
 }
 
-func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
+func TestCampaignsKnowWhatOthersContacted(t *testing.T) {
 	recent := func(c *campaign.Settings) { c.SkipContactedDays = 7 }
 	s := newStage(t, 4, recent)
 	if err := s.store.RecordContacted(t.Context(), time.Now().AddDate(0, 0, -7), []campaign.Phone{phoneOf(0)}); err != nil {
@@ -75,26 +76,26 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 			t.Error("it was recorded")
 		}
 	})
-	t.Run("whoever a dead sender had in hand", func(t *testing.T) {
-		for name, settles := range map[string]func(*stage){
+	t.Run("contacts that a dead sender had in hand", func(t *testing.T) {
+		for name, recovers := range map[string]func(*stage){
 			"by a task":    func(s *stage) { s.send("w", 0) },
 			"by a sweeper": (*stage).sweep,
 		} {
 			s := newStage(t, 3)
 			s.begin("dead/1", 2)
-			settles(s)
+			recovers(s)
 			if diff := cmp.Diff([]bool{true, true}, s.contacted(0, 1)); diff != "" {
-				t.Errorf("settled %s, recorded (-want +got):\n%s", name, diff)
+				t.Errorf("recovered %s, recorded (-want +got):\n%s", name, diff)
 			}
 		}
 	})
-	t.Run("whoever is answered for before the sender dies", func(t *testing.T) {
+	t.Run("contacts whose answer came before the sender died", func(t *testing.T) {
 		s := newStage(t, 2)
 		s.platform.answer = func([]velents.Row) error {
 			s.rdb.Del(t.Context(), "c:{c}:l:0") // nothing can be written down any more
 			return nil
 		}
-		if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, store.ErrGone) {
+		if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, store.ErrGone) {
 			t.Error(err)
 		}
 		if diff := cmp.Diff([]bool{true, true}, s.contacted(0, 1)); diff != "" {
@@ -107,16 +108,16 @@ func TestCampaignsKnowWhomOthersContacted(t *testing.T) {
 		s.send("w", 0)
 		s.want(map[campaign.State]int{campaign.Accepted: 2})
 	})
-	t.Run("a dead sender's rows that cannot be read are left to be settled later", func(t *testing.T) {
+	t.Run("a dead sender's rows that cannot be read are recovered later", func(t *testing.T) {
 		s := newStage(t, 2)
 		s.begin("dead/1", 2)
 		s.rdb.HSet(t.Context(), "c:{c}:k:0", "rows", "x")
-		if _, err := s.queue.settle(t.Context(), s.now(), s.ledger(0), true); err == nil {
+		if _, err := s.queue.recoverClaim(t.Context(), s.now(), s.ledger(0), true); err == nil {
 			t.Error("no error")
 		}
 		s.want(map[campaign.State]int{campaign.Sending: 2})
 	})
-	t.Run("whom it has tried itself it may send again", func(t *testing.T) {
+	t.Run("a contact that it has tried itself it may send again", func(t *testing.T) {
 		s := newStage(t, 1, recent)
 		s.platform.answer = func([]velents.Row) error { return errLostAnswer }
 		s.send("w", 0)
@@ -139,19 +140,19 @@ func TestWhoTheContactRecordIsToldOf(t *testing.T) {
 		move campaign.Move
 		want bool
 	}{
-		{"who was accepted", campaign.Move{Cause: campaign.Accept}, true},
+		{"accepted", campaign.Move{Cause: campaign.Accept}, true},
 		{"whose answer was lost", campaign.Move{Cause: campaign.Lose}, true},
-		{"on whom the platform failed, so that it is in doubt", campaign.Move{Cause: campaign.Retry, InDoubt: true}, true},
+		{"the platform failed, so that it is in doubt", campaign.Move{Cause: campaign.Retry, InDoubt: true}, true},
 		{"the same, with all attempts used up", campaign.Move{Cause: campaign.Fail, InDoubt: true}, true},
-		{"not who is surely not reached", campaign.Move{Cause: campaign.Retry}, false},
-		{"not who was never sent", campaign.Move{Cause: campaign.Unsent}, false},
-		{"not who was refused", campaign.Move{Cause: campaign.Reject}, false},
+		{"not one that is surely not reached", campaign.Move{Cause: campaign.Retry}, false},
+		{"not one that was never sent", campaign.Move{Cause: campaign.Unsent}, false},
+		{"not one that was refused", campaign.Move{Cause: campaign.Reject}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list := []campaign.Contact{{Phone: phoneOf(0)}}
 			for _, unrecorded := range []bool{false, true} {
 				moves := []store.Move{{Move: tt.move}}
-				people := recorded(campaign.Campaign{Settings: campaign.Settings{Unrecorded: unrecorded}}, list, moves)
+				people := sending.Recorded(campaign.Campaign{Settings: campaign.Settings{Unrecorded: unrecorded}}, list, moves)
 				if want := tt.want && !unrecorded; len(people) == 1 != want || moves[0].Recorded != want {
 					t.Errorf("unrecorded %v: %d people, marked %v", unrecorded, len(people), moves[0].Recorded)
 				}
@@ -181,7 +182,7 @@ func (s *stage) contacted(contacts ...int) []bool {
 func TestNobodyIsSentWhileTheListCannotBeRead(t *testing.T) {
 	s := newStage(t, 2)
 	s.rdb.HSet(t.Context(), "suppressed:used", "x", "y")
-	if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err == nil {
+	if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err == nil {
 		t.Error("no error")
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 2})

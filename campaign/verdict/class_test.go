@@ -1,11 +1,10 @@
-package jobs
+package verdict
 
 import (
 	"errors"
 	"fmt"
 	"testing"
 
-	"campaign-runner/campaign/verdict"
 	"campaign-runner/velents"
 )
 
@@ -25,11 +24,11 @@ func TestClassOfAnAnswer(t *testing.T) {
 		{"a page with a good status", &velents.Error{Status: 200, Page: true}, "lost"},
 		{"no connection", &velents.Unanswered{}, "unsent"},
 		{"no answer", &velents.Unanswered{Sent: true}, "lost"},
-		{"held back by the guard", &velents.Unanswered{Err: verdict.ErrNotOurs}, "withheld"},
+		{"held back by the guard", &velents.Unanswered{Err: ErrNotOurs}, "withheld"},
 		{"anything else", errors.New("?"), "lost"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := classOf(tt.answer); got != tt.want {
+			if got := Class(tt.answer); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})

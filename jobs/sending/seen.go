@@ -1,4 +1,4 @@
-package jobs
+package sending
 
 import (
 	"context"
@@ -7,34 +7,34 @@ import (
 	"sync"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
 
 // A seen keeps what the answers to an agent have shown: in this process and, for
 // those that start later, in Redis. Its zero value has seen nothing.
 type seen struct {
-	mu    sync.Mutex
-	known campaign.Seen
-	kept  campaign.Seen // of that, what is in Redis
+	mu     sync.Mutex
+	known  campaign.Seen
+	stored campaign.Seen // of that, what is in Redis
 }
 
-// note takes in an answer, and says what is known by then and what of it is kept.
-func (s *seen) note(known, kept campaign.Seen) (campaign.Seen, campaign.Seen) {
+// note adds to what is known and to what is stored, and returns both.
+func (s *seen) note(known, stored campaign.Seen) (campaign.Seen, campaign.Seen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known, s.kept = s.known.Or(known), s.kept.Or(kept)
-	return s.known, s.kept
+	s.known, s.stored = s.known.Or(known), s.stored.Or(stored)
+	return s.known, s.stored
 }
 
-// before is what was seen of the agent when err came. What is new is written down.
-// When Redis cannot say, a failure counts as one that the platform did not own up
-// to, and a refusal as one of all.
-func (s *seen) before(ctx context.Context, st *store.Store, agent string, err error, log *slog.Logger) campaign.Seen {
-	ctx, cancel := context.WithTimeout(ctx, seenPatience)
+// before is what answers had shown when err came. It stores what is new. When Redis
+// cannot say, a failure counts as not the platform's own, and a refusal as one of
+// every contact.
+func (s *seen) before(ctx context.Context, st Store, agent string, err error, log *slog.Logger) campaign.Seen {
+	ctx, cancel := context.WithTimeout(ctx, timings.SeenPatience)
 	defer cancel()
-	known, kept := s.note(campaign.Seen{}, campaign.Seen{})
-	if known != kept {
+	known, stored := s.note(campaign.Seen{}, campaign.Seen{})
+	if known != stored {
 		if failed := st.AddSeen(ctx, agent, known); failed != nil {
 			log.WarnContext(ctx, "what the platform's answers show is not kept", "error", failed)
 		} else {

@@ -15,6 +15,8 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -25,26 +27,26 @@ func unrecorded(s *campaign.Settings) { s.Unrecorded = true }
 // A duel is two campaigns over the same people.
 type duel struct {
 	*stage
-	sender *sender
+	runner *runner
 }
 
 func newDuel(t *testing.T, contacts int, first, second []func(*campaign.Settings)) *duel {
 	t.Helper()
 	s := newStage(t, contacts, first...)
 	s.load("d", contacts, second...)
-	return &duel{s, s.sender("w1")}
+	return &duel{s, s.runner("w1")}
 }
 
 // run runs the task of a campaign's only chunk.
-func (d *duel) run(name string) *comeBack {
+func (d *duel) run(name string) *sending.ComeBack {
 	d.t.Helper()
-	return d.runAs(d.sender, name)
+	return d.runAs(d.runner, name)
 }
 
-func (d *duel) runAs(s *sender, name string) *comeBack {
+func (d *duel) runAs(r *runner, name string) *sending.ComeBack {
 	d.t.Helper()
-	err := s.send(d.t.Context(), store.Ref{Campaign: name})
-	var later *comeBack
+	err := r.run(d.t.Context(), store.Ref{Campaign: name})
+	var later *sending.ComeBack
 	if err != nil && !errors.As(err, &later) {
 		d.t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 		first, second []func(*campaign.Settings)
 		want          map[campaign.State]int // of the second, once it was released again
 	}{
-		{"both leave out who was contacted", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
+		{"both leave out contacts of others", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"only the second does", nil, []func(*campaign.Settings){skipping}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"the second is not recorded itself", nil, []func(*campaign.Settings){skipping, unrecorded}, map[campaign.State]int{campaign.Canceled: 5}},
 		{"the second sends one by one", []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping, dispatching}, map[campaign.State]int{campaign.Canceled: 5}},
@@ -136,7 +138,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 					t.Fatal(err)
 				}
 				now, _ := d.store.Now(t.Context())
-				if wait := chunk.Due.Sub(now); wait <= 0 || wait > contestedWait {
+				if wait := chunk.Due.Sub(now); wait <= 0 || wait > timings.ContestedWait {
 					t.Errorf("looked at again in %v", wait)
 				}
 			})
@@ -160,7 +162,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 		d.run("d")
 		d.wantStates("d", map[campaign.State]int{campaign.Accepted: 5})
 	})
-	t.Run("who is not reserved is sent at once", func(t *testing.T) {
+	t.Run("a contact without a reservation is sent at once", func(t *testing.T) {
 		d := newDuel(t, 3, []func(*campaign.Settings){skipping}, []func(*campaign.Settings){skipping})
 		d.load("more", 6, skipping)
 		d.during(func() { d.run("more") })
@@ -173,7 +175,7 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 
 // A campaign is answered so that its contacts are sent again, and is stopped; another
 // one comes in between.
-func TestACampaignThatGoesOnKnowsWhomAnotherHasContactedMeanwhile(t *testing.T) {
+func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) {
 	for name, answer := range map[string]error{
 		"a JSON 500":    &velents.Error{Status: 500, Message: "Server Error", JSON: true},
 		"429":           &velents.Error{Status: 429, Message: "Too Many Attempts.", JSON: true},
@@ -219,13 +221,23 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 	// die reserves and begins as a sender that is killed at that point.
 	die := func(t *testing.T, d *duel, begins bool) {
 		t.Helper()
-		r := d.open(t, "c", "dead")
-		if got, err := r.reserve(t.Context(), []int{0, 1, 2}, r.clock.now().Add(beginPatience)); err != nil || len(got) != 3 {
-			t.Fatal(got, err)
+		now, err := d.store.Clock(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunk, token := d.chunk(0), store.NewClaim("dead", "1")
+		wanted := make([]store.Reservation, 3)
+		for i := range wanted {
+			wanted[i] = store.Reservation{
+				Phone: chunk.Contacts[i].Phone, Ref: chunk.Ref, Index: i, Token: token, N: 1, Until: now.Add(timings.BeginPatience),
+			}
+		}
+		if others, err := d.store.Reserve(t.Context(), wanted, nil); err != nil || !slices.Equal(others, []store.Owner{"", "", ""}) {
+			t.Fatal(others, err)
 		}
 		if begins {
-			if _, err := d.store.Apply(t.Context(), r.chunk, store.Change{Act: store.Begin, Token: r.token, ClaimTTL: time.Hour, Due: keepDue,
-				Moves: moves([]int{0, 1, 2}, campaign.Send, campaign.NoReason)}); err != nil {
+			if _, err := d.store.Apply(t.Context(), chunk, store.Change{Act: store.Begin, Token: token, ClaimTTL: time.Hour, Due: timings.KeepDue,
+				Moves: sending.Moves([]int{0, 1, 2}, campaign.Send, campaign.NoReason)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -239,7 +251,7 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 		d := newDuel(t, 3, both, both)
 		die(t, d, true)
 		d.past()
-		taken(t, d, map[campaign.State]int{campaign.Pending: 3}) // for as long as it is not settled
+		taken(t, d, map[campaign.State]int{campaign.Pending: 3}) // until its claim is recovered
 		d.sweep()
 		d.wantStates("c", map[campaign.State]int{campaign.Unconfirmed: 3})
 		d.run("d")
@@ -276,31 +288,6 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 	})
 }
 
-// open begins a run of a campaign's first chunk, as a worker of that name.
-func (d *duel) open(t *testing.T, name, worker string) *run {
-	t.Helper()
-	c, err := d.store.Campaign(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	chunk, err := d.store.ReadChunk(t.Context(), store.Ref{Campaign: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := *d.sender
-	s.worker = worker
-	r, err := s.newRun(c, chunk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now, err := d.store.Clock(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.clock.set(now)
-	return r
-}
-
 func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 	for name, between := range map[string]func(*duel){
 		"paused": func(d *duel) { _, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, "", campaign.Running) },
@@ -323,7 +310,7 @@ func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 					between(d)
 				})
 			}})
-			_ = d.sender.send(t.Context(), store.Ref{Campaign: "c"})
+			_ = d.runner.run(t.Context(), store.Ref{Campaign: "c"})
 			if n := d.platform.count(); n != 0 {
 				t.Errorf("%d requests", n)
 			}
@@ -360,7 +347,7 @@ func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // by Redis's clock.
 func TestALateBeginIsAskedAgain(t *testing.T) {
 	s := newStage(t, 3)
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	slow := new(sync.Once)
 	s.rdb.AddHook(rewrite(func(cmd redis.Cmder) {
 		args := cmd.Args()
@@ -368,14 +355,14 @@ func TestALateBeginIsAskedAgain(t *testing.T) {
 			slow.Do(func() { args[len(args)-1] = "1000" }) // as though it had been frozen since
 		}
 	}))
-	if later := s.sendAs(sender, 0); later == nil || later.after != 0 {
+	if later := s.sendAs(runner, 0); later == nil || later.After != 0 {
 		t.Errorf("wants to %v, want at once", later)
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 3})
 	if n := s.platform.count(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 3})
 }
 
@@ -394,7 +381,7 @@ type watchingQuota struct {
 	at func()
 }
 
-func (q watchingQuota) Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer) {
+func (q watchingQuota) Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer) {
 	q.at()
 	q.openQuota.Report(ctx, t, a)
 }
@@ -403,9 +390,9 @@ func (q watchingQuota) Report(ctx context.Context, t ratelimit.Ticket, a ratelim
 // seconds, is told; and the numbers are given back only after.
 func TestAnAnswerIsWrittenBeforeTheQuotaIsTold(t *testing.T) {
 	s := newStage(t, 5)
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	told := 0
-	sender.quota = watchingQuota{s.quota, func() {
+	runner.sender.Quota = watchingQuota{s.quota, func() {
 		told++
 		if n := len(s.chunk(0).In(campaign.Sending)); n > 0 {
 			t.Errorf("%d contacts are still sending", n)
@@ -414,20 +401,20 @@ func TestAnAnswerIsWrittenBeforeTheQuotaIsTold(t *testing.T) {
 			t.Errorf("on the contact record (-want +got):\n%s", diff)
 		}
 	}}
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	if told != 1 {
 		t.Errorf("told %d times", told)
 	}
 }
 
-// A living sender's contacts are recorded by nobody else, not even when its claim is
-// looked at by somebody who wants to settle it.
+// No other worker records a living sender's contacts, not even one that wants to
+// recover its claim.
 func TestOnlyADeadSendersContactsAreRecorded(t *testing.T) {
 	s := newStage(t, 3)
 	s.platform.answer = func([]velents.Row) error {
 		for _, steady := range []bool{true, false} {
-			if wait, err := s.queue.settle(t.Context(), s.now(), s.ledger(0), steady); wait == 0 || err != nil {
-				t.Errorf("settled: %v, %v", wait, err)
+			if wait, err := s.queue.recoverClaim(t.Context(), s.now(), s.ledger(0), steady); wait == 0 || err != nil {
+				t.Errorf("recovered: %v, %v", wait, err)
 			}
 		}
 		if diff := cmp.Diff([]bool{false, false, false}, s.contacted(0, 1, 2)); diff != "" {
@@ -435,12 +422,12 @@ func TestOnlyADeadSendersContactsAreRecorded(t *testing.T) {
 		}
 		return &velents.Error{Status: 429, Message: "Too Many Attempts.", JSON: true}
 	}
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	ctx, stop := context.WithCancel(t.Context())
-	sender.drain = ctx
+	runner.sender.Worker.Stopping = ctx
 	answer := s.platform.answer
 	s.platform.answer = func(rows []velents.Row) error { defer stop(); return answer(rows) }
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Pending: 3})
 	if diff := cmp.Diff([]bool{false, false, false}, s.contacted(0, 1, 2)); diff != "" {
 		t.Errorf("a 429 was recorded (-want +got):\n%s", diff)
@@ -450,13 +437,13 @@ func TestOnlyADeadSendersContactsAreRecorded(t *testing.T) {
 // In dispatch mode the last answer but one must not give the claim up.
 func TestTheClaimIsKeptWhileAnotherRequestIsOnItsWay(t *testing.T) {
 	s := newStage(t, 2, dispatching)
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	var left atomic.Int32
 	both, written := make(chan struct{}), make(chan struct{})
 	answers := make(chan bool, 2) // who comes first is slow
 	answers <- true
 	answers <- false
-	sender.quota = watchingQuota{s.quota, sync.OnceFunc(func() { close(written) })}
+	runner.sender.Quota = watchingQuota{s.quota, sync.OnceFunc(func() { close(written) })}
 	s.platform.answer = func([]velents.Row) error {
 		if left.Add(1) == 2 {
 			close(both)
@@ -471,7 +458,7 @@ func TestTheClaimIsKeptWhileAnotherRequestIsOnItsWay(t *testing.T) {
 		<-both
 		return nil
 	}
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 1, campaign.Rejected: 1})
 }
 
@@ -479,12 +466,12 @@ func TestTheClaimIsKeptWhileAnotherRequestIsOnItsWay(t *testing.T) {
 func TestARequestOutlivesItsTask(t *testing.T) {
 	s := newStage(t, 2)
 	ctx, cancel := context.WithCancel(t.Context())
-	sender := s.sender("w1")
-	sender.platform = contextPlatform(func(during context.Context) error {
+	runner := s.runner("w1")
+	runner.sender.Platform = contextPlatform(func(during context.Context) error {
 		cancel()
 		return during.Err()
 	})
-	if err := sender.send(ctx, store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, context.Canceled) {
+	if err := runner.run(ctx, store.Ref{Campaign: "c"}); err != nil && !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 2})
@@ -521,7 +508,7 @@ func TestATaskOfACampaignThatIsLoadingSendsNobody(t *testing.T) {
 	s := newStage(t, 2)
 	s.begin("dead/1", 1)
 	s.rdb.HSet(t.Context(), "c:{c}", "phase", string(campaign.Loading))
-	if err := s.sender("w1").send(t.Context(), store.Ref{Campaign: "c"}); err != nil {
+	if err := s.runner("w1").run(t.Context(), store.Ref{Campaign: "c"}); err != nil {
 		t.Error(err)
 	}
 	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 1})
