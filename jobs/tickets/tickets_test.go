@@ -493,3 +493,11 @@ func TestAPermitOfARequestThatDidNotLeaveIsReturned(t *testing.T) {
 	}
 	s.wantStates(map[int]campaign.TicketState{0: campaign.TicketDue})
 }
+
+func TestARefusalByTheLimitIsNoTry(t *testing.T) {
+	limited := &velents.Error{Status: 429, Message: "slow down", JSON: true}
+	next, wait := (&Maker{}).after(campaign.Ticket{Rule: ruleOf("state=failed"), Tries: 3}, velents.Ticket{}, limited)
+	if next.State != campaign.TicketDue || next.Tries != 2 || wait != time.Second {
+		t.Errorf("%+v in %v", next, wait)
+	}
+}
