@@ -19,7 +19,6 @@ import (
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/sending"
 	"campaign-runner/jobs/timings"
-	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -878,18 +877,6 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	}
 }
 
-// A slowQuota lets something happen before its first permit.
-type slowQuota struct {
-	*openQuota
-	once      sync.Once
-	meanwhile func()
-}
-
-func (q *slowQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
-	q.once.Do(q.meanwhile)
-	return q.openQuota.Acquire(ctx)
-}
-
 func TestAnAnswerIsWrittenDownAlthoughItsTaskHasEnded(t *testing.T) {
 	s := newStage(t, 3)
 	ctx, end := context.WithCancel(t.Context())
@@ -899,14 +886,6 @@ func TestAnAnswerIsWrittenDownAlthoughItsTaskHasEnded(t *testing.T) {
 	}
 	_ = s.runner("w1").run(ctx, store.Ref{Campaign: "c"})
 	s.want(map[campaign.State]int{campaign.Accepted: 3})
-}
-
-func TestADayThatOthersHaveNearlyFilledIsFilled(t *testing.T) {
-	s := newStage(t, 20, batchOf(10), func(c *campaign.Settings) { c.DailyCap = 13 })
-	runner := s.runner("w1")
-	runner.sender.Quota = &slowQuota{openQuota: s.quota, meanwhile: func() { s.send("w2", 1) }}
-	s.sendAs(runner, 0)
-	s.want(map[campaign.State]int{campaign.Accepted: 13, campaign.Pending: 7})
 }
 
 func TestNamedRowsCostOnePermitMore(t *testing.T) {
