@@ -348,6 +348,7 @@ func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // A sender whose begin Redis carries out too late has nobody sent by it, and asks again
 // by Redis's clock.
 func TestALateBeginIsAskedAgain(t *testing.T) {
+	newStage(t, 1).send("w0", 0) // from then on the server knows the script, and is not asked twice
 	s := newStage(t, 3)
 	runner := s.runner("w1")
 	slow := new(sync.Once)
