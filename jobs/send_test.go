@@ -877,17 +877,6 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsWrittenDownAlthoughItsTaskHasEnded(t *testing.T) {
-	s := newStage(t, 3)
-	ctx, end := context.WithCancel(t.Context())
-	s.platform.answer = func([]velents.Row) error {
-		end()
-		return nil
-	}
-	_ = s.runner("w1").run(ctx, store.Ref{Campaign: "c"})
-	s.want(map[campaign.State]int{campaign.Accepted: 3})
-}
-
 func TestNamedRowsCostOnePermitMore(t *testing.T) {
 	s := newStage(t, 5)
 	s.platform.answer = refuseNamed(1, 3)
