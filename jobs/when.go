@@ -87,7 +87,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	if index >= r.chunk.Len()-r.campaign.HeldBack(r.chunk.Ref.Chunk, r.chunk.Len()) {
 		return &deferral{until: now.Add(keepDue)} // or sooner: whoever ends the canary releases the rest
 	}
-	if usedUp(r.campaign, r.chunk.Record(index)) {
+	if r.campaign.Settings.UsedUpForGood(r.chunk.Record(index)) {
 		return &deferral{reason: fmt.Sprintf("its attempts over all runs are used up: %d", r.campaign.Settings.MaxContactAttempts), cancel: true}
 	}
 	// Whoever was asked for by a person after the launch is not too late.

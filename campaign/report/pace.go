@@ -49,6 +49,6 @@ func callsLeft(c campaign.Campaign, openChunks, open int) int {
 	if c.Settings.Mode == campaign.Dispatch {
 		return open
 	}
-	most := perCall(c)
+	most := c.RequestRows()
 	return max(openChunks, (open+most-1)/most)
 }

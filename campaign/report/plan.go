@@ -23,7 +23,7 @@ func workOf(ctx context.Context, s *store.Store, c campaign.Campaign, pending in
 	if err != nil {
 		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
-	w := plan.Work{PerCall: perCall(c), Tries: c.Settings.MaxAttempts}
+	w := plan.Work{PerCall: c.RequestRows(), Tries: c.Settings.MaxAttempts}
 	if c.Settings.FinishBy.After(now) { // later, only those are left whom a person has asked for
 		w.FinishBy = c.Settings.FinishBy
 	}
@@ -57,20 +57,6 @@ func workOf(ctx context.Context, s *store.Store, c campaign.Campaign, pending in
 	w.Groups = groups.List()
 	w.Learn(sample, pending)
 	return w, err
-}
-
-// perCall is how many contacts a request of a campaign carries.
-func perCall(c campaign.Campaign) int {
-	if c.Settings.Mode == campaign.Dispatch {
-		return 1
-	}
-	most := c.Settings.ChunkSize
-	for _, fewer := range []int{c.RowsPerCall, c.Settings.RowsPerRequest} {
-		if fewer > 0 {
-			most = min(most, fewer)
-		}
-	}
-	return most
 }
 
 // atQuota is the work at the pace of a quota, without what others on the token use,
