@@ -37,7 +37,7 @@ func TestTicketRules(t *testing.T) {
 }
 
 func TestTheFirstRuleThatNamesAContactCounts(t *testing.T) {
-	s := campaign.Settings{TicketRules: []campaign.TicketRule{"state=rejected", "extraction.a=1", "state=failed"}}
+	s := campaign.Settings{Tickets: campaign.Tickets{TicketRules: []campaign.TicketRule{"state=rejected", "extraction.a=1", "state=failed"}}}
 	if got := s.TicketRuleFor(campaign.Record{State: campaign.Failed}, campaign.Outcome{Extraction: []byte(`{"a":1}`)}); got != "extraction.a=1" {
 		t.Errorf("%q", got)
 	}

@@ -106,7 +106,7 @@ func TestDifferenceNamesTheFlag(t *testing.T) {
 		"--max-attempts 1, not 2":   func(s *campaign.Settings) { s.MaxAttempts = 2 },
 		"--retry-5xx own, not none": func(s *campaign.Settings) { s.Retry5xx = campaign.RetryNone },
 		"--region none, not SA":     func(s *campaign.Settings) { s.Region = "SA" },
-		"another file, suppression list, phone column, mapping or choice": func(*campaign.Settings) {},
+		"another file, suppression list, mapping or choice": func(*campaign.Settings) {},
 	} {
 		asked := base
 		change(&asked)

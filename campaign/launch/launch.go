@@ -73,10 +73,12 @@ func (r Request) Check() error {
 	if _, err := contacts.NewPhoneParser(settings.Region); err != nil {
 		return err
 	}
-	if base := settings.WebhookURL; base != "" {
-		if u, err := url.Parse(base); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return errors.New("webhook URL: want http:// or https:// and a host")
-		}
+	u, err := url.Parse(settings.WebhookURL)
+	switch {
+	case settings.WebhookURL == "" && len(settings.OptOutWhen) > 0:
+		return errors.New("--optout-when: set WEBHOOK_URL: without events nothing is learned of a contact")
+	case settings.WebhookURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
+		return errors.New("webhook URL: want http:// or https:// and a host")
 	}
 	return nil
 }
@@ -353,7 +355,7 @@ func difference(have, asked campaign.Settings) string {
 	if all := have.Differences(asked); len(all) > 0 {
 		return fmt.Sprintf("%s %s, not %s", all[0].Flag, all[0].Have, all[0].Other)
 	}
-	return "another file, suppression list, phone column, mapping or choice"
+	return "another file, suppression list, mapping or choice"
 }
 
 // timely fails when what is asked for should have been over by now.

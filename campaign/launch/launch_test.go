@@ -238,9 +238,9 @@ func TestTheSameNameForSomethingElse(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, phone column, mapping or choice"},
-		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, phone column, mapping or choice"},
-		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "another file, suppression list, phone column, mapping or choice"},
+		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, mapping or choice"},
+		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, mapping or choice"},
+		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "--phone-column none, not phone"},
 		{"another channel", func(r *Request) { r.Settings.ChannelID = 7 }, "--channel 3, not 7"},
 		{"another mode", func(r *Request) { r.Settings.Mode = campaign.Dispatch }, "--mode batch, not dispatch"},
 		{"another chunk size", func(r *Request) { r.Settings.ChunkSize = 0 }, "--chunk-size 10, not 500"},

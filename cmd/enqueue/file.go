@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -29,25 +28,6 @@ func encodingNames() string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
-
-// twoNumbersFlag is what to do with two numbers in a cell: whether the first is taken.
-type twoNumbersFlag bool
-
-func (t *twoNumbersFlag) Set(text string) error {
-	if text != "first" && text != "refuse" {
-		return errors.New("want first or refuse")
-	}
-	*t = text == "first"
-	return nil
-}
-
-func (t *twoNumbersFlag) String() string {
-	if *t {
-		return "first"
-	}
-	return "refuse"
-}
-func (*twoNumbersFlag) Type() string { return "WHAT" }
 
 type encodingFlag contacts.Encoding
 

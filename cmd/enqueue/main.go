@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"time"
 	_ "time/tzdata" // there may be none on the machine
@@ -69,55 +70,62 @@ func (a *app) withStore(ctx context.Context, do func(*store.Store) error) error 
 	return do(store.New(rdb))
 }
 
-// agentFlags are those of every command that speaks to the platform.
+// agentFlags are the flags of every command that speaks to the platform.
 type agentFlags struct {
-	agent agentName
-	rate  ratelimit.Rate
+	cli.SettingFlags
+	rate ratelimit.Rate
 }
 
-func (f *agentFlags) add(flags *pflag.FlagSet) {
-	f.agent = cli.DefaultAgent
-	flags.Var(&f.agent, "agent", "agent, whose token is VELENTS_TOKEN_NAME")
-	cli.Bind(flags, "agent", "VELENTS_AGENT")
-	flags.Var(&f.rate, "rate", "requests per window while the platform names no limit: 30/60s, or none")
+func (f *agentFlags) add(flags *pflag.FlagSet, settings []campaign.Setting) {
+	f.Add(flags, settings)
+	for _, setting := range settings {
+		if setting.Variable != "" {
+			cli.Bind(flags, setting.Flag, setting.Variable)
+		}
+	}
+	rateFlag(flags, &f.rate, "requests per window while the platform names no limit: 30/60s, or none")
+}
+
+func rateFlag(flags *pflag.FlagSet, rate *ratelimit.Rate, usage string) {
+	flags.Var(rate, "rate", usage)
 	cli.Bind(flags, "rate", "VELENTS_RATE")
 }
 
-// An agentName is a flag's value: an agent's name as it is kept.
-type agentName string
-
-func (n *agentName) Set(text string) error {
-	name, err := campaign.AgentName(text)
-	*n = agentName(name)
-	return err
+// settings are what the flags say, with defaults for the rest.
+func (a *app) settings(f agentFlags) (s campaign.Settings, err error) {
+	given := maps.Clone(f.Given)
+	if channel := given["channel"]; len(channel) > 0 {
+		id, err := a.channelID(channel[len(channel)-1])
+		if err != nil {
+			return s, err
+		}
+		given["channel"] = []string{strconv.Itoa(id)}
+	}
+	return campaign.NewSettings(given)
 }
-
-func (n *agentName) String() string { return string(*n) }
-
-func (n *agentName) Type() string { return "NAME" }
 
 // requestTimeout bounds a request that somebody at a terminal waits for.
 const requestTimeout = 30 * time.Second
 
-// launcher is one that may ask the platform.
-func (a *app) launcher(ctx context.Context, f agentFlags) (*launch.Launcher, error) {
-	token, err := cli.Token(a.getenv, string(f.agent))
+// launcher is a launcher that may ask the platform.
+func (a *app) launcher(ctx context.Context, agent string, rate ratelimit.Rate) (*launch.Launcher, error) {
+	token, err := cli.Token(a.getenv, agent)
 	if err != nil {
 		return nil, err
 	}
 	client, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: requestTimeout})
 	if err != nil {
-		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(string(f.agent)), err)
+		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(agent), err)
 	}
-	quota, err := a.quota(ctx, token, f.rate)
+	quota, err := a.quota(ctx, token, rate)
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
-	return &launch.Launcher{Platform: client, Quota: quota, Rate: f.rate, Note: a.note}, nil
+	return &launch.Launcher{Platform: client, Quota: quota, Rate: rate, Note: a.note}, nil
 }
 
-// quota is the one that the workers on the token share, when there is a Redis;
-// not every command needs one.
+// quota is the quota that the workers on the token share, or one of this process when
+// there is no Redis: not every command needs Redis.
 func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ratelimit.Quota, error) {
 	cfg := ratelimit.Config{Rate: rate, Asks: true, Timeout: requestTimeout}
 	rdb, err := cli.OpenRedis(ctx, a.getenv)
@@ -129,15 +137,13 @@ func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ra
 }
 
 // explain names the token's variable in an error that is about it.
-func explain(err error, agent agentName) error {
+func explain(err error, agent string) error {
 	var refused *launch.TokenError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", cli.TokenVariable(string(agent)), refused)
+		return fmt.Errorf("%s: %w", cli.TokenVariable(agent), refused)
 	}
 	return err
 }
-
-const channelUsage = "voice, whatsapp, or the platform's `ID` of a channel"
 
 func (a *app) channelID(channel string) (int, error) {
 	text := channel
