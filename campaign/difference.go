@@ -20,13 +20,12 @@ func (s Settings) InForce() []Difference { return Settings{}.differences(s, fals
 
 func (s Settings) differences(other Settings, quiet bool) (all []Difference) {
 	for _, setting := range table {
-		have, want := setting.text(&s), setting.text(&other)
-		if have != want && (quiet || !setting.Quiet) {
-			all = append(all, Difference{setting.name(), cmp.Or(have, "none"), cmp.Or(want, "none")})
+		if setting.text == nil || setting.Quiet && !quiet {
+			continue
+		}
+		if have, want := setting.text(&s), setting.text(&other); have != want {
+			all = append(all, Difference{cmp.Or(setting.Name, "--"+setting.Flag), cmp.Or(have, "none"), cmp.Or(want, "none")})
 		}
 	}
 	return all
 }
-
-// name is how people call the setting.
-func (s Setting) name() string { return cmp.Or(s.Name, "--"+s.Flag) }

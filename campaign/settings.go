@@ -123,16 +123,6 @@ func (r Retry5xx) String() string {
 	return string(r)
 }
 
-// ParseRetry5xx reads what String writes.
-func ParseRetry5xx(text string) (Retry5xx, error) {
-	for _, r := range []Retry5xx{RetryOwn, RetryAll, RetryNone} {
-		if text == r.String() {
-			return r, nil
-		}
-	}
-	return "", errors.New("want own, all or none")
-}
-
 // A Reading says how the phone numbers of a contact file are read, beyond what its
 // format and the region say. The zero Reading finds out by itself.
 type Reading struct {
@@ -214,7 +204,16 @@ func (s Settings) Check() error {
 			return err
 		}
 	}
+	agent, err := AgentName(s.Agent)
 	switch {
+	case err != nil:
+		return err
+	case agent != s.Agent:
+		return fmt.Errorf("agent: want it written %q", agent)
+	case s.MaxFailureShare < 0 || s.MaxFailureShare >= Whole:
+		return fmt.Errorf("max failure share %v: want more than 0%% and less than 100%%", s.MaxFailureShare)
+	case s.MaxLateness < 0:
+		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:
 		return errors.New("limits per day and week go by the contact record: this campaign must be recorded")
 	case !s.FinishBy.IsZero() && !s.FinishBy.After(s.StartAt):

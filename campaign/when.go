@@ -12,59 +12,36 @@ import (
 // The hours of a campaign are one schedule that several flags make. --days comes
 // first and leaves whole days open; --hours narrows the days that are open.
 
-// partOfHours is the kind of a flag that is told along with --hours.
-func partOfHours(k kind) kind {
-	k.text = func(*Settings) string { return "" }
-	return k
-}
+// The text of --hours tells all of it.
 
-func daysKind() kind {
-	return partOfHours(kind{parse: func(texts []string) (func(*Settings) error, error) {
-		week, err := hours.MakeWeek(nil, texts[len(texts)-1])
-		return func(s *Settings) error {
-			if !s.Hours.Week.Always() {
-				return fmt.Errorf("they are %s; say --hours as well", s.Hours)
-			}
-			s.Hours.Week = week
-			return nil
-		}, err
-	}})
-}
-
-func hoursKind() kind {
-	return kind{
-		text: func(s *Settings) string {
-			if s.Hours.Week.Always() && s.Hours.Zone != "" { // it still says when a day begins
-				return s.Hours.String() + " in " + s.Hours.Zone
-			}
-			return s.Hours.String()
-		},
-		parse: func(texts []string) (func(*Settings) error, error) {
-			windows := strings.Split(strings.Join(texts, ","), ",")
-			_, err := hours.MakeWeek(windows, "")
-			return func(s *Settings) (err error) {
-				days, ok := s.Hours.Week.OpenDays()
-				if !ok {
-					return fmt.Errorf("they are %s; say --days as well", s.Hours)
-				}
-				s.Hours.Week, err = hours.MakeWeek(windows, days)
-				return err
-			}, err
-		},
+func setDays(s *Settings, texts []string) (err error) {
+	if !s.Hours.Week.Always() {
+		return fmt.Errorf("they are %s; say --hours as well", s.Hours)
 	}
+	s.Hours.Week, err = hours.MakeWeek(nil, texts[len(texts)-1])
+	return err
 }
 
-func rulesKind() kind {
-	return kind{
-		text: func(s *Settings) string { return s.Rules },
-		parse: func(texts []string) (func(*Settings) error, error) {
-			rule, err := hours.FindRule(texts[len(texts)-1])
-			return func(s *Settings) error {
-				s.Rules, s.Limits, s.Hours.Zone = rule.Name, rule.Limits, cmp.Or(s.Hours.Zone, rule.Zone)
-				return nil
-			}, err
-		},
+func setHours(s *Settings, texts []string) (err error) {
+	days, ok := s.Hours.Week.OpenDays()
+	if !ok {
+		return fmt.Errorf("they are %s; say --days as well", s.Hours)
 	}
+	s.Hours.Week, err = hours.MakeWeek(strings.Split(strings.Join(texts, ","), ","), days)
+	return err
+}
+
+func hoursText(s *Settings) string {
+	if s.Hours.Week.Always() && s.Hours.Zone != "" { // which says when a day begins
+		return s.Hours.String() + " in " + s.Hours.Zone
+	}
+	return s.Hours.String()
+}
+
+func setRules(s *Settings, texts []string) error {
+	rule, err := hours.FindRule(texts[len(texts)-1])
+	s.Rules, s.Limits, s.Hours.Zone = rule.Name, rule.Limits, cmp.Or(s.Hours.Zone, rule.Zone)
+	return err
 }
 
 // keepRules narrows hours that were given to those that the country's rules allow.

@@ -166,7 +166,7 @@ func (p *pages) ready(up *upload, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	given := campaign.Given{"agent": {up.agent}, "channel": {strconv.Itoa(channel)}}
+	given := campaign.Given{"agent": {up.agent}, "channel": {channel}}
 	for _, s := range campaign.LaunchSettings() {
 		value := text(fieldName(s))
 		if s.Label == "" || value == "" || s.Number && value == "0" { // as for a field that is empty
@@ -205,17 +205,16 @@ func onForm(err error) error {
 }
 
 // channelID is the id of a channel that was named, or given as one.
-func (p *pages) channelID(text string) (int, error) {
+func (p *pages) channelID(text string) (string, error) {
 	for _, c := range p.Channels {
 		if strings.EqualFold(c.Name, text) {
-			return c.ID, nil
+			return strconv.Itoa(c.ID), nil
 		}
 	}
-	id, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, wishf(http.StatusBadRequest, "channel %q: want the platform's id of a channel, or the name of one that is known here", text)
+	if _, err := strconv.Atoi(text); err != nil {
+		return "", wishf(http.StatusBadRequest, "channel %q: want the platform's id of a channel, or the name of one that is known here", text)
 	}
-	return id, nil
+	return text, nil
 }
 
 // maxRehearsal bounds how long somebody at a page waits for a list to be looked at.

@@ -247,7 +247,7 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"a name that is taken", "list.csv", list, map[string]string{"name": "taken"}, 409, "Campaign taken exists"},
 		{"an agent that is not served here", "list.csv", list, map[string]string{"agent": "sales"}, 400, "does not serve the agent"},
 		{"no channel", "list.csv", list, map[string]string{"channel": ""}, 400, "want the platform&#39;s id"},
-		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a positive id"},
+		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a number from 1"},
 		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode: want batch or dispatch"},
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
 		{"a number out of bounds", "list.csv", list, map[string]string{"max_attempts": "1000"}, 400, "Max attempts: want a number from 1 to 200"},

@@ -506,7 +506,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		want   string // in the error
 	}{
 		{"bad campaign name", func(r *Request) { r.Name = "a b" }, "campaign name: want"},
-		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel: want"},
+		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel 0: want"},
 		{"bad region", func(r *Request) { r.Settings.Region = "XX" }, `region "XX"`},
 		{"bad webhook URL", func(r *Request) { r.Settings.WebhookURL = "example.org" }, "webhook URL: want"},
 		{"missing file", func(r *Request) { r.File = "nope.csv" }, "contact file nope.csv: no such file or directory"},

@@ -24,7 +24,7 @@ func (a *app) test() *cobra.Command {
 		Short: "Contact one number, such as your own, before a launch",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.settings(f)
+			s, err := campaign.NewSettings(f.Given)
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -43,7 +43,7 @@ func (a *app) test() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&to, "to", "", "`NUMBER` to contact")
 	flags.StringToStringVar(&values, "value", nil, "`KEY=VALUE` of the agent; may be repeated")
-	f.add(flags, campaign.LaunchSettings("agent", "channel", "region"))
+	a.addSettings(&f, flags, campaign.LaunchSettings("agent", "channel", "region"))
 	for _, required := range []string{"to", "channel"} {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
@@ -87,7 +87,7 @@ func (a *app) template() *cobra.Command {
 		Short: "Print the agent's template of a contact file",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.settings(f)
+			s, err := campaign.NewSettings(f.Given)
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -104,6 +104,6 @@ func (a *app) template() *cobra.Command {
 			}{string(csv)}, string(csv))
 		},
 	}
-	f.add(cmd.Flags(), campaign.LaunchSettings("agent"))
+	a.addSettings(&f, cmd.Flags(), campaign.LaunchSettings("agent"))
 	return cmd
 }

@@ -70,17 +70,17 @@ func (a *app) enqueue() *cobra.Command {
 			return a.launch(cmd.Context(), f)
 		},
 	}
-	f.add(cmd.Flags())
+	a.addFlags(&f, cmd.Flags())
 	for _, required := range []string{"name", "channel"} {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
 	return cmd
 }
 
-func (f *launchFlags) add(flags *pflag.FlagSet) {
+func (a *app) addFlags(f *launchFlags, flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVar(&f.request.Name, "name", "", "`NAME` of the campaign, which no other may have")
-	f.agentFlags.add(flags, campaign.LaunchSettings())
+	a.addSettings(&f.agentFlags, flags, campaign.LaunchSettings())
 	cli.Bind(flags, "strict-5xx", "VELENTS_STRICT_5XX")
 	f.file.add(flags)
 	flags.StringVar(&f.request.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
@@ -99,7 +99,7 @@ func (f *launchFlags) add(flags *pflag.FlagSet) {
 // campaign is loaded.
 func (a *app) apply(f *launchFlags, given func(flag string) bool) (err error) {
 	req := &f.request
-	if req.Settings, err = a.settings(f.agentFlags); err != nil {
+	if req.Settings, err = campaign.NewSettings(f.Given); err != nil {
 		return err
 	}
 	req.Settings.WebhookURL = cli.WebhookURL.Get(a.getenv)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strconv"
 	"time"
 	_ "time/tzdata" // there may be none on the machine
@@ -76,8 +75,11 @@ type agentFlags struct {
 	rate ratelimit.Rate
 }
 
-func (f *agentFlags) add(flags *pflag.FlagSet, settings []campaign.Setting) {
+func (a *app) addSettings(f *agentFlags, flags *pflag.FlagSet, settings []campaign.Setting) {
 	f.Add(flags, settings)
+	if channel := flags.Lookup("channel"); channel != nil {
+		channel.Value = channelFlag{channel.Value, a.channelID}
+	}
 	for _, setting := range settings {
 		if setting.Variable != "" {
 			cli.Bind(flags, setting.Flag, setting.Variable)
@@ -91,17 +93,18 @@ func rateFlag(flags *pflag.FlagSet, rate *ratelimit.Rate, usage string) {
 	cli.Bind(flags, "rate", "VELENTS_RATE")
 }
 
-// settings are what the flags say, with defaults for the rest.
-func (a *app) settings(f agentFlags) (s campaign.Settings, err error) {
-	given := maps.Clone(f.Given)
-	if channel := given["channel"]; len(channel) > 0 {
-		id, err := a.channelID(channel[len(channel)-1])
-		if err != nil {
-			return s, err
-		}
-		given["channel"] = []string{strconv.Itoa(id)}
+// A channelFlag knows channels by their names.
+type channelFlag struct {
+	pflag.Value
+	id func(name string) (string, error)
+}
+
+func (f channelFlag) Set(name string) error {
+	id, err := f.id(name)
+	if err != nil {
+		return err
 	}
-	return campaign.NewSettings(given)
+	return f.Value.Set(id)
 }
 
 // requestTimeout bounds a request that somebody at a terminal waits for.
@@ -145,19 +148,19 @@ func explain(err error, agent string) error {
 	return err
 }
 
-func (a *app) channelID(channel string) (int, error) {
-	text := channel
+// channelID is the platform's id of a channel that is named or given by its id.
+func (a *app) channelID(channel string) (string, error) {
+	id := channel
 	switch channel {
 	case "voice":
-		return cli.VoiceChannel, nil
+		id = strconv.Itoa(cli.VoiceChannel)
 	case "whatsapp":
-		if text = cli.WhatsappChannel.Get(a.getenv); text == "" {
-			return 0, cli.Usagef("--channel whatsapp: set %s to the platform's id of that channel", cli.WhatsappChannel.Variable)
+		if id = cli.WhatsappChannel.Get(a.getenv); id == "" {
+			return "", fmt.Errorf("set %s to the platform's id of that channel", cli.WhatsappChannel.Variable)
 		}
 	}
-	id, err := strconv.Atoi(text)
-	if err != nil || id < 1 {
-		return 0, cli.Usagef("--channel %q: want voice, whatsapp or a positive id", text)
+	if n, err := strconv.Atoi(id); err != nil || n < 1 {
+		return "", fmt.Errorf("want voice, whatsapp or a positive id, have %q", id)
 	}
 	return id, nil
 }

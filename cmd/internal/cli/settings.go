@@ -50,7 +50,7 @@ type settingFlag struct {
 
 func (f *settingFlag) Set(text string) error {
 	f.given[f.Flag] = append(f.given[f.Flag], text)
-	return f.Parse(text)
+	return f.Try(text)
 }
 
 func (f *settingFlag) String() string { return f.Default }
