@@ -43,6 +43,15 @@ func (c Campaign) Kept() error {
 	return fmt.Errorf("campaign %s: its contacts were purged on %s; only its totals are left", c.Name, c.PurgeBegan.Format("2 Jan 2006"))
 }
 
+// Loaded tells whether the contacts of a campaign are there: all of its file is stored,
+// and none of it purged.
+func (c Campaign) Loaded() error {
+	if c.Phase == Loading {
+		return fmt.Errorf("campaign %s: its contact file is still being loaded", c.Name)
+	}
+	return c.Kept()
+}
+
 var (
 	namePattern  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 	agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

@@ -51,38 +51,6 @@ func (c Choice) identity() any {
 	return []any{rules, c.Sample, c.Limit, slices.Compact(others)}
 }
 
-// others are the contacts of the campaigns that are left out.
-func (l *Launcher) others(ctx context.Context, names []string) (hold, error) {
-	var all hold
-	for _, name := range names {
-		if l.Store == nil {
-			return nil, errors.New("--not-in: a dry run does not ask Redis who is in a campaign")
-		}
-		c, err := l.loaded(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("--not-in: %w", err)
-		}
-		known, err := l.Store.ReadPhones(ctx, c)
-		if err != nil {
-			return nil, fmt.Errorf("--not-in %s: %w", name, err)
-		}
-		all = append(all, held{known.Has, contacts.Elsewhere})
-	}
-	return all, nil
-}
-
-// loaded is a campaign of which the contacts are there.
-func (l *Launcher) loaded(ctx context.Context, name string) (campaign.Campaign, error) {
-	c, err := l.Store.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
-	}
-	if err == nil {
-		err = c.Kept()
-	}
-	return c, err
-}
-
 // reader opens the file for its last reading, so that the choice is made in it.
 // prepare is told of each reader before its first row: a sample takes one reading
 // more, to find out whom it may take.
@@ -141,8 +109,8 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	if l.Store == nil {
 		return nil, errors.New("--from: a dry run does not ask Redis for a campaign's contacts")
 	}
-	c, err := l.loaded(ctx, req.From)
-	if err != nil {
+	c, err := l.Store.Campaign(ctx, req.From)
+	if err := cmp.Or(err, c.Loaded()); err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
 	header := c.Settings.ColumnNames()

@@ -159,9 +159,9 @@ func (e *ExistsError) Error() string {
 
 func (e *ExistsError) Is(target error) bool { return target == store.ErrExists }
 
-// Launch loads a campaign and sets it running. A campaign that was loaded from
-// the same files and settings before is left as it is, but for chunks that are
-// still to be released; from others it is an ExistsError.
+// Launch loads a campaign and sets it running. A campaign that was loaded from the
+// same files and settings before stays as it is, and chunks that are not in the queue
+// yet are released. A campaign that was loaded from others is an ExistsError.
 func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := req.Check(); err != nil {
 		return Summary{}, err
@@ -174,18 +174,9 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := src.apartFrom(req.RejectsFile); err != nil {
 		return Summary{}, err
 	}
-
 	if !req.DryRun {
-		switch c, err := l.Store.Campaign(ctx, req.Name); {
-		case errors.Is(err, store.ErrNotFound):
-		case err != nil:
-			return Summary{}, err
-		case c.Phase != campaign.Loading && c.Chunks == 0 && c.Fingerprint != src.fingerprint:
-			l.note("campaign %s has nobody in it so far; it is loaded anew", c.Name)
-		case c.Phase != campaign.Loading:
-			return l.again(ctx, req, c, src)
-		default:
-			l.noteTakeover(ctx, c)
+		if c, loaded, err := l.earlier(ctx, req.Name, src.fingerprint); loaded || err != nil {
+			return l.again(ctx, req, c, src, err)
 		}
 	}
 	if err := l.timely(ctx, req); err != nil {
@@ -195,86 +186,57 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	lasting, err := l.lasting(ctx, req)
+	barred, err := l.barred(ctx, req)
 	if err != nil {
 		return Summary{}, err
 	}
-	others, err := l.others(ctx, req.Choice.NotIn)
-	if err != nil {
-		return Summary{}, err
-	}
-	list, err := src.list(ctx, req, found, others, lasting)
+	list, err := src.list(ctx, req, found, barred)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer list.reader.Close()
-	if !req.DryRun {
-		// Workers that start afresh know by it what is not the platform's own word.
-		if err := l.Store.AddSeen(ctx, req.Settings.Agent, found.seen); err != nil {
-			return Summary{}, err
-		}
-	}
 	c := campaign.Campaign{Name: req.Name, Settings: list.settings, Fingerprint: src.fingerprint}
-	out, err := l.load(ctx, req, c, list)
+	out, err := l.load(ctx, req, c, list, found.seen)
 	if errors.Is(err, store.ErrExists) { // another enqueue was faster
 		c, err := l.Store.Campaign(ctx, req.Name)
-		if err != nil {
-			return Summary{}, err
-		}
-		return l.again(ctx, req, c, src)
+		return l.again(ctx, req, c, src, err)
 	}
 	if err != nil {
 		return Summary{}, err
 	}
 	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, phaseAfterLoad(c.Settings)
-	now, err := l.now(ctx, req.DryRun)
-	if err != nil {
-		return Summary{}, err
+	s, err := l.summary(ctx, req, c, src, out, found.limit)
+	if err != nil || req.DryRun {
+		return s, err
 	}
-	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.readFrom(src.contacts.list, out)
-	s.DryRun = req.DryRun
-	s.Canary = c.Settings.Canary
-	if !req.DryRun {
-		if err := l.release(ctx, c); err != nil {
-			return Summary{}, err
-		}
-		s.State = out.tally().Phase(c.Phase)
-	}
-	s.warn(found.warnings...)
-	s.warn(list.warnings...)
-	s.warn(out.warnings...)
-	return s, nil
+	s.State = out.tally().Phase(c.Phase)
+	return s, l.release(ctx, c)
 }
 
-// lasting are those whom no campaign may contact, and those contacted recently if
-// they are to be left out. A dry run without a Store does not know them. They are
-// looked for once more before each request.
-func (l *Launcher) lasting(ctx context.Context, req Request) (hold, error) {
-	if l.Store == nil {
-		return nil, nil
+// earlier looks for a campaign of this name that has been loaded. One without contacts
+// does not count, unless it came from the same files and settings.
+func (l *Launcher) earlier(ctx context.Context, name, fingerprint string) (c campaign.Campaign, loaded bool, err error) {
+	c, err = l.Store.Campaign(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return c, false, nil
+	case err != nil:
+		return c, false, err
+	case c.Phase == campaign.Loading:
+		l.noteTakeover(ctx, c)
+		return c, false, nil
+	case c.Chunks == 0 && c.Fingerprint != fingerprint:
+		l.note("campaign %s has no contacts so far; it is loaded anew", c.Name)
+		return c, false, nil
 	}
-	suppressed, err := l.Store.ReadSuppressed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := hold{{suppressed.Has, contacts.DoNotContact}}
-	if days := req.Settings.SkipContactedDays; days > 0 {
-		now, err := l.Store.Now(ctx)
-		if err != nil {
-			return nil, err
-		}
-		recent, err := l.Store.ReadContacted(ctx, now, days)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, held{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
-	}
-	return all, nil
+	return c, true, nil
 }
 
 // again answers a launch of a campaign that has been loaded.
-func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, src *sources) (Summary, error) {
+func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, src *sources, err error) (Summary, error) {
+	if err != nil {
+		return Summary{}, err
+	}
 	if c.Fingerprint != src.fingerprint {
 		return Summary{}, &ExistsError{c.Name, difference(c.Settings, req.settings())}
 	}
@@ -285,17 +247,14 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	now, err := l.now(ctx, false)
-	if err != nil {
-		return Summary{}, err
-	}
 	mix, err := unmixed(c)
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.readFrom(src.contacts.list, loaded{})
-	s.Canary = c.Settings.Canary
+	s, err := l.summary(ctx, req, c, src, loaded{mix: mix}, l.limitNow(ctx))
+	if err != nil {
+		return Summary{}, err
+	}
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
 		s.warn(err.Error())
@@ -358,7 +317,7 @@ func difference(have, asked campaign.Settings) string {
 	return "another file, suppression list, mapping or choice"
 }
 
-// timely fails when what is asked for should have been over by now.
+// timely fails when the campaign should have started or finished already.
 func (l *Launcher) timely(ctx context.Context, req Request) error {
 	s := req.Settings
 	if s.StartAt.IsZero() && s.FinishBy.IsZero() {

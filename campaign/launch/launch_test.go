@@ -671,7 +671,7 @@ func TestUnreadableSuppressionLinesAreTold(t *testing.T) {
 	if err != nil || got.Suppressed != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they hold nobody back"}
+	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they leave nobody out"}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -37,11 +38,18 @@ type Summary struct {
 	Warnings         []string `json:"warnings"`
 }
 
-// readFrom tells of the file and what came of reading it.
-func (s *Summary) readFrom(file *contacts.File, out loaded) {
-	visible, hidden := file.SheetsNotRead()
-	s.File, s.RejectsFile = file.Format(), out.rejectsFile
+// summary tells of a campaign that was loaded or added to. A limit of 0 is not known.
+func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign, src *sources, out loaded, limit int) (Summary, error) {
+	now, err := l.now(ctx, req.DryRun)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	visible, hidden := src.contacts.list.SheetsNotRead()
+	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
+	s.warn(out.warnings...)
+	return s, nil
 }
 
 func (s *Summary) warn(texts ...string) {
@@ -83,6 +91,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		ChannelID: c.Settings.ChannelID,
+		Canary:    c.Settings.Canary,
 		Counts:    c.Counts,
 		Chunks:    c.Chunks,
 		Calls:     o.Calls,

@@ -244,13 +244,7 @@ func read(ctx context.Context, s *store.Store, name string) (campaign.Campaign, 
 // loaded reads a campaign whose file has been stored as a whole.
 func loaded(ctx context.Context, s *store.Store, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
-	}
-	if err == nil {
-		err = c.Kept()
-	}
-	return c, err
+	return c, cmp.Or(err, c.Loaded())
 }
 
 // present is what does not belong to one campaign.
