@@ -100,7 +100,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		defer in.rejects.local.discard()
 		return l.readMore(ctx, req, c, src, in)
 	}
-	if err := l.Queue.Settle(ctx, c); err != nil {
+	if err := l.Queue.CancelLeftovers(ctx, c); err != nil {
 		return loaded{}, err
 	}
 	to, err := l.Store.BeginAppend(ctx, c.Name, src.fingerprint)
