@@ -24,8 +24,13 @@ func (f *SettingFlags) Add(flags *pflag.FlagSet, settings []campaign.Setting) {
 			flag.NoOptDefVal = "true"
 		}
 		if setting.Flag == "retry-5xx" {
-			strict := flags.VarPF(&strictFlag{flags: flags}, "strict-5xx", "", "the same as --retry-5xx none")
-			strict.NoOptDefVal = "true"
+			flags.BoolFunc("strict-5xx", "the same as --retry-5xx none, if that is not given", func(text string) error {
+				on, err := strconv.ParseBool(text)
+				if err == nil && on && !flags.Changed("retry-5xx") {
+					err = flags.Set("retry-5xx", campaign.RetryNone.String())
+				}
+				return err
+			})
 		}
 	}
 }
@@ -61,18 +66,3 @@ func (f *settingFlag) Type() string {
 	}
 	return f.Unit
 }
-
-// A strictFlag is a switch that stands for a value of --retry-5xx, which beats it.
-type strictFlag struct {
-	flags *pflag.FlagSet
-	on    bool
-}
-
-func (f *strictFlag) Set(text string) (err error) {
-	if f.on, err = strconv.ParseBool(text); err == nil && f.on && !f.flags.Changed("retry-5xx") {
-		err = f.flags.Set("retry-5xx", campaign.RetryNone.String())
-	}
-	return err
-}
-func (f *strictFlag) String() string { return strconv.FormatBool(f.on) }
-func (*strictFlag) Type() string     { return "bool" }
