@@ -19,23 +19,23 @@ type Campaign struct {
 	Name        string
 	Settings    Settings
 	Phase       Phase  // as stored; Finished is derived, see Tally.Phase
-	PhaseReason string // why it is paused, canceled, or ready though it was to go on by itself
+	PhaseReason string // why it is paused or canceled, or why it is ready and did not go on by itself
 	Fingerprint string // of the file, the suppression files and the load flags
 	Counts      Counts
 	Chunks      int
-	Ends        []int     // the last chunk of the list, and of each append to it but the last: it may hold fewer contacts
+	Ends        []int     // the last chunk of the list and of each append, except the last append: it may hold fewer contacts
 	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
-	Canary      int       // while it is tried out: the first so many contacts, and nobody else, may be sent
-	Version     int       // of its settings and its canary: another one after each change
+	Canary      int       // while the canary runs: only this many first contacts may be sent
+	Version     int       // of its settings and its canary; changes with each change of them
 	CreatedAt   time.Time // when its load began
-	LoadUntil   time.Time // while loading: when the load counts as dead unless it is heard of again
-	EndedAt     time.Time // when nobody of it was left to be sent, last; whether that is so now, the tally tells
-	PurgeBegan  time.Time // since when it tells nothing of people any more; zero: it does
-	PurgedAt    time.Time // when all that was gone; zero: not yet
+	LoadUntil   time.Time // while loading: when the load counts as dead unless it shows itself again
+	EndedAt     time.Time // when it last had no contacts left to send; the tally says whether that is still so
+	PurgeBegan  time.Time // when it began to delete personal data; zero: it has it all
+	PurgedAt    time.Time // when all of that was deleted; zero: not yet
 }
 
-// Kept tells whether a campaign still has its contacts, or has been purged.
+// Kept is an error if the contacts of a campaign were purged.
 func (c Campaign) Kept() error {
 	if c.PurgeBegan.IsZero() {
 		return nil
@@ -43,8 +43,8 @@ func (c Campaign) Kept() error {
 	return fmt.Errorf("campaign %s: its contacts were purged on %s; only its totals are left", c.Name, c.PurgeBegan.Format("2 Jan 2006"))
 }
 
-// Loaded tells whether the contacts of a campaign are there: all of its file is stored,
-// and none of it purged.
+// Loaded is an error unless all contacts of a campaign are there: its file is stored,
+// and not purged.
 func (c Campaign) Loaded() error {
 	if c.Phase == Loading {
 		return fmt.Errorf("campaign %s: its contact file is still being loaded", c.Name)
@@ -57,14 +57,14 @@ var (
 	agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 )
 
-// AgentName is an agent's name as it is kept: lower case, with - for _, so that
+// AgentName is an agent's name as it is stored: lower case, with - for _, so that
 // VELENTS_TOKEN_SALES_KSA, "sales_ksa" and "Sales-KSA" name the same agent.
 func AgentName(name string) (string, error) {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	if len(name) > 64 || !agentPattern.MatchString(name) {
 		return "", errors.New("agent: want 1 to 64 letters and digits, with - or _ between them")
 	}
-	// An agent's lanes are queues named after it: no agent may be named like
+	// An agent's lanes are queues named after it, so no agent may have the name of
 	// another's lane.
 	for _, lane := range []Lane{Urgent, Bulk} {
 		if strings.HasSuffix(name, "-"+string(lane)) {
@@ -74,7 +74,7 @@ func AgentName(name string) (string, error) {
 	return name, nil
 }
 
-// CheckName tells whether name can name a campaign.
+// CheckName is an error unless name can name a campaign.
 func CheckName(name string) error {
 	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
 		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -95,8 +95,8 @@ func (c Campaign) RequestRows() int {
 	return rows
 }
 
-// HeldBack is how many contacts of a chunk of so many the canary leaves to be
-// sent later: the last ones.
+// HeldBack is how many contacts of a chunk, the last ones, the canary leaves for
+// later.
 func (c Campaign) HeldBack(chunk, contacts int) int {
 	if c.Canary == 0 {
 		return 0

@@ -5,24 +5,24 @@ import (
 	"maps"
 )
 
-// Counts are what came of the lines of a contact file. Rows = Contacts +
-// Invalid + Duplicates + Suppressed, always; Rows leaves out the header.
+// Counts says what became of the lines of a contact file. Always, Rows = Contacts +
+// Invalid + Duplicates + Suppressed + NotChosen. Rows does not count the header.
 type Counts struct {
 	Rows       int            `json:"rows"`
 	Contacts   int            `json:"contacts"`
 	Invalid    int            `json:"invalid"`
 	Duplicates int            `json:"duplicates"`
 	Suppressed int            `json:"suppressed"`
-	NotChosen  int            `json:"not_chosen"`        // left out by what was asked for: rules, a sample, a limit, another campaign
+	NotChosen  int            `json:"not_chosen"`        // left out by rules, a sample, a limit or another campaign
 	Refused    map[string]int `json:"refused,omitempty"` // by reason; sums to Rows - Contacts
 
-	// What is told of the contacts beside their number.
+	// About the contacts.
 	Countries    map[string]int `json:"countries,omitempty"`     // contacts by country, ISO 3166 alpha-2; 001: of none
-	Doubtful     map[string]int `json:"doubtful,omitempty"`      // contacts whose number may be wrong, by why
-	PhoneColumns map[string]int `json:"phone_columns,omitempty"` // contacts by the column of their number, where there are several
+	Doubtful     map[string]int `json:"doubtful,omitempty"`      // contacts with a number that may be wrong, by the reason
+	PhoneColumns map[string]int `json:"phone_columns,omitempty"` // contacts by the column of their number, if there are several
 }
 
-// Check tells whether the counts add up.
+// Check is an error unless the counts add up.
 func (c Counts) Check() error {
 	if sum := c.Contacts + c.Invalid + c.Duplicates + c.Suppressed + c.NotChosen; sum != c.Rows {
 		return fmt.Errorf("counts: %d rows, but %d contacts and refused lines", c.Rows, sum)
@@ -37,7 +37,7 @@ func (c Counts) Check() error {
 	return nil
 }
 
-// Add are the counts of two files together.
+// Add gives the counts of two files together.
 func (c Counts) Add(more Counts) Counts {
 	c.Rows += more.Rows
 	c.Contacts += more.Contacts
@@ -52,7 +52,7 @@ func (c Counts) Add(more Counts) Counts {
 	return c
 }
 
-// sum adds counts by name without changing either; nil if there are none.
+// sum adds counts by name. It changes neither, and is nil if there are none.
 func sum(a, b map[string]int) map[string]int {
 	all := maps.Clone(a)
 	if all == nil && len(b) > 0 {

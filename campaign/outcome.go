@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// An Outcome is what the platform's events have told so far of a contact's
-// conversation. Its zero value is a contact nothing has been told of.
+// An Outcome is what the platform's events have said so far about a contact's
+// conversation. It is zero before the first event.
 type Outcome struct {
 	Conversation string    `json:"id,omitempty"` // the platform's name for it
 	Run          uint8     `json:"run,omitempty"`
 	Started      time.Time `json:"started,omitzero"`
 	Ended        time.Time `json:"ended,omitzero"`
 
-	// Exchanges are hashes of the exchanges told of, sorted: an event that comes
-	// twice counts once.
+	// Exchanges are hashes of the exchanges that events reported, sorted, so that an
+	// event that comes twice counts once.
 	Exchanges []uint32 `json:"exchanges,omitempty"`
 
 	Extraction  json.RawMessage `json:"extraction,omitempty"` // JSON object; nil when nothing was learned
@@ -29,9 +29,9 @@ type Outcome struct {
 
 // A Standing says which of two reports of the same thing is the later one.
 type Standing struct {
-	Final bool   `json:"final,omitempty"` // told when the conversation had ended
+	Final bool   `json:"final,omitempty"` // reported after the conversation had ended
 	At    int64  `json:"at,omitempty"`    // Unix seconds, or a count that grows
-	Sum   uint32 `json:"sum,omitempty"`   // of its text; settles the rest, so that order never matters
+	Sum   uint32 `json:"sum,omitempty"`   // of its text; breaks a tie, so that order never matters
 }
 
 // Beats reports whether s is later than the other. Nothing beats itself.
@@ -45,19 +45,19 @@ func (s Standing) Beats(other Standing) bool {
 	return s.Sum > other.Sum
 }
 
-// Known reports whether anything was told of the contact.
+// Known reports whether there was an event for the contact.
 func (o Outcome) Known() bool { return !o.Started.IsZero() }
 
 // Messages is the number of exchanges between the contact and the agent: those
-// told of one by one, or what the history shows when some of them were not.
+// reported one by one, or those in the history if it has more.
 func (o Outcome) Messages() int { return max(len(o.Exchanges), (o.Turns+1)/2) }
 
-// maxExchanges bounds the exchanges that are told apart; a longer conversation
-// is counted by its history.
+// maxExchanges bounds the hashes that are kept. A longer conversation is counted by
+// its history.
 const maxExchanges = 500
 
-// WithExchange is o with one more exchange, if it was not told of before. Which
-// are kept of too many does not depend on their order.
+// WithExchange is o with one more exchange, unless it has it. Of too many, the same
+// ones are kept in whatever order they come.
 func (o Outcome) WithExchange(sum uint32) Outcome {
 	at, found := slices.BinarySearch(o.Exchanges, sum)
 	if found {

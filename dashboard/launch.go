@@ -89,7 +89,7 @@ type preview struct {
 	File     string
 	Settings campaign.Settings
 	Summary  launch.Summary
-	Notes    []string // what was told while the platform was asked
+	Notes    []string // remarks of the preflight
 	Minutes  int      // for which the list is kept
 }
 
@@ -115,8 +115,8 @@ func (p preview) Estimate() string {
 	return report.About(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
-// preview takes a list, does all that a launch does but storing it, and shows what
-// came of that.
+// preview takes a list, does everything that a launch does except storing, and shows
+// the result.
 func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 	if err := p.uploads.enter(); err != nil {
 		p.problem(w, r, nil, err)
@@ -217,13 +217,13 @@ func (p *pages) channelID(text string) (string, error) {
 	return text, nil
 }
 
-// maxRehearsal bounds how long somebody at a page waits for a list to be looked at.
+// maxRehearsal bounds how long a person waits at a page while a list is read.
 // A workbook of a million rows takes a tenth of it.
 const maxRehearsal = 2 * time.Minute
 
 var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at: use enqueue", maxRehearsal.Minutes())
 
-// rehearse does all that a launch does but storing.
+// rehearse does everything that a launch does except storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	switch c, err := p.store.Campaign(ctx, up.request.Name); {
 	case err == nil && c.Phase != campaign.Loading:
@@ -256,7 +256,7 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 	err := up.read(func(req launch.Request) (err error) {
 		l := p.Agents[up.agent]
 		l.Queue, l.By = p.queue(r), p.who(r)
-		// Whoever closes the page has still asked for it.
+		// A person who closes the page has still asked for it.
 		sum, err = l.Launch(context.WithoutCancel(r.Context()), req)
 		return err
 	})

@@ -21,8 +21,8 @@ import (
 // as not chosen.
 type Choice struct {
 	Where  campaign.Rules // all must be true: of a line of the file, or with From of the contact
-	Sample int            // so many contacts, the same ones each time; 0: all. Counted after refusals and duplicates
-	Limit  int            // the first so many contacts of those; 0: all
+	Sample int            // this many contacts, the same ones each time; 0: all. Counted after refusals and duplicates
+	Limit  int            // the first of those; 0: all
 	NotIn  []string       // campaigns whose contacts are left out
 }
 
@@ -52,8 +52,8 @@ func (c Choice) identity() any {
 }
 
 // reader opens the file for its last reading, so that the choice is made in it.
-// prepare is told of each reader before its first row: a sample takes one reading
-// more, to find out whom it may take.
+// prepare is called with each reader before its first row: a sample takes a reading of
+// its own, to find out which contacts it may take.
 func (s *source) reader(ctx context.Context, opt contacts.Options, choice Choice, prepare func(*contacts.Reader) error) (*contacts.Reader, error) {
 	var cells func(fields []string) func(string) string
 	switch {
@@ -136,8 +136,8 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	return src, nil
 }
 
-// spoolCampaign writes the contacts of a campaign, one after the other, and returns
-// the lines of those that the rules choose.
+// spoolCampaign writes the contacts of a campaign in order, and returns the lines that
+// the rules choose.
 func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, err error) {
 	reason, outcome, _ := where.Need()
 	var texts map[campaign.Reason]string

@@ -2,13 +2,12 @@
 // platform whether the campaign can work, reads the file, stores it and puts it
 // into the queue, in that order.
 //
-// It promises that nobody is contacted before the whole file is stored, that
-// every line of the file is counted, and that the same call can be made again
-// at any time: killed half-way, it starts the load anew; after success it
-// changes nothing and tells the same. Memory does not grow with the file but by
-// a phone number for each contact.
+// It promises that nobody is contacted before the whole file is stored, that every
+// line of the file is counted, and that the same launch can be repeated at any time:
+// killed half-way, it starts the load again; after success it changes nothing and
+// returns the same. Memory grows only by a phone number for each contact.
 //
-// Sending is the work of package jobs.
+// Package jobs sends.
 package launch
 
 import (
@@ -32,16 +31,16 @@ import (
 type Request struct {
 	Name        string
 	File        string            // of contacts; - for Stdin
-	From        string            // in place of File: the campaign whose contacts they are
+	From        string            // in place of File: the campaign that has the contacts
 	Choice      Choice            // which of them become contacts
 	Stdin       io.Reader         // needed for the File -
 	Called      string            // what people call Stdin; "standard input" when empty
-	Format      contacts.Format   // of File, as far as it is not to be found out
+	Format      contacts.Format   // of File, where the file does not tell
 	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
-	Settings    campaign.Settings // but for the columns, which the file has; a ChunkSize of 0 is the mode's own
-	RejectsFile string            // where refused lines go, if there are any; empty: nowhere but to Redis
-	DryRun      bool              // do all but store
+	Settings    campaign.Settings // without columns, which the file has; a ChunkSize of 0 is the mode's default
+	RejectsFile string            // for refused lines; empty: only Redis has them
+	DryRun      bool              // do everything except storing
 }
 
 // Check finds what is wrong with a request before anything is read.
@@ -83,7 +82,7 @@ func (r Request) Check() error {
 	return nil
 }
 
-// settings are those asked for with defaults filled in.
+// settings fills in what depends on the mode.
 func (r Request) settings() campaign.Settings {
 	s := r.Settings
 	byMode := campaign.DefaultBatchChunk
@@ -96,15 +95,15 @@ func (r Request) settings() campaign.Settings {
 
 // A Launcher launches campaigns of one agent.
 type Launcher struct {
-	Store    Store          // not needed for dry runs, which then do not know whom nobody may contact
+	Store    Store          // not needed for dry runs, which then do not know the do-not-contact list
 	Queue    queue          // not needed for dry runs
 	Platform platform       // nil: nothing is asked, and every column is sent
 	Quota    quota          // of the agent's token; needed with Platform
 	Rate     ratelimit.Rate // estimates go by it unless the platform names a limit
 
 	By       string                           // who launches, for the campaign's log; empty: the user of this process
-	Note     func(text string)                // told what a person may want to know meanwhile; may be nil
-	Progress func(read, size int64, rows int) // told often while the file is read, in bytes; may be nil
+	Note     func(text string)                // called with remarks for a person; may be nil
+	Progress func(read, size int64, rows int) // called often while the file is read, sizes in bytes; may be nil
 }
 
 // queue puts chunks into the queue; *jobs.Queue is the real one.
@@ -129,11 +128,11 @@ type quota interface {
 	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
 }
 
-// An UnfinishedError ends a launch whose load had begun. Nobody of the campaign
-// is contacted, and the same launch starts it anew.
+// An UnfinishedError ends a launch after its load had begun. None of its contacts is
+// sent, and the same launch starts it again.
 type UnfinishedError struct {
 	Campaign string
-	Append   bool // contacts were to be added to it; those it has are sent
+	Append   bool // contacts were to be added to it; those that it has are sent
 	Err      error
 }
 
@@ -268,8 +267,8 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	return s, nil
 }
 
-// release puts a running campaign into the queue. What it leaves undone, the
-// workers' sweeper does.
+// release puts a running campaign into the queue. The workers' sweeper does what is
+// left.
 func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
 	if c.Phase != campaign.Running {
 		return nil // a person has stopped it
@@ -294,8 +293,8 @@ func (l *Launcher) progress(s *source, rows int) {
 	}
 }
 
-// record tells the campaign's log what was loaded. What it cannot be told is done
-// all the same.
+// record writes into the campaign's log what was loaded. That it cannot is no reason
+// to fail.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
 	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
 	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: velents.MaskNumbers(text)}); err != nil {

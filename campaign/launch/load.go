@@ -14,7 +14,7 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// loaded is what came of reading a list.
+// loaded is what became of a list.
 type loaded struct {
 	counts      campaign.Counts
 	chunks      int
@@ -22,7 +22,7 @@ type loaded struct {
 	mix         mixture
 	rejectsFile string
 	warnings    []string
-	hidden      int // rows of a sheet that are hidden and were read all the same
+	hidden      int // rows of a sheet that were read although they are hidden
 }
 
 // tally is that of a campaign which has just been loaded.
@@ -76,8 +76,8 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 // abandonPatience bounds the attempt to take a load back.
 const abandonPatience = 10 * time.Second
 
-// abandon takes back a load that the file has made fail. What was interrupted,
-// by a person or by Redis, stays and is started anew by the same command.
+// abandon takes back a load that failed because of its file. A load that was
+// interrupted, by a person or by Redis, stays; the same command starts it again.
 func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, failed *UnfinishedError) error {
 	if ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
@@ -108,7 +108,7 @@ type chunkStore interface {
 // maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
 const maxChunkBytes = 16 << 20
 
-// progressRows is how often progress is told of.
+// progressRows is the number of rows between two reports of progress.
 const progressRows = 1000
 
 // chunksAhead is how many chunks may be on their way to Redis beyond one for

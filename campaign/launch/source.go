@@ -26,9 +26,8 @@ import (
 // stdin is the name by which a contact file is read from the standard input.
 const stdin = "-"
 
-// A source is a file that is read several times: for its fingerprint and for how
-// it is written, at the same time, and for what is in it. All must be the same
-// bytes.
+// A source is a file that is read several times: for its fingerprint and its format
+// at the same time, and then for its rows. All readings must see the same bytes.
 type source struct {
 	what string // for errors: "contact file list.csv"
 	file *os.File
@@ -92,7 +91,7 @@ func newSource(what string, file *os.File) (*source, error) {
 	return nil, err
 }
 
-// pathless is an error of package os without the path, which is told already.
+// pathless is an error of package os without its path, which the message has already.
 func pathless(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -127,7 +126,7 @@ func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []
 	return cmp.Or(group.Wait(), err)
 }
 
-// hash adds the file as it is now, from a place on, to a digest.
+// hash adds the file, from an offset on, to a digest.
 func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
 	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}); err != nil {
 		return fmt.Errorf("%s: %w", s.what, pathless(err))
@@ -138,8 +137,8 @@ func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
 // rewind begins the reading for what is in the file.
 func (s *source) rewind() { s.read, s.digest, s.hashed = 0, sha256.New(), 0 }
 
-// unchanged fails when the last reading was not of what the first one was of. What
-// was read in one go is compared as it was read; the rest is read once more.
+// unchanged fails when the last reading saw other bytes than the first. Bytes that were
+// read in order were hashed as they were read; the rest is read again.
 func (s *source) unchanged(ctx context.Context) error {
 	err := s.hash(ctx, s.digest, s.hashed)
 	if err == nil && !slices.Equal(s.digest.Sum(nil), s.sum) {
@@ -294,7 +293,7 @@ func (s *sources) print(req Request) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// A list is a contact file of which the header has been read.
+// A list is a contact file after its header was read.
 type list struct {
 	source   *source
 	reader   *contacts.Reader
@@ -383,8 +382,8 @@ func (b barred) reason(p campaign.Phone) contacts.Reason {
 
 // barred are the numbers that a request leaves out: those in campaigns that it names,
 // those on the do-not-contact list, and those contacted lately if it says so. The
-// latter two are looked for once more before each request to the platform. A dry run
-// without a Store knows neither.
+// last two are checked again before each request to the platform. A dry run without a
+// Store knows neither.
 func (l *Launcher) barred(ctx context.Context, req Request) (all barred, err error) {
 	for _, name := range req.Choice.NotIn {
 		if l.Store == nil {

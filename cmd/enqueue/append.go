@@ -24,8 +24,9 @@ func (a *app) append() *cobra.Command {
 file with the campaign's columns, in any order. Numbers that are in the campaign
 already are duplicates. A campaign that is finished or canceled runs again.
 
-Nobody of the file is contacted before all of it is stored. The same command may be
-run again at any time: interrupted, it starts anew; after success it changes nothing.`,
+Nobody in the file is contacted before all of it is stored. The same command can be run
+again at any time: after an interruption it starts again; after success it changes
+nothing.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req := &f.request

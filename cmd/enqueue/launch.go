@@ -20,17 +20,17 @@ import (
 
 const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as
 Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them, or
-- for the standard input. How it is written is found out and told. One column is the
-phone; those named like the agent's values, in any case, go with each contact.
+- for the standard input. Its encoding and delimiter are detected. One column is the
+phone; columns named like the agent's values, in any case, go with each contact.
 
-Of the rows --where, --sample, --limit and --not-in take some; the others are counted
+--where, --sample, --limit and --not-in choose some of the rows; the others are counted
 and listed as not chosen. With --from the contacts are those of another campaign, as
 '--from spring --where ended.no_answer' takes those who did not answer.
 
 The platform is asked first whether it takes the token and which values the agent
-wants. Nobody is contacted before the whole file is stored. The same command may
-be run again at any time: interrupted, it starts the load anew; after success it
-changes nothing and prints the same summary.
+wants. Nobody is contacted before the whole file is stored. The same command can be
+run again at any time: after an interruption it starts the load again; after success
+it changes nothing and prints the same summary.
 
 The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
 1: failed, 2: wrong usage, 3: done, but lines of the file were refused,
@@ -168,7 +168,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request
 	return nil
 }
 
-// rejectsAt is where the refused lines are to be found.
+// rejectsAt says where the refused lines are.
 func rejectsAt(sum launch.Summary) string {
 	switch {
 	case sum.RejectsFile != "":
@@ -179,7 +179,7 @@ func rejectsAt(sum launch.Summary) string {
 	return "'campaign rejects " + sum.Campaign + "'"
 }
 
-// noteWorkers says when nobody is there to send.
+// noteWorkers warns when no worker serves the agent.
 func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string) {
 	workers, err := st.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {

@@ -33,7 +33,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }
 
-// app is what the subcommands share.
+// app is what the subcommands have in common.
 type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
@@ -107,7 +107,7 @@ func (f channelFlag) Set(name string) error {
 	return f.Value.Set(id)
 }
 
-// requestTimeout bounds a request that somebody at a terminal waits for.
+// requestTimeout bounds a request for which a person waits at a terminal.
 const requestTimeout = 30 * time.Second
 
 // launcher is a launcher that may ask the platform.

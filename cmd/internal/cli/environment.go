@@ -131,7 +131,7 @@ func TokenAgents(environ []string) []string {
 
 // OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
 func OpenRedis(ctx context.Context, getenv func(string) string) (redis.UniversalClient, error) {
-	redis.SetLogger(silence{}) // a failure is told once, by its error
+	redis.SetLogger(silence{}) // a failure is reported once, by its error
 	rdb, err := store.Connect(ctx, RedisURL.Get(getenv))
 	var unreachable *store.UnreachableError
 	if err != nil && !errors.As(err, &unreachable) {

@@ -44,7 +44,7 @@ func (f *SettingFlags) AddHidden(flags *pflag.FlagSet, settings []campaign.Setti
 	flags.AddFlagSet(hidden)
 }
 
-// Apply puts into s what the flags say. The settings whose flags were not given stay.
+// Apply puts into s what the flags say. The other settings stay.
 func (f *SettingFlags) Apply(s *campaign.Settings) error { return s.Apply(f.settings, f.Given) }
 
 // A settingFlag is the value of a setting's flag.
