@@ -15,7 +15,7 @@ func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
 		t.Errorf("of the same: %v", all)
 	}
 	b.Lane, b.DailyCap, b.MaxFailureShare, b.CanaryGoOn = Urgent, 500, 2000, &share
-	b.TicketRules = []TicketRule{"state=failed", "extraction.intent=callback"}
+	b.TicketRules = rulesOf("state=failed", "extraction.intent=callback")
 	b.TicketFields = map[string]string{"queue": "sales", "priority": "high"}
 	b.StartAt = time.Date(2026, 3, 1, 9, 0, 0, 0, time.FixedZone("AST", 3*60*60))
 	want := []Difference{
@@ -74,4 +74,12 @@ func TestDayOf(t *testing.T) {
 			t.Errorf("%q: from %v until %v", zone, day.From, day.Until)
 		}
 	}
+}
+
+func rulesOf(texts ...string) []Rule {
+	all, err := ParseRules(texts, ParseTicketRule)
+	if err != nil {
+		panic(err)
+	}
+	return all
 }

@@ -59,7 +59,13 @@ func onOff(at func(*Settings) *bool) kind {
 }
 
 // list is the kind of a setting that may be given several times.
-func list[T ~string](at func(*Settings) *[]T, parse func(string) (T, error)) kind {
+func list[T any](at func(*Settings) *[]T, parse func(string) (T, error)) kind {
+	texts := func(s *Settings) (texts []string) {
+		for _, v := range *at(s) {
+			texts = append(texts, fmt.Sprint(v))
+		}
+		return texts
+	}
 	set := func(s *Settings, texts []string) error {
 		all := make([]T, len(texts))
 		for i, text := range texts {
@@ -70,12 +76,6 @@ func list[T ~string](at func(*Settings) *[]T, parse func(string) (T, error)) kin
 		}
 		*at(s) = all
 		return nil
-	}
-	texts := func(s *Settings) (texts []string) {
-		for _, v := range *at(s) {
-			texts = append(texts, string(v))
-		}
-		return texts
 	}
 	return kind{
 		text:  func(s *Settings) string { return strings.Join(texts(s), ", ") },

@@ -83,7 +83,7 @@ var table = []Setting{
 	{Flag: "keep-for", Unit: "DAYS", Usage: "purge personal data this long after the campaign is over: 30d (default: never)",
 		kind: days(func(s *Settings) *int { return &s.KeepDays }, MaxKeepDays)},
 	{Flag: "optout-when", Unit: "RULE", Usage: "put a contact on the do-not-contact list when the agent learns extraction.KEY=VALUE; may be repeated",
-		kind: list(func(s *Settings) *[]string { return &s.OptOutWhen }, parseOptOut)},
+		kind: list(func(s *Settings) *[]Rule { return &s.OptOutWhen }, ParseOptOutRule)},
 	{Flag: "no-stop-words", Usage: "an answer such as STOP puts nobody on the do-not-contact list",
 		kind: onOff(func(s *Settings) *bool { return &s.NoStopWords })},
 	{Flag: "no-record", Usage: "keep this campaign out of the contact record, so that --skip-contacted-within of others does not see it",
@@ -105,7 +105,7 @@ var table = []Setting{
 		Section: SafetySection, Label: "Most contacts a day", Example: "any number",
 		kind: optional(func(s *Settings) *int { return &s.DailyCap }, 0, 0)},
 	{Flag: "ticket-when", Unit: "RULE", Usage: "make a ticket in the Support Center for each contact with state=STATE or extraction.KEY=VALUE; may be repeated",
-		kind: list(func(s *Settings) *[]TicketRule { return &s.TicketRules }, ParseTicketRule)},
+		kind: list(func(s *Settings) *[]Rule { return &s.TicketRules }, ParseTicketRule)},
 	{Flag: "ticket-set", Unit: "KEY=VALUE", Usage: "a field of every ticket; may be repeated", With: "ticket-when",
 		kind: fields(func(s *Settings) *map[string]string { return &s.TicketFields })},
 	// A campaign in which every contact fails must not fill the Support Center.
@@ -228,11 +228,6 @@ func NewSettings(given Given) (s Settings, err error) {
 		}
 	}
 	return s, s.Apply(LaunchSettings(), all)
-}
-
-func parseOptOut(text string) (string, error) {
-	_, err := ParseLearned(text)
-	return text, err
 }
 
 func parseMaybeShare(text string) (*Share, error) {

@@ -40,8 +40,8 @@ type Settings struct {
 	// OptOutWhen are rules extraction.KEY=VALUE. A contact of whom the agent learns one
 	// of them goes on the do-not-contact list. A contact who answers with a stop word
 	// does so too, unless NoStopWords is set.
-	OptOutWhen  []string `json:"optout_when,omitempty"`
-	NoStopWords bool     `json:"no_stop_words,omitempty"`
+	OptOutWhen  []Rule `json:"optout_when,omitempty"`
+	NoStopWords bool   `json:"no_stop_words,omitempty"`
 
 	KeepDays int `json:"keep_days,omitempty"` // personal data is purged this many days after the end; 0: never
 
@@ -73,7 +73,7 @@ type Safety struct {
 
 // Tickets says which contacts get a ticket in the Support Center.
 type Tickets struct {
-	TicketRules  []TicketRule      `json:"ticket_rules,omitempty"`
+	TicketRules  []Rule            `json:"ticket_rules,omitempty"`
 	TicketFields map[string]string `json:"ticket_fields,omitempty"` // set on every ticket
 	MaxTickets   int               `json:"max_tickets,omitempty"`
 }

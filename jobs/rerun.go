@@ -10,6 +10,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/velents/mask"
 )
 
 // Rerunning is what a rerun comes to.
@@ -40,7 +41,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	q.note(ctx, name, store.ActionRerun, sel.String())
+	q.note(ctx, name, store.ActionRerun, mask.Numbers(sel.String()))
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
 		return Rerunning{}, err

@@ -76,7 +76,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		return nil, err
 	}
 	header := c.Settings.ColumnNames()
-	if err := sel.Where.Check(header); err != nil {
+	if sel.Where, err = sel.Where.On(header); err != nil {
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
@@ -107,7 +107,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
 				return false
 			}
-			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
+			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i]}
 			if cells {
 				facts.Cell = campaign.Cells(header, contacts[i].Fields)
 			}

@@ -25,6 +25,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
+	"campaign-runner/velents/mask"
 )
 
 // A Request says what to launch.
@@ -296,8 +297,8 @@ func (l *Launcher) progress(s *source, rows int) {
 // record writes into the campaign's log what was loaded. That it cannot is no reason
 // to fail.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
-	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
+	text := fmt.Sprintf("%s: %d contacts of %d rows", mask.Numbers(src.what), counts.Contacts, counts.Rows)
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}
 }
