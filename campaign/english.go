@@ -27,7 +27,7 @@ var (
 	MsgRecent       = define("recent", "contacted within the last {days} days")
 	MsgLimits       = define("limits", "contacted as often as its rules allow for now")
 	MsgOther        = define("other", "other") // the campaign has no room for more reasons
-	MsgLostText     = define("lost_text", "reason {code}")
+	MsgLostReason   = define("lost_reason", "reason {code}")
 )
 
 // Why nothing of a request was sent.
@@ -120,4 +120,22 @@ var (
 	MsgQuotaProbe   = define("quota_probe", "one request is finding out")
 	MsgQuotaHeld    = define("quota_held", "the platform asks to wait (503)")
 	MsgQuotaLost    = define("quota_lost", "an answer was lost; one contact will find out")
+)
+
+// What a campaign waits for.
+var (
+	MsgLoading      = define("loading", "its contact file is still being loaded")
+	MsgLoadDied     = define("load_died", "its enqueue has stopped; run it again")
+	MsgScheduled    = define("scheduled", "it starts at {start:moment}; start it now with: campaign start {campaign}")
+	MsgToStart      = define("to_start", "{reason}; start it with: campaign start {campaign}")
+	MsgWaitsPerson  = define("waits_person", "it waits for a person")
+	MsgPaused       = define("paused", "paused: {reason}; go on with: campaign resume {campaign}")
+	MsgNoWorker     = define("no_worker", "no live worker serves agent {agent} (start one with: worker --agents {agent})")
+	MsgQueuePaused  = define("queue_paused", "the {lane} queue of agent {agent} is paused in the asynq UI; resume it there")
+	MsgQuota        = define("quota", "waiting for the quota: {reason}; the next request leaves at {next:clock}")
+	MsgQuotaBlocked = define("quota_blocked", "waiting for the quota: {reason}; the next request leaves at {next:clock}; sooner with: campaign agents unblock {agent}")
+	MsgQuotaProbing = define("quota_probing", "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds")
+	MsgAllHeld      = define("all_held", "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}; end it with: campaign cancel {campaign}")
+	MsgDailyCap     = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
+	MsgOutsideHours = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
 )

@@ -165,8 +165,9 @@ func neutral(value any, edit func(string) string) any {
 	return edit(fmt.Sprint(value))
 }
 
-// place is where an English text holds a parameter: {name}, or {name:; } for a list that
-// is separated by something else than a comma.
+// place is where an English text holds a parameter: {name}, or {name:how}. How is, of a
+// list, what separates it; of a number, its noun for one and for several; of a time,
+// "moment" or "clock", by the reader's own.
 var place = regexp.MustCompile(`\{(\w+)(?::([^}]+))?\}`)
 
 // render says a code with its parameters in English. Of a code that is not known, since
@@ -184,18 +185,27 @@ func render(parts []any) string {
 		named := place.FindStringSubmatch(found)
 		for i := 1; i+1 < len(parts); i += 2 {
 			if parts[i] == named[1] {
-				return renderValue(parts[i+1], cmp.Or(named[2], ", "))
+				return renderValue(parts[i+1], named[2])
 			}
 		}
 		return "?"
 	})
 }
 
-func renderValue(value any, separator string) string {
+func renderValue(value any, how string) string {
 	switch v := value.(type) {
 	case string:
+		switch at, err := time.Parse(time.RFC3339, v); {
+		case err == nil && how == "moment":
+			return Moment(at)
+		case err == nil && how == "clock":
+			return Clock(at, time.Now())
+		}
 		return v
 	case float64:
+		if one, many, noun := strings.Cut(how, "|"); noun {
+			return Count(int(v), one, many)
+		}
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case []any:
 		if len(v) > 0 {
@@ -205,9 +215,9 @@ func renderValue(value any, separator string) string {
 		list, _ := v[several].([]any)
 		texts := make([]string, len(list))
 		for i, m := range list {
-			texts[i] = renderValue(m, separator)
+			texts[i] = renderValue(m, "")
 		}
-		return strings.Join(texts, separator)
+		return strings.Join(texts, cmp.Or(how, ", "))
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 // that choose contacts:
 //
 //	state=failed                 its state
-//	reason=busy                  a part of the reason for it
+//	reason=busy                  a part of the reason for it, or the name of its code
 //	ended.answered               its conversation has ended, and it said something
 //	ended.no_answer              its conversation has ended, and it said nothing
 //	extraction.KEY=VALUE         what the agent has learned of it
@@ -122,7 +122,7 @@ func (r Rule) String() string {
 // do not need (see Rules.Need) may be left out.
 type Facts struct {
 	Record  Record
-	Reason  string // the text of the record's reason
+	Reason  Message // of the record
 	Outcome Outcome
 	Learned Extraction               // of the outcome
 	Cell    func(name string) string // of its line, by the column's name
@@ -136,7 +136,7 @@ func (r Rule) Of(f Facts) bool {
 	case aboutState:
 		return (f.Record.State.String() == r.value) != r.not
 	case aboutReason:
-		return containsFold(f.Reason, r.value) != r.not
+		return f.Reason.Matches(r.value) != r.not
 	case aboutEnd:
 		return f.Record.State == Ended && f.Outcome.Known() && f.Outcome.Run == f.Record.Run && f.Outcome.Said == (r.key == answered)
 	case aboutExtraction:

@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
@@ -78,7 +77,7 @@ func (s standing) rerunWarning(state campaign.State) string {
 		return "They " + twice
 	}
 	if n := s.Whole.InDoubt.In(state); n > 0 {
-		return fmt.Sprintf("Of all that are %s %s %s", state, report.Number(n), twice)
+		return fmt.Sprintf("Of all that are %s %s %s", state, campaign.Number(n), twice)
 	}
 	return ""
 }
@@ -172,9 +171,9 @@ var deeds = map[string]func(n int) string{
 	"pause":   func(int) string { return "Paused. What is on its way still gets its answer." },
 	"resume":  func(int) string { return "It goes on." },
 	"start":   func(int) string { return "It has started." },
-	"cancel":  func(n int) string { return report.Count(n, "contact", "contacts") + " canceled." },
-	"rerun":   func(n int) string { return report.Count(n, "contact", "contacts") + " to be sent again." },
-	"launch":  func(n int) string { return "Launched, with " + report.Count(n, "contact", "contacts") + "." },
+	"cancel":  func(n int) string { return campaign.Count(n, "contact", "contacts") + " canceled." },
+	"rerun":   func(n int) string { return campaign.Count(n, "contact", "contacts") + " to be sent again." },
+	"launch":  func(n int) string { return "Launched, with " + campaign.Count(n, "contact", "contacts") + "." },
 	"discard": func(int) string { return "Nothing was launched; the list is deleted." },
 }
 

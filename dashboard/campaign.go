@@ -65,7 +65,7 @@ func (s standing) Headline() string {
 	if s.State == campaign.Loading || s.Contacts == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s of %s contacts through (%s)", report.Number(s.Through()), report.Number(s.Contacts), s.Percent())
+	text := fmt.Sprintf("%s of %s contacts through (%s)", campaign.Number(s.Through()), campaign.Number(s.Contacts), s.Percent())
 	if left := s.LeftText(); left != "" && s.States.Open() > 0 {
 		text += ", " + left + " left"
 	}
@@ -78,7 +78,7 @@ func (s standing) Doubtful() []string {
 	var list []string
 	for _, state := range campaign.States() {
 		if n := s.Whole.InDoubt.In(state); n > 0 && state != campaign.Unconfirmed {
-			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", report.Number(n), report.Number(s.States.In(state)), state))
+			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", campaign.Number(n), campaign.Number(s.States.In(state)), state))
 		}
 	}
 	return list
@@ -113,7 +113,7 @@ func (s standing) Grouped() []grouped {
 func (s standing) like(reason report.Reason) int {
 	n := 0
 	for _, r := range s.Whole.Reasons {
-		if r.State == reason.State && strings.Contains(strings.ToLower(r.Reason), strings.ToLower(reason.Reason)) {
+		if r.State == reason.State && r.Reason.Matches(reason.Reason.String()) {
 			n += r.Contacts
 		}
 	}
@@ -132,6 +132,6 @@ func (s standing) RefusedRows() []report.Reason { return refused(s.Whole.Refused
 // refused are the reasons of refused lines, without the rows that were not chosen.
 func refused(counts map[string]int) []report.Reason {
 	return slices.DeleteFunc(report.Refusals(counts), func(r report.Reason) bool {
-		return strings.HasPrefix(r.Reason, string(contacts.NotChosen))
+		return strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen))
 	})
 }

@@ -77,7 +77,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range series {
 		top = max(top, sample.Tally.Contacts())
 	}
-	c := &chart{Y: []string{report.Number(top), report.Number(top / 2), "0"}}
+	c := &chart{Y: []string{campaign.Number(top), campaign.Number(top / 2), "0"}}
 	for i := range chartTicks {
 		c.X = append(c.X, tick{first.Add(span * time.Duration(i) / (chartTicks - 1)), exactness(span)})
 	}
@@ -86,7 +86,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 		c.Rows = append(c.Rows, chartRow{At: sample.At})
 	}
 	heights := make([]int, len(series)) // of the areas so far
-	spoken := fmt.Sprintf("Contacts over time, of %s:", report.Number(top))
+	spoken := fmt.Sprintf("Contacts over time, of %s:", campaign.Number(top))
 	for n, a := range chartAreas {
 		seen := false
 		for i, sample := range series {
@@ -101,12 +101,12 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 		for i, sample := range rows {
 			c.Rows[i].Counts = append(c.Rows[i].Counts, count(sample, a.states))
 		}
-		spoken += fmt.Sprintf(" %s %s,", report.Number(count(last, a.states)), a.label)
+		spoken += fmt.Sprintf(" %s %s,", campaign.Number(count(last, a.states)), a.label)
 	}
 	for i, sample := range rows {
 		c.Rows[i].Counts = append(c.Rows[i].Counts, sample.Tally.Open())
 	}
-	c.Spoken = fmt.Sprintf("%s %s to go", spoken, report.Number(last.Tally.Open()))
+	c.Spoken = fmt.Sprintf("%s %s to go", spoken, campaign.Number(last.Tally.Open()))
 	slices.Reverse(c.Areas)
 	for _, row := range c.Rows {
 		slices.Reverse(row.Counts[:len(c.Areas)])

@@ -153,7 +153,7 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	if err != nil {
 		return listing{}, err
 	}
-	texts, err := p.Store.ReasonTexts(ctx, c.Name)
+	reasons, err := p.Store.Reasons(ctx, c.Name)
 	if err != nil {
 		return listing{}, err
 	}
@@ -164,10 +164,10 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	for _, state := range campaign.States() {
 		chosen := slices.Contains(v.filter.States, state)
 		if n := tally.States[state]; n > 0 || chosen {
-			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, report.Number(n)), chosen})
+			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, campaign.Number(n)), chosen})
 		}
 	}
-	l.Reasons = reasonOptions(tally, texts, v.filter)
+	l.Reasons = reasonOptions(tally, reasons, v.filter)
 	switch {
 	case v.find != "":
 		l.On = max(page.After, 0)
@@ -187,7 +187,7 @@ const shownOptions = 100
 
 // reasonOptions are the reasons of those in the state chosen, the most frequent
 // first.
-func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f report.Filter) []option {
+func reasonOptions(tally campaign.Tally, reasons map[campaign.Reason]campaign.Message, f report.Filter) []option {
 	counts := make(map[campaign.Reason]int)
 	for at, n := range tally.Reasons {
 		if len(f.States) == 0 || slices.Contains(f.States, at.State) {
@@ -207,7 +207,8 @@ func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f rep
 	var options []option
 	for i, code := range codes {
 		if i < shownOptions || code == f.Reason {
-			label := fmt.Sprintf("%s (%s)", cmp.Or(texts[code], fmt.Sprintf("reason %d", code)), report.Number(counts[code]))
+			reason := cmp.Or(reasons[code], campaign.Say(campaign.MsgLostReason, "code", int(code)))
+			label := fmt.Sprintf("%v (%s)", reason, campaign.Number(counts[code]))
 			options = append(options, option{strconv.Itoa(int(code)), label, code == f.Reason})
 		}
 	}

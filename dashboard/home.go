@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -149,7 +150,7 @@ func (r row) PaceText() string {
 	if r.PerMinute < 10 {
 		return fmt.Sprintf("%.1f a minute", r.PerMinute)
 	}
-	return report.Number(int(r.PerMinute+0.5)) + " a minute"
+	return campaign.Number(int(r.PerMinute+0.5)) + " a minute"
 }
 
 // LeftText is how long it still takes at this pace.
@@ -161,17 +162,14 @@ func (r row) LeftText() string {
 }
 
 // Waiting reports whether something holds it up.
-func (r row) Waiting() bool { return r.WaitingFor != "" }
+func (r row) Waiting() bool { return !r.WaitingFor.IsZero() }
 
 // Paused reports whether a person or a rule does.
 func (r row) Paused() bool { return r.State == campaign.Paused }
 
 // PausedFor is why.
-func (r row) PausedFor() string {
-	if r.StateReason == "" {
-		return "by a person"
-	}
-	return r.StateReason
+func (r row) PausedFor() campaign.Message {
+	return cmp.Or(r.StateReason, campaign.Say(campaign.MsgByPerson))
 }
 
 // Next is when the next request may leave, where that is what it waits for.
@@ -239,7 +237,7 @@ func (r row) Problems() []part {
 func (r row) Spoken() string {
 	var parts []string
 	for _, p := range r.Bar() {
-		parts = append(parts, fmt.Sprintf("%s %s", report.Number(p.Contacts), p.State))
+		parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(p.Contacts), p.State))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
@@ -40,8 +39,8 @@ var views = func() map[string]*template.Template {
 // words are how templates say numbers and times. A time is written in UTC, and in
 // the reader's zone where the page's script runs.
 var words = template.FuncMap{
-	"number": report.Number,
-	"count":  report.Count,
+	"number": campaign.Number,
+	"count":  campaign.Count,
 	"quota":  quotaText,
 	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
 	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
@@ -73,7 +72,7 @@ func quotaText(q store.Quota) string {
 	if q.Limit == 0 {
 		return "no limit is known"
 	}
-	text := fmt.Sprintf("%s of %s requests left in %v", report.Number(q.Remaining), report.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
+	text := fmt.Sprintf("%s of %s requests left in %v", campaign.Number(q.Remaining), campaign.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
 	if q.Others >= 1 {
 		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
 	}

@@ -15,7 +15,7 @@ type moment struct {
 	At    time.Time
 	What  string
 	State string // that the contact was in from then on; empty when it was not moved
-	Why   string
+	Why   campaign.Message
 	By    string
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
@@ -165,25 +164,24 @@ func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campa
 		o.Opens = opens
 	}
 	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
-	if o.WaitingFor == "" || o.Paced && !blocked {
-		if text := hoursWait(*o, w, forecast, pending); text != "" {
-			o.WaitingFor, o.Paced = text, false
+	if o.WaitingFor.IsZero() || o.Paced && !blocked {
+		if wait := hoursWait(*o, w, forecast, pending); !wait.IsZero() {
+			o.WaitingFor, o.Paced = wait, false
 		}
 	}
 	return nil
 }
 
-// hoursWait says in a sentence that nobody may be contacted now.
-func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) string {
+// hoursWait says that nobody may be contacted now.
+func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) campaign.Message {
 	switch {
 	case o.States.In(campaign.Sending) > 0:
-		return ""
 	case forecast.Begins.IsZero() && forecast.Held > 0:
-		return fmt.Sprintf("%s cannot be contacted: %s; end it with: campaign cancel %s", Count(pending, "contact is left that", "contacts are left that"), hours.NoZoneReason, o.Campaign)
+		return campaign.Say(campaign.MsgAllHeld, "contacts", pending, "reason", campaign.Say(campaign.MsgNoZone), "campaign", o.Campaign)
 	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
-		return fmt.Sprintf("its daily cap of %s is reached; it goes on at %s", Count(w.PerDay, "contact", "contacts"), Moment(o.Opens))
+		return campaign.Say(campaign.MsgDailyCap, "cap", w.PerDay, "opens", o.Opens)
 	case !o.Opens.IsZero():
-		return fmt.Sprintf("outside its hours; the next contacts may be sent at %s", Moment(o.Opens))
+		return campaign.Say(campaign.MsgOutsideHours, "opens", o.Opens)
 	}
-	return ""
+	return campaign.Message{}
 }

@@ -66,7 +66,7 @@ func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
 		t.Errorf("from %v to %v, %v; want from %v on", got.Begins, got.Ends, err, until)
 	}
 	o, err := report.Find(t.Context(), f.Store, "spring")
-	if err != nil || !o.Opens.Equal(until) || o.ETA.Before(until) || !strings.HasPrefix(o.WaitingFor, "waiting for the quota: refused with 429; the next request leaves at "+report.Moment(until)) {
+	if err != nil || !o.Opens.Equal(until) || o.ETA.Before(until) || !strings.HasPrefix(o.WaitingFor.String(), "waiting for the quota: refused with 429; the next request leaves at "+campaign.Moment(until)) {
 		t.Errorf("opens %v, ends %v, waiting for %q, %v", o.Opens, o.ETA, o.WaitingFor, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		if opens := o.Opens; opens.IsZero() != (tt.opens == 0) || !opens.IsZero() && opens.Sub(now)-tt.opens > 2*time.Minute {
 			t.Errorf("%s opens at %v", tt.name, opens)
 		}
-		if !strings.HasPrefix(o.WaitingFor, tt.waiting) || tt.waiting == "" && o.WaitingFor != "" {
+		if !strings.HasPrefix(o.WaitingFor.String(), tt.waiting) || tt.waiting == "" && !o.WaitingFor.IsZero() {
 			t.Errorf("%s waits for %q", tt.name, o.WaitingFor)
 		}
 	}
@@ -153,10 +153,10 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		t.Errorf("four a day: ends at %v, %v", o.ETA, err)
 	}
 	f.Redis().HSet(t.Context(), "c:{capped}:day", "from", 0, "until", now.Add(48*time.Hour).UnixMilli(), "begun", 4)
-	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor, "its daily cap of 4 contacts is reached; it goes on at ") {
+	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "its daily cap of 4 contacts is reached; it goes on at ") {
 		t.Errorf("waits for %q, %v", o.WaitingFor, err)
 	}
-	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor, "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
+	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
 		t.Errorf("%d held, waits for %q, %v", o.Held, o.WaitingFor, err)
 	}
 }

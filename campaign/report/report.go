@@ -22,20 +22,20 @@ import (
 
 // A Summary is a campaign in one row of a list.
 type Summary struct {
-	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"`
-	StateReason string         `json:"state_reason"`
-	Contacts    int            `json:"contacts"`
-	States      States         `json:"states"`
-	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when nothing holds it up
-	Paced       bool           `json:"-"`           // it waits for nothing but the quota
-	Agent       string         `json:"agent"`
-	Mode        campaign.Mode  `json:"mode"`
-	Channel     int            `json:"channel"`
-	Workers     int            `json:"workers"` // alive and serving the agent
-	CreatedAt   time.Time      `json:"created_at"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`  // when nobody was left to be sent
-	PurgedAt    time.Time      `json:"purged_at,omitzero"` // since when it tells of no contact any more
+	Campaign    string           `json:"campaign"`
+	State       campaign.Phase   `json:"state"`
+	StateReason campaign.Message `json:"state_reason"`
+	Contacts    int              `json:"contacts"`
+	States      States           `json:"states"`
+	WaitingFor  campaign.Message `json:"waiting_for"` // empty when nothing holds it up
+	Paced       bool             `json:"-"`           // it waits for nothing but the quota
+	Agent       string           `json:"agent"`
+	Mode        campaign.Mode    `json:"mode"`
+	Channel     int              `json:"channel"`
+	Workers     int              `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time        `json:"created_at"`
+	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when nobody was left to be sent
+	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it tells of no contact any more
 }
 
 // An Overview is all there is to know of a campaign as a whole.
@@ -84,9 +84,11 @@ func settingsOf(c campaign.Campaign) []Setting {
 func Refusals(counts map[string]int) []Reason {
 	list := []Reason{}
 	for reason, n := range counts {
-		list = append(list, Reason{Reason: reason, Contacts: n})
+		list = append(list, Reason{Reason: campaign.Text(reason), Contacts: n})
 	}
-	slices.SortFunc(list, func(a, b Reason) int { return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason, b.Reason)) })
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason.String(), b.Reason.String()))
+	})
 	return list
 }
 
@@ -113,9 +115,9 @@ func (s States) Problems() int {
 
 // A Reason is how many contacts are in a state for it.
 type Reason struct {
-	State    string `json:"state"`
-	Reason   string `json:"reason"`
-	Contacts int    `json:"contacts"`
+	State    string           `json:"state"`
+	Reason   campaign.Message `json:"reason"`
+	Contacts int              `json:"contacts"`
 
 	Code campaign.Reason `json:"-"`
 }
@@ -171,16 +173,16 @@ func Find(ctx context.Context, s *store.Store, name string) (Overview, error) {
 	if err := o.foresee(ctx, s, c, present); err != nil {
 		return Overview{}, err
 	}
-	texts := reasonTexts{store: s, campaign: name}
+	known := reasons{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
-		text, err := texts.of(ctx, key.Reason)
+		reason, err := known.of(ctx, key.Reason)
 		if err != nil {
 			return Overview{}, err
 		}
-		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts, key.Reason})
+		o.Reasons = append(o.Reasons, Reason{key.State.String(), reason, contacts, key.Reason})
 	}
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
-		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
 	return o, nil
 }
@@ -303,7 +305,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		PurgedAt:  c.PurgeBegan,
 	}
 	if s.State == c.Phase { // a reason to be paused is none to be finished
-		s.StateReason = c.PhaseReason
+		s.StateReason = campaign.ReadMessage(c.PhaseReason)
 	}
 	for _, state := range campaign.States() {
 		s.States[state.String()] = tally.States[state]
@@ -312,66 +314,62 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.EndedAt = c.EndedAt
 	}
 	if p.refused != nil && s.State == campaign.Running {
-		s.WaitingFor = p.refused.Error()
-	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
+		s.WaitingFor = campaign.Text(p.refused.Error())
+	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor.IsZero() {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
 	}
-	if s.WaitingFor == "" {
+	if s.WaitingFor.IsZero() {
 		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
-		s.Paced = s.WaitingFor != ""
+		s.Paced = !s.WaitingFor.IsZero()
 	}
 	return s
 }
 
-// waitingFor says in a sentence why a campaign does not move.
-func waitingFor(s Summary, loadUntil, startAt, now time.Time) string {
+// waitingFor says why a campaign does not move.
+func waitingFor(s Summary, loadUntil, startAt, now time.Time) campaign.Message {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
-		return "its enqueue has stopped; run it again"
+		return campaign.Say(campaign.MsgLoadDied)
 	case s.State == campaign.Loading:
-		return "its contact file is still being loaded"
+		return campaign.Say(campaign.MsgLoading)
 	case s.State == campaign.Scheduled:
-		return fmt.Sprintf("it starts at %s; start it now with: campaign start %s", Moment(startAt), s.Campaign)
+		return campaign.Say(campaign.MsgScheduled, "start", startAt, "campaign", s.Campaign)
 	case s.State == campaign.Ready:
-		return fmt.Sprintf("%s; start it with: campaign start %s", cmp.Or(s.StateReason, "it waits for a person"), s.Campaign)
+		return campaign.Say(campaign.MsgToStart, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgWaitsPerson)), "campaign", s.Campaign)
 	case s.State == campaign.Paused:
-		return fmt.Sprintf("paused: %s; go on with: campaign resume %s", cmp.Or(s.StateReason, "by a person"), s.Campaign)
+		return campaign.Say(campaign.MsgPaused, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgByPerson)), "campaign", s.Campaign)
 	case s.States.Open() > 0 && s.Workers == 0:
-		return fmt.Sprintf("no live worker serves agent %s (start one with: worker --agents %[1]s)", s.Agent)
+		return campaign.Say(campaign.MsgNoWorker, "agent", s.Agent)
 	}
-	return ""
+	return campaign.Message{}
 }
 
-// queueWait says in a sentence that somebody has paused the queue of a campaign.
-func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) string {
+// queueWait says that the queue of a campaign is paused.
+func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) campaign.Message {
 	if s.States.Open() == 0 || !slices.Contains(paused, lane) {
-		return ""
+		return campaign.Message{}
 	}
-	return fmt.Sprintf("the %s queue of agent %s is paused in the asynq UI; resume it there", lane, s.Agent)
+	return campaign.Say(campaign.MsgQueuePaused, "lane", lane, "agent", s.Agent)
 }
 
 // worthTelling is the shortest wait for the quota that is told, unless nobody may
 // send: below it, the requests are simply spread over their window.
 const worthTelling = 5 * time.Second
 
-// quotaWait says in a sentence that a campaign waits for its quota.
-func quotaWait(s Summary, quota store.Quota, now time.Time) string {
+// quotaWait says that a campaign waits for its quota.
+func quotaWait(s Summary, quota store.Quota, now time.Time) campaign.Message {
 	wait, sending := quota.Wait(now), s.States.In(campaign.Sending)
 	switch {
 	case s.States.In(campaign.Pending) == 0:
-		return ""
+		return campaign.Message{}
 	case quota.Probing && !quota.Blocked: // what is under way holds up all else, for as long as a request may take
-		return "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"
-	case wait == 0:
-		return ""
-	case !quota.Blocked && (wait < worthTelling || sending > 0):
-		return ""
+		return campaign.Say(campaign.MsgQuotaProbing)
+	case wait == 0, !quota.Blocked && (wait < worthTelling || sending > 0):
+		return campaign.Message{}
+	case quota.Blocked && wait >= worthLifting:
+		return campaign.Say(campaign.MsgQuotaBlocked, "reason", quota.Reason, "next", quota.Next, "agent", s.Agent)
 	}
-	text := fmt.Sprintf("waiting for the quota: %s; the next request leaves at %s", quota.Reason, Clock(quota.Next, now))
-	if quota.Blocked && wait >= worthLifting {
-		text += fmt.Sprintf("; sooner with: campaign agents unblock %s", s.Agent)
-	}
-	return text
+	return campaign.Say(campaign.MsgQuota, "reason", quota.Reason, "next", quota.Next)
 }
 
 // worthLifting is the shortest block that people are told how to lift.

@@ -90,7 +90,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 	if _, err := out.Write(q.head(columns)); err != nil {
 		return 0, err
 	}
-	texts := reasonTexts{store: s, campaign: name}
+	known := reasons{store: s, campaign: name}
 	type part struct {
 		text     []byte
 		contacts int
@@ -113,7 +113,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 		cells, values := make([]string, 0, len(columns.names)), make([]json.RawMessage, len(keys))
 		for i, contact := range chunk.Contacts {
 			record := chunk.Record(i)
-			reason, err := texts.of(ctx, record.Reason)
+			reason, err := known.of(ctx, record.Reason)
 			if err != nil {
 				return p, err
 			}
@@ -124,7 +124,7 @@ func (q Results) Write(ctx context.Context, s *store.Store, name string, w io.Wr
 				for k, key := range keys {
 					values[k] = learned[key]
 				}
-				cells = append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason, outcome)...)
+				cells = append(append(cells[:0], contact.Fields...), resultCells(contact.Phone, record, reason.String(), outcome)...)
 				if len(c.Settings.TicketRules) > 0 {
 					cells = append(cells, cmp.Or(tickets[i].ID, string(tickets[i].State)))
 				}
@@ -166,7 +166,7 @@ func (plainOutput) close()     {}
 
 func (q Results) want(f campaign.Facts) bool {
 	return (len(q.States) == 0 || slices.Contains(q.States, f.Record.State)) && q.Where.Of(f) &&
-		strings.Contains(strings.ToLower(f.Reason), strings.ToLower(q.Reason))
+		f.Reason.Matches(q.Reason)
 }
 
 // resultCells are the cells of resultColumns.

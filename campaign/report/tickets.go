@@ -15,7 +15,7 @@ type Ticket struct {
 	State  campaign.TicketState `json:"state"`
 	Rule   campaign.TicketRule  `json:"rule"`
 	ID     string               `json:"ticket_id"`
-	Reason string               `json:"reason"`
+	Reason campaign.Message     `json:"reason"`
 	Tries  int                  `json:"tries"`
 	At     time.Time            `json:"changed_at"`
 }
@@ -33,7 +33,7 @@ func ListTickets(ctx context.Context, s *store.Store, c campaign.Campaign, yield
 		}
 		for i, contact := range chunk.Contacts {
 			if t, has := tickets[i]; has {
-				list = append(list, Ticket{contact.Line, contact.Phone.String(), t.State, t.Rule, t.ID, t.Reason, t.Tries, t.At})
+				list = append(list, Ticket{contact.Line, contact.Phone.String(), t.State, t.Rule, t.ID, campaign.ReadMessage(t.Reason), t.Tries, t.At})
 			}
 		}
 		return list, nil

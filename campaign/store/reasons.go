@@ -60,3 +60,13 @@ func (s *Store) ReasonTexts(ctx context.Context, name string) (map[campaign.Reas
 	}
 	return texts, nil
 }
+
+// Reasons are all reasons of a campaign by their code.
+func (s *Store) Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error) {
+	texts, err := s.ReasonTexts(ctx, name)
+	all := make(map[campaign.Reason]campaign.Message)
+	for code, text := range texts {
+		all[code] = campaign.ReadMessage(text)
+	}
+	return all, err
+}

@@ -178,7 +178,7 @@ func (g agent) standing(now time.Time) string {
 	case !g.Known:
 		return fmt.Sprintf("no live worker serves it, and %s is not set here", cli.TokenVariable(g.Agent))
 	case g.Blocked:
-		text := fmt.Sprintf("blocked until %s: %s", report.Clock(g.BlockedUntil, now), g.Reason)
+		text := fmt.Sprintf("blocked until %s: %s", campaign.Clock(g.BlockedUntil, now), g.Reason)
 		if g.Failures > 1 {
 			text += fmt.Sprintf(", %d failures in a row", g.Failures)
 		}
@@ -247,7 +247,7 @@ func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
 	}
 	text := fmt.Sprintf("agent %s is not blocked\n", name)
 	if done.Lifted {
-		text = fmt.Sprintf("agent %s may send again; it was blocked until %s: %s\n", name, report.Clock(done.Until, now), done.Reason)
+		text = fmt.Sprintf("agent %s may send again; it was blocked until %s: %s\n", name, campaign.Clock(done.Until, now), done.Reason)
 	}
 	return a.print(done, text)
 }

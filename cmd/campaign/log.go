@@ -93,8 +93,8 @@ func decisionText(d report.Decision) string {
 	case d.Chunk != nil:
 		what += fmt.Sprintf(" in chunk %d", *d.Chunk)
 	}
-	if d.Text != "" {
-		what += ": " + d.Text
+	if !d.Text.IsZero() {
+		what += ": " + d.Text.String()
 	}
 	var fates []string
 	for _, f := range d.Fates {
@@ -102,8 +102,8 @@ func decisionText(d report.Decision) string {
 		if f.To != f.From {
 			fate += " → " + f.To
 		}
-		if f.Reason != "" {
-			fate += " (" + f.Reason + ")"
+		if !f.Reason.IsZero() {
+			fate += fmt.Sprintf(" (%v)", f.Reason)
 		}
 		fates = append(fates, fate)
 	}

@@ -93,7 +93,7 @@ func TestLogAsJSON(t *testing.T) {
 	}
 	chunk := 1
 	want := report.Decision{
-		At: d.At, By: "worker w", Action: store.ActionRequest, Text: "2xx", Chunk: &chunk, Batch: "sale/1/1-1",
+		At: d.At, By: "worker w", Action: store.ActionRequest, Text: campaign.Text("2xx"), Chunk: &chunk, Batch: "sale/1/1-1",
 		Fates: []report.Fate{{From: "pending", To: "sending", Count: 1, Places: "1"}},
 	}
 	if diff := cmp.Diff(want, d); diff != "" || d.At.IsZero() {

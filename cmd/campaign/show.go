@@ -49,7 +49,7 @@ type listRow struct {
 func listRows(list []report.Summary) []listRow {
 	rows := make([]listRow, len(list))
 	for i, s := range list {
-		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor)}
+		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
 	}
 	return rows
 }
@@ -72,7 +72,7 @@ func listText(list []report.Summary) string {
 	for _, s := range list {
 		rows = append(rows, []string{
 			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
-			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor,
+			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor.String(),
 		})
 	}
 	return table(rows, 2, 3, 4)
@@ -85,7 +85,7 @@ func overviewText(o report.Overview) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
 	facts := [][]string{
-		{"  waiting", o.WaitingFor},
+		{"  waiting", o.WaitingFor.String()},
 		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
@@ -110,7 +110,7 @@ func overviewText(o report.Overview) string {
 
 	var reasons [][]string
 	for _, r := range o.Reasons[:min(len(o.Reasons), shownReasons)] {
-		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason})
+		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason.String()})
 	}
 	if len(reasons) > 0 {
 		b.WriteString("\n" + table(reasons, 1))
@@ -151,7 +151,7 @@ func quotaText(o report.Overview) string {
 	}
 	text := quotaLeft(*q)
 	if q.Reason != "" && !o.Paced { // else that is what it waits for
-		text += fmt.Sprintf("; next at %s: %s", report.Clock(q.Next, time.Now()), q.Reason)
+		text += fmt.Sprintf("; next at %s: %s", campaign.Clock(q.Next, time.Now()), q.Reason)
 	}
 	return text
 }
@@ -197,10 +197,10 @@ func refusedText(o report.Overview) string {
 	var rows [][]string
 	for _, r := range report.Refusals(o.Refused) {
 		label := "  refused"
-		if strings.HasPrefix(r.Reason, string(contacts.NotChosen)) {
+		if strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen)) {
 			label = "  left out"
 		}
-		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason})
+		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason.String()})
 	}
 	return table(rows, 1)
 }

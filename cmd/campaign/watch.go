@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
@@ -70,7 +69,7 @@ func ending(o report.Overview) error {
 	}
 	late := 0
 	for _, r := range o.Reasons {
-		if r.State == campaign.Canceled.String() && strings.HasPrefix(r.Reason, hours.LateReason) {
+		if r.State == campaign.Canceled.String() && r.Reason.Is(campaign.MsgLate) {
 			late += r.Contacts
 		}
 	}
@@ -120,7 +119,7 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 			said = line
 		}
 		if err == nil {
-			if now := o.State == campaign.Running && (o.WaitingFor == "" || o.Paced); now != moving {
+			if now := o.State == campaign.Running && (o.WaitingFor.IsZero() || o.Paced); now != moving {
 				moving, p = now, pace{} // what was measured before says nothing about what comes
 			}
 			p.add(now, o.States.Open())
@@ -139,8 +138,8 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 
 // standing is a campaign's state, or why it does not move, as a line.
 func standing(o report.Overview) string {
-	if o.WaitingFor != "" {
-		return cli.Printable(o.Campaign + ": " + o.WaitingFor)
+	if !o.WaitingFor.IsZero() {
+		return cli.Printable(fmt.Sprintf("%s: %v", o.Campaign, o.WaitingFor))
 	}
 	return fmt.Sprintf("%s is %s", o.Campaign, o.State)
 }

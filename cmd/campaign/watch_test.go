@@ -22,7 +22,7 @@ import (
 // glimpse is the campaign "sale" of 1,000 contacts with so many pending.
 func glimpse(state campaign.Phase, pending int, waitingFor string) report.Overview {
 	return report.Overview{Summary: report.Summary{
-		Campaign: "sale", State: state, Contacts: 1000, WaitingFor: waitingFor,
+		Campaign: "sale", State: state, Contacts: 1000, WaitingFor: campaign.Text(waitingFor),
 		States: report.States{"pending": pending, "accepted": 1000 - pending},
 	}}
 }
@@ -37,7 +37,7 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 		o, err := watch(t.Context(), &lines{w: &out}, time.Second, func(context.Context) (report.Overview, error) {
 			switch s := int(time.Since(begin).Seconds()); {
 			case s < 2:
-				return report.Overview{Summary: report.Summary{Campaign: "sale", State: campaign.Loading, WaitingFor: "its contact file is still being loaded"}}, nil
+				return report.Overview{Summary: report.Summary{Campaign: "sale", State: campaign.Loading, WaitingFor: campaign.Text("its contact file is still being loaded")}}, nil
 			case s < 5:
 				return glimpse(campaign.Running, 1000, nobody), nil
 			case s < 30:
@@ -114,8 +114,8 @@ func TestWhoeverWasNotSentInTimeWasNotReached(t *testing.T) {
 	o := report.Overview{
 		Summary: report.Summary{Campaign: "sale", State: campaign.Finished, States: report.States{"accepted": 5, "canceled": 7}},
 		Reasons: []report.Reason{
-			{State: "canceled", Reason: "not sent by 2026-11-27T18:00:00Z, when the campaign was to finish", Contacts: 4},
-			{State: "canceled", Reason: "on the do-not-contact list", Contacts: 3},
+			{State: "canceled", Reason: campaign.Text("not sent by 2026-11-27T18:00:00Z, when the campaign was to finish"), Contacts: 4},
+			{State: "canceled", Reason: campaign.Text("on the do-not-contact list"), Contacts: 3},
 		},
 	}
 	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not everybody was reached: 4 not in time" {
