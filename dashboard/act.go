@@ -159,7 +159,7 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 		sel.States = append(sel.States, state)
 	}
 	if len(sel.States) == 0 {
-		return 0, wishf(http.StatusBadRequest, "choose whom to send again")
+		return 0, wishf(http.StatusBadRequest, "choose which contacts to send again")
 	}
 	done, err := q.Rerun(ctx, name, sel)
 	return done.Contacts, err

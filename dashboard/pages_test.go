@@ -147,7 +147,7 @@ func TestActions(t *testing.T) {
 		{"cancel", nil, "cancel", nil, 303, "did=cancel&n=20", campaign.CanceledPhase},
 		{"rerun a state", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed", "rejected"}}, 303, "did=rerun&n=1", campaign.Running},
 		{"rerun for a reason that nobody has", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed"}, "reason": {"lazy"}}, 303, "did=rerun&n=0", campaign.Running},
-		{"rerun nobody", nil, "rerun", nil, 400, "Choose whom to send again", campaign.Running},
+		{"rerun nobody", nil, "rerun", nil, 400, "Choose which contacts to send again", campaign.Running},
 		{"rerun those who were reached", nil, "rerun", url.Values{"state": {"accepted"}}, 400, "are not sent again", campaign.Running},
 		{"rerun nonsense", nil, "rerun", url.Values{"state": {hostile}}, 400, "&lt;script&gt;", campaign.Running},
 		{"a form beyond all measure", nil, "pause", url.Values{"reason": {strings.Repeat("x", 100<<10)}}, 400, "cannot be read", campaign.Running},
