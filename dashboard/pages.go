@@ -92,12 +92,13 @@ type view struct {
 // pages serves all pages but the asynq UI.
 type pages struct {
 	Config
+	store   reader
 	feed    *feed
 	uploads *uploads
 }
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, uploads: newUploads()}
+	p := &pages{Config: cfg, store: cfg.Store, uploads: newUploads()}
 	p.feed = newFeed(p.fragments)
 	return p
 }
@@ -221,7 +222,7 @@ func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	if err := campaign.CheckName(name); err != nil {
 		return campaign.Campaign{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
 	}
-	return p.Store.Campaign(r.Context(), name)
+	return p.store.Campaign(r.Context(), name)
 }
 
 // readable reads the campaign of a page that shows its contacts.

@@ -59,7 +59,7 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 // reasons are those of a campaign. They are read when a code is met that is not known
 // yet: its reason was written before the code was used.
 type reasons struct {
-	store    *store.Store
+	store    catalog
 	campaign string
 
 	mu     sync.Mutex

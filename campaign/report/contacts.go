@@ -53,7 +53,7 @@ var errEnough = errors.New("enough")
 // List lists up to limit contacts from a place on, or the last ones before it
 // when back is set. A page can hold fewer, even none, and still have more after
 // it: it looks at so many contacts at the most.
-func (f Filter) List(ctx context.Context, s *store.Store, name string, place int, back bool, limit int) (Page, error) {
+func (f Filter) List(ctx context.Context, s Store, name string, place int, back bool, limit int) (Page, error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return Page{}, err
@@ -142,7 +142,7 @@ type chunkPart struct {
 
 // chunk lists the contacts of one chunk. Its cells are read only if its ledger
 // has somebody to offer.
-func (f Filter) chunk(ctx context.Context, s *store.Store, reasons *reasons, ref store.Ref, size int) (part chunkPart, err error) {
+func (f Filter) chunk(ctx context.Context, s chunks, reasons *reasons, ref store.Ref, size int) (part chunkPart, err error) {
 	part.ref = ref
 	if len(f.States) > 0 || f.Reason != campaign.NoReason {
 		ledger, err := s.ReadLedger(ctx, ref)
@@ -189,7 +189,7 @@ func holds(c campaign.Contact, text string) bool {
 
 // byIndex finds the contact of a number where the campaign keeps an index.
 // Without one, whether the number is in the list is not known.
-func (f Filter) byIndex(ctx context.Context, s *store.Store, c campaign.Campaign) (found []Contact, known bool, err error) {
+func (f Filter) byIndex(ctx context.Context, s Store, c campaign.Campaign) (found []Contact, known bool, err error) {
 	ref, index, err := s.Find(ctx, c, f.Phone)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, c.Settings.WebhookURL != "", nil
@@ -206,7 +206,7 @@ func (f Filter) byIndex(ctx context.Context, s *store.Store, c campaign.Campaign
 
 // FindContact reads the contact at a place of a campaign. Its error is
 // store.ErrGone when there is none.
-func FindContact(ctx context.Context, s *store.Store, c campaign.Campaign, place int) (Contact, error) {
+func FindContact(ctx context.Context, s Store, c campaign.Campaign, place int) (Contact, error) {
 	size := c.Settings.ChunkSize
 	ref, index := store.Ref{Campaign: c.Name, Chunk: place / size}, place%size
 	chunk, err := s.ReadChunk(ctx, ref)

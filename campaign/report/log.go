@@ -47,7 +47,7 @@ type place struct{ chunk, index int }
 
 // ReadLog begins to read the log of a campaign; with a phone, only what concerns
 // that contact: what was decided of it, and of the campaign as a whole.
-func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Phone) (*Log, error) {
+func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*Log, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Ph
 }
 
 // ReadContactLog is ReadLog with the place of a contact instead of its number.
-func ReadContactLog(ctx context.Context, s *store.Store, name string, ref store.Ref, index int) (*Log, error) {
+func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, index int) (*Log, error) {
 	l, err := ReadLog(ctx, s, name, 0)
 	if err == nil {
 		l.only = &place{ref.Chunk, index}
@@ -77,7 +77,7 @@ func ReadContactLog(ctx context.Context, s *store.Store, name string, ref store.
 
 // findContact looks a number up in the index, or where the campaign has none in
 // its list.
-func findContact(ctx context.Context, s *store.Store, c campaign.Campaign, phone campaign.Phone) (place, error) {
+func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campaign.Phone) (place, error) {
 	if c.Settings.WebhookURL != "" {
 		ref, index, err := s.Find(ctx, c, phone)
 		if errors.Is(err, store.ErrNotFound) {

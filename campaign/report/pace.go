@@ -3,7 +3,6 @@ package report
 import (
 	"time"
 
-	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
@@ -42,13 +41,4 @@ func PaceOf(series []store.Sample, states States, now time.Time) Pace {
 	p := Pace{PerMinute: float64(through) / over.Minutes()}
 	p.Left = time.Duration(float64(states.Open()) / p.PerMinute * float64(time.Minute))
 	return p
-}
-
-// callsLeft is how many requests a campaign still needs if all goes well.
-func callsLeft(c campaign.Campaign, openChunks, open int) int {
-	if c.Settings.Mode == campaign.Dispatch {
-		return open
-	}
-	most := perCall(c)
-	return max(openChunks, (open+most-1)/most)
 }

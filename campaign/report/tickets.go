@@ -21,7 +21,7 @@ type Ticket struct {
 }
 
 // ListTickets calls yield with each ticket of a campaign, in the file's order.
-func ListTickets(ctx context.Context, s *store.Store, c campaign.Campaign, yield func(Ticket) error) error {
+func ListTickets(ctx context.Context, s Store, c campaign.Campaign, yield func(Ticket) error) error {
 	return eachChunk(ctx, c, func(ctx context.Context, ref store.Ref) (list []Ticket, err error) {
 		tickets, err := ticketsOf(ctx, s, c, ref)
 		if err != nil || len(tickets) == 0 {
@@ -48,7 +48,7 @@ func ListTickets(ctx context.Context, s *store.Store, c campaign.Campaign, yield
 }
 
 // ticketsOf are the tickets of a chunk's contacts, if the campaign makes any.
-func ticketsOf(ctx context.Context, s *store.Store, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
+func ticketsOf(ctx context.Context, s chunks, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
 	if len(c.Settings.TicketRules) == 0 {
 		return nil, nil
 	}

@@ -20,7 +20,7 @@ type Unconfirmed struct {
 }
 
 // ListUnconfirmed lists the chunks of a campaign that have unconfirmed contacts.
-func ListUnconfirmed(ctx context.Context, s *store.Store, name string) ([]Unconfirmed, error) {
+func ListUnconfirmed(ctx context.Context, s Store, name string) ([]Unconfirmed, error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return nil, err

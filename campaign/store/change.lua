@@ -4,7 +4,7 @@
 -- ARGV  act      begin | commit | recover | steer
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, ''
---       hold     ms the claim is to last from now; 0 gives it up
+--       ttl      ms that the claim lasts from now; 0 gives it up
 --       due      ms from now by which the chunk must have moved; 0 leaves that as it is,
 --                or is now for a chunk that was through
 --       number   of the chunk
@@ -32,7 +32,7 @@
 --   outdated begin only: the settings are others by now, or the day is over
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
---   unsettled begin only: contacts are sending under another claim that has ended
+--   unrecovered  begin only: contacts are sending under another claim that has ended
 --   late     begin, recover: it is later than latest. A server that was frozen carries
 --            out what it was told long ago, by callers who are gone
 --   moved    begin only: nothing was changed, because of the contacts in moved
@@ -45,7 +45,7 @@
 local PENDING, SENDING = 0, 1
 local VERDICT = 9 -- bytes in the window
 
-local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
@@ -82,7 +82,7 @@ if (act == 'begin' or act == 'recover') and not mine and not free then
   return {'busy', now, held[2], '', ''}
 end
 if act == 'begin' and not mine and any({[SENDING] = true}) then
-  return {'unsettled', now, '', '', ''}
+  return {'unrecovered', now, '', '', ''}
 end
 
 -- A run is compared, written and counted as a whole; only one of which some
@@ -240,10 +240,10 @@ end
 local requests = redis.call('HGET', chunk, 'requests') or '0'
 if act == 'begin' then
   if #apply > 0 then requests = redis.call('HINCRBY', chunk, 'requests', 1) end
-  redis.call('HSET', chunk, 'claim', token, 'claim_until', string.format('%.0f', now + hold))
+  redis.call('HSET', chunk, 'claim', token, 'claim_until', string.format('%.0f', now + ttl))
 elseif act == 'commit' and mine then
-  if hold > 0 then
-    redis.call('HSET', chunk, 'claim_until', string.format('%.0f', now + hold))
+  if ttl > 0 then
+    redis.call('HSET', chunk, 'claim_until', string.format('%.0f', now + ttl))
   else
     redis.call('HDEL', chunk, 'claim', 'claim_until')
   end

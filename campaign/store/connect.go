@@ -23,7 +23,8 @@ import (
 //	redis+sentinel://host:port,host:port/master[/db]
 //	redis+cluster://host:port,host:port           rediss+cluster:// with TLS
 //
-// Calls are repeated through a short outage: twelve times over about half a minute.
+// The client repeats commands through a short outage: twelve times over about half a
+// minute.
 func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	options, err := parseURL(rawURL)
 	if err != nil {
@@ -36,10 +37,10 @@ func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) 
 	return open(options), nil
 }
 
-// open makes the client. That of a cluster repeats calls by itself, wherever their
-// slot is by then, while its connections would stay with a node that is gone; and
-// it learns of a failover only by asking, which go-redis does once a minute unless
-// told to.
+// open makes the client. A cluster's client repeats commands itself, at the node
+// that then has the slot; its connections would stay with a node that is gone. It
+// learns of a failover only by asking, which go-redis does once a minute unless set
+// otherwise.
 func open(o *redis.UniversalOptions) redis.UniversalClient {
 	if !o.IsClusterMode {
 		return redis.NewUniversalClient(o)
@@ -50,8 +51,8 @@ func open(o *redis.UniversalOptions) redis.UniversalClient {
 	return redis.NewClusterClient(cluster)
 }
 
-// probe asks once, without the client's patience: a wrong address should be told
-// at once, and by its own error.
+// probe asks once, without the client's retries: a wrong address should fail at
+// once, with its own error.
 func probe(ctx context.Context, options redis.UniversalOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -77,8 +78,8 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// connectAdvice is what a person can do about a first call that failed. A server
-// that answers, if only to refuse, need not be started.
+// connectAdvice is what a person can do when the first command failed. A server that
+// answers, even with a refusal, need not be started.
 func connectAdvice(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
@@ -181,8 +182,8 @@ func sentinelOptions(o *redis.UniversalOptions, raw string) (*redis.UniversalOpt
 	return o, nil
 }
 
-// clusterURL turns a list of hosts into go-redis's form: the first as the host,
-// the others as addr parameters.
+// clusterURL turns a list of hosts into go-redis's form: the first as the host, the
+// others as addr parameters.
 func clusterURL(raw string) string {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	rest, _, _ = strings.Cut(rest, "/")
@@ -191,8 +192,8 @@ func clusterURL(raw string) string {
 	return strings.TrimSuffix(scheme, "+cluster") + "://" + hosts[0] + "?" + others.Encode()
 }
 
-// urlError says what is wrong with a URL. The parsers' errors quote parts of it,
-// so one that may hold a password is not explained further.
+// urlError says what is wrong with a URL. The parsers' errors quote parts of it, so
+// a URL that may hold a password gets no more explanation.
 func urlError(raw string, err error) error {
 	if strings.Contains(raw, "@") {
 		return errors.New("REDIS_URL: malformed; characters other than letters and digits in a password must be percent-encoded, as %2F for /")

@@ -38,7 +38,7 @@ func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
 		chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
 		rejected := Move{Index: 2, Move: campaign.Move{Cause: campaign.Reject, Reason: reason, At: noon}}
 		commit := func(judge bool, moves ...Move) Changed {
-			return apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: judge, Moves: moves})
+			return apply(t, s, chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Judge: judge, Moves: moves})
 		}
 		if done := commit(true, append(moves(campaign.Accept, 0), rejected)...); done.Tripped != nil {
 			t.Errorf("tripped by two: %+v", done.Tripped)
@@ -111,7 +111,7 @@ func TestGuardSparesWhatHasJustItsShare(t *testing.T) {
 			s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "5000 4 4") // more than half of four
 			chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
 			answers := append(moves(campaign.Lose, []int{0, 1, 2, 3}[:lost]...), moves(campaign.Accept, []int{0, 1, 2, 3}[lost:]...)...)
-			apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: true, Moves: answers})
+			apply(t, s, chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Judge: true, Moves: answers})
 			if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.Phase != want {
 				t.Errorf("with %d of 4 lost it is %s, %v, want %s", lost, c.Phase, err, want)
 			}

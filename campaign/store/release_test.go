@@ -61,7 +61,7 @@ func TestRelease(t *testing.T) {
 
 // release releases one chunk for an hour.
 func release(t *testing.T, s *Store, ref Ref, seq int) (next int, ok bool, err error) {
-	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, Turn{ref, seq})
+	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, ChunkSeq{ref, seq})
 	if err != nil {
 		return 0, false, err
 	}
@@ -75,11 +75,11 @@ func TestChunksAreReleasedTogether(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	open := []Due{{Chunk: 3}, {Chunk: 2}, {Chunk: 9}, {Chunk: 0}}
-	turns, err := s.Turns(t.Context(), "sale", open)
+	turns, err := s.ChunkSeqs(t.Context(), "sale", open)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Turn{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
+	if diff := cmp.Diff([]ChunkSeq{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
 	turns[0].Seq = 5 // somebody else has been faster

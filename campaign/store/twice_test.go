@@ -44,7 +44,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			return fmt.Sprintf("%q", parts)
 		}},
 		{"a release", func(t *testing.T, s *Store) error {
-			_, err := s.Release(t.Context(), "sale", time.Hour, Turn{Ref: sale0})
+			_, err := s.Release(t.Context(), "sale", time.Hour, ChunkSeq{Ref: sale0})
 			return err
 		}, "1", func(t *testing.T, s *Store) string { return fmt.Sprint(read(t, s, sale0).Seq) }},
 		{"a chunk that is hastened", func(t *testing.T, s *Store) error {
@@ -54,7 +54,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			return s.Hasten(t.Context(), sale0, time.Minute)
 		}, "1m0s", dueIn},
 		{"a chunk at rest", func(t *testing.T, s *Store) error {
-			return s.Rest(t.Context(), sale0, 0, 2*time.Minute)
+			return s.Defer(t.Context(), sale0, 0, 2*time.Minute)
 		}, "2m0s", dueIn},
 		{"a lease", func(t *testing.T, s *Store) error {
 			held, err := s.Lease(t.Context(), "tickets", "me", time.Minute)

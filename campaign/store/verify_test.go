@@ -190,7 +190,7 @@ func TestVerifyWhileItRuns(t *testing.T) {
 				}
 				token := fmt.Sprintf("w%d/%d", n, round)
 				for _, change := range []Change{
-					{Act: Begin, Token: token, Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact...)},
+					{Act: Begin, Token: token, ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact...)},
 					{Act: Commit, Token: token, Due: time.Hour, Moves: moves(campaign.Fail, contact...)},
 					{Act: Steer, Due: time.Hour, Moves: moves(campaign.Rerun, contact...)},
 				} {

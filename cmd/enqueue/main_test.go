@@ -633,7 +633,7 @@ func TestRerun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := store.Change{Act: store.Begin, Token: "w/1", Hold: time.Minute}
+	begin := store.Change{Act: store.Begin, Token: "w/1", ClaimTTL: time.Minute}
 	begin.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Send}}, {Index: 1, Move: campaign.Move{Cause: campaign.Send}}}
 	if _, err := w.store.Apply(ctx, chunk, begin); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -43,8 +44,34 @@ type Metrics struct {
 	swept    *prometheus.CounterVec
 }
 
+// reader is what the metrics read of the store; *store.Store is the real one.
+type reader interface {
+	campaigns
+	backlog
+	fleet
+}
+
+type campaigns interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+}
+
+type backlog interface {
+	WaitingEvents(ctx context.Context) (int, error)
+	CountWishes(ctx context.Context) (int, error)
+}
+
+type fleet interface {
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	Fullest(ctx context.Context) (store.Memory, error)
+	Redis() redis.UniversalClient
+}
+
 // New returns the metrics of a worker on the store.
-func New(st *store.Store) *Metrics {
+func New(st reader) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -134,7 +161,7 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 }
 
 // shared collects what Redis knows.
-type shared struct{ store *store.Store }
+type shared struct{ store reader }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
@@ -189,7 +216,7 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 // whileUp leaves out a collector while Redis does not answer: asynq's own would
 // wait for it longer than anybody waits for the metrics.
 type whileUp struct {
-	store *store.Store
+	store fleet
 	prometheus.Collector
 }
 

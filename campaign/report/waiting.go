@@ -1,0 +1,75 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/plan"
+	"campaign-runner/campaign/store"
+)
+
+// waitingFor says why a campaign does not move.
+func waitingFor(s Summary, loadUntil, startAt, now time.Time) campaign.Message {
+	switch {
+	case s.State == campaign.Loading && now.After(loadUntil):
+		return campaign.Say(campaign.MsgLoadDied)
+	case s.State == campaign.Loading:
+		return campaign.Say(campaign.MsgLoading)
+	case s.State == campaign.Scheduled:
+		return campaign.Say(campaign.MsgScheduled, "start", startAt, "campaign", s.Campaign)
+	case s.State == campaign.Ready:
+		return campaign.Say(campaign.MsgToStart, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgWaitsPerson)), "campaign", s.Campaign)
+	case s.State == campaign.Paused:
+		return campaign.Say(campaign.MsgPaused, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgByPerson)), "campaign", s.Campaign)
+	case s.States.Open() > 0 && s.Workers == 0:
+		return campaign.Say(campaign.MsgNoWorker, "agent", s.Agent)
+	}
+	return campaign.Message{}
+}
+
+// queueWait says that the queue of a campaign is paused.
+func queueWait(s Summary, lane campaign.Lane, paused []campaign.Lane) campaign.Message {
+	if s.States.Open() == 0 || !slices.Contains(paused, lane) {
+		return campaign.Message{}
+	}
+	return campaign.Say(campaign.MsgQueuePaused, "lane", lane, "agent", s.Agent)
+}
+
+// quotaWait says that a campaign waits for its quota.
+func quotaWait(s Summary, quota store.Quota, now time.Time) campaign.Message {
+	wait, sending := quota.Wait(now), s.States.In(campaign.Sending)
+	switch {
+	case s.States.In(campaign.Pending) == 0:
+		return campaign.Message{}
+	case quota.Probing && !quota.Blocked: // what is under way holds up all else, for as long as a request may take
+		return campaign.Say(campaign.MsgQuotaProbing)
+	case wait == 0, !quota.Blocked && (wait < worthTelling || sending > 0):
+		return campaign.Message{}
+	case quota.Blocked && wait >= worthLifting:
+		return campaign.Say(campaign.MsgQuotaBlocked, "reason", quota.Reason, "next", quota.Next, "agent", s.Agent)
+	}
+	return campaign.Say(campaign.MsgQuota, "reason", quota.Reason, "next", quota.Next)
+}
+
+// worthTelling is the shortest wait for the quota that is told, unless nobody may
+// send: below it, the requests are simply spread over their window.
+const worthTelling = 5 * time.Second
+
+// worthLifting is the shortest block that people are told how to lift.
+const worthLifting = 2 * time.Minute
+
+// hoursWait says that nobody may be contacted now.
+func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) campaign.Message {
+	switch {
+	case o.States.In(campaign.Sending) > 0:
+	case forecast.Begins.IsZero() && forecast.Held > 0:
+		return campaign.Say(campaign.MsgAllHeld, "contacts", pending, "reason", campaign.Say(campaign.MsgNoZone), "campaign", o.Campaign)
+	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
+		return campaign.Say(campaign.MsgDailyCap, "cap", w.PerDay, "opens", o.Opens)
+	case !o.Opens.IsZero():
+		return campaign.Say(campaign.MsgOutsideHours, "opens", o.Opens)
+	}
+	return campaign.Message{}
+}
