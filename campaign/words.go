@@ -29,7 +29,7 @@ func Count(n int, one, many string) string {
 // Moment is a time to the minute, as the reader's clock shows it.
 func Moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
 
-// Clock is a time to the second, with its date where that is not today's.
+// Clock is a time to the second, with its date unless that is today.
 func Clock(t, now time.Time) string {
 	t, now = t.Local(), now.Local()
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {

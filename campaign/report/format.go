@@ -131,7 +131,7 @@ func jsonEncoder(b *bytes.Buffer, c columns) func(row) {
 	}
 }
 
-// plain reports whether s stands in JSON as it is.
+// plain reports whether s needs no escape in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' {

@@ -25,7 +25,7 @@ type Decision struct {
 	Fates []Fate `json:"contacts,omitempty"`
 }
 
-// A Fate is what a decision made of contacts of a chunk.
+// A Fate is what a decision did to contacts of a chunk.
 type Fate struct {
 	From   string           `json:"from"` // state
 	To     string           `json:"to"`
@@ -34,7 +34,7 @@ type Fate struct {
 	Places string           `json:"places"` // in the chunk, from 0: "0-98,100"
 }
 
-// A Log hands out what was decided of a campaign, the oldest entry first.
+// A Log reads the log of a campaign, the oldest entry first.
 type Log struct {
 	campaign campaign.Campaign
 	reader   *store.LogReader
@@ -42,11 +42,11 @@ type Log struct {
 	only     *place
 }
 
-// place is where a contact is in the list.
+// place is a contact's chunk and its index there.
 type place struct{ chunk, index int }
 
-// ReadLog begins to read the log of a campaign; with a phone, only what concerns
-// that contact: what was decided of it, and of the campaign as a whole.
+// ReadLog starts at the oldest entry of a campaign's log. With a phone it leaves out
+// what concerns other contacts.
 func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*Log, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
@@ -66,7 +66,7 @@ func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*
 	return l, nil
 }
 
-// ReadContactLog is ReadLog with the place of a contact instead of its number.
+// ReadContactLog is ReadLog with a contact's place instead of its number.
 func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, index int) (*Log, error) {
 	l, err := ReadLog(ctx, s, name, 0)
 	if err == nil {
@@ -75,8 +75,8 @@ func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, in
 	return l, err
 }
 
-// findContact looks a number up in the index, or where the campaign has none in
-// its list.
+// findContact looks a number up in the index, or in the list when the campaign has
+// no index.
 func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campaign.Phone) (place, error) {
 	if c.Settings.WebhookURL != "" {
 		ref, index, err := s.Find(ctx, c, phone)
@@ -109,7 +109,7 @@ func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campa
 	return place{}, fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
 }
 
-// Next is the next entry; ok is false when there is none (yet).
+// Next is the next entry; ok is false at the present end.
 func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	for {
 		entry, ok, err := l.reader.Next(ctx)
@@ -126,7 +126,8 @@ func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	}
 }
 
-// decision is an entry as people read it; without fates when it is about others.
+// decision is an entry as people read it; without fates when it concerns other
+// contacts.
 func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) {
 	d := Decision{At: e.At, By: e.By, Action: e.Action, Text: campaign.ReadMessage(e.Text)}
 	if len(e.Moved) == 0 {

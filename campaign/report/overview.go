@@ -11,14 +11,14 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// An Overview is all there is to know of a campaign as a whole.
+// An Overview is a campaign with all its totals.
 type Overview struct {
 	Summary
 	Reasons      []Reason       `json:"reasons"` // the most frequent first
 	Run          int            `json:"run"`     // 0 for the launch, one more for each rerun
 	Chunks       int            `json:"chunks"`
 	ChunkSize    int            `json:"chunk_size"`
-	RequestsLeft int            `json:"calls_left"` // requests still needed if all goes well
+	RequestsLeft int            `json:"calls_left"` // requests still needed if all succeed
 	Rows         int            `json:"rows"`
 	Invalid      int            `json:"invalid"`
 	Duplicates   int            `json:"duplicates"`
@@ -26,16 +26,17 @@ type Overview struct {
 	NotChosen    int            `json:"not_chosen"`
 	Refused      map[string]int `json:"refused"`
 	ETA          time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
-	Opens        time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or nobody is left
-	Held         int            `json:"held,omitzero"`   // contacts that wait for a person, as far as a sample tells
+	Opens        time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or none is left
+	Held         int            `json:"held,omitzero"`   // contacts that only an operator can unblock, by a sample
 	Missed       int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
 	Settings     []Setting      `json:"settings"`        // in force, by the flag that sets them
 	Quota        *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
 
-	// MayHaveBeenReached are the contacts of which nobody knows whether the platform
-	// has reached them: the unconfirmed, and those after whose request it failed.
+	// MayHaveBeenReached counts the contacts that the platform may have reached without
+	// our knowing: the unconfirmed, and those whose request ended in an error of the
+	// platform.
 	MayHaveBeenReached int    `json:"may_have_been_reached"`
-	InDoubt            States `json:"-"` // of those in a state, the ones after whose request it failed
+	InDoubt            States `json:"-"` // by state, those after whose request the platform failed
 }
 
 // Find reads the overview of a campaign.
@@ -98,7 +99,7 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	return o, nil
 }
 
-// foresee adds to an overview what is to come.
+// foresee adds the forecast to an overview.
 func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p present) error {
 	pending := o.States.In(campaign.Pending)
 	if pending == 0 || o.State != campaign.Running && o.State != campaign.Scheduled {
@@ -128,10 +129,10 @@ func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p 
 	return nil
 }
 
-// liveSample bounds the chunks that are read each time somebody looks.
+// liveSample bounds the chunks that are read for one look.
 const liveSample = 100
 
-// requestsLeft is how many requests a campaign still needs if all goes well.
+// requestsLeft is how many requests a campaign still needs if all of them succeed.
 func requestsLeft(c campaign.Campaign, openChunks, open int) int {
 	if c.Settings.Mode == campaign.Dispatch {
 		return open
@@ -140,7 +141,7 @@ func requestsLeft(c campaign.Campaign, openChunks, open int) int {
 	return max(openChunks, (open+most-1)/most)
 }
 
-// A Setting is what somebody chose for a campaign.
+// A Setting is a value that was chosen for a campaign.
 type Setting struct {
 	Setting string `json:"setting"`
 	Value   string `json:"value"`

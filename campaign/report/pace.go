@@ -6,14 +6,14 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// paceWindow is how long back "lately" is. A batch of hundreds every few seconds
-// would make a shorter one jump.
+// paceWindow is how far back a pace looks. With batches of hundreds every few
+// seconds, a shorter one would jump.
 const paceWindow = 2 * time.Minute
 
-// A Pace is how fast a campaign gets through its contacts lately.
+// A Pace is how fast a campaign has got through its contacts lately.
 type Pace struct {
-	PerMinute float64       // contacts; 0: none lately, or not known yet
-	Left      time.Duration // until the last one at this pace; 0: not known
+	PerMinute float64       // contacts; 0: none lately, or unknown
+	Left      time.Duration // until the last contact; 0: unknown
 }
 
 // PaceOf is the pace of a campaign by its series, and by its states at now.

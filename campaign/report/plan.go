@@ -18,15 +18,15 @@ type Foresight struct {
 	State    campaign.Phase `json:"state"`
 	Pending  int            `json:"pending"`
 	Hours    string         `json:"hours"` // when its contacts may be contacted
-	Rate     string         `json:"rate"`  // requests per window that it is counted with: "30/60s", or none
+	Rate     string         `json:"rate"`  // requests per window that it assumes: "30/60s", or none
 	Measured bool           `json:"rate_measured"`
 	plan.Plan
 	FinishBy time.Time `json:"finish_by,omitzero"`
 	Now      time.Time `json:"now"` // Redis's clock
 }
 
-// Foretell tells how what is left of a campaign will go, at the quota as a worker
-// sees it, or at rate where none does.
+// Foretell plans what is left of a campaign, at the quota as a worker sees it, or at
+// rate when no worker does.
 func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (Foresight, error) {
 	c, tally, err := read(ctx, s, name)
 	switch {
@@ -74,7 +74,7 @@ func workOf(ctx context.Context, s Store, c campaign.Campaign, pending int, now 
 		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
 	w := plan.Work{PerCall: c.RequestRows(), Tries: c.Settings.MaxAttempts}
-	if c.Settings.FinishBy.After(now) { // later, only those are left whom a person has asked for
+	if c.Settings.FinishBy.After(now) { // later, all that is left was asked for by a rerun
 		w.FinishBy = c.Settings.FinishBy
 	}
 	if c.Phase == campaign.Scheduled {
@@ -109,12 +109,12 @@ func workOf(ctx context.Context, s Store, c campaign.Campaign, pending int, now 
 	return w, err
 }
 
-// sampledRows bounds the chunks whose rows are read for a plan, which takes longer
-// than their ledgers.
+// sampledRows bounds the chunks whose rows are read for a plan: rows take longer
+// than ledgers.
 const sampledRows = 60
 
-// atQuota is the work at the pace of a quota, without what others on the token use,
-// and not before a block of it is over.
+// atQuota is the work at the pace of a quota, without the requests of others on the
+// token, and not before a block ends.
 func atQuota(w plan.Work, q store.Quota) plan.Work {
 	if q.Blocked && q.Next.After(w.Start) {
 		w.Start = q.Next

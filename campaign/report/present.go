@@ -10,7 +10,7 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// present is what does not belong to one campaign.
+// present is what all campaigns share.
 type present struct {
 	now     time.Time      // Redis's clock
 	workers map[string]int // alive, by agent
@@ -30,11 +30,11 @@ func look(ctx context.Context, s fleet) (present, error) {
 	}
 	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane)}
 	err = s.CheckWrites(ctx)
-	// With workers alive it is only the server that was asked which takes none.
+	// With living workers, only the server that was asked takes none.
 	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
 		p.refused = refused
 	}
-	// All workers on a token see the same, so the latest look counts.
+	// All workers on a token see the same quota, so the latest look counts.
 	slices.SortStableFunc(alive, func(a, b store.Worker) int { return a.Looked.Compare(b.Looked) })
 	for _, w := range alive {
 		for _, agent := range w.Agents {
@@ -59,7 +59,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		CreatedAt: c.CreatedAt,
 		PurgedAt:  c.PurgeBegan,
 	}
-	if s.State == c.Phase { // a reason to be paused is none to be finished
+	if s.State == c.Phase { // the reason of a pause does not explain an end
 		s.StateReason = campaign.ReadMessage(c.PhaseReason)
 	}
 	for _, state := range campaign.States() {

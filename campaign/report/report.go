@@ -1,9 +1,8 @@
-// Package report is what people are shown of campaigns: where they stand, what
-// they wait for, what became of each contact, and which lines were refused.
+// Package report is what people see of campaigns: where they stand, what they wait
+// for, the state of each contact, and the lines that were refused.
 //
-// It reads and never changes anything. A campaign may go on meanwhile: what is
-// told of one contact is always true of one moment, what is told of a million
-// need not be of the same one.
+// It reads and never changes anything. A campaign may run meanwhile, so each contact
+// is shown as it was at one moment, but not all of them at the same moment.
 package report
 
 import (
@@ -25,18 +24,18 @@ type Summary struct {
 	StateReason campaign.Message `json:"state_reason"`
 	Contacts    int              `json:"contacts"`
 	States      States           `json:"states"`
-	WaitingFor  campaign.Message `json:"waiting_for"` // empty when nothing holds it up
-	Paced       bool             `json:"-"`           // it waits for nothing but the quota
+	WaitingFor  campaign.Message `json:"waiting_for"` // empty when it moves
+	Paced       bool             `json:"-"`           // it waits only for the quota
 	Agent       string           `json:"agent"`
 	Mode        campaign.Mode    `json:"mode"`
 	Channel     int              `json:"channel"`
 	Workers     int              `json:"workers"` // alive and serving the agent
 	CreatedAt   time.Time        `json:"created_at"`
-	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when nobody was left to be sent
-	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it tells of no contact any more
+	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when its last contact was sent
+	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it has no personal data
 }
 
-// Over reports whether nothing more will happen by itself.
+// Over reports whether nothing more happens without an operator.
 func (s Summary) Over() bool {
 	return s.State == campaign.Finished || s.State == campaign.CanceledPhase && s.States.Open() == 0
 }
@@ -71,8 +70,8 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	return list, errors.Join(unread...)
 }
 
-// Rejects writes the refused lines of a campaign's file as they were stored,
-// and returns how many there are.
+// Rejects writes the refused lines of a campaign's file as they were stored, and
+// returns how many there are.
 func Rejects(ctx context.Context, s Store, name string, w io.Writer) (lines int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
@@ -85,9 +84,9 @@ func Rejects(ctx context.Context, s Store, name string, w io.Writer) (lines int,
 	return c.Counts.Rows - c.Counts.Contacts, err
 }
 
-// read reads a campaign and then its tally: in this order, because a campaign
-// that is seen loaded has its tally, while one seen before its tally was written
-// would look finished.
+// read reads a campaign and then its tally. In this order a campaign seen as loaded
+// has its tally; the other way round, one that is just being loaded would look
+// finished.
 func read(ctx context.Context, s catalog, name string) (campaign.Campaign, campaign.Tally, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil || c.Phase == campaign.Loading {
@@ -97,7 +96,7 @@ func read(ctx context.Context, s catalog, name string) (campaign.Campaign, campa
 	return c, tally, err
 }
 
-// loaded reads a campaign whose file has been stored as a whole.
+// loaded reads a campaign whose whole file has been stored.
 func loaded(ctx context.Context, s catalog, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
 	if err == nil && c.Phase == campaign.Loading {

@@ -7,7 +7,7 @@ import (
 	"campaign-runner/campaign"
 )
 
-// States counts contacts by the name of their state; it holds every state.
+// States counts contacts by the name of their state; it has every state.
 type States map[string]int
 
 // In counts the contacts in any of the states.
@@ -19,11 +19,10 @@ func (s States) In(states ...campaign.State) int {
 	return n
 }
 
-// Open counts the contacts that are not through yet.
+// Open counts the contacts that are pending or sending.
 func (s States) Open() int { return s.In(campaign.Pending, campaign.Sending) }
 
-// Problems counts the contacts that a person should look at once the campaign is
-// over.
+// Problems counts the contacts that a person should look at after the campaign.
 func (s States) Problems() int {
 	return s.In(campaign.Rejected, campaign.Failed, campaign.Unconfirmed)
 }
@@ -37,8 +36,8 @@ type Reason struct {
 	Code campaign.Reason `json:"-"`
 }
 
-// Refusals are why lines of a file are no contacts, by their number, the most
-// frequent first. They have no state.
+// Refusals are the reasons for refused lines, the most frequent first. They have no
+// state.
 func Refusals(counts map[string]int) []Reason {
 	list := []Reason{}
 	for reason, n := range counts {

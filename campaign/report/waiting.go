@@ -43,7 +43,7 @@ func quotaWait(s Summary, quota store.Quota, now time.Time) campaign.Message {
 	switch {
 	case s.States.In(campaign.Pending) == 0:
 		return campaign.Message{}
-	case quota.Probing && !quota.Blocked: // what is under way holds up all else, for as long as a request may take
+	case quota.Probing && !quota.Blocked: // everything waits for the request under way, as long as that may take
 		return campaign.Say(campaign.MsgQuotaProbing)
 	case wait == 0, !quota.Blocked && (wait < worthTelling || sending > 0):
 		return campaign.Message{}
@@ -53,14 +53,14 @@ func quotaWait(s Summary, quota store.Quota, now time.Time) campaign.Message {
 	return campaign.Say(campaign.MsgQuota, "reason", quota.Reason, "next", quota.Next)
 }
 
-// worthTelling is the shortest wait for the quota that is told, unless nobody may
-// send: below it, the requests are simply spread over their window.
+// worthTelling is the shortest wait for the quota that is shown, unless nothing may
+// be sent: shorter ones only spread the requests over their window.
 const worthTelling = 5 * time.Second
 
-// worthLifting is the shortest block that people are told how to lift.
+// worthLifting is the shortest block for which people are shown how to lift it.
 const worthLifting = 2 * time.Minute
 
-// hoursWait says that nobody may be contacted now.
+// hoursWait says that no contact may be sent now.
 func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) campaign.Message {
 	switch {
 	case o.States.In(campaign.Sending) > 0:

@@ -24,8 +24,8 @@ func About(d time.Duration) string {
 	return "about " + campaign.Count(up(day), "day", "days")
 }
 
-// Percent is a part of a whole: "61.7 %". It is cut, not rounded: 100 % means all
-// of them. Of nothing it is empty.
+// Percent is a part of a whole: "61.7 %". It is cut, not rounded, so 100 % means
+// all. Without a whole it is empty.
 func Percent(part, whole int) string {
 	if whole == 0 {
 		return ""

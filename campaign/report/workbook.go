@@ -19,8 +19,8 @@ import (
 )
 
 // A workbook takes rows as CSV and writes them as the one sheet of an Excel
-// workbook. Cells are text, so that no spreadsheet reads a number or a formula
-// into them; our counts are numbers.
+// workbook. Cells are text, so that no spreadsheet reads a number or formula into
+// them; our counts are numbers.
 type workbook struct {
 	out     io.Writer
 	file    *excelize.File

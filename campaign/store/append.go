@@ -13,8 +13,8 @@ import (
 )
 
 // An Append is the right to add contacts to a loaded campaign. What it writes joins
-// the campaign when it is finished, all at once; until then nobody looks at its
-// chunks. Several goroutines may call its methods.
+// the campaign when it is finished, all at once; until then its chunks are not
+// looked at. Several goroutines may call its methods.
 type Append struct {
 	right
 	fingerprint string

@@ -19,7 +19,7 @@ const (
 	// its own, expired or dead.
 	Begin Act = "begin"
 	// Commit is a sender's after its request, or comes with evidence. Under the stored
-	// claim every move counts, otherwise only evidence.
+	// claim every move counts, else only evidence.
 	Commit Act = "commit"
 	// Recover ends a claim that has expired or whose worker is gone.
 	Recover Act = "recover"
@@ -32,7 +32,7 @@ type Change struct {
 	Act      Act
 	Token    string        // the sender's claim
 	Dead     string        // a claim whose worker is known to be gone
-	ClaimTTL time.Duration // Begin, Commit: how long the claim is to last from now; 0 gives it up
+	ClaimTTL time.Duration // Begin, Commit: how long the claim lasts from now; 0 gives it up
 	// Due is by when, from now, the chunk must have moved, or the sweeper looks at it; 0
 	// leaves the time as it was. A chunk with nothing left to send is never due; one
 	// that has something again is due at once.

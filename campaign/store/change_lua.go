@@ -161,7 +161,7 @@ func (a changeAnswer) err(ref Ref) error {
 func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign.Phone, keys []string, args []any) (change *redis.Cmd, unrecorded error) {
 	defer func() {
 		if unrecorded == nil && change.Err() == nil {
-			s.forgetDays(ctx, dayOf(at)) // last: an answer may wait to be written down
+			s.forgetDays(ctx, dayOf(at)) // last: an answer may wait to be recorded
 		}
 	}()
 	if _, is := s.rdb.(*redis.ClusterClient); is {
@@ -170,7 +170,7 @@ func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign
 		if unrecorded != nil && !errors.As(unrecorded, &refused) {
 			change = redis.NewCmd(ctx)
 			change.SetErr(unrecorded)
-			return change, unrecorded // the servers are away: no order without the record
+			return change, unrecorded // without the servers there is no order between record and change
 		}
 		return changeScript.Run(ctx, s.rdb, keys, args...), unrecorded
 	}

@@ -132,10 +132,10 @@ func TestBeginByClaim(t *testing.T) {
 		dead    string
 		want    error
 	}{
-		{"nobody holds it", func(*testing.T, *Store) {}, "", nil},
+		{"it is free", func(*testing.T, *Store) {}, "", nil},
 		{"the sender itself does", func(t *testing.T, s *Store) { begin(t, s, sale0, "me/1") }, "", nil},
 		{"the sender itself does, with a request out", func(t *testing.T, s *Store) { begin(t, s, sale0, "me/1", 3) }, "", nil},
-		{"the sender itself did, and nobody has taken it since", func(t *testing.T, s *Store) {
+		{"the sender's own, not taken over since", func(t *testing.T, s *Store) {
 			begin(t, s, sale0, "me/1", 3)
 			expire(t, s, sale0)
 		}, "", nil},
@@ -262,7 +262,7 @@ func TestRequestsAreNumbered(t *testing.T) {
 	})
 }
 
-// What a sender may still say once its claim is another's, or nobody's.
+// What a sender may still change once it has lost its claim.
 func TestCommitWithoutTheClaim(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -301,7 +301,7 @@ func TestCommitWithoutTheClaim(t *testing.T) {
 	}
 }
 
-// An expired claim that nobody has taken over still is the sender's.
+// An expired claim is still the sender's until another takes it.
 func TestCommitUnderAnExpiredClaim(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		chunk := begin(t, s, sale0, "me/1", 0)
@@ -427,7 +427,7 @@ func TestSeveralMovesOfOneContact(t *testing.T) {
 		if got, want := states(t, s, sale0), "ended ended pending pending"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		// The same again, by somebody who has not seen it.
+		// The same again, by a caller with an old copy.
 		stale := &Chunk{Ref: sale0, ledger: campaign.NewLedger(4)}
 		stale.ledger.Set(0, campaign.Record{State: campaign.Sending, Attempts: 1})
 		if done := apply(t, s, stale, Change{Act: Commit, Moves: moves(campaign.End, 0, 0)}); len(done.Refused) != 2 {

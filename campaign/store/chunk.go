@@ -100,7 +100,7 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		hash = p.HMGet(ctx, keyChunk(ref), fields...)
 		ledger = p.Get(ctx, keyLedger(ref))
-		due = p.ZScore(ctx, keyOpen(ref.Campaign), strconv.Itoa(ref.Chunk)) // after the count of releases
+		due = p.ZScore(ctx, keyOpen(ref.Campaign), strconv.Itoa(ref.Chunk)) // read after the count of releases
 		return nil
 	})
 	if errors.Is(ledger.Err(), redis.Nil) {

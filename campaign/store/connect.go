@@ -85,7 +85,7 @@ func connectAdvice(err error) string {
 	var noTLS tls.RecordHeaderError
 	var dns *net.DNSError
 	var answer redis.Error
-	said := func(texts ...string) bool { // what wraps the errors of sentinels and clusters keeps their texts alone
+	said := func(texts ...string) bool { // errors of sentinels and clusters are wrapped by text only
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 	}
 	switch {
@@ -106,7 +106,7 @@ func connectAdvice(err error) string {
 			"run 'worker --embedded-redis' to try things out, or set REDIS_URL to yours"
 	case errors.As(err, &certificate):
 		return "its certificate is not valid for this address, or its authority is not known to this machine"
-	case errors.As(err, &noTLS): // of a proxy; Redis itself waits for the rest of what it takes for a command
+	case errors.As(err, &noTLS): // a proxy answered; Redis would take it for half a command and wait
 		return "it does not speak TLS at that port: write redis:// instead of rediss:// in REDIS_URL, or name its TLS port"
 	case said("tls:", "x509:"):
 		return "check its certificates and the address in REDIS_URL"

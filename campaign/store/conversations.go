@@ -29,7 +29,7 @@ func conversationHash(conversation string) (hash string, bucket uint32) {
 
 // addConversationsScript adds entries. KEYS campaign, conversations; ARGV buckets if
 // there are none yet, then hash, bucket number before it is reduced, and packed
-// ordinal of each. An entry that has another contact becomes nobody's.
+// ordinal of each. An entry with another contact is marked as nobody's.
 var addConversationsScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
 redis.call('HSETNX', KEYS[2], 'buckets', ARGV[1])

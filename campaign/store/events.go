@@ -31,7 +31,7 @@ type Event struct {
 	ID       string // in the stream, or among the unmatched
 	At       time.Time
 	Campaign string
-	Contact  int // its place in the list from 1, as the link told; 0: its number tells
+	Contact  int // its place in the list from 1, by the link; 0: the event's number says
 	Body     []byte
 }
 

@@ -29,7 +29,7 @@ type Worker struct {
 	PID     int       `json:"pid"`
 	Agents  []string  `json:"agents"`
 	Started time.Time `json:"started"`
-	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
+	Tickets bool      `json:"tickets,omitempty"` // whether it makes tickets in the Support Center
 	// Quotas is how each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
 	// Looked is when it last looked at its quotas and lanes. A frozen worker's heartbeat
@@ -118,7 +118,7 @@ func (s *Store) ForgetWorkers(ctx context.Context) error {
 	var dead []any
 	for i, text := range texts {
 		if text == "" {
-			dead = append(dead, ids[i]) // its next heartbeat, should there be one, brings it back
+			dead = append(dead, ids[i]) // a late heartbeat brings it back
 		}
 	}
 	if len(dead) == 0 {
@@ -165,7 +165,7 @@ func NewClaim(worker, nonce string) string { return worker + "/" + nonce }
 
 // ClaimIsDead reports whether the claim's worker is gone.
 func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
-	end := strings.LastIndexByte(token, '/') // an id may hold slashes, a nonce none
+	end := strings.LastIndexByte(token, '/') // an id may contain slashes, a nonce does not
 	if end < 0 {
 		return false, nil
 	}

@@ -81,7 +81,7 @@ func TestWorkers(t *testing.T) {
 		t.Error("a worker that said goodbye is still there")
 	}
 
-	// One bad heartbeat hides nobody.
+	// One bad heartbeat does not hide the others.
 	s.rdb.SAdd(t.Context(), keyWorkers, "w")
 	s.rdb.Set(t.Context(), keyWorker("w"), "no JSON", 0)
 	if err := s.Heartbeat(t.Context(), b); err != nil {

@@ -35,7 +35,7 @@ func guardOf(s campaign.Settings) string {
 	return fmt.Sprintf("%d %d %d", s.MaxFailureShare, guardFewest, max(guardVerdicts, 2*rows))
 }
 
-// A Verdict is what became of one contact of a request.
+// A Verdict is the result of one contact of a request.
 type Verdict struct {
 	Chunk  int
 	Index  int // of the contact in its chunk

@@ -90,7 +90,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if !begun {
 		return nil, fmt.Errorf("load %s: %w", c.Name, ErrExists)
 	}
-	// Named only now that the hash is there: whoever lists campaigns may read them.
+	// Listed only now: a listed campaign must be readable.
 	if err := s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
 	}
@@ -177,7 +177,7 @@ func (l *Load) Abandon(ctx context.Context) error {
 		return fmt.Errorf("abandon load: %w", err)
 	}
 	kept, err := abandonScript.Run(ctx, l.store.rdb, []string{keyCampaign(l.campaign.Name)}, l.id).Bool()
-	if err == nil && !kept { // another load has begun just now, and may have finished
+	if err == nil && !kept { // another load has begun meanwhile, and may have finished
 		err = l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err()
 	}
 	return wrote(kept, err, "abandon load")

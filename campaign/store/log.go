@@ -39,13 +39,13 @@ type Action string
 // Actions on chunks; each entry says which contacts moved. Two keep the word that
 // stands in the logs of older versions.
 const (
-	ActionRequest Action = "request"  // their request was answered, or was given up
-	ActionDefer   Action = "withhold" // a rule kept them from being sent
-	ActionRecover Action = "settle"   // their sender died in the midst of a request
+	ActionRequest Action = "request"  // a request was answered or given up
+	ActionDefer   Action = "withhold" // a rule deferred them
+	ActionRecover Action = "settle"   // their sender died during a request
 	ActionCancel  Action = "cancel"
 	ActionRerun   Action = "rerun"
 	ActionResolve Action = "resolve"
-	ActionOptOut  Action = "opt-out" // it moves nobody: a contact asked never to be contacted again
+	ActionOptOut  Action = "opt-out" // a contact asked never to be contacted again; nothing moves
 )
 
 // Actions on the campaign as a whole, as are cancel, rerun and resolve.
@@ -61,7 +61,7 @@ const (
 // A Decision is one entry of the log.
 type Decision struct {
 	At     time.Time // by Redis's clock, when it was written
-	By     string    // a user, a worker or a rule; empty when it is written: the user of this process
+	By     string    // a user, a worker or a rule; Log takes empty for the user of this process
 	Action Action
 	Text   string // why, or how much
 
@@ -178,7 +178,7 @@ func (s *Store) ReadLog(name string) *LogReader {
 	return &LogReader{store: s, streams: [2]logStream{{key: keyLog(name), last: "0"}, {key: keyChunksLog(name), last: "0"}}}
 }
 
-// Next is the next entry; ok is false when there is none yet.
+// Next is the next entry; ok is false at the present end.
 func (r *LogReader) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	var first *logStream
 	for i := range r.streams {

@@ -131,7 +131,7 @@ func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]st
 func addKeys(names map[string]bool, object json.RawMessage) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(object, &fields) != nil {
-		return // there is none
+		return // no object
 	}
 	for name := range fields {
 		if name != "" && len(name) <= maxKeyBytes {

@@ -56,7 +56,7 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 		return 0, err
 	}
 	for part := range slices.Chunk(phones, phonesPage) {
-		// A bucket is marked before it is filled: never may it hold a number unseen.
+		// A bucket is marked before it is filled, so that every number can be found.
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, phone := range part {
 				if n := uint64(phone) % phoneBuckets; !used.has(n) {
@@ -213,5 +213,5 @@ func (s phoneSet) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.rdb.Unlink(ctx, s.bitmap()).Err() // last, or a cut-off call would leave buckets nobody knows of
+	return s.rdb.Unlink(ctx, s.bitmap()).Err() // last: a clear that is cut off must still find its buckets
 }

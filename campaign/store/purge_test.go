@@ -199,7 +199,7 @@ func TestPurgeLeavesNoNumber(t *testing.T) {
 	})
 }
 
-// What somebody has begun before the purge can write nothing after it.
+// A write that began before the purge is refused after it.
 func TestNothingIsWrittenAfterAPurge(t *testing.T) {
 	s := New(redistest.Shared(t))
 	ctx := t.Context()
@@ -268,11 +268,11 @@ func TestPurgeOnlyWhatIsOver(t *testing.T) {
 	}
 }
 
-// One in which nobody is can be loaded anew, and then tells of people again.
+// An empty campaign can be loaded anew, and then has personal data again.
 func TestLoadAfterAPurgeOfNobody(t *testing.T) {
 	s := New(redistest.Shared(t))
 	if c := launch(t, s, "sale", 0, 2, campaign.Running); c.EndedAt.IsZero() {
-		t.Error("a campaign of nobody is not over")
+		t.Error("an empty campaign is not over")
 	}
 	if err := s.Purge(t.Context(), "sale"); err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]Chunk
 		return nil, fmt.Errorf("read releases of %s: %w", name, err)
 	}
 	for i, count := range counts {
-		turns[i].Seq, _ = strconv.Atoi(count.Val()) // nothing: never released
+		turns[i].Seq, _ = strconv.Atoi(count.Val()) // missing: never released
 	}
 	return turns, nil
 }

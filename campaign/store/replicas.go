@@ -72,7 +72,7 @@ func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call,
 	}
 	cluster, is := s.rdb.(*redis.ClusterClient)
 	if !replicated || !is {
-		// A lone master's replicas have this as soon as they have the begin after it.
+		// Without a cluster, replicas that have the begin have this too: it came before.
 		return done, runSome(ctx, s.rdb, script, calls, done, all, 0)
 	}
 	byServer := make(map[*redis.Client][]int)
@@ -114,7 +114,7 @@ func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Scrip
 			}
 		}
 		if unknown {
-			continue // with the script itself: those that were done answer the same
+			continue // with the script's text: calls that have run answer the same
 		}
 		if waited == nil {
 			return nil

@@ -308,7 +308,7 @@ func (r *race) comesLate(t *rapid.T) {
 	}
 }
 
-// recovers makes unconfirmed whom a dead sender left, after recording them.
+// recovers makes a dead sender's contacts unconfirmed, after recording them.
 func (r *race) recovers(t *rapid.T) {
 	s, _ := r.draw(t)
 	chunk, err := r.store.ReadChunk(t.Context(), s.chunk.Ref)
@@ -360,12 +360,12 @@ func TestAReservationIsOfAPerson(t *testing.T) {
 	}
 	// Who is compared and taken over is that very owner.
 	if others, err = s.Reserve(t.Context(), []Reservation{two}, []Owner{two.owner()}); err != nil || others[0] != one.owner() {
-		t.Errorf("taken over from somebody else: %q, %v", others, err)
+		t.Errorf("taken over from another owner: %q, %v", others, err)
 	}
 	if ttl := s.rdb.TTL(t.Context(), keyReservation(one.Phone)).Val(); ttl < campaign.MaxContactedDays*24*time.Hour {
 		t.Errorf("it is kept for %v, less than anybody may ask for", ttl)
 	}
-	// A campaign that is gone, and what nobody wrote, hold nothing.
+	// A campaign that is gone, and a value that cannot be read, hold nothing.
 	standings, err := s.Standings(t.Context(), []Owner{one.owner(), "garbage", "x/y/z a 1 2"})
 	if diff := cmp.Diff([]Standing{{}, {}, {}}, standings); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -558,7 +558,7 @@ func movesOf(n int, cause campaign.Cause) []Move {
 }
 
 // The record is told before the ledger, in one pipeline: whatever ends it in between,
-// nobody is accepted of whom other campaigns do not know.
+// every accepted contact is known to other campaigns.
 func TestTheRecordIsToldBeforeTheLedger(t *testing.T) {
 	rdb := redistest.Shared(t)
 	s := New(rdb)

@@ -55,7 +55,7 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 // isNumber reports whether a cell is the number in E.164.
 func isNumber(cell string, phone campaign.Phone) bool {
 	if cell == "" || cell[0] != '+' {
-		return false // nearly always, and at no cost
+		return false // nearly always, and cheap
 	}
 	p, err := campaign.ParsePhone(cell)
 	return err == nil && p == phone
@@ -87,7 +87,7 @@ func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode rows: %w", err)
 	}
-	text := string(raw) // the cells are parts of this one string
+	text := string(raw) // cells are parts of this one string
 	at, damaged := 0, false
 	uvarint := func() uint64 {
 		n, width := binary.Uvarint(raw[at:])

@@ -15,7 +15,7 @@ import (
 // A NoWritesError says that Redis answers but takes no writes. Nothing is sent until
 // it does.
 type NoWritesError struct {
-	Said     string // by Redis: its code, then its text
+	Said     string // Redis's code, then its text
 	Advice   string
 	ReadOnly bool // this server is a replica; others may take writes
 }
@@ -46,7 +46,7 @@ func NoWrites(err error) *NoWritesError {
 	}
 	text := answer.Error()
 	for _, r := range refusals {
-		// Before version 7 Redis tells of a refusal within a script in its midst.
+		// Before version 7 a refusal within a script stands inside Redis's text.
 		at := strings.Index(text, "-"+r.code+" ") + 1
 		if at == 0 && !strings.HasPrefix(text, r.code+" ") {
 			continue

@@ -13,7 +13,7 @@ import (
 // Terms are what a request was decided by. Its Begin counts only while they hold.
 type Terms struct {
 	Version int          // of the campaign's settings
-	Cap     int          // contacts that may begin on one day; 0: any number
+	Cap     int          // contacts that may begin on one day; 0: no cap
 	Day     campaign.Day // that day
 }
 
@@ -36,7 +36,7 @@ var ErrCapped = errors.New("the day's contacts have begun")
 // A CappedError is ErrCapped with how many contacts may still begin today.
 type CappedError struct{ Left int }
 
-func (e *CappedError) Error() string { return fmt.Sprintf("%v but for %d", ErrCapped, e.Left) }
+func (e *CappedError) Error() string { return fmt.Sprintf("%v; %d may still begin", ErrCapped, e.Left) }
 
 func (e *CappedError) Is(target error) bool { return target == ErrCapped }
 

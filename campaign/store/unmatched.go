@@ -99,7 +99,7 @@ func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) er
 type EventCounts struct {
 	Applied   int `json:"applied"`
 	Unmatched int `json:"unmatched"`
-	Kept      int `json:"kept"` // of the unmatched, those still there
+	Kept      int `json:"kept"` // the unmatched that are still kept
 }
 
 // CountEvents adds to a campaign's counts.

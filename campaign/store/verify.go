@@ -16,7 +16,7 @@ import (
 // A Verification is the result of a recount.
 type Verification struct {
 	Contacts int      // by the ledgers, or by the tally when it was purged
-	Purged   bool     // only its totals were there to be compared
+	Purged   bool     // only its totals could be compared
 	Problems []string // empty: everything adds up
 }
 
@@ -125,12 +125,12 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 	}
 	cmds, err := v.store.rdb.TxPipelined(ctx, ask)
 	full := func(cmd redis.Cmder) bool { return redis.HasErrorPrefix(cmd.Err(), "OOM") }
-	if slices.ContainsFunc(cmds, full) { // nor does it take what would change meanwhile
+	if slices.ContainsFunc(cmds, full) { // a full Redis takes no transaction, but no changes either
 		cmds, err = v.store.rdb.Pipelined(ctx, ask)
 	}
 	wrongType := func(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
-	// err is that of the first, often a key that is missing. A key of a chunk that is of
-	// another type is that chunk's trouble alone.
+	// err is the first one, often a missing key. A chunk's key of another type is a
+	// problem of that chunk only.
 	for i, cmd := range cmds {
 		ofChunk := i < 3*len(chunks)
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !(ofChunk && wrongType(err)) {

@@ -19,11 +19,11 @@ type Wish struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
 	Campaign     string    `json:"campaign"`
-	Contact      int       `json:"contact,omitempty"`      // its place in the list from 1, as the link told
-	Conversation string    `json:"conversation,omitempty"` // as it is known to the platform
-	Told         string    `json:"told,omitempty"`         // what stood where the number is
-	Rule         string    `json:"rule"`                   // that made it a wish
-	Why          string    `json:"why"`                    // it is open
+	Contact      int       `json:"contact,omitempty"`      // its place in the list from 1, by the link
+	Conversation string    `json:"conversation,omitempty"` // the platform's id
+	Told         string    `json:"told,omitempty"`         // in place of a number
+	Rule         string    `json:"rule"`                   // that found the opt-out
+	Why          string    `json:"why"`                    // it is still open
 }
 
 // A closed wish is kept for a while, so that an event that comes again does not open
