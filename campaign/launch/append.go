@@ -99,7 +99,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campaign, src *sources) (_ loaded, warnings []string, err error) {
 	var to *store.Append
 	if !req.DryRun {
-		if err := l.Queue.Settle(ctx, c); err != nil {
+		if err := l.Queue.CancelLeftovers(ctx, c); err != nil {
 			return loaded{}, nil, err
 		}
 		if to, err = l.Store.BeginAppend(ctx, c.Name, src.fingerprint); err != nil {

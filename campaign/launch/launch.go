@@ -109,8 +109,8 @@ type Launcher struct {
 type queue interface {
 	// Release releases every chunk of a running campaign that waits for it.
 	Release(ctx context.Context, name string) (chunks int, err error)
-	// Settle cancels what a cut-off cancel has left to be sent.
-	Settle(ctx context.Context, c campaign.Campaign) error
+	// CancelLeftovers cancels what a cut-off cancel has left to be sent.
+	CancelLeftovers(ctx context.Context, c campaign.Campaign) error
 }
 
 // platform is the agent's API; *velents.Client is the real one.
@@ -123,8 +123,8 @@ type platform interface {
 
 // quota allows requests; *ratelimit.Quota is the real one.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
 }
 
 // An UnfinishedError ends a launch whose load had begun. Nobody of the campaign

@@ -71,7 +71,7 @@ func (r *releases) Release(_ context.Context, name string) (int, error) {
 	return 1, r.err
 }
 
-func (r *releases) Settle(context.Context, campaign.Campaign) error { return r.err }
+func (r *releases) CancelLeftovers(context.Context, campaign.Campaign) error { return r.err }
 
 func newLauncher(rdb redis.UniversalClient) (*Launcher, *releases) {
 	queue := new(releases)
@@ -840,7 +840,7 @@ func (untilTomorrow) Status(context.Context) (ratelimit.Status, error) {
 // usedUp is a quota that allows nothing.
 type usedUp struct{ free }
 
-func (usedUp) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
-	return ratelimit.Ticket{}, context.Cause(ctx)
+	return ratelimit.Permit{}, context.Cause(ctx)
 }

@@ -85,12 +85,12 @@ func (l *Launcher) Template(ctx context.Context) (csv []byte, err error) {
 
 // Try starts one real conversation, once, to see whether a campaign can work.
 func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer, error) {
-	ticket, err := l.Quota.Acquire(ctx)
+	permit, err := l.Quota.Acquire(ctx)
 	if err != nil {
 		return velents.Answer{}, err
 	}
 	answer, err := l.Platform.Dispatch(ctx, d)
-	l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer, tokenError(err)
 }
 
@@ -101,24 +101,24 @@ func (l *Launcher) limitNow(ctx context.Context) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limitPatience)
 	defer cancel()
-	ticket, err := l.Quota.Acquire(ctx)
+	permit, err := l.Quota.Acquire(ctx)
 	if err != nil {
 		return 0
 	}
 	_, answer, err := l.Platform.Agent(ctx)
-	l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer.Rate.Limit
 }
 
 // ask makes a request under the quota, and again while that may help.
 func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Answer, error) {
 	for try := 1; ; try++ {
-		ticket, err := l.permit(ctx)
+		permit, err := l.permit(ctx)
 		if err != nil {
 			return velents.Answer{}, err
 		}
 		answer, err := request()
-		l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+		l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 		wait, again := retryIn(err, try)
 		if !again || ctx.Err() != nil {
 			return answer, err
@@ -131,9 +131,9 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 }
 
 // permit waits for the quota, and says so when that takes longer than a moment.
-func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
+func (l *Launcher) permit(ctx context.Context) (ratelimit.Permit, error) {
 	if until := l.blockedUntil(ctx, "", time.Now()); time.Until(until) > longestWait {
-		return ratelimit.Ticket{}, fmt.Errorf("%w: none before %s", errQuotaWait, until.UTC().Format(time.RFC3339))
+		return ratelimit.Permit{}, fmt.Errorf("%w: none before %s", errQuotaWait, until.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errQuotaWait)
 	defer cancel()

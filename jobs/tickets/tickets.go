@@ -25,7 +25,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
-	"campaign-runner/jobs"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -54,9 +54,9 @@ type desk interface {
 
 // quota says when a request may leave; *ratelimit.Quota is the real one.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
-	Return(ctx context.Context, t ratelimit.Ticket)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
+	Return(ctx context.Context, t ratelimit.Permit)
 }
 
 // Config says what a Maker works on. A zero field but Store, Desk and Quota means
@@ -282,7 +282,7 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 	if errors.Is(err, verdict.ErrNotOurs) {
 		m.cfg.Quota.Return(ctx, permit)
 	} else {
-		m.cfg.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+		m.cfg.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	}
 	next, wait := m.after(creating, made, err)
 	level := slog.LevelInfo
@@ -297,7 +297,7 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 // stillOurs is asked directly before a request is written, by both clocks: a
 // process that was frozen past its claim must not send.
 func stillOurs(claimed time.Time) error {
-	if jobs.Elapsed(claimed, time.Now()) > claimMargin/2 {
+	if timings.Elapsed(claimed, time.Now()) > claimMargin/2 {
 		return verdict.ErrNotOurs
 	}
 	return nil
@@ -318,7 +318,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1
 		return next, 0
 	}
-	fate := verdict.FateOf(err)
+	fate := verdict.OfSingle(err)
 	next.Reason = fate.Reason
 	switch {
 	case fate.Broken && fate.Cause == campaign.Lose: // something else answers there
@@ -348,7 +348,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 
 // record writes down what became of a ticket, for as long as Redis may be away.
 func (m *Maker) record(ctx context.Context, at store.Place, old, new campaign.Ticket, wait time.Duration) error {
-	return jobs.Patiently(ctx, func(ctx context.Context) error {
+	return store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
 		_, err := m.cfg.Store.SetTicket(ctx, at, &old, &new, wait, 0)
 		return err
 	})

@@ -467,9 +467,9 @@ func TestStoppingLeavesTicketsDue(t *testing.T) {
 // stopping is a quota that is asked while the worker is told to stop.
 type stopping struct{ cancel context.CancelFunc }
 
-func (q stopping) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q stopping) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.cancel()
-	return ratelimit.Ticket{}, ctx.Err()
+	return ratelimit.Permit{}, ctx.Err()
 }
-func (stopping) Report(context.Context, ratelimit.Ticket, ratelimit.Answer) {}
-func (stopping) Return(context.Context, ratelimit.Ticket)                   {}
+func (stopping) Report(context.Context, ratelimit.Permit, ratelimit.Answer) {}
+func (stopping) Return(context.Context, ratelimit.Permit)                   {}
