@@ -80,9 +80,9 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
-	var texts map[campaign.Reason]string
+	var reasons map[campaign.Reason]campaign.Message
 	if reason {
-		if texts, err = q.store.ReasonTexts(ctx, c.Name); err != nil {
+		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +107,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
 				return false
 			}
-			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
+			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
 			if cells {
 				facts.Cell = campaign.Cells(header, contacts[i].Fields)
 			}
@@ -126,15 +126,15 @@ func byRecord(selected func(campaign.Record) bool) selector {
 	}
 }
 
-// reasonsLike are the codes of the reasons that contain text.
+// reasonsLike are the codes of the reasons that text means, as in a rule.
 func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaign.Reason]bool, error) {
 	if text == "" {
 		return nil, nil
 	}
-	texts, err := q.store.ReasonTexts(ctx, name)
+	reasons, err := q.store.Reasons(ctx, name)
 	codes := make(map[campaign.Reason]bool)
-	for code, full := range texts {
-		codes[code] = strings.Contains(strings.ToLower(full), strings.ToLower(text))
+	for code, reason := range reasons {
+		codes[code] = reason.Matches(text)
 	}
 	return codes, err
 }
