@@ -248,9 +248,9 @@ func sum(a, b map[string]int) map[string]int {
 type Campaign struct {
 	Name        string
 	Settings    Settings
-	Phase       Phase  // as stored; Finished is derived, see Tally.Phase
-	PhaseReason string // why it is paused, canceled, or ready though it was to go on by itself
-	Fingerprint string // of the file, the suppression files and the load flags
+	Phase       Phase   // as stored; Finished is derived, see Tally.Phase
+	PhaseReason Message // why it is paused, canceled, or ready though it was to go on by itself
+	Fingerprint string  // of the file, the suppression files and the load flags
 	Counts      Counts
 	Chunks      int
 	Ends        []int     // the last chunk of the list, and of each append to it but the last: it may hold fewer contacts

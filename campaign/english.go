@@ -45,20 +45,20 @@ var (
 
 // Why a campaign is paused or waits for a person.
 var (
-	MsgByPerson    = define("by_person", "by a person")
-	MsgAnswers     = define("answers", "the platform answers {answer}; {advice}")
-	MsgCheckToken  = define("check_token", "check the agent's token")
-	MsgCheckPaid   = define("check_account", "check the account")
-	MsgCheckProxy  = define("check_proxy", "check HTTPS_PROXY")
-	MsgCheckURL    = define("check_url", "check VELENTS_URL")
-	MsgRefuses     = define("refuses", "the platform refuses the request: {answer}")
-	MsgVague       = define("vague", "the platform refused {contacts} contacts one after the other without saying why: {answer}")
-	MsgGuard       = define("guard", "too many of the latest contacts were rejected, failed or unconfirmed")
-	MsgGuardTold   = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
-	MsgCanary      = define("canary", "canary of {contacts}: {states}")
-	MsgMissedStart = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
-	MsgLostWrites  = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
-		"Who is pending in it may have been contacted; look up the batches {campaign}/{chunk}/… in the platform's dashboard before you resume or cancel")
+	MsgByPerson     = define("by_person", "by a person")
+	MsgAnswers      = define("answers", "the platform answers {answer}; {advice}")
+	MsgCheckToken   = define("check_token", "check the agent's token")
+	MsgCheckAccount = define("check_account", "check the account")
+	MsgCheckProxy   = define("check_proxy", "check HTTPS_PROXY")
+	MsgCheckURL     = define("check_url", "check VELENTS_URL")
+	MsgRefuses      = define("refuses", "the platform refuses the request: {answer}")
+	MsgVague        = define("vague", "the platform refused {contacts} contacts one after the other without saying why: {answer}")
+	MsgGuard        = define("guard", "too many of the latest contacts were rejected, failed or unconfirmed")
+	MsgGuardTold    = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
+	MsgCanary       = define("canary", "canary of {contacts}: {states}")
+	MsgMissedStart  = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
+	MsgLostWrites   = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
+		"Contacts that are pending in it may have been contacted; look up the batches {campaign}/{chunk}/… in the platform's dashboard before you resume or cancel")
 )
 
 // Parts of these: contacts by state and reason, and where they are.
@@ -75,19 +75,19 @@ var (
 
 // What the log says of a decision.
 var (
-	MsgLoaded     = define("loaded", "{file}: {contacts} contacts of {rows} rows")
-	MsgTime       = define("time", "its time has come")
-	MsgTakenBack  = define("taken_back", "not sent: whether it had begun was not known")
-	MsgVagueBack  = define("vague_taken_back", "refused one after the other: taken back")
-	MsgKept       = define("kept", "kept for {days} days")
-	MsgSettings   = define("settings", "{changes:; }")
-	MsgSetting    = define("setting", "{setting}: {to}, was {from}")
-	MsgSent       = define("resolved_sent", "the platform has them")
-	MsgNeverSeen  = define("resolved_never_seen", "the platform never saw them")
-	MsgOfChunk    = define("of_chunk", "{what}: chunk {chunk}")
-	MsgSelection  = define("selection", "{parts: }")
-	MsgWithReason = define("with_reason", "with {reason} in their reason")
-	MsgWhere      = define("where", "where {rule}")
+	MsgLoaded         = define("loaded", "{file}: {contacts} contacts of {rows} rows")
+	MsgTime           = define("time", "its time has come")
+	MsgTakenBack      = define("taken_back", "not sent: whether it had begun was not known")
+	MsgVagueTakenBack = define("vague_taken_back", "refused one after the other: taken back")
+	MsgKept           = define("kept", "kept for {days} days")
+	MsgSettings       = define("settings", "{changes:; }")
+	MsgSetting        = define("setting", "{setting}: {to}, was {from}")
+	MsgSent           = define("resolved_sent", "the platform has them")
+	MsgNeverSeen      = define("resolved_never_seen", "the platform never saw them")
+	MsgOfChunk        = define("of_chunk", "{what}: chunk {chunk}")
+	MsgSelection      = define("selection", "{parts: }")
+	MsgWithReason     = define("with_reason", "with {reason} in their reason")
+	MsgWhere          = define("where", "where {rule}")
 )
 
 // Why a ticket is in its state.

@@ -33,12 +33,12 @@ const maxParameterBytes = 300
 
 // Text is a message of somebody else: the platform or a person.
 func Text(text string) Message {
-	text = strings.TrimLeft(text, mark)
+	text = strings.TrimLeft(strings.ToValidUTF8(text, "�"), mark)
 	return Message{line: text, english: text}
 }
 
 // Say is a message of the runner: a code, then the name and the value of each
-// parameter. A value is a text, a number, a time, a Message or several of them.
+// parameter. A value is a text, a time, a number, a Message, or several of these two.
 func Say(code Code, parameters ...any) Message {
 	return ReadMessage(encodeMessage(append([]any{code.name}, parameters...), bounded))
 }
@@ -66,6 +66,15 @@ func (m Message) Line() string { return m.line }
 
 // Stored is the message for JSON that goes to Redis: it gives its line.
 func (m Message) Stored() Message { return Message{line: m.line, english: m.line} }
+
+// Cut is the message with a text of so many bytes at the most. The texts in a code are
+// bounded by themselves.
+func (m Message) Cut(maxBytes int) Message {
+	if m.code != (Code{}) || len(m.line) <= maxBytes {
+		return m
+	}
+	return Text(strings.ToValidUTF8(m.line[:maxBytes], ""))
+}
 
 // String is the message in English.
 func (m Message) String() string { return m.english }
@@ -133,7 +142,7 @@ func neutralParts(parts []any, edit func(string) string) []any {
 	return parts
 }
 
-// several is the key of a list of messages: a JSON array is one message.
+// several is the key of a list: a JSON array is one message.
 const several = "several"
 
 // neutral is a parameter as a line keeps it.
@@ -150,19 +159,22 @@ func neutral(value any, edit func(string) string) any {
 	case []any: // a Message that was encoded before
 		return neutralParts(v, edit)
 	case []Message:
-		list := make([]any, len(v))
-		for i, m := range v {
-			list[i] = neutral(m, edit)
-		}
-		return map[string]any{several: list}
-	case map[string]any: // a []Message that was encoded before
+		return map[string]any{several: neutralList(v, edit)}
+	case []int:
+		return map[string]any{several: neutralList(v, edit)}
+	case map[string]any: // several that were encoded before
 		list, _ := v[several].([]any)
-		for i := range list {
-			list[i] = neutral(list[i], edit)
-		}
-		return v
+		return map[string]any{several: neutralList(list, edit)}
 	}
 	return edit(fmt.Sprint(value))
+}
+
+func neutralList[T any](values []T, edit func(string) string) []any {
+	list := make([]any, len(values))
+	for i, value := range values {
+		list[i] = neutral(value, edit)
+	}
+	return list
 }
 
 // place is where an English text holds a parameter: {name}, or {name:how}. How is, of a

@@ -194,6 +194,7 @@ func TestEveryCodeIsRendered(t *testing.T) {
 func TestEveryMessageIsSaidWithItsParameters(t *testing.T) {
 	fset := token.NewFileSet()
 	places := make(map[string][]string) // of the codes, by the name of their variable
+	said := make(map[string]bool)
 	parse := func(path string) *ast.File {
 		file, err := parser.ParseFile(fset, path, nil, 0)
 		if err != nil {
@@ -217,6 +218,9 @@ func TestEveryMessageIsSaidWithItsParameters(t *testing.T) {
 		t.Errorf("%d variables for %d codes: two have one name", len(places), len(english))
 	}
 	check := func(n ast.Node) bool {
+		if name, ok := n.(*ast.SelectorExpr); ok {
+			said[name.Sel.Name] = true
+		}
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
@@ -262,6 +266,11 @@ func TestEveryMessageIsSaidWithItsParameters(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+	for name := range places {
+		if !said[name] {
+			t.Errorf("nobody says %s", name)
 		}
 	}
 }

@@ -134,7 +134,7 @@ func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	if len(reason) > maxReason {
 		return 0, wishf(http.StatusBadRequest, "the reason is too long: want at most %d bytes", maxReason)
 	}
-	return 0, q.Pause(ctx, name, reason)
+	return 0, q.Pause(ctx, name, campaign.Text(reason))
 }
 
 func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {

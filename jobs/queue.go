@@ -6,6 +6,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
@@ -43,8 +44,8 @@ func (q *Queue) By(who string) *Queue {
 
 // note records a decision on a campaign. The decision stands even if it cannot be
 // recorded.
-func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
-	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
+func (q *Queue) note(ctx context.Context, name string, action store.Action, text campaign.Message) {
+	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text.Mask(velents.MaskNumbers)}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campaign-runner/campaign"
@@ -19,19 +20,20 @@ type Selection struct {
 	Where  campaign.Rules
 }
 
-func (s Selection) String() string {
+// message says it in the log.
+func (s Selection) message() campaign.Message {
 	var names []string
 	for _, state := range s.States {
 		names = append(names, state.String())
 	}
-	text := strings.Join(names, ", ")
+	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
 	if s.Reason != "" {
-		text += fmt.Sprintf(" with %q in their reason", s.Reason)
+		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", strconv.Quote(s.Reason)))
 	}
-	for _, c := range s.Where {
-		text += " where " + c.String()
+	for _, rule := range s.Where {
+		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", rule))
 	}
-	return text
+	return campaign.Say(campaign.MsgSelection, "parts", parts)
 }
 
 // Rerunnable are the states from which a contact can be sent again on request, without

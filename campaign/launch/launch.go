@@ -336,8 +336,8 @@ func (l *Launcher) progress(s *source, rows int) {
 // record tells the campaign's log what was loaded. What it cannot be told is done
 // all the same.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := fmt.Sprintf("%s: %d contacts of %d rows", src.what, counts.Contacts, counts.Rows)
-	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: velents.MaskNumbers(text)}); err != nil {
+	text := campaign.Say(campaign.MsgLoaded, "file", src.what, "contacts", counts.Contacts, "rows", counts.Rows)
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text.Mask(velents.MaskNumbers)}); err != nil {
 		l.note("%v", err)
 	}
 }

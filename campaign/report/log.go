@@ -129,7 +129,7 @@ func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
 // decision is an entry as people read it; without fates when it concerns other
 // contacts.
 func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) {
-	d := Decision{At: e.At, By: e.By, Action: e.Action, Text: campaign.ReadMessage(e.Text)}
+	d := Decision{At: e.At, By: e.By, Action: e.Action, Text: e.Text}
 	if len(e.Moved) == 0 {
 		return d, nil
 	}

@@ -73,7 +73,7 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	}
 	if quota, ok := present.quotas[c.Settings.Agent]; ok {
 		if quota.Wait(present.now) == 0 { // over since the heartbeat
-			quota.Next, quota.Reason, quota.Blocked = time.Time{}, "", false
+			quota.Next, quota.Reason, quota.Blocked = time.Time{}, campaign.Message{}, false
 		}
 		o.Quota = &quota
 	}

@@ -60,7 +60,7 @@ func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
 	f := newFixture(t)
 	f.load("spring", settings, people(0, 100), nil)
 	until := time.Now().Add(24 * time.Hour).Truncate(time.Second)
-	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: "refused with 429", Blocked: true})
+	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: campaign.Text("refused with 429"), Blocked: true})
 	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
 	if err != nil || !got.Begins.Equal(until) || got.Ends.Before(until) {
 		t.Errorf("from %v to %v, %v; want from %v on", got.Begins, got.Ends, err, until)
@@ -113,7 +113,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		s.Hours = hours.Schedule{Week: week(t, 2*time.Hour, 3*time.Hour), Zone: "UTC"}
 	})
 	load("scheduled", func(s *campaign.Settings) { s.StartAt = now.Add(5 * time.Hour) })
-	if _, _, err := f.SetPhase(t.Context(), "scheduled", campaign.Scheduled, "", campaign.Running); err != nil {
+	if _, _, err := f.SetPhase(t.Context(), "scheduled", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	load("capped", func(s *campaign.Settings) { s.DailyCap = 4 })

@@ -60,7 +60,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		PurgedAt:  c.PurgeBegan,
 	}
 	if s.State == c.Phase { // the reason of a pause does not explain an end
-		s.StateReason = campaign.ReadMessage(c.PhaseReason)
+		s.StateReason = c.PhaseReason
 	}
 	for _, state := range campaign.States() {
 		s.States[state.String()] = tally.States[state]

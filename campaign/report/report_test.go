@@ -313,17 +313,17 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 		quota   store.Quota
 		waiting string
 	}{
-		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
+		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("the quota is used up")},
 			"waiting for the quota: the quota is used up; the next request leaves at " + at},
-		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: "refused with 429", Blocked: true},
+		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: campaign.Text("refused with 429"), Blocked: true},
 			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
-		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true},
+		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true},
 			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Clock(now.Add(20*time.Second), now)},
-		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
+		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: campaign.Text("spread over the window")}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 		{"while one contact finds out", store.Quota{Limit: 30, Probing: true},
 			"waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"},
-		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true},
+		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("an answer was lost; one contact will find out"), Blocked: true, Probing: true},
 			"waiting for the quota: an answer was lost; one contact will find out; the next request leaves at " + at},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -355,7 +355,7 @@ func TestQuotaIsTheOneThatWasLookedAtLast(t *testing.T) {
 		for id, ago := range map[string]time.Duration{frozen: 6 * time.Second, "m": time.Second} {
 			quota := store.Quota{Limit: 30, Remaining: 30}
 			if id == "m" {
-				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true}
+				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true}
 			}
 			w := store.Worker{ID: id, Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: quota}, Looked: now.Add(-ago)}
 			if err := f.Heartbeat(t.Context(), w); err != nil {

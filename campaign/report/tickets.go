@@ -33,7 +33,7 @@ func ListTickets(ctx context.Context, s Store, c campaign.Campaign, yield func(T
 		}
 		for i, contact := range chunk.Contacts {
 			if t, has := tickets[i]; has {
-				list = append(list, Ticket{contact.Line, contact.Phone.String(), t.State, t.Rule, t.ID, campaign.ReadMessage(t.Reason), t.Tries, t.At})
+				list = append(list, Ticket{contact.Line, contact.Phone.String(), t.State, t.Rule, t.ID, t.Reason, t.Tries, t.At})
 			}
 		}
 		return list, nil

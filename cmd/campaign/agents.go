@@ -144,7 +144,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 // stand fills in the state of a quota.
 func (g *agent) stand(s ratelimit.Status, next time.Time) {
 	g.Known, g.Limit, g.Remaining, g.Window, g.Others = true, s.Limit, s.Remaining, s.Window.Seconds(), s.OthersPerWindow
-	g.Failures, g.Probing, g.Blocked, g.Reason = s.Failures, s.Probing, s.Blocked, s.Reason
+	g.Failures, g.Probing, g.Blocked, g.Reason = s.Failures, s.Probing, s.Blocked, string(s.Reason)
 	g.Next, g.BlockedUntil = time.Time{}, time.Time{}
 	if s.Wait > 0 {
 		g.Next = next
@@ -242,7 +242,7 @@ func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
 			return err
 		}
 		if until := now.Add(left).UTC().Truncate(time.Millisecond); left > 0 && until.After(done.Until) {
-			done.Lifted, done.Until, done.Reason = true, until, why
+			done.Lifted, done.Until, done.Reason = true, until, string(why)
 		}
 	}
 	text := fmt.Sprintf("agent %s is not blocked\n", name)

@@ -138,7 +138,7 @@ func listWishes(ctx context.Context, s *store.Store, name string) ([]openWish, e
 	shown := []openWish{}
 	for _, w := range wishes {
 		if name == "" || name == w.Campaign {
-			shown = append(shown, openWish{w.ID, w.At, w.Campaign, w.Contact, w.Conversation, events.Mask(w.Told), w.Rule, w.Why})
+			shown = append(shown, openWish{w.ID, w.At, w.Campaign, w.Contact, w.Conversation, events.Mask(w.Told), w.Rule, w.Why.String()})
 		}
 	}
 	return shown, nil
@@ -216,7 +216,7 @@ func listUnmatched(ctx context.Context, s *store.Store, name string) ([]unmatche
 		}
 		for _, e := range kept {
 			event, phone, conversation := events.Describe(e.Body)
-			all = append(all, unmatchedEvent{e.At, event, phone, conversation, e.Why})
+			all = append(all, unmatchedEvent{e.At, event, phone, conversation, e.Why.String()})
 		}
 		if len(kept) < page {
 			return all, nil

@@ -150,7 +150,7 @@ func quotaText(o report.Overview) string {
 		return ""
 	}
 	text := quotaLeft(*q)
-	if q.Reason != "" && !o.Paced { // else the waiting line says so
+	if !q.Reason.IsZero() && !o.Paced { // else the waiting line says so
 		text += fmt.Sprintf("; next at %s: %s", campaign.Clock(q.Next, time.Now()), q.Reason)
 	}
 	return text

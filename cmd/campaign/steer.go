@@ -33,18 +33,23 @@ func partly(err error) bool {
 }
 
 func (a *app) pause() *cobra.Command {
-	reason := "by a person"
+	byPerson := campaign.Say(campaign.MsgByPerson)
+	reason := byPerson.String()
 	cmd := a.on("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, name string) error {
 		before, err := s.Campaign(ctx, name)
 		if err != nil {
 			return err
 		}
-		if err := jobs.NewQueue(s, nil).Pause(ctx, name, reason); err != nil {
+		why := campaign.Text(reason)
+		if reason == byPerson.String() {
+			why = byPerson
+		}
+		if err := jobs.NewQueue(s, nil).Pause(ctx, name, why); err != nil {
 			return err
 		}
 		done := steered{Campaign: name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
 		if done.Already {
-			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason), reason))
+			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason.String()), reason))
 		}
 		return a.print(done, fmt.Sprintf("%s is paused: %s\n", name, reason))
 	})

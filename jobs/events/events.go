@@ -61,14 +61,6 @@ const (
 	Open     = "open"      // wishes not to be contacted of which it is not known whose they are
 )
 
-// Why an event is unmatched.
-const (
-	noCampaign = "no such campaign"
-	noContact  = "no such number in the list"
-	neverSent  = "the contact was never sent"
-	unreadable = "not readable"
-)
-
 // Config says what an Applier works on. A zero field but Store means its default.
 type Config struct {
 	Store  *store.Store
@@ -372,7 +364,7 @@ func (a *Applier) applyReports(ctx context.Context, c campaign.Campaign, reports
 	switch {
 	case c.Name == "":
 		for _, r := range reports {
-			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: noCampaign})
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: campaign.Say(campaign.MsgNoCampaign)})
 		}
 		return done, nil
 	case c.Kept() != nil:
@@ -418,9 +410,9 @@ func place(c campaign.Campaign, reports []report, done *results) map[int][]repor
 		case errors.Is(r.fault, velents.ErrUnknownEvent):
 			done.dropped = append(done.dropped, r.Event) // what was said in it has been heard
 		case r.fault != nil && !errors.Is(r.fault, velents.ErrNobody):
-			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: unreadable})
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: campaign.Say(campaign.MsgUnreadable)})
 		case r.ordinal < 0:
-			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: noContact})
+			done.unmatched = append(done.unmatched, store.Unmatched{Event: r.Event, Why: campaign.Say(campaign.MsgNoContact)})
 		default:
 			chunk := r.ordinal / c.Settings.ChunkSize
 			r.index = r.ordinal % c.Settings.ChunkSize
@@ -432,13 +424,13 @@ func place(c campaign.Campaign, reports []report, done *results) map[int][]repor
 
 // applyToChunk applies reports about contacts of one chunk. It returns those that
 // cannot be theirs, by id, with the reason.
-func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]string, error) {
+func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]campaign.Message, error) {
 	ref := store.Ref{Campaign: c.Name, Chunk: number}
-	strangers := make(map[string]string)
+	strangers := make(map[string]campaign.Message)
 	chunk, err := a.store.ReadLedger(ctx, ref)
 	if errors.Is(err, store.ErrGone) {
 		for _, r := range reports {
-			strangers[r.ID] = noContact
+			strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
 		}
 		return strangers, nil
 	}
@@ -449,11 +441,11 @@ func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number 
 	var indexes []int
 	for _, r := range reports {
 		if r.index >= chunk.Len() {
-			strangers[r.ID] = noContact
+			strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
 			continue
 		}
 		if chunk.Record(r.index).Attempts == 0 {
-			strangers[r.ID] = neverSent
+			strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
 			continue
 		}
 		if byIndex[r.index] == nil {

@@ -37,24 +37,17 @@ func optOutOf(s campaign.Settings, e velents.Event) string {
 	return ""
 }
 
-// Why a wish is open.
-const (
-	noNumber     = "the event tells no number, and nothing is known of its conversation"
-	nobodysOwn   = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
-	anotherOwn   = "the contact is on the do-not-contact list; the event tells another number, which is not"
-	notApplied   = "the event could not be applied"
-	maxToldBytes = 128
-)
+const maxToldBytes = 128
 
 // wishOf is the wish in an event, open for a reason. What is told twice is one wish: by
 // conversation, or by what was told instead of one.
-func wishOf(r report, rule, why string) store.Wish {
+func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	w := store.Wish{
 		At: r.At, Campaign: r.Campaign, Contact: r.Contact, Conversation: conversationOf(r.says),
-		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: why,
+		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: campaign.Say(why),
 	}
 	switch {
-	case why == anotherOwn:
+	case why == campaign.MsgWishAnother:
 		w.ID = wishID("number", w.Campaign, strconv.Itoa(w.Contact), r.numbers[0].Person().E164())
 	case w.Conversation != "":
 		w.ID = conversationWish(w.Campaign, w.Conversation)
@@ -140,20 +133,20 @@ func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findabl
 		h.rules[who] = rule
 		h.resolved = append(h.resolved, conversation)
 		if len(r.numbers) > 0 && !slices.ContainsFunc(r.numbers, same) {
-			w := wishOf(r, rule, anotherOwn)
+			w := wishOf(r, rule, campaign.MsgWishAnother)
 			h.changed[w.ID], h.numbers[w.ID] = w, r.numbers
 		}
 	case len(r.numbers) > 0:
 		h.rules[r.numbers[0]] = rule
 		if findable {
-			w := wishOf(r, rule, nobodysOwn)
+			w := wishOf(r, rule, campaign.MsgWishNobody)
 			h.changed[w.ID] = w
 		} else {
 			h.resolved = append(h.resolved, conversation)
 		}
 	default:
-		w := wishOf(r, rule, noNumber)
-		if _, told := h.changed[w.ID]; !told && h.open[w.ID].Why != nobodysOwn {
+		w := wishOf(r, rule, campaign.MsgWishNoNumber)
+		if _, told := h.changed[w.ID]; !told && !h.open[w.ID].Why.Is(campaign.MsgWishNobody) {
 			h.changed[w.ID] = w // else more is known already
 		}
 	}
@@ -208,7 +201,7 @@ func (a *Applier) openAll(ctx context.Context, events []store.Event) error {
 		}
 		r := read(c.Settings, []store.Event{e})[0]
 		if rule := optOutOf(c.Settings, r.says); rule != "" {
-			w := wishOf(r, rule, notApplied)
+			w := wishOf(r, rule, campaign.MsgWishNotApplied)
 			errs = append(errs, a.open(ctx, e.Campaign, hearing{changed: map[string]store.Wish{w.ID: w}}))
 		}
 	}
@@ -254,7 +247,7 @@ func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store
 	rules := make(map[campaign.Phone]string)
 	var resolved []string
 	for i, r := range reports {
-		if wishes[i].Why == anotherOwn {
+		if wishes[i].Why.Is(campaign.MsgWishAnother) {
 			listed, err := a.store.FindSuppressed(ctx, r.numbers)
 			if err != nil {
 				return err

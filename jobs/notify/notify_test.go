@@ -88,7 +88,7 @@ func (s *stage) load(name string, contacts int) {
 
 func (s *stage) phase(name string, to campaign.Phase, why string) {
 	s.t.Helper()
-	if _, ok, err := s.SetPhase(s.t.Context(), name, to, why, campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
+	if _, ok, err := s.SetPhase(s.t.Context(), name, to, campaign.Text(why), campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
 		s.t.Fatal(err)
 	}
 }
@@ -163,7 +163,7 @@ func TestACampaignThatWaitsForAPersonIsToldOf(t *testing.T) {
 	s := newStage(t)
 	s.phase("c", campaign.Ready, "")
 	s.want(s.looked(s.a, s.b))
-	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, "canary of 1: 1 accepted", campaign.Ready); !ok {
+	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, campaign.Text("canary of 1: 1 accepted"), campaign.Ready); !ok {
 		t.Fatal(err)
 	}
 	s.want(s.looked(s.a, s.b), "Campaign c waits to be started: canary of 1: 1 accepted. 2 contacts: 2 pending.")
