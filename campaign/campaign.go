@@ -115,8 +115,8 @@ type Settings struct {
 	// OptOutWhen are rules extraction.KEY=VALUE: whoever the agent has learned one of
 	// from is never contacted again, by any campaign; nor is who answers with a stop
 	// word, unless NoStopWords says so.
-	OptOutWhen  []string `json:"optout_when,omitempty"`
-	NoStopWords bool     `json:"no_stop_words,omitempty"`
+	OptOutWhen  []Rule `json:"optout_when,omitempty"`
+	NoStopWords bool   `json:"no_stop_words,omitempty"`
 
 	// KeepDays is for how many days what tells of people is kept once the campaign is
 	// over; 0: until somebody purges it.
@@ -127,7 +127,7 @@ type Settings struct {
 
 	// Tickets are made in the Support Center of contacts that a rule names, with
 	// TicketFields beside what is said of the contact; at most MaxTickets.
-	TicketRules  []TicketRule      `json:"ticket_rules,omitempty"`
+	TicketRules  []Rule            `json:"ticket_rules,omitempty"`
 	TicketFields map[string]string `json:"ticket_fields,omitempty"`
 	MaxTickets   int               `json:"max_tickets,omitempty"`
 }
@@ -396,12 +396,12 @@ func (s Settings) Check() error {
 		return err
 	}
 	for _, rule := range s.OptOutWhen {
-		if _, err := ParseLearned(rule); err != nil {
+		if _, err := ParseOptOutRule(rule.String()); err != nil {
 			return fmt.Errorf("opt out when: %w", err)
 		}
 	}
 	for _, rule := range s.TicketRules {
-		if _, err := ParseTicketRule(string(rule)); err != nil {
+		if _, err := ParseTicketRule(rule.String()); err != nil {
 			return err
 		}
 	}

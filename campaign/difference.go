@@ -35,7 +35,7 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--retry-5xx", s.Retry5xx.String(), o.Retry5xx.String()},
 		{"--skip-contacted-within", fmt.Sprintf("%dd", s.SkipContactedDays), fmt.Sprintf("%dd", o.SkipContactedDays)},
 		{"--keep-for", fmt.Sprintf("%dd", s.KeepDays), fmt.Sprintf("%dd", o.KeepDays)},
-		{"--optout-when", listText(s.OptOutWhen), listText(o.OptOutWhen)},
+		{"--optout-when", rulesText(s.OptOutWhen), rulesText(o.OptOutWhen)},
 		{"--no-stop-words", s.NoStopWords, o.NoStopWords},
 		{"--no-record", s.Unrecorded, o.Unrecorded},
 		{"--no-history", s.NoHistory, o.NoHistory},
@@ -43,7 +43,7 @@ func (s Settings) Differences(other Settings) (all []Difference) {
 		{"--canary-go-on", shareText(s.CanaryGoOn), shareText(o.CanaryGoOn)},
 		{"--max-failure-share", s.MaxFailureShare, o.MaxFailureShare},
 		{"--daily-cap", s.DailyCap, o.DailyCap},
-		{"--ticket-when", listText(s.TicketRules), listText(o.TicketRules)},
+		{"--ticket-when", rulesText(s.TicketRules), rulesText(o.TicketRules)},
 		{"--ticket-set", fieldsText(s.TicketFields), fieldsText(o.TicketFields)},
 		{"--max-tickets", s.MaxTickets, o.MaxTickets},
 		{"--start-at", timeText(s.StartAt), timeText(o.StartAt)},
@@ -83,10 +83,10 @@ func settingText(value any) string {
 	return fmt.Sprint(value)
 }
 
-func listText[T ~string](list []T) string {
+func rulesText(list []Rule) string {
 	texts := make([]string, len(list))
 	for i, value := range list {
-		texts[i] = string(value)
+		texts[i] = value.String()
 	}
 	return strings.Join(texts, ", ")
 }

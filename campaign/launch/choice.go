@@ -101,7 +101,7 @@ func (s *source) reader(ctx context.Context, opt contacts.Options, choice Choice
 			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
 		if s.chosen == nil {
-			err = choice.Where.Check(r.Columns())
+			choice.Where, err = choice.Where.On(r.Columns())
 		}
 		cells = func(fields []string) func(string) string { return campaign.Cells(r.Columns(), fields) }
 		if err = cmp.Or(err, prepare(r)); err != nil {
@@ -146,14 +146,15 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 		return nil, fmt.Errorf("--from: %w", err)
 	}
 	header := c.Settings.ColumnNames()
-	if err := req.Choice.Where.Check(header); err != nil {
+	where, err := req.Choice.Where.On(header)
+	if err != nil {
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
 	}
 	file, err := scratch.File()
 	if err != nil {
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
 	}
-	chosen, err := l.spoolCampaign(ctx, c, req.Choice.Where, file)
+	chosen, err := l.spoolCampaign(ctx, c, where, file)
 	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
@@ -208,7 +209,7 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 		for i, contact := range chunk.Contacts {
 			r, o := chunk.Record(i), outcomes[i]
-			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Learned: o.Learned(), Cell: campaign.Cells(header, contact.Fields)}) {
+			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
 				chosen[line] = true
 			}
 			cells := slices.Clone(contact.Fields)

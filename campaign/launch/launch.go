@@ -26,6 +26,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
+	"campaign-runner/velents/mask"
 )
 
 // A Request says what to launch.
@@ -336,8 +337,8 @@ func (l *Launcher) progress(s *source, rows int) {
 // record tells the campaign's log what was loaded. What it cannot be told is done
 // all the same.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := campaign.Say(campaign.MsgLoaded, "file", src.what, "contacts", counts.Contacts, "rows", counts.Rows)
-	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text.Mask(velents.MaskNumbers)}); err != nil {
+	text := campaign.Say(campaign.MsgLoaded, "file", mask.Numbers(src.what), "contacts", counts.Contacts, "rows", counts.Rows)
+	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}
 }

@@ -31,12 +31,9 @@ func (f *chooseFlags) choice(given func(flag string) bool, parse func(string) (c
 			return choice, fmt.Errorf("--%s %d: want 1 or more contacts", flag, n)
 		}
 	}
-	for _, text := range f.where {
-		rule, err := parse(text)
-		if err != nil {
-			return choice, fmt.Errorf("--where %w", err)
-		}
-		choice.Where = append(choice.Where, rule)
+	var err error
+	if choice.Where, err = campaign.ParseRules(f.where, parse); err != nil {
+		return choice, fmt.Errorf("--where %w", err)
 	}
 	return choice, nil
 }

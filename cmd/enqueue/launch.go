@@ -46,6 +46,7 @@ type launchFlags struct {
 	request       launch.Request
 	file          fileFlags
 	choose        chooseFlags
+	optOutRules   []string
 	ticketRules   []string
 	when          whenFlags
 	steer         cli.SteerFlags
@@ -111,7 +112,7 @@ func (a *app) enqueue() *cobra.Command {
 	f.steer.Add(flags)
 	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
 	cli.AddRetry5xx(flags, &settings.Retry5xx)
-	flags.StringArrayVar(&settings.OptOutWhen, "optout-when", nil, "never contact again, by any campaign, of whom the agent learns extraction.KEY=VALUE, as `RULE`; may be repeated")
+	flags.StringArrayVar(&f.optOutRules, "optout-when", nil, "never contact again, by any campaign, of whom the agent learns extraction.KEY=VALUE, as `RULE`; may be repeated")
 	flags.BoolVar(&settings.NoStopWords, "no-stop-words", false, "STOP and the like as an answer puts nobody on the do-not-contact list")
 	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
 	flags.StringToStringVar(&settings.TicketFields, "ticket-set", nil, "`KEY=VALUE`: a field of every ticket; may be repeated")
@@ -135,18 +136,17 @@ func (a *app) enqueue() *cobra.Command {
 // not wait until the campaign is loaded.
 func (f *launchFlags) settle(given func(flag string) bool) error {
 	settings := &f.request.Settings
-	for _, text := range f.ticketRules {
-		rule, err := campaign.ParseTicketRule(text)
-		if err != nil {
-			return fmt.Errorf("--ticket-when: %w", err)
-		}
-		settings.TicketRules = append(settings.TicketRules, rule)
+	var err error
+	if settings.TicketRules, err = campaign.ParseRules(f.ticketRules, campaign.ParseTicketRule); err != nil {
+		return fmt.Errorf("--ticket-when: %w", err)
+	}
+	if settings.OptOutWhen, err = campaign.ParseRules(f.optOutRules, campaign.ParseOptOutRule); err != nil {
+		return fmt.Errorf("opt out when: %w", err)
 	}
 	parse := campaign.ParseFileRule
 	if f.request.From != "" {
 		parse = campaign.ParseRule
 	}
-	var err error
 	if f.request.Choice, err = f.choose.choice(given, parse); err != nil {
 		return err
 	}

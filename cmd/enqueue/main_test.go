@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 	"github.com/xuri/excelize/v2"
 
@@ -176,12 +177,16 @@ func TestWhatIsEnqueued(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	optOut, err := campaign.ParseOptOutRule("extraction.opt_out=true")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := campaign.Settings{
 		Agent: "sales-ksa", Mode: campaign.Batch, ChannelID: 7, ChunkSize: 2, MaxAttempts: 7, Retry5xx: campaign.RetryNone, Region: "SA",
 		Columns:    []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name", Required: true}, {Name: "city", Key: "city", Required: true}, {Name: "notes"}},
-		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true, KeepDays: 30, OptOutWhen: []string{"extraction.opt_out=true"}, NoStopWords: true,
+		WebhookURL: "https://example.org", SkipContactedDays: 2, Unrecorded: true, KeepDays: 30, OptOutWhen: []campaign.Rule{optOut}, NoStopWords: true,
 	}
-	if diff := cmp.Diff(want, c.Settings); diff != "" {
+	if diff := cmp.Diff(want, c.Settings, cmpopts.EquateComparable(campaign.Rule{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	tasks, err := w.rdb.LLen(t.Context(), "asynq:{sales-ksa}:pending").Result()

@@ -49,12 +49,9 @@ func (a *app) rerun() *cobra.Command {
 		if err := campaign.CheckName(args[0]); err != nil {
 			return cli.Usage(err)
 		}
-		for _, text := range where {
-			rule, err := campaign.ParseRule(text)
-			if err != nil {
-				return cli.Usagef("--where %w", err)
-			}
-			sel.Where = append(sel.Where, rule)
+		var err error
+		if sel.Where, err = campaign.ParseRules(where, campaign.ParseRule); err != nil {
+			return cli.Usagef("--where %w", err)
 		}
 		if !cmd.Flags().Changed("state") {
 			states = nil

@@ -6,21 +6,21 @@ import (
 	"campaign-runner/campaign"
 )
 
-func TestParseLearned(t *testing.T) {
+func TestParseExtractionRules(t *testing.T) {
 	for _, text := range []string{"extraction.intent=buy", "extraction.intent=", "extraction.a.b=x=y"} {
-		learned, err := campaign.ParseLearned(text)
-		if err != nil || learned.String() != text {
-			t.Errorf("%q became %v, %v", text, learned, err)
+		rule, err := campaign.ParseRule(text)
+		if err != nil || rule.String() != text {
+			t.Errorf("%q became %v, %v", text, rule, err)
 		}
 	}
 	for _, text := range []string{"", "extraction.intent", "intent=buy", "extraction.=buy"} {
-		if _, err := campaign.ParseLearned(text); err == nil {
+		if _, err := campaign.ParseRule(text); err == nil {
 			t.Errorf("%q was read", text)
 		}
 	}
 }
 
-func TestLearnedIsComparedAsACellShowsIt(t *testing.T) {
+func TestExtractionsAreComparedAsACellShowsThem(t *testing.T) {
 	o := campaign.Outcome{Extraction: []byte(`{"intent":"buy","agreed":true,"amount":12.5,"nothing":null}`)}
 	for text, want := range map[string]bool{
 		"extraction.intent=buy":  true,
@@ -30,15 +30,15 @@ func TestLearnedIsComparedAsACellShowsIt(t *testing.T) {
 		"extraction.nothing=":    true,
 		"extraction.absent=":     false,
 	} {
-		learned, err := campaign.ParseLearned(text)
+		rule, err := campaign.ParseRule(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := learned.In(o.Learned()); got != want {
+		if got := rule.Of(campaign.Facts{Outcome: o}); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
-	if (campaign.Learned{Key: "intent"}).In(campaign.Outcome{}.Learned()) {
+	if rule, err := campaign.ParseRule("extraction.intent="); err != nil || rule.Of(campaign.Facts{}) {
 		t.Error("nothing was learned, and something is in it")
 	}
 }
