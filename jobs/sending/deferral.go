@@ -42,10 +42,8 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	if contacts, err = p.siftContested(ctx, contacts, deferred); err != nil {
 		return nil, err
 	}
-	s := p.campaign.Settings
-	if s.Hours.IsZero() && s.Limits == (hours.Limits{}) && s.FinishBy.IsZero() &&
-		p.campaign.Canary == 0 && s.DailyCap == 0 && s.MaxContactAttempts == 0 || len(contacts) == 0 {
-		return contacts, p.putOff(ctx, contacts, deferred)
+	if len(contacts) == 0 {
+		return nil, p.putOff(ctx, nil, deferred)
 	}
 	now, err := p.Store.Now(ctx)
 	if err != nil {
@@ -59,7 +57,7 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 			ready = append(ready, index)
 		}
 	}
-	if limited(s.Limits) { // here, too, so that no permit is taken in vain; admit decides
+	if limited(p.campaign.Settings.Limits) { // here, too, so that no permit is taken in vain; admit decides
 		if ready, err = p.siftByRecord(ctx, ready, now, deferred); err != nil {
 			return nil, err
 		}

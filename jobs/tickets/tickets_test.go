@@ -54,8 +54,8 @@ func newStage(t *testing.T, contacts int, rules ...string) *stage {
 	ctx := t.Context()
 	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: "c", Settings: campaign.Settings{
 		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: chunkSize, MaxAttempts: 3,
-		Columns:     []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
-		TicketRules: ticketRules, MaxTickets: 100, TicketFields: map[string]string{"priority": "high"},
+		Columns: []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
+		Tickets: campaign.Tickets{TicketRules: ticketRules, MaxTickets: 100, TicketFields: map[string]string{"priority": "high"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
