@@ -57,7 +57,7 @@ type Verdict struct {
 }
 
 // Of alone decides what the answer to a request of so many rows means: the
-// first case that matches, as in the table of docs/architecture.md. A request that
+// first case that matches, as in the table of docs/developers/sending.md. A request that
 // may have been carried out is never repeated by itself, but for what retry allows;
 // whatever certainly was not is. seen is what answers to the agent have shown before.
 func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen campaign.Seen) Verdict {
