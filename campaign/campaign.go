@@ -306,9 +306,34 @@ func CheckName(name string) error {
 	return nil
 }
 
-// UsedUp reports whether a contact has had all its attempts, in its run or at all.
+// UsedUp reports whether a contact has had all its attempts, in this run or over
+// all runs.
 func (s Settings) UsedUp(r Record) bool {
-	return int(r.Tries) >= s.MaxAttempts || s.MaxContactAttempts > 0 && int(r.Attempts) >= s.MaxContactAttempts
+	return int(r.Tries) >= s.MaxAttempts || s.UsedUpForGood(r)
+}
+
+// UsedUpForGood reports whether a contact has had all its attempts over all runs, so
+// that a rerun must leave it out.
+func (s Settings) UsedUpForGood(r Record) bool {
+	return s.MaxContactAttempts > 0 && int(r.Attempts) >= s.MaxContactAttempts
+}
+
+// RequestRows is the most contacts that one request may carry.
+func (s Settings) RequestRows() int {
+	if s.Mode == Dispatch {
+		return 1
+	}
+	return cmp.Or(s.RowsPerRequest, s.ChunkSize)
+}
+
+// RequestRows is the most contacts that one request may carry: as set, or fewer
+// where the platform has refused that many.
+func (c Campaign) RequestRows() int {
+	rows := c.Settings.RequestRows()
+	if c.RowsPerCall > 0 {
+		rows = min(rows, c.RowsPerCall)
+	}
+	return rows
 }
 
 // HeldBack is how many contacts of a chunk of so many the canary leaves to be

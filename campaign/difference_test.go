@@ -118,3 +118,23 @@ func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestRows(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		c    Campaign
+		want int
+	}{
+		{"a whole chunk", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500}}, 500},
+		{"fewer, as set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}}, 100},
+		{"fewer, as the platform allows", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 40}, 40},
+		{"what the platform allows is more than what is set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 250}, 100},
+		{"one contact in dispatch mode", Campaign{Settings: Settings{Mode: Dispatch, ChunkSize: 50}, RowsPerCall: 40}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.c.RequestRows(); got != tt.want {
+				t.Errorf("RequestRows() = %d, want %d", got, tt.want)
+			}
+		})
+	}
+}

@@ -38,15 +38,15 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) readStanding(ctx context.Context, name string) (standing, error) {
-	o, err := report.Find(ctx, p.Store, name)
+	o, err := report.Find(ctx, p.store, name)
 	if err != nil {
 		return standing{}, err
 	}
-	series, err := p.Store.Series(ctx, name)
+	series, err := p.store.Series(ctx, name)
 	if err != nil {
 		return standing{}, err
 	}
-	now, err := p.Store.Now(ctx)
+	now, err := p.store.Now(ctx)
 	if err != nil {
 		return standing{}, err
 	}

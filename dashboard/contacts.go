@@ -65,7 +65,7 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	page, err := wish.filter.List(r.Context(), p.Store, c.Name, wish.place, wish.back, pageContacts)
+	page, err := wish.filter.List(r.Context(), p.store, c.Name, wish.place, wish.back, pageContacts)
 	if err != nil {
 		p.refuse(w, r, err)
 		return
@@ -149,11 +149,11 @@ func (v wish) address(name, key string, place int) string {
 }
 
 func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page report.Page) (listing, error) {
-	tally, err := p.Store.Tally(ctx, c.Name)
+	tally, err := p.store.Tally(ctx, c.Name)
 	if err != nil {
 		return listing{}, err
 	}
-	texts, err := p.Store.ReasonTexts(ctx, c.Name)
+	texts, err := p.store.ReasonTexts(ctx, c.Name)
 	if err != nil {
 		return listing{}, err
 	}
@@ -287,15 +287,15 @@ func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) (person, error) {
-	found, err := report.FindContact(ctx, p.Store, c, place)
+	found, err := report.FindContact(ctx, p.store, c, place)
 	if err != nil {
 		return person{}, err
 	}
-	outcomes, err := p.Store.Outcomes(ctx, found.Ref)
+	outcomes, err := p.store.Outcomes(ctx, found.Ref)
 	if err != nil {
 		return person{}, err
 	}
-	turns, err := p.Store.History(ctx, found.Ref, found.Index)
+	turns, err := p.store.History(ctx, found.Ref, found.Index)
 	if err != nil {
 		return person{}, err
 	}
@@ -334,14 +334,14 @@ var downloads = map[string]struct {
 func (p *pages) results(file string) http.HandlerFunc {
 	as := downloads[file]
 	return p.file(file, as.kind, func(ctx context.Context, name string, w http.ResponseWriter) error {
-		_, err := report.Results{Format: as.format, BOM: true}.Write(ctx, p.Store, name, w)
+		_, err := report.Results{Format: as.format, BOM: true}.Write(ctx, p.store, name, w)
 		return err
 	})
 }
 
 // rejects hands out the refused lines.
 func (p *pages) rejects(ctx context.Context, name string, w http.ResponseWriter) error {
-	_, err := report.Rejects(ctx, p.Store, name, w)
+	_, err := report.Rejects(ctx, p.store, name, w)
 	return err
 }
 

@@ -44,18 +44,18 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) readHome(ctx context.Context) (home, error) {
-	list, err := report.List(ctx, p.Store)
+	list, err := report.List(ctx, p.store)
 	if list == nil {
 		return home{}, err
 	}
 	if err != nil {
 		p.Logger.WarnContext(ctx, "campaigns not shown", "error", err)
 	}
-	now, err := p.Store.Now(ctx)
+	now, err := p.store.Now(ctx)
 	if err != nil {
 		return home{}, err
 	}
-	workers, err := p.Store.Workers(ctx)
+	workers, err := p.store.Workers(ctx)
 	if err != nil {
 		return home{}, err
 	}
@@ -75,7 +75,7 @@ func (p *pages) pace(ctx context.Context, s report.Summary, now time.Time) (repo
 	if s.State != campaign.Running {
 		return report.Pace{}, nil
 	}
-	series, err := p.Store.Series(ctx, s.Campaign)
+	series, err := p.store.Series(ctx, s.Campaign)
 	return report.PaceOf(series, s.States, now), err
 }
 

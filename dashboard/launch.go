@@ -238,7 +238,7 @@ var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more tha
 
 // rehearse does all that a launch does but storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
-	switch c, err := p.Store.Campaign(ctx, up.request.Name); {
+	switch c, err := p.store.Campaign(ctx, up.request.Name); {
 	case err == nil && c.Phase != campaign.Loading:
 		return preview{}, wishf(http.StatusConflict, "campaign %s exists: choose another name", c.Name)
 	case err != nil && !errors.Is(err, store.ErrNotFound):

@@ -93,12 +93,13 @@ type view struct {
 // pages are ours, without the asynq UI.
 type pages struct {
 	Config
+	store   reader
 	feed    *feed
 	uploads *uploads
 }
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, uploads: newUploads()}
+	p := &pages{Config: cfg, store: cfg.Store, uploads: newUploads()}
 	p.feed = newFeed(p.fragments)
 	return p
 }
@@ -222,7 +223,7 @@ func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	if err := campaign.CheckName(name); err != nil {
 		return campaign.Campaign{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
 	}
-	return p.Store.Campaign(r.Context(), name)
+	return p.store.Campaign(r.Context(), name)
 }
 
 // readable reads a campaign whose contacts a page is about.

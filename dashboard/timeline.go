@@ -22,7 +22,7 @@ type moment struct {
 // timeline tells what happened to a contact, the earliest first.
 func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) ([]moment, error) {
 	list := []moment{{At: c.CreatedAt, What: fmt.Sprintf("loaded from line %d of the file", who.Line)}}
-	log, err := report.ReadContactLog(ctx, p.Store, c.Name, who.Ref, who.Index)
+	log, err := report.ReadContactLog(ctx, p.store, c.Name, who.Ref, who.Index)
 	if err != nil {
 		return nil, err
 	}

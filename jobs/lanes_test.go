@@ -118,7 +118,7 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 10, inLane(campaign.Bulk))
-			seqs, err := s.store.Release(t.Context(), "c", time.Hour, store.Turn{Ref: store.Ref{Campaign: "c"}})
+			seqs, err := s.store.Release(t.Context(), "c", time.Hour, store.ChunkSeq{Ref: store.Ref{Campaign: "c"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 			c := s.inLane(campaign.Urgent)
 			for i, want := range []int{1, 0} {
 				chunk := s.ledger(0)
-				if n, err := s.queue.release(t.Context(), c, store.Turn{Ref: chunk.Ref, Seq: chunk.Seq}); n != want || err != nil {
+				if n, err := s.queue.release(t.Context(), c, store.ChunkSeq{Ref: chunk.Ref, Seq: chunk.Seq}); n != want || err != nil {
 					t.Errorf("release %d: %v, %v", i+1, n, err)
 				}
 			}

@@ -145,7 +145,7 @@ func TestASenderThatDiedIsLogged(t *testing.T) {
 	s := newStage(t, 2)
 	chunk := s.chunk(0)
 	if _, err := s.store.Apply(t.Context(), chunk, store.Change{
-		Act: store.Begin, Token: store.NewClaim("gone", "1"), Hold: keepDue, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
+		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: keepDue, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
 	}); err != nil {
 		t.Fatal(err)
 	}

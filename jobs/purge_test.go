@@ -92,7 +92,7 @@ func (s *stage) cancel() {
 func (s *stage) sending(hold time.Duration) {
 	s.t.Helper()
 	if _, err := s.store.Apply(s.t.Context(), s.chunk(0), store.Change{
-		Act: store.Begin, Token: store.NewClaim("gone", "1"), Hold: hold, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
+		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: hold, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
 	}); err != nil {
 		s.t.Fatal(err)
 	}

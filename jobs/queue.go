@@ -86,7 +86,7 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 }
 
 func (q *Queue) releaseOpen(ctx context.Context, c campaign.Campaign, open []store.Due) (int, error) {
-	turns, err := q.store.Turns(ctx, c.Name, open)
+	turns, err := q.store.ChunkSeqs(ctx, c.Name, open)
 	if err != nil {
 		return 0, err
 	}
@@ -99,8 +99,8 @@ const releasedAtOnce = 50
 
 // release puts the next tasks of chunks into their queue, but for those of which
 // one is waiting there. It returns how many.
-func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.Turn) (released int, err error) {
-	var free []store.Turn
+func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.ChunkSeq) (released int, err error) {
+	var free []store.ChunkSeq
 	for _, turn := range turns {
 		ok, err := q.isFree(ctx, c, turn)
 		if err != nil {
@@ -133,7 +133,7 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 
 // isFree reports whether no task of a chunk waits where it should. One that waits
 // in a lane that its campaign has left is taken out of it.
-func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Turn) (bool, error) {
+func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.ChunkSeq) (bool, error) {
 	if rest := canaryRest(c, turn.Ref.Chunk); rest > 0 {
 		return false, q.store.SetDue(ctx, turn.Ref, rest)
 	}
@@ -152,7 +152,7 @@ func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Turn
 
 // waiting is the task of the chunk's last release, if it waits in any of the
 // agent's queues. One that is active does not count: its worker may be gone.
-func (q *Queue) waiting(c campaign.Campaign, turn store.Turn) (*asynq.TaskInfo, error) {
+func (q *Queue) waiting(c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskInfo, error) {
 	if turn.Seq == 0 {
 		return nil, nil
 	}

@@ -149,7 +149,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 	}
 	wanted = func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
 		is, err := named(ctx, chunk)
-		return func(i int) bool { return is(i) && !usedUp(c, chunk.Record(i)) }, err
+		return func(i int) bool { return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) }, err
 	}
 	var all, left, reached atomic.Int64
 	err = q.eachLedger(ctx, c, allChunks(c), func(ctx context.Context, chunk *store.Chunk) error {
@@ -160,7 +160,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		for i := range chunk.Len() {
 			if is(i) {
 				all.Add(1)
-				if r := chunk.Record(i); usedUp(c, r) {
+				if r := chunk.Record(i); c.Settings.UsedUpForGood(r) {
 					left.Add(1)
 				} else if r.MayHaveBeenReached() {
 					reached.Add(1)
@@ -170,12 +170,6 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		return nil
 	})
 	return Rerunning{int(all.Load() - left.Load()), int(left.Load()), int(reached.Load())}, wanted, err
-}
-
-// usedUp reports whether a contact has had as many attempts as it may have.
-func usedUp(c campaign.Campaign, r campaign.Record) bool {
-	most := c.Settings.MaxContactAttempts
-	return most > 0 && int(r.Attempts) >= most
 }
 
 // selectorOf selects whom a selection names.

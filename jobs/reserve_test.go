@@ -224,7 +224,7 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 			t.Fatal(got, err)
 		}
 		if begins {
-			if _, err := d.store.Apply(t.Context(), r.chunk, store.Change{Act: store.Begin, Token: r.token, Hold: time.Hour, Due: keepDue,
+			if _, err := d.store.Apply(t.Context(), r.chunk, store.Change{Act: store.Begin, Token: r.token, ClaimTTL: time.Hour, Due: keepDue,
 				Moves: moves([]int{0, 1, 2}, campaign.Send, campaign.NoReason)}); err != nil {
 				t.Fatal(err)
 			}

@@ -185,7 +185,7 @@ func (q *Queue) settle(ctx context.Context, c campaign.Campaign, chunk *store.Ch
 		return 0, err
 	}
 	change := store.Change{
-		Act: store.Recover, Due: keepDue, Log: store.Decision{By: q.by, Action: store.ActionSettle},
+		Act: store.Recover, Due: keepDue, Log: store.Decision{By: q.by, Action: store.ActionRecover},
 		Moves: moves(sending, campaign.Lose, reason), ContactedAt: done.Now,
 	}
 	change.Contacted = recorded(c, chunk.Contacts, change.Moves)
@@ -484,7 +484,7 @@ func (r *run) request(ctx context.Context, piece []int) error {
 		return nil
 	}
 	begun, err := r.store.Apply(ctx, r.chunk, store.Change{
-		Act: store.Begin, Token: r.token, Hold: r.hold(), Due: keepDue, Latest: fence,
+		Act: store.Begin, Token: r.token, ClaimTTL: r.hold(), Due: keepDue, Latest: fence,
 		Moves: moves(piece, campaign.Send, campaign.NoReason), Terms: r.terms,
 	})
 	if err != nil {
@@ -598,7 +598,7 @@ func (r *run) notBegun(ctx context.Context, piece []int, fence time.Time, err er
 		r.push(piece) // others were faster: sift knows how many are left
 	case errors.As(err, &busy):
 		r.finish(&comeBack{min(max(busy.Left, time.Second), busyWait), "somebody else is sending it"})
-	case errors.Is(err, store.ErrUnsettled):
+	case errors.Is(err, store.ErrUnrecovered):
 		r.finish(&comeBack{0, "an ended claim must be settled first"})
 	default:
 		// Redis may have done it and lost only the answer, or may do it yet. Nothing
@@ -628,7 +628,7 @@ func (r *run) takeBack(ctx context.Context, piece []int, fence time.Time) error 
 		if err != nil || chunk.Claim != r.token {
 			return err
 		}
-		change := store.Change{Act: store.Commit, Token: r.token, Hold: r.hold(), Due: keepDue, Terms: r.terms}
+		change := store.Change{Act: store.Commit, Token: r.token, ClaimTTL: r.hold(), Due: keepDue, Terms: r.terms}
 		change.Moves = moves(piece, campaign.Unsent, campaign.NoReason)
 		change.Log = store.Decision{By: r.queue.by, Action: store.ActionRequest, Text: "not sent: whether it had begun was not known"}
 		_, err = r.store.Apply(ctx, chunk, change)
@@ -685,7 +685,7 @@ func (r *run) verdict(ctx context.Context, answer error, rows int) verdict.Verdi
 
 // record writes down what the answer means and acts on it.
 func (r *run) record(ctx context.Context, piece []int, request int, answer error, v verdict.Verdict) error {
-	change := store.Change{Act: store.Commit, Hold: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
+	change := store.Change{Act: store.Commit, ClaimTTL: r.hold(), Due: keepDue, Log: store.Decision{Request: r.nameOf(request), Text: classOf(answer)}}
 	reason, err := r.reason(ctx, v.Reason)
 	if err != nil {
 		return r.notWritten(request, piece, answer, err)
@@ -713,7 +713,7 @@ func (r *run) record(ctx context.Context, piece []int, request int, answer error
 	}
 	through := v.Cause == campaign.Accept && r.isLast(piece)
 	if through {
-		change.Hold = 0
+		change.ClaimTTL = 0
 	}
 	change.Judge = v.Then != verdict.Again // the good rows of a request come after the bad ones it names
 	if err := r.commit(ctx, change); err != nil {
@@ -757,7 +757,7 @@ func (r *run) reason(ctx context.Context, text string) (code campaign.Reason, er
 func (r *run) act(ctx context.Context, piece []int, v verdict.Verdict) error {
 	if v.TooMany {
 		most := max(len(piece)/2, 1)
-		if err := r.store.LowerRowsPerCall(ctx, r.campaign.Name, most); err != nil {
+		if err := r.store.LowerRequestRows(ctx, r.campaign.Name, most); err != nil {
 			r.log.WarnContext(ctx, "rows per call not remembered", "error", err)
 		}
 	}
@@ -809,7 +809,7 @@ func (r *run) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) (
 		return false, nil
 	}
 	r.finish(nil)
-	err = r.commit(ctx, store.Change{Hold: r.hold(), Due: keepDue, Moves: moves(suspects, campaign.Withdraw, campaign.NoReason),
+	err = r.commit(ctx, store.Change{ClaimTTL: r.hold(), Due: keepDue, Moves: moves(suspects, campaign.Withdraw, campaign.NoReason),
 		Log: store.Decision{Text: "refused one after the other: taken back"}})
 	if err != nil {
 		return true, err

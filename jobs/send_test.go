@@ -390,7 +390,7 @@ func (s *stage) begin(token string, n int) *store.Chunk {
 		contacts[i] = i
 	}
 	_, err := s.store.Apply(s.t.Context(), chunk, store.Change{
-		Act: store.Begin, Token: token, Hold: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0),
+		Act: store.Begin, Token: token, ClaimTTL: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -477,7 +477,7 @@ func TestADeadWorkerBeginsNothing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 10)
-			if err := s.store.LowerRowsPerCall(t.Context(), "c", 2); err != nil {
+			if err := s.store.LowerRequestRows(t.Context(), "c", 2); err != nil {
 				t.Fatal(err)
 			}
 			sender, looks := s.sender("w1"), 0
@@ -822,7 +822,7 @@ func TestRetriesOfDifferentCountsShareNoRequest(t *testing.T) {
 	for try, contacts := range [][]int{{0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 6, 7}} {
 		chunk = s.chunk(0)
 		for _, step := range []store.Change{
-			{Act: store.Begin, Token: fmt.Sprint("w/", try), Hold: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0)},
+			{Act: store.Begin, Token: fmt.Sprint("w/", try), ClaimTTL: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0)},
 			{Act: store.Commit, Token: fmt.Sprint("w/", try), Moves: moves(contacts, campaign.Retry, 0)},
 		} {
 			if _, err := s.store.Apply(t.Context(), chunk, step); err != nil {

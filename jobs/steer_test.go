@@ -185,7 +185,7 @@ func TestCanaryIsJudgedBySomebody(t *testing.T) {
 	chunk := s.chunk(0)
 	all := chunk.In(campaign.Pending)
 	for _, change := range []store.Change{
-		{Act: store.Begin, Token: "w0/1", Hold: time.Hour, Moves: moves(all, campaign.Send, 0)},
+		{Act: store.Begin, Token: "w0/1", ClaimTTL: time.Hour, Moves: moves(all, campaign.Send, 0)},
 		{Act: store.Commit, Token: "w0/1", Moves: moves(all, campaign.Accept, 0)},
 	} {
 		if _, err := s.store.Apply(t.Context(), chunk, change); err != nil {

@@ -115,7 +115,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		if len(chunk.In(campaign.Pending)) == 0 {
 			return nil // settling it has closed it
 		}
-		released, err := s.queue.release(ctx, c, store.Turn{Ref: ref, Seq: chunk.Seq})
+		released, err := s.queue.release(ctx, c, store.ChunkSeq{Ref: ref, Seq: chunk.Seq})
 		if released > 0 {
 			s.watch.swept("released")
 			s.log.InfoContext(ctx, "chunk released again", "campaign", ref.Campaign, "chunk", ref.Chunk)

@@ -87,7 +87,7 @@ func (r *run) deferral(index int, now time.Time, opens map[*hours.Clock]deferral
 	if index >= r.chunk.Len()-r.campaign.HeldBack(r.chunk.Ref.Chunk, r.chunk.Len()) {
 		return &deferral{until: now.Add(keepDue)} // or sooner: whoever ends the canary releases the rest
 	}
-	if usedUp(r.campaign, r.chunk.Record(index)) {
+	if r.campaign.Settings.UsedUpForGood(r.chunk.Record(index)) {
 		return &deferral{reason: fmt.Sprintf("its attempts over all runs are used up: %d", r.campaign.Settings.MaxContactAttempts), cancel: true}
 	}
 	// Whoever was asked for by a person after the launch is not too late.
@@ -138,7 +138,7 @@ func (r *run) siftByCap(ctx context.Context, contacts []int, now time.Time, defe
 
 // explain writes down why contacts wait, and cancels those that are not to be sent.
 func (r *run) explain(ctx context.Context, deferred map[int]deferral) error {
-	change := store.Change{Act: store.Steer, Due: keepDue, Log: store.Decision{By: r.queue.by, Action: store.ActionWithhold}}
+	change := store.Change{Act: store.Steer, Due: keepDue, Log: store.Decision{By: r.queue.by, Action: store.ActionDefer}}
 	codes := make(map[string]campaign.Reason)
 	for index, d := range deferred {
 		if d.reason == "" {
@@ -183,7 +183,7 @@ func (r *run) orRest(ctx context.Context, after *comeBack) error {
 	if wake.IsZero() {
 		return nil // nobody is left
 	}
-	return r.store.Rest(ctx, r.chunk.Ref, r.chunk.Seq, wake.Sub(now))
+	return r.store.Defer(ctx, r.chunk.Ref, r.chunk.Seq, wake.Sub(now))
 }
 
 // wake is when somebody of the chunk may be sent, or is to be canceled; zero: it

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -166,9 +167,13 @@ func (s *stage) contacted(contacts ...int) []bool {
 	for i, contact := range contacts {
 		phones[i] = phoneOf(contact)
 	}
-	found, err := s.store.FindContacted(s.t.Context(), time.Now(), 1, phones)
+	on, err := s.store.DaysContacted(s.t.Context(), time.Now(), 2, phones)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	found := make([]bool, len(on))
+	for i := range on {
+		found[i] = slices.Contains(on[i], true)
 	}
 	return found
 }

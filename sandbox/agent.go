@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ValuesShape is how the value keys of an agent are told. The platform's own
-// answer is not published, so a client has to take all of these.
+// A ValuesShape is the form of the answer with an agent's value keys. The platform's
+// own form is not published, so a client has to read all of these.
 type ValuesShape string
 
 // The shapes, by example.
@@ -36,7 +36,7 @@ func (s *Server) agentDetails(out *reply, r *http.Request) {
 	}})
 }
 
-// agentID makes a number of the token's name, as the platform's inner ids are.
+// agentID makes a number of the token's name, like the platform's internal ids.
 func agentID(tokenID string) int {
 	var n int
 	_, _ = fmt.Sscanf(tokenID, "%x", &n)
@@ -71,7 +71,7 @@ func (s *Server) csvTemplate(out *reply, _ *http.Request) {
 		header, example = append(header, key), append(example, strings.ReplaceAll(key, "_", " "))
 	}
 	w := csv.NewWriter(out)
-	_ = w.WriteAll([][]string{header, example}) // a reply takes everything
+	_ = w.WriteAll([][]string{header, example}) // writing to a reply cannot fail
 	out.header.Set("Content-Type", "text/csv; charset=UTF-8")
 	out.header.Set("Content-Disposition", `attachment; filename="contacts.csv"`)
 }
@@ -119,7 +119,7 @@ func (s *Server) rows(v *violations, in map[string]any) []contact {
 	}
 	var contacts []contact
 	for _, key := range inOrder(rows) {
-		fields, _ := rows[key].(map[string]any) // what is no object has none
+		fields, _ := rows[key].(map[string]any) // other values have no fields
 		contacts = append(contacts, s.contact(v, fields, "rows."+key+"."))
 	}
 	return contacts

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Abilities of a Support Center token. That there are abilities is published,
-// their names are not.
+// Abilities of a Support Center token. The vendor publishes that they exist, not their names.
 const (
 	viewTickets   = "tickets:view"
 	createTickets = "tickets:create"
@@ -24,7 +23,7 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// known is the token if any surface accepts it, else "".
+// known returns the token if any surface accepts it, or "".
 func (s *Server) known(token string) string {
 	if _, support := s.supports(token); support || s.isAgent(token) {
 		return token
@@ -37,7 +36,7 @@ func (s *Server) isAgent(token string) bool {
 	return token != "" && !support && (len(s.agents) == 0 || s.agents[token])
 }
 
-// supports tells the abilities of a Support Center token.
+// supports returns the abilities of a Support Center token.
 func (s *Server) supports(token string) (abilities []string, ok bool) {
 	if len(s.cfg.SupportTokens) > 0 {
 		abilities, ok = s.cfg.SupportTokens[token]
@@ -46,7 +45,7 @@ func (s *Server) supports(token string) (abilities []string, ok bool) {
 	return []string{"*"}, tenantOf(token) != ""
 }
 
-// tenantOf reads the tenant out of AppName_tenantId_PersonalAccessToken_plainText.
+// tenantOf returns the tenant in AppName_tenantId_PersonalAccessToken_plainText.
 func tenantOf(token string) string {
 	parts := strings.SplitN(token, "_", 4)
 	if len(parts) < 4 || slices.Contains(parts, "") {
@@ -55,7 +54,7 @@ func tenantOf(token string) string {
 	return parts[1]
 }
 
-// unauthenticated refuses a token, before the limit counts the request.
+// unauthenticated refuses a token before the limit counts the request.
 func unauthenticated(out *reply, r *http.Request) {
 	if !out.asksJSON {
 		out.redirect(r, "/login")
@@ -64,7 +63,7 @@ func unauthenticated(out *reply, r *http.Request) {
 	out.fail(http.StatusUnauthorized, "Unauthenticated.")
 }
 
-// agent admits agents' tokens.
+// agent admits the tokens of agents.
 func (s *Server) agent(next endpoint) endpoint {
 	return func(out *reply, r *http.Request) {
 		if out.plan.unauthorized || !s.isAgent(bearer(r)) {
@@ -77,7 +76,7 @@ func (s *Server) agent(next endpoint) endpoint {
 
 type tenantKey struct{}
 
-// tenant admits Support Center tokens that have the ability, if one is named.
+// tenant admits Support Center tokens that have the ability, if one is given.
 func (s *Server) tenant(ability string, next endpoint) endpoint {
 	return func(out *reply, r *http.Request) {
 		token := bearer(r)
@@ -93,7 +92,7 @@ func (s *Server) tenant(ability string, next endpoint) endpoint {
 			}
 			tenant := tenantOf(token)
 			if tenant == "" {
-				tenant = TokenID(token) // configured, in a form of its own
+				tenant = TokenID(token) // a configured token may have any form
 			}
 			next(out, r.WithContext(context.WithValue(r.Context(), tenantKey{}, tenant)))
 		})

@@ -8,7 +8,7 @@ import (
 
 const maxControlBytes = 64 << 10
 
-// controls are the pages under /sandbox/.
+// controls are the paths under /sandbox/.
 func (s *Server) controls() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox/ledger", s.showLedger)
@@ -38,7 +38,7 @@ func (s *Server) showLedger(w http.ResponseWriter, r *http.Request) {
 	}{st.Contacts, st.Numbers, st.Repeated, nil}
 	switch phone := r.FormValue("phone"); {
 	case phone != "":
-		// A plus that was not escaped arrives as a blank.
+		// An unescaped plus arrives as a space.
 		phone = "+" + strings.TrimLeft(phone, "+ ")
 		page.Counts = map[string]int{phone: s.Contacted(phone)}
 	case r.FormValue("all") == "1":
@@ -74,7 +74,7 @@ func (s *Server) putLimit(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) putFaults(w http.ResponseWriter, r *http.Request) {
-	in := s.faults.get() // what is not named stays
+	in := s.faults.get() // fields that are not given stay
 	if !read(w, r, &in) {
 		return
 	}
@@ -85,7 +85,7 @@ func (s *Server) putFaults(w http.ResponseWriter, r *http.Request) {
 	show(w, in)
 }
 
-// read takes the JSON of a request, or answers 400.
+// read decodes the JSON of a request, or answers 400.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBytes))
 	dec.DisallowUnknownFields()
@@ -98,5 +98,5 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 func show(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // a client that left needs no page
+	_ = json.NewEncoder(w).Encode(v) // the client may have left
 }

@@ -87,7 +87,7 @@ func TestFaultsCheck(t *testing.T) {
 		{"more than all of them", Faults{Hang: 0.6, ResetAfter: 0.5}, false},
 		{"a negative share", Faults{Hang: -0.1}, false},
 		{"a share above 1", Faults{Hang: 1.1}, false},
-		{"a share that is no number", Faults{Hang: math.NaN()}, false},
+		{"a share that is not a number", Faults{Hang: math.NaN()}, false},
 		{"maintenance in a form that is known", Faults{MaintenanceForm: FormRedirect}, true},
 		{"maintenance in another form", Faults{MaintenanceForm: "xml"}, false},
 		{"maintenance that ended before it began", Faults{MaintenanceRetry: -1}, false},

@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// input reads the request's JSON object as Laravel does: what is none has no
-// fields, so that the rules refuse it; texts are trimmed, and empty ones are null.
+// input reads the JSON object of a request as Laravel does: texts are trimmed, and
+// empty texts are null. Anything else has no fields, so that the rules refuse it.
 func input(r *http.Request) map[string]any {
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil
@@ -23,7 +23,7 @@ func input(r *http.Request) map[string]any {
 	var in map[string]any
 	body := r.Body.(whole).Bytes()
 	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber() // values come back in events as they were written
+	dec.UseNumber() // events repeat values as they were written
 	if err := dec.Decode(&in); err != nil || len(bytes.TrimSpace(body[dec.InputOffset():])) > 0 {
 		return nil
 	}
@@ -50,15 +50,15 @@ func tidy(v any) any {
 	return v
 }
 
-// violations collects what is wrong with an input, as Laravel's validator does.
+// violations collect what is wrong with an input, as Laravel's validator does.
 type violations struct {
 	laravel  int // version
 	first    string
 	fields   map[string][]string
-	contacts bool // a contact is at fault, not only the request around it
+	contacts bool // some are in a contact
 }
 
-// add notes a message, written as version 10 has it.
+// add adds a message, given as version 10 writes it.
 func (v *violations) add(field, message string) {
 	if v.laravel < 10 {
 		message = strings.Replace(message, "field must", "must", 1)
@@ -70,8 +70,8 @@ func (v *violations) add(field, message string) {
 	v.fields[field] = append(v.fields[field], message)
 }
 
-// attribute is how a text names a field: one that a rule for all rows is about by
-// its path, any other in words.
+// attribute is the name of a field in a message: the path if the rule is about all
+// rows, else words.
 func attribute(field string) string {
 	if strings.HasPrefix(field, "rows.") {
 		return field
@@ -91,7 +91,7 @@ func (v *violations) addContact(field, message string) {
 	v.add(field, message)
 }
 
-// refuse answers 422 when there is anything to refuse.
+// refuse answers 422 if there are violations.
 func (v *violations) refuse(out *reply, r *http.Request, unnamed bool) bool {
 	switch {
 	case v.fields == nil:
@@ -124,7 +124,6 @@ func (v *violations) summary() string {
 	return v.first
 }
 
-// text wants a string.
 func (v *violations) text(in map[string]any, field string, longest int) string {
 	s, ok := in[field].(string)
 	switch {
@@ -138,7 +137,7 @@ func (v *violations) text(in map[string]any, field string, longest int) string {
 	return s
 }
 
-// missing tells what the rule "required" refuses: nothing, and empty lists.
+// missing reports whether the rule "required" refuses a value: null and empty lists.
 func missing(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -152,7 +151,7 @@ func missing(v any) bool {
 	}
 }
 
-// channel wants one of the configured ids, as a number or a text.
+// channel requires a configured id, as a number or a text.
 func (s *Server) channel(v *violations, in map[string]any) int {
 	if missing(in["channel_id"]) {
 		v.add("channel_id", "The :attribute field is required.")
@@ -168,14 +167,14 @@ func (s *Server) channel(v *violations, in map[string]any) int {
 	return id
 }
 
-// A contact is one person of a valid request.
+// A contact is a person in a request.
 type contact struct {
 	number uint64
 	values map[string]any
 }
 
-// contact checks one person, whose fields have paths that begin with at: "rows.3."
-// in a batch, nothing alone.
+// contact checks a person. at begins the paths of the fields: "rows.3." in a batch,
+// empty in a dispatch.
 func (s *Server) contact(v *violations, in map[string]any, at string) contact {
 	phone, isString := in["phone"].(string)
 	number, ok := parsePhone(phone)
@@ -202,7 +201,7 @@ func (s *Server) contact(v *violations, in map[string]any, at string) contact {
 	return contact{number, values}
 }
 
-// A hook is where, and with what, events of a request are reported.
+// A hook is where the events of a request are sent, and what is sent with them.
 type hook struct {
 	link    string
 	body    map[string]any
@@ -230,7 +229,7 @@ func (v *violations) array(in map[string]any, key, field string) map[string]any 
 	return m
 }
 
-// array reads what PHP calls one, list or object; null is none.
+// array reads what PHP calls an array: a list or an object. null is an empty one.
 func array(v any) (m map[string]any, ok bool) {
 	switch v := v.(type) {
 	case nil:
@@ -248,7 +247,7 @@ func array(v any) (m map[string]any, ok bool) {
 	}
 }
 
-// inOrder are the keys of an array: those of a list by their place.
+// inOrder returns the keys of an array, those of a list by their place.
 func inOrder(m map[string]any) []string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
 		i, errA := strconv.Atoi(a)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// ledger knows how often each number was contacted. Numbers are kept as their
-// digits, so that millions of them stay cheap.
+// A ledger counts how often each number was contacted. It keeps only digits, so that
+// millions of numbers stay cheap.
 type ledger struct {
 	mu       sync.Mutex
 	counts   map[uint64]uint32
@@ -30,7 +30,7 @@ func (l *ledger) add(contacts []contact) {
 	}
 }
 
-// Contacted tells how often a number, in E.164, was really contacted.
+// Contacted returns how often a number, in E.164, was contacted.
 func (s *Server) Contacted(phone string) int {
 	number, _ := parsePhone(phone)
 	s.ledger.mu.Lock()
@@ -38,8 +38,8 @@ func (s *Server) Contacted(phone string) int {
 	return int(s.ledger.counts[number])
 }
 
-// Counts tells how often each number was really contacted, of those that were
-// at least atLeast times: 2 for the numbers that should not be there at all.
+// Counts returns how often each number was contacted, for numbers contacted at least
+// atLeast times: with 2 those that should not exist.
 func (s *Server) Counts(atLeast int) map[string]int {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
@@ -55,25 +55,25 @@ func (s *Server) Counts(atLeast int) map[string]int {
 	return counts
 }
 
-// Stats is what the platform saw since it started or was last reset. Requests
-// to its own /sandbox pages are not among it.
+// Stats are what the platform saw since it started or was last reset, without the
+// requests to /sandbox/.
 type Stats struct {
 	Requests int `json:"requests"`
 	Contacts int `json:"contacts"` // conversations begun
 	Numbers  int `json:"numbers"`  // different numbers among them
 	Repeated int `json:"repeated"` // numbers contacted more than once
 
-	CutBefore        int `json:"cut_before"`         // reset or left hanging before they were carried out
-	CutAfter         int `json:"cut_after"`          // carried out, then reset, left hanging or lost by a gateway
+	CutBefore        int `json:"cut_before"`         // reset or left hanging before the work
+	CutAfter         int `json:"cut_after"`          // reset, left hanging or lost by a gateway after the work
 	CutAfterContacts int `json:"cut_after_contacts"` // contacts of those
-	Abandoned        int `json:"abandoned"`          // the client had left when the answer was ready
+	Abandoned        int `json:"abandoned"`          // the client left before the answer
 
 	TooMany      int `json:"too_many"`       // answered 429
-	MostInWindow int `json:"most_in_window"` // requests of one token the limit has counted in one window
+	MostInWindow int `json:"most_in_window"` // requests of one token counted in one window
 
 	EventsSent    int `json:"events_sent"`    // webhook events answered 2xx
-	EventsFailed  int `json:"events_failed"`  // not delivered; they are not repeated
-	EventsDropped int `json:"events_dropped"` // conversations without events: too many were waiting
+	EventsFailed  int `json:"events_failed"`  // not delivered; there is no retry
+	EventsDropped int `json:"events_dropped"` // conversations without events because too many were waiting
 
 	Tokens map[string]TokenStats `json:"tokens"` // by TokenID
 }
@@ -81,7 +81,7 @@ type Stats struct {
 // TokenStats are the requests of one token.
 type TokenStats struct {
 	Statuses     map[int]int `json:"statuses"`       // answers by status
-	Counted      int         `json:"counted"`        // requests the limit has counted
+	Counted      int         `json:"counted"`        // requests counted by the limit
 	Windows      int         `json:"windows"`        // windows opened
 	MostInWindow int         `json:"most_in_window"` // requests counted in one of them
 	First        time.Time   `json:"first"`          // first and last request counted
@@ -90,8 +90,8 @@ type TokenStats struct {
 	Before       int         `json:"before"` // requests counted in the windows before it
 }
 
-// TokenID names a token in Stats without showing it. Requests without a valid
-// token are under the name "none".
+// TokenID names a token in Stats without showing it. Requests without a valid token
+// count for "none".
 func TokenID(token string) string {
 	if token == "" {
 		return "none"
@@ -100,7 +100,7 @@ func TokenID(token string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// Stats is a copy of the counts so far.
+// Stats returns a copy of the counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	st := s.stats
@@ -120,7 +120,7 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Reset forgets contacts and counts. Windows, faults and tickets stay.
+// Reset clears contacts and counts. Windows, faults and tickets stay.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	s.stats = Stats{}

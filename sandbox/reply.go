@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// reply holds an answer back until it is decided whether the client gets it.
+// A reply holds an answer until it is decided whether the client gets it.
 type reply struct {
 	status   int
 	header   http.Header
 	body     []byte
-	contacts int // conversations that began with it
+	contacts int // conversations that it began
 
-	plan     plan // what goes wrong with its request
-	asksJSON bool // the client does
-	counted  bool // the limit has let the request in
+	plan     plan // of its request
+	asksJSON bool // the client asks for JSON
+	counted  bool // the limit admitted the request
 	laravel  int  // version
 }
 
@@ -53,14 +53,14 @@ func (r *reply) fail(status int, message string) {
 	r.html(status, strings.NewReplacer("STATUS", strconv.Itoa(status), "TEXT", html.EscapeString(message)).Replace(errorView))
 }
 
-// redirect answers as Laravel does, whose pages have a form to go back to.
+// redirect answers as Laravel does for a page with a form.
 func (r *reply) redirect(req *http.Request, path string) {
 	to := "http://" + req.Host + path
 	r.header.Set("Location", to)
 	r.html(http.StatusFound, strings.ReplaceAll(redirectView, "TO", html.EscapeString(to)))
 }
 
-// asksJSON tells whether a request wants JSON, by Laravel's rule.
+// asksJSON reports whether a request wants JSON, by Laravel's rule.
 func asksJSON(r *http.Request) bool {
 	first, _, _ := strings.Cut(r.Header.Get("Accept"), ",")
 	return isJSON(first)
@@ -75,20 +75,21 @@ func (r *reply) html(status int, body string) {
 	r.header.Set("Content-Type", "text/html; charset=UTF-8")
 }
 
-// page answers with the HTML of nginx.
+// page answers with an HTML page of nginx.
 func (r *reply) page(status int) {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	r.html(status, strings.ReplaceAll(proxyPage, "TITLE", title))
 	r.header.Set("Content-Type", "text/html")
 }
 
-// cloudflare answers with its page for an origin that closed without an answer.
+// cloudflare answers with Cloudflare's page for an origin that closed without an
+// answer.
 func (r *reply) cloudflare() {
 	r.html(statusUnknownError, cloudflarePage)
 	r.header.Set("Server", "cloudflare")
 }
 
-// signIn answers with a page that is no answer of the platform at all.
+// signIn answers with a page that does not come from the platform.
 func (r *reply) signIn() { r.html(http.StatusOK, signInPage) }
 
 const statusUnknownError = 520 // Cloudflare's own
@@ -106,13 +107,11 @@ const (
 		"<title>Redirecting to TO</title></head>\n<body>Redirecting to <a href=\"TO\">TO</a>.</body>\n</html>"
 )
 
-// endpoint answers one operation.
 type endpoint func(*reply, *http.Request)
 
-// methods are the endpoints of a path.
 type methods map[string]endpoint
 
-// ServeHTTP answers into a *reply; the Server calls it with nothing else.
+// ServeHTTP answers into a *reply. Only the Server calls it.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := w.(*reply)
 	method := r.Method

@@ -1,6 +1,7 @@
-// Package sandbox is a stand-in for the Velents platform: an http.Handler to
-// rehearse a campaign against before real people are called, and a judge of
-// whoever calls it, since it remembers how often each number was contacted.
+// Package sandbox is a stand-in for the Velents platform: an http.Handler to rehearse a
+// campaign against before real people are contacted. It counts how often each number was
+// contacted, so it can also judge its clients. It is written from the wire alone and shares
+// no code with the client.
 //
 // # What it imitates, and how surely
 //
@@ -13,32 +14,30 @@
 // the channel id of voice, the older "ondone" event of calls, the header
 // x-velents-authorization on events.
 //
-// Measured on Laravel 8.83 behind nginx and php-fpm, against which make laravel
-// holds it: what has rate headers and counts against the limit, and what does not;
-// the order in which things are refused; errors keyed by path (rows.3.phone), their
-// texts, and what is taken in a looser form; a window that opens with the first
-// request, does not count its 429s and answers them with a Retry-After that can be
-// a second short, or 0; maintenance; what is said to clients that do not ask for
-// JSON; what nginx says in PHP's place when the work may be done.
+// Measured on Laravel 8.83 behind nginx and php-fpm, with which make laravel compares it:
+// which answers have rate headers and count against the limit; the order of refusals;
+// errors keyed by path (rows.3.phone), their texts, and which looser forms are accepted; a
+// window that opens with the first request, does not count its 429s and answers them with
+// a Retry-After that can be a second short, or 0; maintenance; answers to clients that do
+// not ask for JSON; nginx's answers in place of PHP when the work may be done.
 //
-// Inferred: that the platform is such a Laravel application. A batch accepted as a
-// whole or not at all. Also the id of WhatsApp, the rules of a phone number, the
-// size limits, the paths of the three GET operations of an agent, the bodies of all
-// answers that succeed, how body and headers of a webhook are echoed, and the names
-// of the abilities.
+// Inferred: that the platform is such a Laravel application; that it accepts a batch as a
+// whole or not at all; the id of WhatsApp, the rules for phone numbers, the size limits,
+// the paths of the three GET operations of an agent, the bodies of successful answers, how
+// it echoes body and headers of a webhook, and the names of the abilities.
 //
 // # The way of a request
 //
-// First what stands in front of PHP, without X-RateLimit headers and not counted: an
-// outage (503), a body that is too large (413), a reset or hanging connection, a
-// proxy's own 429, a sign-in page. Then, as little counted and without the headers,
-// the application's maintenance (503, 302), its own 413, route (404, 405) and token
-// (401). Then the limit (429), which counts all that passes it. Then the latency, a
-// server error, and what the headers are on: ability (403), input (422), and the work
-// itself. Last, what can happen to the answer of work that was done: a reset,
-// silence, a web page, a 502, 504 or 520 of what stands in front, PHP's death.
+// First comes what stands in front of PHP, without X-RateLimit headers and not counted: an
+// outage (503), a body that is too large (413), a reset or hanging connection, a proxy's
+// own 429, a sign-in page. Next, also without the headers and not counted, the
+// application's maintenance (503, 302), its own 413, route (404, 405) and token (401). Then
+// the limit (429), which counts everything that passes it. Then the latency and a server
+// error, and with the headers ability (403), input (422) and the work itself. Last comes
+// what can happen to the answer of finished work: a reset, silence, a web page, a proxy's
+// 502, 504 or 520, PHP's death.
 //
-// Under /sandbox/ it can be looked at and changed while it runs:
+// The paths under /sandbox/ show and change it while it runs:
 //
 //	GET    /sandbox/ledger          numbers contacted more than once; ?all=1 every number; ?phone= one
 //	DELETE /sandbox/ledger          forget contacts and counts
@@ -56,45 +55,13 @@ import (
 	randv2 "math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Unlimited, as Config.Limit, admits every request and sends no headers of a
-// limit.
-const Unlimited = -1
-
-// Config describes the platform to imitate. A zero field means its default.
-type Config struct {
-	Tokens        []string            // agents' tokens; any token is an agent when empty
-	SupportTokens map[string][]string // Support Center tokens with their abilities, "*" for all; any of four parts joined by _ when empty
-
-	Limit     int           // requests of a token per window; 30; Unlimited
-	Window    time.Duration // 1m
-	Overrun   int           // requests let in beyond the limit while others of the token are under way
-	NoHeaders bool          // keep the limit but not the X-RateLimit headers
-	Laravel   int           // version whose texts are told, from 8 on; 10
-
-	Channels    []int       // accepted channel ids; 3 (voice) and 7
-	ValueKeys   []string    // values every contact needs; none
-	ValuesShape ValuesShape // how the value keys are told; ShapeData
-	BadNumbers  []string    // well-formed numbers that are refused nevertheless
-	Unnamed422  bool        // refuse bad contacts without saying which
-	MaxRows     int         // contacts of a batch; 1000
-	MaxBody     int64       // bytes of a request that nginx takes; 1 MiB
-	MaxPost     int64       // bytes of a request that PHP takes; any
-
-	Faults Faults // none
-	Seed   uint64 // of the faults and conversations
-
-	Webhooks Webhooks     // off
-	Logger   *slog.Logger // requests at debug level, without numbers; discards when nil
-}
-
-// Server is the platform. Use New.
+// A Server is the platform. Use New.
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
@@ -113,58 +80,15 @@ type Server struct {
 	mu     sync.Mutex
 	limit  int
 	tokens map[string]*tokenState
-	stats  Stats // what is not kept per token or in the ledger
+	stats  Stats // without the counts per token and of the ledger
 }
 
-type tokenState struct {
-	window window
-	inside int // requests that the limit has let in and that are not answered yet
-	stats  TokenStats
-}
-
-// New returns a platform that nobody has called yet.
+// New returns a platform that has seen no requests.
 func New(cfg Config) (*Server, error) {
-	if cfg.Limit == 0 {
-		cfg.Limit = 30
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
-	if cfg.Window == 0 {
-		cfg.Window = time.Minute
-	}
-	if len(cfg.Channels) == 0 {
-		cfg.Channels = []int{3, 7}
-	}
-	if cfg.ValuesShape == "" {
-		cfg.ValuesShape = ShapeData
-	}
-	if cfg.MaxRows == 0 {
-		cfg.MaxRows = 1000
-	}
-	if cfg.MaxBody == 0 {
-		cfg.MaxBody = 1 << 20
-	}
-	if cfg.Laravel == 0 {
-		cfg.Laravel = 10
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	switch {
-	case cfg.Limit < Unlimited:
-		return nil, fmt.Errorf("limit %d: want a number of requests, or Unlimited", cfg.Limit)
-	case cfg.Window < 0:
-		return nil, fmt.Errorf("window %v: want more than 0", cfg.Window)
-	case cfg.Overrun < 0:
-		return nil, fmt.Errorf("overrun %d: want 0 or more requests", cfg.Overrun)
-	case cfg.Laravel < 8:
-		return nil, fmt.Errorf("laravel %d: want version 8 or later", cfg.Laravel)
-	case cfg.MaxRows < 0:
-		return nil, fmt.Errorf("rows %d: want more than 0", cfg.MaxRows)
-	case cfg.MaxBody < 0 || cfg.MaxPost < 0:
-		return nil, fmt.Errorf("body of %d bytes: want more than 0", min(cfg.MaxBody, cfg.MaxPost))
-	case !slices.Contains(shapes, cfg.ValuesShape):
-		return nil, fmt.Errorf("values shape %q: want one of %v", cfg.ValuesShape, shapes)
-	}
-
 	s := &Server{
 		cfg:      cfg,
 		log:      cfg.Logger,
@@ -187,9 +111,6 @@ func New(cfg Config) (*Server, error) {
 	if err := s.faults.set(cfg.Faults); err != nil {
 		return nil, err
 	}
-	if err := cfg.Webhooks.check(); err != nil {
-		return nil, err
-	}
 	s.courier = newCourier(cfg.Webhooks, cfg.Seed, s.count)
 	s.close = sync.OnceFunc(func() {
 		close(s.done)
@@ -200,32 +121,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func setOf[T comparable](list []T) map[T]bool {
-	set := make(map[T]bool, len(list))
-	for _, v := range list {
-		set[v] = true
-	}
-	return set
-}
-
-// Close ends hanging requests and the delivery of events. Requests under way
-// are finished without further latency.
-func (s *Server) Close() error {
-	s.close()
-	return nil
-}
-
-// SetLimit changes the limit from the next request on; 0 or less lifts it.
-func (s *Server) SetLimit(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.limit = n
-}
-
-// SetFaults replaces the faults from the next request on.
-func (s *Server) SetFaults(f Faults) error { return s.faults.set(f) }
-
-// ServeHTTP answers as the platform, and under /sandbox/ about it.
+// ServeHTTP answers as the platform and, under /sandbox/, as the sandbox.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/sandbox/") {
 		s.control.ServeHTTP(w, r)
@@ -254,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reset(w)
 }
 
-// handle fills out with the answer, and tells whether it is cut off instead.
+// handle fills out with the answer. cut means that the connection is cut instead.
 func (s *Server) handle(out *reply, r *http.Request, p plan) (cut bool) {
 	if p.outage {
 		out.page(http.StatusServiceUnavailable)
@@ -264,13 +160,13 @@ func (s *Server) handle(out *reply, r *http.Request, p plan) (cut bool) {
 		return s.tooLarge(out)
 	}
 	var body bytes.Buffer
-	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // what ReadFrom wants free to see the end
+	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // ReadFrom needs MinRead free to see the end
 	_, err := body.ReadFrom(http.MaxBytesReader(nil, r.Body, s.cfg.MaxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return s.tooLarge(out)
 	}
 	if err != nil {
-		return s.cut(nil) // the client left while it was sending
+		return s.cut(nil) // the client left while it sent
 	}
 	r.Body = whole{&body}
 
@@ -294,7 +190,7 @@ func (s *Server) handle(out *reply, r *http.Request, p plan) (cut bool) {
 
 	s.app.ServeHTTP(out, r)
 	if !out.counted {
-		return false // refused on the way: nothing can be lost
+		return false // refused before any work: nothing can be lost
 	}
 	switch p.fate {
 	case resetAfter, hangAfter:
@@ -313,35 +209,38 @@ func (s *Server) handle(out *reply, r *http.Request, p plan) (cut bool) {
 	return false
 }
 
-// lose empties an answer that something else is told in place of.
+type tokenState struct {
+	window window
+	inside int // admitted requests that are not answered yet
+	stats  TokenStats
+}
+
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, v := range list {
+		set[v] = true
+	}
+	return set
+}
+
+// Close ends hanging requests and the delivery of events. Requests in flight are
+// finished without further latency.
+func (s *Server) Close() error {
+	s.close()
+	return nil
+}
+
+// SetFaults replaces the faults for the following requests.
+func (s *Server) SetFaults(f Faults) error { return s.faults.set(f) }
+
+// lose empties an answer, so that another can take its place.
 func (s *Server) lose(out *reply) *reply {
 	s.cut(out)
 	out.header, out.body = make(http.Header), nil
 	return out
 }
 
-// throttled lets a request through the limit of its token to next, or to a fault of
-// the application.
-func (s *Server) throttled(out *reply, r *http.Request, next endpoint) {
-	token := bearer(r)
-	if out.counted = s.admit(out, token); !out.counted {
-		return
-	}
-	defer s.left(token)
-	s.pause(out.plan.latency)
-	switch {
-	case out.plan.fate == serverError && out.plan.html:
-		out.page(http.StatusBadGateway)
-		return
-	case out.plan.fate == serverError:
-		out.fail(http.StatusInternalServerError, "Server Error")
-	default:
-		next(out, r)
-	}
-	s.limitHeaders(out, token)
-}
-
-// whole is a body that has been read to its end.
+// A whole is a body that has been read to its end.
 type whole struct{ *bytes.Buffer }
 
 func (whole) Close() error { return nil }
@@ -353,8 +252,8 @@ func (s *Server) tooLarge(out *reply) (cut bool) {
 	return false
 }
 
-// cut counts a request whose answer is lost; done is what it had come to, nil
-// when it was not carried out.
+// cut counts a request whose answer is lost. done is the answer of finished work; nil
+// if the work was not done.
 func (s *Server) cut(done *reply) bool {
 	s.count(func(st *Stats) {
 		if done == nil {
@@ -367,7 +266,6 @@ func (s *Server) cut(done *reply) bool {
 	return true
 }
 
-// finish sends the answer.
 func (s *Server) finish(w http.ResponseWriter, r *http.Request, token string, out *reply) {
 	s.mu.Lock()
 	s.state(token).stats.Statuses[out.status]++
@@ -385,7 +283,7 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, token string, ou
 	_, _ = w.Write(out.body) // a client that left shows in Abandoned
 }
 
-// reset ends the connection without an answer, by RST where it can.
+// reset ends the connection without an answer, by RST if possible.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -397,59 +295,7 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// admit counts the request in its token's window, or answers 429.
-func (s *Server) admit(out *reply, token string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	t := s.state(token)
-	limit := s.limit
-	if limit > 0 && t.inside > 0 {
-		limit += s.cfg.Overrun // looking and counting are two steps
-	}
-	admitted, opened := t.window.take(now, limit, s.cfg.Window)
-	if !admitted {
-		if !s.cfg.NoHeaders {
-			out.header.Set("X-RateLimit-Limit", strconv.Itoa(s.limit))
-			out.header.Set("X-RateLimit-Remaining", "0")
-			out.header.Set("X-RateLimit-Reset", strconv.FormatInt(t.window.ends.Unix(), 10))
-		}
-		out.header.Set("Retry-After", strconv.FormatInt(t.window.retryAfter(now), 10))
-		out.fail(http.StatusTooManyRequests, "Too Many Attempts.")
-		return false
-	}
-	if opened {
-		t.stats.Windows++
-		t.stats.Opened, t.stats.Before = now, t.stats.Counted
-	}
-	if t.stats.Counted == 0 {
-		t.stats.First = now
-	}
-	t.inside++
-	t.stats.Counted++
-	t.stats.Last = now
-	t.stats.MostInWindow = max(t.stats.MostInWindow, t.window.count)
-	return true
-}
-
-// left is called when a request that was let in has its answer.
-func (s *Server) left(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state(token).inside--
-}
-
-func (s *Server) limitHeaders(out *reply, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cfg.NoHeaders || s.limit <= 0 {
-		return
-	}
-	out.header.Set("X-RateLimit-Limit", strconv.Itoa(s.limit))
-	out.header.Set("X-RateLimit-Remaining", strconv.Itoa(s.state(token).window.remaining(time.Now(), s.limit)))
-}
-
-// state is the token's own; callers hold s.mu.
+// state returns the token's state; callers hold s.mu.
 func (s *Server) state(token string) *tokenState {
 	t := s.tokens[token]
 	if t == nil {
@@ -459,23 +305,13 @@ func (s *Server) state(token string) *tokenState {
 	return t
 }
 
-func (s *Server) pause(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	select {
-	case <-time.After(d):
-	case <-s.done:
-	}
-}
-
 func (s *Server) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.stats)
 }
 
-// randomID is an id as the platform's public ids look.
+// randomID returns an id like the public ids of the platform.
 func randomID() string { return rand.Text() }
 
 // parsePhone reads strict E.164: a plus and 7 to 15 digits, the first not 0.

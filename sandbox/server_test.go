@@ -65,7 +65,7 @@ func TestNewRefuses(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"a limit that is no number of requests", Config{Limit: -2}, "limit -2: want a number of requests, or Unlimited"},
+		{"a limit that is not a number of requests", Config{Limit: -2}, "limit -2: want a number of requests, or Unlimited"},
 		{"a negative window", Config{Window: -1}, "window -1ns: want more than 0"},
 		{"a negative number of rows", Config{MaxRows: -1}, "rows -1: want more than 0"},
 		{"a negative size", Config{MaxBody: -1}, "body of -1 bytes: want more than 0"},
@@ -114,10 +114,10 @@ func TestValidation(t *testing.T) {
 		{"a channel in quotes", batchPath, `{"channel_id":"3","name":"offer","rows":[` + good + `]}`, 200, nil},
 		{"rows given as an object", batchPath, `{"channel_id":3,"name":"offer","rows":{"a":` + good + `}}`, 200, nil},
 		{"a blank name", batchPath, `{"channel_id":3,"name":" ","rows":[` + good + `]}`, 422, required("name")},
-		{"a name that is no text", batchPath, `{"channel_id":3,"name":5,"rows":[` + good + `]}`, 422, errs{"name": {"The name field must be a string."}}},
+		{"a name that is not text", batchPath, `{"channel_id":3,"name":5,"rows":[` + good + `]}`, 422, errs{"name": {"The name field must be a string."}}},
 		{"a name too long", batchPath, `{"channel_id":3,"name":"` + strings.Repeat("x", 256) + `","rows":[` + good + `]}`, 422, errs{"name": {"The name field must not be greater than 255 characters."}}},
 		{"no rows", batchPath, batch(""), 422, required("rows")},
-		{"rows that are no list", batchPath, `{"channel_id":3,"name":"offer","rows":"all"}`, 422, errs{"rows": {"The rows field must be an array."}}},
+		{"rows that are not a list", batchPath, `{"channel_id":3,"name":"offer","rows":"all"}`, 422, errs{"rows": {"The rows field must be an array."}}},
 		{"more rows than allowed", batchPath, batch(good + "," + good + "," + good + "," + good), 422, errs{"rows": {"The rows field must not have more than 3 items."}}},
 		{"a row that is no object lacks every field", batchPath, batch(good + `,"x"`), 422, errs{
 			"rows.1.phone":       {"The rows.1.phone field is required."},
@@ -144,7 +144,7 @@ func TestValidation(t *testing.T) {
 		{"null", batchPath, `null`, 422, nothing},
 
 		{"a dispatch in order", dispatchPath, `{"channel_id":3,` + good[1:], 200, nil},
-		{"a dispatch of nobody", dispatchPath, `{"channel_id":3}`, 422, errs{
+		{"a dispatch without a contact", dispatchPath, `{"channel_id":3}`, 422, errs{
 			"phone": {"The phone field is required."}, "values.name": {"The values.name field is required."}, "values.order_id": {"The values.order id field is required."}}},
 		{"a dispatch to a national number", dispatchPath, `{"channel_id":3,"phone":"0501234567","values":{"name":"a","order_id":1}}`, 422, errs{"phone": {"The phone field must be a valid phone number."}}},
 		{"a dispatch by an unknown channel", dispatchPath, `{"channel_id":99,` + good[1:], 422, errs{"channel_id": {"The selected channel id is invalid."}}},
@@ -226,8 +226,8 @@ func TestUnnamed422(t *testing.T) {
 	}
 }
 
-// However good and bad rows mix, a batch is taken as a whole or not at all, and
-// exactly the bad rows are named.
+// Whatever the mix of good and bad rows, a batch is accepted as a whole or not at all,
+// and exactly the bad rows are named.
 func TestBatchIsAllOrNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := New(Config{Limit: Unlimited})
@@ -282,7 +282,7 @@ func TestRoutesAndTokens(t *testing.T) {
 		status       int
 	}{
 		{"any token is an agent", open, "whoever", "GET", "/Integration/Agent", 200},
-		{"no token is nobody", open, "", "GET", "/Integration/Agent", 401},
+		{"no token is not an agent", open, "", "GET", "/Integration/Agent", 401},
 		{"an agent of the list", closed, "agent", "GET", "/Integration/Agent", 200},
 		{"an agent not on the list", closed, "whoever", "GET", "/Integration/Agent", 401},
 		{"a support token is no agent where both are listed", closed, support, "GET", "/Integration/Agent", 401},
@@ -416,7 +416,7 @@ func TestLimit(t *testing.T) {
 			want(t, look(callAs(s, "a", "POST", batchPath, "{}")), seen{422, "2", "0", "", ""})
 			want(t, details(s, "a"), seen{429, "2", "0", "5", end})
 			want(t, details(s, "b"), seen{200, "2", "1", "", ""})
-			time.Sleep(4400 * time.Millisecond) // 0.6 s are left, of which whole seconds know nothing
+			time.Sleep(4400 * time.Millisecond) // 0.6 s are left, which whole seconds do not show
 			want(t, details(s, "a"), seen{429, "2", "0", "0", end})
 			time.Sleep(600 * time.Millisecond)
 			want(t, details(s, "a"), seen{200, "2", "1", "", ""})
@@ -450,7 +450,7 @@ func TestLimit(t *testing.T) {
 		_ = s.SetFaults(Faults{Outage: true})
 		want(t, details(s, "a"), seen{503, "", "", "", ""})
 		_ = s.SetFaults(Faults{ServerError: 1, HTMLErrors: true})
-		want(t, details(s, "a"), seen{502, "", "", "", ""}) // counted all the same
+		want(t, details(s, "a"), seen{502, "", "", "", ""}) // counted nevertheless
 		_ = s.SetFaults(Faults{})
 		want(t, details(s, "a"), seen{200, "3", "0", "", ""})
 	})
@@ -551,7 +551,7 @@ func TestFaultsOnTheWire(t *testing.T) {
 		{"a reset before the work", Faults{ResetBefore: 1}, 0, "", 0, Stats{CutBefore: 1}},
 		{"a reset after the work", Faults{ResetAfter: 1}, 0, "", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
 		{"nor is anything in maintenance", Faults{Maintenance: true}, 503, `{"message":"Service Unavailable"}`, 0, Stats{}},
-		{"nor when that is told by a page", Faults{Maintenance: true, MaintenanceForm: FormPage}, 503, "<!DOCTYPE html>", 0, Stats{}},
+		{"a page instead of JSON", Faults{Maintenance: true, MaintenanceForm: FormPage}, 503, "<!DOCTYPE html>", 0, Stats{}},
 		{"nor when a sign-in page stands in the platform's place", Faults{SignIn: true}, 200, "<title>Sign in</title>", 0, Stats{}},
 		{"an answer that a sign-in page takes the place of", Faults{WebPage: 1}, 200, "<title>Sign in</title>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
 		{"an answer of a PHP that is gone", Faults{BadGateway: 1}, 502, "<h1>502 Bad Gateway</h1>", 1, Stats{CutAfter: 1, CutAfterContacts: 1}},
@@ -580,13 +580,13 @@ func TestFaultsOnTheWire(t *testing.T) {
 	}
 }
 
-// post sends a batch over the network; status is 0 when no answer came.
+// post sends a batch over the network; status is 0 if no answer came.
 func post(ctx context.Context, web *httptest.Server, body string) (status int, answer string) {
 	r, err := http.NewRequestWithContext(ctx, "POST", web.URL+batchPath, strings.NewReader(body))
 	if err != nil {
 		return 0, err.Error()
 	}
-	r.GetBody = nil // or net/http might try twice
+	r.GetBody = nil // otherwise net/http may try twice
 	r.Header.Set("Authorization", "Bearer agent")
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
@@ -794,8 +794,8 @@ func TestLogsShowNoNumbersAndNoTokens(t *testing.T) {
 	}
 }
 
-// One core takes at least 300 batches of 500 contacts a second, so that the
-// stand-in is never what a rehearsal waits for.
+// One core takes at least 300 batches of 500 contacts a second, so that a rehearsal
+// never waits for the sandbox.
 func BenchmarkBatch(b *testing.B) {
 	var rows []map[string]any
 	for i := range 500 {

@@ -9,7 +9,6 @@ import (
 	"time"
 )
 
-// desk keeps the tickets of all tenants.
 type desk struct {
 	mu      sync.Mutex
 	tickets []*ticket // in order of creation
@@ -33,21 +32,6 @@ type message struct {
 }
 
 func tenantIn(r *http.Request) string { return r.Context().Value(tenantKey{}).(string) }
-
-// find is the tenant's own ticket that match accepts; callers hold d.mu.
-func (d *desk) find(tenant string, match func(*ticket) bool) *ticket {
-	i := slices.IndexFunc(d.tickets, func(t *ticket) bool { return t.tenant == tenant && match(t) })
-	if i < 0 {
-		return nil
-	}
-	return d.tickets[i]
-}
-
-func (d *desk) conversation(r *http.Request) *ticket {
-	return d.find(tenantIn(r), func(t *ticket) bool { return t.ConversationID == r.PathValue("id") })
-}
-
-func notFound(out *reply) { out.fail(http.StatusNotFound, "Not found.") }
 
 func (s *Server) me(out *reply, r *http.Request) {
 	abilities, _ := s.supports(bearer(r))
@@ -92,7 +76,7 @@ func (s *Server) listTickets(out *reply, r *http.Request) {
 	})
 }
 
-// atLeastOne reads a number of a query, or takes its default.
+// atLeastOne reads a number of a query, or returns otherwise.
 func atLeastOne(s string, otherwise int) int {
 	if n, err := strconv.Atoi(s); err == nil && n >= 1 {
 		return n
@@ -121,43 +105,41 @@ func (s *Server) createTicket(out *reply, r *http.Request) {
 	out.json(http.StatusCreated, map[string]any{"data": t})
 }
 
-func (s *Server) showTicket(out *reply, r *http.Request) {
+// withTicket locks the desk and calls use with the tenant's ticket whose id is in the path,
+// or answers 404.
+func (s *Server) withTicket(out *reply, r *http.Request, id func(*ticket) string, use func(*ticket)) {
 	s.desk.mu.Lock()
 	defer s.desk.mu.Unlock()
-	t := s.desk.find(tenantIn(r), func(t *ticket) bool { return t.PublicID == r.PathValue("id") })
-	if t == nil {
-		notFound(out)
-		return
+	for _, t := range s.desk.tickets {
+		if t.tenant == tenantIn(r) && id(t) == r.PathValue("id") {
+			use(t)
+			return
+		}
 	}
-	out.json(http.StatusOK, map[string]any{"data": t})
+	out.fail(http.StatusNotFound, "Not found.")
+}
+
+func publicID(t *ticket) string       { return t.PublicID }
+func conversationID(t *ticket) string { return t.ConversationID }
+
+func (s *Server) showTicket(out *reply, r *http.Request) {
+	s.withTicket(out, r, publicID, func(t *ticket) { out.json(http.StatusOK, map[string]any{"data": t}) })
 }
 
 func (s *Server) sendMessage(out *reply, r *http.Request) {
-	s.desk.mu.Lock()
-	defer s.desk.mu.Unlock()
-	t := s.desk.conversation(r)
-	if t == nil {
-		notFound(out)
-		return
-	}
-	v := violations{laravel: s.cfg.Laravel}
-	said := v.text(input(r), "message", 10_000)
-	if v.refuse(out, r, false) {
-		return
-	}
-	now := time.Now().UTC()
-	answer := message{"agent", "Thank you, we have received your message.", now}
-	t.messages = append(t.messages, message{"customer", said, now}, answer)
-	out.json(http.StatusOK, map[string]any{"data": answer})
+	s.withTicket(out, r, conversationID, func(t *ticket) {
+		v := violations{laravel: s.cfg.Laravel}
+		said := v.text(input(r), "message", 10_000)
+		if v.refuse(out, r, false) {
+			return
+		}
+		now := time.Now().UTC()
+		answer := message{"agent", "Thank you, we have received your message.", now}
+		t.messages = append(t.messages, message{"customer", said, now}, answer)
+		out.json(http.StatusOK, map[string]any{"data": answer})
+	})
 }
 
 func (s *Server) history(out *reply, r *http.Request) {
-	s.desk.mu.Lock()
-	defer s.desk.mu.Unlock()
-	t := s.desk.conversation(r)
-	if t == nil {
-		notFound(out)
-		return
-	}
-	out.json(http.StatusOK, map[string]any{"data": t.messages})
+	s.withTicket(out, r, conversationID, func(t *ticket) { out.json(http.StatusOK, map[string]any{"data": t.messages}) })
 }

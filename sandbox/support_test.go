@@ -111,7 +111,7 @@ func TestTicketPages(t *testing.T) {
 		{"a page in the middle", "?per_page=2&page=2", "32", 2, 3, "/Company/Support/Tickets?page=1&per_page=2", "/Company/Support/Tickets?page=3&per_page=2"},
 		{"the last page", "?per_page=2&page=3", "1", 3, 3, "/Company/Support/Tickets?page=2&per_page=2", ""},
 		{"beyond the last", "?per_page=2&page=9", "", 9, 3, "", ""},
-		{"a page that is no number", "?page=x&per_page=-1", "54321", 1, 1, "", ""},
+		{"a page that is not a number", "?page=x&per_page=-1", "54321", 1, 1, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var list struct {

@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// Webhooks tells whether and how conversations are reported to the webhook.link
-// of their request: onStarted, onMessage, onUpdate and onEnded, in that order
-// and once, unless asked otherwise. An event that is not taken is not repeated.
-// A zero field means its default.
+// Webhooks say whether and how conversations are reported to the webhook.link of their
+// request: onStarted, onMessage, onUpdate and onEnded, each once and in this order,
+// unless the fields say otherwise. An event that fails is not repeated. A zero field
+// means its default.
 type Webhooks struct {
 	Enabled     bool
 	Secret      string        // sent as x-velents-authorization; none
 	Concurrency int           // conversations reported at a time; 16
 	Delay       time.Duration // before each event; none
 	Duplicates  float64       // share of events that are sent twice
-	Disorder    float64       // share of conversations whose events come in any order
-	OldVoice    bool          // calls (channel 3) end in one event of the older shape, and send no other
+	Disorder    float64       // share of conversations whose events are shuffled
+	OldVoice    bool          // calls (channel 3) send a single event of the older shape
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 	eventTimeout   = 10 * time.Second
 	createdLayout  = "2006-01-02 15:04:05"
 	voiceChannel   = 3
-	silentCustomer = 0.2 // share of conversations that nothing can be extracted from
+	silentCustomer = 0.2 // share of conversations without an extraction
 )
 
 func (w Webhooks) check() error {
@@ -58,7 +58,7 @@ type conversation struct {
 	began   time.Time
 }
 
-// courier reports conversations, a few at a time.
+// A courier reports conversations, several at a time.
 type courier struct {
 	cfg     Webhooks
 	seed    uint64
@@ -92,7 +92,7 @@ func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
 	return c
 }
 
-// close gives up what is not reported yet.
+// close drops what is not reported yet.
 func (c *courier) close() {
 	c.stop()
 	c.workers.Wait()
@@ -101,8 +101,8 @@ func (c *courier) close() {
 	}
 }
 
-// send queues a report about each contact. It never waits: when too many are
-// waiting already, the rest of the conversations stay silent.
+// send queues a report about each contact. It never waits: if too many are waiting, the
+// rest of the conversations stay silent.
 func (c *courier) send(agent string, channel int, contacts []contact, h hook) {
 	if !c.cfg.Enabled {
 		return
@@ -130,7 +130,7 @@ func (c *courier) work(ctx context.Context) {
 }
 
 func (c *courier) report(ctx context.Context, conv conversation) {
-	rng := rand.New(rand.NewPCG(c.seed, conv.contact.number)) // whatever the order of the workers
+	rng := rand.New(rand.NewPCG(c.seed, conv.contact.number)) // independent of the order of the workers
 	events := conv.events(rng, c.cfg.OldVoice && conv.channel == voiceChannel)
 	if rng.Float64() < c.cfg.Disorder {
 		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
@@ -158,8 +158,8 @@ func (c *courier) report(ctx context.Context, conv conversation) {
 	}
 }
 
-// post tells whether the event was answered 2xx. Why it was not is the
-// receiver's to find out: the platform would not tell either.
+// post reports whether the event was answered 2xx. It does not say why not: neither
+// does the platform.
 func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
 	body, err := json.Marshal(event)
 	if err != nil {
@@ -184,15 +184,13 @@ func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
 	return resp.StatusCode >= 200 && resp.StatusCode <= 299
 }
 
-// events tells the whole conversation. What the request's webhook.body holds
+// events are the events of the whole conversation. What webhook.body of the request holds
 // stands beside the event's own fields.
 func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 	extraction := any(map[string]any{"interested": rng.IntN(2) == 0, "summary": "Asked about the offer."})
 	if rng.Float64() < silentCustomer {
 		extraction = []any{} // as PHP writes an empty object
 	}
-	said, answered := "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."
-	at := c.began.Add(time.Second).Format(time.RFC3339)
 	conv := map[string]any{
 		"id":     c.id,
 		"phone":  "+" + strconv.FormatUint(c.contact.number, 10),
@@ -201,31 +199,10 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 	if c.contact.values == nil {
 		conv["values"] = []any{}
 	}
-	event := func(kind, about string, result map[string]any) map[string]any {
-		e := maps.Clone(c.hook.body)
-		if e == nil {
-			e = make(map[string]any)
-		}
-		e["event"] = map[string]any{"type": kind, "about": about}
-		e["agent"] = map[string]any{"id": agentID(c.agent), "public": "agent-" + c.agent}
-		e["result"] = result
-		return e
-	}
-
+	at := c.began.Add(time.Second).Format(time.RFC3339)
 	if oldVoice {
-		conv["channel_id"] = c.channel
-		e := event("ondone", "call", map[string]any{
-			"recording": "https://recordings.example/" + c.id + ".mp3",
-			"goals":     extraction,
-			"history": []map[string]any{
-				{"role": "user", "content": said, "timeAdded": at},
-				{"role": "assistant", "content": answered, "timeAdded": at},
-			},
-		})
-		e["call"] = conv
-		return []map[string]any{e}
+		return []map[string]any{c.call(conv, extraction, at)}
 	}
-
 	exchange := map[string]any{"customer": said, "agent": answered, "timestamp": at}
 	history := []map[string]any{
 		{"role": "customer", "message": said, "timestamp": at},
@@ -233,14 +210,14 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 	}
 	none := []any{}
 	events := []map[string]any{
-		event("onStarted", "conversation", map[string]any{"extraction": none}),
-		event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}),
+		c.event("onStarted", "conversation", map[string]any{"extraction": none}),
+		c.event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}),
 	}
 	if _, nothing := extraction.([]any); !nothing {
-		events = append(events, event("onUpdate", "conversation",
+		events = append(events, c.event("onUpdate", "conversation",
 			map[string]any{"extraction": extraction, "message": exchange, "history": history}))
 	}
-	events = append(events, event("onEnded", "conversation",
+	events = append(events, c.event("onEnded", "conversation",
 		map[string]any{"extraction": extraction, "history": history}))
 	for _, e := range events {
 		e["conversation"] = conv
@@ -249,4 +226,32 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 	started["created_at"] = c.began.Format(createdLayout)
 	events[0]["conversation"] = started
 	return events
+}
+
+const said, answered = "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."
+
+// call is the one event of the older shape.
+func (c conversation) call(conv map[string]any, extraction any, at string) map[string]any {
+	conv["channel_id"] = c.channel
+	e := c.event("ondone", "call", map[string]any{
+		"recording": "https://recordings.example/" + c.id + ".mp3",
+		"goals":     extraction,
+		"history": []map[string]any{
+			{"role": "user", "content": said, "timeAdded": at},
+			{"role": "assistant", "content": answered, "timeAdded": at},
+		},
+	})
+	e["call"] = conv
+	return e
+}
+
+func (c conversation) event(kind, about string, result map[string]any) map[string]any {
+	e := maps.Clone(c.hook.body)
+	if e == nil {
+		e = make(map[string]any)
+	}
+	e["event"] = map[string]any{"type": kind, "about": about}
+	e["agent"] = map[string]any{"id": agentID(c.agent), "public": "agent-" + c.agent}
+	e["result"] = result
+	return e
 }

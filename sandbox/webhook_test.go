@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// inbox receives events and hands them on as they come.
+// An inbox receives events and passes them on as they come.
 type inbox struct {
 	*httptest.Server
 	events  chan event
@@ -88,7 +88,7 @@ func TestEvents(t *testing.T) {
 	talkative, silent := numbersBy(t)
 	s := newServer(t, Config{Webhooks: Webhooks{Enabled: true, Secret: "s3cret"}})
 
-	t.Run("a conversation is told from start to end", func(t *testing.T) {
+	t.Run("a conversation is reported from start to end", func(t *testing.T) {
 		call(s, "POST", dispatchPath, withHook(talkative, in.URL))
 		events := in.take(4)
 		if diff := cmp.Diff([]string{"onStarted", "onMessage", "onUpdate", "onEnded"}, types(events)); diff != "" {

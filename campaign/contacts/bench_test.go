@@ -15,7 +15,7 @@ import (
 
 const benchRows = 200_000
 
-// benchFile is rows of a phone number and four values.
+// benchFile has rows of a phone number and four values.
 func benchFile(prefix string) []byte {
 	var b bytes.Buffer
 	b.WriteString("phone,name,company,city,order_id\n")
@@ -68,8 +68,8 @@ func BenchmarkBareCSV(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/row")
 }
 
-// BenchmarkGocsv is what the package doc says of gocsv: rows read one by one into
-// the phone and a map of the rest.
+// BenchmarkGocsv measures what the package doc says about gocsv: rows read one by one
+// into the phone and a map of the rest.
 func BenchmarkGocsv(b *testing.B) {
 	file := benchFile("+9665")
 	b.SetBytes(int64(len(file)))

@@ -7,23 +7,23 @@ import (
 )
 
 // A Choice says which rows of a file become contacts; the others are NotChosen. The
-// zero value takes all of them.
+// zero value takes all rows.
 type Choice struct {
-	// Row is asked about each row before anything else is: its line, and its cells in
-	// the order of the columns. Several goroutines call it. Nil: every row.
+	// Row decides on each row first, by its line and its cells in the order of the columns.
+	// Several goroutines call it. Nil: every row.
 	Row func(line int, cells []string) bool
-	// Sample takes numbers alone whose rank is below it; 0: every number. See Sampler.
+	// Sample takes only numbers whose rank is below it; 0: every number. See Sampler.
 	Sample uint64
-	// Limit takes that many contacts, the first of the file; 0: any number of them.
+	// Limit takes the first contacts of the file; 0: all.
 	Limit int
 }
 
 func (c Choice) takes(p campaign.Phone) bool { return c.Sample == 0 || rank(p) < c.Sample }
 
-// rank puts numbers into an order that has nothing to do with them and is always the
-// same: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
-// Number Generators, 2014), under which no two numbers are equal. It is less than the
-// greatest number, which is never reached by a phone number.
+// rank puts numbers into an order that is always the same and has nothing to do with
+// them: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
+// Number Generators, 2014), which maps no two numbers to the same rank. No phone number
+// has the greatest rank.
 func rank(p campaign.Phone) uint64 {
 	z := uint64(p.Person()) + 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -31,17 +31,17 @@ func rank(p campaign.Phone) uint64 {
 	return z ^ z>>31
 }
 
-// A Sampler finds what Choice.Sample must be to take a number of contacts: those of
-// the lowest ranks. It needs eight bytes for each of them.
+// A Sampler finds the Choice.Sample that takes a given number of contacts: those of the
+// lowest ranks. It needs eight bytes for each.
 type Sampler struct {
 	size  int
 	ranks maxHeap
 }
 
-// NewSampler is a sampler of size contacts.
+// NewSampler returns a sampler for size contacts.
 func NewSampler(size int) *Sampler { return &Sampler{size: size} }
 
-// Add adds a contact that may be taken.
+// Add adds a contact to choose from.
 func (s *Sampler) Add(p campaign.Phone) {
 	switch r := rank(p); {
 	case len(s.ranks) < s.size:
@@ -52,8 +52,8 @@ func (s *Sampler) Add(p campaign.Phone) {
 	}
 }
 
-// Sample is for a Choice: it takes as many of the contacts that were added as was
-// asked for, or all of them when there are no more.
+// Sample is for a Choice that takes size of the contacts added, or all if there are no
+// more.
 func (s *Sampler) Sample() uint64 {
 	if len(s.ranks) < s.size {
 		return 0

@@ -12,7 +12,8 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// readPhones reads a file to one text a row: the number, its doubt, or the refusal.
+// readPhones reads a file to one text for each row: the number, its doubt, or the
+// refusal.
 func readPhones(file string, opt contacts.Options) (*contacts.Reader, []string, error) {
 	r, rows, err := readAll(file, opt)
 	if err != nil {
@@ -23,8 +24,8 @@ func readPhones(file string, opt contacts.Options) (*contacts.Reader, []string, 
 		switch {
 		case row.Refusal.Reason != "":
 			got = append(got, string(row.Refusal.Reason))
-		case row.Doubt() != "":
-			got = append(got, row.Phone.E164()+" "+string(row.Doubt()))
+		case row.Doubt != "":
+			got = append(got, row.Phone.E164()+" "+string(row.Doubt))
 		default:
 			got = append(got, row.Phone.E164())
 		}
@@ -69,7 +70,7 @@ func TestACountryCodeGoesWithTheNumber(t *testing.T) {
 		{"a word, and the number has its own code", "n/a", "+971501234568", "+971501234568"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			// The file is one of country codes beyond doubt; the row in question is its last.
+			// The file certainly has country codes; the last row is the one to test.
 			file := "Country Code,Phone\n" + strings.Repeat("+966,555000000\n", 20) + fmt.Sprintf("%s,%s\n", tt.code, tt.number)
 			r, got, err := readPhones(file, contacts.Options{Region: "SA"})
 			if err != nil {
@@ -126,7 +127,7 @@ func TestACountryOfTheSameThingAsTheNumber(t *testing.T) {
 		{"the address of a shop's customer", "Default Address Country Code,Default Address Phone\nSA,501234567\nAE,501234568\n", "Default Address Phone", []string{"+966501234567", "+971501234568"}, ""},
 		{"before a country of no thing", "Country,Customer Country,Customer Mobile\nEgypt,SA,501234567\nEgypt,AE,501234568\n", "", []string{"+966501234567", "+971501234568"}, ""},
 		{"the country of another thing", "shipping_country,billing_phone\nSA,501234567\nAE,501234568\n", "", []string{"+966501234567", "+966501234568"}, ""},
-		{"where the people only live", "billing_country,billing_phone\nEG,0501234567\nIN,0501234568\n", "", nil, "numbers beside it are none of the country it names (2 of 2)"},
+		{"where the people only live", "billing_country,billing_phone\nEG,0501234567\nIN,0501234568\n", "", nil, "2 of 2 numbers beside it are not of the country it names"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, got, err := readPhones(tt.file, contacts.Options{Region: "SA", Reading: campaign.Reading{PhoneColumns: []string{tt.phone}}})
@@ -146,7 +147,7 @@ func TestACountryOfTheSameThingAsTheNumber(t *testing.T) {
 	}
 }
 
-func TestColumnsThatSayTheCountry(t *testing.T) {
+func TestColumnsThatGiveTheCountry(t *testing.T) {
 	const codes = "+966,501234567\n+971,501234568\n"
 	const lands = "SA,501234567\nAE,501234568\n"
 	for _, tt := range []struct {
@@ -172,9 +173,9 @@ func TestColumnsThatSayTheCountry(t *testing.T) {
 		{"Prefix, where every cell has a plus", "Prefix", codes, contacts.Options{}, []string{"+966501234567", "+971501234568"}, ""},
 		{"Prefix, where one cell is something else", "Prefix", strings.Repeat("+971,501234567\n", 10) + "n/a,501234568\n", contacts.Options{Region: "SA"},
 			append(append([]string{"+971501234567"}, slices.Repeat([]string{"duplicate"}, 9)...), "unknown country beside the number"), ""},
-		{"Code, where every cell may be a calling code", "Code", "966,501234567\n971,501234568\n20,1001234567\n", contacts.Options{Region: "SA"}, nil, `column 1 "Code" may say whose country the numbers are of, but it is not certain that its cells are calling codes: give --country-column Code or --country-code-column Code if it does, --country-code-column none if it does not`},
+		{"Code, where every cell may be a calling code", "Code", "966,501234567\n971,501234568\n20,1001234567\n", contacts.Options{Region: "SA"}, nil, `column 1 "Code" may give the country of the numbers, but it is not certain that its cells are calling codes: give --country-column Code or --country-code-column Code if it does, --country-code-column none if it does not`},
 		{"Code, beside numbers in full", "Code", "966,+966501234567\n971,+971501234568\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "+971501234568"}, ""},
-		{"calling codes under another name", "Mobile CC", "966,501234567\n971,501234568\n", contacts.Options{Region: "SA"}, nil, `column 1 "Mobile CC" may say whose country the numbers are of, but it is not certain that its cells are calling codes`},
+		{"calling codes under another name", "Mobile CC", "966,501234567\n971,501234568\n", contacts.Options{Region: "SA"}, nil, `column 1 "Mobile CC" may give the country of the numbers, but it is not certain that its cells are calling codes`},
 		{"calling codes after 00 under another name", "فتح خط", "00971,501234567\n00971,501234568\n", contacts.Options{Region: "SA"}, nil, "it is not certain that its cells are calling codes"},
 		{"codes under another name, switched off", "Mobile CC", "966,501234567\n971,501234568\n", contacts.Options{Region: "SA", Reading: campaign.Reading{CountryCodeColumn: "none"}}, []string{"+966501234567", "+966501234568"}, ""},
 		{"ages", "Age", "20,1001234567\n30,1001234568\n", contacts.Options{Region: "EG"}, []string{"+201001234567", "+201001234568"}, ""},
@@ -189,13 +190,13 @@ func TestColumnsThatSayTheCountry(t *testing.T) {
 		{"asked for and not there", "Country", lands, contacts.Options{Reading: campaign.Reading{CountryColumn: "land"}}, nil, `--country-column: no column "land"`},
 
 		{"a country that is a nationality, beside numbers of the region", "Country", "Egypt,0501234567\nIndia,0501234568\nSudan,0501234569\nSaudi Arabia,0501234560\n",
-			contacts.Options{Region: "SA"}, nil, `column 1 "Country" may say whose country the numbers are of, but numbers beside it are none of the country it names (3 of 4): give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
-		{"a country that is a nationality, without a region", "Country", "Sudan,0501234567\nQatar,0501234568\n", contacts.Options{}, nil, "numbers beside it are none of the country it names (1 of 1)"},
-		{"a country that is a nationality, beside numbers in full", "Country", "Egypt,+966501234567\nIndia,+966501234568\nSudan,+966501234569\n", contacts.Options{}, nil, "numbers beside it are of another country (3 of 3)"},
+			contacts.Options{Region: "SA"}, nil, `column 1 "Country" may give the country of the numbers, but 3 of 4 numbers beside it are not of the country it names: give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
+		{"a country that is a nationality, without a region", "Country", "Sudan,0501234567\nQatar,0501234568\n", contacts.Options{}, nil, "1 of 1 numbers beside it are not of the country it names"},
+		{"a country that is a nationality, beside numbers in full", "Country", "Egypt,+966501234567\nIndia,+966501234568\nSudan,+966501234569\n", contacts.Options{}, nil, "3 of 3 numbers beside it are of another country"},
 		{"codes of something else", "Country Code", "ZONE1,501234567\nZONE2,501234568\n", contacts.Options{Region: "SA"}, nil, "only 0 of its 2 cells name a country"},
 		{"a mobile number of the region, which may be a line elsewhere", "Country", "SA,0501234560\nSA,0501234561\nSA,0501234562\nSA,0501234563\nSA,0501234564\nSA,0501234565\nSA,0501234566\nSA,0501234568\nSA,0501234569\nEgypt,0501234567\nSA,0551234569\n",
 			contacts.Options{Region: "SA"}, []string{"+966501234560", "+966501234561", "+966501234562", "+966501234563", "+966501234564", "+966501234565", "+966501234566", "+966501234568", "+966501234569", "number of another country than its row says", "+966551234569"}, ""},
-		{"two of a kind", "Country,country", "SA,AE,501234567\n", contacts.Options{Region: "SA"}, nil, "may both say"},
+		{"two of a kind", "Country,country", "SA,AE,501234567\n", contacts.Options{Region: "SA"}, nil, "may both give"},
 		{"a contradiction costs its line", "Country", "SA,501234567\nAE,+966501234568\nمصر,1001234567\n", contacts.Options{Region: "SA"}, []string{"+966501234567", "number of another country than its row says", "+201001234567"}, ""},
 		{"codes before countries", "Country,Country Code", "Egypt,+966,501234567\nEgypt,+971,501234568\n", contacts.Options{}, []string{"+966501234567", "+971501234568"}, ""},
 	} {
@@ -228,12 +229,12 @@ func TestSuppressionListsHaveCountriesToo(t *testing.T) {
 	if diff := cmp.Diff(map[contacts.Reason]int{contacts.OtherCountry: 1}, numbers.Unreadable()); diff != "" {
 		t.Errorf("unreadable (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{`column "مفتاح الدولة" says whose country the numbers are of`}, numbers.Remarks()); diff != "" {
+	if diff := cmp.Diff([]string{`column "مفتاح الدولة" gives the country of the numbers`}, numbers.Remarks()); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
 	}
 }
 
-// Whoever asked not to be contacted did so on every number of the line.
+// A person who asked not to be contacted did so for all numbers of the line.
 func TestSuppressionListsTakeEveryNumberOfALine(t *testing.T) {
 	numbers, err := contacts.ReadNumbers(strings.NewReader("Name,Mobile,Home\nA,0501234567 / 0559876543,0112345678\nB,,0112345679\nC,,\n"),
 		contacts.Options{Region: "SA", Reading: asking("Mobile", "Home")})
@@ -268,7 +269,7 @@ func TestSeveralPhoneColumns(t *testing.T) {
 	}
 }
 
-func TestDoubtfulNumbersAreToldOrRefused(t *testing.T) {
+func TestDoubtfulNumbersAreReportedOrRefused(t *testing.T) {
 	file := "phone\n+966501234567\n+966521234567\n05012345678\n971501234567\n966501234568\n"
 	want := []string{
 		"+966501234567", "+966521234567 " + string(contacts.UnknownRange), "+9665012345678 " + string(contacts.DigitTooMany),

@@ -22,7 +22,7 @@ const (
 	suppressedFile = "../../testdata/do-not-contact.csv"
 )
 
-// The demo's files are what demo makes, and are read as it means them.
+// The demo's files are what demo makes, and are read as it intends.
 func TestDemoFiles(t *testing.T) {
 	file, suppressed, want := demo()
 	for name, content := range map[string][]byte{demoFile: file, suppressedFile: suppressed} {
@@ -52,9 +52,9 @@ func TestDemoFiles(t *testing.T) {
 	}
 }
 
-// demo is a contact list as marketing teams have them, a suppression list, and
-// what comes of both. All its numbers begin with 052, which nobody in Saudi
-// Arabia has: the list reaches nobody even if it is sent by mistake.
+// demo returns a contact list like those of marketing teams, a suppression list, and
+// what comes of both. All its numbers begin with 052, a range that Saudi Arabia does
+// not use: the list reaches no person even if it is sent by mistake.
 func demo() (file, suppressed []byte, want campaign.Counts) {
 	const rows = 2000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -125,7 +125,7 @@ func demo() (file, suppressed []byte, want campaign.Counts) {
 	return out.Bytes(), stop.Bytes(), want
 }
 
-// written is a Saudi number in one of the ways in which lists have it.
+// written is a Saudi number in one of the usual spellings.
 func written(number string, way int) string {
 	switch way {
 	case 0, 1, 2:

@@ -10,17 +10,16 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Delimiter stands between the cells of a row: one ASCII character. Empty: a
-// comma.
+// A Delimiter separates the cells of a row: one ASCII character. Empty: a comma.
 type Delimiter string
 
-// delimiters are those looked for, and their names.
+// delimiters are the ones that are detected, with their names.
 var delimiters = []struct {
 	is   Delimiter
 	name string
 }{{",", "comma"}, {";", "semicolon"}, {"\t", "tab"}, {"|", "pipe"}}
 
-// ParseDelimiter reads a delimiter as people write it: itself or its name.
+// ParseDelimiter reads a delimiter or its name.
 func ParseDelimiter(text string) (Delimiter, error) {
 	for _, d := range delimiters {
 		if text == d.name || text == string(d.is) || text == `\t` && d.is == "\t" {
@@ -33,7 +32,7 @@ func ParseDelimiter(text string) (Delimiter, error) {
 	return Delimiter(text), nil
 }
 
-// String is the delimiter's name, or itself if it has none.
+// String is the delimiter's name, or the delimiter if it has none.
 func (d Delimiter) String() string {
 	for _, known := range delimiters {
 		if known.is == d {
@@ -60,7 +59,7 @@ func checkComma(comma rune) error {
 	return nil
 }
 
-// LineEnds are what stands at the end of the lines.
+// LineEnds are the ends of the lines of a file.
 type LineEnds string
 
 const (
@@ -69,7 +68,6 @@ const (
 	CR   LineEnds = "cr" // Excel for Mac
 )
 
-// findDialect looks at the first rows.
 func (f *File) findDialect(phoneColumns []string) error {
 	text, err := f.text()
 	if err != nil {
@@ -90,7 +88,7 @@ func (f *File) findDialect(phoneColumns []string) error {
 		}
 	}
 	if f.format.Encoding != UTF8 && checkText(sample) != nil {
-		return fmt.Errorf("this is no text in %s", f.format.Encoding)
+		return fmt.Errorf("this is not text in %s", f.format.Encoding)
 	}
 	f.format.LineEnds = lineEndsOf(sample)
 	_, _, f.separator = separatorLine(sample)
@@ -103,8 +101,7 @@ func (f *File) findDialect(phoneColumns []string) error {
 	return nil
 }
 
-// lineEndsOf looks at the end of the first line: what stands within quotes does
-// not matter.
+// lineEndsOf looks at the end of the first line, outside of quotes.
 func lineEndsOf(text string) LineEnds {
 	quoted := false
 	for i := range len(text) {
@@ -123,35 +120,24 @@ func lineEndsOf(text string) LineEnds {
 	return ""
 }
 
-// sampleRows is how many rows decide about the delimiter.
 const sampleRows = 50
 
-// delimiterOf is the delimiter with which the first rows make most sense: the
-// header names a phone column, and the rows have as many cells as it.
+// delimiterOf returns the delimiter with which the first rows make most sense: the
+// header names a phone column, and the rows have as many cells as the header.
 func delimiterOf(text string, cut bool, opt Options) Delimiter {
 	if d, _, ok := separatorLine(text); ok {
 		return d
 	}
-	type score struct{ phone, rows, cells int }
-	better := func(a, b score) bool {
-		if a.phone != b.phone {
-			return a.phone > b.phone
-		}
-		if a.rows != b.rows {
-			return a.rows > b.rows
-		}
-		return a.cells > b.cells
-	}
-	best, found := score{}, Delimiter(",")
+	best, found := make([]int, 3), Delimiter(",")
 	for _, d := range delimiters {
 		rows := firstRows(text, cut, byte(d.is[0]))
 		header := slices.IndexFunc(rows[:min(len(rows), maxTitleRows)], func(r sampled) bool { return namesPhones(r.cells, opt.PhoneColumns) })
 		if opt.HeaderLine > 0 {
 			header = slices.IndexFunc(rows, func(r sampled) bool { return r.line == opt.HeaderLine })
 		}
-		s := score{phone: 1}
-		if header < 0 || !namesPhones(rows[header].cells, opt.PhoneColumns) {
-			s.phone = 0
+		phone := 0
+		if header >= 0 && namesPhones(rows[header].cells, opt.PhoneColumns) {
+			phone = 1
 		}
 		if header < 0 { // the first row that is no title
 			header = max(slices.IndexFunc(rows, func(r sampled) bool { return len(r.cells) > 1 }), 0)
@@ -159,14 +145,14 @@ func delimiterOf(text string, cut bool, opt Options) Delimiter {
 		if header >= len(rows) || len(rows[header].cells) < 2 {
 			continue
 		}
-		s.cells = len(rows[header].cells)
+		alike, cells := 0, len(rows[header].cells)
 		for _, row := range rows[header:] {
-			if len(row.cells) == s.cells {
-				s.rows++
+			if len(row.cells) == cells {
+				alike++
 			}
 		}
-		if better(s, best) {
-			best, found = s, d.is
+		if score := []int{phone, alike, cells}; slices.Compare(score, best) > 0 {
+			best, found = score, d.is
 		}
 	}
 	return found
@@ -183,8 +169,8 @@ func firstRows(text string, cut bool, comma byte) []sampled {
 	return rows[:min(len(rows), sampleRows)]
 }
 
-// separatorLine reads "sep=;", the line by which Excel is told the delimiter of
-// a CSV. length is that of the line, its end included.
+// separatorLine reads "sep=;", the line that tells Excel the delimiter of a CSV. length
+// includes the line end.
 func separatorLine(text string) (d Delimiter, length int, ok bool) {
 	line, _, _ := strings.Cut(text, "\n")
 	name, value, _ := strings.Cut(strings.Trim(strings.TrimSuffix(line, "\r"), `"`), "=")
@@ -194,7 +180,7 @@ func separatorLine(text string) (d Delimiter, length int, ok bool) {
 	return Delimiter(value), min(len(line)+1, len(text)), true
 }
 
-// returns turns lone carriage returns into line feeds.
+// returns turns carriage returns into line feeds, alone or before a line feed.
 type returns struct {
 	src   io.Reader
 	after bool // the last byte was a carriage return

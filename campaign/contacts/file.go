@@ -15,21 +15,21 @@ import (
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
-// A Format is how a contact file is written. To Open, what is empty is to be
-// found out; File.Format has what was found.
+// A Format is how a contact file is written. For Open, empty fields are to be detected;
+// File.Format has the result.
 type Format struct {
-	Container string    `json:"format"`              // csv, csv.gz, zip or xlsx; always found out
-	Sheet     string    `json:"sheet,omitempty"`     // of a workbook; the first that people see unless another is named, or its number
+	Container string    `json:"format"`              // csv, csv.gz, zip or xlsx; always detected
+	Sheet     string    `json:"sheet,omitempty"`     // of a workbook: its name or number; empty: the first visible one
 	Encoding  Encoding  `json:"encoding,omitempty"`  // not of a workbook
 	Delimiter Delimiter `json:"delimiter,omitempty"` // not of a workbook
-	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always found out
+	LineEnds  LineEnds  `json:"line_ends,omitempty"` // of the header; empty for a workbook and a file of one line; always detected
 
-	HeaderLine     int  `json:"header_line,omitempty"`      // the line of the header; 0: the first one
-	AllSheets      bool `json:"all_sheets,omitempty"`       // that people see, which have the same columns
+	HeaderLine     int  `json:"header_line,omitempty"`      // the line of the header; 0: the first
+	AllSheets      bool `json:"all_sheets,omitempty"`       // that are visible; they have the same columns
 	SkipHiddenRows bool `json:"skip_hidden_rows,omitempty"` // of a workbook
 }
 
-// String tells people how the file is written.
+// String describes the format for people.
 func (f Format) String() string {
 	switch {
 	case f.AllSheets:
@@ -44,18 +44,18 @@ func (f Format) String() string {
 	return text
 }
 
-// Bounds on what a packed file may unpack to, so that a few kilobytes cannot
-// fill a machine. Contact lists shrink to a tenth, hardly ever to a hundredth.
+// Bounds on what a packed file may unpack to, so that a few kilobytes cannot fill a machine.
+// Contact lists usually shrink to a tenth, rarely to a hundredth.
 const (
 	maxUnpacked  = 16 << 30 // bytes
 	maxRatio     = 200      // of unpacked to packed bytes
 	freeUnpacked = 64 << 20 // bytes for which the ratio does not matter
 )
 
-// sampleBytes is how much of a file's beginning decides what it is.
+// sampleBytes is how much of the beginning of a file decides what it is.
 const sampleBytes = 64 << 10
 
-// A File is a contact file of which it is known how it is written.
+// A File is a contact file whose format is known.
 type File struct {
 	format Format
 	data   io.ReaderAt
@@ -63,16 +63,16 @@ type File struct {
 	mark   int // bytes of the byte order mark
 
 	separator    bool         // the first line names the delimiter
-	guess        string       // the encoding is one, in words; empty: it is known
-	book         *xlsx.Book   // nil: no workbook
-	sheets       []xlsx.Sheet // that Reader reads
+	guess        string       // says that the encoding is a guess; empty: it is known
+	book         *xlsx.Book   // nil: not a workbook
+	sheets       []xlsx.Sheet // to read
 	named        bool         // the sheet was asked for
 	phoneColumns []string
 }
 
-// Open finds out how a file of so many bytes is written. A file that is no
-// contact list is refused with what it looks like. want holds what is known
-// already; phoneColumns are as in Options and help to find the delimiter.
+// Open detects how a file of size bytes is written. It refuses a file that is not a
+// contact list and says what the file is. want holds what is known already.
+// phoneColumns are as in Options and help to find the delimiter.
 func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*File, error) {
 	f := &File{format: want, data: data, size: size}
 	head, err := readHead(io.NewSectionReader(data, 0, size))
@@ -87,9 +87,9 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*F
 	}
 	switch {
 	case want.Sheet != "":
-		return nil, errors.New("a sheet is named, but this is no workbook")
+		return nil, errors.New("a sheet is named, but this is not a workbook")
 	case want.AllSheets, want.SkipHiddenRows:
-		return nil, errors.New("all sheets are to be read or hidden rows left out, but this is no workbook")
+		return nil, errors.New("--all-sheets and --skip-hidden-rows are for workbooks, which this is not")
 	}
 	if err := f.findEncoding(); err != nil {
 		return nil, err
@@ -100,8 +100,8 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*F
 // Format is how the file is written.
 func (f *File) Format() Format { return f.format }
 
-// Reader reads the file as contacts, from its beginning. opt.Comma is not asked.
-// The Reader must be closed.
+// Reader reads the file as contacts from its beginning. It ignores opt.Comma. The
+// Reader must be closed.
 func (f *File) Reader(opt Options) (*Reader, error) {
 	text, err := f.text()
 	if err != nil {
@@ -125,7 +125,6 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 	return r, nil
 }
 
-// firstLine is the line on which a header stands that is the first row.
 func (f *File) firstLine() int {
 	if f.separator {
 		return 2
@@ -150,7 +149,6 @@ func (f *File) Numbers(opt Options) (*Numbers, error) {
 	return n, err
 }
 
-// options adds to opt what the file is known to be.
 func (f *File) options(opt Options) Options {
 	opt.HeaderLine = f.format.HeaderLine
 	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
@@ -164,7 +162,6 @@ const (
 	containerWorkbook = "xlsx"
 )
 
-// container tells what the text is packed in.
 func (f *File) container(head []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
@@ -175,7 +172,7 @@ func (f *File) container(head []byte) (string, error) {
 	return containerText, nil
 }
 
-// archive tells a workbook from another zip archive.
+// archive tells a workbook from other zip archives.
 func (f *File) archive() (string, error) {
 	z, err := xlsx.OpenZip(f.data, f.size)
 	if err != nil {
@@ -205,8 +202,8 @@ func (f *File) archive() (string, error) {
 	return containerZip, err
 }
 
-// theOneMember is the one file of an archive. What macOS and Windows add to
-// archives by themselves is not counted.
+// theOneMember returns the only file of an archive. Files that macOS and Windows add to
+// archives do not count.
 func theOneMember(z *zip.Reader) (*zip.File, error) {
 	var members []*zip.File
 	for _, m := range z.File {
@@ -227,7 +224,7 @@ func theOneMember(z *zip.Reader) (*zip.File, error) {
 	return members[0], nil
 }
 
-// bytes are those of the text, unpacked and not decoded.
+// bytes returns the text unpacked and not decoded.
 func (f *File) bytes() (io.ReadCloser, error) {
 	raw := io.NewSectionReader(f.data, 0, f.size)
 	switch f.format.Container {
@@ -255,7 +252,7 @@ func (f *File) bytes() (io.ReadCloser, error) {
 	return io.NopCloser(raw), nil
 }
 
-// text is the file as UTF-8 without a byte order mark.
+// text returns the file as UTF-8 without a byte order mark.
 func (f *File) text() (io.ReadCloser, error) {
 	if f.format.Container == containerWorkbook {
 		return f.rows(f.sheets)
@@ -280,15 +277,13 @@ type readCloser struct {
 	io.Closer
 }
 
-// A bound ends a reader that unpacks to much more than it was packed in.
+// A bound fails when a packed file unpacks to much more than its size.
 type bound struct {
 	io.ReadCloser
 	left int64
 }
 
-func bounded(r io.ReadCloser, packed int64) io.ReadCloser {
-	return &bound{r, unpackedBound(packed)}
-}
+func bounded(r io.ReadCloser, packed int64) io.ReadCloser { return &bound{r, unpackedBound(packed)} }
 
 func unpackedBound(packed int64) int64 { return min(max(packed*maxRatio, freeUnpacked), maxUnpacked) }
 
@@ -303,7 +298,7 @@ func (b *bound) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unpackError says what to do about a packed file that is damaged.
+// unpackError says what to do about a damaged packed file.
 func unpackError(err error) error {
 	var corrupt flate.CorruptInputError
 	switch {
@@ -316,7 +311,6 @@ func unpackError(err error) error {
 	return err
 }
 
-// readHead reads the beginning of r.
 func readHead(r io.Reader) ([]byte, error) {
 	head := make([]byte, sampleBytes)
 	n, err := io.ReadFull(r, head)
@@ -326,7 +320,6 @@ func readHead(r io.Reader) ([]byte, error) {
 	return head[:n], err
 }
 
-// named are those names that are not empty.
 func named(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
 }

@@ -24,7 +24,7 @@ import (
 
 const bom = "\ufeff"
 
-// encoded is text in an encoding, a byte order mark only if text begins with one.
+// encoded is text in an encoding, with a byte order mark only if text begins with one.
 func encoded(e contacts.Encoding, text string) []byte {
 	encoder := map[contacts.Encoding]interface{ Bytes([]byte) ([]byte, error) }{
 		contacts.UTF16LE:     unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewEncoder(),
@@ -50,7 +50,7 @@ func gzipped(text string) []byte {
 	return b.Bytes()
 }
 
-// zipped is an archive of names and their contents in turn.
+// zipped is an archive of alternating names and contents.
 func zipped(members ...string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -215,7 +215,7 @@ func TestWorkbooks(t *testing.T) {
 	}
 }
 
-// Whatever a workbook shows a number as, its digits come out.
+// However a workbook shows a number, all its digits come out.
 func TestNumberFormatsOfWorkbooks(t *testing.T) {
 	book := excelize.NewFile()
 	defer book.Close()
@@ -264,7 +264,7 @@ func TestNumberFormatsOfWorkbooks(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedForBeatsWhatIsFound(t *testing.T) {
+func TestWhatIsGivenBeatsWhatIsDetected(t *testing.T) {
 	arabic := encoded(contacts.Windows1256, "phone,name\n0501234567,سارة\n")
 	format, rows, err := readFile(arabic, contacts.Format{Encoding: contacts.Windows1252})
 	if err != nil || format.Encoding != contacts.Windows1252 || len(rows) != 1 || strings.Contains(rows[0], "سارة") {
@@ -304,14 +304,15 @@ func TestNumbersOfAnyFile(t *testing.T) {
 	}
 }
 
-// tableElsewhere is an archive that says its table of contents stands far beyond its end.
+// tableElsewhere is an archive whose table of contents claims to stand far beyond its
+// end.
 func tableElsewhere(archive []byte) []byte {
 	at := bytes.LastIndex(archive, []byte("PK\x05\x06"))
 	binary.LittleEndian.PutUint32(archive[at+16:], 1<<31-1)
 	return archive
 }
 
-func TestFilesThatAreNoContactLists(t *testing.T) {
+func TestFilesThatAreNotContactLists(t *testing.T) {
 	book := workbook(t, [][]any{{"phone"}})
 	for _, tt := range []struct {
 		name string
@@ -328,7 +329,7 @@ func TestFilesThatAreNoContactLists(t *testing.T) {
 		{"an OpenDocument sheet", zipped("mimetype", "", "content.xml", ""), contacts.Format{}, "this is an OpenDocument file"},
 		{"UTF-32", []byte("\xff\xfe\x00\x00p\x00\x00\x00"), contacts.Format{}, "this is text in UTF-32"},
 		{"zeros on both sides", []byte("phone\x00\x00\x01\x02\n"), contacts.Format{}, "this is a binary file"},
-		{"bytes that no text has", []byte("phone,\x01\x02\xc3\xff\xfe\xfe\n"), contacts.Format{}, "this is a binary file"},
+		{"bytes that are not text", []byte("phone,\x01\x02\xc3\xff\xfe\xfe\n"), contacts.Format{}, "this is a binary file"},
 		{"no archive in spite of its beginning", []byte("PK\x03\x04nothing"), contacts.Format{}, "this begins like an Excel workbook or a zip archive, but is damaged: zip: not a valid zip file"},
 		{"an empty archive", zipped(), contacts.Format{}, "the zip archive holds no file"},
 		{"two files in an archive", zipped("a.csv", "phone\n", "b.csv", "phone\n"), contacts.Format{}, "the zip archive holds 2 files"},
@@ -339,7 +340,7 @@ func TestFilesThatAreNoContactLists(t *testing.T) {
 		{"a workbook that is cut off", book[:len(book)/2], contacts.Format{}, "this begins like an Excel workbook"},
 		{"a workbook without its parts", zipped("xl/workbook.xml", "<workbook/>"), contacts.Format{}, "workbook: "},
 		{"a sheet that is not there", book, contacts.Format{Sheet: "Clients"}, `no sheet "Clients": the sheets are "Sheet1", "VIP"`},
-		{"a sheet of no workbook", []byte("phone\n"), contacts.Format{Sheet: "VIP"}, "a sheet is named, but this is no workbook"},
+		{"a sheet of a file that is not a workbook", []byte("phone\n"), contacts.Format{Sheet: "VIP"}, "a sheet is named, but this is not a workbook"},
 		{"another encoding than asked for", []byte("phone,name\n"), contacts.Format{Encoding: contacts.UTF16LE}, "no phone column"},
 		{"a gzip bomb", gzipped(strings.Repeat("\n", 80<<20)), contacts.Format{}, "it unpacks to far more than a contact list would"},
 		{"a header that is broken UTF-8", []byte("phone,na\xffme\n0501234567,سارة محمد\n0501234568,سارة محمد\n"), contacts.Format{}, "line 1: not in UTF-8"},

@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	sampledRows  = 500 // decide what the columns of a file are
-	maxTitleRows = 20  // may stand above a header
+	sampledRows  = 500 // that decide what the columns of a file are
+	maxTitleRows = 20  // above a header
 )
 
 // A sampled row is one of the first rows of a file.
 type sampled struct {
 	cells []string
 	line  int
-	begin int // in the buffer
+	begin int // of the row in the buffer
 	end   int
 }
 
@@ -28,7 +28,7 @@ func (r sampled) filled() (n int) {
 	return n
 }
 
-// sample reads the first rows, which are not consumed.
+// sample reads the first rows without consuming them.
 func (c *Reader) sample() (rows []sampled) {
 	line := c.src.line
 	for pos := 0; pos < len(c.src.buf) && len(rows) < sampledRows; {
@@ -52,9 +52,9 @@ func (c *Reader) sample() (rows []sampled) {
 	return rows
 }
 
-// findHeader finds the header and what its columns are, and goes to the first row
-// below it. numbersOnly: the file may be one number on each line, or have one column
-// of any name.
+// findHeader finds the header and what its columns are, and goes to the first row below
+// it. With numbersOnly the file may be one number on each line, or have one column of
+// any name.
 func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 	opt.PhoneColumns = slices.DeleteFunc(slices.Clone(opt.PhoneColumns), func(name string) bool { return trimName(name) == "" })
 	rows := c.sample()
@@ -115,9 +115,9 @@ func cellsOf(rows []sampled) [][]string {
 	return cells
 }
 
-// headerAmong is the header among the first rows: the line that was asked for, or the
-// first row that names a phone column if what stands above is titles, or else the
-// first row that is not empty.
+// headerAmong finds the header among the first rows: the line asked for; the first row
+// that names a phone column, if only titles stand above it; or the first row that is
+// not empty.
 func headerAmong(rows []sampled, opt Options) (int, error) {
 	if opt.HeaderLine > 0 {
 		at := slices.IndexFunc(rows, func(r sampled) bool { return r.line == opt.HeaderLine })
@@ -147,7 +147,7 @@ func looksLikeHeader(row sampled) error {
 	return fmt.Errorf("line %d looks like the header: --header-line %d", row.line, row.line)
 }
 
-// namesPhones reports whether one of the cells is the name of a phone column.
+// namesPhones reports whether a cell is the name of a phone column.
 func namesPhones(cells, asked []string) bool {
 	return slices.ContainsFunc(cells, func(cell string) bool {
 		if len(cell) > maxNameBytes {
@@ -160,10 +160,10 @@ func namesPhones(cells, asked []string) bool {
 	})
 }
 
-// maxNameBytes bounds the cells that are looked at as names.
 const maxNameBytes = 200
 
-// orLower is why there is no phone column, or that the header stands below a title.
+// orLower returns why there is no phone column, or that the header stands below a
+// title.
 func (c *Reader) orLower(rows []sampled, at int, opt Options, why error) error {
 	if opt.HeaderLine > 0 || rows[at].filled() > 1 {
 		return why
@@ -186,24 +186,19 @@ func (c *Reader) orLower(rows []sampled, at int, opt Options, why error) error {
 	return why
 }
 
-// looksLikeNumbers reports whether the cells of a column are phone numbers.
+// looksLikeNumbers reports whether seven in ten filled cells of a column are phone numbers.
 func (c *Reader) looksLikeNumbers(rows [][]string, column int) bool {
-	filled, numbers := 0, 0
-	for _, row := range rows {
-		cell := cellOf(row, column)
-		if !isFilled(cell) {
-			continue
-		}
-		filled++
+	cells, numbers := 0, 0
+	for _, cell := range filled(rows, column) {
+		cells++
 		switch r := c.parser.readAll(cell); r.why {
 		case "", NoCountryCode, TwoNumbers, HasExtension:
 			numbers++
 		}
 	}
-	return numbers > 0 && numbers*10 >= filled*7
+	return numbers > 0 && numbers*10 >= cells*7
 }
 
-// useHeader takes a row for the names of the columns.
 func (c *Reader) useHeader(header sampled) error {
 	if header.cells == nil {
 		if err := checkText(string(c.src.buf[header.begin:header.end])); err != nil {
@@ -215,7 +210,7 @@ func (c *Reader) useHeader(header sampled) error {
 	for _, cell := range header.cells {
 		c.columns = append(c.columns, trimName(cell))
 	}
-	if err := checkHeader(c.columns, rune(c.src.comma)); err != nil {
+	if err := checkHeader(c.columns); err != nil {
 		return fmt.Errorf("line %d: %w", header.line, err)
 	}
 	if at := len(c.columns) - len(rejectColumns); at > 0 && slices.Equal(c.columns[at:], rejectColumns) {

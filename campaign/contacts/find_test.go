@@ -114,7 +114,7 @@ func TestHeadersBelowTitles(t *testing.T) {
 			if diff := cmp.Diff(tt.rows, lines(rows)); diff != "" || r.HeaderLine() != tt.header {
 				t.Errorf("header on line %d (-want +got):\n%s", r.HeaderLine(), diff)
 			}
-			// The delimiter is found below a title, too.
+			// The delimiter is also found below a title.
 			f, err := open([]byte(strings.ReplaceAll(tt.file, ",", ";")), contacts.Format{HeaderLine: tt.opt.HeaderLine})
 			if err != nil {
 				t.Fatal(err)
@@ -193,7 +193,7 @@ func TestWhatAFileIs(t *testing.T) {
 	}
 }
 
-func TestGuessedEncodingsAreTold(t *testing.T) {
+func TestGuessedEncodingsAreReported(t *testing.T) {
 	arabic := "phone,الاسم\n0501234567,محمد العتيبي\n0501234568,نورة بنت سعد القحطاني\n0501234569,عبدالله الشهري\n"
 	mac := []byte(strings.ReplaceAll(string(mustEncode(t, charmap.ISO8859_6, strings.ReplaceAll(arabic, "05", "\x01\x02"))), "\x01\x02", "\xb0\xb5"))
 	for _, tt := range []struct {
@@ -256,8 +256,8 @@ func mustEncode(t *testing.T, e *charmap.Charmap, text string) []byte {
 	return out
 }
 
-// One NUL or control character costs a line at the most, in a small file and in a
-// large one, wherever it stands.
+// A NUL or control character costs at most a line, in small and large files, wherever
+// it stands.
 func TestAControlCharacterNeverCostsTheFile(t *testing.T) {
 	for _, tt := range []struct {
 		name, file string

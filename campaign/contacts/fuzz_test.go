@@ -12,8 +12,8 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// nasty are rows as they come out of spreadsheets, forms and other people's
-// programs, and as they are after an editor or a mail program had them.
+// nasty are rows as spreadsheets, forms and other programs write them, and as editors
+// and mail programs change them.
 var nasty = []string{
 	"9.66E+11,Sara,Riyadh\n5.01235E+08,Sara,Riyadh\n\"9,66501E+11\",Omar,Jeddah\n",
 	"501234567,no zero\n966501234567,no plus,Riyadh\n966501234567.0,a float,Riyadh\n\"966,501,234,567.00\",an amount,\n",
@@ -33,9 +33,9 @@ var nasty = []string{
 	"0501234567;0501234568,two numbers,\n0501234567 ext. 12,an extension,\ntel:+966-50-123-4567,a link,\n",
 }
 
-// FuzzReader feeds the reader anything. It must not panic or hang, every
-// physical line must belong to exactly one row, and rows that are accepted must
-// have the cells that encoding/csv finds in them.
+// FuzzReader feeds the reader anything. It must not panic or hang, every physical line
+// must belong to exactly one row, and accepted rows must have the cells that
+// encoding/csv finds in them.
 func FuzzReader(f *testing.F) {
 	for _, rows := range append(nasty,
 		"",
@@ -101,8 +101,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzOpen feeds files in any encoding and packing. What Open takes is read to its
-// end or to an error, with every row counted, and the same a second time.
+// FuzzOpen feeds files in any encoding and packing. A file that Open accepts is read to
+// its end or to an error, with every row counted, and the same a second time.
 func FuzzOpen(f *testing.F) {
 	text := "phone;name\r\n0501234567;\"سارة; A.\"\r\n0501234568;5\" pipe\r\n;;\r\n"
 	for _, file := range [][]byte{
@@ -110,8 +110,8 @@ func FuzzOpen(f *testing.F) {
 		encoded(contacts.Windows1256, text), []byte(strings.ReplaceAll(text, "\r\n", "\r")), []byte("sep=|\nphone|name\n"),
 		gzipped(text), zipped("list.csv", text), workbook(f, [][]any{{"phone", "name"}, {966501234567, "Sara"}, nil, {"0501", 1.5}}),
 		[]byte("\xff\xfe"), []byte("PK\x03\x04"), []byte("\x1f\x8b\x08"),
-		[]byte("phone"), []byte("phone\n"), []byte(bom), []byte(bom + bom + text), []byte("\r\n\n" + text), // hardly anything, twice a mark, empty lines first
-		append(encoded(contacts.UTF16LE, "\ufeff"+text), 'x'), encoded(contacts.UTF16BE, "\ufeff"+text)[1:], // a byte too many, one too few
+		[]byte("phone"), []byte("phone\n"), []byte(bom), []byte(bom + bom + text), []byte("\r\n\n" + text), // almost nothing, two marks, empty lines first
+		append(encoded(contacts.UTF16LE, "\ufeff"+text), 'x'), encoded(contacts.UTF16BE, "\ufeff"+text)[1:], // a byte too many, a byte too few
 		gzipped(text)[:40], zipped("a.csv", text, "b.csv", text), zipped("__MACOSX/._list.csv", "x", "list.csv", text),
 	} {
 		f.Add(file)
@@ -156,8 +156,8 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzParse feeds the phone parser anything. What it accepts is a number that
-// it reads the same again in E.164, and that campaign.ParsePhone takes.
+// FuzzParse feeds the phone parser anything. A number that it accepts must be read the
+// same again in E.164, and campaign.ParsePhone must accept it.
 func FuzzParse(f *testing.F) {
 	for _, cell := range []string{
 		"+966501234567", "0501234567", "٠٥٠١٢٣٤٥٦٧", "00966 50 123 4567", "966501234567+", "9.66501234567E+11", "966501234567.0",
@@ -191,8 +191,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzCountryColumn puts anything beside a number. What is accepted is a number of the
-// country that its row names, and every row is counted.
+// FuzzCountryColumn puts anything beside a number. An accepted number must belong to
+// the country that its row names, and every row must be counted.
 func FuzzCountryColumn(f *testing.F) {
 	for _, cell := range []string{
 		"+971", "00971", "971", "971.0", "(+971)", "+971 UAE", "UAE (+971)", "٩٧١", "+1-242", "+1 242", "1-1", "+", "00", "+999", "+97150",
@@ -224,8 +224,8 @@ func FuzzCountryColumn(f *testing.F) {
 	})
 }
 
-// FuzzHeader feeds beginnings of files. Wherever the header is found, the rows below it
-// are all that follows, and the same without the lines above it.
+// FuzzHeader feeds beginnings of files. Wherever the header is, the rows below it must
+// be all that follow, and the same without the lines above it.
 func FuzzHeader(f *testing.F) {
 	for _, head := range []string{
 		"phone\n", "Customers\n\nname,phone\n", "Customers,,\n,,\nname,phone,city\n", "\n\n\"ph\none\"\n", "Report,2026\nname,phone\n", "a,b\nphone,b\n", "sep=;\nx\nname;phone\n",
@@ -250,7 +250,7 @@ func FuzzHeader(f *testing.F) {
 		physical := strings.SplitAfter(file, "\n")
 		_, below, err := readAll(strings.Join(physical[r.HeaderLine()-1:], ""), contacts.Options{Region: "SA", HeaderLine: 1})
 		if err != nil {
-			return // the first line alone may say sep=
+			return // only the first line may say sep=
 		}
 		if len(below) != len(rows) {
 			t.Fatalf("%d rows below the header on line %d, %d without what stands above", len(rows), r.HeaderLine(), len(below))
@@ -258,8 +258,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzSeveral joins what may be two numbers. What is taken for one number has not the
-// digits of two, unless they are the same person's.
+// FuzzSeveral joins what may be two numbers. What is read as one number must not have
+// the digits of two, unless they are of the same person.
 func FuzzSeveral(f *testing.F) {
 	for _, separator := range []string{" / ", ", ", " - ", "\n", " ::: ", " or ", " أو ", " ", ";ext=", " x", "+", "", ".", ") ("} {
 		for _, number := range []string{"0501234567", "+966501234567", "22158", "1234567", "050 123 4567", "12"} {
@@ -286,7 +286,7 @@ func FuzzSeveral(f *testing.F) {
 	})
 }
 
-// csvCells is what encoding/csv makes of the text of one row.
+// csvCells are the cells that encoding/csv finds in the text of a row.
 func csvCells(t *testing.T, text string, comma rune) []string {
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma = comma

@@ -7,11 +7,10 @@ import (
 	"campaign-runner/campaign"
 )
 
-// An index holds numbers in the order in which they are added, each with its
-// line; a person's two spellings of a number are one, and the first of them is kept.
-// It is an open-addressing table of 12 bytes a slot, filled to three quarters at the
-// most, and four bytes a number. Ten million numbers take 240 MB, and one lookup
-// where a map takes two.
+// An index holds numbers in the order in which they were added, each with its line. Two
+// spellings of the same number are one; the first is kept. It is an open-addressing
+// table of 12 bytes a slot, at most three quarters full, and four bytes a number. Ten
+// million numbers take 240 MB, and one lookup where a map takes two.
 type index struct {
 	slots []slot
 	lines []uint32 // by ordinal
@@ -23,13 +22,13 @@ type slot struct{ low, high, ordinal uint32 }
 func (s *slot) phone() campaign.Phone { return campaign.Phone(s.high)<<32 | campaign.Phone(s.low) }
 func (s *slot) free() bool            { return s.low|s.high == 0 }
 
-// home is where the number is looked for first. Fibonacci hashing: neighbouring
-// numbers, which lists are full of, go far apart.
+// home is where the search for a number begins. Fibonacci hashing spreads neighbouring
+// numbers, which lists are full of.
 func (x *index) home(p campaign.Phone) int {
 	return int(uint64(p.Person()) * 0x9e3779b97f4a7c15 >> (64 - bits.Len(uint(len(x.slots)-1))))
 }
 
-// slot is where the number is, or where it would be put.
+// slot is where the number is, or where it belongs.
 func (x *index) slot(p campaign.Phone) *slot {
 	i, person := x.home(p), p.Person()
 	for !x.slots[i].free() && x.slots[i].phone() != p && x.slots[i].phone().Person() != person {
@@ -40,10 +39,9 @@ func (x *index) slot(p campaign.Phone) *slot {
 	return &x.slots[i]
 }
 
-// has reports whether the number was added.
 func (x *index) has(p campaign.Phone) bool { return len(x.slots) > 0 && !x.slot(p).free() }
 
-// add adds a number, unless it is there: then it tells the line of the first.
+// add adds a number, unless it is there: then it returns the line of the first.
 func (x *index) add(p campaign.Phone, line int) (first int, added bool) {
 	x.room(1)
 	s := x.slot(p)
@@ -55,10 +53,9 @@ func (x *index) add(p campaign.Phone, line int) (first int, added bool) {
 	return 0, true
 }
 
-// len is how many numbers there are.
 func (x *index) len() int { return len(x.lines) }
 
-// all hands out the numbers with their ordinals, in no order that means anything.
+// all returns the numbers with their ordinals, in an arbitrary order.
 func (x *index) all() iter.Seq2[campaign.Phone, int] {
 	return func(yield func(campaign.Phone, int) bool) {
 		for i := range x.slots {
@@ -69,13 +66,13 @@ func (x *index) all() iter.Seq2[campaign.Phone, int] {
 	}
 }
 
-// fetchRows is how many rows are fetched at once: what they need of the table
-// fits in the nearest cache beside all else.
+// fetchRows is how many rows are fetched at once: what they need of the table fits into
+// the nearest cache.
 const fetchRows = 256
 
-// fetch has the processor load what adding these rows will look at, all at once:
-// in a large table each look waits for memory, and add would wait for one after
-// the other. It returns something of what it saw, lest it be optimised away.
+// fetch makes the processor load what adding these rows will look at, all at once: in a
+// large table each lookup waits for memory, and add would wait for one after the other.
+// It returns something of what it saw so that the compiler keeps it.
 func (x *index) fetch(rows []Row) (seen uint32) {
 	x.room(len(rows))
 	for i := range rows {
@@ -84,7 +81,6 @@ func (x *index) fetch(rows []Row) (seen uint32) {
 	return seen
 }
 
-// room makes room for n more numbers.
 func (x *index) room(n int) {
 	size := max(1024, len(x.slots))
 	for 4*(len(x.lines)+n) > 3*size {

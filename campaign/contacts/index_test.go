@@ -12,7 +12,7 @@ func TestIndexIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var x index
 		first := make(map[campaign.Phone]int)
-		// Few different numbers, close together, so that many meet in the table.
+		// Few different numbers, close together, so that many collide in the table.
 		phones := rapid.SliceOfN(rapid.Uint64Range(1, 5000), 0, 5000).Draw(t, "phones")
 		for i, n := range phones {
 			p, line := campaign.Phone(n), i+1

@@ -19,10 +19,11 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// hostileFile names the file that this process is started to read.
+// hostileFile names the environment variable with the file that this process is started
+// to read.
 const hostileFile = "CONTACTS_TEST_HOSTILE_FILE"
 
-// maxResident is what reading may take, whatever the file holds.
+// maxResident is the most memory that reading may take, whatever the file holds.
 const maxResident = 300 << 10 // kB
 
 func TestMain(m *testing.M) {
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // readHostile reads a file as contacts and as numbers, and prints the errors and the
-// most memory that this process had.
+// peak memory of this process.
 func readHostile(path string) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -46,7 +47,7 @@ func readHostile(path string) {
 	}
 	for _, want := range []contacts.Format{{}, {AllSheets: true}} {
 		rows := 0
-		var kept []contacts.Row // as a load keeps a chunk
+		var kept []contacts.Row // as a load keeps chunks
 		fmt.Println("contacts:", func() error {
 			f, err := contacts.Open(file, info.Size(), want, "")
 			if err != nil {
@@ -86,7 +87,7 @@ func readHostile(path string) {
 	fmt.Printf("%s\n", regexp.MustCompile(`VmHWM:\s*(\d+) kB`).Find(status))
 }
 
-// A member is a part of an archive, written as it is packed.
+// A member is a part of an archive, written while it is packed.
 type member struct {
 	name  string
 	write func(io.Writer)
@@ -95,12 +96,12 @@ type member struct {
 func text(parts ...string) func(io.Writer) {
 	return func(w io.Writer) {
 		for _, p := range parts {
-			_, _ = io.WriteString(w, p) // a failure is seen when the archive is closed
+			_, _ = io.WriteString(w, p) // closing the archive reports failures
 		}
 	}
 }
 
-// times is text around something that is repeated.
+// times is a repeated text between two others.
 func times(before string, n int, repeated, after string) func(io.Writer) {
 	return func(w io.Writer) {
 		many := max(1, (1<<16)/len(repeated))
@@ -122,7 +123,7 @@ const (
 	sheetFoot = `</sheetData></worksheet>`
 )
 
-// hostileBook is a workbook in which some parts are others.
+// hostileBook is a workbook with some parts replaced.
 func hostileBook(t *testing.T, path string, others ...member) {
 	t.Helper()
 	members := []member{

@@ -24,10 +24,10 @@ type Numbers struct {
 	leftOut []string
 }
 
-// ReadNumbers reads a file of phone numbers: CSV with a phone column, or one
-// number on each line without a header. Every number of a row counts, of all the phone
-// columns asked for and of two in one cell. Lines it cannot use are no error; see
-// Unreadable. Options.Suppressed and StrictNumbers are not asked.
+// ReadNumbers reads a file of phone numbers: CSV with a phone column, or one number on
+// each line without a header. It takes all numbers of a row: from all the phone columns
+// asked for, and two from one cell. Lines that it cannot use are no error; see
+// Unreadable. It ignores Options.Suppressed and StrictNumbers.
 func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 	opt.Suppressed, opt.StrictNumbers = nil, false
 	c, err := open(r, opt)
@@ -51,10 +51,8 @@ type Listed struct {
 	Phone string `csv:"phone"` // in E.164
 }
 
-// numbersAhead is how many numbers may be read and not taken yet.
 const numbersAhead = 1024
 
-// take takes in the numbers of a list, as gocsv reads it.
 func (n *Numbers) take(rows *numberRows) error {
 	list := make(chan Listed, numbersAhead)
 	var g errgroup.Group
@@ -68,16 +66,16 @@ func (n *Numbers) take(rows *numberRows) error {
 	return cmp.Or(g.Wait(), bad)
 }
 
-// numberRows are the numbers of a Reader's rows as gocsv takes a file: whatever its
-// encoding, dialect, columns and countries, it is one column of numbers in full.
+// numberRows presents a Reader's numbers to gocsv as a file with one column of numbers
+// in E.164, whatever the encoding, dialect, columns and countries of the real file.
 type numberRows struct {
 	rows   iter.Seq2[Row, error]
-	next   func() (Row, error, bool) // nil: the header has not been read
+	next   func() (Row, error, bool) // nil before the header
 	stop   func()
 	inHand []campaign.Phone
 }
 
-// Read is the next record; the first is the header.
+// Read returns the next record, the header first.
 func (r *numberRows) Read() ([]string, error) {
 	if r.next == nil {
 		r.next, r.stop = iter.Pull2(r.rows)
@@ -101,19 +99,19 @@ func (r *numberRows) Read() ([]string, error) {
 	return []string{phone.E164()}, nil
 }
 
-// ReadAll is for gocsv's interface alone: a list is never read at once.
+// ReadAll completes gocsv's interface. It is never used.
 func (r *numberRows) ReadAll() ([][]string, error) { return nil, errors.ErrUnsupported }
 
-// NotRead tells of the sheets of a workbook that could not be read, and why: people
-// meant there are not among the numbers.
+// NotRead names the sheets of a workbook that could not be read, and why. The numbers
+// lack those in them.
 func (n *Numbers) NotRead() []string { return n.notRead }
 
-// LeftOut tells of the sheets that were not to be read: hidden ones, and those
-// beside the one that was asked for.
+// LeftOut names the sheets that were left out: hidden ones, and those beside the one
+// asked for.
 func (n *Numbers) LeftOut() []string { return n.leftOut }
 
-// numbersOfSheets reads the sheet that was asked for, or else all that people see,
-// each as a list of its own.
+// numbersOfSheets reads the sheet asked for, or all visible sheets, each as a list of
+// its own.
 func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	sheets := f.sheets
 	if !f.named {
@@ -160,26 +158,20 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	return all, nil
 }
 
-// add adds another list.
 func (n *Numbers) add(other *Numbers) {
 	for phone := range other.seen.all() {
 		n.seen.add(phone, 0)
 	}
-	if n.counts.Refused == nil {
-		n.counts.Refused = make(map[string]int)
-	}
 	n.remarks = append(n.remarks, other.remarks...)
 	for reason, lines := range other.counts.Refused {
-		n.counts.Refused[reason] += lines
+		add(&n.counts.Refused, reason, lines)
 	}
 }
 
 // Has reports whether the number is in the file.
-func (n *Numbers) Has(p campaign.Phone) bool {
-	return n.seen.has(p)
-}
+func (n *Numbers) Has(p campaign.Phone) bool { return n.seen.has(p) }
 
-// All hands out the numbers, in no order that means anything.
+// All returns the numbers in an arbitrary order.
 func (n *Numbers) All() iter.Seq[campaign.Phone] {
 	return func(yield func(campaign.Phone) bool) {
 		for p := range n.seen.all() {
@@ -190,10 +182,10 @@ func (n *Numbers) All() iter.Seq[campaign.Phone] {
 	}
 }
 
-// Len is the number of different numbers.
+// Len is how many different numbers there are.
 func (n *Numbers) Len() int { return n.seen.len() }
 
-// Remarks are what people should be told of how the file was read.
+// Remarks say what people should know about how the file was read.
 func (n *Numbers) Remarks() []string { return n.remarks }
 
 func remarksOf(c *Reader) []string {
@@ -201,15 +193,15 @@ func remarksOf(c *Reader) []string {
 	country, code := c.CountryColumns()
 	for _, name := range []string{country, code} {
 		if name != "" {
-			remarks = append(remarks, fmt.Sprintf("column %q says whose country the numbers are of", name))
+			remarks = append(remarks, fmt.Sprintf("column %q gives the country of the numbers", name))
 		}
 	}
 	return remarks
 }
 
-// Unreadable are the lines without a usable number, by reason: people who may
-// have asked not to be contacted and whom Has does not know. Repeated numbers
-// and empty lines are not among them.
+// Unreadable counts the lines without a usable number, by reason. They may stand for
+// people who must not be contacted and whom Has does not know. Repeated numbers and
+// empty lines are not counted.
 func (n *Numbers) Unreadable() map[Reason]int {
 	lines := make(map[Reason]int)
 	for reason, count := range n.counts.Refused {

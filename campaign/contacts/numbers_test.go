@@ -25,7 +25,7 @@ func TestReadNumbers(t *testing.T) {
 		{"lines of no use", "0501234567\nSara\n050\n0501234568,x\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567},
 			map[contacts.Reason]int{contacts.NotANumber: 1, contacts.TooShort: 1, contacts.TooManyCells: 1}},
 		{"the first line of no use", "12345\n0501234567\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567}, map[contacts.Reason]int{contacts.TooShort: 1}},
-		{"nobody", "phone\n", contacts.Options{}, nil, nil},
+		{"an empty list", "phone\n", contacts.Options{}, nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			numbers, err := contacts.ReadNumbers(strings.NewReader(tt.file), tt.opt)
@@ -74,8 +74,8 @@ func TestNumbersThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A line that is not text is one without a usable number, as others are.
-func TestALineOfAListThatIsNotUTF8IsTold(t *testing.T) {
+// A line that is not text counts as a line without a usable number.
+func TestALineOfAListThatIsNotUTF8IsReported(t *testing.T) {
 	numbers, err := contacts.ReadNumbers(strings.NewReader("phone,name\n+966501234567,A\n+966501234568,\xff\n"), contacts.Options{})
 	if err != nil || numbers.Len() != 1 || numbers.Unreadable()[contacts.NotUTF8] != 1 {
 		t.Errorf("%d numbers, %v, %v", numbers.Len(), numbers.Unreadable(), err)

@@ -17,19 +17,17 @@ import (
 // A PhoneParser reads phone numbers as people and their spreadsheets write them.
 // Goroutines may share it.
 //
-// A number is accepted when it has a length that numbers of its country have,
-// not only when it lies in a range known to be in use: such ranges change more
-// often than this program is built, and a person refused for ever is worse than
-// one request that the platform refuses. Only where the plus is missing and the
-// country must be guessed, or a zero stands where hardly any country has one,
-// does the number have to be in a known range.
+// It accepts a number of a length that numbers of its country have, whether or not the
+// number is in a known range: ranges change more often than this program is built, and
+// a person refused for ever is worse than one request that the platform refuses. A
+// number must be in a known range only where the plus is missing and the country is a
+// guess, or where a zero stands that hardly any country has.
 type PhoneParser struct {
-	region string // empty: numbers must have their country code
-	home   *plan
+	home *plan // of the region; nil: numbers need a country code
 }
 
-// NewPhoneParser reads numbers without a country code as those of region, an
-// ISO 3166 alpha-2 code. Without a region such numbers are refused.
+// NewPhoneParser reads numbers without a country code as those of a region, an ISO 3166
+// alpha-2 code. Without a region it refuses them.
 func NewPhoneParser(region string) (*PhoneParser, error) {
 	if region == "" {
 		return &PhoneParser{}, nil
@@ -38,30 +36,29 @@ func NewPhoneParser(region string) (*PhoneParser, error) {
 	if !phonenumbers.GetSupportedRegions()[upper] {
 		return nil, fmt.Errorf("region %q: want an ISO 3166 code of two letters, such as SA", region)
 	}
-	return &PhoneParser{region: upper, home: world().byRegion[upper]}, nil
+	return &PhoneParser{world().byRegion[upper]}, nil
 }
 
-// maxNumberBytes bounds a cell that can be a number: the longest has 15 digits,
-// some of three bytes, with punctuation and invisible marks between them.
+// maxNumberBytes bounds a cell that can be a number: 15 digits of up to three bytes,
+// with punctuation and invisible marks between them.
 const maxNumberBytes = 128
 
-// Parse reads one cell. A number that cannot be used has a Reason, else it is empty.
+// Parse reads a cell. The Reason is empty if the number can be used.
 func (p *PhoneParser) Parse(cell string) (campaign.Phone, Reason) {
 	r := p.readAll(cell)
 	return r.phone, r.why
 }
 
-// A reading is what a cell was read as.
 type reading struct {
 	phone   campaign.Phone   // 0 if it was refused
-	why     Reason           // it was refused
-	country *plan            // the number's
-	doubt   doubt            // it may be wrong
-	guessed bool             // it has no plus, and was read as one of another country than the region's
-	several []campaign.Phone // the numbers in the cell, where there are two or more
+	why     Reason           // of the refusal
+	country *plan            // of the number
+	doubt   Reason           // why the number may be wrong
+	guessed bool             // it has no plus and was read as of another country than the region's
+	several []campaign.Phone // the numbers of the cell, if there are two or more
 }
 
-// readAll reads a cell, whatever it holds: one number, two, or one with an extension.
+// readAll reads a cell with one number, with several, or with one and an extension.
 func (p *PhoneParser) readAll(cell string) reading {
 	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
 		if phone, why, known := world().international(cell[1:]); known && why == "" {
@@ -88,18 +85,18 @@ func (p *PhoneParser) readAll(cell string) reading {
 	number := strconv.AppendUint(buf[:0], uint64(r.phone), 10)
 	r.country, r.doubt = world().doubt(string(number))
 	if r.guessed {
-		r.doubt = guessedCode
+		r.doubt = GuessedCode
 	}
 	return r
 }
 
-// isOneRun reports whether a cell is digits alone, which are one number at the most.
+// isOneRun reports whether a cell is digits alone, which are at most one number.
 func isOneRun(cell string) bool { return allDigits(strings.TrimPrefix(cell, "+")) }
 
-// isLocal reports whether the country of a number does not stand in its cell: it is the
-// region's.
+// isLocal reports whether a number's country does not stand in its cell but is that of
+// the region.
 func (p *PhoneParser) isLocal(cell string, r reading) bool {
-	if p.region == "" || r.guessed {
+	if p.home == nil || r.guessed {
 		return false
 	}
 	digits, plus, _ := bare(make([]byte, 0, maxNumberBytes), cell)
@@ -112,8 +109,8 @@ func (p *PhoneParser) isLocal(cell string, r reading) bool {
 	return string(digits) != strconv.FormatUint(uint64(r.phone), 10)
 }
 
-// read reads one number. guessed: it has no plus, and was read as one of another
-// country than the region's.
+// read reads one number. guessed: it has no plus and was read as of another country
+// than the region's.
 func (p *PhoneParser) read(cell string) (phone campaign.Phone, guessed bool, why Reason) {
 	if phone, guessed, why = p.readNow(cell); why != "" {
 		if old, ok := p.mexican(cell); ok {
@@ -123,7 +120,7 @@ func (p *PhoneParser) read(cell string) (phone campaign.Phone, guessed bool, why
 	return phone, guessed, why
 }
 
-// readNow is read but for numbers that the library no longer knows.
+// readNow is read without the numbers that the library no longer knows.
 func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, why Reason) {
 	if len(cell) > maxNumberBytes {
 		return 0, false, NotANumber
@@ -139,23 +136,21 @@ func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, 
 	return p.parse(string(digits), plus)
 }
 
-// parse decides a run of digits.
 func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, guessed bool, why Reason) {
 	if rest, ok := strings.CutPrefix(digits, "00"); ok {
-		// 00 stands for the plus nearly everywhere, also where the region's own
-		// prefix is another.
+		// 00 stands for the plus nearly everywhere, even where the region dials another prefix.
 		phone, why := p.international(rest)
-		if why == "" || plus || p.region == "" {
+		if why == "" || plus || p.home == nil {
 			return phone, false, why
 		}
 		phone, why = p.national(digits)
 		return phone, false, why
 	}
-	if plus && digits[0] != '0' { // +050… is a local number, however the plus came there
+	if plus && digits[0] != '0' { // +050… is a local number with a stray plus
 		phone, why := p.international(digits)
 		return phone, false, why
 	}
-	if p.region == "" {
+	if p.home == nil {
 		return p.unmarked(digits)
 	}
 	if digits[0] == '0' || len(digits) < minUnmarked {
@@ -168,16 +163,16 @@ func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, gue
 	return p.unmarked(digits)
 }
 
-// minUnmarked is the fewest digits in which a country code without its plus is
-// believed. A shorter one may be a local number: 531234567 is a Saudi mobile
-// number without its 0, or one in Cuba.
+// minUnmarked is the fewest digits with which a country code counts without its plus. A
+// shorter one may be a local number: 531234567 is a Saudi mobile number without its 0,
+// or a number in Cuba.
 const minUnmarked = 11
 
-// unmarked decides a number that may begin with its country code, without a
-// plus: many exports drop it. What is valid in the region is of the region.
+// unmarked decides a number that may begin with its country code but has no plus: many
+// exports drop it. A number that is valid in the region belongs to the region.
 func (p *PhoneParser) unmarked(digits string) (phone campaign.Phone, guessed bool, why Reason) {
-	if p.region != "" {
-		if n, err := phonenumbers.Parse(digits, p.region); err == nil && phonenumbers.IsValidNumber(n) {
+	if p.home != nil {
+		if n, err := phonenumbers.Parse(digits, p.home.region); err == nil && phonenumbers.IsValidNumber(n) {
 			phone, why := fromLibrary(n)
 			return phone, false, why
 		}
@@ -185,11 +180,11 @@ func (p *PhoneParser) unmarked(digits string) (phone campaign.Phone, guessed boo
 	if len(digits) >= minUnmarked {
 		if n, err := phonenumbers.Parse("+"+digits, ""); err == nil && phonenumbers.IsValidNumber(n) {
 			phone, why := fromLibrary(n)
-			return phone, why == "" && (p.region == "" || p.home.code != strconv.Itoa(int(n.GetCountryCode()))), why
+			return phone, why == "" && (p.home == nil || p.home.code != strconv.Itoa(int(n.GetCountryCode()))), why
 		}
 	}
 	switch {
-	case p.region != "":
+	case p.home != nil:
 		phone, why = p.national(digits)
 	case len(digits) < minDigits:
 		why = TooShort
@@ -215,9 +210,12 @@ func (p *PhoneParser) national(digits string) (campaign.Phone, Reason) {
 	return p.library(digits)
 }
 
-// library decides what the plans do not.
 func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
-	n, err := phonenumbers.Parse(number, p.region)
+	region := ""
+	if p.home != nil {
+		region = p.home.region
+	}
+	n, err := phonenumbers.Parse(number, region)
 	switch {
 	case err == nil:
 		return fromLibrary(n)
@@ -230,7 +228,7 @@ func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
 	}
 }
 
-// fromLibrary is a number the library has read, if its length is right.
+// fromLibrary takes a number that the library has read, if its length is right.
 func fromLibrary(n *phonenumbers.PhoneNumber) (campaign.Phone, Reason) {
 	switch phonenumbers.IsPossibleNumberWithReason(n) {
 	case phonenumbers.IS_POSSIBLE:
@@ -238,7 +236,7 @@ func fromLibrary(n *phonenumbers.PhoneNumber) (campaign.Phone, Reason) {
 		return 0, TooLong
 	case phonenumbers.INVALID_LENGTH:
 		return 0, WrongLength
-	default: // too short, or short of its area code
+	default: // too short, or without its area code
 		return 0, TooShort
 	}
 	code := strconv.Itoa(int(n.GetCountryCode()))
@@ -263,15 +261,15 @@ func allDigits(s string) bool {
 }
 
 var (
-	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                 // tel:, whatsapp:, the p: of lead exports
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                 // tel:, whatsapp:, or the p: of lead exports
 	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0{1,2})?$`) // 966,501,234,567.00: shown as an amount
 	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
 )
 
-// bare reduces a cell to the ASCII digits of the number in it, and whether it
-// has a plus. Punctuation, spaces and marks that cannot be seen are dropped;
-// anything else, letters above all, makes it no number: the library would turn
-// letters into digits and drop extensions.
+// bare reduces a cell to the ASCII digits of its number, and whether it has a plus. It
+// drops punctuation, spaces and invisible marks. Anything else, letters above all,
+// makes the cell no number: the library would turn letters into digits and drop
+// extensions.
 func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 	cell = strings.TrimFunc(cell, isWrapping)
 	if cell == "" {
@@ -284,7 +282,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 		if strconv.Itoa(len(m[2])) != strings.TrimLeft(m[3], "0") {
 			return nil, false, Scientific
 		}
-		return append(append(digits, m[1]...), m[2]...), false, "" // not one digit is missing
+		return append(append(digits, m[1]...), m[2]...), false, "" // no digit is missing
 	}
 	if groupedPattern.MatchString(cell) {
 		cell = strings.ReplaceAll(cell, ",", "")
@@ -308,7 +306,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 		}
 	}
 	if tail := string(digits[afterDot:]); dots == 1 && (tail == "0" || tail == "00") {
-		digits = digits[:afterDot] // 966501234567.0: a spreadsheet took it for an amount
+		digits = digits[:afterDot] // 966501234567.0: a spreadsheet made it an amount
 	}
 	if len(digits) == 0 {
 		return nil, false, NotANumber
@@ -325,8 +323,8 @@ func digit(r rune) (byte, bool) {
 	return 0, false
 }
 
-// isWrapping reports whether r may stand around a number: spaces, marks that
-// cannot be seen, and how spreadsheets are told that it is text: '050, ="050".
+// isWrapping reports whether r may stand around a number: spaces, invisible marks, and
+// what tells a spreadsheet that a cell is text: '050, ="050".
 func isWrapping(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`'’‘"=`, r)
 }

@@ -154,13 +154,13 @@ func TestUnknownRegion(t *testing.T) {
 	}
 }
 
-func TestACountryCodeWithoutItsPlusIsBelievedFromElevenDigits(t *testing.T) {
+func TestACountryCodeWithoutItsPlusCountsFromElevenDigits(t *testing.T) {
 	parser, err := contacts.NewPhoneParser("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		"4740612345":  "", // a Norwegian mobile number, or ten digits of somebody else's
+		"4740612345":  "", // a Norwegian mobile number, or a local one of ten digits
 		"96550012345": "+96550012345",
 	} {
 		phone, why := parser.Parse(text)

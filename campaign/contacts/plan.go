@@ -11,30 +11,29 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A plan is what the library's metadata says of the numbers of one country:
-// enough to decide the common ones without the library, which takes 20 to 30 µs
-// for each. Where a plan does not know for certain, it says so and the library
-// decides; a test holds the two equal.
+// A plan is what the library's metadata say about the numbers of one country: enough to
+// decide the common ones without the library, which takes 20 to 30 µs each. What a plan
+// cannot decide is left to the library; a test holds the two equal.
 type plan struct {
 	code    string         // country calling code
-	region  string         // ISO 3166 alpha-2; 001 of numbers that belong to no country
+	region  string         // ISO 3166 alpha-2; 001 for numbers that belong to no country
 	index   int            // its place among all plans
-	leading prefix         // of the countries that share the calling code: numbers that begin so are its own
-	sharing []*plan        // the countries that share the calling code, itself included, in the order of the library; of the main one only
-	ranges  func() *ranges // made when first asked for
+	leading prefix         // of its numbers, where countries share the calling code
+	sharing []*plan        // of the main plan: all that share the calling code, in the order of the library
+	ranges  func() *ranges // built on first use
 	idd     prefix         // dialled before a foreign number
 	trunk   prefix         // dialled before a number of the country: the 0 of 0501234567
 	dialled string         // the trunk prefix in plain digits
 	simple  bool           // the trunk prefix is plain digits and is dropped, not rewritten
-	general *regexp.Regexp // every number of the country matches it
+	general *regexp.Regexp // matches every number of the country
 	lengths uint32         // bit n: numbers may have n digits after the calling code
-	local   uint32         // bit n: numbers of n digits can be dialled within an area only
-	main    *plan          // of the countries that share the calling code, the one whose lengths hold for all
+	local   uint32         // bit n: numbers of n digits work only within an area
+	main    *plan          // whose lengths hold for all that share the calling code
 }
 
-// A prefix matches the beginning of a run of digits; the zero prefix matches none.
+// A prefix matches the first digits of a number. The zero prefix matches none.
 type prefix struct {
-	literal string // for most countries a few digits
+	literal string // a few digits in most countries
 	pattern *regexp.Regexp
 }
 
@@ -69,16 +68,12 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 		general: regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$"),
 	}
 	p.simple = p.trunk.pattern == nil && m.GetNationalPrefixTransformRule() == ""
-	for _, n := range m.GetGeneralDesc().GetPossibleLength() {
-		p.lengths |= bit(int(n))
-	}
-	for _, n := range m.GetGeneralDesc().GetPossibleLengthLocalOnly() {
-		p.local |= bit(int(n))
-	}
+	p.lengths = lengthSet(m.GetGeneralDesc().GetPossibleLength())
+	p.local = lengthSet(m.GetGeneralDesc().GetPossibleLengthLocalOnly())
 	return p
 }
 
-// at is the plan's place among all. A number without one is in the first place.
+// at is the plan's index. Numbers without a plan count for the first one.
 func (p *plan) at() uint16 {
 	if p == nil {
 		return 0
@@ -93,13 +88,20 @@ func bit(n int) uint32 {
 	return 1 << n
 }
 
-// check tells why a number of so many digits after the calling code cannot be
-// one of the country's; empty if it can.
+func lengthSet(lengths []int32) (set uint32) {
+	for _, n := range lengths {
+		set |= bit(int(n))
+	}
+	return set
+}
+
+// check returns why a number with n digits after the calling code cannot be one of the
+// country's.
 func (p *plan) check(n int) Reason {
 	switch b := bit(n); {
 	case p.lengths&b != 0 && p.local&b == 0:
 		return ""
-	case p.local&b != 0 || p.lengths&(b-1) == 0: // none shorter: below the least
+	case p.local&b != 0 || p.lengths&(b-1) == 0: // none is shorter
 		return TooShort
 	case p.lengths>>n == 0:
 		return TooLong
@@ -108,14 +110,13 @@ func (p *plan) check(n int) Reason {
 	}
 }
 
-// isDoubtful reports whether the digits after the calling code begin with what
-// only precedes them in most countries. 050123456 in Saudi Arabia lacks a digit,
-// yet with its 0 it has a length that numbers have there.
+// isDoubtful reports whether the digits after the calling code begin with a trunk
+// prefix. 050123456 in Saudi Arabia lacks a digit, but with its 0 it has a possible
+// length.
 func (p *plan) isDoubtful(digits string) bool {
 	return strings.HasPrefix(digits, "0") || p.dialled != "" && strings.HasPrefix(digits, p.dialled)
 }
 
-// plans are the numbering plans of the world.
 type plans struct {
 	all      []*plan // by index
 	byRegion map[string]*plan
@@ -126,7 +127,7 @@ var world = sync.OnceValue(func() *plans {
 	w := &plans{byRegion: make(map[string]*plan)}
 	metadata, err := phonenumbers.MetadataCollection()
 	if err != nil {
-		panic(err) // embedded in the library, which has read it before us
+		panic(err) // embedded in the library, which has read it already
 	}
 	for _, m := range metadata.GetMetadata() {
 		p := newPlan(m)
@@ -168,7 +169,7 @@ var world = sync.OnceValue(func() *plans {
 	return w
 })
 
-// of is the plan of a number by its first digits, nil if there is none.
+// of returns the plan of a number by its first digits, or nil.
 func (w *plans) of(digits string) *plan {
 	i := 0
 	for k := range 3 {
@@ -180,8 +181,8 @@ func (w *plans) of(digits string) *plan {
 	return w.byCode[i]
 }
 
-// international decides a number that begins with its calling code. It is
-// unknown when the plan cannot tell.
+// international decides a number that begins with its calling code. known is false if
+// the plan cannot decide.
 func (w *plans) international(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if len(digits) < 4 || digits[0] == '0' {
 		return 0, "", false
@@ -193,13 +194,12 @@ func (w *plans) international(digits string) (phone campaign.Phone, why Reason, 
 	return p.significant(digits[len(p.code):])
 }
 
-// national decides a number as it is dialled within the country.
 func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if !p.simple || len(digits) < 4 || p.idd.matches(digits) {
 		return 0, "", false
 	}
 	if rest, ok := strings.CutPrefix(digits, p.code); ok {
-		// The calling code without a plus, or digits that happen to be like it.
+		// The calling code without a plus, or digits that only look like it.
 		if p.trunk.matches(rest) || p.general.MatchString(digits) || !p.general.MatchString(rest) {
 			return 0, "", false
 		}
@@ -215,7 +215,6 @@ func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known 
 	return p.significant(digits)
 }
 
-// significant decides the digits that follow the calling code.
 func (p *plan) significant(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if p.trunk.matches(digits) || p.main.isDoubtful(digits) {
 		return 0, "", false
@@ -226,11 +225,10 @@ func (p *plan) significant(digits string) (phone campaign.Phone, why Reason, kno
 	return e164(p.code, digits)
 }
 
-// E.164 numbers have 15 digits at most, though some countries have longer ones;
-// none shorter than 7 reaches a person. As in campaign.ParsePhone.
+// E.164 allows at most 15 digits, though some countries have longer numbers; no person has
+// fewer than 7. As in campaign.ParsePhone.
 const minDigits, maxDigits = 7, 15
 
-// e164 puts a number together.
 func e164(code, digits string) (phone campaign.Phone, why Reason, known bool) {
 	switch n := len(code) + len(digits); {
 	case n < minDigits:

@@ -12,8 +12,8 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Where a plan is certain, the library says the same: of numbers around every
-// length, calling code, trunk prefix and example number that there is.
+// Where a plan is certain, the library agrees: for numbers around every length, calling
+// code, trunk prefix and example number.
 func TestPlansAgreeWithTheLibrary(t *testing.T) {
 	regions := slices.Sorted(maps.Keys(phonenumbers.GetSupportedRegions()))
 	examples := exampleNumbers()
@@ -24,7 +24,7 @@ func TestPlansAgreeWithTheLibrary(t *testing.T) {
 		digits := rapid.OneOf(
 			run,
 			rapid.Custom(func(t *rapid.T) string {
-				// Without a plus, with the trunk prefix, or as it is, and a few digits wrong.
+				// Without a plus, with the trunk prefix, or unchanged, with a few wrong digits.
 				n := rapid.SampledFrom(examples).Draw(t, "example")
 				cut := rapid.IntRange(0, min(4, len(n))).Draw(t, "cut")
 				return n[cut:] + rapid.StringOfN(rapid.RuneFrom([]rune("0123456789")), 0, 3, -1).Draw(t, "tail")
@@ -46,12 +46,12 @@ func TestPlansAgreeWithTheLibrary(t *testing.T) {
 		phone, why, known := world().international(digits)
 		check("international", phone, why, known, PhoneParser{}, "+"+digits)
 		phone, why, known = home.national(digits)
-		check("national", phone, why, known, PhoneParser{region: region, home: home}, digits)
+		check("national", phone, why, known, PhoneParser{home}, digits)
 	})
 }
 
-// The plans are there to spare the library most of its work: they are certain of
-// every example of a mobile number in nearly all countries, however it is written.
+// Plans save most calls of the library: they are certain about every example of a
+// mobile number in nearly all countries, in every spelling.
 func TestPlansKnowTheCommonNumbers(t *testing.T) {
 	var international, national, all int
 	for region := range phonenumbers.GetSupportedRegions() {

@@ -42,7 +42,7 @@ func suppress(has func(campaign.Phone) bool) func(campaign.Phone) contacts.Reaso
 	}
 }
 
-// lines shows rows one a line: where each begins and what became of it.
+// lines shows a row on each line: where it begins and what became of it.
 func lines(rows []contacts.Row) []string {
 	var out []string
 	for _, row := range rows {
@@ -111,7 +111,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// emptyLines are the rows of blank lines first to last, then more.
+// emptyLines are the rows of the blank lines from first to last, and more.
 func emptyLines(first, last int, more string) []string {
 	var rows []string
 	for n := first; n <= last; n++ {
@@ -120,7 +120,7 @@ func emptyLines(first, last int, more string) []string {
 	return append(rows, more)
 }
 
-// checkCounts recounts rows.
+// checkCounts counts the rows again.
 func checkCounts(t interface {
 	Helper()
 	Errorf(string, ...any)
@@ -159,7 +159,7 @@ func checkCounts(t interface {
 	}
 }
 
-// plain leaves out of counts what is told of the contacts.
+// plain removes the counts about contacts.
 func plain(c campaign.Counts) campaign.Counts {
 	c.Countries, c.Doubtful, c.PhoneColumns = nil, nil, nil
 	return c
@@ -291,7 +291,7 @@ func TestRowsBeforeAnErrorAreHandedOut(t *testing.T) {
 	}
 }
 
-// A cell that was cut in the midst of a character costs its line, and no other.
+// A cell cut within a character costs only its line.
 func TestALineThatIsNotUTF8IsRefusedAlone(t *testing.T) {
 	file := "phone,name\n0501234567,A\n0501234568,سارة\n0501234569,سار\xd8\n0501234560,C\n"
 	r, rows, err := readAll(file, contacts.Options{Region: "SA"})
@@ -344,8 +344,8 @@ func TestReadingMayStop(t *testing.T) {
 	}
 }
 
-// Blocks end where they end: rows are the same however the source is read, and
-// however long they are.
+// Rows are the same wherever blocks end, however the source is read and however long
+// the rows are.
 func TestRowsDoNotDependOnBlocks(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("phone,name\n")
@@ -392,7 +392,7 @@ func TestRowsDoNotDependOnBlocks(t *testing.T) {
 	}
 }
 
-// A file of rows made to be good or bad has exactly the counts it was made with.
+// A file of rows made to be good or bad has exactly the intended counts.
 func TestCountsAreRightByConstruction(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var file bytes.Buffer

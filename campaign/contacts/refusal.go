@@ -6,8 +6,8 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Reason is why a line did not become a contact, as people read it. The texts
-// are stored with campaigns: they are not changed.
+// A Reason is why a line did not become a contact, as people read it. Campaigns store
+// these texts, so they do not change. A new reason is a new constant; count sorts it.
 type Reason string
 
 const (
@@ -39,8 +39,8 @@ const (
 	FormulaWithoutValue Reason = "formula without a stored value: open and save it in Excel"
 )
 
-// Doubts are why a number that is taken may be wrong. With strict numbers they are
-// reasons to refuse it.
+// Doubts are why the number of a contact may be wrong. With strict numbers they are reasons
+// to refuse it.
 const (
 	UnknownRange Reason = "in no known range of its country"
 	DigitTooMany Reason = "in no known range of its country: one digit too many"
@@ -49,35 +49,20 @@ const (
 	NoPlace      Reason = "no country in its row: read as of --region"
 )
 
-// A doubt is one of these, by its place.
-type doubt uint8
-
-var doubts = [...]Reason{"", UnknownRange, DigitTooMany, DigitTooFew, GuessedCode, NoPlace}
-
-const (
-	noDoubt doubt = iota
-	unknownRange
-	digitTooMany
-	digitTooFew
-	guessedCode
-	noPlace
-)
-
-// ErrorValue is the reason of a row with an error of the spreadsheet, such as #N/A,
-// where a number or a value must be.
+// ErrorValue is the reason for a spreadsheet error, such as #N/A, in place of a number
+// or a required value.
 func ErrorValue(text string) Reason { return Reason(text + " instead of a value") }
 
-// EmptyValue is the reason of a row that lacks a value the agent wants.
+// EmptyValue is the reason for a missing value that the agent requires.
 func EmptyValue(key string) Reason { return Reason(fmt.Sprintf("empty value %q", key)) }
 
-// A Refusal is the reason with what belongs to it. The zero Refusal is none:
-// the row is a contact.
+// A Refusal is a reason with its details. The row of the zero Refusal is a contact.
 type Refusal struct {
 	Reason Reason
-	First  int // for Duplicate: the line of the contact that has the number; 0: it is in the campaign already
+	First  int // for Duplicate: the line of the contact with this number; 0: it is already in the campaign
 }
 
-// String is the refusal as the rejects file tells it.
+// String is the text in the rejects file.
 func (r Refusal) String() string {
 	switch {
 	case r.Reason == Duplicate && r.First > 0:
@@ -88,7 +73,6 @@ func (r Refusal) String() string {
 	return string(r.Reason)
 }
 
-// count adds what became of a row to counts.
 func count(c *campaign.Counts, r Refusal) {
 	c.Rows++
 	switch r.Reason {

@@ -7,21 +7,20 @@ import (
 	"strconv"
 )
 
-// rejectColumns follow the file's own columns.
 var rejectColumns = []string{"line", "reason", "original"}
 
-// A RejectWriter writes refused rows as CSV that a spreadsheet opens and that,
-// once corrected, can be read again: the columns of the file, then line, reason
-// and original. Original is the row as it stood if its cells do not fit the
-// columns, which are then empty. Cells are escaped, see EscapeCell.
+// A RejectWriter writes refused rows as CSV that a spreadsheet opens and that, once
+// corrected, can be read again: the columns of the file, then line, reason and
+// original. Original is the row as it stood if its cells do not fit the columns, which
+// are then empty. Cells are escaped; see EscapeCell.
 type RejectWriter struct {
 	csv     *csv.Writer
 	columns int
 	record  []string
 }
 
-// NewRejectWriter writes the header. The first bytes are a byte order mark,
-// without which Excel does not know UTF-8.
+// NewRejectWriter writes the header, after a byte order mark: Excel does not recognise
+// UTF-8 without one.
 func NewRejectWriter(w io.Writer, columns []string) (*RejectWriter, error) {
 	if _, err := io.WriteString(w, bom); err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func (w *RejectWriter) Flush() error {
 	return w.csv.Error()
 }
 
-// HoldsRejects reports whether a file begins as a RejectWriter begins one.
+// HoldsRejects reports whether a file begins like that of a RejectWriter.
 func HoldsRejects(r io.Reader) bool {
 	header, err := csv.NewReader(io.LimitReader(r, 1<<20)).Read()
 	return err == nil && len(header) >= len(rejectColumns) && slices.Equal(header[len(header)-len(rejectColumns):], rejectColumns)

@@ -61,8 +61,8 @@ func writeRejects(t *testing.T, columns []string, rows []contacts.Row) string {
 	return out.String()
 }
 
-// What was refused only because of where it stood, such as a duplicate, is a
-// contact when the rejects are read as a file of their own.
+// A row refused only because of where it stood, such as a duplicate, is a contact when
+// the rejects are read as a file.
 func TestRejectsAreAContactFile(t *testing.T) {
 	_, rows, err := readAll("phone\n+966501234567\n+966501234567\n+966501234568\n0501234568\n", contacts.Options{Region: "SA"})
 	if err != nil {
@@ -81,8 +81,8 @@ func TestRejectsAreAContactFile(t *testing.T) {
 	}
 }
 
-// Rejects that are given back have the columns and cells of the file they came
-// from, whatever a spreadsheet has made of the delimiters.
+// Corrected rejects have the columns and cells of the original file, whatever a
+// spreadsheet made of the delimiters.
 func TestCorrectedRejects(t *testing.T) {
 	_, rows, err := readAll("=phone,name\n12,=A1\n13,'-x\n0501234567,a,b\n", contacts.Options{Region: "SA", Reading: asking("=phone")})
 	if err != nil {
@@ -198,8 +198,8 @@ func TestEscapingIsSafeAndReversible(t *testing.T) {
 		if strings.IndexAny(escaped, "=+-@\t\r\n＝＋－＠") == 0 && !plainNumber.MatchString(escaped) {
 			t.Fatalf("%q escaped is %q", cell, escaped)
 		}
-		// Nor may any cell begin so of which a spreadsheet makes it, told another
-		// separator; LazyQuotes is how spreadsheets read a quote within a cell.
+		// No cell may begin so that a spreadsheet with another separator makes of it;
+		// LazyQuotes is how spreadsheets read a quote within a cell.
 		for _, comma := range ",;|\t" {
 			var file bytes.Buffer
 			w := csv.NewWriter(&file)
@@ -214,7 +214,7 @@ func TestEscapingIsSafeAndReversible(t *testing.T) {
 			for _, row := range rows {
 				for _, got := range row {
 					if comma != ',' {
-						got = strings.Trim(got, `" `) // some readers take quotes off wherever they stand
+						got = strings.Trim(got, `" `) // some readers remove quotes anywhere
 					}
 					if strings.IndexAny(got, "=+-@\t\r\n＝＋－＠") == 0 && got != escaped && !plainNumber.MatchString(got) {
 						t.Fatalf("%q escaped is %q, which with %q becomes %q", cell, escaped, comma, got)
@@ -222,7 +222,7 @@ func TestEscapingIsSafeAndReversible(t *testing.T) {
 				}
 			}
 		}
-		// A row keeps its shape in CSV, too.
+		// A row also keeps its shape in CSV.
 		var out bytes.Buffer
 		w := csv.NewWriter(&out)
 		if err := w.Write([]string{escaped, "x"}); err != nil {
@@ -258,12 +258,12 @@ func TestHoldsRejects(t *testing.T) {
 	}
 }
 
-// Without their reasons, rows that were not chosen would come in with the corrected ones.
+// Without their reasons, rows that were not chosen would become contacts.
 func TestRejectsWithoutTheirReasonsAreRefused(t *testing.T) {
 	for file, want := range map[string]string{
 		"phone,line,original\n+966501234567,2,\n":         `line 1: these are rejects without their column "reason": give them back with it`,
 		"phone,line,reason,original\n+966501234567,2,,\n": "",
-		"line,original,phone\n2,x,+966501234567\n":        "", // a list of somebody's own
+		"line,original,phone\n2,x,+966501234567\n":        "", // another list with such columns
 	} {
 		_, _, err := readAll(file, contacts.Options{})
 		if got := fmt.Sprint(err); err == nil && want != "" || err != nil && got != want {

@@ -11,30 +11,30 @@ import (
 )
 
 var (
-	// betweenNumbers is what parts numbers, and within a number at most its groups.
+	// betweenNumbers separates numbers, or at most the groups of a number.
 	betweenNumbers = regexp.MustCompile(`:::|[/;,|،؛\\\n\r\t&]+|[\s\p{Z}](?i:or|and|ou|und|oder|o|y|أو|او|و)[\s\p{Z}]|[\s\p{Z}](?:أو|او|و)[\s\p{Z}]*`)
-	// betweenGroups parts the groups of a number, and sometimes numbers.
+	// betweenGroups separates the groups of a number, and sometimes numbers.
 	betweenGroups = regexp.MustCompile(`[\s\p{Z}\p{Cf}\-‐‑‒–—―−().\[\]]+`)
-	// lastDigits stand for a second number that ends otherwise: 0501234567/8.
+	// lastDigits stand for a second number with another ending: 0501234567/8.
 	lastDigits       = regexp.MustCompile(`^(.*\p{Nd}{5})[\s\p{Z}]*[/\\][\s\p{Z}]*(\p{Nd}{1,3})[\s\p{Z}]*$`)
 	extensionPattern = regexp.MustCompile(`(?i)^(.*\d\)?)[\s\p{Z}]*[,;(]?[\s\p{Z}]*(?:;?ext(?:ension|n)?[\s.:=#]*|x[\s.:]*|#+|int\.?|تحويل[ةه]?|داخلي|فرعي|доб\.?)[\s\p{Z}.:#]*\p{Nd}{1,7}\)?[\s\p{Z}]*$`)
 )
 
 const (
-	maxCellNumbers = 20  // more are no numbers of one person
-	maxCellBytes   = 400 // a longer cell is not searched for numbers
-	maxCellGroups  = 10  // of digits that may be more than one number
-	minGroupDigits = 3   // of a number: no shorter one reaches a person
+	maxCellNumbers = 20  // more are not numbers of one person
+	maxCellBytes   = 400 // longer cells are not searched for numbers
+	maxCellGroups  = 10  // groups of digits that may be several numbers
+	minGroupDigits = 3   // digits of a number: none shorter reaches a person
 )
 
-// severalIn decides a cell that may hold more than one number, or an extension. one,
-// guessed and why are what came of it taken for one number.
+// severalIn decides a cell that may hold several numbers, or an extension. one, guessed
+// and why are what came of reading it as one number.
 //
-// Two numbers look like one where people's numbers are short: 1234567 7654321 has a
-// length that foreign numbers have. So what is cut at a sign that parts numbers, or
-// between two groups, is two numbers if each part is one by itself. A cell that is a
-// number of the region or has its plus as a whole is only taken for two if both parts
-// are in ranges that are known; and if the whole is too, and no sign parts them, they
+// Two numbers can look like one where numbers are short: 1234567 7654321 has a length
+// that foreign numbers have. So a cell that is cut at a separator, or between two
+// groups, is two numbers if each part is a number by itself. But a cell that as a whole
+// is a number of the region, or has its plus, is two numbers only if both parts are in
+// known ranges; and if the whole is, too, and no separator stands between them, they
 // must be written alike.
 func (p *PhoneParser) severalIn(cell string, one campaign.Phone, guessed bool, why Reason) ([]campaign.Phone, Reason) {
 	if pair := p.endingsIn(cell, one, why); pair != nil {
@@ -70,8 +70,8 @@ func (p *PhoneParser) severalIn(cell string, one campaign.Phone, guessed bool, w
 	return numbers, TwoNumbers
 }
 
-// endingsIn are a number and another that is written as its last digits; nil where the
-// cell holds something else, or is a number as a whole.
+// endingsIn returns a number and a second one written as its last digits. It is nil if
+// the cell is something else, or is a number as a whole.
 func (p *PhoneParser) endingsIn(cell string, one campaign.Phone, why Reason) []campaign.Phone {
 	if len(cell) > maxCellBytes || why == "" && isKnown(one) || !strings.ContainsAny(cell, `/\`) {
 		return nil
@@ -92,7 +92,6 @@ func (p *PhoneParser) endingsIn(cell string, one campaign.Phone, why Reason) []c
 	return []campaign.Phone{first, first/scale*scale + end}
 }
 
-// isTooShortForTwo reports whether a cell has fewer digits than two numbers have.
 func (p *PhoneParser) isTooShortForTwo(cell string) bool {
 	digits, pluses, zeros := 0, 0, 0
 	for _, r := range cell {
@@ -106,7 +105,7 @@ func (p *PhoneParser) isTooShortForTwo(cell string) bool {
 	}
 	const marked, idd = minDigits, minDigits + 2 // with a plus, and with 00
 	local := marked
-	if p.region != "" {
+	if p.home != nil {
 		local = bits.TrailingZeros32(p.home.lengths | p.home.main.lengths)
 	}
 	first, second := local, min(local, idd)
@@ -122,7 +121,7 @@ func (p *PhoneParser) isTooShortForTwo(cell string) bool {
 	return digits < first+second
 }
 
-// numbersIn cuts a cell into numbers, if it holds nothing else.
+// numbersIn splits a cell into numbers, if it holds nothing else.
 func (p *PhoneParser) numbersIn(cell string) (numbers []campaign.Phone, parts []string) {
 	for _, part := range betweenNumbers.Split(cell, maxCellNumbers+1) {
 		if !slices.ContainsFunc([]rune(part), isMeant) {
@@ -144,10 +143,11 @@ func (p *PhoneParser) numbersIn(cell string) (numbers []campaign.Phone, parts []
 	return numbers, parts
 }
 
-// isMeant reports whether a character is neither space, mark nor punctuation.
+// isMeant reports whether a character is not a space, a mark or punctuation.
 func isMeant(r rune) bool { return !isPunctuation(r) && !isWrapping(r) && r != '.' }
 
-// groupsIn cuts a text into numbers between groups of digits, each as short as can be.
+// groupsIn splits a text into numbers between groups of digits, each as short as
+// possible.
 func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []string) {
 	cuts := []int{0}
 	for _, at := range betweenGroups.FindAllStringIndex(text, -1) {
@@ -165,7 +165,7 @@ func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []s
 	}
 	slices.Sort(cuts)
 	cuts = append(cuts, len(text))
-	dead := make([]bool, len(cuts)) // no numbers begin there
+	dead := make([]bool, len(cuts)) // the rest from there is not numbers
 	var from func(i int) bool
 	from = func(i int) bool {
 		if i == len(cuts)-1 {
@@ -176,7 +176,7 @@ func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []s
 		}
 		for k := i + 1; k < len(cuts); k++ {
 			if i == 0 && k == len(cuts)-1 {
-				break // the whole is one number at the most
+				break // the whole is at most one number
 			}
 			if phone, ok := p.isNumber(text[cuts[i]:cuts[k]]); ok {
 				numbers, parts = append(numbers, phone), append(parts, text[cuts[i]:cuts[k]])
@@ -195,7 +195,6 @@ func (p *PhoneParser) groupsIn(text string) (numbers []campaign.Phone, parts []s
 	return numbers, parts
 }
 
-// isNumber reads a part of a cell.
 func (p *PhoneParser) isNumber(part string) (campaign.Phone, bool) {
 	digits := 0
 	for _, r := range part {
@@ -213,11 +212,11 @@ func (p *PhoneParser) isNumber(part string) (campaign.Phone, bool) {
 }
 
 // maxNumberDigits is the most digits a number is written with: its own, and 00 or a
-// carrier's code before it.
+// carrier code before them.
 const maxNumberDigits = maxDigits + 4
 
-// alike reports whether parts are written in the same way: with a plus, with 00, with
-// a 0, or with as many digits each.
+// alike reports whether parts are written in the same way: with a plus, with 00, with a
+// 0, or with equally many digits.
 func alike(parts []string) bool {
 	style := func(part string) (string, int) {
 		digits, plus, _ := bare(nil, part)

@@ -65,7 +65,7 @@ func TestTwoNumbersInACell(t *testing.T) {
 	}
 }
 
-// No two numbers in one cell are read as one, in any country: two short ones have the
+// In no country are two numbers in a cell read as one, though two short ones have the
 // length of a foreign number.
 func TestTwoNumbersNeverMerge(t *testing.T) {
 	weak := []string{" ", " - ", "-"}

@@ -9,40 +9,38 @@ import (
 )
 
 const (
-	blockBytes    = 256 << 10 // read and parsed at once
-	maxBlockRows  = 1 << 13   // parsed at once, so that a file of line ends takes little memory;
-	maxBlockCells = 1 << 17   // fewer where there are many columns
-	maxRowBytes   = 1 << 20   // a longer line is not of a contact list
-	maxRowLines   = 1000      // a quoted cell over more lines has lost its closing quote
+	blockBytes    = 256 << 10 // of a block
+	maxBlockRows  = 1 << 13   // of a block, so that a file of line ends takes little memory
+	maxBlockCells = 1 << 17   // of a block: fewer rows where there are many columns
+	maxRowBytes   = 1 << 20   // longer lines are not in contact lists
+	maxRowLines   = 1000      // a quoted cell with more lines has lost its closing quote
 	maxColumns    = 1000
-	readAttempts  = 100 // reads without data or error before a reader is given up
+	readAttempts  = 100 // reads that return neither data nor an error
 )
 
-// A span is one row within a block.
 type span struct {
 	start, end int // without the line end
-	line       int // physical line on which it begins, from 1
+	line       int // its first line in the file, from 1
 	broken     bool
 }
 
 // A splitter cuts a stream into rows at line ends that are not within quotes.
 //
-// A row whose quotes make no sense is broken: only its first line is taken for
-// it, and the next line begins a row again, so that a lost quote costs one row
-// and not the rest of the file.
+// A row whose quotes make no sense is broken. It is only its first line, and the next
+// line begins a new row, so that a lost quote costs one row and not the rest of the
+// file.
 type splitter struct {
 	src   io.Reader
 	comma byte
-	block int    // bytes to be cut at once; blockBytes but in tests
+	block int    // bytes of a block; blockBytes except in tests
 	buf   []byte // read and not yet cut
 	line  int    // of buf[0]
-	rows  int    // to be cut at once at the most; 0: maxBlockRows
+	rows  int    // most rows of a block; 0: maxBlockRows
 	err   error  // of src
 
 	rowsAreLines bool // a row counts as one line
 }
 
-// fill reads until buf holds n bytes or src ends.
 func (s *splitter) fill(n int) {
 	if cap(s.buf) < n {
 		s.buf = append(make([]byte, 0, n), s.buf...)
@@ -60,8 +58,7 @@ func (s *splitter) fill(n int) {
 	}
 }
 
-// next cuts a block of whole rows. No rows and no error is the
-// end.
+// next cuts a block of whole rows. It returns no rows and no error at the end.
 func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 	rows := maxBlockRows
 	if s.rows > 0 {
@@ -96,7 +93,7 @@ func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 	}
 }
 
-// failure is the source's error, with the line, where the source does not tell it.
+// failure is the source's error, with the line unless the source names it.
 func (s *splitter) failure() error {
 	if s.rowsAreLines {
 		return s.err
@@ -111,7 +108,6 @@ var (
 	quote   = []byte{'"'}
 )
 
-// lines is how many lines a row takes, its end included.
 func (s *splitter) lines(row []byte) int {
 	if s.rowsAreLines {
 		return 1
@@ -123,8 +119,8 @@ func trimLineEnd(row []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(row, newline), []byte{'\r'})
 }
 
-// row is the length of the row at the beginning of data, line end included; 0
-// when more must be read to know.
+// row is the length of the first row of data with its line end; 0 if more data is
+// needed.
 func (s *splitter) row(data []byte) (n int, broken bool) {
 	line := bytes.IndexByte(data, '\n') + 1
 	if line == 0 {
@@ -147,11 +143,11 @@ func (s *splitter) row(data []byte) (n int, broken bool) {
 	}
 }
 
-// quoted is the length of a row with quotes in it. It is not ok when the quotes
-// are broken, or, with 0, when data ends within the row.
+// quoted is the length of a row with quotes in it. ok is false if the quotes are broken
+// or, with n = 0, if data ends within the row.
 func (s *splitter) quoted(data []byte) (n int, ok bool) {
 	lines, eof := 0, s.eof()
-	for i := 0; ; i++ { // one cell in each turn, i at its first byte
+	for i := 0; ; i++ { // a cell in each turn, with i at its first byte
 		if i < len(data) && data[i] == '"' {
 			for {
 				i++
@@ -187,8 +183,7 @@ func (s *splitter) quoted(data []byte) (n int, ok bool) {
 	}
 }
 
-// appendCells appends the cells of a row that is not broken to cells, most at
-// the most.
+// appendCells appends up to most cells of a row that is not broken.
 func appendCells(cells []string, row string, comma byte, most int) []string {
 	for range most {
 		if len(row) == 0 || row[0] != '"' {
@@ -217,9 +212,9 @@ func appendCells(cells []string, row string, comma byte, most int) []string {
 	return cells
 }
 
-// lazyCells are the cells of a row whose quotes are broken, if there is one way to
-// read it: a quote amid a cell stands for itself, and so does one within a quoted
-// cell that no separator follows. Nil: a quoted cell is never closed.
+// lazyCells returns the cells of a row with broken quotes, if there is one way to read
+// it: a quote within a cell stands for itself, also in a quoted cell if no separator
+// follows it. It is nil if a quoted cell is never closed.
 func lazyCells(row string, comma byte) (cells []string) {
 	for len(cells) <= maxColumns {
 		if len(row) == 0 || row[0] != '"' {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// cut is the rows of a text, cut in blocks of so many bytes.
+// cut returns the rows of a text that is read in blocks of some bytes.
 func cut(t *testing.T, text string, block int) (rows []string) {
 	t.Helper()
 	s := splitter{src: iotest.HalfReader(strings.NewReader(text)), comma: ',', block: block, line: 1}
@@ -30,8 +30,8 @@ func cut(t *testing.T, text string, block int) (rows []string) {
 	}
 }
 
-// FuzzBlocks cuts anything into blocks of any size. Where a block ends must not
-// matter to what the rows are, and no byte of a row may be lost between two.
+// FuzzBlocks cuts anything into blocks of any size. The end of a block must not change
+// the rows, and no byte may be lost between two.
 func FuzzBlocks(f *testing.F) {
 	for _, text := range []string{
 		"a,b\nc,d\n", "a,\"b\nc\"\r\nd", "\"\"\"\"\n\"\n", "a\r", "\"a\"\r", "\"a\"\r\n\"b", "\"a\"x\n\"b\"\r\r\n", "\n\n\"\n", "ا,\"ب\"\n",

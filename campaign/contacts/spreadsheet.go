@@ -5,19 +5,19 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeCell makes a cell safe for a spreadsheet that opens the CSV: what begins
-// with = + - @, their full-width forms, tab, carriage return or newline, which a
-// spreadsheet may execute, gets an apostrophe in front. So does what begins so after
-// a comma, semicolon, pipe, tab or line end within the cell, and whatever quotes and
-// spaces follow that: a spreadsheet that is told another separator begins a cell there.
+// EscapeCell makes a cell of a CSV safe for spreadsheets, which may execute what begins
+// with = + - @, their full-width forms, a tab, a carriage return or a newline. It puts
+// an apostrophe before these. It does the same after each comma, semicolon, pipe, tab
+// and line end within the cell, behind quotes and spaces: with another separator a
+// spreadsheet begins a cell there.
 //
-// Phone numbers stay as they are, plus and all: programs compare them, and
-// nothing in them can be executed. A spreadsheet may drop their plus, which
-// PhoneParser puts back, or save them in scientific notation, which it refuses
-// with advice, so a number is never quietly another one afterwards.
+// Phone numbers keep their plus: programs compare them, and nothing in them can be
+// executed. A spreadsheet may drop the plus, which PhoneParser adds again, or save the
+// number in scientific notation, which PhoneParser refuses with advice. So a number
+// never silently becomes another.
 //
-// Cells that already are apostrophes before any of these get one more, so that
-// UnescapeCell gives back exactly what was there.
+// Cells that already have apostrophes before such a character get one more, so that
+// UnescapeCell returns the original.
 func EscapeCell(cell string) string {
 	if !strings.ContainsAny(cell, signs) {
 		return cell
@@ -48,10 +48,9 @@ const (
 	separators = ",;|\t\r\n"
 )
 
-// eachStart goes through the places where a spreadsheet may begin a cell: the
-// beginning, and after each separator. There, behind quotes and spaces, decide says
-// of the rest of the cell how many apostrophes are put before it and how many of its
-// bytes are left out.
+// eachStart visits the places where a spreadsheet may begin a cell: the beginning, and
+// behind each separator with its quotes and spaces. decide returns for the rest of the
+// cell how many apostrophes to put before it and how many of its bytes to skip.
 func eachStart(cell string, decide func(rest string) (put, skip int)) string {
 	var b strings.Builder
 	for first := true; ; first = false {
@@ -73,7 +72,7 @@ func eachStart(cell string, decide func(rest string) (put, skip int)) string {
 	}
 }
 
-// isUnsafe reports whether a spreadsheet may execute what begins so.
+// isUnsafe reports whether a spreadsheet may execute text.
 func isUnsafe(text string) bool {
 	first, _ := utf8.DecodeRuneInString(text)
 	if !strings.ContainsRune(signs, first) {
@@ -85,8 +84,8 @@ func isUnsafe(text string) bool {
 	return !looksLikePhone(text)
 }
 
-// looksLikePhone reports whether a cell is a plus, digits enough for a number,
-// and what people put between them.
+// looksLikePhone reports whether a cell is a plus, enough digits for a number, and what
+// people put between them.
 func looksLikePhone(cell string) bool {
 	number, ok := strings.CutPrefix(cell, "+")
 	digits := 0

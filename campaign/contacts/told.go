@@ -6,11 +6,11 @@ import (
 	"campaign-runner/campaign"
 )
 
-// mexican reads a mobile number of Mexico as it was until 2019, and as WhatsApp still
-// writes it.
+// mexican reads a mobile number of Mexico in the form used until 2019, which WhatsApp
+// still uses.
 func (p *PhoneParser) mexican(cell string) (campaign.Phone, bool) {
 	digits, plus := international(cell)
-	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.region != "" && p.region != "MX" {
+	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.home != nil && p.home.region != "MX" {
 		return 0, false
 	}
 	mobile, why := p.international("52" + digits[3:])
@@ -20,8 +20,8 @@ func (p *PhoneParser) mexican(cell string) (campaign.Phone, bool) {
 	return mobile.OtherSpelling()
 }
 
-// international are the digits of a cell, without the 00 that stands for a plus, and
-// whether it has either.
+// international returns the digits of a cell without a leading 00, and whether it has a
+// plus or 00.
 func international(cell string) (digits string, plus bool) {
 	if len(cell) > maxNumberBytes {
 		return "", false
@@ -35,9 +35,9 @@ func international(cell string) (digits string, plus bool) {
 	return digits, plus || zeros
 }
 
-// Told are the numbers that somebody else's system may mean by what it tells, the
-// likeliest first: what Parse reads, and, because systems drop the plus, what it is
-// with one. It is empty when it can be no number, as a name or an id is none.
+// Told returns the numbers that another system may mean by a text, the likeliest first:
+// what Parse reads, and the same with a plus, because systems drop it. It is empty if
+// the text cannot be a number, such as a name or an id.
 func (p *PhoneParser) Told(text string) (numbers []campaign.Phone) {
 	text = strings.TrimSpace(text)
 	for _, address := range []string{"@s.whatsapp.net", "@c.us"} {

@@ -27,8 +27,8 @@ func TestTold(t *testing.T) {
 		{"with punctuation", "", "+966 (50) 123-45.67", []string{saudi}},
 		{"with the trunk zero kept", "", "9660501234567", []string{saudi}},
 		{"with the trunk zero kept, and a plus", "US", "+966 (0)50 123 4567", []string{saudi}},
-		{"as it is dialled at home", "SA", "0501234567", []string{saudi}},
-		{"as it is dialled at home, without the zero", "SA", "501234567", []string{saudi}},
+		{"as dialled at home", "SA", "0501234567", []string{saudi}},
+		{"as dialled at home, without the zero", "SA", "501234567", []string{saudi}},
 		{"as a number of JSON", "", "9.66501234567e+11", []string{saudi}},
 		{"as a fraction", "", "966501234567.0", []string{saudi}},
 		{"of a land whose numbers are short, without a plus", "", "4520123456", []string{"+4520123456"}},
@@ -60,13 +60,13 @@ func TestTold(t *testing.T) {
 	}
 }
 
-func TestMexicoAsItWas(t *testing.T) {
+func TestFormerMexicanNumbers(t *testing.T) {
 	for _, tt := range []struct{ name, region, cell, want string }{
 		{"with a plus", "SA", "+52 1 55 1234 5678", "+5215512345678"},
 		{"with 00", "US", "005215512345678", "+5215512345678"},
 		{"at home, without a plus", "MX", "5215512345678", "+5215512345678"},
 		{"without a home", "", "5215512345678", "+5215512345678"},
-		{"as it is now", "", "+525512345678", "+525512345678"},
+		{"the present form", "", "+525512345678", "+525512345678"},
 		{"too short", "", "+521551234567", "+521551234567"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,8 +81,8 @@ func TestMexicoAsItWas(t *testing.T) {
 	}
 }
 
-// Who is in the list in one spelling is not called a second time in the other. The
-// number stays the one of the list.
+// A person in the list in one spelling is not contacted again in the other. The first
+// spelling is kept.
 func TestDuplicatesInTheOtherSpelling(t *testing.T) {
 	var x index
 	for i, cell := range []string{"+5215512345678", "+525512345678", "+551187654321", "+5511987654321", "+541123456789", "+5491123456789", "+966501234567"} {

@@ -13,14 +13,14 @@ import (
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
-// chooseSheets takes the sheets asked for, or the first that people see something in.
+// chooseSheets takes the sheets asked for, or the first visible one that is not blank.
 func (f *File) chooseSheets(phoneColumns []string) (err error) {
 	if f.book, err = xlsx.Open(f.data, f.size); err != nil {
 		return fmt.Errorf("workbook: %w", err)
 	}
 	f.phoneColumns = phoneColumns
 	var names []string
-	var seen []xlsx.Sheet // those with something in them, if there are any
+	var seen []xlsx.Sheet // visible, and not blank unless all are
 	for _, sheet := range f.book.Sheets {
 		names = append(names, sheet.Name)
 		if sheet.Grid && !sheet.Hidden {
@@ -33,9 +33,9 @@ func (f *File) chooseSheets(phoneColumns []string) (err error) {
 	asked := trimName(f.format.Sheet)
 	switch {
 	case asked != "" && f.format.AllSheets:
-		return errors.New("one sheet is named and all are asked for: choose one of --sheet and --all-sheets")
+		return errors.New("choose one of --sheet and --all-sheets")
 	case asked == "" && len(seen) == 0:
-		return errors.New("workbook: it has no sheet that people see: name one with --sheet")
+		return errors.New("workbook: all its sheets are hidden or have no cells: name one with --sheet")
 	case asked == "" && f.format.AllSheets:
 		f.sheets = seen
 		return nil
@@ -54,11 +54,11 @@ func (f *File) chooseSheets(phoneColumns []string) (err error) {
 	return nil
 }
 
-// SheetsNotRead are the names of the sheets that hold something and that Reader
-// does not read: first those that people see, then the hidden ones.
+// SheetsNotRead are the names of the sheets that hold something and that Reader does
+// not read: visible and hidden ones.
 func (f *File) SheetsNotRead() (visible, hidden []string) { return f.sheetsBut(f.sheets) }
 
-// orOtherSheet adds to why a sheet is no contact list which others there are.
+// orOtherSheet adds the other sheets to why a sheet is not a contact list.
 func (f *File) orOtherSheet(why error) error {
 	others, _ := f.SheetsNotRead()
 	var damage *xlsx.DamageError
@@ -84,7 +84,7 @@ func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
 	return visible, hidden
 }
 
-// Warnings tell which sheets of a workbook Reader does not read.
+// Warnings say which sheets of a workbook Reader does not read.
 func (f *File) Warnings() (all []string) {
 	visible, hidden := f.SheetsNotRead()
 	if len(visible) > 0 {
@@ -96,8 +96,8 @@ func (f *File) Warnings() (all []string) {
 	return all
 }
 
-// rows are sheets as CSV, in which each row is one of the sheets' and has as many
-// cells as the first at least. Empty rows at the end of a sheet are left out.
+// rows returns sheets as CSV. Each row is a row of a sheet and has at least as many
+// cells as the first. Empty rows at the end of a sheet are left out.
 func (f *File) rows(sheets []xlsx.Sheet) (*sheetText, error) {
 	rows, err := f.book.Rows(scratch.File)
 	if err != nil {
@@ -111,42 +111,39 @@ func (f *File) rows(sheets []xlsx.Sheet) (*sheetText, error) {
 	return s, nil
 }
 
-// again is another sheet, read with what the workbook's cells share and within the
-// bounds of the one before. Nothing else may read that one any more.
+// again reads another sheet of the workbook within the same bounds. The sheetText
+// before must no longer be read.
 func (s *sheetText) again(sheet xlsx.Sheet) (*sheetText, error) {
 	next := &sheetText{rows: s.rows, sheets: []xlsx.Sheet{sheet}, phoneColumns: s.phoneColumns, left: s.left}
 	return next, next.open()
 }
 
-// sheetText writes the rows of sheets as CSV as they are read. Its lines count on
-// from one sheet to the next.
+// A sheetText is sheets as CSV. Its lines are counted through all sheets.
 type sheetText struct {
 	rows         *xlsx.Rows
-	sheets       []xlsx.Sheet // the first is being read, the others are to come
+	sheets       []xlsx.Sheet // the first is being read, the others follow
 	phoneColumns []string
-	left         int64 // bytes that may still come, so that few texts cannot make many
+	left         int64 // bytes that may still come: cells that share a text unpack to many
 
-	buf    []byte // of which the first off bytes are read
+	buf    []byte // its first off bytes are read
 	off    int
 	line   int        // lines so far
 	base   int        // the line before the first row of the sheet
-	width  int        // of the first row
-	first  [][]string // rows at the beginning of the first sheet, to find its header
-	order  []int      // where the columns of a further sheet go; nil: where they are
+	width  int        // cells of the first row
+	first  [][]string // first rows of the first sheet, to find its header
+	order  []int      // of the columns of a further sheet, by those of the first; nil: the same
 	cells  [][]byte   // of a row of a further sheet, in the order of the first
 	done   bool
-	starts []string // where further sheets begin
+	starts []string // where further sheets begin, in words
 
 	hiddenColumn func(n int) bool // of the first sheet
 
 	mu     sync.RWMutex
-	hidden []uint64 // bits of lines that are hidden
+	hidden []uint64 // a bit for each line
 }
 
-// headerRows is how far down a header is looked for.
 const headerRows = 20
 
-// open begins the first of the sheets.
 func (s *sheetText) open() error {
 	if err := s.rows.Open(s.sheets[0]); err != nil {
 		return fmt.Errorf("workbook: %w", err)
@@ -177,7 +174,6 @@ func (s *sheetText) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next writes a row, with the empty ones before it.
 func (s *sheetText) next() error {
 	row, err := s.rows.Next()
 	if err != nil {
@@ -213,7 +209,7 @@ func (s *sheetText) next() error {
 	return nil
 }
 
-// nextSheet goes on with the next sheet, below its header.
+// nextSheet continues below the header of the next sheet.
 func (s *sheetText) nextSheet() error {
 	read := s.sheets[0].Name
 	if s.sheets = s.sheets[1:]; len(s.sheets) == 0 {
@@ -235,7 +231,7 @@ func (s *sheetText) nextSheet() error {
 			return fmt.Errorf("workbook: %w", err)
 		}
 		if row == nil {
-			if len(missing)+len(unknown) == 0 { // nothing in it
+			if len(missing)+len(unknown) == 0 { // it is empty
 				return nil
 			}
 			break
@@ -244,7 +240,7 @@ func (s *sheetText) nextSheet() error {
 		names := textsOf(row.Cells)
 		if order, missing, unknown = arrange(names, header); len(missing)+len(unknown) == 0 {
 			s.order, s.base = order, s.line-row.Number
-			s.starts = append(s.starts, fmt.Sprintf("line %d on is the sheet %q from its row %d on", s.line+1, name, row.Number+1))
+			s.starts = append(s.starts, fmt.Sprintf("line %d is row %d of the sheet %q", s.line+1, row.Number+1, name))
 			return nil
 		}
 		if namesPhones(names, s.phoneColumns) {
@@ -261,7 +257,6 @@ func orNone(names []string) string {
 	return quoteNames(names)
 }
 
-// header is that of the first sheet.
 func (s *sheetText) header() []string {
 	for _, names := range s.first {
 		if namesPhones(names, s.phoneColumns) {
@@ -271,8 +266,8 @@ func (s *sheetText) header() []string {
 	return nil
 }
 
-// arrange finds for each column of a sheet the place of the header's of that name.
-// Equal names are told apart by their order.
+// arrange returns, for each column of a sheet, the place of the header's column of the
+// same name. Equal names are told apart by their order.
 func arrange(names, header []string) (order []int, missing, unknown []string) {
 	taken := make([]bool, len(header))
 	for _, name := range names {
@@ -294,7 +289,7 @@ func arrange(names, header []string) (order []int, missing, unknown []string) {
 	return order, missing, unknown
 }
 
-// ordered are the cells of a further sheet in the order of the first.
+// ordered puts the cells of a further sheet in the order of the first sheet.
 func (s *sheetText) ordered(row int, cells [][]byte) ([][]byte, error) {
 	clear(s.cells)
 	s.cells = s.cells[:0]
@@ -325,7 +320,6 @@ func textsOf(cells [][]byte) []string {
 	return texts
 }
 
-// write writes a row as CSV.
 func (s *sheetText) write(cells [][]byte) {
 	for i := range max(len(cells), s.width) {
 		if i > 0 {
@@ -365,7 +359,6 @@ func (s *sheetText) hide(line int) {
 	s.hidden[line/64] |= 1 << (line % 64)
 }
 
-// isHidden reports whether a line that was read is a hidden row.
 func (s *sheetText) isHidden(line int) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

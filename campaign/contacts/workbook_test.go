@@ -17,10 +17,10 @@ import (
 type testSheet struct {
 	name, state string
 	before      string   // XML before the rows
-	rows        []string // cells with | between; one that begins with < is XML, a row that begins with ! is hidden
+	rows        []string // cells separated by |; a cell that begins with < is XML, a row that begins with ! is hidden
 }
 
-// bookOf is a workbook as Excel writes it, but for what tests do not need.
+// bookOf is a workbook as Excel writes it, without what tests do not need.
 func bookOf(sheets ...testSheet) []byte {
 	var list, rels strings.Builder
 	members := []string{"[Content_Types].xml", `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>`}
@@ -113,7 +113,7 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 		}, ""},
 		{"all", contacts.Format{AllSheets: true}, []string{"2 0501000002|b", "3 0501000003|c", "4 0501000004|d", "5 duplicate of line 2: 0501000002|e"}, []string{
 			`hidden sheets are not read: "old", "2"; --sheet reads one`,
-			`lines count on through the sheets: line 4 on is the sheet "Jeddah" from its row 3 on`,
+			`lines are counted through all sheets: line 4 is row 3 of the sheet "Jeddah"`,
 		}, ""},
 		{"all and one", contacts.Format{AllSheets: true, Sheet: "old"}, nil, nil, "choose one of --sheet and --all-sheets"},
 		{"one that is not there", contacts.Format{Sheet: "7"}, nil, nil, `no sheet "7": the sheets are "old", "cover", "Riyadh", "Jeddah", "2", "empty"`},
@@ -133,7 +133,7 @@ func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
 	}
 }
 
-func TestASheetThatIsNoListTellsTheOthers(t *testing.T) {
+func TestASheetThatIsNotAListNamesTheOthers(t *testing.T) {
 	book := bookOf(
 		testSheet{name: "How to", rows: []string{"Fill in the other sheet"}},
 		testSheet{name: "Clients", rows: []string{"phone|name", "0501000002|b"}},
@@ -161,7 +161,7 @@ func TestSheetsWithOtherColumnsAreNotReadTogether(t *testing.T) {
 	}
 }
 
-func TestHiddenRowsAreToldOrLeftOut(t *testing.T) {
+func TestHiddenRowsAreReportedOrLeftOut(t *testing.T) {
 	book := bookOf(
 		testSheet{name: "a", rows: []string{"phone|name", "0501000001|a", "!0501000002|b", "!12|c", "!|", "0501000001|d"}},
 		testSheet{name: "b", rows: []string{"phone|name", "!0501000003|e", "0501000004|f"}},
@@ -184,7 +184,7 @@ func TestHiddenRowsAreToldOrLeftOut(t *testing.T) {
 	}
 }
 
-func TestAHiddenColumnOfNumbersIsTold(t *testing.T) {
+func TestAHiddenColumnOfNumbersIsReported(t *testing.T) {
 	for column, told := range map[int]bool{1: false, 2: true} {
 		book := bookOf(testSheet{name: "a", before: fmt.Sprintf(`<cols><col min="%d" max="%[1]d" hidden="1"/></cols>`, column), rows: []string{"name|phone", "x|0501000001"}})
 		_, warnings, _, err := readBook(t, book, contacts.Format{})
@@ -232,7 +232,7 @@ func TestCellsWithoutAValueAreRefusedWhereTheyMatter(t *testing.T) {
 	}
 }
 
-func TestSuppressionListsAreOfAllSheetsThatPeopleSee(t *testing.T) {
+func TestSuppressionListsReadAllVisibleSheets(t *testing.T) {
 	sheets := []testSheet{
 		{name: "2025", rows: []string{"phone", "0501000001", "!0501000002"}},
 		{name: "2026", rows: []string{"asked|mobile", "yes|0501000003", "yes|12"}},

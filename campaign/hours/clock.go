@@ -2,20 +2,20 @@ package hours
 
 import "time"
 
-// A Clock says when one may contact those who live in its zones: when the week is
-// open in all of them at once. Without zones it is open at any time.
+// A Clock says when the contacts of its zones may be contacted: when the week is open
+// in all zones at once. Without zones it is always open.
 type Clock struct {
 	Name  string // of its zones, for people
 	Week  Week
 	Zones []*time.Location
 }
 
-// horizon is how far ahead an opening is looked for. Every window comes again
-// within a week; a change of daylight saving time may hide it once.
+// horizon is how far ahead an opening is searched. Every window returns within a week;
+// a change of daylight saving time may skip it once.
 const horizon = 16 * 24 * time.Hour
 
-// Opens is the first moment from at on when the clock is open: at itself while it
-// is. ErrNever when its zones are never open together.
+// Opens returns the first moment from at on when the clock is open. The error is
+// ErrNever if the zones are never open together.
 func (c *Clock) Opens(at time.Time) (time.Time, error) {
 	if c.Week.Always() {
 		return at, nil
@@ -33,8 +33,8 @@ func (c *Clock) Opens(at time.Time) (time.Time, error) {
 	return time.Time{}, ErrNever
 }
 
-// Closes is the first moment after at, when the clock is open, at which it is
-// not; zero when there is none within two weeks.
+// Closes returns the first moment after at, when the clock is open, when it is closed;
+// zero if there is none within the horizon.
 func (c *Clock) Closes(at time.Time) (first time.Time) {
 	if c.Week.Always() {
 		return first
@@ -47,10 +47,10 @@ func (c *Clock) Closes(at time.Time) (first time.Time) {
 	return first
 }
 
-// opens is the first moment from at on when the week is open in a zone. Between
-// two changes of the zone's offset the clock on the wall runs evenly: so a window
-// that falls into the hour which is left out in spring does not come that day,
-// and one in the hour that comes twice in autumn is open both times.
+// opens returns the first moment from at on when the week is open in a zone. Local time
+// runs evenly between two changes of the offset. So a window in the hour that spring
+// skips does not come that day, and one in the hour that autumn repeats is open both
+// times.
 func (w Week) opens(at time.Time, zone *time.Location) time.Time {
 	for t := at; ; {
 		opens := t.Add(w.openIn(wall(t, zone)))
@@ -62,8 +62,8 @@ func (w Week) opens(at time.Time, zone *time.Location) time.Time {
 	}
 }
 
-// closes is the first moment after at when the week is closed in a zone; zero
-// when there is none before the horizon.
+// closes returns the first moment after at when the week is closed in a zone; zero if
+// there is none within the horizon.
 func (w Week) closes(at time.Time, zone *time.Location) time.Time {
 	for t := at; t.Sub(at) < horizon; {
 		since := wall(t, zone)
@@ -80,7 +80,7 @@ func (w Week) closes(at time.Time, zone *time.Location) time.Time {
 	return time.Time{}
 }
 
-// wall is what the clock on a zone's wall has gone since Sunday began.
+// wall is the local time since the start of Sunday.
 func wall(t time.Time, zone *time.Location) time.Duration {
 	local := t.In(zone)
 	return time.Duration(local.Weekday())*Day*time.Minute + time.Duration(local.Hour())*time.Hour +

@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// zones where the clock does all that clocks do: no daylight saving time, changes
-// at midnight, of half an hour, four times a year, and far from UTC.
+// zones have all kinds of clocks: without daylight saving time, with changes at
+// midnight, of half an hour, four times a year, and far from UTC.
 var zones = []string{
 	"Asia/Riyadh", "Asia/Dubai", "Africa/Cairo", "Europe/London", "America/New_York", "America/Los_Angeles",
 	"Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "Pacific/Kiritimati", "America/Santiago",
 }
 
-// changes are days in 2026 on which one of them changes its clock.
+// changes are days in 2026 on which one of the zones changes its clock.
 var changes = []time.Time{
 	time.Date(2026, 2, 15, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC),
 	time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC),
@@ -43,7 +43,7 @@ func week(t testing.TB, text string) Week {
 	return w
 }
 
-// openAt is the oracle: whether the clocks on all walls show an open minute.
+// openAt is the oracle: whether the local time in all zones is in an open minute.
 func openAt(w Week, at time.Time, zones []*time.Location) bool {
 	for _, zone := range zones {
 		local, open := at.In(zone), false
@@ -114,7 +114,7 @@ func TestClocksAgreeWithAMinuteByMinuteCount(t *testing.T) {
 			last = last.Truncate(time.Minute).Add(time.Minute)
 		}
 		if openAt(c.Week, last, c.Zones) {
-			return // nearly always open: when it closes is beyond what is looked at
+			return // nearly always open: it closes beyond the horizon
 		}
 		if !closes.Equal(last) {
 			t.Fatalf("%v in %v, open from %v: closes %v, want %v", c.Week, c.Zones, opens, closes, last)

@@ -8,27 +8,27 @@ import (
 	"strings"
 )
 
-// A Rule is a set of limits that a country is known for: a configuration to begin
-// with, and no legal advice.
+// A Rule is a set of limits that a country is known for. It is a configuration to start
+// from, not legal advice.
 type Rule struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
 	Week  Week   `json:"hours"`
 	Zone  string `json:"timezone"`
 	Limits
-	Source string `json:"source"` // where it is written
+	Source string `json:"source"` // of the rule
 	Caveat string `json:"caveat"` // what it does not cover
 }
 
-// Limits are how often somebody may be contacted. The zero Limits: no matter.
+// Limits are how often a person may be contacted. The zero Limits set none.
 type Limits struct {
-	PerDay  int `json:"per_day,omitempty"`  // 1 or, for no limit, 0
-	PerWeek int `json:"per_week,omitempty"` // days in any seven on which somebody is contacted; 0: all
-	// RefusalIsFinal: whoever was refused is never sent again.
+	PerDay  int `json:"per_day,omitempty"`  // 1; 0: no limit
+	PerWeek int `json:"per_week,omitempty"` // days with a contact in any seven; 0: no limit
+	// RefusalIsFinal: a refused contact is never sent again.
 	RefusalIsFinal bool `json:"refusal_is_final,omitempty"`
 }
 
-// Check finds limits that make no sense.
+// Check refuses limits that make no sense.
 func (l Limits) Check() error {
 	switch {
 	case l.PerDay < 0 || l.PerDay > 1:
@@ -39,11 +39,11 @@ func (l Limits) Check() error {
 	return nil
 }
 
-// DaysCounted is how many days Limits look back on, today included.
+// DaysCounted is how many days Limits look back, today included.
 const DaysCounted = 7
 
-// Wait is how many days, from today on, somebody must be left alone who was
-// contacted on the days told: today first, then so many days ago. 0: not at all.
+// Wait is for how many days, today included, a person must not be contacted. contacted
+// says on which days there was a contact, by days ago: today first.
 func (l Limits) Wait(contacted []bool) (days int) {
 	if l.PerDay > 0 && len(contacted) > 0 && contacted[0] {
 		days = 1
@@ -51,7 +51,7 @@ func (l Limits) Wait(contacted []bool) (days int) {
 	if l.PerWeek == 0 {
 		return days
 	}
-	for n := 0; ; n++ { // n days from now, the oldest of them no longer count
+	for n := 0; ; n++ { // in n days the oldest no longer count
 		count := 0
 		for _, yes := range contacted[:max(min(len(contacted), DaysCounted-n), 0)] {
 			if yes {
@@ -67,7 +67,7 @@ func (l Limits) Wait(contacted []bool) (days int) {
 //go:embed rules.json
 var rulesJSON []byte
 
-// Rules are the rules there are, by name.
+// Rules are the rules that exist.
 func Rules() []Rule {
 	var rules []Rule
 	if err := json.Unmarshal(rulesJSON, &rules); err != nil {
@@ -76,7 +76,7 @@ func Rules() []Rule {
 	return rules
 }
 
-// FindRule is the rule of that name.
+// FindRule returns the rule of a name.
 func FindRule(name string) (Rule, error) {
 	rules := Rules()
 	names := make([]string, len(rules))

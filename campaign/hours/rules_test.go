@@ -47,11 +47,11 @@ func TestParseTime(t *testing.T) {
 		{"by the clock of a zone", "2026-11-27 09:00", "Asia/Riyadh", "2026-11-27T06:00:00Z"},
 		{"with a T and seconds", "2026-11-27T09:00:30", "Asia/Riyadh", "2026-11-27T06:00:30Z"},
 		{"an offset beats the zone", "2026-11-27T09:00:00Z", "Asia/Riyadh", "2026-11-27T09:00:00Z"},
-		{"by nobody's clock", "2026-11-27 09:00", "", `time "2026-11-27 09:00": say by whose clock: with an offset (2026-11-27T09:00:00+03:00) or one time zone`},
-		{"by everybody's", "2026-11-27 09:00", ByContact, `time "2026-11-27 09:00": say by whose clock: with an offset (2026-11-27T09:00:00+03:00) or one time zone`},
+		{"without a zone", "2026-11-27 09:00", "", `time "2026-11-27 09:00": give an offset (2026-11-27T09:00:00+03:00) or one time zone`},
+		{"by each contact's own zone", "2026-11-27 09:00", ByContact, `time "2026-11-27 09:00": give an offset (2026-11-27T09:00:00+03:00) or one time zone`},
 		{"in a zone that is none", "2026-11-27 09:00", "Riyadh", `time zone "Riyadh": want a name such as Asia/Riyadh or America/New_York`},
-		{"left out in spring", "2026-03-08 02:30", "America/New_York", `time "2026-03-08 02:30": the clocks in America/New_York leave it out`},
-		{"twice in autumn", "2026-11-01 01:30", "America/New_York", `time "2026-11-01 01:30": the clocks in America/New_York show it twice; say which with an offset`},
+		{"left out in spring", "2026-03-08 02:30", "America/New_York", `time "2026-03-08 02:30": the clocks in America/New_York skip it`},
+		{"twice in autumn", "2026-11-01 01:30", "America/New_York", `time "2026-11-01 01:30": the clocks in America/New_York show it twice: give an offset`},
 		{"no date", "09:00", "Asia/Riyadh", `time "09:00": want 2026-11-27T09:00:00+03:00, or 2026-11-27 09:00 with a time zone`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

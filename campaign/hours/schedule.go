@@ -1,9 +1,9 @@
-// Package hours decides when somebody may be contacted: in which hours, on which
-// days, and by whose clock.
+// Package hours decides when a contact may be contacted: in which hours, on which days, and
+// in which time zone. It also holds the limits on how often.
 //
-// It is pure: time is passed in, and so are numbers. Daylight saving time is that
-// of the zones; a program that must work where there is no time zone database
-// imports time/tzdata.
+// It is pure: time and numbers are passed in. Nothing waits here, and nothing is stored.
+// Daylight saving time comes from the time zone database; a program that must run without
+// one imports time/tzdata.
 package hours
 
 import (
@@ -17,31 +17,32 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// ByContact is the zone of a schedule that goes by each contact's own.
+// ByContact is the zone of a schedule that uses each contact's own zone.
 const ByContact = "contact"
 
-// NoZoneReason is why a contact is held whose number tells no zone.
+// NoZoneReason is why a contact whose number tells no zone is held.
 const NoZoneReason = "no time zone is known for its number"
 
-// LateReason begins the reason why a contact was canceled that was not sent in time.
+// LateReason begins the reason of a contact that was canceled because it was not sent
+// in time.
 const LateReason = "not sent by "
 
-// A Schedule says when contacts may be contacted. The zero Schedule: at any time.
+// A Schedule says when contacts may be contacted. The zero Schedule allows any time.
 type Schedule struct {
 	Week Week   `json:"week"`
 	Zone string `json:"timezone"` // a name such as Asia/Riyadh, or ByContact
-	// NoZone is for contacts whose numbers tell no zone, if the schedule goes by
-	// the contacts' own; they are not contacted when it is zero.
+	// NoZone is for contacts whose numbers tell no zone, where Zone is ByContact. If it is
+	// zero they are not contacted.
 	NoZone Zoned `json:"no_zone,omitzero"`
 }
 
-// Zoned is a week in one zone.
+// A Zoned is a week in one zone.
 type Zoned struct {
 	Week Week
 	Zone string
 }
 
-// IsZero reports whether nothing was said.
+// IsZero reports whether no week was given.
 func (z Zoned) IsZero() bool { return z.Zone == "" }
 
 // ParseZoned reads HOURS@ZONE: "09:00-21:00@Asia/Riyadh", or "any" for any time.
@@ -72,7 +73,7 @@ func (z Zoned) String() string {
 	return week + "@" + z.Zone
 }
 
-// MarshalText makes it a text in JSON.
+// MarshalText writes it as HOURS@ZONE.
 func (z Zoned) MarshalText() ([]byte, error) { return []byte(z.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
@@ -87,7 +88,7 @@ func (z *Zoned) UnmarshalText(text []byte) (err error) {
 // IsZero reports whether contacts may be contacted at any time.
 func (s Schedule) IsZero() bool { return s.Week.Always() && s.Zone == "" && s.NoZone.IsZero() }
 
-// Check finds what makes no sense in a schedule.
+// Check refuses a schedule that makes no sense.
 func (s Schedule) Check() error {
 	switch {
 	case s.Zone == "" && !s.Week.Always():
@@ -101,7 +102,7 @@ func (s Schedule) Check() error {
 	return err
 }
 
-// Warnings says of the schedule's zones what their names hide.
+// Warnings say what is easily missed about the schedule's zones.
 func (s Schedule) Warnings() []string {
 	var list []string
 	for _, zone := range []string{s.Zone, s.NoZone.Zone} {
@@ -112,11 +113,11 @@ func (s Schedule) Warnings() []string {
 	return list
 }
 
-// fixedZones are names that look like a country's clock and never change for summer
-// time. Source: the file northamerica of the tz database.
+// fixedZones look like a country's zone but never change to summer time. Source: the
+// file northamerica of the tz database.
 var fixedZones = []string{"EST", "MST", "HST"}
 
-// zoneWarning says what is easily got wrong about a zone; empty: nothing.
+// zoneWarning says what is easily missed about a zone; empty: nothing.
 func zoneWarning(zone string) string {
 	if offset, ok := strings.CutPrefix(zone, "Etc/GMT"); ok && strings.Trim(offset, "+-0") != "" {
 		// POSIX counts west of Greenwich as positive. Source: the file etcetera of the
@@ -133,7 +134,7 @@ func zoneWarning(zone string) string {
 	return ""
 }
 
-// String tells a schedule in a line.
+// String describes a schedule in a line.
 func (s Schedule) String() string {
 	if s.Week.Always() {
 		return "at any time"
@@ -148,7 +149,7 @@ func (s Schedule) String() string {
 	return text
 }
 
-// LoadZone finds a zone by its name in the database of time zones.
+// LoadZone finds a zone by its name in the time zone database.
 func LoadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "" || name == "Local" {
@@ -157,17 +158,16 @@ func LoadZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// A Calendar finds the clock by which a contact's hours go. It is safe for use by
-// many goroutines.
+// A Calendar finds the clock for a contact. Goroutines may share it.
 type Calendar struct {
 	schedule Schedule
-	fixed    *Clock // everybody's
-	noZone   *Clock // of those whose zone is not known; nil: they have none
+	fixed    *Clock // for all contacts; nil: each has its own
+	noZone   *Clock // for contacts without a known zone; nil: they have none
 	mu       sync.Mutex
 	byZones  map[string]*Clock
 }
 
-// Calendar is the calendar of a schedule.
+// Calendar returns the calendar of a schedule.
 func (s Schedule) Calendar() (*Calendar, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
@@ -187,16 +187,15 @@ func (s Schedule) Calendar() (*Calendar, error) {
 	return c, nil
 }
 
-// ByContact reports whether contacts may have clocks of their own.
+// ByContact reports whether contacts may have different clocks.
 func (c *Calendar) ByContact() bool { return c.fixed == nil }
 
-// Of is the clock of the contact with this number in E.164; nil when its zone is
+// Of returns the clock of the contact with this number in E.164, or nil if its zone is
 // not known.
 func (c *Calendar) Of(e164 string) *Clock {
 	if c.fixed != nil {
 		return c.fixed
 	}
-	// Whatever the library cannot tell is not known.
 	zones, err := phonenumbers.GetTimezonesForPrefix(e164)
 	if err != nil {
 		return c.noZone
@@ -204,7 +203,7 @@ func (c *Calendar) Of(e164 string) *Clock {
 	return c.In(zones)
 }
 
-// In is the clock of those who may be in any of the zones, by name; nil when one
+// In returns the clock of contacts who may be in any of the zones, by name; nil if one
 // of them is not known.
 func (c *Calendar) In(zones []string) *Clock {
 	key := strings.Join(zones, ",")
@@ -220,7 +219,7 @@ func (c *Calendar) In(zones []string) *Clock {
 	return clock
 }
 
-// clockOf is nil when a zone is not known.
+// clockOf returns nil if a zone is not known.
 func clockOf(week Week, zones ...string) *Clock {
 	c := &Clock{Name: nameOf(zones), Week: week}
 	for _, name := range zones {
@@ -236,8 +235,7 @@ func clockOf(week Week, zones ...string) *Clock {
 	return c
 }
 
-// nameOf names zones for people: all of a few, otherwise one of them and how many
-// more there are.
+// nameOf names zones for people: up to three, or one and how many more.
 func nameOf(zones []string) string {
 	zones = slices.Sorted(slices.Values(zones))
 	if len(zones) <= 3 {

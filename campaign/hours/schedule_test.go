@@ -179,7 +179,7 @@ func TestWhoseClock(t *testing.T) {
 		s      Schedule
 		want   string // the clock's name
 	}{
-		{"nobody's when hours are not asked for", "+966501234567", Schedule{}, ""},
+		{"no clock without hours", "+966501234567", Schedule{}, ""},
 		{"that of the one zone", "+966501234567", Schedule{Week: nine, Zone: "Asia/Dubai"}, "Asia/Dubai"},
 		{"the contact's own", "+966501234567", Schedule{Week: nine, Zone: ByContact}, "Asia/Riyadh"},
 		{"by area code", "+12125550100", Schedule{Week: nine, Zone: ByContact}, "America/New_York"},
@@ -232,7 +232,7 @@ func TestZonesWhoseNamesMislead(t *testing.T) {
 					t.Errorf("%+v: got %q, want %q", s, got, tt.want)
 				}
 			}
-			if tt.want != "" { // as the database has it
+			if tt.want != "" { // as in the time zone database
 				zone, err := LoadZone(tt.zone)
 				if err != nil {
 					t.Fatal(err)

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// ParseTime reads a time with its offset (RFC 3339), or one as a clock in the zone
-// shows it: "2026-11-27 09:00". A time that the clock leaves out or shows twice is
-// an error.
+// ParseTime reads a time with its offset (RFC 3339), or a local time of the zone:
+// "2026-11-27 09:00". A local time that the zone skips or has twice is an error.
 func ParseTime(text, zone string) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at.UTC(), nil
@@ -17,7 +16,7 @@ func ParseTime(text, zone string) (time.Time, error) {
 			continue
 		}
 		if zone == "" || zone == ByContact {
-			return time.Time{}, fmt.Errorf("time %q: say by whose clock: with an offset (2026-11-27T09:00:00+03:00) or one time zone", text)
+			return time.Time{}, fmt.Errorf("time %q: give an offset (2026-11-27T09:00:00+03:00) or one time zone", text)
 		}
 		in, err := LoadZone(zone)
 		if err != nil {
@@ -25,11 +24,11 @@ func ParseTime(text, zone string) (time.Time, error) {
 		}
 		at, err := time.ParseInLocation(layout, text, in)
 		if err != nil || at.Format(layout) != text {
-			return time.Time{}, fmt.Errorf("time %q: the clocks in %s leave it out", text, zone)
+			return time.Time{}, fmt.Errorf("time %q: the clocks in %s skip it", text, zone)
 		}
 		for _, shift := range []time.Duration{-time.Hour, -30 * time.Minute, 30 * time.Minute, time.Hour} {
 			if at.Add(shift).Format(layout) == text {
-				return time.Time{}, fmt.Errorf("time %q: the clocks in %s show it twice; say which with an offset", text, zone)
+				return time.Time{}, fmt.Errorf("time %q: the clocks in %s show it twice: give an offset", text, zone)
 			}
 		}
 		return at.UTC(), nil

@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// A Week holds the open windows of each day by the clock on the wall, Sunday
-// first. They are in order and do not touch. The zero Week is open at any time.
+// A Week holds the open windows of each day in local time, Sunday first. They are
+// sorted and do not touch. The zero Week is always open.
 type Week [7][]Window
 
-// A Window is open from one minute of a day up to another, in minutes since
-// midnight: From < To <= Day.
+// A Window is open from one minute of a day to another, in minutes since midnight: From
+// < To <= Day.
 type Window struct{ From, To int }
 
-// Day is the length of a day in minutes, as the clock on the wall counts it.
+// Day is the length of a day of local time in minutes.
 const Day = 24 * 60
 
-// ErrNever: there is no time at which a schedule is open.
+// ErrNever means that a schedule is never open.
 var ErrNever = errors.New("no time is left at which anybody may be contacted")
 
 var dayNames = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// Always reports whether the week is open at any time.
+// Always reports whether the week is always open.
 func (w Week) Always() bool {
 	for _, windows := range w {
 		if len(windows) > 0 && (len(windows) > 1 || windows[0] != Window{0, Day}) {
@@ -45,8 +45,8 @@ func (w Week) sum() (minutes int) {
 }
 
 // MakeWeek reads windows such as "09:00-13:00" and days such as "sun-thu" or
-// "mon,wed,sat-sun"; no windows: all day, no days: every day. A window over
-// midnight belongs to the day on which it begins.
+// "mon,wed,sat-sun". No windows: all day; no days: every day. A window over midnight
+// belongs to the day on which it begins.
 func MakeWeek(windows []string, days string) (Week, error) {
 	var w Week
 	if len(windows) == 0 && days == "" {
@@ -85,7 +85,7 @@ func MakeWeek(windows []string, days string) (Week, error) {
 	return w, nil
 }
 
-// tidy puts windows in order and joins those that touch.
+// tidy sorts windows and joins those that touch.
 func tidy(windows []Window) []Window {
 	slices.SortFunc(windows, func(a, b Window) int { return a.From - b.From })
 	var joined []Window
@@ -111,7 +111,7 @@ func parseWindow(text string) (Window, error) {
 	return w, nil
 }
 
-// minuteOf reads HH:MM up to 24:00; -1 when it is none.
+// minuteOf reads HH:MM up to 24:00, or returns -1.
 func minuteOf(text string) int {
 	text = strings.TrimSpace(text)
 	h, m, ok := strings.Cut(text, ":")
@@ -146,8 +146,7 @@ func parseDays(text string) (on [7]bool, err error) {
 	return on, nil
 }
 
-// dayOf is the day of a name, by its first three letters or in full; -1 when it
-// is none.
+// dayOf returns the day of a name, in full or by its first three letters, or -1.
 func dayOf(text string) int {
 	text = strings.ToLower(strings.TrimSpace(text))
 	for day, name := range dayNames {
@@ -159,7 +158,7 @@ func dayOf(text string) int {
 }
 
 // ParseWeek reads what String writes: parts such as "sun-thu 09:00-13:00,16:00-21:00"
-// with semicolons between them; a part without days holds every day.
+// separated by semicolons. A part without days is for every day.
 func ParseWeek(text string) (Week, error) {
 	var all Week
 	if strings.TrimSpace(text) == "" {
@@ -182,7 +181,7 @@ func ParseWeek(text string) (Week, error) {
 	return all, nil
 }
 
-// String tells the week as ParseWeek reads it; empty when it is open at any time.
+// String is the week as ParseWeek reads it; empty if it is always open.
 func (w Week) String() string {
 	if w.Always() {
 		return ""
@@ -215,7 +214,7 @@ func (w Window) String() string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d", w.From/60, w.From%60, w.To/60, w.To%60)
 }
 
-// daysText names days, ranges over the end of the week included; empty: all.
+// daysText names days, with ranges across the end of the week; empty: all days.
 func daysText(on [7]bool) string {
 	start := slices.Index(on[:], false)
 	if start < 0 {
@@ -244,7 +243,7 @@ func daysText(on [7]bool) string {
 	return strings.Join(parts, ",")
 }
 
-// MarshalText makes a week a text in JSON.
+// MarshalText writes a week as String does.
 func (w Week) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
@@ -253,7 +252,7 @@ func (w *Week) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Intersect is the week that is open when both are; ErrNever when that is never.
+// Intersect returns the week that is open when both are, or ErrNever.
 func (w Week) Intersect(other Week) (Week, error) {
 	switch {
 	case w.Always():
@@ -277,8 +276,8 @@ func (w Week) Intersect(other Week) (Week, error) {
 	return both, nil
 }
 
-// openIn is how long after a moment of the week, by the clock on the wall, the
-// week is open; 0 when it is. It must not be always open.
+// openIn is how long after a moment of the week, in local time, the week opens; 0 if it
+// is open. The week must not be always open.
 func (w Week) openIn(since time.Duration) time.Duration {
 	today := int(since / (Day * time.Minute))
 	for n := range 8 {
@@ -289,10 +288,10 @@ func (w Week) openIn(since time.Duration) time.Duration {
 			}
 		}
 	}
-	return 0 // a week that is not open at any time has a window
+	return 0 // not reached: a week that is not always open has a window
 }
 
-// closedIn is how long after a moment at which it is open the week is closed.
+// closedIn is how long after a moment when the week is open it closes.
 func (w Week) closedIn(since time.Duration) time.Duration {
 	end := since
 	for range 16 { // windows that meet at midnight are one

@@ -75,7 +75,7 @@ func TestCorrectedRejectsAreAppended(t *testing.T) {
 	if diff := cmp.Diff(want, got.Counts); diff != "" || got.Chunks != 1 || got.State != campaign.Running || got.RejectsFile != more.RejectsFile {
 		t.Errorf("%+v, counts (-want +got):\n%s", got, diff)
 	}
-	checkAppended(t, l.Store)
+	checkAppended(t, stored(l))
 	text, err := os.ReadFile(more.RejectsFile)
 	wantText := "\ufeffphone,name,note,line,reason,original\n" +
 		"+966500000000,Again,'=A1,3,duplicate of a contact of the campaign,\n" +
@@ -90,7 +90,7 @@ func TestCorrectedRejectsAreAppended(t *testing.T) {
 	if diff := cmp.Diff(got, again); diff != "" || err != nil {
 		t.Errorf("%v, again (-first +second):\n%s", err, diff)
 	}
-	checkAppended(t, l.Store)
+	checkAppended(t, stored(l))
 	if len(queue.names) != 3 {
 		t.Errorf("released %d times", len(queue.names))
 	}
@@ -106,7 +106,7 @@ func TestColumnsOfAnAppendedFileMayStandElsewhere(t *testing.T) {
 	if diff := cmp.Diff([]string{`the campaign has no column "new": left out`}, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	check(t, l.Store, "spring", 26)
+	check(t, stored(l), "spring", 26)
 	chunk, err := l.Store.ReadChunk(t.Context(), store.Ref{Campaign: "spring", Chunk: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestAppendSetsRunning(t *testing.T) {
 	} {
 		t.Run(string(tt.before), func(t *testing.T) {
 			l, _, more := appended(t, redistest.Shared(t))
-			if _, _, err := l.Store.SetPhase(t.Context(), "spring", tt.before, "", campaign.Running); err != nil {
+			if _, _, err := stored(l).SetPhase(t.Context(), "spring", tt.before, "", campaign.Running); err != nil {
 				t.Fatal(err)
 			}
 			got, err := l.Append(t.Context(), more)
@@ -189,7 +189,7 @@ func TestAppendsThatAreRefused(t *testing.T) {
 	if diff := cmp.Diff(before, tally()); diff != "" {
 		t.Errorf("tally (-before +after):\n%s", diff)
 	}
-	check(t, l.Store, "spring", 25)
+	check(t, stored(l), "spring", 25)
 }
 
 // Whichever command to Redis fails, carried out or not, the campaign is whole, and
@@ -215,13 +215,13 @@ func TestWhateverRedisFailsTheNextAppendSucceeds(t *testing.T) {
 			if err != nil {
 				failed++
 			}
-			if found, err := l.Store.Verify(t.Context(), "spring"); err != nil || len(found.Problems) > 0 {
+			if found, err := stored(l).Verify(t.Context(), "spring"); err != nil || len(found.Problems) > 0 {
 				t.Fatalf("after command %d failed (carried out: %v): %+v, %v", at, after, found, err)
 			}
 			if _, err := l.Append(t.Context(), more); err != nil {
 				t.Fatalf("after command %d failed (carried out: %v): %v", at, after, err)
 			}
-			checkAppended(t, l.Store)
+			checkAppended(t, stored(l))
 		}
 		if failed < 8 {
 			t.Errorf("only %d commands could fail an append", failed)
@@ -248,12 +248,12 @@ func TestInterruptedAppendIsTakenOverByAnother(t *testing.T) {
 	if len(rdb.Keys(t.Context(), "c:{spring}:k:*").Val()) < 100 || len(queue.names) != 1 {
 		t.Fatal("it was not interrupted in mid-append")
 	}
-	check(t, l.Store, "spring", 25)
+	check(t, stored(l), "spring", 25)
 	l.Progress = nil
 	if _, err := l.Append(t.Context(), more); err != nil {
 		t.Fatal(err)
 	}
-	checkAppended(t, l.Store)
+	checkAppended(t, stored(l))
 	if left := rdb.Keys(t.Context(), "c:{spring}:k:*").Val(); len(left) != 4 {
 		t.Errorf("%d chunks, want 4", len(left))
 	}

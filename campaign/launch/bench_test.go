@@ -20,7 +20,7 @@ func BenchmarkLaunch(b *testing.B) {
 	rdb := redistest.Start(b).Client()
 	l, _ := newLauncher(rdb)
 	used := func() int64 {
-		m, err := l.Store.Fullest(b.Context())
+		m, err := stored(l).Fullest(b.Context())
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestRulesChooseRowsOfAFile(t *testing.T) {
 	if diff := cmp.Diff(want, got.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]campaign.Phone{966500000001, 966500000002}, members(t, l.Store, "spring")); diff != "" {
+	if diff := cmp.Diff([]campaign.Phone{966500000001, 966500000002}, members(t, stored(l), "spring")); diff != "" {
 		t.Errorf("contacts (-want +got):\n%s", diff)
 	}
 	listed, err := os.ReadFile(req.RejectsFile)
@@ -116,7 +116,7 @@ func TestSamplesAndTheRestShareNobody(t *testing.T) {
 		if err != nil || again.Counts.Contacts != got.Contacts {
 			t.Errorf("%s once more: %+v, %v", name, again.Counts, err)
 		}
-		phones := members(t, l.Store, name)
+		phones := members(t, stored(l), name)
 		if len(phones) != got.Contacts {
 			t.Errorf("%s: %d contacts, told of %d", name, len(phones), got.Contacts)
 		}
@@ -164,13 +164,13 @@ func TestLaunchFromACampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reason, err := l.Store.ReasonCode(ctx, "spring", "the line was busy")
+	reason, err := stored(l).ReasonCode(ctx, "spring", "the line was busy")
 	if err != nil {
 		t.Fatal(err)
 	}
 	move := func(act store.Act, moves ...store.Move) {
 		t.Helper()
-		done, err := l.Store.Apply(ctx, chunk, store.Change{Act: act, Token: "w/1", Hold: time.Minute, Moves: moves})
+		done, err := stored(l).Apply(ctx, chunk, store.Change{Act: act, Token: "w/1", ClaimTTL: time.Minute, Moves: moves})
 		if err != nil || len(done.Refused) > 0 {
 			t.Fatalf("%+v, %v", done, err)
 		}

@@ -104,7 +104,7 @@ func TestSuppressionListsOfALaunchHaveCountries(t *testing.T) {
 	if got.Contacts != 1 || got.Suppressed != 1 {
 		t.Errorf("%+v", got.Counts)
 	}
-	if told := strings.Join(got.Warnings, "\n"); !strings.Contains(told, `stop.csv: column "Country" says whose country the numbers are of`) {
+	if told := strings.Join(got.Warnings, "\n"); !strings.Contains(told, `stop.csv: column "Country" gives the country of the numbers`) {
 		t.Errorf("warnings %s", told)
 	}
 	req.File = write(t, "~$list.csv", "x")

@@ -94,7 +94,7 @@ func (r Request) settings() campaign.Settings {
 
 // A Launcher launches campaigns of one agent.
 type Launcher struct {
-	Store    *store.Store   // not needed for dry runs, which then do not know whom nobody may contact
+	Store    Store          // not needed for dry runs, which then do not know whom nobody may contact
 	Queue    queue          // not needed for dry runs
 	Platform platform       // nil: nothing is asked, and every column is sent
 	Quota    quota          // of the agent's token; needed with Platform

@@ -129,7 +129,7 @@ func TestLaunchStoresTheListAndReleasesIt(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
-	check(t, l.Store, "spring", 25)
+	check(t, stored(l), "spring", 25)
 	if diff := cmp.Diff([]string{"spring"}, queue.names); diff != "" {
 		t.Errorf("released (-want +got):\n%s", diff)
 	}
@@ -186,7 +186,7 @@ func TestLaunchAgainChangesNothing(t *testing.T) {
 		}
 	})
 	t.Run("paused meanwhile, it is not released", func(t *testing.T) {
-		if _, _, err := l.Store.SetPhase(t.Context(), "spring", campaign.Paused, "", campaign.Running); err != nil {
+		if _, _, err := stored(l).SetPhase(t.Context(), "spring", campaign.Paused, "", campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		released := len(queue.names)
@@ -303,7 +303,7 @@ func TestInterruptedLoadStartsAnew(t *testing.T) {
 	if _, err := l.Launch(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	check(t, l.Store, "spring", 1234)
+	check(t, stored(l), "spring", 1234)
 	if diff := cmp.Diff([]string{"another enqueue was loading spring until just now; this one takes over"}, notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
 	}
@@ -319,7 +319,7 @@ func TestDeadLoadIsTakenOver(t *testing.T) {
 	if _, err := l.Launch(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	check(t, l.Store, "spring", 3)
+	check(t, stored(l), "spring", 3)
 	if diff := cmp.Diff([]string{"an earlier load of spring was not finished; it starts anew"}, notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
 	}
@@ -360,7 +360,7 @@ func TestLaunchesAtOnceLoadOnce(t *testing.T) {
 	if done.Load() == 0 {
 		t.Error("nobody loaded it")
 	}
-	check(t, l.Store, "spring", 2000)
+	check(t, stored(l), "spring", 2000)
 }
 
 // A fault breaks one of the commands that a client sends.
@@ -422,7 +422,7 @@ func TestWhateverRedisFailsTheNextLaunchSucceeds(t *testing.T) {
 			if _, err := l.Launch(t.Context(), req); err != nil {
 				t.Fatalf("after command %d failed (carried out: %v): %v", at, after, err)
 			}
-			check(t, l.Store, "spring", 35)
+			check(t, stored(l), "spring", 35)
 			if len(queue.names) == 0 {
 				t.Errorf("after command %d failed (carried out: %v): not released", at, after)
 			}
@@ -430,7 +430,7 @@ func TestWhateverRedisFailsTheNextLaunchSucceeds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if ref, i, err := l.Store.Find(t.Context(), c, 966500000034); err != nil || ref.Chunk != 3 || i != 4 {
+			if ref, i, err := stored(l).Find(t.Context(), c, 966500000034); err != nil || ref.Chunk != 3 || i != 4 {
 				t.Errorf("after command %d failed (carried out: %v): index: %v, %d, %v", at, after, ref, i, err)
 			}
 		}
@@ -546,7 +546,7 @@ func TestStandardInputIsLaunchedOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	check(t, l.Store, "spring", 25)
+	check(t, stored(l), "spring", 25)
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
@@ -581,10 +581,10 @@ func TestRowsWithoutAValueAreRefused(t *testing.T) {
 func TestLastingListsAreAskedAtTheLoad(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	ctx := t.Context()
-	if _, err := l.Store.Suppress(ctx, []campaign.Phone{966500000001, 966500000002}); err != nil {
+	if _, err := stored(l).Suppress(ctx, []campaign.Phone{966500000001, 966500000002}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Store.RecordContacted(ctx, time.Now().AddDate(0, 0, -2), []campaign.Phone{966500000002, 966500000003}); err != nil {
+	if err := stored(l).RecordContacted(ctx, time.Now().AddDate(0, 0, -2), []campaign.Phone{966500000002, 966500000003}); err != nil {
 		t.Fatal(err)
 	}
 	req := request(t, write(t, "list.csv", people(5)))
@@ -763,7 +763,7 @@ func TestThePreflightKeepsThatThePlatformShowsItsLimit(t *testing.T) {
 			if _, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(1)))); err != nil {
 				t.Fatal(err)
 			}
-			if seen, err := l.Store.Seen(t.Context(), "default"); err != nil || seen != (campaign.Seen{RateHeaders: shows}) {
+			if seen, err := stored(l).Seen(t.Context(), "default"); err != nil || seen != (campaign.Seen{RateHeaders: shows}) {
 				t.Errorf("%+v, %v", seen, err)
 			}
 		})
@@ -789,7 +789,7 @@ func TestACampaignOfNobodyIsLoadedAnew(t *testing.T) {
 	if err != nil || sum.Contacts != 3 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
-	check(t, l.Store, "spring", 3)
+	check(t, stored(l), "spring", 3)
 	if len(queue.names) != 2 {
 		t.Errorf("released %v", queue.names)
 	}
@@ -817,7 +817,7 @@ func TestABlockOfHoursIsToldAtOnceAndPartOfTheEstimate(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	until := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
 	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: "refused with 429", Blocked: true}
-	if err := l.Store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": blocked}}); err != nil {
+	if err := stored(l).Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": blocked}}); err != nil {
 		t.Fatal(err)
 	}
 	sum, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(3))))

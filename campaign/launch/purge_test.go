@@ -17,7 +17,7 @@ func TestAPurgedCampaignIsNotLoadedAgain(t *testing.T) {
 	if _, err := l.Launch(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	if err := jobs.NewQueue(l.Store, nil).Purge(t.Context(), "spring", true); err != nil {
+	if err := jobs.NewQueue(stored(l), nil).Purge(t.Context(), "spring", true); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(req.RejectsFile); err != nil {

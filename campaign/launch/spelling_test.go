@@ -18,7 +18,7 @@ import (
 func TestAPersonWithTwoSpellingsIsLoadedOnce(t *testing.T) {
 	ctx := t.Context()
 	l, _ := newLauncher(redistest.Shared(t))
-	if _, err := l.Store.Suppress(ctx, []campaign.Phone{525511111111}); err != nil {
+	if _, err := stored(l).Suppress(ctx, []campaign.Phone{525511111111}); err != nil {
 		t.Fatal(err)
 	}
 	req := request(t, write(t, "list.csv", "phone,name\n"+
@@ -69,7 +69,7 @@ func TestAPersonWithTwoSpellingsIsLoadedOnce(t *testing.T) {
 	if want := []string{"+5215512345678", "+551187654321", "+5491123456789", "+966500000001", "+525587654321"}; !slices.Equal(called, want) {
 		t.Errorf("called: %v, want %v", called, want)
 	}
-	places, err := l.Store.FindAll(ctx, c, []campaign.Phone{525512345678, 5215587654321})
+	places, err := stored(l).FindAll(ctx, c, []campaign.Phone{525512345678, 5215587654321})
 	if err != nil || places[525512345678] != 0 || places[5215587654321] != 10 {
 		t.Errorf("found at %v, %v", places, err)
 	}

@@ -66,14 +66,8 @@ type Outlook struct {
 // outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known;
 // the quota lets nobody send until it is no longer blocked.
 func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
-	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.ChunkSize, PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
+	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.RequestRows(), PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
 	w.Midnight = s.DayOf(now).From.Location()
-	if s.RowsPerRequest > 0 {
-		w.PerCall = min(w.PerCall, s.RowsPerRequest)
-	}
-	if s.Mode == campaign.Dispatch {
-		w.PerCall = 1
-	}
 	if blocked.After(w.Start) {
 		w.Start = blocked
 	}

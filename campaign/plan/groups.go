@@ -7,8 +7,7 @@ import (
 	"campaign-runner/campaign/hours"
 )
 
-// Groups sorts contacts into groups by their clocks. It is safe for use by many
-// goroutines.
+// Groups sorts contacts into groups by their clocks. Goroutines may share it.
 type Groups struct {
 	calendar *hours.Calendar
 	mu       sync.Mutex
@@ -16,13 +15,13 @@ type Groups struct {
 	at       map[*hours.Clock]int
 }
 
-// NewGroups has none so far.
+// NewGroups returns an empty Groups.
 func NewGroups(calendar *hours.Calendar) *Groups {
 	return &Groups{calendar: calendar, at: make(map[*hours.Clock]int)}
 }
 
-// Of is the place of the group of a contact, by its number in E.164; the number is
-// not looked at when all go by one clock.
+// Of returns the index of a contact's group, by its number in E.164. The number does
+// not matter if all contacts have the same clock.
 func (g *Groups) Of(e164 string) int {
 	clock := g.calendar.Of(e164)
 	g.mu.Lock()
@@ -40,14 +39,14 @@ func (g *Groups) Of(e164 string) int {
 	return i
 }
 
-// List are the groups, each at its place.
+// List returns the groups by index.
 func (g *Groups) List() []Group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.list[:len(g.list):len(g.list)]
 }
 
-// Parts are contacts that have not been sent, as a chunk.
+// Parts returns the parts of a chunk with these numbers, which have not been sent.
 func (g *Groups) Parts(numbers []string) (parts []Part) {
 	at := make(map[int]int)
 	for _, number := range numbers {
@@ -66,7 +65,7 @@ func (g *Groups) Parts(numbers []string) (parts []Part) {
 // idleShare is the part of a limit that an idle token may use at once.
 const idleShare = 0.4
 
-// AtLimit says that so many requests may leave in each window; 0: no limit is known.
+// AtLimit sets the pace of a limit of requests in each window; 0: no limit is known.
 func (w *Work) AtLimit(limit float64, window time.Duration) {
 	w.Rate, w.Burst = 0, 0
 	if limit > 0 && window > 0 {

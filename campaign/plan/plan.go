@@ -1,10 +1,11 @@
-// Package plan foretells how a campaign will go: how many requests it needs, when
-// who is called, and when it ends.
+// Package plan forecasts a campaign: how many requests it needs, when each group of
+// contacts is sent, and when it ends.
 //
-// It plays the campaign through chunk by chunk, as the workers will send it: at
-// the pace of the quota, each chunk as far as its contacts' hours allow, and again
-// when more of them open. It assumes that the campaign has its quota for itself,
-// and that as many requests fail as did so far. It is pure: time is passed in.
+// It simulates the campaign chunk by chunk as the workers send it: at the pace of the
+// quota, each chunk as far as the hours of its contacts allow, and again when more of them
+// open. It assumes that no other campaign uses the quota, and that the share of failing
+// requests stays the same. It is pure: time is passed in. A forecast promises nothing, and
+// what a person must decide stays out of it.
 package plan
 
 import (
@@ -16,92 +17,92 @@ import (
 	"campaign-runner/campaign/hours"
 )
 
-// A Group are the contacts that go by one clock.
+// A Group are the contacts with the same clock.
 type Group struct {
 	Name  string       // for people
-	Clock *hours.Clock // nil: they are held until a person decides
+	Clock *hours.Clock // nil: a person must decide about them
 }
 
 // A Part are contacts of a chunk that are still to be sent and are alike.
 type Part struct {
-	Group    int // its place in Work.Groups
-	Tries    int // requests made for them so far
+	Group    int // index in Work.Groups
+	Tries    int // requests so far
 	Contacts int
 }
 
-// Work is what is still to be done, and how fast that may be.
+// Work is what is still to do, and how fast that may be.
 type Work struct {
 	Groups   []Group
 	Chunks   [][]Part
-	Weight   float64        // how many chunks each of them stands for; 0: itself
-	PerCall  int            // contacts that a request carries; half as many for each time that they failed
-	Fails    float64        // share of the requests that must be repeated
-	Tries    int            // most requests for a contact; 0: any number
+	Weight   float64        // chunks that each one stands for; 0: 1
+	PerCall  int            // contacts of a request, halved for each failure
+	Fails    float64        // share of requests that must be repeated
+	Tries    int            // most requests for a contact; 0: no limit
 	Rate     float64        // requests per second; 0: no limit is known
-	Burst    float64        // requests that may leave at once after a pause
-	PerDay   int            // most contacts on a day that begins at midnight; 0: any number
-	Today    int            // of those, sent today
-	Midnight *time.Location // where it is midnight; nil: UTC
-	Start    time.Time      // nobody is sent before; zero: now
-	FinishBy time.Time      // nobody is sent from then on; zero: never
+	Burst    float64        // requests that may leave at once after an idle time
+	PerDay   int            // most contacts a day; 0: no limit
+	Today    int            // contacts sent today
+	Midnight *time.Location // whose midnight begins a day; nil: UTC
+	Start    time.Time      // first time to send; zero: now
+	FinishBy time.Time      // end of sending; zero: none
 }
 
-// A Plan is how the work will go.
+// A Plan is a forecast of the work.
 type Plan struct {
-	Calls  int       `json:"calls"`           // requests, those to be expected for failed ones included
-	Begins time.Time `json:"begins,omitzero"` // of the first request; zero: there is none
-	Ends   time.Time `json:"ends,omitzero"`   // of the last one; zero: there is none, or it is not foreseeable
-	Steps  []Step    `json:"steps"`           // by group, in the order in which they begin
-	Held   int       `json:"held"`            // contacts that wait for a person
-	Missed int       `json:"missed"`          // contacts that are not reached by FinishBy
+	Calls  int       `json:"calls"`           // requests, with the expected repeats
+	Begins time.Time `json:"begins,omitzero"` // first request; zero: none
+	Ends   time.Time `json:"ends,omitzero"`   // last request; zero: none, or beyond the horizon
+	Steps  []Step    `json:"steps"`           // by group, in order of their beginning
+	Held   int       `json:"held"`            // contacts about which a person must decide
+	Missed int       `json:"missed"`          // contacts not sent by FinishBy
 }
 
-// A Step is what becomes of a group.
+// A Step is the forecast for a group.
 type Step struct {
-	Name     string    `json:"zone"` // for people; empty: no clock matters
+	Name     string    `json:"zone"` // for people; empty: always open
 	Contacts int       `json:"contacts"`
-	Opens    time.Time `json:"opens,omitzero"` // when its first contact may be sent; zero: never
-	Done     time.Time `json:"done,omitzero"`  // when its last one is; zero: not before FinishBy, or not foreseeable
-	Missed   int       `json:"missed"`         // contacts that are not reached by FinishBy
+	Opens    time.Time `json:"opens,omitzero"` // when the first contact may be sent; zero: never
+	Done     time.Time `json:"done,omitzero"`  // when the last one is sent; zero: not by FinishBy, or beyond the horizon
+	Missed   int       `json:"missed"`         // contacts not sent by FinishBy
 }
 
-// horizon is how far ahead anything can be foretold.
+// horizon is how far ahead a forecast reaches.
 const horizon = 366 * 24 * time.Hour
 
-// Make foretells how the work goes from now on.
+// Make forecasts the work from now on.
 func Make(w Work, now time.Time) Plan {
 	r := newRehearsal(w, now)
 	r.play()
 	return r.plan()
 }
 
-// A rehearsal plays the work through. Contacts are counted in those of its own
-// chunks, of which each stands for Weight.
+// A rehearsal simulates the work. It counts contacts of its own chunks, of which each
+// stands for Weight chunks.
 type rehearsal struct {
 	Work
-	now, t  time.Time
-	clocks  []state
-	ready   []int // chunks in the queue
-	resting map[time.Time][]int
-	calls   float64
-	credit  float64 // of the burst
-	first   time.Time
-	last    time.Time
-	all     []int // contacts, by group
-	left    []int // of them
-	done    []time.Time
-	today   float64
-	day     time.Time // the day that today counts for
+	now, t   time.Time
+	clocks   []state
+	ready    []int // chunks in the queue
+	deferred map[time.Time][]int
+	requests float64
+	credit   float64 // what is left of the burst
+	first    time.Time
+	last     time.Time
+	all      []int // contacts, by group
+	left     []int // of them
+	done     []time.Time
+	today    float64
+	day      time.Time // the day that today counts for
 }
 
-// A state is whether a group's clock is open, and until when that holds.
+// A state is whether a clock is open, and until when.
 type state struct {
 	open  bool
-	until time.Time // zero: for ever
+	until time.Time // zero: no end
 }
 
 func newRehearsal(w Work, now time.Time) *rehearsal {
-	r := &rehearsal{Work: w, now: now, t: now, credit: w.Burst, today: float64(w.Today), resting: make(map[time.Time][]int)}
+	r := &rehearsal{Work: w, now: now, t: now, credit: w.Burst, today: float64(w.Today), deferred: make(map[time.Time][]int)}
 	if w.Start.After(now) {
 		r.t = w.Start
 	}
@@ -154,20 +155,19 @@ func (r *rehearsal) play() {
 	}
 }
 
-// wake puts chunks into the queue whose time has come.
 func (r *rehearsal) wake() {
 	for {
 		at, ok := r.nextWake()
 		if !ok || at.After(r.t) {
 			return
 		}
-		r.ready = append(r.ready, r.resting[at]...)
-		delete(r.resting, at)
+		r.ready = append(r.ready, r.deferred[at]...)
+		delete(r.deferred, at)
 	}
 }
 
 func (r *rehearsal) nextWake() (first time.Time, ok bool) {
-	for at := range r.resting {
+	for at := range r.deferred {
 		if !ok || at.Before(first) {
 			first, ok = at, true
 		}
@@ -175,8 +175,7 @@ func (r *rehearsal) nextWake() (first time.Time, ok bool) {
 	return first, ok
 }
 
-// visit sends whoever of a chunk may be sent, and lets it rest or go back into
-// the queue.
+// visit sends the contacts of a chunk that may be sent now, and lets the rest wait.
 func (r *rehearsal) visit(chunk int) {
 	ends := r.FinishBy
 	var open []Part
@@ -193,12 +192,13 @@ func (r *rehearsal) visit(chunk int) {
 		}
 	}
 	if len(open) == 0 {
-		r.rest(chunk)
+		r.deferChunk(chunk)
 		return
 	}
 	budget := min(r.allowed()/r.Weight, r.until(ends, open))
 	if budget < 1 {
-		r.resting[r.tomorrow()] = append(r.resting[r.tomorrow()], chunk)
+		tomorrow := r.midnight(1)
+		r.deferred[tomorrow] = append(r.deferred[tomorrow], chunk)
 		return
 	}
 	var sent []Part
@@ -221,65 +221,63 @@ func (r *rehearsal) visit(chunk int) {
 		}
 	}
 	if len(rest) > 0 {
-		r.rest(chunk)
+		r.deferChunk(chunk)
 	}
 }
 
-// spend lets the time pass that so many requests take.
-func (r *rehearsal) spend(calls float64) {
+func (r *rehearsal) spend(requests float64) {
 	if r.first.IsZero() {
 		r.first = r.t
 	}
-	r.calls += calls
-	free := min(calls, r.credit)
+	r.requests += requests
+	free := min(requests, r.credit)
 	r.credit -= free
 	if r.Rate > 0 {
-		r.t = r.t.Add(time.Duration((calls - free) / r.Rate * float64(time.Second)))
+		r.t = r.t.Add(time.Duration((requests - free) / r.Rate * float64(time.Second)))
 	}
 	r.last = r.t
 }
 
-// cost is how many requests contacts need, with those that are to be expected for
-// the ones that fail. Contacts of one chunk that have failed equally often share
-// requests.
-func (r *rehearsal) cost(parts []Part) (calls float64) {
+// cost is how many requests contacts need, with the expected repeats. Contacts of a
+// chunk with the same number of tries share requests.
+func (r *rehearsal) cost(parts []Part) (requests float64) {
 	byTries := make(map[int]int)
 	for _, part := range parts {
 		byTries[part.Tries] += part.Contacts
 	}
 	for tries, n := range byTries {
-		calls += math.Ceil(float64(n)/float64(r.carried(tries))) * r.repeated(tries)
+		requests += math.Ceil(float64(n)/float64(r.carried(tries))) * r.repeated(tries)
 	}
-	return calls
+	return requests
 }
 
-// carried is how many contacts a request carries that were tried so often.
+// carried is how many contacts a request carries after this many tries.
 func (r *rehearsal) carried(tries int) int { return max(r.PerCall>>min(tries, 30), 1) }
 
-// repeated is how many requests come of one for contacts that were tried so often.
+// repeated is how many requests come of one, for contacts with this many tries.
 func (r *rehearsal) repeated(tries int) float64 {
-	const most = 10 // what fails more often is stopped by other means
-	calls, factor := 0.0, 1.0
+	const most = 10 // a campaign that fails more often is paused
+	requests, factor := 0.0, 1.0
 	for k := tries; k < tries+most && (r.Tries == 0 || k < max(r.Tries, tries+1)); k++ {
-		calls += factor
+		requests += factor
 		factor *= r.Fails * float64(r.carried(k)) / float64(r.carried(k+1))
 	}
-	return calls
+	return requests
 }
 
-// until is how many contacts can be sent before a time, a request's at least: what
-// has begun is not broken off.
+// until is how many contacts can be sent before a time: at least one request, because a
+// request is not broken off.
 func (r *rehearsal) until(ends time.Time, open []Part) float64 {
 	if ends.IsZero() || r.Rate == 0 {
 		return math.MaxInt32
 	}
 	perCall := r.carried(open[0].Tries)
-	calls := math.Floor((ends.Sub(r.t).Seconds()*r.Rate + r.credit) / r.repeated(open[0].Tries) / r.Weight)
-	return max(calls, 1) * float64(perCall)
+	requests := math.Floor((ends.Sub(r.t).Seconds()*r.Rate + r.credit) / r.repeated(open[0].Tries) / r.Weight)
+	return max(requests, 1) * float64(perCall)
 }
 
-// rest leaves a chunk alone until somebody of it may be sent.
-func (r *rehearsal) rest(chunk int) {
+// deferChunk lets a chunk wait until one of its contacts may be sent.
+func (r *rehearsal) deferChunk(chunk int) {
 	var wake time.Time
 	for _, part := range r.Chunks[chunk] {
 		at := r.t
@@ -290,10 +288,9 @@ func (r *rehearsal) rest(chunk int) {
 			wake = at
 		}
 	}
-	r.resting[wake] = append(r.resting[wake], chunk)
+	r.deferred[wake] = append(r.deferred[wake], chunk)
 }
 
-// state is that of a group's clock now.
 func (r *rehearsal) state(g int) state {
 	s := &r.clocks[g]
 	if s.until.IsZero() && s.open || r.t.Before(s.until) {
@@ -312,13 +309,12 @@ func (r *rehearsal) state(g int) state {
 	return *s
 }
 
-// allowed is how many contacts the day's bound leaves.
+// allowed is how many contacts may still be sent today.
 func (r *rehearsal) allowed() float64 {
 	if r.PerDay == 0 {
 		return math.MaxInt32
 	}
-	y, m, d := r.t.In(r.midnight()).Date()
-	if day := time.Date(y, m, d, 0, 0, 0, 0, r.midnight()); !day.Equal(r.day) {
+	if day := r.midnight(0); !day.Equal(r.day) {
 		if !r.day.IsZero() {
 			r.today = 0
 		}
@@ -327,15 +323,15 @@ func (r *rehearsal) allowed() float64 {
 	return float64(r.PerDay) - r.today
 }
 
-func (r *rehearsal) tomorrow() time.Time {
-	y, m, d := r.t.In(r.midnight()).Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, r.midnight())
+// midnight is the midnight before now, or that many days later.
+func (r *rehearsal) midnight(days int) time.Time {
+	zone := cmp.Or(r.Midnight, time.UTC)
+	y, m, d := r.t.In(zone).Date()
+	return time.Date(y, m, d+days, 0, 0, 0, 0, zone)
 }
 
-func (r *rehearsal) midnight() *time.Location { return cmp.Or(r.Midnight, time.UTC) }
-
 func (r *rehearsal) plan() Plan {
-	p := Plan{Calls: int(math.Ceil(r.calls)), Begins: r.first, Steps: []Step{}}
+	p := Plan{Calls: int(math.Ceil(r.requests)), Begins: r.first, Steps: []Step{}}
 	real := func(contacts int) int { return int(math.Round(float64(contacts) * r.Weight)) }
 	unforeseen := false
 	start := r.now
@@ -361,7 +357,7 @@ func (r *rehearsal) plan() Plan {
 		p.Steps = append(p.Steps, step)
 	}
 	slices.SortStableFunc(p.Steps, func(a, b Step) int {
-		if a.Opens.IsZero() != b.Opens.IsZero() { // those that are held come last
+		if a.Opens.IsZero() != b.Opens.IsZero() { // groups without an opening come last
 			return cmp.Compare(b.Opens.Unix(), a.Opens.Unix())
 		}
 		return cmp.Or(a.Opens.Compare(b.Opens), b.Contacts-a.Contacts, cmp.Compare(a.Name, b.Name))

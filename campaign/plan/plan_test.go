@@ -30,7 +30,7 @@ func clock(t testing.TB, week string, zones ...string) *hours.Clock {
 // monday is eight in the morning in Riyadh, nine in Dubai.
 var monday = time.Date(2026, 11, 30, 5, 0, 0, 0, time.UTC)
 
-// even are chunks that hold so many contacts of each group between them.
+// even returns chunks that share the contacts of each group evenly.
 func even(chunks int, contacts ...int) [][]Part {
 	list := make([][]Part, chunks)
 	for group, n := range contacts {
@@ -50,7 +50,7 @@ func TestMake(t *testing.T) {
 		work Work
 		want Plan
 	}{
-		{"nobody is left", Work{}, Plan{Steps: []Step{}}},
+		{"no contact is left", Work{}, Plan{Steps: []Step{}}},
 		{"at any time, at the quota's pace",
 			Work{Groups: []Group{{"", clock(t, "")}}, Chunks: even(10, 5000), PerCall: 500, Rate: halfASecond},
 			Plan{Calls: 10, Begins: monday, Ends: after(20 * time.Second),
@@ -67,7 +67,7 @@ func TestMake(t *testing.T) {
 		{"what must be repeated takes its time",
 			Work{Groups: []Group{{"", clock(t, "")}}, Chunks: even(10, 5000), PerCall: 500, Rate: 1, Fails: 0.25, Tries: 2},
 			Plan{Calls: 15, Begins: monday, Ends: after(15 * time.Second), Steps: []Step{{"", 5000, monday, after(15 * time.Second), 0}}}},
-		{"nobody before the start",
+		{"no contact before the start",
 			Work{Groups: []Group{{"", clock(t, "")}}, Chunks: even(1, 500), PerCall: 500, Rate: 1, Start: after(time.Hour)},
 			Plan{Calls: 1, Begins: after(time.Hour), Ends: after(time.Hour + time.Second),
 				Steps: []Step{{"", 500, after(time.Hour), after(time.Hour + time.Second), 0}}}},
@@ -93,7 +93,7 @@ func TestMake(t *testing.T) {
 			Work{Groups: []Group{{"none", nil}, {"never", clock(t, "09:00-10:00", "Asia/Dubai", "America/New_York")}, {"", clock(t, "")}}, Chunks: even(1, 7, 3, 500), PerCall: 500, Rate: 1},
 			Plan{Calls: 1, Begins: monday, Ends: after(time.Second), Held: 10, Steps: []Step{
 				{"", 500, monday, after(time.Second), 0}, {"none", 7, time.Time{}, time.Time{}, 0}, {"never", 3, time.Time{}, time.Time{}, 0}}}},
-		{"so many on a day",
+		{"a limit for each day",
 			Work{Groups: []Group{{"", clock(t, "")}}, Chunks: even(5, 2500), PerCall: 500, Rate: 1, PerDay: 1000, Today: 500},
 			Plan{Calls: 5, Begins: monday, Ends: after(43*time.Hour + 2*time.Second),
 				Steps: []Step{{"", 2500, monday, after(43*time.Hour + 2*time.Second), 0}}}},
@@ -106,7 +106,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeForetold(t *testing.T) {
+func TestWhatCannotBeForecast(t *testing.T) {
 	w := Work{Groups: []Group{{"", clock(t, "mon 09:00-09:01", "Asia/Dubai")}}, Chunks: even(2, 1000), PerCall: 1, Rate: 0.1}
 	if p := Make(w, monday); !p.Ends.IsZero() || p.Calls == 0 {
 		t.Errorf("six on a Monday, 1,000 to be sent: it ends %v after %d calls", p.Ends, p.Calls)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A world is a campaign as it really goes, in virtual time: who is in which chunk,
-// which requests fail, and which are tried again in halves after a while, is up to
-// chance. It shares nothing with the plan but the clocks.
+// A world is a campaign as it really runs, in virtual time. Chance decides who is in
+// which chunk, which requests fail, and which are tried again in halves after a while.
+// It shares only the clocks with the plan.
 type world struct {
 	rand    *rand.Rand
 	now     time.Time
@@ -48,7 +48,7 @@ func newWorld(seed uint64, t testing.TB) *world {
 		w.perCall, size = 1, 50
 	}
 	w.every = time.Minute / time.Duration(10+w.rand.IntN(600/w.perCall+50))
-	w.fails = max(w.rand.Float64()*0.15-0.05, 0) // of more, the campaign is stopped
+	w.fails = max(w.rand.Float64()*0.15-0.05, 0) // with more the campaign is stopped
 	w.open = (500 + w.rand.IntN(1000)) * size
 	for n := range w.open {
 		if n%size == 0 {
@@ -64,13 +64,13 @@ func newWorld(seed uint64, t testing.TB) *world {
 
 var places = []string{"Asia/Riyadh", "Asia/Dubai", "Africa/Cairo", "America/New_York", "America/Los_Angeles", "Europe/London", "Asia/Kuwait"}
 
-// step makes the next request, if one may be made; it is false at the end.
+// step makes the next request, if one may be made; it returns false at the end.
 func (w *world) step() bool {
 	if len(w.queue) == 0 {
 		return false
 	}
 	next := 0
-	for i, v := range w.queue { // the first in line whose time has come, or comes next
+	for i, v := range w.queue { // the first in the queue whose time has come, or else comes next
 		if first := w.queue[next]; first.at.After(w.now) && v.at.Before(first.at) {
 			next = i
 		}
@@ -100,7 +100,7 @@ func (w *world) step() bool {
 	for tries := 0; tries <= 5; tries++ {
 		for piece := range slices.Chunk(byTries[tries], max(w.perCall>>tries, 1)) {
 			if at, _ := w.groups[chunk[piece[0]].group].Clock.Opens(w.now); at.After(w.now) {
-				break // the hours have ended meanwhile
+				break // the hours have ended
 			}
 			w.now = w.now.Add(w.every)
 			failed := w.rand.Float64() < w.fails
@@ -126,7 +126,7 @@ func (w *world) step() bool {
 	return true
 }
 
-// work is what is known of the world from outside: a sample of its chunks.
+// work is what is known about the world from outside: a sample of its chunks.
 func (w *world) work() Work {
 	work := Work{PerCall: w.perCall, Rate: 1 / w.every.Seconds(), Tries: 5, Groups: w.groups}
 	var sample [][]Contact
@@ -141,9 +141,9 @@ func (w *world) work() Work {
 	return work
 }
 
-// Half-way through, the plan must know within a tenth how long the rest takes. Of
-// 200 seeds it does for 194; the others are at the mercy of chance: a tenth of the
-// requests fails, or the last contacts just miss the end of their hours.
+// Half-way through, the plan must be within a tenth of how long the rest takes. For 200
+// seeds it is for 194; in the others a tenth of the requests fails, or the last
+// contacts just miss the end of their hours.
 func TestPlansComeTrue(t *testing.T) {
 	worst := 0.0
 	for seed := range uint64(40) {

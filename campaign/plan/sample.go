@@ -1,10 +1,10 @@
 package plan
 
-// SampleSize is how many chunks tell enough of a campaign's: they are looked at
-// often, and all of them would be ten megabytes for a million contacts.
+// SampleSize is how many chunks describe a campaign well enough. They are read often;
+// all chunks of a million contacts would be ten megabytes.
 const SampleSize = 400
 
-// Sample lists some chunks of all, most of them at the most, spread evenly.
+// Sample returns up to most of the chunks, spread evenly.
 func Sample(chunks, most int) []int {
 	some := make([]int, min(chunks, most))
 	for i := range some {
@@ -13,16 +13,15 @@ func Sample(chunks, most int) []int {
 	return some
 }
 
-// A Contact is one of a chunk in a sample.
+// A Contact is a contact of a chunk in a sample.
 type Contact struct {
 	Group int
-	Tries int  // requests made
-	Left  bool // it is still to be sent
+	Tries int  // requests so far
+	Left  bool // still to be sent
 }
 
-// Learn makes of a sample of chunks what is to be known of the work: who is left
-// in them, how many chunks each of them stands for if so many contacts are left in
-// all, and how many requests fail.
+// Learn derives the work from a sample of chunks: who is left in them, how many chunks
+// each of them stands for if left contacts remain in all, and how many requests fail.
 func (w *Work) Learn(sample [][]Contact, left int) {
 	type kind struct{ group, tries int }
 	inSample, made, failed := 0, 0, 0

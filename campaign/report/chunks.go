@@ -12,13 +12,14 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// eachChunk makes something of each chunk of a campaign, see inOrder.
+// eachChunk runs build for each chunk of a campaign and use in the chunks' order;
+// see inOrder.
 func eachChunk[T any](ctx context.Context, c campaign.Campaign, build func(context.Context, store.Ref) (T, error), use func(T) error) error {
 	return inOrder(ctx, c.Name, walk(c, 0, false), build, use)
 }
 
-// inOrder makes something of chunks of a campaign, on all cores and some chunks
-// ahead, and hands it to use in the order of the chunks, one at a time.
+// inOrder runs build for chunks of a campaign, on all cores and some chunks ahead,
+// and gives the results to use one at a time, in the order of chunks.
 func inOrder[T any](ctx context.Context, name string, chunks []int, build func(context.Context, store.Ref) (T, error), use func(T) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan chan T, 2*runtime.GOMAXPROCS(0)) // half of them wait for Redis
@@ -57,10 +58,10 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 	return group.Wait()
 }
 
-// reasonTexts are the texts of a campaign's reasons. They are read when a code
-// is met that is not known yet: its text was written before the code was used.
+// reasonTexts are the texts of a campaign's reasons. They are read again for an
+// unknown code: a text is always written before its code is used.
 type reasonTexts struct {
-	store    *store.Store
+	store    catalog
 	campaign string
 
 	mu   sync.Mutex

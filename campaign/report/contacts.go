@@ -11,8 +11,8 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// A Filter says which contacts of a campaign to list: those that meet all of it.
-// The zero value means all of them.
+// A Filter says which contacts of a campaign to list: those that meet all of it. The
+// zero value lists all.
 type Filter struct {
 	States []campaign.State // any of them; none: all
 	Reason campaign.Reason  // its code; NoReason: all
@@ -20,9 +20,9 @@ type Filter struct {
 	Text   string           // in any of its cells, in any case; empty: all
 }
 
-// A Contact is one contact of a campaign with what became of it.
+// A Contact is one contact of a campaign with its state.
 type Contact struct {
-	Place  int // chunk times the chunk size plus its index: its name in the campaign, which never changes
+	Place  int // chunk * chunk size + index; never changes
 	Ref    store.Ref
 	Index  int // in its chunk
 	Phone  campaign.Phone
@@ -32,28 +32,28 @@ type Contact struct {
 	Reason string
 }
 
-// A Page is some of the contacts that a filter lets through, in their order.
+// A Page is some of the contacts that pass a filter, in their order.
 type Page struct {
 	Contacts []Contact
-	Before   int // list on backwards from here; 0: there is nothing
-	After    int // list on from here; -1: there is nothing
+	Before   int // list backwards from here; 0: this is the first page
+	After    int // list on from here; -1: this is the last page
 	Searched int // contacts looked at
 }
 
-// Bounds of one page, in contacts looked at: reading their cells costs far more
-// than their ledger.
+// Most contacts that one page looks at. Reading cells costs far more than reading
+// the ledger.
 const (
 	maxScanCells  = 200_000
 	maxScanLedger = 5_000_000
 )
 
-// errEnough ends a listing that is full.
+// errEnough ends a listing whose page is full.
 var errEnough = errors.New("enough")
 
-// List lists up to limit contacts from a place on, or the last ones before it
-// when back is set. A page can hold fewer, even none, and still have more after
-// it: it looks at so many contacts at the most.
-func (f Filter) List(ctx context.Context, s *store.Store, name string, place int, back bool, limit int) (Page, error) {
+// List lists up to limit contacts from a place on, or the last ones before it with
+// back. A page can be short or even empty and still have a next one, because the
+// contacts that it looks at are bounded.
+func (f Filter) List(ctx context.Context, s Store, name string, place int, back bool, limit int) (Page, error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return Page{}, err
@@ -109,7 +109,7 @@ func (f Filter) List(ctx context.Context, s *store.Store, name string, place int
 	return page, nil
 }
 
-// stop marks the next contact that a listing would look at.
+// stop marks the next contact that the listing would look at.
 func (p *Page) stop(at int, back bool) {
 	if back {
 		p.Before = at + 1
@@ -118,7 +118,7 @@ func (p *Page) stop(at int, back bool) {
 	}
 }
 
-// walk are the chunks of a listing in its order.
+// walk are the chunks of a listing, in its order.
 func walk(c campaign.Campaign, place int, back bool) []int {
 	var chunks []int
 	if back {
@@ -133,16 +133,16 @@ func walk(c campaign.Campaign, place int, back bool) []int {
 	return chunks
 }
 
-// chunkPart is what one chunk has for a listing.
+// chunkPart is what one chunk adds to a listing.
 type chunkPart struct {
 	ref   store.Ref
 	len   int
 	found []Contact
 }
 
-// chunk lists the contacts of one chunk. Its cells are read only if its ledger
-// has somebody to offer.
-func (f Filter) chunk(ctx context.Context, s *store.Store, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
+// chunk lists the contacts of one chunk. It reads the cells only if a record in the
+// ledger passes.
+func (f Filter) chunk(ctx context.Context, s chunks, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
 	part.ref = ref
 	if len(f.States) > 0 || f.Reason != campaign.NoReason {
 		ledger, err := s.ReadLedger(ctx, ref)
@@ -182,14 +182,14 @@ func (f Filter) passes(r campaign.Record) bool {
 	return (len(f.States) == 0 || slices.Contains(f.States, r.State)) && (f.Reason == campaign.NoReason || f.Reason == r.Reason)
 }
 
-// holds reports whether a contact has the text, in lower case, in a cell.
+// holds reports whether a cell of the contact has the text, which is in lower case.
 func holds(c campaign.Contact, text string) bool {
 	return text == "" || slices.ContainsFunc(c.Fields, func(cell string) bool { return strings.Contains(strings.ToLower(cell), text) })
 }
 
-// byIndex finds the contact of a number where the campaign keeps an index.
-// Without one, whether the number is in the list is not known.
-func (f Filter) byIndex(ctx context.Context, s *store.Store, c campaign.Campaign) (found []Contact, known bool, err error) {
+// byIndex finds the contact with a number by the campaign's index. known is false
+// without an index.
+func (f Filter) byIndex(ctx context.Context, s Store, c campaign.Campaign) (found []Contact, known bool, err error) {
 	ref, index, err := s.Find(ctx, c, f.Phone)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, c.Settings.WebhookURL != "", nil
@@ -204,9 +204,9 @@ func (f Filter) byIndex(ctx context.Context, s *store.Store, c campaign.Campaign
 	return []Contact{contact}, true, nil
 }
 
-// FindContact reads the contact at a place of a campaign. Its error is
-// store.ErrGone when there is none.
-func FindContact(ctx context.Context, s *store.Store, c campaign.Campaign, place int) (Contact, error) {
+// FindContact reads the contact at a place of a campaign; store.ErrGone when there
+// is none.
+func FindContact(ctx context.Context, s Store, c campaign.Campaign, place int) (Contact, error) {
 	size := c.Settings.ChunkSize
 	ref, index := store.Ref{Campaign: c.Name, Chunk: place / size}, place%size
 	chunk, err := s.ReadChunk(ctx, ref)

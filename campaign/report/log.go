@@ -25,7 +25,7 @@ type Decision struct {
 	Fates []Fate `json:"contacts,omitempty"`
 }
 
-// A Fate is what a decision made of contacts of a chunk.
+// A Fate is what a decision did to contacts of a chunk.
 type Fate struct {
 	From   string `json:"from"` // state
 	To     string `json:"to"`
@@ -34,7 +34,7 @@ type Fate struct {
 	Places string `json:"places"` // in the chunk, from 0: "0-98,100"
 }
 
-// A Log hands out what was decided of a campaign, the oldest entry first.
+// A Log reads the log of a campaign, the oldest entry first.
 type Log struct {
 	campaign campaign.Campaign
 	reader   *store.LogReader
@@ -42,12 +42,12 @@ type Log struct {
 	only     *place
 }
 
-// place is where a contact is in the list.
+// place is a contact's chunk and its index there.
 type place struct{ chunk, index int }
 
-// ReadLog begins to read the log of a campaign; with a phone, only what concerns
-// that contact: what was decided of it, and of the campaign as a whole.
-func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Phone) (*Log, error) {
+// ReadLog starts at the oldest entry of a campaign's log. With a phone it leaves out
+// what concerns other contacts.
+func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*Log, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return nil, err
@@ -66,8 +66,8 @@ func ReadLog(ctx context.Context, s *store.Store, name string, phone campaign.Ph
 	return l, nil
 }
 
-// ReadContactLog is ReadLog with the place of a contact instead of its number.
-func ReadContactLog(ctx context.Context, s *store.Store, name string, ref store.Ref, index int) (*Log, error) {
+// ReadContactLog is ReadLog with a contact's place instead of its number.
+func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, index int) (*Log, error) {
 	l, err := ReadLog(ctx, s, name, 0)
 	if err == nil {
 		l.only = &place{ref.Chunk, index}
@@ -75,9 +75,9 @@ func ReadContactLog(ctx context.Context, s *store.Store, name string, ref store.
 	return l, err
 }
 
-// findContact looks a number up in the index, or where the campaign has none in
-// its list.
-func findContact(ctx context.Context, s *store.Store, c campaign.Campaign, phone campaign.Phone) (place, error) {
+// findContact looks a number up in the index, or in the list when the campaign has
+// no index.
+func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campaign.Phone) (place, error) {
 	if c.Settings.WebhookURL != "" {
 		ref, index, err := s.Find(ctx, c, phone)
 		if errors.Is(err, store.ErrNotFound) {
@@ -109,7 +109,7 @@ func findContact(ctx context.Context, s *store.Store, c campaign.Campaign, phone
 	return place{}, fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
 }
 
-// Next is the next entry; ok is false when there is none (yet).
+// Next is the next entry; ok is false at the present end.
 func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	for {
 		entry, ok, err := l.reader.Next(ctx)
@@ -126,7 +126,8 @@ func (l *Log) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	}
 }
 
-// decision is an entry as people read it; without fates when it is about others.
+// decision is an entry as people read it; without fates when it concerns other
+// contacts.
 func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) {
 	d := Decision{At: e.At, By: e.By, Action: e.Action, Text: e.Text}
 	if len(e.Moved) == 0 {

@@ -3,18 +3,17 @@ package report
 import (
 	"time"
 
-	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
-// paceWindow is how long back "lately" is. A batch of hundreds every few seconds
-// would make a shorter one jump.
+// paceWindow is how far back a pace looks. With batches of hundreds every few
+// seconds, a shorter one would jump.
 const paceWindow = 2 * time.Minute
 
-// A Pace is how fast a campaign gets through its contacts lately.
+// A Pace is how fast a campaign has got through its contacts lately.
 type Pace struct {
-	PerMinute float64       // contacts; 0: none lately, or not known yet
-	Left      time.Duration // until the last one at this pace; 0: not known
+	PerMinute float64       // contacts; 0: none lately, or unknown
+	Left      time.Duration // until the last contact; 0: unknown
 }
 
 // PaceOf is the pace of a campaign by its series, and by its states at now.
@@ -42,13 +41,4 @@ func PaceOf(series []store.Sample, states States, now time.Time) Pace {
 	p := Pace{PerMinute: float64(through) / over.Minutes()}
 	p.Left = time.Duration(float64(states.Open()) / p.PerMinute * float64(time.Minute))
 	return p
-}
-
-// callsLeft is how many requests a campaign still needs if all goes well.
-func callsLeft(c campaign.Campaign, openChunks, open int) int {
-	if c.Settings.Mode == campaign.Dispatch {
-		return open
-	}
-	most := perCall(c)
-	return max(openChunks, (open+most-1)/most)
 }

@@ -7,83 +7,10 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
 )
-
-// sampledRows bounds the chunks whose rows are read for a plan, which takes longer
-// than their ledgers.
-const sampledRows = 60
-
-// workOf is what is left of a campaign, by a sample of its chunks.
-func workOf(ctx context.Context, s *store.Store, c campaign.Campaign, pending int, now time.Time, chunks int) (plan.Work, error) {
-	calendar, err := c.Settings.Hours.Calendar()
-	if err != nil {
-		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
-	}
-	w := plan.Work{PerCall: perCall(c), Tries: c.Settings.MaxAttempts}
-	if c.Settings.FinishBy.After(now) { // later, only those are left whom a person has asked for
-		w.FinishBy = c.Settings.FinishBy
-	}
-	if c.Phase == campaign.Scheduled {
-		w.Start = c.Settings.StartAt
-	}
-	if w.PerDay = c.Settings.DailyCap; w.PerDay > 0 {
-		w.Midnight = c.Settings.DayOf(now).From.Location()
-		if w.Today, err = s.Begun(ctx, c.Name, now); err != nil {
-			return plan.Work{}, err
-		}
-	}
-	read := s.ReadLedger
-	if calendar.ByContact() {
-		read, chunks = s.ReadChunk, min(chunks, sampledRows)
-	}
-	groups := plan.NewGroups(calendar)
-	var sample [][]plan.Contact
-	err = inOrder(ctx, c.Name, plan.Sample(c.Chunks, chunks), read, func(chunk *store.Chunk) error {
-		contacts := make([]plan.Contact, chunk.Len())
-		for i := range contacts {
-			record, number := chunk.Record(i), ""
-			if chunk.Contacts != nil {
-				number = chunk.Contacts[i].Phone.E164()
-			}
-			contacts[i] = plan.Contact{Group: groups.Of(number), Tries: int(record.Tries), Left: record.State == campaign.Pending}
-		}
-		sample = append(sample, contacts)
-		return nil
-	})
-	w.Groups = groups.List()
-	w.Learn(sample, pending)
-	return w, err
-}
-
-// perCall is how many contacts a request of a campaign carries.
-func perCall(c campaign.Campaign) int {
-	if c.Settings.Mode == campaign.Dispatch {
-		return 1
-	}
-	most := c.Settings.ChunkSize
-	for _, fewer := range []int{c.RowsPerCall, c.Settings.RowsPerRequest} {
-		if fewer > 0 {
-			most = min(most, fewer)
-		}
-	}
-	return most
-}
-
-// atQuota is the work at the pace of a quota, without what others on the token use,
-// and not before a block of it is over.
-func atQuota(w plan.Work, q store.Quota) plan.Work {
-	if q.Blocked && q.Next.After(w.Start) {
-		w.Start = q.Next
-	}
-	if q.Limit > 0 && q.Window > 0 {
-		w.AtLimit(max(float64(q.Limit)-q.Others, 1), time.Duration(q.Window*float64(time.Second)))
-	}
-	return w
-}
 
 // A Foresight is how a campaign will go.
 type Foresight struct {
@@ -91,16 +18,16 @@ type Foresight struct {
 	State    campaign.Phase `json:"state"`
 	Pending  int            `json:"pending"`
 	Hours    string         `json:"hours"` // when its contacts may be contacted
-	Rate     string         `json:"rate"`  // requests per window that it is counted with: "30/60s", or none
+	Rate     string         `json:"rate"`  // requests per window that it assumes: "30/60s", or none
 	Measured bool           `json:"rate_measured"`
 	plan.Plan
 	FinishBy time.Time `json:"finish_by,omitzero"`
 	Now      time.Time `json:"now"` // Redis's clock
 }
 
-// Foretell tells how what is left of a campaign will go, at the quota as a worker
-// sees it, or at rate where none does.
-func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.Rate) (Foresight, error) {
+// Foretell plans what is left of a campaign, at the quota as a worker sees it, or at
+// rate when no worker does.
+func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (Foresight, error) {
 	c, tally, err := read(ctx, s, name)
 	switch {
 	case err != nil:
@@ -140,50 +67,60 @@ func Foretell(ctx context.Context, s *store.Store, name string, rate ratelimit.R
 	return f, nil
 }
 
-// liveSample bounds the chunks that are read each time somebody looks.
-const liveSample = 100
-
-// foresee adds to an overview what is to come.
-func (o *Overview) foresee(ctx context.Context, s *store.Store, c campaign.Campaign, p present) error {
-	pending := o.States.In(campaign.Pending)
-	if pending == 0 || o.State != campaign.Running && o.State != campaign.Scheduled {
-		return nil
-	}
-	w, err := workOf(ctx, s, c, pending, p.now, liveSample)
+// workOf is what is left of a campaign, by a sample of its chunks.
+func workOf(ctx context.Context, s Store, c campaign.Campaign, pending int, now time.Time, chunks int) (plan.Work, error) {
+	calendar, err := c.Settings.Hours.Calendar()
 	if err != nil {
-		return err
+		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
-	if o.Quota != nil {
-		w = atQuota(w, *o.Quota)
+	w := plan.Work{PerCall: c.RequestRows(), Tries: c.Settings.MaxAttempts}
+	if c.Settings.FinishBy.After(now) { // later, all that is left was asked for by a rerun
+		w.FinishBy = c.Settings.FinishBy
 	}
-	forecast := plan.Make(w, p.now.UTC())
-	o.Held = forecast.Held
-	if w.Rate > 0 {
-		o.ETA, o.Missed = forecast.Ends, forecast.Missed
+	if c.Phase == campaign.Scheduled {
+		w.Start = c.Settings.StartAt
 	}
-	if opens := forecast.Begins; opens.After(p.now) {
-		o.Opens = opens
-	}
-	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
-	if o.WaitingFor == "" || o.Paced && !blocked {
-		if text := hoursWait(*o, w, forecast, pending); text != "" {
-			o.WaitingFor, o.Paced = text, false
+	if w.PerDay = c.Settings.DailyCap; w.PerDay > 0 {
+		w.Midnight = c.Settings.DayOf(now).From.Location()
+		if w.Today, err = s.Begun(ctx, c.Name, now); err != nil {
+			return plan.Work{}, err
 		}
 	}
-	return nil
+	read := s.ReadLedger
+	if calendar.ByContact() {
+		read, chunks = s.ReadChunk, min(chunks, sampledRows)
+	}
+	groups := plan.NewGroups(calendar)
+	var sample [][]plan.Contact
+	err = inOrder(ctx, c.Name, plan.Sample(c.Chunks, chunks), read, func(chunk *store.Chunk) error {
+		contacts := make([]plan.Contact, chunk.Len())
+		for i := range contacts {
+			record, number := chunk.Record(i), ""
+			if chunk.Contacts != nil {
+				number = chunk.Contacts[i].Phone.E164()
+			}
+			contacts[i] = plan.Contact{Group: groups.Of(number), Tries: int(record.Tries), Left: record.State == campaign.Pending}
+		}
+		sample = append(sample, contacts)
+		return nil
+	})
+	w.Groups = groups.List()
+	w.Learn(sample, pending)
+	return w, err
 }
 
-// hoursWait says in a sentence that nobody may be contacted now.
-func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) string {
-	switch {
-	case o.States.In(campaign.Sending) > 0:
-		return ""
-	case forecast.Begins.IsZero() && forecast.Held > 0:
-		return fmt.Sprintf("%s cannot be contacted: %s; end it with: campaign cancel %s", Count(pending, "contact is left that", "contacts are left that"), hours.NoZoneReason, o.Campaign)
-	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
-		return fmt.Sprintf("its daily cap of %s is reached; it goes on at %s", Count(w.PerDay, "contact", "contacts"), Moment(o.Opens))
-	case !o.Opens.IsZero():
-		return fmt.Sprintf("outside its hours; the next contacts may be sent at %s", Moment(o.Opens))
+// sampledRows bounds the chunks whose rows are read for a plan: rows take longer
+// than ledgers.
+const sampledRows = 60
+
+// atQuota is the work at the pace of a quota, without the requests of others on the
+// token, and not before a block ends.
+func atQuota(w plan.Work, q store.Quota) plan.Work {
+	if q.Blocked && q.Next.After(w.Start) {
+		w.Start = q.Next
 	}
-	return ""
+	if q.Limit > 0 && q.Window > 0 {
+		w.AtLimit(max(float64(q.Limit)-q.Others, 1), time.Duration(q.Window*float64(time.Second)))
+	}
+	return w
 }

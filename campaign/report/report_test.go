@@ -248,7 +248,7 @@ func TestRejectsAreHandedOutAsStored(t *testing.T) {
 
 var errFull = errors.New("disk full")
 
-// full is a disk with room for so many writes more.
+// full is a disk with room for that many more writes.
 type full struct{ room *int }
 
 func (f full) Write(b []byte) (int, error) {

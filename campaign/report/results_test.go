@@ -70,7 +70,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// told is a list of whose contacts events have told.
+// told is a campaign whose contacts have events.
 func told(f fixture) {
 	s := settings
 	s.Columns = []campaign.Column{{Name: "Extraction.intent"}, {Name: "phone"}, {Name: "messages"}}

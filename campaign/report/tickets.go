@@ -8,7 +8,7 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// A Ticket is a contact's ticket as people are shown it.
+// A Ticket is a contact's ticket as people see it.
 type Ticket struct {
 	Line   int                  `json:"line"`  // of the contact file
 	Phone  string               `json:"phone"` // masked
@@ -20,8 +20,8 @@ type Ticket struct {
 	At     time.Time            `json:"changed_at"`
 }
 
-// ListTickets calls yield with each ticket of a campaign, in the file's order.
-func ListTickets(ctx context.Context, s *store.Store, c campaign.Campaign, yield func(Ticket) error) error {
+// ListTickets calls yield for each ticket of a campaign, in the file's order.
+func ListTickets(ctx context.Context, s Store, c campaign.Campaign, yield func(Ticket) error) error {
 	return eachChunk(ctx, c, func(ctx context.Context, ref store.Ref) (list []Ticket, err error) {
 		tickets, err := ticketsOf(ctx, s, c, ref)
 		if err != nil || len(tickets) == 0 {
@@ -47,8 +47,8 @@ func ListTickets(ctx context.Context, s *store.Store, c campaign.Campaign, yield
 	})
 }
 
-// ticketsOf are the tickets of a chunk's contacts, if the campaign makes any.
-func ticketsOf(ctx context.Context, s *store.Store, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
+// ticketsOf are the tickets of a chunk's contacts; nil when the campaign makes none.
+func ticketsOf(ctx context.Context, s chunks, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
 	if len(c.Settings.TicketRules) == 0 {
 		return nil, nil
 	}

@@ -9,18 +9,17 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// Unconfirmed is a chunk with contacts of whom nobody knows whether the platform
-// has them.
+// Unconfirmed is a chunk with contacts that the platform may or may not have.
 type Unconfirmed struct {
 	Chunk    int       `json:"chunk"`
 	Contacts int       `json:"contacts"`
 	First    time.Time `json:"first_at"` // when the first of them became unconfirmed
 	Last     time.Time `json:"last_at"`
-	Batches  string    `json:"batches"` // the beginning of its batches' names on the platform; empty in dispatch mode
+	Batches  string    `json:"batches"` // how its batches' names begin on the platform; empty in dispatch mode
 }
 
 // ListUnconfirmed lists the chunks of a campaign that have unconfirmed contacts.
-func ListUnconfirmed(ctx context.Context, s *store.Store, name string) ([]Unconfirmed, error) {
+func ListUnconfirmed(ctx context.Context, s Store, name string) ([]Unconfirmed, error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
 		return nil, err

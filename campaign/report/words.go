@@ -47,7 +47,7 @@ func About(d time.Duration) string {
 // Moment is a time to the minute, as the reader's clock shows it.
 func Moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }
 
-// Clock is a time to the second, with its date where that is not today's.
+// Clock is a time to the second, with its date unless that is today.
 func Clock(t, now time.Time) string {
 	t, now = t.Local(), now.Local()
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -56,8 +56,8 @@ func Clock(t, now time.Time) string {
 	return Moment(t)
 }
 
-// Percent is a part of a whole: "61.7 %". It is cut, not rounded: 100 % means all
-// of them. Of nothing it is empty.
+// Percent is a part of a whole: "61.7 %". It is cut, not rounded, so 100 % means
+// all. Without a whole it is empty.
 func Percent(part, whole int) string {
 	if whole == 0 {
 		return ""

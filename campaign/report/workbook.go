@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,22 +19,22 @@ import (
 )
 
 // A workbook takes rows as CSV and writes them as the one sheet of an Excel
-// workbook. Cells are text, so that no spreadsheet reads a number or a formula
-// into them; our counts are numbers.
+// workbook. Cells are text, so that no spreadsheet reads a number or formula into
+// them; our counts are numbers.
 type workbook struct {
 	out     io.Writer
 	file    *excelize.File
 	sheet   *excelize.StreamWriter
-	columns []string
+	columns columns
 	rows    int
 	release func() // of the folder for temporary files
 }
 
 const sheetName = "Results"
 
-func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
-	if len(columns) > excelize.MaxColumns {
-		return nil, fmt.Errorf("%d columns: a sheet holds %d; write .csv instead", len(columns), excelize.MaxColumns)
+func newWorkbook(w io.Writer, c columns) (*workbook, error) {
+	if n := len(c.names()); n > excelize.MaxColumns {
+		return nil, fmt.Errorf("%d columns: a sheet holds %d; write .csv instead", n, excelize.MaxColumns)
 	}
 	dir, release, err := scratch.Dir() // for what does not fit into memory
 	if err != nil {
@@ -49,9 +48,9 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 		archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 		return archive
 	})
-	book := &workbook{out: w, file: file, columns: columns, release: release}
+	book := &workbook{out: w, file: file, columns: c, release: release}
 	err = file.SetSheetName("Sheet1", sheetName)
-	if rtl := true; err == nil && mostlyArabic(columns) {
+	if rtl := true; err == nil && mostlyArabic(c.file) {
 		err = file.SetSheetView(sheetName, 0, &excelize.ViewOptions{RightToLeft: &rtl})
 	}
 	if err == nil {
@@ -64,13 +63,13 @@ func newWorkbook(w io.Writer, columns []string) (*workbook, error) {
 	return book, nil
 }
 
-// mostlyArabic reports whether more names of columns are in a script that is written
-// from right to left than in another; ours, which are English, are not asked.
-func mostlyArabic(columns []string) bool {
+// mostlyArabic reports whether more of the file's columns are named from right to left
+// than from left to right.
+func mostlyArabic(names []string) bool {
 	right, left := 0, 0
-	for _, name := range columns {
+	for _, name := range names {
 		switch first := strings.IndexFunc(name, unicode.IsLetter); {
-		case first < 0, slices.Contains(resultColumns, name), name == ticketColumn, strings.HasPrefix(name, campaign.ExtractionPrefix):
+		case first < 0, strings.HasPrefix(name, campaign.ExtractionPrefix): // it says nothing
 		case unicode.In([]rune(name[first:])[0], unicode.Arabic, unicode.Hebrew, unicode.Syriac, unicode.Thaana):
 			right++
 		default:
@@ -103,7 +102,7 @@ func (b *workbook) add(cells []string) error {
 	row := make([]any, len(cells))
 	for i, cell := range cells {
 		row[i] = cell
-		if n, err := strconv.Atoi(cell); err == nil && isCount(b.columns[i]) {
+		if n, err := strconv.Atoi(cell); err == nil && b.columns.kind(i) == number {
 			row[i] = n
 		}
 	}

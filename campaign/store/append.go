@@ -6,26 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"strconv"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 )
 
-// An Append is the right to add contacts to a loaded campaign. What it writes is
-// part of the campaign only once it is finished, all at once; until then nobody
-// looks at its chunks. Every write names its id, so that one which was taken over
-// can do nothing more. Its methods may be called by several goroutines.
+// An Append is the right to add contacts to a loaded campaign. What it writes joins
+// the campaign when it is finished, all at once; until then its chunks are not
+// looked at. Several goroutines may call its methods.
 type Append struct {
-	store       *Store
-	campaign    campaign.Campaign
-	id          string
+	right
 	fingerprint string
-	rejects     int // parts stored
 }
 
 // An Appended says what an earlier append has added.
@@ -34,9 +26,7 @@ type Appended struct {
 	Chunks int             `json:"chunks"`
 }
 
-func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }
-
-// Appended is what an append of this fingerprint has added to the campaign.
+// Appended is what an earlier append of this fingerprint has added to the campaign.
 func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Appended, ok bool, err error) {
 	text, err := s.rdb.HGet(ctx, keyCampaign(name), "appended:"+fingerprint).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -51,9 +41,9 @@ func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Ap
 	return done, true, nil
 }
 
-// beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers
-// the last chunk that an unfinished append may have written, or -1 for none; -2
-// when the campaign is not loaded, -3 when it was purged.
+// beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers the
+// last chunk that an unfinished append may have written, or -1; -2 when the campaign
+// is not loaded, -3 when it was purged.
 var beginAppendScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase or phase == 'loading' then return -2 end
@@ -61,10 +51,9 @@ if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return -3 end
 redis.call('HSET', KEYS[1], 'append', ARGV[1])
 return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 
-// BeginAppend begins to add contacts to a campaign, after whatever was left of an
-// append that was not finished is gone.
+// BeginAppend first deletes what an unfinished append has left.
 func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
-	a := &Append{store: s, id: rand.Text(), fingerprint: fingerprint}
+	a := &Append{right{store: s, field: "append", id: rand.Text()}, fingerprint}
 	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
 	switch {
 	case err != nil:
@@ -84,7 +73,7 @@ func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*App
 	return a, nil
 }
 
-// Campaign is the campaign as it was when the append began.
+// Campaign is the campaign as it was before the append.
 func (a *Append) Campaign() campaign.Campaign { return a.campaign }
 
 // clearAppendScript deletes chunks. KEYS campaign, then what to delete; ARGV id.
@@ -93,7 +82,7 @@ if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 return 1`)
 
-// clear deletes what an append has written that was not finished.
+// clear deletes what an unfinished append wrote.
 func (a *Append) clear(ctx context.Context, last int) error {
 	name := a.campaign.Name
 	if last < a.campaign.Chunks {
@@ -104,21 +93,21 @@ func (a *Append) clear(ctx context.Context, last int) error {
 			return err
 		}
 	}
-	const perCall = 500
-	for from := a.campaign.Chunks; ; from += perCall {
+	const page = 500
+	for from := a.campaign.Chunks; ; from += page {
 		keys := []string{keyCampaign(name), keyAppendedRejects(name)}
-		for n := from; n <= min(last, from+perCall-1); n++ {
+		for n := from; n <= min(last, from+page-1); n++ {
 			ref := Ref{Campaign: name, Chunk: n}
 			keys = append(keys, keyChunk(ref), keyLedger(ref))
 		}
 		kept, err := clearAppendScript.Run(ctx, a.store.rdb, keys, a.id).Bool()
-		if err := a.wrote(kept, err, "clear what an append left"); err != nil || from+perCall > last {
+		if err := wrote(kept, err, "clear what an append left"); err != nil || from+page > last {
 			return err
 		}
 	}
 }
 
-// Abandon takes an append back, as if it had never begun.
+// Abandon undoes an unfinished append.
 func (a *Append) Abandon(ctx context.Context) error {
 	last, err := a.store.rdb.HGet(ctx, keyCampaign(a.campaign.Name), "append_last").Int()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -144,118 +133,19 @@ return 1`)
 // Add stores chunk number n of the append, counted from 0, as Load.Add does.
 func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
 	ref := Ref{Campaign: a.campaign.Name, Chunk: a.campaign.Chunks + n}
-	if size := a.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
-		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
-	}
-	rows, err := a.store.encodeRows(contacts, len(a.campaign.Settings.Columns))
+	rows, err := a.rowsOf(ref, contacts)
 	if err != nil {
-		return fmt.Errorf("store chunk %s: %w", ref, err)
+		return err
 	}
 	kept, err := appendChunkScript.Run(ctx, a.store.rdb, []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)},
 		a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk).Bool()
-	return a.wrote(kept, err, "store chunk "+ref.String())
-}
-
-// appendPartScript appends to a list, once. KEYS campaign, list; ARGV id, value, the
-// length the list has without it.
-var appendPartScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
-return 1`)
-
-// AddRejects stores the next part of the append's refused lines. Parts are called one
-// after the other and kept in their order.
-func (a *Append) AddRejects(ctx context.Context, part []byte) error {
-	keys := []string{keyCampaign(a.campaign.Name), keyAppendedRejects(a.campaign.Name)}
-	kept, err := appendPartScript.Run(ctx, a.store.rdb, keys, a.id, a.store.zip.EncodeAll(part, nil), a.rejects).Bool()
-	if err := a.wrote(kept, err, "store rejects"); err != nil {
-		return err
-	}
-	a.rejects++
-	return nil
-}
-
-// setBucketScript replaces a bucket of the index. KEYS campaign, index; ARGV id,
-// bucket, entries; no entries delete it.
-var setBucketScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
-return 1`)
-
-// AddIndex adds the contacts of the append to the index, if the campaign has one:
-// numbers with their ordinals in the append, counted from 0.
-func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error {
-	name := a.campaign.Name
-	buckets, err := a.store.rdb.HGet(ctx, keyCampaign(name), "buckets").Int()
-	if errors.Is(err, redis.Nil) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("add to index of %s: %w", name, err)
-	}
-	byBucket := make(map[int][]byte)
-	for phone, ordinal := range contacts {
-		n := bucketOf(phone, max(buckets, 1))
-		var entry [entryBytes]byte
-		putEntry(entry[:], phone, a.firstOrdinal()+ordinal)
-		byBucket[n] = append(byBucket[n], entry[:]...)
-	}
-	for n, packed := range byBucket {
-		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("add to index of %s: %w", name, err)
-		}
-		if err := a.setBucket(ctx, strconv.Itoa(n), append(a.before(have), packed...)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// firstOrdinal is the ordinal of the first contact that is appended.
-func (a *Append) firstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
-
-// before are the entries of a bucket that the append has not made.
-func (a *Append) before(packed []byte) (kept []byte) {
-	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
-		if _, ordinal := entryAt(packed); ordinal < a.firstOrdinal() {
-			kept = append(kept, packed[:entryBytes]...)
-		}
-	}
-	return kept
-}
-
-func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
-	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
-	kept, err := setBucketScript.Run(ctx, a.store.rdb, keys, a.id, field, packed).Bool()
-	return a.wrote(kept, err, "store index")
-}
-
-// dropIndex takes out of the index what an unfinished append has put there.
-func (a *Append) dropIndex(ctx context.Context) error {
-	scan := a.store.rdb.HScan(ctx, keyIndex(a.campaign.Name), 0, "", 500).Iterator()
-	for scan.Next(ctx) {
-		field := scan.Val()
-		if !scan.Next(ctx) {
-			break
-		}
-		packed := []byte(scan.Val())
-		if kept := a.before(packed); len(kept) < len(packed) {
-			if err := a.setBucket(ctx, field, kept); err != nil {
-				return err
-			}
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return fmt.Errorf("clear what an append left: %w", err)
-	}
-	return nil
+	return wrote(kept, err, "store chunk "+ref.String())
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
-// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks before,
-// chunks, contacts, the field that remembers the append, its value, ends of parts.
-// A second call with the same id answers 1.
+// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks
+// before, chunks, contacts, the append's field, its value, ends of parts. A repeated
+// one answers 1.
 var finishAppendScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
@@ -274,8 +164,8 @@ end
 redis.call('HDEL', KEYS[1], 'append', 'append_last')
 return 1`)
 
-// Finish makes what was appended part of the campaign. One that was canceled runs
-// again if anybody was added, one that is paused stays so.
+// Finish makes the appended contacts part of the campaign. A canceled campaign runs
+// again if any were added; a paused one stays paused.
 func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign, error) {
 	c := a.campaign
 	what := "finish append to " + c.Name
@@ -300,44 +190,8 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
 	kept, err := finishAppendScript.Run(ctx, a.store.rdb, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
 		"appended:"+a.fingerprint, summary, ends).Bool()
-	if err := a.wrote(kept, err, what); err != nil {
+	if err := wrote(kept, err, what); err != nil {
 		return c, err
 	}
 	return a.store.Campaign(ctx, c.Name)
-}
-
-func (a *Append) wrote(kept bool, err error, what string) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case !kept:
-		return fmt.Errorf("%s: %w", what, ErrLoadLost)
-	}
-	return nil
-}
-
-// ReadPhones reads the numbers of all contacts of a campaign into memory.
-func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, error) {
-	var mu sync.Mutex
-	var all []campaign.Phone
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4) // half of them wait for Redis
-	for n := range c.Chunks {
-		group.Go(func() error {
-			chunk, err := s.ReadChunk(ctx, Ref{Campaign: c.Name, Chunk: n})
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, contact := range chunk.Contacts {
-				all = append(all, contact.Phone)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return newPhones(all), nil
 }

@@ -21,7 +21,7 @@ func BenchmarkApply500(b *testing.B) {
 	chunk := read(b, s, sale0)
 	all := chunk.In(campaign.Pending)
 	for b.Loop() {
-		apply(b, s, chunk, Change{Act: Begin, Token: "w/1", Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, all...)})
+		apply(b, s, chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, all...)})
 		apply(b, s, chunk, Change{Act: Commit, Token: "w/1", Due: time.Hour, Moves: moves(campaign.Unsent, all...)})
 	}
 }

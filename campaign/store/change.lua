@@ -1,12 +1,12 @@
--- Changes records of one chunk, all at once, for a caller that has the right to.
+-- Changes records of one chunk, all at once, if the caller has the right to.
 --
 -- KEYS  campaign, chunk, ledger, open, tally, log, window, day (all of one hash slot)
 -- ARGV  act      begin | commit | recover | steer
 --       token    the caller's claim, '' when it has none
---       dead     a claim whose worker is known to be gone, ''
---       hold     ms the claim is to last from now; 0 gives it up
---       due      ms from now by which the chunk must have moved; 0 leaves that as it is,
---                or is now for a chunk that was through
+--       dead     a claim whose worker is known to be gone, or ''
+--       ttl      ms that the claim lasts from now; 0 gives it up
+--       due      ms from now by which the chunk must have moved; 0 leaves the time as it
+--                was, and means now for a chunk that had nothing left to send
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
@@ -17,35 +17,35 @@
 --       longest  the log may become, about
 --       version  begin: of the settings it was decided by; '' for any
 --       cap      begin: contacts that may begin on one day; 0: any number
---       from, until   the day in ms; begin: it must be now; commit: whose count gets
---                back who was not sent; '' counts nothing
---       judge    commit, recover: '1' when the window is to be judged, with
---       why      the campaign is then paused, if it must be
+--       from, until   the day in ms. begin: it must be now; commit: contacts that were
+--                not sent are taken off its count; '' counts nothing
+--       judge    commit, recover: '1' judges the window and may pause the campaign, with
+--       why      the reason of that pause
 --       latest   ms; begin, recover: it must not be later; '' for any time
 --
 -- Answers {status, now in ms, detail, moved, window}:
---   ok       done; detail is the number of requests begun on this chunk, and
---            moved the contacts left alone: index and present record of each,
---            because it was not the old one or the caller has no right to it;
---            window is that of a campaign which it has paused, '' for others
+--   ok       done; detail is the number of requests begun on this chunk; moved are
+--            the contacts left alone, index and present record of each, because the
+--            record was not the old one or the caller has no right to it; window is
+--            that of a campaign which this has paused, else ''
 --   phase    begin only: the campaign is not running; detail is its phase
---   outdated begin only: the settings are others by now, or the day is over
+--   outdated begin only: the settings have changed, or the day is over
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
---   unsettled begin only: contacts are sending under another claim that has ended
---   late     begin, recover: it is later than latest. A server that was frozen carries
---            out what it was told long ago, by callers who are gone
+--   unrecovered  begin only: contacts are sending under another claim that has ended
+--   late     begin, recover: it is later than latest. A frozen server carries out old
+--            commands after their callers are gone
 --   moved    begin only: nothing was changed, because of the contacts in moved
---   gone     the chunk, or one of the contacts in its ledger, is not there, or its
---            campaign is being purged
+--   gone     the chunk or one of the contacts does not exist, or the campaign is being
+--            purged
 --
--- A record that already is the new one counts as changed: this very script may
--- have run before, and only its answer been lost.
+-- A record that already is the new one counts as changed: an earlier run of this call
+-- may have written it and lost its answer.
 
 local PENDING, SENDING = 0, 1
 local VERDICT = 9 -- bytes in the window
 
-local act, token, dead, hold, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
@@ -82,11 +82,11 @@ if (act == 'begin' or act == 'recover') and not mine and not free then
   return {'busy', now, held[2], '', ''}
 end
 if act == 'begin' and not mine and any({[SENDING] = true}) then
-  return {'unsettled', now, '', '', ''}
+  return {'unrecovered', now, '', '', ''}
 end
 
--- A run is compared, written and counted as a whole; only one of which some
--- contacts have moved is gone through contact by contact.
+-- A run is compared, written and counted as a whole. Only when some of its contacts
+-- have moved is it compared contact by contact.
 local apply, moved = {}, {}
 local function check(index, old, new)
   local present = sub(records, index * size + 1, index * size + #old)
@@ -168,9 +168,8 @@ for field, by in pairs(deltas) do
 end
 if #apply > 0 then redis.call('HINCRBY', chunk, 'version', 1) end
 
--- The log is told what was written: "from>to:reason=spans;…". A call that is
--- repeated writes nothing, and so tells nothing; and what is written stands even
--- where it cannot be told.
+-- The log gets what was written: "from>to:reason=spans;…". A repeated call writes
+-- nothing and logs nothing. A change stands even if it cannot be logged.
 if action ~= '' and #apply > 0 then
   local order, spans = {}, {}
   for _, run in ipairs(apply) do
@@ -219,8 +218,8 @@ if guard and guard ~= '' then
     kept = string.sub(kept .. table.concat(verdicts), -VERDICT * tonumber(width))
     redis.call('SET', window, kept)
   end
-  -- When nobody is left there is nothing to keep from happening, and whoever is sent
-  -- by a rerun is not judged by what was before.
+  -- With no contact left to send there is nothing to prevent, and a rerun must not be
+  -- judged by what came before it.
   local left = redis.call('HMGET', tally, PENDING, SENDING)
   if judge and phase == 'running' and not left[1] and not left[2] then
     redis.call('DEL', window)
@@ -240,10 +239,10 @@ end
 local requests = redis.call('HGET', chunk, 'requests') or '0'
 if act == 'begin' then
   if #apply > 0 then requests = redis.call('HINCRBY', chunk, 'requests', 1) end
-  redis.call('HSET', chunk, 'claim', token, 'claim_until', string.format('%.0f', now + hold))
+  redis.call('HSET', chunk, 'claim', token, 'claim_until', string.format('%.0f', now + ttl))
 elseif act == 'commit' and mine then
-  if hold > 0 then
-    redis.call('HSET', chunk, 'claim_until', string.format('%.0f', now + hold))
+  if ttl > 0 then
+    redis.call('HSET', chunk, 'claim_until', string.format('%.0f', now + ttl))
   else
     redis.call('HDEL', chunk, 'claim', 'claim_until')
   end

@@ -51,7 +51,7 @@ func apply(t testing.TB, s *Store, chunk *Chunk, c Change) Changed {
 func begin(t testing.TB, s *Store, ref Ref, token string, contacts ...int) *Chunk {
 	t.Helper()
 	chunk := read(t, s, ref)
-	apply(t, s, chunk, Change{Act: Begin, Token: token, Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contacts...)})
+	apply(t, s, chunk, Change{Act: Begin, Token: token, ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contacts...)})
 	return chunk
 }
 
@@ -132,10 +132,10 @@ func TestBeginByClaim(t *testing.T) {
 		dead    string
 		want    error
 	}{
-		{"nobody holds it", func(*testing.T, *Store) {}, "", nil},
+		{"it is free", func(*testing.T, *Store) {}, "", nil},
 		{"the sender itself does", func(t *testing.T, s *Store) { begin(t, s, sale0, "me/1") }, "", nil},
 		{"the sender itself does, with a request out", func(t *testing.T, s *Store) { begin(t, s, sale0, "me/1", 3) }, "", nil},
-		{"the sender itself did, and nobody has taken it since", func(t *testing.T, s *Store) {
+		{"the sender's own, not taken over since", func(t *testing.T, s *Store) {
 			begin(t, s, sale0, "me/1", 3)
 			expire(t, s, sale0)
 		}, "", nil},
@@ -149,9 +149,9 @@ func TestBeginByClaim(t *testing.T) {
 		{"another's has expired with a request out", func(t *testing.T, s *Store) {
 			begin(t, s, sale0, "other/1", 3)
 			expire(t, s, sale0)
-		}, "", ErrUnsettled},
+		}, "", ErrUnrecovered},
 		{"one that is dead does", func(t *testing.T, s *Store) { begin(t, s, sale0, "other/1") }, "other/1", nil},
-		{"one that is dead does, with a request out", func(t *testing.T, s *Store) { begin(t, s, sale0, "other/1", 3) }, "other/1", ErrUnsettled},
+		{"one that is dead does, with a request out", func(t *testing.T, s *Store) { begin(t, s, sale0, "other/1", 3) }, "other/1", ErrUnrecovered},
 		{"another does than the one that is dead", func(t *testing.T, s *Store) { begin(t, s, sale0, "other/2") }, "other/1", ErrBusy},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestBeginByClaim(t *testing.T) {
 				before := dump(t, s, "sale")
 				chunk := read(t, s, sale0)
 				done, err := s.Apply(t.Context(), chunk, Change{
-					Act: Begin, Token: "me/1", Dead: tt.dead, Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1),
+					Act: Begin, Token: "me/1", Dead: tt.dead, ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1),
 				})
 				if !errors.Is(err, tt.want) {
 					t.Fatalf("got %v, want %v", err, tt.want)
@@ -191,7 +191,7 @@ func TestBeginByPhase(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := dump(t, s, "sale")
-			_, err := s.Apply(t.Context(), read(t, s, sale0), Change{Act: Begin, Token: "me/1", Hold: time.Hour, Moves: moves(campaign.Send, 0)})
+			_, err := s.Apply(t.Context(), read(t, s, sale0), Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Moves: moves(campaign.Send, 0)})
 			if !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), "campaign is "+string(phase)) {
 				t.Errorf("%s: got %v", phase, err)
 			}
@@ -222,7 +222,7 @@ func TestBeginIsAllOrNothing(t *testing.T) {
 		stale := read(t, s, sale0)
 		apply(t, s, read(t, s, sale0), Change{Act: Steer, Moves: moves(campaign.Cancel, 2)})
 		before := dump(t, s, "sale")
-		want := Change{Act: Begin, Token: "me/1", Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1, 2)}
+		want := Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1, 2)}
 		if _, err := s.Apply(t.Context(), stale, want); !errors.Is(err, ErrMoved) {
 			t.Errorf("got %v, want ErrMoved", err)
 		}
@@ -239,7 +239,7 @@ func TestBeginIsAllOrNothing(t *testing.T) {
 		if diff := cmp.Diff(before, dump(t, s, "sale")); diff != "" {
 			t.Errorf("changed (-before +after):\n%s", diff)
 		}
-		apply(t, s, stale, Change{Act: Begin, Token: "me/1", Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, stale.In(campaign.Pending)...)})
+		apply(t, s, stale, Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, stale.In(campaign.Pending)...)})
 		if got, want := states(t, s, sale0), "sending sending canceled sending"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -250,19 +250,19 @@ func TestRequestsAreNumbered(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		for n, contact := range []int{2, 0, 3} {
 			chunk := read(t, s, sale0)
-			done := apply(t, s, chunk, Change{Act: Begin, Token: "me/1", Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact)})
+			done := apply(t, s, chunk, Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact)})
 			if done.Request != n+1 {
 				t.Errorf("request %d has number %d", n+1, done.Request)
 			}
 			if d := time.Until(done.Now).Abs(); d > time.Minute {
 				t.Errorf("Redis's clock is %v off", d)
 			}
-			apply(t, s, chunk, Change{Act: Commit, Token: "me/1", Hold: time.Hour, Moves: moves(campaign.Accept, contact)})
+			apply(t, s, chunk, Change{Act: Commit, Token: "me/1", ClaimTTL: time.Hour, Moves: moves(campaign.Accept, contact)})
 		}
 	})
 }
 
-// What a sender may still say once its claim is another's, or nobody's.
+// What a sender may still change once it has lost its claim.
 func TestCommitWithoutTheClaim(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -283,7 +283,7 @@ func TestCommitWithoutTheClaim(t *testing.T) {
 				chunk := begin(t, s, sale0, "me/1", 0, 1, 2, 3)
 				tt.lost(t, s)
 				until := read(t, s, sale0).ClaimUntil
-				done := apply(t, s, chunk, Change{Act: Commit, Token: tt.token, Hold: 2 * time.Hour, Moves: []Move{
+				done := apply(t, s, chunk, Change{Act: Commit, Token: tt.token, ClaimTTL: 2 * time.Hour, Moves: []Move{
 					moves(campaign.Accept, 0)[0], moves(campaign.Reject, 1)[0], moves(campaign.Retry, 2)[0], moves(campaign.End, 3)[0],
 				}})
 				if len(done.Moved) != 2 || len(done.Refused) != 2 || done.Refused[0].Index != 1 || done.Refused[1].Index != 2 {
@@ -301,12 +301,12 @@ func TestCommitWithoutTheClaim(t *testing.T) {
 	}
 }
 
-// An expired claim that nobody has taken over still is the sender's.
+// An expired claim is still the sender's until another takes it.
 func TestCommitUnderAnExpiredClaim(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		chunk := begin(t, s, sale0, "me/1", 0)
 		expire(t, s, sale0)
-		apply(t, s, chunk, Change{Act: Commit, Token: "me/1", Hold: time.Hour, Moves: moves(campaign.Retry, 0)})
+		apply(t, s, chunk, Change{Act: Commit, Token: "me/1", ClaimTTL: time.Hour, Moves: moves(campaign.Retry, 0)})
 		if after := read(t, s, sale0); after.Claim != "me/1" || after.ClaimUntil.Before(time.Now()) || after.Record(0).State != campaign.Pending {
 			t.Errorf("claim %q until %v, contact %+v", after.Claim, after.ClaimUntil, after.Record(0))
 		}
@@ -400,7 +400,7 @@ func TestLateRefusalSpeaksOfItsOwnRequest(t *testing.T) {
 		apply(t, s, chunk, Change{Act: Recover, Dead: "me/1", Moves: moves(campaign.Lose, 0, 1)})
 		apply(t, s, chunk, Change{Act: Steer, Moves: moves(campaign.Rerun, 0, 1)})
 		begin(t, s, sale0, "me/1", 0, 1)
-		done := apply(t, s, first, Change{Act: Commit, Token: "me/1", Hold: time.Hour,
+		done := apply(t, s, first, Change{Act: Commit, Token: "me/1", ClaimTTL: time.Hour,
 			Moves: append(moves(campaign.Retry, 0), moves(campaign.Accept, 1)...)})
 		if diff := cmp.Diff(moves(campaign.Retry, 0), done.Refused); diff != "" {
 			t.Errorf("refused (-want +got):\n%s", diff)
@@ -427,14 +427,14 @@ func TestSeveralMovesOfOneContact(t *testing.T) {
 		if got, want := states(t, s, sale0), "ended ended pending pending"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		// The same again, by somebody who has not seen it.
+		// The same again, by a caller with an old copy.
 		stale := &Chunk{Ref: sale0, ledger: campaign.NewLedger(4)}
 		stale.ledger.Set(0, campaign.Record{State: campaign.Sending, Attempts: 1})
 		if done := apply(t, s, stale, Change{Act: Commit, Moves: moves(campaign.End, 0, 0)}); len(done.Refused) != 2 {
 			t.Errorf("late: moved %v, refused %v", done.Moved, done.Refused)
 		}
 		// Nobody is sent twice in one request.
-		if _, err := s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "me/1", Hold: time.Hour, Moves: moves(campaign.Send, 2, 2)}); !errors.Is(err, ErrMoved) {
+		if _, err := s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Moves: moves(campaign.Send, 2, 2)}); !errors.Is(err, ErrMoved) {
 			t.Errorf("sent twice: %v", err)
 		}
 	})
@@ -480,7 +480,7 @@ func TestRecover(t *testing.T) {
 func TestSteerAsksForNoClaim(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		sender := begin(t, s, sale0, "me/1", 0, 1)
-		apply(t, s, sender, Change{Act: Commit, Token: "me/1", Hold: time.Hour, Moves: append(moves(campaign.Lose, 0), moves(campaign.Fail, 1)...)})
+		apply(t, s, sender, Change{Act: Commit, Token: "me/1", ClaimTTL: time.Hour, Moves: append(moves(campaign.Lose, 0), moves(campaign.Fail, 1)...)})
 		chunk := read(t, s, sale0)
 		done := apply(t, s, chunk, Change{Act: Steer, Moves: []Move{
 			moves(campaign.ConfirmSent, 0)[0],
@@ -531,7 +531,7 @@ func TestDue(t *testing.T) {
 		}
 		chunk := read(t, s, sale0)
 		expect("now") // as loaded
-		apply(t, s, chunk, Change{Act: Begin, Token: "me/1", Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1)})
+		apply(t, s, chunk, Change{Act: Begin, Token: "me/1", ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, 0, 1)})
 		expect("1h0m0s")
 		apply(t, s, chunk, Change{Act: Commit, Token: "me/1", Moves: moves(campaign.Fail, 0)})
 		expect("1h0m0s")
@@ -565,9 +565,9 @@ func TestClaimsExpire(t *testing.T) {
 	s := New(embedded(t, server))
 	server.SetTime(noon)
 	launch(t, s, "sale", 2, 2, campaign.Running)
-	apply(t, s, read(t, s, sale0), Change{Act: Begin, Token: "other/1", Hold: 1500 * time.Millisecond})
+	apply(t, s, read(t, s, sale0), Change{Act: Begin, Token: "other/1", ClaimTTL: 1500 * time.Millisecond})
 	try := func() error {
-		_, err := s.Apply(t.Context(), read(t, s, sale0), Change{Act: Begin, Token: "me/1", Hold: time.Minute, Moves: moves(campaign.Send, 0)})
+		_, err := s.Apply(t.Context(), read(t, s, sale0), Change{Act: Begin, Token: "me/1", ClaimTTL: time.Minute, Moves: moves(campaign.Send, 0)})
 		return err
 	}
 	server.SetTime(noon.Add(1499 * time.Millisecond))

@@ -23,7 +23,8 @@ import (
 //	redis+sentinel://host:port,host:port/master[/db]
 //	redis+cluster://host:port,host:port           rediss+cluster:// with TLS
 //
-// Calls are repeated through a short outage: twelve times over about half a minute.
+// The client repeats commands through a short outage: twelve times over about half a
+// minute.
 func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	options, err := parseURL(rawURL)
 	if err != nil {
@@ -36,10 +37,10 @@ func Connect(ctx context.Context, rawURL string) (redis.UniversalClient, error) 
 	return open(options), nil
 }
 
-// open makes the client. That of a cluster repeats calls by itself, wherever their
-// slot is by then, while its connections would stay with a node that is gone; and
-// it learns of a failover only by asking, which go-redis does once a minute unless
-// told to.
+// open makes the client. A cluster's client repeats commands itself, at the node
+// that then has the slot; its connections would stay with a node that is gone. It
+// learns of a failover only by asking, which go-redis does once a minute unless set
+// otherwise.
 func open(o *redis.UniversalOptions) redis.UniversalClient {
 	if !o.IsClusterMode {
 		return redis.NewUniversalClient(o)
@@ -50,8 +51,8 @@ func open(o *redis.UniversalOptions) redis.UniversalClient {
 	return redis.NewClusterClient(cluster)
 }
 
-// probe asks once, without the client's patience: a wrong address should be told
-// at once, and by its own error.
+// probe asks once, without the client's retries: a wrong address should fail at
+// once, with its own error.
 func probe(ctx context.Context, options redis.UniversalOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -77,14 +78,14 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// connectAdvice is what a person can do about a first call that failed. A server
-// that answers, if only to refuse, need not be started.
+// connectAdvice is what a person can do when the first command failed. A server that
+// answers, even with a refusal, need not be started.
 func connectAdvice(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	var dns *net.DNSError
 	var answer redis.Error
-	said := func(texts ...string) bool { // what wraps the errors of sentinels and clusters keeps their texts alone
+	said := func(texts ...string) bool { // errors of sentinels and clusters are wrapped by text only
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 	}
 	switch {
@@ -105,7 +106,7 @@ func connectAdvice(err error) string {
 			"run 'worker --embedded-redis' to try things out, or set REDIS_URL to yours"
 	case errors.As(err, &certificate):
 		return "its certificate is not valid for this address, or its authority is not known to this machine"
-	case errors.As(err, &noTLS): // of a proxy; Redis itself waits for the rest of what it takes for a command
+	case errors.As(err, &noTLS): // a proxy answered; Redis would take it for half a command and wait
 		return "it does not speak TLS at that port: write redis:// instead of rediss:// in REDIS_URL, or name its TLS port"
 	case said("tls:", "x509:"):
 		return "check its certificates and the address in REDIS_URL"
@@ -181,8 +182,8 @@ func sentinelOptions(o *redis.UniversalOptions, raw string) (*redis.UniversalOpt
 	return o, nil
 }
 
-// clusterURL turns a list of hosts into go-redis's form: the first as the host,
-// the others as addr parameters.
+// clusterURL turns a list of hosts into go-redis's form: the first as the host, the
+// others as addr parameters.
 func clusterURL(raw string) string {
 	scheme, rest, _ := strings.Cut(raw, "://")
 	rest, _, _ = strings.Cut(rest, "/")
@@ -191,8 +192,8 @@ func clusterURL(raw string) string {
 	return strings.TrimSuffix(scheme, "+cluster") + "://" + hosts[0] + "?" + others.Encode()
 }
 
-// urlError says what is wrong with a URL. The parsers' errors quote parts of it,
-// so one that may hold a password is not explained further.
+// urlError says what is wrong with a URL. The parsers' errors quote parts of it, so
+// a URL that may hold a password gets no more explanation.
 func urlError(raw string, err error) error {
 	if strings.Contains(raw, "@") {
 		return errors.New("REDIS_URL: malformed; characters other than letters and digits in a password must be percent-encoded, as %2F for /")

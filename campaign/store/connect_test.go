@@ -248,7 +248,7 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 		{"a database that is not there", "redis://" + open + "/999", "check the number of the database"},
 		{"TLS with a server that has none", "rediss://" + open, "whether it speaks TLS at that port"},
 		{"no TLS with a server that wants it", "redis://" + secured, "write rediss:// instead of redis://"},
-		{"a certificate nobody vouches for", "rediss://" + secured, "its certificate is not valid for this address"},
+		{"a certificate of an unknown authority", "rediss://" + secured, "its certificate is not valid for this address"},
 		{"a host that is not there", "redis://no-such-host.invalid:" + port, "check the host's name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestConnectSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// selfSigned makes a certificate of 127.0.0.1 that nobody else vouches for.
+// selfSigned makes a certificate of 127.0.0.1 that it signs itself.
 func selfSigned(t *testing.T, dir string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -15,24 +15,21 @@ import (
 	"campaign-runner/campaign"
 )
 
-// Beside the index of numbers stands one of conversations, as the platform's events
-// tell them: an event that has no number is found by its conversation. It is a hash
-// of buckets, each a run of entries of 8 bytes of the conversation's hash and 4 of the
-// contact's ordinal: about 13 bytes for a contact of whom an event has come.
-func keyConversations(name string) string { return keyCampaign(name) + ":conv" }
-
-// Two contacts in one conversation: whose it is cannot be told.
+// nobodysConversation marks one that two contacts have: it identifies neither.
 const nobodysConversation = 1<<32 - 1
 
-// conversationHash is eight bytes, and by its other bytes the bucket.
+// Conversations have an index of their own, because an event may have no number. It is a
+// hash of buckets; each holds entries of 8 bytes of the conversation's hash and 4 of the
+// contact's ordinal, about 13 bytes of Redis for a contact with an event. conversationHash
+// is those eight bytes, and the bucket from four others.
 func conversationHash(conversation string) (hash string, bucket uint32) {
 	sum := sha256.Sum256([]byte(conversation))
 	return string(sum[:8]), binary.LittleEndian.Uint32(sum[8:])
 }
 
 // addConversationsScript adds entries. KEYS campaign, conversations; ARGV buckets if
-// there are none yet, then hash, bucket's number before it is reduced, and packed
-// ordinal of each. A conversation that has another contact gets none.
+// there are none yet, then hash, bucket number before it is reduced, and packed
+// ordinal of each. An entry with another contact is marked as nobody's.
 var addConversationsScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
 redis.call('HSETNX', KEYS[2], 'buckets', ARGV[1])
@@ -52,8 +49,8 @@ for i = 2, #ARGV, 3 do
 end
 return 1`)
 
-// AddConversations says whose conversations are: ordinals by conversation. One that
-// turns out to be of two contacts is nobody's from then on.
+// AddConversations stores contacts' ordinals by conversation. A conversation of two
+// contacts belongs to neither from then on.
 func (s *Store) AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error {
 	if len(ordinals) == 0 {
 		return nil
@@ -69,7 +66,7 @@ func (s *Store) AddConversations(ctx context.Context, c campaign.Campaign, ordin
 	return nil
 }
 
-// FindConversations are the ordinals of the contacts whose conversations are known.
+// FindConversations are the ordinals of contacts by conversation, where known.
 func (s *Store) FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error) {
 	if len(conversations) == 0 {
 		return nil, nil

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,29 +11,27 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Events wait in one stream for all campaigns until they are applied, and are
-// then deleted: its length is what is still to be done. Every worker reads it
-// under the same consumer's name, since an entry's owner does not matter: one
-// that was handed out and not done within a while is handed out again.
+// Events of all campaigns wait in one stream until they are applied, and are then
+// deleted, so its length is the work left. All workers read it as one consumer: an
+// entry that is not done in time is handed out again, so its owner does not matter.
 const (
-	keyEvents     = "events"
 	eventGroup    = "apply"
 	eventConsumer = "worker"
 )
 
-// maxEvents bounds the stream. Nothing is ever dropped from it: beyond that no
-// more is taken, and the platform is told to come again.
+// maxEvents bounds the stream. Nothing is ever dropped from it: when it is full, the
+// inbox takes no more, and the platform has to come again.
 const maxEvents = 100_000
 
 // ErrFull: too many events wait to be applied.
 var ErrFull = errors.New("too many events wait to be applied")
 
-// An Event is what the platform has posted, as it came.
+// An Event is one post of the platform, unchanged.
 type Event struct {
 	ID       string // in the stream, or among the unmatched
 	At       time.Time
 	Campaign string
-	Contact  int // its place in the list from 1, as the link told; 0: its number tells
+	Contact  int // its place in the list from 1, by the link; 0: the event's number says
 	Body     []byte
 }
 
@@ -45,8 +42,8 @@ if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
 redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[2], 'contact', ARGV[3], 'body', ARGV[4])
 return 1`)
 
-// AddEvent puts an event into the stream; its time is Redis's. ErrFull when too
-// many wait there.
+// AddEvent puts an event into the stream, which dates it by Redis's clock. ErrFull
+// when there is no room.
 func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	kept, err := addEventScript.Run(ctx, s.rdb, []string{keyEvents}, maxEvents, e.Campaign, e.Contact, e.Body).Bool()
 	if err == nil && !kept {
@@ -58,8 +55,8 @@ func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	return nil
 }
 
-// NextEvents takes events that nobody has taken, the oldest first. When there
-// are none it waits for one.
+// NextEvents takes the oldest events that no worker has taken, and waits for one
+// when there is none.
 func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) ([]Event, error) {
 	streams, err := s.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: eventGroup, Consumer: eventConsumer, Streams: []string{keyEvents, ">"}, Count: int64(limit), Block: wait,
@@ -75,8 +72,7 @@ func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) (
 	return decodeEvents(streams[0].Messages), nil
 }
 
-// makeEventGroup makes the stream and its group, where they are not there yet or
-// Redis has lost them.
+// makeEventGroup creates the stream and its group when Redis has none.
 func (s *Store) makeEventGroup(ctx context.Context) error {
 	err := s.rdb.XGroupCreateMkStream(ctx, keyEvents, eventGroup, "0").Err()
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
@@ -85,8 +81,8 @@ func (s *Store) makeEventGroup(ctx context.Context) error {
 	return nil
 }
 
-// StaleEvents takes events that were taken at least idle ago and not done: whoever
-// took them has died or could not.
+// StaleEvents takes events that another worker took at least idle ago and has not
+// done: it has died, or it failed.
 func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]Event, error) {
 	messages, _, err := s.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
 		Stream: keyEvents, Group: eventGroup, Consumer: eventConsumer, MinIdle: idle, Start: "0", Count: int64(limit),
@@ -116,7 +112,7 @@ func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// WaitingEvents is the number of events that are still to be applied.
+// WaitingEvents counts the events that still have to be applied.
 func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
 	n, err := s.rdb.XLen(ctx, keyEvents).Result()
 	if err != nil {
@@ -135,133 +131,4 @@ func decodeEvents(messages []redis.XMessage) []Event {
 		events[i] = Event{ID: m.ID, At: timeOf(at), Campaign: text("campaign"), Contact: contact, Body: []byte(text("body"))}
 	}
 	return events
-}
-
-// Events that match no contact are kept by campaign, whether it is there or not:
-// a sorted set by time of packed entries. An event that comes twice is one.
-const (
-	unmatchedKept = 7 * 24 * time.Hour
-	maxUnmatched  = 10_000 // per campaign; beyond that the oldest go
-)
-
-func keyUnmatched(name string) string   { return keyCampaign(name) + ":unmatched" }
-func keyEventCounts(name string) string { return keyCampaign(name) + ":events" }
-
-// An Unmatched event is one that belongs to no contact, with why.
-type Unmatched struct {
-	Event
-	Why string
-}
-
-// keepUnmatchedScript keeps events, unless the campaign has been purged meanwhile.
-// KEYS campaign, unmatched; ARGV the time before which they are too old, the most,
-// seconds to keep them, then time and packed entry of each.
-var keepUnmatchedScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
-for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[2], 'NX', ARGV[i], ARGV[i + 1]) end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[2]))
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return 1`)
-
-// KeepUnmatched keeps events of a campaign for a week; those of one that has been
-// purged it forgets.
-func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
-	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
-	for _, e := range events {
-		packed := binary.AppendUvarint(nil, uint64(e.Contact))
-		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
-		packed = append(packed, e.Why...)
-		args = append(args, e.At.UnixMilli(), s.zip.EncodeAll(e.Body, packed))
-	}
-	if err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err(); err != nil {
-		return fmt.Errorf("keep unmatched events of %s: %w", name, err)
-	}
-	return nil
-}
-
-// Unmatched lists the events of a campaign that match no contact, the oldest
-// first, from the given place on.
-func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
-	what := fmt.Sprintf("read unmatched events of %s", name)
-	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	events := make([]Unmatched, len(members))
-	for i, m := range members {
-		packed, _ := m.Member.(string)
-		e := Unmatched{Event: Event{ID: packed, At: timeOf(int64(m.Score)), Campaign: name}}
-		rest := []byte(packed)
-		contact, width := binary.Uvarint(rest)
-		rest = rest[max(width, 0):]
-		why, width := binary.Uvarint(rest)
-		rest = rest[max(width, 0):]
-		if width <= 0 || why > uint64(len(rest)) {
-			return nil, fmt.Errorf("%s: damaged", what)
-		}
-		e.Contact, e.Why = int(contact), string(rest[:why])
-		if e.Body, err = s.zap.DecodeAll(rest[why:], nil); err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
-		}
-		events[i] = e
-	}
-	return events, nil
-}
-
-// DropUnmatched forgets events that were listed by Unmatched.
-func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	members := make([]any, len(ids))
-	for i, id := range ids {
-		members[i] = id
-	}
-	if err := s.rdb.ZRem(ctx, keyUnmatched(name), members...).Err(); err != nil {
-		return fmt.Errorf("drop unmatched events of %s: %w", name, err)
-	}
-	return nil
-}
-
-// EventCounts is what became of a campaign's events. An event that a crash made
-// to be applied twice counts twice.
-type EventCounts struct {
-	Applied   int `json:"applied"`
-	Unmatched int `json:"unmatched"`
-	Kept      int `json:"kept"` // of the unmatched, those still there
-}
-
-// CountEvents adds to a campaign's counts.
-func (s *Store) CountEvents(ctx context.Context, name string, applied, unmatched int) error {
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HIncrBy(ctx, keyEventCounts(name), "applied", int64(applied))
-		p.HIncrBy(ctx, keyEventCounts(name), "unmatched", int64(unmatched))
-		p.Expire(ctx, keyEventCounts(name), countsKept)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("count events of %s: %w", name, err)
-	}
-	return nil
-}
-
-// countsKept is how long counts outlive the last event: a name that is not a
-// campaign's (any more) must not stay for ever.
-const countsKept = 90 * 24 * time.Hour
-
-// EventCounts reads a campaign's counts.
-func (s *Store) EventCounts(ctx context.Context, name string) (EventCounts, error) {
-	var counts *redis.SliceCmd
-	var kept *redis.IntCmd
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		counts = p.HMGet(ctx, keyEventCounts(name), "applied", "unmatched")
-		kept = p.ZCard(ctx, keyUnmatched(name))
-		return nil
-	})
-	if err != nil {
-		return EventCounts{}, fmt.Errorf("read event counts of %s: %w", name, err)
-	}
-	number := func(i int) int { t, _ := counts.Val()[i].(string); n, _ := strconv.Atoi(t); return n }
-	return EventCounts{Applied: number(0), Unmatched: number(1), Kept: int(kept.Val())}, nil
 }

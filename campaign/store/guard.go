@@ -1,34 +1,29 @@
 package store
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 )
 
-// The guard pauses a campaign of which too many of the latest contacts were not
-// accepted. change.lua keeps the latest verdicts in a window and judges by them, in
-// the change that brings a verdict: no request begins in between.
-func keyWindow(name string) string { return keyCampaign(name) + ":window" }
-
-// The guard judges by the latest guardVerdicts contacts, and by fewer once there
-// are guardFewest. In batch mode it looks at two full requests at least: the
-// platform names the bad rows of one before it takes the good ones.
+// The guard pauses a campaign when too many of its latest contacts were not
+// accepted. change.lua keeps their verdicts in a window and judges by it within the
+// change that adds a verdict, so no request begins in between.
+//
+// It looks at the latest guardVerdicts contacts, or at fewer from guardFewest on. In
+// batch mode it takes two full requests at least, because the platform names the bad
+// rows of a request before it accepts the others.
 const (
 	guardVerdicts = 200
 	guardFewest   = 50
 )
 
-// guardTripped is a campaign's reason to be paused until Explain says more.
+// guardTripped is a campaign's reason to be paused until Explain gives a better one.
 const guardTripped = "too many of the latest contacts were rejected, failed or unconfirmed"
 
-// guardOf is the guard of a campaign as change.lua reads it: the share in
-// ten-thousandths, the fewest contacts and the most; empty when there is none.
+// guardOf is the guard as change.lua reads it: the share in ten-thousandths, the
+// fewest and the most contacts; empty: no guard.
 func guardOf(s campaign.Settings) string {
 	if s.MaxFailureShare == 0 {
 		return ""
@@ -40,7 +35,7 @@ func guardOf(s campaign.Settings) string {
 	return fmt.Sprintf("%d %d %d", s.MaxFailureShare, guardFewest, max(guardVerdicts, 2*rows))
 }
 
-// A Verdict is what became of one contact of a request.
+// A Verdict is the result of one contact of a request.
 type Verdict struct {
 	Chunk  int
 	Index  int // of the contact in its chunk
@@ -62,23 +57,4 @@ func decodeVerdicts(window string) (all []Verdict) {
 		})
 	}
 	return all
-}
-
-// explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id
-// of the call: made again, it answers as before.
-var explainScript = redis.NewScript(`
-local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'explained')
-if is[3] == ARGV[3] then return 1 end
-if is[1] ~= 'paused' or is[2] ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'phase_reason', ARGV[2], 'explained', ARGV[3])
-return 1`)
-
-// Explain says why the guard has paused a campaign. It reports false when somebody
-// has said so already, or the campaign is no longer paused by the guard.
-func (s *Store) Explain(ctx context.Context, name, reason string) (bool, error) {
-	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped, reason, rand.Text()).Bool()
-	if err != nil {
-		return false, fmt.Errorf("explain the pause of %s: %w", name, err)
-	}
-	return done, nil
 }

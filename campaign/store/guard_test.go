@@ -38,7 +38,7 @@ func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
 		chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
 		rejected := Move{Index: 2, Move: campaign.Move{Cause: campaign.Reject, Reason: reason, At: noon}}
 		commit := func(judge bool, moves ...Move) Changed {
-			return apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: judge, Moves: moves})
+			return apply(t, s, chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Judge: judge, Moves: moves})
 		}
 		if done := commit(true, append(moves(campaign.Accept, 0), rejected)...); done.Tripped != nil {
 			t.Errorf("tripped by two: %+v", done.Tripped)
@@ -54,7 +54,7 @@ func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(want, commit(true).Tripped); diff != "" {
-			t.Errorf("nobody has explained it yet (-want +got):\n%s", diff)
+			t.Errorf("not explained yet (-want +got):\n%s", diff)
 		}
 		phase := func() (campaign.Phase, string) {
 			c, err := s.Campaign(t.Context(), "sale")
@@ -93,13 +93,13 @@ func TestGuardDoesNotPauseWhatIsOver(t *testing.T) {
 		chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
 		done := apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Judge: true, Moves: moves(campaign.Lose, 0, 1, 2, 3)})
 		if done.Tripped != nil {
-			t.Errorf("tripped with nobody left to be sent: %+v", done.Tripped)
+			t.Errorf("tripped with no contact left to send: %+v", done.Tripped)
 		}
 		if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.Phase != campaign.Running {
 			t.Errorf("%s, %v", c.Phase, err)
 		}
 		if s.rdb.Exists(t.Context(), keyWindow("sale")).Val() != 0 {
-			t.Error("whoever is sent by a rerun is judged by what was before")
+			t.Error("contacts of a rerun are judged by what was before")
 		}
 	})
 }
@@ -111,7 +111,7 @@ func TestGuardSparesWhatHasJustItsShare(t *testing.T) {
 			s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "5000 4 4") // more than half of four
 			chunk := begin(t, s, sale0, "w/1", 0, 1, 2, 3)
 			answers := append(moves(campaign.Lose, []int{0, 1, 2, 3}[:lost]...), moves(campaign.Accept, []int{0, 1, 2, 3}[lost:]...)...)
-			apply(t, s, chunk, Change{Act: Commit, Token: "w/1", Hold: time.Hour, Judge: true, Moves: answers})
+			apply(t, s, chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Judge: true, Moves: answers})
 			if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.Phase != want {
 				t.Errorf("with %d of 4 lost it is %s, %v, want %s", lost, c.Phase, err, want)
 			}

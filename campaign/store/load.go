@@ -13,21 +13,49 @@ import (
 	"campaign-runner/campaign"
 )
 
-// loadLease is how long a load counts as alive after its last sign of life. It
-// only decides what people are told: a new enqueue takes over at any time.
+// loadLease is how long a load counts as alive after its last write. It decides only
+// what people see: a new enqueue can take over at any time.
 const loadLease = 30 * time.Second
 
-// A Load is the right to write a campaign for the first time. Every write names
-// its id, so a load that was taken over can no longer do anything. Its methods
-// may be called by several goroutines.
-type Load struct {
+// A Load is the right to write a campaign for the first time. Several goroutines may
+// call its methods.
+type Load struct{ right }
+
+// A right allows one process to write contacts into a campaign. Every script checks
+// that its id still stands in its field of the campaign's hash, so a load or append
+// that was taken over writes nothing more.
+type right struct {
 	store    *Store
 	campaign campaign.Campaign
+	field    string // load, append
 	id       string
-	rejects  int // parts stored
+	parts    int // of the rejects that are stored
 }
 
-// beginLoadScript makes a campaign, or takes over an unfinished load of it.
+// rowsOf encodes the contacts of a chunk.
+func (r *right) rowsOf(ref Ref, contacts []campaign.Contact) ([]byte, error) {
+	if size := r.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
+		return nil, fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
+	}
+	rows, err := r.store.encodeRows(contacts, len(r.campaign.Settings.Columns))
+	if err != nil {
+		return nil, fmt.Errorf("store chunk %s: %w", ref, err)
+	}
+	return rows, nil
+}
+
+// wrote is the error of a script that answers false once the right is lost.
+func wrote(kept bool, err error, what string) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !kept:
+		return fmt.Errorf("%s: %w", what, ErrLoadLost)
+	}
+	return nil
+}
+
+// beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
 // Answers 1, or 0 when the campaign has been loaded.
@@ -43,8 +71,8 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
 redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
 return 1`)
 
-// BeginLoad makes the campaign c, or starts the unfinished load of it anew. A
-// campaign that was loaded is left alone, unless there is nobody in it: ErrExists.
+// BeginLoad creates the campaign c, or starts its unfinished load anew. ErrExists
+// when it was loaded already with at least one contact.
 func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, error) {
 	if err := errors.Join(campaign.CheckName(c.Name), c.Settings.Check()); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
@@ -53,7 +81,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if err != nil {
 		return nil, fmt.Errorf("load %s: settings: %w", c.Name, err)
 	}
-	l := &Load{store: s, campaign: c, id: rand.Text()}
+	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text()}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
 		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
 	if err != nil {
@@ -62,7 +90,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if !begun {
 		return nil, fmt.Errorf("load %s: %w", c.Name, ErrExists)
 	}
-	// Named only now that the hash is there: whoever lists campaigns may read them.
+	// Listed only now: a listed campaign must be readable.
 	if err := s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.Name, err)
 	}
@@ -72,17 +100,17 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	return l, nil
 }
 
-// clearScript deletes what an earlier load has written. KEYS campaign, open,
-// then what to delete; ARGV load id, then the numbers of the chunks among it.
-// Answers 0 when the load was lost.
+// clearScript deletes what an earlier load wrote. KEYS campaign, open, then what to
+// delete; ARGV load id, then numbers of the chunks. Answers 0 when the load was
+// lost.
 var clearScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
 for i = 2, #ARGV do redis.call('ZREM', KEYS[2], ARGV[i]) end
 return 1`)
 
-// clear deletes what an unfinished load has written. Its chunks are those in the
-// open set, since each is written together with its entry there.
+// clear deletes what an unfinished load wrote. Its chunks are those in the open set,
+// because each is written together with its entry there.
 func (l *Load) clear(ctx context.Context) error {
 	name := l.campaign.Name
 	const what = "clear what a load left"
@@ -100,7 +128,7 @@ func (l *Load) clear(ctx context.Context) error {
 			keys = append(keys, keysOf(name, keptKeys[1:], personalKeys)...)
 		}
 		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-		if err := l.wrote(kept, err, what); err != nil || len(open) == 0 {
+		if err := wrote(kept, err, what); err != nil || len(open) == 0 {
 			return err
 		}
 	}
@@ -118,32 +146,29 @@ redis.call('SET', KEYS[3], ARGV[4])
 redis.call('ZADD', KEYS[4], 0, ARGV[5])
 return 1`)
 
-// Add stores chunk number n. All chunks but the last hold Settings.ChunkSize
-// contacts, so that a contact's ordinal is n*ChunkSize plus its index.
+// Add stores chunk number n. Every chunk but the last is full, so a contact's
+// ordinal is n*ChunkSize plus its index.
 func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
 	ref := Ref{Campaign: l.campaign.Name, Chunk: n}
-	if size := l.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
-		return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
-	}
-	rows, err := l.store.encodeRows(contacts, len(l.campaign.Settings.Columns))
+	rows, err := l.rowsOf(ref, contacts)
 	if err != nil {
-		return fmt.Errorf("store chunk %s: %w", ref, err)
+		return err
 	}
 	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref), keyOpen(ref.Campaign)}
 	kept, err := addChunkScript.Run(ctx, l.store.rdb, keys,
 		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n).Bool()
-	return l.wrote(kept, err, "store chunk "+ref.String())
+	return wrote(kept, err, "store chunk "+ref.String())
 }
 
-// abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id.
-// Answers 0 when the load was lost; a second call does no harm.
+// abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id. Answers
+// 0 when the load was lost; a repeated one does no harm.
 var abandonScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1`)
 
-// Abandon takes an unfinished load back, as if it had never begun.
+// Abandon undoes an unfinished load.
 func (l *Load) Abandon(ctx context.Context) error {
 	if err := l.clear(ctx); err != nil {
 		return err
@@ -152,34 +177,14 @@ func (l *Load) Abandon(ctx context.Context) error {
 		return fmt.Errorf("abandon load: %w", err)
 	}
 	kept, err := abandonScript.Run(ctx, l.store.rdb, []string{keyCampaign(l.campaign.Name)}, l.id).Bool()
-	if err == nil && !kept { // another load has begun just now, and may have finished
+	if err == nil && !kept { // another load has begun meanwhile, and may have finished
 		err = l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err()
 	}
-	return l.wrote(kept, err, "abandon load")
+	return wrote(kept, err, "abandon load")
 }
 
-// addPartScript appends to a list, once. KEYS campaign, list; ARGV load id,
-// value, the length the list has without it.
-var addPartScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
-return 1`)
-
-// AddRejects stores the next part of the rejects file, so that every machine can
-// hand it out. Parts are called one after the other and kept in their order.
-func (l *Load) AddRejects(ctx context.Context, part []byte) error {
-	keys := []string{keyCampaign(l.campaign.Name), keyRejects(l.campaign.Name)}
-	kept, err := addPartScript.Run(ctx, l.store.rdb, keys, l.id, l.store.zip.EncodeAll(part, nil), l.rejects).Bool()
-	if err := l.wrote(kept, err, "store rejects"); err != nil {
-		return err
-	}
-	l.rejects++
-	return nil
-}
-
-// finishLoadScript makes a loaded campaign known. KEYS campaign, tally; ARGV
-// load id, phase, counts, chunks, contacts. Answers 0 when the load was lost; a
-// second call with the same id answers 1.
+// finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
+// chunks, contacts. Answers 0 when the load was lost; a repeated one answers 1.
 var finishLoadScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
@@ -193,8 +198,8 @@ redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
 return 1`)
 
-// Finish makes the campaign known with its counts and puts it into phase. Only
-// from then on can anybody of it be contacted.
+// Finish ends the load and puts the campaign into phase. No contact can be sent
+// before.
 func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, phase campaign.Phase) error {
 	name := l.campaign.Name
 	if err := counts.Check(); err != nil {
@@ -209,38 +214,5 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	}
 	kept, err := finishLoadScript.Run(ctx, l.store.rdb, []string{keyCampaign(name), keyTally(name)},
 		l.id, string(phase), text, chunks, counts.Contacts).Bool()
-	return l.wrote(kept, err, "finish load of "+name)
-}
-
-func (l *Load) wrote(kept bool, err error, what string) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case !kept:
-		return fmt.Errorf("%s: %w", what, ErrLoadLost)
-	}
-	return nil
-}
-
-// Rejects calls yield with each part of the rejects file, in order.
-func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte) error) error {
-	const page = 16
-	for from := int64(0); ; from += page {
-		parts, err := s.rdb.LRange(ctx, keyRejects(name), from, from+page-1).Result()
-		if err != nil {
-			return fmt.Errorf("read rejects of %s: %w", name, err)
-		}
-		for _, p := range parts {
-			part, err := s.zap.DecodeAll([]byte(p), nil)
-			if err != nil {
-				return fmt.Errorf("read rejects of %s: %w", name, err)
-			}
-			if err := yield(part); err != nil {
-				return err
-			}
-		}
-		if len(parts) < page {
-			return nil
-		}
-	}
+	return wrote(kept, err, "finish load of "+name)
 }

@@ -318,7 +318,7 @@ func TestFinishTwice(t *testing.T) {
 		if err := finish(); err != nil {
 			t.Fatal(err)
 		}
-		// By now somebody has acted on the campaign: the second call undoes nothing.
+		// The campaign was changed meanwhile: the second call undoes nothing.
 		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, "lunch", campaign.Running); err != nil {
 			t.Fatal(err)
 		}
@@ -355,7 +355,7 @@ func TestLoadRefusesNonsense(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"a chunk of nobody", load.Add(t.Context(), 0, nil), "store chunk sale/0: want 1 to 2 contacts, have 0"},
+		{"an empty chunk", load.Add(t.Context(), 0, nil), "store chunk sale/0: want 1 to 2 contacts, have 0"},
 		{"a chunk that is too large", load.Add(t.Context(), 0, people(0, 3)), "store chunk sale/0: want 1 to 2 contacts, have 3"},
 		{"a row with cells missing", load.Add(t.Context(), 0, []campaign.Contact{short}), "store chunk sale/0: encode rows: line 2: want 2 cells, have 0"},
 		{"counts that do not add up", load.Finish(t.Context(), campaign.Counts{Rows: 1}, 0, campaign.Ready),

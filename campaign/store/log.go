@@ -17,17 +17,14 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The log of a campaign says why things are as they are: who did what, and what
-// became of whom. It is two streams, so that the requests of a million contacts
-// cannot push out who paused the campaign: decisions on the campaign as a whole,
-// and what was changed in its chunks, one entry for each change. Both are trimmed
-// by Redis, the oldest entries first. Nothing in it is personal: contacts are
-// places in their chunk.
-func keyLog(name string) string       { return keyCampaign(name) + ":log" }
-func keyChunksLog(name string) string { return keyCampaign(name) + ":log:chunks" }
-
-// Entries that are kept at least. One of a chunk takes about 75 bytes, and five
-// more for each contact whose neighbour fared differently.
+// The log of a campaign says who did what, and what happened to which contacts. It
+// is two streams, so that the requests of a million contacts do not push out who
+// paused the campaign: one of decisions about the campaign, one of changes to
+// chunks. Redis trims both, the oldest entries first. Contacts are places in their
+// chunk, so no entry is personal.
+//
+// Both keep at least this many entries. One about a chunk takes about 75 bytes, and
+// five more for each contact whose neighbour fared differently.
 const (
 	maxLog       = 10_000
 	maxChunksLog = 50_000
@@ -39,24 +36,24 @@ const maxLogText = 300
 // An Action is what was decided.
 type Action string
 
-// Actions on chunks; each entry says which contacts it moved.
+// Actions on chunks; each entry says which contacts moved. Two keep the word that
+// stands in the logs of older versions.
 const (
-	ActionRequest  Action = "request"  // their request was answered, or was given up
-	ActionWithhold Action = "withhold" // a rule kept them from being sent
-	ActionSettle   Action = "settle"   // their sender died in the midst of a request
-	ActionCancel   Action = "cancel"
-	ActionRerun    Action = "rerun"
-	ActionResolve  Action = "resolve"
-	ActionOptOut   Action = "opt-out" // it moves nobody: a contact asked never to be contacted again
+	ActionRequest Action = "request"  // a request was answered or given up
+	ActionDefer   Action = "withhold" // a rule deferred them
+	ActionRecover Action = "settle"   // their sender died during a request
+	ActionCancel  Action = "cancel"
+	ActionRerun   Action = "rerun"
+	ActionResolve Action = "resolve"
+	ActionOptOut  Action = "opt-out" // a contact asked never to be contacted again; nothing moves
 )
 
-// Actions on the campaign as a whole, beside cancel, rerun and resolve.
+// Actions on the campaign as a whole, as are cancel, rerun and resolve.
 const (
 	ActionLoad   Action = "load"
 	ActionAppend Action = "append"
 	ActionPause  Action = "pause"
 	ActionResume Action = "resume"
-	ActionStart  Action = "start"
 	ActionPurge  Action = "purge"
 	ActionSet    Action = "set"
 )
@@ -64,25 +61,25 @@ const (
 // A Decision is one entry of the log.
 type Decision struct {
 	At     time.Time // by Redis's clock, when it was written
-	By     string    // a user, a worker or a rule; empty when it is written: the user of this process
+	By     string    // a user, a worker or a rule; Log takes empty for the user of this process
 	Action Action
 	Text   string // why, or how much
 
-	// Of a change to a chunk; Log does not write them.
+	// Only of a change to a chunk; Log does not write these.
 	Chunk   int
 	Request string // as the end of its Batch's name: releases and requests of the chunk
 	Moved   []Fate // never empty in an entry about a chunk
 }
 
-// A Fate is what a change made of some contacts of a chunk; From is To where it moved
-// nobody.
+// A Fate is what a change made of some contacts of a chunk. From equals To when they
+// did not move.
 type Fate struct {
 	From, To campaign.State
 	Reason   campaign.Reason
 	Contacts []Span // by place in the chunk, ascending
 }
 
-// A Span is a run of neighbours: From and To are both in it.
+// A Span is a run of neighbours, From and To included.
 type Span struct{ From, To int }
 
 // Has reports whether contact i of the chunk is among f's.
@@ -112,10 +109,10 @@ var processUser = sync.OnceValue(func() string {
 	return name + "@" + host
 })
 
-// by is who is named in an entry.
+// by is the name in an entry.
 func (d Decision) by() string { return cmp.Or(d.By, processUser()) }
 
-// text is d's, in bounds.
+// text is d's, cut to maxLogText.
 func (d Decision) text() string {
 	if len(d.Text) <= maxLogText {
 		return d.Text
@@ -123,18 +120,16 @@ func (d Decision) text() string {
 	return strings.ToValidUTF8(d.Text[:maxLogText], "") + "…"
 }
 
-// logScript adds an entry about a campaign that is there. KEYS campaign, log; ARGV
+// logScript adds an entry about a campaign that exists. KEYS campaign, log; ARGV
 // most entries, by, action, text.
 var logScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'by', ARGV[2], 'action', ARGV[3], 'text', ARGV[4])
 return 1`)
 
-// Log records a decision on a campaign as a whole; one that is not there has no
-// log. It is an account and no state: whoever cannot write it goes on. An answer
-// of Redis that was lost may make it stand there twice.
-//
-// What is changed in a chunk is recorded by Apply, together with the change.
+// Log writes a decision about a campaign as a whole; Apply writes those about its
+// chunks. The log is an account and no state: a caller that cannot write it goes on.
+// A lost answer of Redis may lead to two entries.
 func (s *Store) Log(ctx context.Context, name string, d Decision) error {
 	keys := []string{keyCampaign(name), keyLog(name)}
 	if err := logScript.Run(ctx, s.rdb, keys, maxLog, d.by(), string(d.Action), d.text()).Err(); err != nil {
@@ -153,7 +148,7 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'by', ARGV[2], 'action'
   'chunk', ARGV[5], 'request', '', 'moved', string.format('%d>%d:0=%d', state, state, ARGV[6]))
 return 1`)
 
-// LogContact records what was decided of a contact without moving it.
+// LogContact writes a decision about a contact that does not move it.
 func (s *Store) LogContact(ctx context.Context, ref Ref, index int, d Decision) error {
 	keys := []string{keyCampaign(ref.Campaign), keyChunksLog(ref.Campaign), keyLedger(ref)}
 	err := logContactScript.Run(ctx, s.rdb, keys, maxChunksLog, d.by(), string(d.Action), d.text(), ref.Chunk, index, campaign.RecordSize).Err()
@@ -163,7 +158,7 @@ func (s *Store) LogContact(ctx context.Context, ref Ref, index int, d Decision) 
 	return nil
 }
 
-// A LogReader hands out the log of a campaign, the oldest entry first.
+// A LogReader reads the log of a campaign, the oldest entry first.
 type LogReader struct {
 	store   *Store
 	streams [2]logStream
@@ -178,12 +173,12 @@ type logStream struct {
 // logPage is how many entries are read at once.
 const logPage = 500
 
-// ReadLog begins to read a campaign's log.
+// ReadLog starts at the oldest entry of a campaign's log.
 func (s *Store) ReadLog(name string) *LogReader {
 	return &LogReader{store: s, streams: [2]logStream{{key: keyLog(name), last: "0"}, {key: keyChunksLog(name), last: "0"}}}
 }
 
-// Next is the next entry; ok is false when there is none (yet).
+// Next is the next entry; ok is false at the present end.
 func (r *LogReader) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	var first *logStream
 	for i := range r.streams {

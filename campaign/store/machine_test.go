@@ -187,7 +187,7 @@ func (m *machine) senderBegins(t *rapid.T) {
 	chunk, model, token := s.copy[c], &m.chunks[c], s.token[c]
 	contacts := some(t, chunk.In(campaign.Pending))
 	terms := s.terms[c]
-	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), Hold: time.Hour, Due: time.Hour, Terms: &terms}
+	change := Change{Act: Begin, Token: token, Dead: m.deadClaim(chunk), ClaimTTL: time.Hour, Due: time.Hour, Terms: &terms}
 	at := m.tick(t)
 	stale := false
 	for _, i := range contacts {
@@ -207,7 +207,7 @@ func (m *machine) senderBegins(t *rapid.T) {
 	case takes != nil:
 		want = takes
 	case model.claim != token && len(model.in(campaign.Sending)) > 0:
-		want = ErrUnsettled
+		want = ErrUnrecovered
 	case stale:
 		want = ErrMoved
 	case terms.Cap > 0 && m.begun+len(contacts) > terms.Cap:
@@ -281,7 +281,7 @@ func (m *machine) answer(t *rapid.T) {
 	at := m.tick(t)
 	change := Change{Act: Commit, Token: r.token, Due: time.Hour, Terms: &m.terms, Judge: rapid.Bool().Draw(t, "judge")}
 	if rapid.Bool().Draw(t, "more to send") {
-		change.Hold = time.Hour
+		change.ClaimTTL = time.Hour
 	}
 	mine := model.claim == r.token
 	read := make(map[int]campaign.Record) // what the sender goes by
@@ -320,7 +320,7 @@ func (m *machine) answer(t *rapid.T) {
 	if told := len(done.Tripped) > 0; told != (change.Judge && m.guard) {
 		t.Fatalf("the guard tells of %d contacts", len(done.Tripped))
 	}
-	if mine && change.Hold > 0 {
+	if mine && change.ClaimTTL > 0 {
 		model.expired = false
 	} else if mine {
 		model.claim = ""

@@ -14,29 +14,22 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The outcomes of a chunk's contacts are a hash by index, and their histories
-// another one: whoever exports outcomes does not read those.
-
-func keyOutcomes(r Ref) string  { return fmt.Sprintf("%s:out:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyHistories(r Ref) string { return fmt.Sprintf("%s:hist:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyExtractionKeys(name string) string {
-	return keyCampaign(name) + ":extraction_keys"
-}
-
 // maxExtractionKeys bounds the keys of a campaign that become columns, and
 // maxKeyBytes their length. What lies beyond stays in the extraction.
 const (
+	// maxExtractionKeys bounds the keys of a campaign that become columns, and
+	// maxKeyBytes their length. Other keys stay in the extraction.
 	maxExtractionKeys = 200
 	maxKeyBytes       = 100
 )
 
-// outcomeScript writes outcomes that are still what they were read as.
+// outcomeScript writes outcomes that nothing else has changed meanwhile.
 //
 // KEYS campaign, outcomes, histories, extraction keys, chunk; ARGV most extraction
 // keys, number of those that follow, the keys, then for each contact its index, the
-// old outcome, the new one, and a history (” leaves it as it is). Answers the
-// indexes left alone; all of them when there is no such campaign any more, or it
-// is being purged. The chunk counts how often its outcomes were written.
+// old outcome, the new one, and a history (empty leaves it). Answers the indexes left
+// alone: all of them when the campaign does not exist or is being purged. "told" in
+// the chunk counts writes.
 var outcomeScript = redis.NewScript(`
 local there = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[1], 'purge_began') == 0
 local names = tonumber(ARGV[2])
@@ -58,10 +51,9 @@ end
 if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
 return left`)
 
-// UpdateOutcomes changes outcomes of a chunk's contacts. change is given each
-// contact's outcome and returns the new one and, unless it is to stay as it is,
-// a history. It is asked again for contacts that somebody else has changed
-// meanwhile.
+// UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
+// outcome and returns the new one and a history; nil leaves the history. It is
+// called again for contacts that another process has changed meanwhile.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
 	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
 	for range maxRounds {
@@ -91,7 +83,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 				if history, err = json.Marshal(turns); err != nil {
 					return fmt.Errorf("history of contact %d of chunk %s: %w", index, ref, err)
 				}
-				history = s.zip.EncodeAll(history, nil)
+				history = s.encoder.EncodeAll(history, nil)
 			}
 			writes = append(writes, index, old[i], text, history)
 			addKeys(names, next.Extraction)
@@ -118,7 +110,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 	return fmt.Errorf("write outcomes of chunk %s: they changed %d times meanwhile: %w", ref, maxRounds, ErrMoved)
 }
 
-// readOutcomes are the outcomes of contacts as they are stored.
+// readOutcomes are the outcomes of contacts as stored.
 func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]string, error) {
 	fields := make([]string, len(contacts))
 	for i, index := range contacts {
@@ -139,7 +131,7 @@ func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]st
 func addKeys(names map[string]bool, object json.RawMessage) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(object, &fields) != nil {
-		return // there is none
+		return // no object
 	}
 	for name := range fields {
 		if name != "" && len(name) <= maxKeyBytes {
@@ -148,12 +140,12 @@ func addKeys(names map[string]bool, object json.RawMessage) {
 	}
 }
 
-// Outcomes are what was told of a chunk's contacts, by index.
+// Outcomes are those of a chunk's contacts, by index.
 func (s *Store) Outcomes(ctx context.Context, ref Ref) (map[int]campaign.Outcome, error) {
 	return readHash[campaign.Outcome](ctx, s, keyOutcomes(ref), "outcomes of chunk "+ref.String())
 }
 
-// History is a contact's conversation as it was last told; nil when it was not.
+// History is a contact's conversation as last told; nil: none.
 func (s *Store) History(ctx context.Context, ref Ref, index int) ([]campaign.Turn, error) {
 	packed, err := s.rdb.HGet(ctx, keyHistories(ref), strconv.Itoa(index)).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -161,7 +153,7 @@ func (s *Store) History(ctx context.Context, ref Ref, index int) ([]campaign.Tur
 	}
 	var text []byte
 	if err == nil {
-		text, err = s.zap.DecodeAll(packed, nil)
+		text, err = s.decoder.DecodeAll(packed, nil)
 	}
 	var turns []campaign.Turn
 	if err == nil {
@@ -173,7 +165,7 @@ func (s *Store) History(ctx context.Context, ref Ref, index int) ([]campaign.Tur
 	return turns, nil
 }
 
-// ExtractionKeys are all keys that the agent has learned of any contact, sorted.
+// ExtractionKeys are the keys that the agent has extracted for any contact, sorted.
 func (s *Store) ExtractionKeys(ctx context.Context, name string) ([]string, error) {
 	keys, err := s.rdb.SMembers(ctx, keyExtractionKeys(name)).Result()
 	if err != nil {

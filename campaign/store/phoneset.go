@@ -13,27 +13,28 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A phoneSet is an exact set of numbers in Redis. A number lies in the bucket
-// that is its remainder by a prime; the bucket is a Redis set of the quotients.
-// Those fit in 32 bits, and Redis keeps a set of up to 512 integers as a sorted
-// array: ten million numbers take about five bytes each. A set of more than 16
-// million is exact as well, and takes more.
+// A phoneSet is an exact set of numbers in Redis. A number's bucket is its remainder
+// by a prime; the bucket is a Redis set of the quotients. These fit in 32 bits, and
+// Redis keeps a set of up to 512 integers as a sorted array: ten million numbers
+// take about five bytes each. A set of more than 16 million is exact too, and takes
+// more.
 //
-// Beside the buckets lies a bitmap of those that were ever used, so that a small
-// set is read, and found not to hold a number, in one step.
+// A bitmap marks the buckets that were ever used, so that a small set is read, and a
+// missing number noticed, in one step.
 type phoneSet struct {
 	rdb  redis.UniversalClient
 	name string
 }
 
 const (
-	phoneBuckets   = 32749
-	phonesPerCall  = 2000 // numbers in one pipeline
-	bucketsPerCall = 512  // buckets read in one pipeline
+	phoneBuckets = 32749
+	phonesPage   = 2000 // numbers in one pipeline
+	bucketsPage  = 512  // buckets read in one pipeline
 )
 
 func (s phoneSet) bucket(n uint64) string { return s.name + ":" + strconv.FormatUint(n, 10) }
-func (s phoneSet) bitmap() string         { return s.name + ":used" }
+
+func (s phoneSet) bitmap() string { return s.name + ":used" }
 
 // used reads the bitmap.
 func (s phoneSet) used(ctx context.Context) (bitmap, error) {
@@ -54,8 +55,8 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	if err != nil {
 		return 0, err
 	}
-	for part := range slices.Chunk(phones, phonesPerCall) {
-		// A bucket is marked before it is filled: never may it hold a number unseen.
+	for part := range slices.Chunk(phones, phonesPage) {
+		// A bucket is marked before it is filled, so that every number can be found.
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, phone := range part {
 				if n := uint64(phone) % phoneBuckets; !used.has(n) {
@@ -75,8 +76,8 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	return added, nil
 }
 
-// addIn adds numbers by a pipeline that does nothing else before: to one server they
-// go in this order, so that a bucket is marked before it is filled.
+// addIn adds numbers by a pipeline that is still empty. One server carries its
+// commands out in order, so a bucket is marked before it is filled.
 func (s phoneSet) addIn(ctx context.Context, p redis.Pipeliner, phones []campaign.Phone) []redis.Cmder {
 	cmds := make([]redis.Cmder, 0, 2*len(phones))
 	for _, phone := range phones {
@@ -100,7 +101,7 @@ func firstErr(cmds []redis.Cmder) error {
 
 // remove removes numbers and returns how many were there.
 func (s phoneSet) remove(ctx context.Context, phones []campaign.Phone) (removed int, err error) {
-	for part := range slices.Chunk(phones, phonesPerCall) {
+	for part := range slices.Chunk(phones, phonesPage) {
 		n, err := s.change(ctx, part, redis.Pipeliner.SRem)
 		if removed += n; err != nil {
 			return removed, err
@@ -123,7 +124,7 @@ func (s phoneSet) change(ctx context.Context, phones []campaign.Phone, do func(r
 	return changed, err
 }
 
-// find tells of each number whether it is in the set.
+// find reports for each number whether it is in the set.
 func (s phoneSet) find(ctx context.Context, phones []campaign.Phone) ([]bool, error) {
 	found := make([]bool, len(phones))
 	used, err := s.used(ctx)
@@ -145,7 +146,7 @@ func (s phoneSet) find(ctx context.Context, phones []campaign.Phone) ([]bool, er
 	return found, err
 }
 
-// buckets hands out the quotients of each bucket that holds any, sorted.
+// buckets yields the quotients of each bucket that has any, sorted.
 func (s phoneSet) buckets(ctx context.Context) iter.Seq2[bucket, error] {
 	return func(yield func(bucket, error) bool) {
 		used, err := s.used(ctx)
@@ -159,7 +160,7 @@ func (s phoneSet) buckets(ctx context.Context) iter.Seq2[bucket, error] {
 				in = append(in, n)
 			}
 		}
-		for part := range slices.Chunk(in, bucketsPerCall) {
+		for part := range slices.Chunk(in, bucketsPage) {
 			cmds := make([]*redis.StringSliceCmd, len(part))
 			_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 				for i, n := range part {
@@ -212,67 +213,5 @@ func (s phoneSet) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.rdb.Unlink(ctx, s.bitmap()).Err() // last, or a cut-off call would leave buckets nobody knows of
+	return s.rdb.Unlink(ctx, s.bitmap()).Err() // last: a clear that is cut off must still find its buckets
 }
-
-// Phones is a set of numbers in memory, as it was when it was read: eight bytes
-// each.
-type Phones struct {
-	buckets map[uint64][]uint64
-	len     int
-}
-
-// read adds what is in a set.
-func (p *Phones) read(ctx context.Context, s phoneSet) error {
-	if p.buckets == nil {
-		p.buckets = make(map[uint64][]uint64)
-	}
-	for b, err := range s.buckets(ctx) {
-		if err != nil {
-			return err
-		}
-		before := len(p.buckets[b.n])
-		all := b.quotients
-		if before > 0 {
-			all = append(p.buckets[b.n], all...)
-			slices.Sort(all)
-			all = slices.Compact(all)
-		}
-		p.buckets[b.n] = all
-		p.len += len(all) - before
-	}
-	return nil
-}
-
-// newPhones is the set of some numbers.
-func newPhones(phones []campaign.Phone) *Phones {
-	p := &Phones{buckets: make(map[uint64][]uint64)}
-	for _, phone := range phones {
-		n := uint64(phone) % phoneBuckets
-		p.buckets[n] = append(p.buckets[n], uint64(phone)/phoneBuckets)
-	}
-	for n, quotients := range p.buckets {
-		slices.Sort(quotients)
-		p.buckets[n] = slices.Compact(quotients)
-		p.len += len(p.buckets[n])
-	}
-	return p
-}
-
-// Has reports whether the number, or the same person's other spelling of it, is in
-// the set.
-func (p *Phones) Has(phone campaign.Phone) bool {
-	if p.has(phone) {
-		return true
-	}
-	other, ok := phone.OtherSpelling()
-	return ok && p.has(other)
-}
-
-func (p *Phones) has(phone campaign.Phone) bool {
-	_, found := slices.BinarySearch(p.buckets[uint64(phone)%phoneBuckets], uint64(phone)/phoneBuckets)
-	return found
-}
-
-// Len is how many numbers there are.
-func (p *Phones) Len() int { return p.len }

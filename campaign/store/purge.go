@@ -9,38 +9,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// All keys of a campaign. Whoever adds one says here whether a purge deletes it:
-// it must, if a person can be told by what is in it.
-var (
-	// keptKeys hold totals and texts that speak of nobody.
-	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyEventCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
-	// personalKeys and personalChunkKeys are about people.
-	personalKeys = []func(name string) string{
-		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
-	}
-	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets}
-)
-
-// keysOf are a campaign's keys of the given kinds.
-func keysOf(name string, kinds ...[]func(string) string) (keys []string) {
-	for _, key := range slices.Concat(kinds...) {
-		keys = append(keys, key(name))
-	}
-	return keys
-}
-
-// ErrNotOver: contacts of the campaign are still to be sent, or being sent.
+// ErrNotOver: contacts of the campaign are pending or sending.
 var ErrNotOver = errors.New("campaign is not over")
 
-// purgePage is how many keys, or events, are deleted at once: Redis serves others
-// in between.
+// purgePage is how many keys or events are deleted at once: Redis serves others in
+// between.
 const purgePage = 500
 
-// beginPurgeScript lets nothing about people be written any more. KEYS campaign,
-// open. Answers how many chunks there may be, -1 when the campaign is not over, -2
-// when it is not loaded. A second call answers as the first.
-//
-// The right of an unfinished append ends here.
+// beginPurgeScript stops all writing of personal data, and ends the right of an
+// unfinished append. KEYS campaign, open. Answers how many chunks there may be, -1
+// when the campaign is not over, -2 when it is not loaded. A repeated one answers
+// the same.
 var beginPurgeScript = redis.NewScript(`
 local c = redis.call('HMGET', KEYS[1], 'phase', 'purge_began', 'chunks', 'append_last')
 if not c[1] or c[1] == 'loading' then return -2 end
@@ -59,14 +38,13 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[1], 'append_last')
 return redis.call('HSETNX', KEYS[1], 'purged_at', string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)))`)
 
-// Purge deletes whatever tells a person of a campaign that is over: rows, numbers,
-// states and outcomes of single contacts, refused lines, events. What it came to
-// as a whole stays, and so does its name, so that nobody can be contacted again by
-// the same load. From its beginning on nothing of the kind is written any more. One
-// that was interrupted is ended by the next call. ErrNotOver.
+// Purge deletes the personal data of a campaign that is over: rows, numbers, states
+// and outcomes of single contacts, rejects, events. Its totals stay, and its name,
+// so that the same load cannot contact anyone again. Once it has begun, no personal
+// data is written any more; the next call completes one that was interrupted.
+// ErrNotOver.
 //
-// The do-not-contact list and the record of who was contacted are no campaign's,
-// and stay.
+// The do-not-contact list and the contact record belong to no campaign and stay.
 func (s *Store) Purge(ctx context.Context, name string) error {
 	what := "purge " + name
 	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name)}).Int()
@@ -98,7 +76,7 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 	return nil
 }
 
-// dropEvents deletes the events of a campaign that wait to be applied.
+// dropEvents deletes the waiting events of a campaign.
 func (s *Store) dropEvents(ctx context.Context, name string) error {
 	for from := "-"; ; {
 		page, err := s.rdb.XRangeN(ctx, keyEvents, from, "+", purgePage).Result()

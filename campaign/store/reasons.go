@@ -11,15 +11,15 @@ import (
 	"campaign-runner/campaign"
 )
 
-// maxReasonBytes bounds a reason's text. A campaign keeps 65,534 of them at the
-// most; after that, new ones are "other".
+// maxReasonBytes bounds a reason's text. A campaign keeps up to 65,534 of them;
+// after that, new ones are "other".
 const maxReasonBytes = 300
 
 const otherReason = "other"
 
-// reasonScript finds or makes the code of a text. KEYS reasons; ARGV text, the
-// code that means the dictionary is full. The hash holds code → text and, with
-// "=" before it, text → code; "n" counts.
+// reasonScript finds or makes the code of a text. KEYS reasons; ARGV text, the code
+// for "no room". The hash holds code → text and, with "=" before it, text → code;
+// "n" counts.
 var reasonScript = redis.NewScript(`
 local code = redis.call('HGET', KEYS[1], '=' .. ARGV[1])
 if code then return tonumber(code) end
@@ -28,9 +28,8 @@ code = redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HSET', KEYS[1], code, ARGV[1], '=' .. ARGV[1], code)
 return code`)
 
-// ReasonCode is the code of a reason's text in a campaign; the empty text is
-// NoReason. It always asks Redis: a name may be given to another campaign, whose
-// codes are others.
+// ReasonCode is the code of a text in a campaign, NoReason for an empty one. It
+// always asks Redis, because another campaign may get this name, with other codes.
 func (s *Store) ReasonCode(ctx context.Context, name, text string) (campaign.Reason, error) {
 	text = strings.ToValidUTF8(text, "�")
 	for len(text) > maxReasonBytes {

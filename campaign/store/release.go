@@ -10,15 +10,66 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Turn is a chunk with the times it has been released.
-type Turn struct {
+// A Due is a chunk of a campaign with the time by which it must have moved.
+type Due struct {
+	Chunk int
+	At    time.Time
+}
+
+// Open lists the chunks with contacts pending or sending, those due first at the
+// front: those due by before, or all of them when it is zero.
+func (s *Store) Open(ctx context.Context, name string, before time.Time, limit int) ([]Due, error) {
+	to := "+inf"
+	if !before.IsZero() {
+		to = strconv.FormatInt(before.UnixMilli(), 10)
+	}
+	members, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+	}
+	open := make([]Due, len(members))
+	for i, m := range members {
+		text, _ := m.Member.(string)
+		chunk, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+		}
+		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
+	}
+	return open, nil
+}
+
+// OpenChunks counts the chunks with contacts pending or sending.
+func (s *Store) OpenChunks(ctx context.Context, name string) (int, error) {
+	n, err := s.rdb.ZCard(ctx, keyOpen(name)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count open chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}
+
+// Overdue counts the chunks of a campaign that were due by before and have not
+// moved.
+func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int, error) {
+	n, err := s.rdb.ZCount(ctx, keyOpen(name), "-inf", strconv.FormatInt(before.UnixMilli(), 10)).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count overdue chunks of %s: %w", name, err)
+	}
+	return int(n), nil
+}
+
+// A ChunkSeq is a chunk with the number of its releases.
+type ChunkSeq struct {
 	Ref Ref
 	Seq int
 }
 
-// Turns reads the turns of open chunks of a campaign, 0 of one that is not there.
-func (s *Store) Turns(ctx context.Context, name string, open []Due) ([]Turn, error) {
-	turns, counts := make([]Turn, len(open)), make([]*redis.StringCmd, len(open))
+// ChunkSeqs reads how often open chunks were released: 0 for one that does not
+// exist.
+func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]ChunkSeq, error) {
+	turns, counts := make([]ChunkSeq, len(open)), make([]*redis.StringCmd, len(open))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, due := range open {
 			turns[i].Ref = Ref{Campaign: name, Chunk: due.Chunk}
@@ -30,7 +81,7 @@ func (s *Store) Turns(ctx context.Context, name string, open []Due) ([]Turn, err
 		return nil, fmt.Errorf("read releases of %s: %w", name, err)
 	}
 	for i, count := range counts {
-		turns[i].Seq, _ = strconv.Atoi(count.Val()) // nothing: never released
+		turns[i].Seq, _ = strconv.Atoi(count.Val()) // missing: never released
 	}
 	return turns, nil
 }
@@ -38,9 +89,9 @@ func (s *Store) Turns(ctx context.Context, name string, open []Due) ([]Turn, err
 // releaseScript raises the release counts of chunks, which name their next tasks.
 //
 // KEYS campaign, open, then the chunks; ARGV ms until due, then number and expected
-// count of each chunk. Answers the new counts, 0 for a chunk that somebody else
-// released meanwhile, that is through or not there; nothing at all when the
-// campaign is not running.
+// count of each chunk. Answers the new counts, 0 for a chunk that another process
+// has released or that has nothing left to send; nothing when the campaign is not
+// running.
 var releaseScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'phase') ~= 'running' then return {} end
 local time = redis.call('TIME')
@@ -57,12 +108,11 @@ for i = 3, #KEYS do
 end
 return counts`)
 
-// Release raises the release counts of chunks of a campaign, which were read as
-// the turns say, and returns the new ones; their tasks must be in the queue within
-// due. A count of 0 says that there is nothing to do: somebody else has released
-// the chunk meanwhile, or nobody of it is left to send. ErrNotRunning when the
-// campaign is not.
-func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...Turn) (next []int, err error) {
+// Release raises the release counts of chunks that were read with these counts, and
+// returns the new ones. Their tasks must be in the queue within due. A count of 0
+// means that there is nothing to do: another process has released the chunk, or it
+// has nothing left to send. ErrNotRunning when the campaign is not running.
+func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...ChunkSeq) (next []int, err error) {
 	if len(turns) == 0 {
 		return nil, nil
 	}
@@ -84,7 +134,7 @@ func (s *Store) Release(ctx context.Context, name string, due time.Duration, tur
 	return next, nil
 }
 
-// postponeScript moves the time of every open chunk that must have moved sooner. KEYS
+// postponeScript gives later times to all open chunks that are due sooner. KEYS
 // open; ARGV ms from now.
 var postponeScript = redis.NewScript(`
 local time = redis.call('TIME')
@@ -94,8 +144,7 @@ for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. due))
 end
 return 1`)
 
-// Postpone says that no open chunk of a campaign need have moved before due has
-// passed.
+// Postpone lets every open chunk of a campaign wait until due has passed.
 func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) error {
 	if err := postponeScript.Run(ctx, s.rdb, []string{keyOpen(name)}, millis(due)).Err(); err != nil {
 		return fmt.Errorf("postpone chunks of %s: %w", name, err)
@@ -103,14 +152,14 @@ func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) er
 	return nil
 }
 
-// dueScript moves the time by which a chunk must have moved. KEYS open; ARGV
-// chunk number, ms from now. A chunk that is through stays through.
+// dueScript sets when an open chunk is due. KEYS open; ARGV chunk number, ms from
+// now.
 var dueScript = redis.NewScript(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])`)
 
-// SetDue says that an open chunk need not have moved before due has passed.
+// SetDue sets when an open chunk is due, from now.
 func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
 	if err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err(); err != nil {
 		return fmt.Errorf("set due of chunk %s: %w", ref, err)
@@ -118,9 +167,8 @@ func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
 	return nil
 }
 
-// hastenScript moves the time by which a chunk must have moved nearer, never
-// farther. KEYS open; ARGV chunk number, ms from now. A chunk that is through
-// stays through.
+// hastenScript makes an open chunk due sooner, never later. KEYS open; ARGV chunk
+// number, ms from now.
 var hastenScript = redis.NewScript(`
 local time = redis.call('TIME')
 local by = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2])
@@ -128,8 +176,7 @@ local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if due and tonumber(due) > by then redis.call('ZADD', KEYS[1], string.format('%.0f', by), ARGV[1]) end
 return 0`)
 
-// Hasten says that an open chunk must have moved before due has passed, if it
-// might have rested longer.
+// Hasten makes an open chunk due within due, if it was deferred longer.
 func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
 	if err := hastenScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err(); err != nil {
 		return fmt.Errorf("hasten chunk %s: %w", ref, err)
@@ -137,22 +184,21 @@ func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
 	return nil
 }
 
-// restScript moves the time by which a chunk must have moved, unless it was
-// released meanwhile. KEYS chunk, open; ARGV count of releases, chunk number, ms
-// from now.
-var restScript = redis.NewScript(`
+// deferScript sets when a chunk is due, unless it was released meanwhile. KEYS
+// chunk, open; ARGV count of releases, chunk number, ms from now.
+var deferScript = redis.NewScript(`
 if (redis.call('HGET', KEYS[1], 'seq') or '0') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(ARGV[3])), ARGV[2])`)
 
-// Rest says that an open chunk, read with count seq, need not have moved before
-// due has passed: nobody of it may be sent until then. If it was released since,
-// whoever asked for that sees to it.
-func (s *Store) Rest(ctx context.Context, ref Ref, seq int, due time.Duration) error {
+// Defer lets an open chunk wait until due has passed because none of its contacts
+// may be sent before. seq is the release count it was read with: a later release
+// wins.
+func (s *Store) Defer(ctx context.Context, ref Ref, seq int, due time.Duration) error {
 	keys := []string{keyChunk(ref), keyOpen(ref.Campaign)}
-	if err := restScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err(); err != nil {
-		return fmt.Errorf("let chunk %s rest: %w", ref, err)
+	if err := deferScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err(); err != nil {
+		return fmt.Errorf("defer chunk %s: %w", ref, err)
 	}
 	return nil
 }

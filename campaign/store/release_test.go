@@ -40,7 +40,7 @@ func TestRelease(t *testing.T) {
 			if chunk.Seq != 3 || len(open) != 1 || open[0].At.Before(time.Now().Add(50*time.Minute)) {
 				t.Errorf("seq %d, open %v", chunk.Seq, open)
 			}
-			// By somebody who read the chunk before that.
+			// By a process that read the chunk before that.
 			if _, ok, err := release(t, s, sale0, 1); ok || err != nil {
 				t.Errorf("an old count: %v, %v", ok, err)
 			}
@@ -61,7 +61,7 @@ func TestRelease(t *testing.T) {
 
 // release releases one chunk for an hour.
 func release(t *testing.T, s *Store, ref Ref, seq int) (next int, ok bool, err error) {
-	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, Turn{ref, seq})
+	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, ChunkSeq{ref, seq})
 	if err != nil {
 		return 0, false, err
 	}
@@ -75,14 +75,14 @@ func TestChunksAreReleasedTogether(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	open := []Due{{Chunk: 3}, {Chunk: 2}, {Chunk: 9}, {Chunk: 0}}
-	turns, err := s.Turns(t.Context(), "sale", open)
+	turns, err := s.ChunkSeqs(t.Context(), "sale", open)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]Turn{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
+	if diff := cmp.Diff([]ChunkSeq{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
-	turns[0].Seq = 5 // somebody else has been faster
+	turns[0].Seq = 5 // another process was faster
 	next, err := s.Release(t.Context(), "sale", time.Hour, turns...)
 	if diff := cmp.Diff([]int{0, 2, 0, 1}, next); diff != "" || err != nil {
 		t.Errorf("%v, counts (-want +got):\n%s", err, diff)

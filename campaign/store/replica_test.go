@@ -36,7 +36,7 @@ func TestBeginWaitsForReplicas(t *testing.T) {
 		t.Errorf("the replica has %q", got)
 	}
 	replica.Kill()
-	if err := beginFirst(t, s, Ref{"sale", 1}); !errors.Is(err, ErrNotReplicated) {
+	if err := beginFirst(t, s, Ref{"sale", 1}); !errors.Is(err, errNotReplicated) {
 		t.Errorf("without a replica: %v", err)
 	}
 }
@@ -61,7 +61,7 @@ func TestBeginWaitsForReplicasOfTheServerOfACluster(t *testing.T) {
 		replica.Kill()
 	}
 	launch(t, s, "late", 2, 2, campaign.Running)
-	if err := beginFirst(t, s, Ref{"late", 0}); !errors.Is(err, ErrNotReplicated) {
+	if err := beginFirst(t, s, Ref{"late", 0}); !errors.Is(err, errNotReplicated) {
 		t.Errorf("without replicas: %v", err)
 	}
 }
@@ -73,7 +73,7 @@ func beginFirst(t *testing.T, s *Store, ref Ref) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute,
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute,
 		Moves: []Move{{0, campaign.Move{Cause: campaign.Send, At: time.Now()}}}})
 	return err
 }

@@ -13,13 +13,13 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Reservation is the right of one campaign to contact one person now, across
-// campaigns: a key by the person's number. It is taken before a request begins and
-// given back once the answer stands in the contact record and in the ledger.
+// A Reservation is the right of one campaign to contact one person now: a key by the
+// person's number. A sender takes it before its request begins, and gives it back
+// once the contact record and the ledger hold the answer.
 //
-// The ledger is the truth. A key that was left behind decides nothing: anybody may
-// take it over as soon as its begin can no longer count and its contact is not being
-// sent; see Standing.
+// The ledger is the truth; a key left behind decides nothing. Any sender may take it
+// over as soon as its begin can no longer count and its contact is not being sent;
+// see Standing.
 type Reservation struct {
 	Phone campaign.Phone
 	Ref   Ref
@@ -29,13 +29,9 @@ type Reservation struct {
 	Until time.Time // when its begin is refused, by the clock of the campaign's server
 }
 
-// reservationTTL only tidies up. It outlives the contact record, so that what a
-// reservation might still tell is told to every campaign that asks.
+// reservationTTL only tidies up. It is longer than the contact record lasts, so that
+// each campaign that asks still sees what a reservation can tell.
 const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
-
-func keyReach(phone campaign.Phone) string {
-	return "reach:" + strconv.FormatUint(uint64(phone.Person()), 10)
-}
 
 // An Owner is the value of a reservation's key; empty: there is none.
 type Owner string
@@ -44,8 +40,8 @@ func (r Reservation) owner() Owner {
 	return Owner(fmt.Sprintf("%s/%d/%d %s %d %d", r.Ref.Campaign, r.Ref.Chunk, r.Index, r.Token, r.N, r.Until.UnixMilli()))
 }
 
-// parse reads who it is and until when it may begin. What cannot be read names
-// nobody.
+// parse reads the contact and until when it may begin; ok is false for anything
+// else.
 func (o Owner) parse() (ref Ref, index int, until time.Time, ok bool) {
 	parts := strings.Fields(string(o))
 	if len(parts) != 4 {
@@ -65,10 +61,10 @@ func (o Owner) parse() (ref Ref, index int, until time.Time, ok bool) {
 }
 
 var (
-	// reserveScript takes a key that is free, or held by who is taken over. KEYS
-	// reach; ARGV owner, the owner who is taken over, ms to live. Answers the owner in
-	// its way, '' when it is ours: one that runs twice must say the same twice, which
-	// a plain SET NX does not.
+	// reserveScript takes a key that is free or held by the owner to be taken over. KEYS
+	// reservation; ARGV owner, that other owner, ms to live. Answers the owner in its
+	// way, '' when the key is ours: a repeated run must answer the same, which SET NX
+	// does not.
 	reserveScript = redis.NewScript(`
 local owner = redis.call('GET', KEYS[1])
 if owner == ARGV[1] then return '' end
@@ -76,14 +72,14 @@ if owner and owner ~= ARGV[2] then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 return ''`)
 
-	// giveBackScript frees a key if it is held by that owner. KEYS reach; ARGV owner.
+	// giveBackScript frees a key that this owner holds. KEYS reservation; ARGV owner.
 	giveBackScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)
 
-	// standingScript reads contacts of a chunk together with the clock by which their
-	// begin is judged. KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers
-	// ms and each record, '' for one that is gone.
+	// standingScript reads contacts of a chunk with the clock that judges their begin.
+	// KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers ms and each
+	// record, '' for one that does not exist.
 	standingScript = redis.NewScript(`
 local time = redis.call('TIME')
 local size, answer = tonumber(ARGV[1]), {tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)}
@@ -96,9 +92,9 @@ end
 return answer`)
 )
 
-// Reserve takes a reservation for each person, unless another owner has it: that is
-// then answered in its place. over names owners who are taken over; nil: none. One
-// that is repeated answers the same. After an error any of them may be held.
+// Reserve takes a reservation for each person; where another owner has it, it
+// answers that owner. over names owners to take over; nil: none. A repeated call
+// answers the same. After an error, any of them may be held.
 func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner) (others []Owner, err error) {
 	calls := make([]call, len(wanted))
 	for i, r := range wanted {
@@ -106,7 +102,7 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 		if over != nil {
 			old = over[i]
 		}
-		calls[i] = call{keyReach(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
+		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
 	}
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
@@ -120,11 +116,11 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 	return others, nil
 }
 
-// GiveBack frees what is still reserved so.
+// GiveBack frees those reservations that are still held.
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
 	calls := make([]call, len(held))
 	for i, r := range held {
-		calls[i] = call{keyReach(r.Phone), []any{string(r.owner())}}
+		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner())}}
 	}
 	if _, err := s.runEach(ctx, giveBackScript, calls, false); err != nil {
 		return fmt.Errorf("give numbers back: %w", err)
@@ -137,7 +133,7 @@ func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, e
 	cmds := make([]*redis.StringCmd, len(phones))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, phone := range phones {
-			cmds[i] = p.Get(ctx, keyReach(phone))
+			cmds[i] = p.Get(ctx, keyReservation(phone))
 		}
 		return nil
 	})
@@ -154,14 +150,14 @@ func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, e
 	return owners, nil
 }
 
-// A Standing is what an owner's reservation is still good for.
+// A Standing says what an owner's reservation is still good for.
 type Standing struct {
 	Sending bool          // a request with its contact is on its way
 	Fence   time.Duration // for how long it may still begin
 }
 
-// Free reports whether it may be taken over: no request with the contact is on its
-// way, and none can begin under it any more.
+// Free reports whether it may be taken over: its contact is not being sent, and no
+// request can begin under it any more.
 func (s Standing) Free() bool { return !s.Sending && s.Fence <= 0 }
 
 // standingOf alone decides how an owner stands, by its contact's record.
@@ -169,8 +165,8 @@ func standingOf(until, now time.Time, r campaign.Record) Standing {
 	return Standing{Sending: r.State == campaign.Sending, Fence: until.Sub(now) + time.Millisecond}
 }
 
-// Standings tells of each owner how it stands. One whose campaign has been purged, or
-// that is nobody, holds nothing.
+// Standings are how the owners stand. An owner that cannot be read, or whose
+// campaign was purged, holds nothing.
 func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, error) {
 	standings := make([]Standing, len(owners))
 	byChunk := make(map[Ref][]int)
@@ -208,94 +204,4 @@ func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, erro
 		}
 	}
 	return standings, nil
-}
-
-// Clock is the clock of the server that holds a campaign: the one by which its
-// changes are judged.
-func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
-	server, err := s.serverOf(ctx, keyCampaign(name))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	now, err := server.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	return now, nil
-}
-
-// A call is one run of a script with one key.
-type call struct {
-	key  string
-	args []any
-}
-
-// runEach runs a script once for each call, in one round trip. The script must bear
-// being run twice. With replicated it waits until enough replicas of each server have
-// what was written.
-func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call, replicated bool) ([]*redis.Cmd, error) {
-	done := make([]*redis.Cmd, len(calls))
-	if len(calls) == 0 {
-		return done, nil
-	}
-	all := make([]int, len(calls))
-	for i := range all {
-		all[i] = i
-	}
-	cluster, is := s.rdb.(*redis.ClusterClient)
-	if !replicated || !is {
-		// A lone master's replicas have this as soon as they have the begin after it.
-		return done, runSome(ctx, s.rdb, script, calls, done, all, 0)
-	}
-	byServer := make(map[*redis.Client][]int)
-	for i, c := range calls {
-		server, err := cluster.MasterForKey(ctx, c.key)
-		if err != nil {
-			return nil, err
-		}
-		byServer[server] = append(byServer[server], i)
-	}
-	for server, some := range byServer {
-		if err := runSome(ctx, server, script, calls, done, some, s.replicas); err != nil {
-			return nil, err
-		}
-	}
-	return done, nil
-}
-
-// runSome runs some of the calls on a server and waits for so many replicas.
-func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, calls []call, done []*redis.Cmd, some []int, replicas int) error {
-	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
-		var waited *redis.Cmd
-		_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-			for _, i := range some {
-				done[i] = run(ctx, p, []string{calls[i].key}, calls[i].args...)
-			}
-			if replicas > 0 {
-				waited = p.Do(ctx, "WAIT", replicas, millis(replicaPatience))
-			}
-			return nil
-		})
-		unknown := false
-		for _, i := range some {
-			switch err := done[i].Err(); {
-			case redis.HasErrorPrefix(err, "NOSCRIPT"):
-				unknown = true
-			case err != nil:
-				return err
-			}
-		}
-		if unknown {
-			continue // with the script itself: those that were done answer the same
-		}
-		if waited == nil {
-			return nil
-		}
-		n, err := waited.Int()
-		if err == nil && n < replicas {
-			err = fmt.Errorf("%w: %d of %d", ErrNotReplicated, n, replicas)
-		}
-		return err
-	}
-	return errors.New("the script is not known")
 }

@@ -163,7 +163,7 @@ func (r *race) reserves(t *rapid.T) {
 	}
 	r.owners[phone] = want.owner()
 	// With the number in hand the record is asked.
-	found, err := r.store.FindContacted(t.Context(), time.Now(), 7, []campaign.Phone{phone})
+	found, err := findContacted(t.Context(), r.store, time.Now(), 7, []campaign.Phone{phone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,11 +181,11 @@ func (r *race) begins(t *rapid.T) {
 	}
 	late := held.Until.Before(time.Now())
 	_, err := r.store.Apply(t.Context(), s.chunk, Change{
-		Act: Begin, Token: s.token, Hold: time.Hour, Due: time.Hour, Latest: held.Until,
+		Act: Begin, Token: s.token, ClaimTTL: time.Hour, Due: time.Hour, Latest: held.Until,
 		Moves: []Move{{Index: i, Move: campaign.Move{Cause: campaign.Send, At: noon}}},
 	})
 	switch {
-	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnsettled), errors.Is(err, ErrMoved):
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrUnrecovered), errors.Is(err, ErrMoved):
 		r.back(t, s, i)
 	case late != errors.Is(err, ErrLate), !late && err != nil:
 		t.Fatalf("late %v: %v", late, err)
@@ -205,7 +205,7 @@ func (r *race) answers(t *rapid.T) {
 		t.Skip("nothing begun")
 	}
 	move := campaign.Move{Cause: rapid.SampledFrom([]campaign.Cause{campaign.Accept, campaign.Unsent, campaign.Lose, campaign.Reject}).Draw(t, "answer"), At: noon}
-	change := Change{Act: Commit, Token: s.token, Hold: time.Hour, Due: time.Hour, ContactedAt: time.Now()}
+	change := Change{Act: Commit, Token: s.token, ClaimTTL: time.Hour, Due: time.Hour, ContactedAt: time.Now()}
 	if move.MayReach() {
 		r.reached[i]++
 		move.Recorded, change.Contacted = true, []campaign.Phone{s.chunk.Contacts[i].Phone}
@@ -262,7 +262,7 @@ func (r *race) timePasses(t *rapid.T) {
 	}
 	if r.owners[before.Phone] == before.owner() {
 		r.owners[before.Phone] = after.owner()
-		if err := r.store.rdb.Set(t.Context(), keyReach(before.Phone), string(after.owner()), 0).Err(); err != nil {
+		if err := r.store.rdb.Set(t.Context(), keyReservation(before.Phone), string(after.owner()), 0).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -308,7 +308,7 @@ func (r *race) comesLate(t *rapid.T) {
 	}
 }
 
-// recovers makes unconfirmed whom a dead sender left, after recording them.
+// recovers makes a dead sender's contacts unconfirmed, after recording them.
 func (r *race) recovers(t *rapid.T) {
 	s, _ := r.draw(t)
 	chunk, err := r.store.ReadChunk(t.Context(), s.chunk.Ref)
@@ -360,12 +360,12 @@ func TestAReservationIsOfAPerson(t *testing.T) {
 	}
 	// Who is compared and taken over is that very owner.
 	if others, err = s.Reserve(t.Context(), []Reservation{two}, []Owner{two.owner()}); err != nil || others[0] != one.owner() {
-		t.Errorf("taken over from somebody else: %q, %v", others, err)
+		t.Errorf("taken over from another owner: %q, %v", others, err)
 	}
-	if ttl := s.rdb.TTL(t.Context(), keyReach(one.Phone)).Val(); ttl < campaign.MaxContactedDays*24*time.Hour {
+	if ttl := s.rdb.TTL(t.Context(), keyReservation(one.Phone)).Val(); ttl < campaign.MaxContactedDays*24*time.Hour {
 		t.Errorf("it is kept for %v, less than anybody may ask for", ttl)
 	}
-	// A campaign that is gone, and what nobody wrote, hold nothing.
+	// A campaign that is gone, and a value that cannot be read, hold nothing.
 	standings, err := s.Standings(t.Context(), []Owner{one.owner(), "garbage", "x/y/z a 1 2"})
 	if diff := cmp.Diff([]Standing{{}, {}, {}}, standings); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -382,7 +382,7 @@ func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := Change{Act: Begin, Token: "dead/1", Hold: time.Minute, Due: time.Minute, Moves: []Move{
+	begin := Change{Act: Begin, Token: "dead/1", ClaimTTL: time.Minute, Due: time.Minute, Moves: []Move{
 		{Index: 0, Move: campaign.Move{Cause: campaign.Send, At: noon}}, {Index: 1, Move: campaign.Move{Cause: campaign.Send, At: noon}}}}
 	recover := Change{Act: Recover, Dead: "living/1", Due: time.Minute}
 	for _, change := range []Change{begin, recover} {
@@ -448,7 +448,7 @@ func TestABeginThatIsRepeatedAfterItsFenceHasBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := slices.Clone(chunk.ledger)
-	change := Change{Act: Begin, Token: "w/1", Hold: time.Minute, Due: time.Minute, Latest: time.Now().Add(time.Hour),
+	change := Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute, Due: time.Minute, Latest: time.Now().Add(time.Hour),
 		Moves: []Move{{Index: 0, Move: campaign.Move{Cause: campaign.Send, At: noon}}}}
 	if _, err := s.Apply(t.Context(), chunk, change); err != nil {
 		t.Fatal(err)
@@ -506,13 +506,13 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lookUp := func() error { _, err := s.FindContacted(t.Context(), time.Now(), 90, phones); return err }
+	lookUp := func() error { _, err := findContacted(t.Context(), s, time.Now(), 90, phones); return err }
 	reserve := func() error { _, err := s.Reserve(t.Context(), wanted, nil); return err }
 	back := func() error { return s.GiveBack(t.Context(), wanted) }
-	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute, Moves: movesOf(500, campaign.Send)})
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute, Moves: movesOf(500, campaign.Send)})
 	must(err)
 	answer := func() error {
-		done, err := s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", Hold: time.Minute, Moves: movesOf(500, campaign.Accept),
+		done, err := s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Minute, Moves: movesOf(500, campaign.Accept),
 			Contacted: phones, ContactedAt: time.Now()})
 		return errors.Join(err, done.Unrecorded)
 	}
@@ -536,7 +536,7 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 			}
 		})
 	}
-	if n := rdb.Exists(t.Context(), keyReach(phones[3])).Val(); n != 0 {
+	if n := rdb.Exists(t.Context(), keyReservation(phones[3])).Val(); n != 0 {
 		t.Error("a number is still reserved")
 	}
 }
@@ -558,7 +558,7 @@ func movesOf(n int, cause campaign.Cause) []Move {
 }
 
 // The record is told before the ledger, in one pipeline: whatever ends it in between,
-// nobody is accepted of whom other campaigns do not know.
+// every accepted contact is known to other campaigns.
 func TestTheRecordIsToldBeforeTheLedger(t *testing.T) {
 	rdb := redistest.Shared(t)
 	s := New(rdb)
@@ -567,7 +567,7 @@ func TestTheRecordIsToldBeforeTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", Hold: time.Minute, Moves: movesOf(2, campaign.Send)}); err != nil {
+	if _, err := s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute, Moves: movesOf(2, campaign.Send)}); err != nil {
 		t.Fatal(err)
 	}
 	var order []string
@@ -576,7 +576,7 @@ func TestTheRecordIsToldBeforeTheLedger(t *testing.T) {
 			order = append(order, cmd.Name())
 		}
 	}))
-	_, err = s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", Hold: time.Minute, Moves: movesOf(2, campaign.Accept),
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Minute, Moves: movesOf(2, campaign.Accept),
 		Contacted: []campaign.Phone{chunk.Contacts[0].Phone, chunk.Contacts[1].Phone}, ContactedAt: time.Now()})
 	if err != nil {
 		t.Fatal(err)
@@ -615,16 +615,16 @@ func BenchmarkReservation(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/500, "ns/contact")
 }
 
-// BenchmarkFindContacted asks of a request of 500 whether they were contacted on one
+// BenchmarkDaysContacted asks of a request of 500 whether they were contacted on one
 // of 91 days.
-func BenchmarkFindContacted(b *testing.B) {
+func BenchmarkDaysContacted(b *testing.B) {
 	s := New(redistest.Start(b).Client())
 	phones := make([]campaign.Phone, 500)
 	for i := range phones {
 		phones[i] = campaign.Phone(966500000000 + i)
 	}
 	for b.Loop() {
-		if _, err := s.FindContacted(b.Context(), time.Now(), 90, phones); err != nil {
+		if _, err := findContacted(b.Context(), s, time.Now(), 90, phones); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,16 +11,15 @@ import (
 	"campaign-runner/campaign"
 )
 
-// maxBlobBytes bounds what anything compressed may take decompressed. It is far
-// above any real chunk and keeps a damaged blob from taking the machine's memory.
+// maxBlobBytes bounds everything compressed, once decompressed. It is far above any
+// real chunk; a damaged blob cannot take the machine's memory.
 const maxBlobBytes = 64 << 20
 
-// encodeRows packs contacts: their number and that of their cells, then for each
-// the phone, the lines since the one before, and its cells, each with its length
-// plus one before it; zero stands for a cell that is the number in E.164. All
-// numbers are uvarints. The whole is one S2 block: a chunk is packed in a third of
-// the time that zstd takes for it, which was a third of the time of a load, and is
-// a seventh longer.
+// encodeRows packs contacts as uvarints: the number of contacts and of cells, then
+// for each contact the phone, the lines since the one before, and its cells. Before
+// each cell stands its length plus one; zero means that the cell is the number in
+// E.164. The whole is one S2 block, a seventh longer than zstd makes it, in a third
+// of the time: a third of a load's time went into zstd.
 func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, error) {
 	scratch := s.packing.Get().(*[]byte)
 	defer s.packing.Put(scratch)
@@ -56,7 +55,7 @@ func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, er
 // isNumber reports whether a cell is the number in E.164.
 func isNumber(cell string, phone campaign.Phone) bool {
 	if cell == "" || cell[0] != '+' {
-		return false // nearly always, and at no cost
+		return false // nearly always, and cheap
 	}
 	p, err := campaign.ParsePhone(cell)
 	return err == nil && p == phone
@@ -64,13 +63,14 @@ func isNumber(cell string, phone campaign.Phone) bool {
 
 var errDamaged = errors.New("decode rows: damaged")
 
-// zstdMagic begins rows that were packed by an earlier version. No S2 block begins
-// with it: its first step would be to copy from before its first byte.
+// zstdMagic begins rows that an earlier version packed. No S2 block begins with it:
+// its first step would copy from before its first byte.
 const zstdMagic = "\x28\xb5\x2f\xfd"
 
+// unpack decodes a block of either kind.
 func (s *Store) unpack(blob []byte) ([]byte, error) {
 	if bytes.HasPrefix(blob, []byte(zstdMagic)) {
-		return s.zap.DecodeAll(blob, nil)
+		return s.decoder.DecodeAll(blob, nil)
 	}
 	size, err := s2.DecodedLen(blob)
 	if err == nil && size > maxBlobBytes {
@@ -87,7 +87,7 @@ func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode rows: %w", err)
 	}
-	text := string(raw) // the cells are parts of this one string
+	text := string(raw) // cells are parts of this one string
 	at, damaged := 0, false
 	uvarint := func() uint64 {
 		n, width := binary.Uvarint(raw[at:])

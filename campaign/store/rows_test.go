@@ -151,7 +151,7 @@ func FuzzDecodeRows(f *testing.F) {
 		}
 		f.Add(blob, false)
 		f.Add(raw, true)
-		f.Add(s.zip.EncodeAll(raw, nil), false) // as an earlier version packed them
+		f.Add(s.encoder.EncodeAll(raw, nil), false) // as an earlier version packed them
 	}
 	f.Fuzz(func(t *testing.T, blob []byte, raw bool) {
 		if raw { // spares the fuzzer the search for blocks

@@ -13,30 +13,26 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The series of a campaign is how its tally went over time: a list of samples,
-// taken only when contacts have moved, so that a paused or finished campaign
-// costs nothing.
-
-func keySeries(name string) string { return keyCampaign(name) + ":series" }
-
+// The series of a campaign is its tally over time. A sample is taken only when
+// contacts have moved, so a paused or finished campaign costs nothing.
 const (
 	// SampleEvery is the shortest time between two samples of a campaign.
 	SampleEvery = 5 * time.Second
-	// MaxSamples bounds the samples kept of a campaign: beyond it every second one
-	// goes, so that the older ones lie further apart.
+	// MaxSamples bounds the samples of a campaign. Beyond it every second one is
+	// dropped, so older ones lie further apart.
 	MaxSamples = 500
 )
 
-// A Sample is a campaign's tally at a moment, without its reasons. The tally
-// stayed so until the next sample.
+// A Sample is a campaign's tally at a moment, without its reasons. The tally stayed
+// so until the next one.
 type Sample struct {
 	At    time.Time
 	Tally campaign.Tally
 }
 
-// sampleScript appends a sample, unless somebody else has or the campaign is
-// gone. KEYS campaign, series; ARGV the last sample as it was read, ” for none;
-// the new one; most samples. Answers whether it did.
+// sampleScript appends a sample unless another worker has, or the campaign is gone.
+// KEYS campaign, series; ARGV the last sample as read, empty for none; the new one;
+// most samples. Answers whether it did.
 var sampleScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 or (redis.call('LINDEX', KEYS[2], -1) or '') ~= ARGV[1] then return 0 end
 if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[3]) then
@@ -47,9 +43,8 @@ end
 redis.call('RPUSH', KEYS[2], ARGV[2])
 return 1`)
 
-// TakeSample adds the present tally of a campaign to its series, if it is time
-// for that and contacts have moved. Any number of workers may call it as often as
-// they like: what one has sampled, the others leave alone.
+// TakeSample adds the present tally to a campaign's series when contacts have moved
+// and enough time has passed. Any number of workers may call it at any time.
 func (s *Store) TakeSample(ctx context.Context, name string, now time.Time) (taken bool, err error) {
 	var first, last *redis.StringCmd
 	var counts *redis.SliceCmd
@@ -74,9 +69,9 @@ func (s *Store) TakeSample(ctx context.Context, name string, now time.Time) (tak
 	return taken, nil
 }
 
-// sampleDue decides whether a sample is to follow those between first and last,
-// which are empty when there are none: if it differs, and after a share of the
-// time that the series covers.
+// sampleDue decides whether next follows the samples between first and last, which
+// are empty when there are none: it must differ, and come after a share of the time
+// that the series covers.
 func sampleDue(first, last, next string) (bool, error) {
 	now, err := decodeSample(next)
 	if err != nil {
@@ -134,7 +129,7 @@ func decodeSample(text string) (Sample, error) {
 	return sample, nil
 }
 
-// stateFields are the fields of the tally that count by state alone.
+// stateFields are the tally's fields for the states.
 var stateFields = func() (fields []string) {
 	for _, state := range campaign.States() {
 		fields = append(fields, strconv.Itoa(int(state)))
@@ -142,7 +137,7 @@ var stateFields = func() (fields []string) {
 	return fields
 }()
 
-// texts are Redis's answers, with 0 for those that are missing.
+// texts are Redis's answers, with 0 for missing ones.
 func texts(values []any) []string {
 	list := make([]string, len(values))
 	for i, value := range values {

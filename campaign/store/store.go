@@ -1,113 +1,78 @@
-// Package store keeps campaigns in Redis.
+// Package store keeps campaigns in Redis, about 40 bytes for a contact with two
+// short values.
 //
-// A campaign is one hash of settings and counts, and for each chunk a hash with
-// its compressed rows beside a small fixed-width ledger of what became of each
-// contact: about 40 bytes of Redis for a contact with two short values.
+// Every change is atomic and conditional. Go decides what a record becomes
+// (campaign.Record.Next). One script, change.lua, checks that the records are still
+// those the decision was made on and that the caller may change them, writes them,
+// and moves the tally by the same amounts. So the tally always adds up to the
+// contacts, two senders never hold one claim, and a script that Redis runs twice
+// acts once. When to send is for package jobs.
 //
-// It promises that every change is atomic and conditional. What a record
-// becomes is decided in Go, by campaign.Record.Next; one script (change.lua)
-// checks that the records are still those the decision was made on and that the
-// caller has the right to change them, writes them, and moves the tally by the
-// same amounts. So the tally always adds up to the contacts, two senders can
-// never both hold a chunk, and a script that Redis runs twice acts once.
+// Files, by what they keep (keys.go lists every key with its type):
 //
-// It leaves to others when to send (package jobs) and what a person may ask for.
+//	catalog               which campaigns there are: settings, phase, tally
+//	load append rejects   a contact file becomes chunks; index, conversations: finding a contact
+//	chunk rows            contacts and ledger of one chunk
+//	change guard terms    moving contacts (change_lua: the call; replicas: waiting for them)
+//	release reasons       which chunks are due, and their releases; texts of reasons
+//	reservation contacted who may be contacted now; who was, by day (phoneset, phones: sets of numbers)
+//	suppression wishes    the do-not-contact list; opt-outs whose number is not known
+//	events unmatched      the platform's events; outcomes, tickets: what they led to
+//	fleet notices         workers, quotas, leases; who was notified
+//	log series verify     what was decided, how the tally went, whether everything adds up
+//	purge settings        deleting what is personal; changing settings
+//	connect server        opening Redis; its memory, durability, refusals
 package store
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
-
-	"campaign-runner/campaign"
 )
-
-var (
-	// ErrNotFound: there is no campaign of that name.
-	ErrNotFound = errors.New("no such campaign")
-	// ErrExists: a campaign of that name has been loaded already.
-	ErrExists = errors.New("campaign exists")
-	// ErrLoadLost: another enqueue has taken this load over.
-	ErrLoadLost = errors.New("another enqueue has taken this load over")
-	// ErrGone: the chunk is not there (any more).
-	ErrGone = errors.New("no such chunk")
-	// ErrNotRunning: the campaign's phase allows nobody to be sent.
-	ErrNotRunning = errors.New("campaign is not running")
-	// ErrBusy: somebody else holds a living claim on the chunk.
-	ErrBusy = errors.New("chunk is claimed")
-	// ErrUnsettled: contacts are still sending under a claim that has ended;
-	// they must be recovered before anybody takes the chunk.
-	ErrUnsettled = errors.New("chunk has contacts sending under an ended claim")
-	// ErrLate: the change came after the time up to which it was to count.
-	ErrLate = errors.New("the change came too late")
-	// ErrMoved: contacts of the request are no longer what they were; nothing
-	// was changed.
-	ErrMoved = errors.New("contacts have moved")
-)
-
-// A Ref names a chunk.
-type Ref struct {
-	Campaign string
-	Chunk    int // from 0
-}
-
-func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) }
 
 // A Store reads and changes campaigns. It is safe for use by many goroutines.
 type Store struct {
-	rdb redis.UniversalClient
-	zip *zstd.Encoder
-	zap *zstd.Decoder
+	rdb     redis.UniversalClient
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
 
-	packing sync.Pool // of *[]byte, in which rows are put together
+	packing sync.Pool // of *[]byte: buffers in which rows are packed
 
-	replicas int // that must have a Begin before it counts
+	replicas int // that must have a Begin
 
-	recorded atomic.Int64 // the day on which contacts were last recorded here
+	contactDay atomic.Int64 // on which this process last wrote into the contact record
 }
 
-// New returns a Store on rdb, which stays the caller's to close.
+// New returns a Store on rdb. The caller closes rdb.
 func New(rdb redis.UniversalClient) *Store {
 	// Both constructors fail on bad options only, and these are constants.
-	zip, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		panic(err)
 	}
-	zap, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxBlobBytes), zstd.WithDecoderConcurrency(0))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxBlobBytes), zstd.WithDecoderConcurrency(0))
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, zip: zip, zap: zap, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
-// WaitForReplicas makes every Begin wait until so many replicas of the server that
-// holds the campaign have it, so that a failover cannot forget that somebody is
-// being contacted. It costs a round trip to the replicas per request. Call it
-// before the store is used.
+// WaitForReplicas makes every Begin wait until n replicas of the campaign's server
+// have it, so that a failover cannot forget a request. It costs each request a round
+// trip to the replicas. Call it before the store is used.
 func (s *Store) WaitForReplicas(n int) { s.replicas = n }
 
 // Redis is the client the store works on.
 func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 
-// Names lists all campaigns, sorted.
-func (s *Store) Names(ctx context.Context) ([]string, error) {
-	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list campaigns: %w", err)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// Now is Redis's clock. Claims and dues are told by it alone, so that the
-// clocks of the workers never matter.
+// Now is Redis's clock. It alone decides about claims and due times, so the workers'
+// clocks do not matter.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	now, err := s.rdb.Time(ctx).Result()
 	if err != nil {
@@ -116,8 +81,8 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
-// ClockAhead is by how much Redis's clock is ahead of this process's, give or take
-// half of the round trip it takes to ask.
+// ClockAhead is how far Redis's clock is ahead of this process's, give or take half
+// a round trip.
 func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration, err error) {
 	asked := time.Now()
 	theirs, err := s.Now(ctx)
@@ -126,38 +91,62 @@ func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration
 	return theirs.Sub(asked.Add(half)), half, err
 }
 
-// Keys. The braces make a campaign's keys one hash slot, so that one script can
-// touch them together on a cluster, too.
-const (
-	keyCampaigns = "campaigns" // set of names
-	keyWorkers   = "workers"   // set of worker ids; workers forget the dead
-)
-
-func keyCampaign(name string) string { return "c:{" + name + "}" }
-func keyOpen(name string) string     { return keyCampaign(name) + ":open" }
-func keyTally(name string) string    { return keyCampaign(name) + ":tally" }
-func keyReasons(name string) string  { return keyCampaign(name) + ":reasons" }
-func keyIndex(name string) string    { return keyCampaign(name) + ":idx" }
-func keyRejects(name string) string  { return keyCampaign(name) + ":rejects" }
-func keyChunk(r Ref) string          { return fmt.Sprintf("%s:k:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyLedger(r Ref) string         { return fmt.Sprintf("%s:l:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyWorker(id string) string     { return "worker:" + id }
-
-// chunkKeys are the keys that change.lua takes, in its order.
-func chunkKeys(r Ref) []string {
-	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign)}
+// Clock is the clock of the server that holds a campaign, which judges its changes.
+func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
+	server, err := s.serverOf(ctx, keyCampaign(name))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	now, err := server.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis time: %w", err)
+	}
+	return now, nil
 }
 
-// millis is a duration as the scripts take it.
+// serverOf is the server that holds a key.
+func (s *Store) serverOf(ctx context.Context, key string) (redis.UniversalClient, error) {
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, key)
+	}
+	return s.rdb, nil
+}
+
+// eachServer calls do for every server that takes writes; for those of a cluster at
+// the same time.
+func eachServer(ctx context.Context, rdb redis.UniversalClient, do func(context.Context, redis.UniversalClient) error) error {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return do(ctx, rdb)
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error { return do(ctx, server) })
+}
+
+var (
+	// ErrNotFound: there is no campaign of that name.
+	ErrNotFound = errors.New("no such campaign")
+	// ErrExists: a campaign of that name has been loaded already.
+	ErrExists = errors.New("campaign exists")
+	// ErrLoadLost: another enqueue has taken this load over.
+	ErrLoadLost = errors.New("another enqueue has taken this load over")
+	// ErrGone: the chunk or contact does not exist, or no longer.
+	ErrGone = errors.New("no such chunk")
+	// ErrNotRunning: the campaign's phase does not allow sending.
+	ErrNotRunning = errors.New("campaign is not running")
+	// ErrBusy: another sender holds a living claim on the chunk.
+	ErrBusy = errors.New("chunk is claimed")
+	// ErrUnrecovered: contacts are still sending under a claim that has ended. Recover
+	// it before taking the chunk.
+	ErrUnrecovered = errors.New("chunk has contacts sending under an ended claim")
+	// ErrLate: the change came after Change.Latest.
+	ErrLate = errors.New("the change came too late")
+	// ErrMoved: contacts of the request have changed since they were read; nothing was
+	// changed.
+	ErrMoved = errors.New("contacts have moved")
+)
+
+// millis is a duration as scripts take it.
 func millis(d time.Duration) int64 { return d.Milliseconds() }
 
 // timeOf turns a script's milliseconds into a time.
 func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// emptyAsNotFound is ErrNotFound when a campaign's hash had no phase.
-func emptyAsNotFound(name string, phase campaign.Phase) error {
-	if phase == "" {
-		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
-	}
-	return nil
-}

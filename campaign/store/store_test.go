@@ -215,16 +215,16 @@ func TestErrorsNameTheOperation(t *testing.T) {
 	ctx := t.Context()
 	c := testCampaign("sale", 2)
 	ref := Ref{Campaign: "sale", Chunk: 3}
-	load := &Load{store: s, campaign: c, id: "x"}
+	load := &Load{right{store: s, campaign: c, field: "load", id: "x"}}
 	chunk := &Chunk{Ref: ref, ledger: campaign.NewLedger(2)}
 	for want, call := range map[string]func() error{
-		"list campaigns: ":              func() error { _, err := s.Names(ctx); return err },
-		"redis time: ":                  func() error { _, err := s.Now(ctx); return err },
-		"read campaign sale: ":          func() error { _, err := s.Campaign(ctx, "sale"); return err },
-		"read tally of sale: ":          func() error { _, err := s.Tally(ctx, "sale"); return err },
-		"set phase of sale: ":           func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, ""); return err },
-		"begin run of sale: ":           func() error { _, err := s.NextRun(ctx, "sale"); return err },
-		"lower rows per call of sale: ": func() error { return s.LowerRowsPerCall(ctx, "sale", 3) },
+		"list campaigns: ":                 func() error { _, err := s.Names(ctx); return err },
+		"redis time: ":                     func() error { _, err := s.Now(ctx); return err },
+		"read campaign sale: ":             func() error { _, err := s.Campaign(ctx, "sale"); return err },
+		"read tally of sale: ":             func() error { _, err := s.Tally(ctx, "sale"); return err },
+		"set phase of sale: ":              func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, ""); return err },
+		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, "sale"); return err },
+		"lower rows per request of sale: ": func() error { return s.LowerRequestRows(ctx, "sale", 3) },
 		"log of sale: ": func() error {
 			return errors.Join(s.Log(ctx, "sale", Decision{}), s.LogContact(ctx, ref, 0, Decision{}))
 		},
@@ -237,8 +237,8 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"finish load of sale: ":       func() error { return load.Finish(ctx, campaign.Counts{}, 0, campaign.Ready) },
 		"read rejects of sale: ":      func() error { return s.Rejects(ctx, "sale", func([]byte) error { return nil }) },
 		"find contact in sale: ":      func() error { _, _, err := s.Find(ctx, c, 1); return err },
-		"release chunks of sale: ":    func() error { _, err := s.Release(ctx, "sale", time.Second, Turn{Ref: ref}); return err },
-		"read releases of sale: ":     func() error { _, err := s.Turns(ctx, "sale", []Due{{}}); return err },
+		"release chunks of sale: ":    func() error { _, err := s.Release(ctx, "sale", time.Second, ChunkSeq{Ref: ref}); return err },
+		"read releases of sale: ":     func() error { _, err := s.ChunkSeqs(ctx, "sale", []Due{{}}); return err },
 		"set due of chunk sale/3: ":   func() error { return s.SetDue(ctx, ref, time.Second) },
 		"reason code in sale: ":       func() error { _, err := s.ReasonCode(ctx, "sale", "x"); return err },
 		"read reasons of sale: ":      func() error { _, err := s.ReasonTexts(ctx, "sale"); return err },

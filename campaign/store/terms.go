@@ -10,16 +10,14 @@ import (
 	"campaign-runner/campaign"
 )
 
-func keyDay(name string) string { return keyCampaign(name) + ":day" }
-
-// Terms are what a request was decided by. Begin holds only while they do.
+// Terms are what a request was decided by. Its Begin counts only while they hold.
 type Terms struct {
 	Version int          // of the campaign's settings
-	Cap     int          // contacts that may begin on one day; 0: any number
+	Cap     int          // contacts that may begin on one day; 0: no cap
 	Day     campaign.Day // that day
 }
 
-// TermsOf are those of a campaign as it was read, at a time by Redis's clock.
+// TermsOf are the terms of a campaign as it was read, at a time by Redis's clock.
 func TermsOf(c campaign.Campaign, now time.Time) *Terms {
 	return &Terms{Version: c.Version, Cap: c.Settings.DailyCap, Day: c.Settings.DayOf(now)}
 }
@@ -32,17 +30,18 @@ func (t *Terms) args() []any {
 	return []any{t.Version, t.Cap, t.Day.From.UnixMilli(), t.Day.Until.UnixMilli()}
 }
 
-// ErrCapped: as many contacts as may begin on one day have begun today.
+// ErrCapped: the daily cap leaves no room for these contacts.
 var ErrCapped = errors.New("the day's contacts have begun")
 
-// A CappedError is ErrCapped with how many may still begin, if fewer do.
+// A CappedError is ErrCapped with how many contacts may still begin today.
 type CappedError struct{ Left int }
 
-func (e *CappedError) Error() string        { return fmt.Sprintf("%v but for %d", ErrCapped, e.Left) }
+func (e *CappedError) Error() string { return fmt.Sprintf("%v; %d may still begin", ErrCapped, e.Left) }
+
 func (e *CappedError) Is(target error) bool { return target == ErrCapped }
 
-// Begun is how many contacts of a campaign have begun on the day on which it is
-// now. Whoever turned out not to have been sent is not among them.
+// Begun is how many contacts of a campaign have begun today, without those that
+// turned out not to have been sent.
 func (s *Store) Begun(ctx context.Context, name string, now time.Time) (contacts int, err error) {
 	kept, err := s.rdb.HMGet(ctx, keyDay(name), "until", "begun").Result()
 	if err != nil {

@@ -21,7 +21,7 @@ func today(t *testing.T, s *Store) campaign.Day {
 func beginBy(t *testing.T, s *Store, terms Terms, contacts ...int) error {
 	t.Helper()
 	_, err := s.Apply(t.Context(), read(t, s, sale0),
-		Change{Act: Begin, Token: "w/1", Hold: time.Hour, Due: time.Hour, Terms: &terms, Moves: moves(campaign.Send, contacts...)})
+		Change{Act: Begin, Token: "w/1", ClaimTTL: time.Hour, Due: time.Hour, Terms: &terms, Moves: moves(campaign.Send, contacts...)})
 	return err
 }
 
@@ -45,7 +45,7 @@ func TestNoMoreThanTheCapBeginOnADay(t *testing.T) {
 		mustBegun(t, s, time.Now(), 2)
 
 		// Who turns out not to have been sent is no longer among them, who was is.
-		apply(t, s, read(t, s, sale0), Change{Act: Commit, Token: "w/1", Hold: time.Hour, Terms: &terms,
+		apply(t, s, read(t, s, sale0), Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Terms: &terms,
 			Moves: append(moves(campaign.Unsent, 0), moves(campaign.Reject, 1)...)})
 		mustBegun(t, s, time.Now(), 1)
 		if err := beginBy(t, s, terms, 2, 3); err != nil {

@@ -13,46 +13,8 @@ import (
 	"campaign-runner/campaign"
 )
 
-// The tickets of a chunk's contacts are a hash by index. Those that something
-// will happen to stand in one sorted set of the campaign, by the time when.
-
-func keyTickets(r Ref) string          { return fmt.Sprintf("%s:tickets:%d", keyCampaign(r.Campaign), r.Chunk) }
-func keyTicketsDue(name string) string { return keyCampaign(name) + ":tickets_due" }
-func keyTicketTally(name string) string {
-	return keyCampaign(name) + ":ticket_tally"
-}
-
 // ErrTicketsFull: the campaign has as many tickets as it may.
 var ErrTicketsFull = errors.New("as many tickets as the campaign may have")
-
-// ticketScript moves one ticket, if it still is what it was read as.
-//
-// KEYS campaign, tickets, due, tally; ARGV index, chunk/index, old ticket and new
-// one with their states (” for none), ms until it is due again or -1, most
-// tickets of the campaign. Answers 1, 0 when it was another one meanwhile, -1
-// when the campaign has its most. A ticket that is the new one already counts as
-// moved: only this script's answer was lost.
-var ticketScript = redis.NewScript(`
-local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''
-if present == new then return 1 end
-if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
-if old == '' then
-  local tickets = 0
-  for _, n in ipairs(redis.call('HVALS', KEYS[4])) do tickets = tickets + tonumber(n) end
-  if tickets >= tonumber(ARGV[8]) then return -1 end
-end
-if new == '' then redis.call('HDEL', KEYS[2], ARGV[1]) else redis.call('HSET', KEYS[2], ARGV[1], new) end
-if oldState ~= '' then redis.call('HINCRBY', KEYS[4], oldState, -1) end
-if newState ~= '' then redis.call('HINCRBY', KEYS[4], newState, 1) end
-if tonumber(ARGV[7]) < 0 then
-  redis.call('ZREM', KEYS[3], ARGV[2])
-else
-  local time = redis.call('TIME')
-  local at = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[7])
-  redis.call('ZADD', KEYS[3], string.format('%.0f', at), ARGV[2])
-end
-return 1`)
 
 // A Place is one contact of a campaign.
 type Place struct {
@@ -62,10 +24,9 @@ type Place struct {
 
 func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
 
-// SetTicket moves the ticket of a contact from what it was read as, nil for none,
-// to what it is to be, nil for none again. One that is open is due again after
-// so long. It reports whether it did; ErrTicketsFull when the campaign has most
-// tickets already.
+// SetTicket moves a contact's ticket from what was read to new; nil means none. An
+// open one is due again after due. It reports false when the ticket was another one
+// meanwhile; ErrTicketsFull when the campaign has most tickets.
 func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error) {
 	oldText, oldState, err := encodeTicket(old)
 	if err != nil {
@@ -91,14 +52,6 @@ func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Tick
 	return moved == 1, nil
 }
 
-func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
-	if t == nil {
-		return "", "", nil
-	}
-	packed, err := json.Marshal(t)
-	return string(packed), string(t.State), err
-}
-
 // Ticket is the ticket of a contact; nil when it has none.
 func (s *Store) Ticket(ctx context.Context, at Place) (*campaign.Ticket, error) {
 	text, err := s.rdb.HGet(ctx, keyTickets(at.Ref), strconv.Itoa(at.Index)).Result()
@@ -120,6 +73,77 @@ func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, 
 	return readHash[campaign.Ticket](ctx, s, keyTickets(ref), "tickets of chunk "+ref.String())
 }
 
+// DueTickets are contacts whose tickets are due, the longest due first.
+func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]Place, error) {
+	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: keyTicketsDue(name), ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list due tickets of %s: %w", name, err)
+	}
+	due := make([]Place, len(members))
+	for i, member := range members {
+		p := Place{Ref: Ref{Campaign: name}}
+		if _, err := fmt.Sscanf(member, "%d/%d", &p.Chunk, &p.Index); err != nil {
+			return nil, fmt.Errorf("list due tickets of %s: %q: %w", name, member, err)
+		}
+		due[i] = p
+	}
+	return due, nil
+}
+
+// TicketTally counts the tickets of a campaign by state.
+func (s *Store) TicketTally(ctx context.Context, name string) (map[campaign.TicketState]int, error) {
+	hash, err := s.rdb.HGetAll(ctx, keyTicketTally(name)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("count tickets of %s: %w", name, err)
+	}
+	tally := make(map[campaign.TicketState]int)
+	for state, text := range hash {
+		if tally[campaign.TicketState(state)], err = strconv.Atoi(text); err != nil {
+			return nil, fmt.Errorf("count tickets of %s: %w", name, err)
+		}
+	}
+	return tally, nil
+}
+
+// ticketScript moves one ticket that nothing else has moved meanwhile.
+//
+// KEYS campaign, tickets, due, tally; ARGV index, chunk/index, old and new ticket,
+// each with its state (empty for none), ms until it is due again or -1, most tickets of
+// the campaign. Answers 1; 0 when it was another ticket meanwhile; -1 when the
+// campaign has its most. If the ticket is the new one already, only an earlier
+// answer was lost.
+var ticketScript = redis.NewScript(`
+local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if present == new then return 1 end
+if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+if old == '' then
+  local tickets = 0
+  for _, n in ipairs(redis.call('HVALS', KEYS[4])) do tickets = tickets + tonumber(n) end
+  if tickets >= tonumber(ARGV[8]) then return -1 end
+end
+if new == '' then redis.call('HDEL', KEYS[2], ARGV[1]) else redis.call('HSET', KEYS[2], ARGV[1], new) end
+if oldState ~= '' then redis.call('HINCRBY', KEYS[4], oldState, -1) end
+if newState ~= '' then redis.call('HINCRBY', KEYS[4], newState, 1) end
+if tonumber(ARGV[7]) < 0 then
+  redis.call('ZREM', KEYS[3], ARGV[2])
+else
+  local time = redis.call('TIME')
+  local at = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[7])
+  redis.call('ZADD', KEYS[3], string.format('%.0f', at), ARGV[2])
+end
+return 1`)
+
+func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
+	if t == nil {
+		return "", "", nil
+	}
+	packed, err := json.Marshal(t)
+	return string(packed), string(t.State), err
+}
+
 // readHash reads a hash of JSON by index.
 func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
 	hash, err := s.rdb.HGetAll(ctx, key).Result()
@@ -139,61 +163,4 @@ func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T
 		all[index] = v
 	}
 	return all, nil
-}
-
-// TicketTally counts the tickets of a campaign by state.
-func (s *Store) TicketTally(ctx context.Context, name string) (map[campaign.TicketState]int, error) {
-	hash, err := s.rdb.HGetAll(ctx, keyTicketTally(name)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("count tickets of %s: %w", name, err)
-	}
-	tally := make(map[campaign.TicketState]int)
-	for state, text := range hash {
-		if tally[campaign.TicketState(state)], err = strconv.Atoi(text); err != nil {
-			return nil, fmt.Errorf("count tickets of %s: %w", name, err)
-		}
-	}
-	return tally, nil
-}
-
-// DueTickets are contacts whose tickets are due by now, the longest due first.
-func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]Place, error) {
-	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-		Key: keyTicketsDue(name), ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
-	}).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list due tickets of %s: %w", name, err)
-	}
-	due := make([]Place, len(members))
-	for i, member := range members {
-		p := Place{Ref: Ref{Campaign: name}}
-		if _, err := fmt.Sscanf(member, "%d/%d", &p.Chunk, &p.Index); err != nil {
-			return nil, fmt.Errorf("list due tickets of %s: %q: %w", name, member, err)
-		}
-		due[i] = p
-	}
-	return due, nil
-}
-
-// Marks tell of every chunk of a campaign how far it has come, in states and in
-// outcomes: one that is the same as before has not changed.
-func (s *Store) Marks(ctx context.Context, c campaign.Campaign) ([]string, error) {
-	marks := make([]string, 0, c.Chunks)
-	const perCall = 1000
-	for from := 0; from < c.Chunks; from += perCall {
-		cmds := make([]*redis.SliceCmd, 0, perCall)
-		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for n := from; n < min(from+perCall, c.Chunks); n++ {
-				cmds = append(cmds, p.HMGet(ctx, keyChunk(Ref{Campaign: c.Name, Chunk: n}), "version", "told"))
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("look for changes of %s: %w", c.Name, err)
-		}
-		for _, cmd := range cmds {
-			marks = append(marks, fmt.Sprint(cmd.Val()...))
-		}
-	}
-	return marks, nil
 }

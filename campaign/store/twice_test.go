@@ -44,7 +44,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			return fmt.Sprintf("%q", parts)
 		}},
 		{"a release", func(t *testing.T, s *Store) error {
-			_, err := s.Release(t.Context(), "sale", time.Hour, Turn{Ref: sale0})
+			_, err := s.Release(t.Context(), "sale", time.Hour, ChunkSeq{Ref: sale0})
 			return err
 		}, "1", func(t *testing.T, s *Store) string { return fmt.Sprint(read(t, s, sale0).Seq) }},
 		{"a chunk that is hastened", func(t *testing.T, s *Store) error {
@@ -54,12 +54,12 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			return s.Hasten(t.Context(), sale0, time.Minute)
 		}, "1m0s", dueIn},
 		{"a chunk at rest", func(t *testing.T, s *Store) error {
-			return s.Rest(t.Context(), sale0, 0, 2*time.Minute)
+			return s.Defer(t.Context(), sale0, 0, 2*time.Minute)
 		}, "2m0s", dueIn},
 		{"a lease", func(t *testing.T, s *Store) error {
 			held, err := s.Lease(t.Context(), "tickets", "me", time.Minute)
 			if err == nil && !held {
-				err = fmt.Errorf("whoever takes it twice has lost it")
+				err = fmt.Errorf("it was lost when taken twice")
 			}
 			return err
 		}, "me", func(t *testing.T, s *Store) string { return s.rdb.Get(t.Context(), "lease:tickets").Val() }},
@@ -77,7 +77,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 		}, "paused ", func(t *testing.T, s *Store) string {
 			return s.rdb.HGet(t.Context(), keyCampaign("sale"), "notice_told").Val() + " " + s.rdb.HGet(t.Context(), keyCampaign("sale"), "notice_tries").Val()
 		}},
-		{"a decision on a contact, which may stand there twice, and moves nobody", func(t *testing.T, s *Store) error {
+		{"a decision on a contact, which may be logged twice and moves none", func(t *testing.T, s *Store) error {
 			return s.LogContact(t.Context(), sale0, 1, Decision{By: "me", Action: ActionCancel, Text: "so"})
 		}, "pending pending pending pending", func(t *testing.T, s *Store) string {
 			var states []string

@@ -13,27 +13,29 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Verification is what a recount found.
+// A Verification is the result of a recount.
 type Verification struct {
 	Contacts int      // by the ledgers, or by the tally when it was purged
-	Purged   bool     // only its totals were there to be compared
+	Purged   bool     // only its totals could be compared
 	Problems []string // empty: everything adds up
 }
 
 // verifyPage is the number of chunks read at once; verifyRounds bounds how often
 // chunks that changed meanwhile are read again.
 const (
+	// verifyPage is how many chunks are read at once; verifyRounds bounds how often
+	// chunks that changed meanwhile are read again.
 	verifyPage   = 200
 	verifyRounds = 100
 )
 
-// Verify recounts every ledger of a campaign against its tally, its counts and
-// the list of open chunks.
+// Verify recounts every ledger of a campaign and compares the sum with its tally,
+// its counts and its open chunks.
 //
-// It may run while the campaign does: it reads all ledgers, then in one
-// transaction the tally with every chunk's version, until no chunk has changed
-// since it was read. Those that have are read in the next transaction itself, so
-// that a few busy chunks cannot hold it up.
+// The campaign may run meanwhile. Verify reads all ledgers, then in one transaction
+// the tally and every chunk's version, until no chunk has changed since it was read.
+// Those that have are read within the next transaction, so a few busy chunks do not
+// prevent an end.
 func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
@@ -57,7 +59,7 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	}
 	var busy []int
 	for range verifyRounds {
-		stale, err := v.settle(ctx, busy)
+		stale, err := v.recheck(ctx, busy)
 		if err != nil {
 			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
 		}
@@ -72,8 +74,7 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	return Verification{}, fmt.Errorf("verify %s: it changes faster than it can be counted; pause it or try again", name)
 }
 
-// verifyPurged holds the totals of a campaign against each other: there is nothing
-// left to recount.
+// verifyPurged compares the totals of a campaign whose ledgers are gone.
 func (s *Store) verifyPurged(ctx context.Context, c campaign.Campaign) (Verification, error) {
 	tally, err := s.Tally(ctx, c.Name)
 	if err != nil {
@@ -107,8 +108,8 @@ type verifier struct {
 	open    map[string]bool // chunks by number
 }
 
-// read counts the ledgers of the given chunks, and reads what else is asked for
-// at the same moment.
+// read counts the ledgers of the given chunks, and reads what also asks for at the
+// same moment.
 func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipeliner)) error {
 	versions, ledgers := make([]*redis.StringCmd, len(chunks)), make([]*redis.StringCmd, len(chunks))
 	rows := make([]*redis.BoolCmd, len(chunks))
@@ -124,12 +125,12 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 	}
 	cmds, err := v.store.rdb.TxPipelined(ctx, ask)
 	full := func(cmd redis.Cmder) bool { return redis.HasErrorPrefix(cmd.Err(), "OOM") }
-	if slices.ContainsFunc(cmds, full) { // nor does it take what would change meanwhile
+	if slices.ContainsFunc(cmds, full) { // a full Redis takes no transaction, but no changes either
 		cmds, err = v.store.rdb.Pipelined(ctx, ask)
 	}
 	wrongType := func(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
-	// err is that of the first, often a key that is missing. A key of a chunk that is of
-	// another type is that chunk's trouble alone.
+	// err is the first one, often a missing key. A chunk's key of another type is a
+	// problem of that chunk only.
 	for i, cmd := range cmds {
 		ofChunk := i < 3*len(chunks)
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !(ofChunk && wrongType(err)) {
@@ -166,9 +167,9 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 	return nil
 }
 
-// settle reads the tally, the open chunks and the busy ones and, at the same
-// moment, which others have changed since they were counted.
-func (v *verifier) settle(ctx context.Context, busy []int) (stale []int, err error) {
+// recheck reads the tally, the open chunks and the busy ones and, at the same
+// moment, which other chunks have changed since they were counted.
+func (v *verifier) recheck(ctx context.Context, busy []int) (stale []int, err error) {
 	var tally *redis.MapStringStringCmd
 	var open *redis.StringSliceCmd
 	versions := make([]*redis.StringCmd, len(v.version))

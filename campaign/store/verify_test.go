@@ -56,7 +56,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 			"ledgers hold 7 contacts, the file had 5",
 			"pending: the ledgers count 5, the tally says 3",
 		}},
-		{"a state nobody knows", func(s *Store) { s.rdb.SetRange(ctx, keyLedger(Ref{"sale", 1}), campaign.RecordSize, "\x09") }, []string{
+		{"an unknown state", func(s *Store) { s.rdb.SetRange(ctx, keyLedger(Ref{"sale", 1}), campaign.RecordSize, "\x09") }, []string{
 			"chunk 1: ledger: contact 1: unknown state 9",
 			"ledgers hold 3 contacts, the file had 5",
 			"pending: the ledgers count 1, the tally says 3",
@@ -82,7 +82,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		{"a reason's count is off", func(s *Store) { set(s, keyTally("sale"), "3:1", 5) }, []string{
 			"rejected for reason 1: the ledgers count 1, the tally says 5",
 		}},
-		{"a reason nobody has", func(s *Store) { set(s, keyTally("sale"), "4:2", 1) }, []string{
+		{"a reason that no contact has", func(s *Store) { set(s, keyTally("sale"), "4:2", 1) }, []string{
 			"failed for reason 2: the ledgers count none, the tally says 1",
 		}},
 		{"the file's counts do not add up", func(s *Store) { set(s, keyCampaign("sale"), "counts", `{"rows":6,"contacts":5}`) }, []string{
@@ -94,7 +94,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		{"rows are missing", func(s *Store) { s.rdb.HDel(ctx, keyChunk(Ref{"sale", 2}), "rows") }, []string{
 			"chunk 2: its rows are missing",
 		}},
-		{"nobody looks after a chunk with work left", func(s *Store) { s.rdb.ZRem(ctx, keyOpen("sale"), 1) }, []string{
+		{"a chunk with work left is not listed as open", func(s *Store) { s.rdb.ZRem(ctx, keyOpen("sale"), 1) }, []string{
 			"chunk 1: has 2 contacts pending or sending, listed as open: false",
 		}},
 		{"a chunk that is through is listed as open", func(s *Store) { s.rdb.ZAdd(ctx, keyOpen("sale"), redis.Z{Member: 0}) }, []string{
@@ -190,7 +190,7 @@ func TestVerifyWhileItRuns(t *testing.T) {
 				}
 				token := fmt.Sprintf("w%d/%d", n, round)
 				for _, change := range []Change{
-					{Act: Begin, Token: token, Hold: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact...)},
+					{Act: Begin, Token: token, ClaimTTL: time.Hour, Due: time.Hour, Moves: moves(campaign.Send, contact...)},
 					{Act: Commit, Token: token, Due: time.Hour, Moves: moves(campaign.Fail, contact...)},
 					{Act: Steer, Due: time.Hour, Moves: moves(campaign.Rerun, contact...)},
 				} {

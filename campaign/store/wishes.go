@@ -12,27 +12,23 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Wish is somebody's not to be contacted again, of whom it is not known who it is.
-// It stays open until that is known or a person closes it: it is no campaign's, and a
-// purge leaves it, as it leaves the do-not-contact list.
+// A Wish is an opt-out that names no known contact. It stays open until the contact
+// is found or an operator closes it. It belongs to no campaign, so a purge leaves
+// it, as it leaves the do-not-contact list.
 type Wish struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
 	Campaign     string    `json:"campaign"`
-	Contact      int       `json:"contact,omitempty"`      // its place in the list from 1, as the link told
-	Conversation string    `json:"conversation,omitempty"` // as it is known to the platform
-	Told         string    `json:"told,omitempty"`         // what stood where the number is
-	Rule         string    `json:"rule"`                   // that made it a wish
-	Why          string    `json:"why"`                    // it is open
+	Contact      int       `json:"contact,omitempty"`      // its place in the list from 1, by the link
+	Conversation string    `json:"conversation,omitempty"` // the platform's id
+	Told         string    `json:"told,omitempty"`         // in place of a number
+	Rule         string    `json:"rule"`                   // that found the opt-out
+	Why          string    `json:"why"`                    // it is still open
 }
 
-// All of them are one hash by id; those that a person has closed are remembered for a
-// while, so that an event that comes again does not open them again. The braces make
-// both one hash slot.
+// A closed wish is kept for a while, so that an event that comes again does not open
+// it again.
 const (
-	keyWishes       = "{wishes}"
-	keyClosedWishes = "{wishes}:closed"
-
 	maxWishes       = 20_000
 	closedWishKept  = 90 * 24 * time.Hour
 	maxClosedWishes = 100_000
@@ -53,8 +49,8 @@ for i = 2, #ARGV, 2 do
 end
 return new`)
 
-// OpenWishes keeps wishes, and returns how many are new. One that is open takes the new
-// form; one that a person has closed stays closed. ErrFull when too many are open.
+// OpenWishes keeps wishes and returns how many are new. An open one is replaced; one
+// that an operator has closed stays closed. ErrFull when there is no room.
 func (s *Store) OpenWishes(ctx context.Context, wishes []Wish) (opened int, err error) {
 	if len(wishes) == 0 {
 		return 0, nil
@@ -95,7 +91,7 @@ func (s *Store) FindWishes(ctx context.Context, ids []string) (map[string]Wish, 
 	return open, nil
 }
 
-// Wishes are all that are open, the oldest first.
+// Wishes are all open ones, the oldest first.
 func (s *Store) Wishes(ctx context.Context) ([]Wish, error) {
 	hash, err := s.rdb.HGetAll(ctx, keyWishes).Result()
 	if err != nil {
@@ -114,8 +110,7 @@ func (s *Store) Wishes(ctx context.Context) ([]Wish, error) {
 	return wishes, nil
 }
 
-// decodeWish reads a wish. One that is damaged is still somebody's, and must keep no
-// other from being seen.
+// decodeWish reads a wish. A damaged one still counts and must not hide the others.
 func decodeWish(id, text string) (w Wish) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		w = Wish{Why: "what was stored of it is damaged"}
@@ -124,7 +119,7 @@ func decodeWish(id, text string) (w Wish) {
 	return w
 }
 
-// CountWishes is how many wishes are open.
+// CountWishes counts the open wishes.
 func (s *Store) CountWishes(ctx context.Context) (int, error) {
 	n, err := s.rdb.HLen(ctx, keyWishes).Result()
 	if err != nil {
@@ -133,7 +128,7 @@ func (s *Store) CountWishes(ctx context.Context) (int, error) {
 	return int(n), nil
 }
 
-// ResolveWishes ends wishes of which it is known now whose they are.
+// ResolveWishes ends wishes whose contact is known now.
 func (s *Store) ResolveWishes(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -147,8 +142,8 @@ func (s *Store) ResolveWishes(ctx context.Context, ids []string) error {
 // ErrNoWish: no wish of that id is open.
 var ErrNoWish = errors.New("no such open wish")
 
-// closeWishScript closes a wish. KEYS wishes, closed; ARGV id, now, before when closed
-// ones are forgotten, how many are remembered.
+// closeWishScript closes a wish. KEYS wishes, closed; ARGV id, now, time before
+// which closed ones are forgotten, most closed ones.
 var closeWishScript = redis.NewScript(`
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
   return redis.call('ZSCORE', KEYS[2], ARGV[1]) and 1 or 0
@@ -158,8 +153,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[3])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[4]))
 return 1`)
 
-// CloseWish closes a wish because a person says so; a second call changes nothing.
-// ErrNoWish.
+// CloseWish closes a wish for an operator; a second call changes nothing. ErrNoWish.
 func (s *Store) CloseWish(ctx context.Context, id string) error {
 	now := time.Now()
 	closed, err := closeWishScript.Run(ctx, s.rdb, []string{keyWishes, keyClosedWishes}, id, now.UnixMilli(), now.Add(-closedWishKept).UnixMilli(), maxClosedWishes).Bool()

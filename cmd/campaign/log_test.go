@@ -40,7 +40,7 @@ func (f fixture) decide() {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		d := store.Decision{By: "worker w", Action: store.ActionWithhold}
+		d := store.Decision{By: "worker w", Action: store.ActionDefer}
 		if chunk == 1 {
 			d = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1", Text: "2xx"}
 		}

@@ -46,7 +46,7 @@ func TestDoNotContactList(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := f.run("suppress", "import", codes, "--region", "SA")
-	if got.code != 3 || got.stdout != "3 numbers put on the list, 0 already\n" || !strings.Contains(got.stderr, `column "مفتاح الدولة" says whose country the numbers are of`) || !strings.Contains(got.stderr, "line 2 is taken for the header") {
+	if got.code != 3 || got.stdout != "3 numbers put on the list, 0 already\n" || !strings.Contains(got.stderr, `column "مفتاح الدولة" gives the country of the numbers`) || !strings.Contains(got.stderr, "line 2 is taken for the header") {
 		t.Errorf("%+v", got)
 	}
 	listed := f.run("suppress", "list").stdout

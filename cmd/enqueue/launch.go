@@ -251,7 +251,7 @@ func rejectsAt(sum launch.Summary) string {
 }
 
 // noteWorkers says when nobody is there to send.
-func (a *app) noteWorkers(ctx context.Context, st *store.Store, agent string) {
+func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string) {
 	workers, err := st.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {
 		a.note("no worker serves the agent '" + agent + "' now: start one with 'worker'")

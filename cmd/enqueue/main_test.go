@@ -328,7 +328,7 @@ func TestSheetsAndHiddenRowsOfAWorkbook(t *testing.T) {
 		t.Errorf("append: exit %d, %s%s", code, out, errs)
 	}
 	w.write("list.csv", list)
-	if code, _, errs := w.run("list.csv --name g --channel voice --skip-hidden-rows"); code != 1 || !strings.Contains(errs, "this is no workbook") {
+	if code, _, errs := w.run("list.csv --name g --channel voice --skip-hidden-rows"); code != 1 || !strings.Contains(errs, "which this is not") {
 		t.Errorf("a CSV: exit %d, %s", code, errs)
 	}
 }
@@ -442,7 +442,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
 		{"a bad choice of two numbers", "list.csv --two-numbers both" + rest, nil, 2, "want first or refuse"},
 		{"a bad line of the header", "list.csv --header-line -1" + rest, nil, 2, "--header-line -1: want 1 or more"},
-		{"a column of countries that may be nationalities", "nationality.csv --region SA --skip-preflight" + rest, nil, 1, `column 2 "Country" may say whose country the numbers are of, but numbers beside it are none of the country it names (2 of 2): give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
+		{"a column of countries that may be nationalities", "nationality.csv --region SA --skip-preflight" + rest, nil, 1, `column 2 "Country" may give the country of the numbers, but 2 of 2 numbers beside it are not of the country it names: give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
 		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
 		{"a bad number of days", "list.csv --skip-contacted-within 91d" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `opt out when: "opt_out": want extraction.KEY=VALUE`},
@@ -633,7 +633,7 @@ func TestRerun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := store.Change{Act: store.Begin, Token: "w/1", Hold: time.Minute}
+	begin := store.Change{Act: store.Begin, Token: "w/1", ClaimTTL: time.Minute}
 	begin.Moves = []store.Move{{Index: 0, Move: campaign.Move{Cause: campaign.Send}}, {Index: 1, Move: campaign.Move{Cause: campaign.Send}}}
 	if _, err := w.store.Apply(ctx, chunk, begin); err != nil {
 		t.Fatal(err)

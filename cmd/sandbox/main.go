@@ -20,9 +20,9 @@ import (
 )
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // its log may lose its reader, and it goes on
+	signal.Ignore(syscall.SIGPIPE) // it goes on when nobody reads its log
 	stops := []os.Signal{syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		stops = append(stops, syscall.SIGHUP)
 	}
 	terminated, stopTerm := signal.NotifyContext(context.Background(), stops...)
@@ -37,10 +37,10 @@ func main() {
 	os.Exit(exitCode(err, ctx.Err() != nil && terminated.Err() == nil))
 }
 
-// errUsage marks what the caller wrote wrong on the command line.
+// errUsage marks errors of the command line.
 var errUsage = errors.New("see sandbox -h")
 
-// exitCode tells a Ctrl-C (130) from being stopped by a supervisor (0).
+// exitCode tells a Ctrl-C (130) from a stop by a supervisor (0).
 func exitCode(err error, interrupted bool) int {
 	switch {
 	case errors.Is(err, errUsage):
@@ -54,11 +54,11 @@ func exitCode(err error, interrupted bool) int {
 	}
 }
 
-// Requests under way when the command is told to stop have this long to end.
+// drainTimeout is how long requests in flight may take after the signal to stop.
 const drainTimeout = 5 * time.Second
 
-// run serves until ctx ends, and tells on stdout where it listens and, at the
-// end, what it saw.
+// run serves until ctx ends. It prints to stdout where it listens and, at the end, what
+// it saw.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cmd := newCommand(func(o options) error { return serve(ctx, o, stdout, stderr) })
 	cmd.SetArgs(args)
@@ -100,16 +100,16 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	_ = platform.Close() // hanging requests would hold up the shutdown
+	_ = platform.Close() // hanging requests would delay the shutdown
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if server.Shutdown(drain) != nil {
-		_ = server.Close() // those who never finish their request
+		_ = server.Close() // ends requests that do not finish
 	}
 	return o.say(stdout, summary(platform.Stats()))
 }
 
-// say prints one line: the value's text, or with --json its JSON.
+// say prints a line: the text of the value, or its JSON with --json.
 func (o options) say(w io.Writer, v fmt.Stringer) error {
 	line := v.String()
 	if o.json {

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// start runs the command until its first line and returns where it listens. The
-// function it returns stops it and gives the rest of stdout.
+// start runs the command until its first line and returns where it listens, and a
+// function that stops it and returns the rest of stdout.
 func start(t *testing.T, stderr io.Writer, args ...string) (url string, stop func() (string, error)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -121,7 +121,7 @@ func TestHangingRequestsDoNotHoldUpTheEnd(t *testing.T) {
 	url := strings.TrimPrefix(line, "sandbox listening on ")
 	answered := make(chan int)
 	go func() { answered <- post(t, url+"/Integration/Agent/Dispatch", dispatch) }()
-	for contacted(t, url) == 0 { // each look is a request of its own
+	for contacted(t, url) == 0 { // each look is another request
 	}
 	rest, err := stop()
 	if err != nil || !strings.Contains(rest, "cut_after=1") {
@@ -190,7 +190,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"an unknown flag", []string{"--limt", "3"}, "unknown flag: --limt"},
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
-		{"no number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
+		{"not a number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
 		{"no span", []string{"--latency", "5"}, `invalid argument "5" for "--latency" flag`},
 		{"no maintenance", []string{"--maintenance", "soon"}, "maintenance: span: want one like 50ms-800ms"},
 		{"maintenance of no form", []string{"--maintenance-as", "xml"}, `maintenance "xml": want one of [json page redirect]`},
@@ -293,7 +293,7 @@ func TestExitStatus(t *testing.T) {
 			if !strings.HasPrefix(lines.Text(), "sandbox stopped: requests=0") {
 				t.Errorf("last line %q", lines.Text())
 			}
-			_ = cmd.Wait() // its status says more than its error
+			_ = cmd.Wait() // the status says more than the error
 			if got := cmd.ProcessState.ExitCode(); got != tt.want {
 				t.Errorf("exit status %d, want %d", got, tt.want)
 			}

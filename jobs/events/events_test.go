@@ -222,8 +222,8 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 		s.move(1, campaign.Send)
 		s.post("c", eventOf("onStarted", 0, "a", `{}`))
 		s.applyAll()
-		found, err := s.store.FindContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0), phoneOf(1)})
-		if diff := cmp.Diff([]bool{recorded, false}, found); diff != "" || err != nil {
+		found, err := s.store.DaysContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0), phoneOf(1)})
+		if diff := cmp.Diff([][]bool{{recorded}, {false}}, found); diff != "" || err != nil {
 			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
 		}
 	}
@@ -232,8 +232,8 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 		s.move(1, campaign.Send, campaign.Retry)
 		s.post("c", eventOf("onStarted", 0, "a", `{}`))
 		s.applyAll()
-		found, err := s.store.FindContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0)})
-		if err != nil || !found[0] || s.state(0) != campaign.Started {
+		found, err := s.store.DaysContacted(t.Context(), time.Now(), 1, []campaign.Phone{phoneOf(0)})
+		if err != nil || !found[0][0] || s.state(0) != campaign.Started {
 			t.Errorf("recorded %v, contact is %s: %v", found, s.state(0), err)
 		}
 	})

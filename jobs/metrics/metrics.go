@@ -1,9 +1,9 @@
 // Package metrics counts what a worker does and shows it to Prometheus.
 //
-// What the whole campaign runner knows (contacts by state, events that wait,
-// queues) is read from Redis when somebody looks, and alike on every worker; what
-// a worker does itself (requests, events, sweeps) is its own count. No label ever
-// holds a number, a token or a value.
+// What all workers share (contacts by state, waiting events, queues) is read from
+// Redis for each look, and is the same on every worker. What a worker does itself
+// (requests, events, sweeps) is its own count. No label ever holds a number, a token
+// or a value.
 package metrics
 
 import (
@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -25,16 +26,16 @@ import (
 
 const (
 	namespace = "campaign_runner"
-	// maxCampaigns bounds the campaigns whose contacts are shown: the latest.
+	// maxCampaigns bounds the campaigns whose contacts are shown, the latest first.
 	maxCampaigns = 100
-	// overdueAfter is how late a chunk may be before it counts: sweepers look every
-	// two seconds.
+	// overdueAfter is how late a chunk may be before it counts. Sweepers look every two
+	// seconds.
 	overdueAfter = time.Minute
 	// patience bounds what is read from Redis for one look.
 	patience = 5 * time.Second
 )
 
-// Metrics is what one worker has to show.
+// Metrics are those of one worker.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
@@ -43,8 +44,34 @@ type Metrics struct {
 	swept    *prometheus.CounterVec
 }
 
+// reader is what the metrics read of the store; *store.Store is the real one.
+type reader interface {
+	campaigns
+	backlog
+	fleet
+}
+
+type campaigns interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+}
+
+type backlog interface {
+	WaitingEvents(ctx context.Context) (int, error)
+	CountWishes(ctx context.Context) (int, error)
+}
+
+type fleet interface {
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	Fullest(ctx context.Context) (store.Memory, error)
+	Redis() redis.UniversalClient
+}
+
 // New returns the metrics of a worker on the store.
-func New(st *store.Store) *Metrics {
+func New(st reader) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -62,8 +89,8 @@ func New(st *store.Store) *Metrics {
 	return m
 }
 
-// counter counts by the values of a label. Those that are known begin at zero: of
-// one that came to be at 1 no rate would tell.
+// counter counts by the values of a label. The known values start at zero: a rate
+// misses the first count of a value that starts at 1.
 func counter(name, help, label string, known ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
 	for _, value := range known {
@@ -80,19 +107,19 @@ func (m *Metrics) Answered(agent, class string, took time.Duration) {
 // Received counts a request to the inbox by its answer.
 func (m *Metrics) Received(status int) { m.received.WithLabelValues(strconv.Itoa(status)).Inc() }
 
-// Events counts events by what became of them.
+// Events counts events by their result.
 func (m *Metrics) Events(result string, n int) { m.events.WithLabelValues(result).Add(float64(n)) }
 
 // Swept counts an action of the sweeper.
 func (m *Metrics) Swept(action string) { m.swept.WithLabelValues(action).Inc() }
 
-// ShowQuotas shows where each agent of this worker stands with its quota.
+// ShowQuotas adds the quotas of this worker's agents.
 func (m *Metrics) ShowQuotas(of func(context.Context) map[string]store.Quota) {
 	m.registry.MustRegister(quotas{of})
 }
 
-// ServeHTTP shows everything. What cannot be read is left out and told by
-// an error among the lines, so that the rest still arrives.
+// ServeHTTP shows everything. What cannot be read is left out, with an error among
+// the lines, so that the rest still arrives.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }
@@ -121,7 +148,7 @@ var (
 	waitDesc      = gauge("quota_wait_seconds", "Until the next request may leave, and why; 0: it may leave now.", "agent", "reason")
 )
 
-// describe tells what a collector shows.
+// describe sends what a collector shows.
 func describe(ch chan<- *prometheus.Desc, descs ...*prometheus.Desc) {
 	for _, d := range descs {
 		ch <- d
@@ -133,8 +160,8 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
-// shared collects what Redis knows.
-type shared struct{ store *store.Store }
+// shared collects what all workers share.
+type shared struct{ store reader }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
@@ -163,7 +190,7 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 	}
 	show(ch, openDesc, float64(open))
 	show(ch, warningsDesc, float64(len(store.DurabilityWarnings(ctx, s.store.Redis()))))
-	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may not tell
+	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may hide it
 		show(ch, memoryDesc, float64(memory.Used))
 		show(ch, maxDesc, float64(memory.Max))
 	}
@@ -186,10 +213,10 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 	return nil
 }
 
-// whileUp leaves out a collector while Redis does not answer: asynq's own would
-// wait for it longer than anybody waits for the metrics.
+// whileUp leaves out a collector while Redis does not answer: asynq's own waits for
+// it longer than Prometheus waits for the metrics.
 type whileUp struct {
-	store *store.Store
+	store fleet
 	prometheus.Collector
 }
 
@@ -246,7 +273,7 @@ func (s shared) latest(ctx context.Context) ([]campaign.Campaign, error) {
 	}
 	var all []campaign.Campaign
 	for _, name := range names {
-		if c, err := s.store.Campaign(ctx, name); err == nil { // else it went meanwhile, or the tally will tell
+		if c, err := s.store.Campaign(ctx, name); err == nil { // else it was removed meanwhile, or its tally fails too
 			all = append(all, c)
 		}
 	}
@@ -254,7 +281,7 @@ func (s shared) latest(ctx context.Context) ([]campaign.Campaign, error) {
 	return all[:min(len(all), maxCampaigns)], nil
 }
 
-// quotas collects where agents stand.
+// quotas collects the agents' quotas.
 type quotas struct {
 	of func(context.Context) map[string]store.Quota
 }

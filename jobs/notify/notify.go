@@ -50,9 +50,28 @@ type Notice struct {
 	Text        string         `json:"text"` // a sentence, which chats show
 }
 
+// keeper is what notices need of the store; *store.Store is the real one.
+type keeper interface {
+	campaigns
+	notices
+}
+
+type campaigns interface {
+	Now(ctx context.Context) (time.Time, error)
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+}
+
+type notices interface {
+	NoticesSince(ctx context.Context, now time.Time) (time.Time, error)
+	ClaimNotice(ctx context.Context, name, words string, wait, longest time.Duration) (try int, err error)
+	EndNotice(ctx context.Context, name, words string) error
+}
+
 // A Notifier posts notices.
 type Notifier struct {
-	store  *store.Store
+	store  keeper
 	url    string
 	host   string // all of the address that may be logged: the rest may be secret
 	client *http.Client
@@ -64,7 +83,7 @@ type Notifier struct {
 
 // New returns a Notifier that posts to an address. log may be nil. Its error does not
 // repeat the address.
-func New(st *store.Store, address string, log *slog.Logger) (*Notifier, error) {
+func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("want http:// or https:// and a host")

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// maxBodyBytes bounds an event; a long conversation takes some ten thousand.
+	// maxBodyBytes bounds an event. A long conversation takes some ten thousand bytes.
 	maxBodyBytes = 1 << 20
-	// patience is how long storing may take: the platform waits for the answer,
-	// and may come again after a 503.
+	// patience bounds storing: the platform waits for the answer, and may come again
+	// after a 503.
 	patience = 2 * time.Second
 )
 
@@ -27,15 +27,15 @@ type keeper interface {
 	AddEvent(ctx context.Context, e store.Event) error
 }
 
-// An Inbox takes the platform's events. It answers 204 once one is stored, and
-// tells nobody why it refuses one.
+// An Inbox receives the platform's events. It answers 204 once one is stored, and
+// gives no reason when it refuses one.
 type Inbox struct {
 	Events keeper
 	Secret string // that signs the links
-	// Authorization is what the platform sends as x-velents-authorization, as
-	// set in its dashboard; empty: not asked for.
+	// Authorization is the header x-velents-authorization that the platform sends, as
+	// set in its dashboard; empty: it is not checked.
 	Authorization string
-	Received      func(status int) // told of each request; may be nil
+	Received      func(status int) // called for each request; may be nil
 	Log           *slog.Logger
 }
 
@@ -75,18 +75,18 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusBadRequest
 	}
 	switch says, err := velents.ReadEvent(body); {
-	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link says whose it is
+	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link names the contact
 	case (errors.Is(err, velents.ErrNobody) || errors.Is(err, velents.ErrUnknownEvent)) && saysSomething(says):
-		// Somebody may ask in it not to be contacted again.
+		// It may hold an opt-out.
 	case errors.Is(err, velents.ErrUnknownEvent):
 		in.Log.InfoContext(r.Context(), "event of no use", "campaign", to.Campaign, "error", err)
-		return http.StatusNoContent // it would be of no more use a second time
+		return http.StatusNoContent // it would be of no use a second time either
 	case err != nil:
 		in.Log.WarnContext(r.Context(), "event refused", "campaign", to.Campaign, "error", err)
 		return http.StatusBadRequest
 	}
-	// Not the request's own context: an event that has arrived is worth keeping
-	// although the platform no longer waits.
+	// Not the request's own context: an event is worth keeping even when the
+	// platform no longer waits.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 	defer cancel()
 	if err := in.Events.AddEvent(ctx, store.Event{Campaign: to.Campaign, Contact: to.Contact, Body: body}); err != nil {
@@ -108,8 +108,8 @@ func (in *Inbox) authorized(r *http.Request) bool {
 	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 
-// NewServer serves the inbox. Whoever is slow is cut off: the inbox is open to
-// everybody.
+// NewServer serves the inbox. It is open to the internet, so slow clients are cut
+// off.
 func NewServer(inbox *Inbox) *http.Server {
 	return &http.Server{
 		Handler:           inbox,
@@ -118,6 +118,6 @@ func NewServer(inbox *Inbox) *http.Server {
 		WriteTimeout:      20 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do wrong
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // mistakes of strangers
 	}
 }

@@ -1,10 +1,10 @@
-// Package webhook is where the platform posts its events: the links it is given,
-// and the inbox they lead to.
+// Package webhook receives the platform's events. It makes the links that the
+// platform posts to, and the inbox behind them.
 //
-// The platform echoes nothing that would say whose event one is, so the link
-// does: it names the campaign, and the contact where a request carries only one,
-// and is signed, without which nobody can make up events for it. The inbox keeps
-// an event before it answers; what the event means is for package events.
+// The platform's events do not say which campaign they belong to, so the link does:
+// it names the campaign, and the contact if the request carries only one. It is
+// signed, so that events cannot be forged. The inbox stores an event before it
+// answers; package events finds out what it means.
 package webhook
 
 import (
@@ -19,10 +19,10 @@ import (
 // Path is where events arrive below the public address.
 const Path = "/webhooks/velents"
 
-// A Target is whom the events of a link are about.
+// A Target is what the events of a link are about.
 type Target struct {
 	Campaign string
-	Contact  int // its place in the list, from 1; 0: whoever has the event's number
+	Contact  int // its place in the list, from 1; 0: the event's number says
 }
 
 // Link is the address for a target's events, below the public address base.
@@ -34,12 +34,12 @@ func Link(base, secret string, to Target) string {
 	return strings.TrimSuffix(base, "/") + Path + "?" + query.Encode()
 }
 
-// TargetOf reads a link's query. It reports false unless this very query was
-// made by Link with the secret.
+// TargetOf reads a link's query. It reports false unless Link made this query with
+// the secret.
 func TargetOf(secret string, query url.Values) (Target, bool) {
 	to := Target{Campaign: query.Get("campaign")}
 	if text := query.Get("contact"); text != "" {
-		to.Contact, _ = strconv.Atoi(text) // any other text is another target, of another signature
+		to.Contact, _ = strconv.Atoi(text) // any other text has another signature
 	}
 	return to, hmac.Equal([]byte(query.Get("sig")), []byte(sign(secret, to)))
 }

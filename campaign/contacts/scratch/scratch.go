@@ -1,9 +1,9 @@
-// Package scratch keeps the temporary files of this process in a folder of its
-// own, which is locked as long as the process lives. A killed process leaves its
-// folder behind; the next process that needs one deletes it.
+// Package scratch keeps the temporary files of this process in a folder of its own, which
+// stays locked while the process lives. A killed process leaves its folder behind; the next
+// process that needs one deletes it.
 //
-// Whether a process is gone is told by the lock: process ids mean nothing to
-// another container that shares the folder for temporary files.
+// The lock shows whether a process lives: process ids mean nothing to another container
+// that shares the folder for temporary files.
 package scratch
 
 import (
@@ -24,8 +24,8 @@ var own struct {
 	users int
 }
 
-// Dir is the folder of this process, until it is released. The last release deletes
-// it with all that is in it.
+// Dir is the folder of this process until it is released. The last release deletes it
+// with all its files.
 func Dir() (dir string, release func(), err error) {
 	own.Lock()
 	defer own.Unlock()
@@ -40,13 +40,13 @@ func Dir() (dir string, release func(), err error) {
 		own.Lock()
 		defer own.Unlock()
 		if own.users--; own.users == 0 {
-			_ = os.RemoveAll(own.dir) // what stays is swept by the next
+			_ = os.RemoveAll(own.dir) // the next process sweeps what stays
 			_ = own.lock.Close()
 		}
 	}), nil
 }
 
-// File is a temporary file without a name: it ends with its last use.
+// File is a temporary file without a name: it disappears when it is closed.
 func File() (*os.File, error) {
 	dir, release, err := Dir()
 	if err != nil {
@@ -64,7 +64,7 @@ func File() (*os.File, error) {
 	return file, nil
 }
 
-// create makes and locks a folder. Somebody may sweep it before it is locked.
+// create makes and locks a folder. Another process may sweep it before it is locked.
 func create() (dir string, lock *os.File, err error) {
 	for range 10 {
 		if dir, err = os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid())); err != nil {
@@ -78,7 +78,7 @@ func create() (dir string, lock *os.File, err error) {
 	return "", nil, err
 }
 
-// take locks a folder that is still there.
+// take locks a folder that still exists.
 func take(dir string) (*os.File, error) {
 	lock, err := os.Open(dir)
 	if err != nil {
@@ -101,7 +101,7 @@ func take(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-// Sweep deletes the folders of processes that are gone, as far as they are ours.
+// Sweep deletes the folders of processes that are gone.
 func Sweep() {
 	left, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*")) // a pattern that is right
 	for _, dir := range left {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// waits tells this process, started by a test, to make a folder and to wait.
+// waits is set for a process that a test starts to make a folder and wait.
 const waits = "SCRATCH_TEST_WAITS"
 
 func TestMain(m *testing.M) {
@@ -78,7 +78,7 @@ func TestAFileHasNoNameAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestAKilledProcessIsSweptUpAfterAndALivingOneIsNot(t *testing.T) {
+func TestOnlyFoldersOfDeadProcessesAreSwept(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	start := func() (cmd *exec.Cmd, dir string) {

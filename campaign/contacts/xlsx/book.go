@@ -1,13 +1,13 @@
-// Package xlsx reads the sheets of Excel workbooks, as people see them: whole, or
-// not at all.
+// Package xlsx reads the sheets of Excel workbooks as people see them.
 //
-// Every part that matters (content types, relationships, workbook, styles, texts
-// and the sheets that are read) is read to its end: its checksum, well-formed XML,
-// every closing tag. Any fault is an error that names the part, and the row of a
-// sheet. Nobody may trust the rows that came before it: they are handed out while
-// the sheet is read.
+// A sheet is read whole or not at all. Every part that matters (content types,
+// relationships, workbook, styles, texts and the sheets that are read) is checked to its
+// end: its checksum, well-formed XML, every closing tag. A fault is an error that names
+// the part, and in a sheet the row. Rows are returned while the sheet is read, so an
+// error makes the rows before it worthless, too.
 //
-// Memory is bounded whatever the file holds: texts beyond 32 MB go to a file.
+// Memory is bounded whatever the file holds: texts beyond 32 MB go to a file. What the
+// cells mean is left to the caller.
 package xlsx
 
 import (
@@ -16,38 +16,37 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strconv"
 	"strings"
 )
 
 const (
 	maxSheets    = 4096
 	maxRelations = 10_000
-	maxName      = 1000 // bytes of a sheet's name, or of where a relationship leads
+	maxName      = 1000 // bytes of a sheet's name or of the target of a relationship
 )
 
-// A Sheet is one of a workbook.
+// A Sheet is a sheet of a workbook.
 type Sheet struct {
 	Name   string
-	Hidden bool // nobody sees it who does not ask for it
-	Grid   bool // it has cells; charts and dialogs have none
-	Blank  bool // there is nothing in any of them
+	Hidden bool
+	Grid   bool // it has cells; charts and dialogs do not
+	Blank  bool // all its cells are empty
 	part   string
 }
 
-// A Book is a workbook of which the contents are known.
+// A Book is an open workbook.
 type Book struct {
 	Sheets []Sheet
 
 	parts    map[string]*zip.File
 	size     int64 // of the file
-	budget   int64 // bytes that may still be unpacked
+	budget   int64 // bytes that may still be unpacked from all parts
 	date1904 bool
-	styles   string // part names; empty: there is none
+	styles   string // part names; empty: no such part
 	texts    string
 }
 
-// Open reads what a workbook consists of.
+// Open reads the structure of a workbook, and which of its sheets are blank.
 func Open(data io.ReaderAt, size int64) (*Book, error) {
 	z, err := OpenZip(data, size)
 	if err != nil {
@@ -94,8 +93,8 @@ func Open(data io.ReaderAt, size int64) (*Book, error) {
 	return b, nil
 }
 
-// isBlank reports whether a sheet has no cell with anything in it. What cannot be
-// read is not blank: it is found when it is read.
+// isBlank reports whether no cell of a sheet has content. A sheet that cannot be read
+// is not blank, so that reading it reports the error.
 func (b *Book) isBlank(part string) bool {
 	text, err := b.openPart(part)
 	if err != nil {
@@ -113,11 +112,11 @@ func (b *Book) isBlank(part string) bool {
 	}
 }
 
-// refill lets all parts be unpacked once more.
+// refill allows all parts to be unpacked once more.
 func (b *Book) refill() { b.budget = min(max(b.size*maxRatio, freeBook), 4*maxPart) }
 
-// read reads a part to its end, and hands out the scanner at each child of the
-// root, which must be of a name. What use leaves of a child is skipped.
+// read reads a part to its end. It calls use for each child of the root element, which
+// must have the given name, and skips what use leaves of the child.
 func (b *Book) read(part, root string, use func(*scanner) error) error {
 	text, err := b.openPart(part)
 	if err != nil {
@@ -125,20 +124,8 @@ func (b *Book) read(part, root string, use func(*scanner) error) error {
 	}
 	defer text.Close()
 	s := newScanner(text)
-	err = s.root(root)
-	for err == nil {
-		var kind token
-		if kind, err = s.next(); err != nil || kind == tokenClose {
-			break
-		}
-		if kind != tokenOpen {
-			continue
-		}
-		if depth := len(s.open); true {
-			if err = use(s); err == nil {
-				err = s.leave(depth)
-			}
-		}
+	if err = s.root(root); err == nil {
+		err = s.children(func() error { return use(s) })
 	}
 	if err == nil {
 		err = s.finish()
@@ -149,50 +136,9 @@ func (b *Book) read(part, root string, use func(*scanner) error) error {
 	return nil
 }
 
-// root takes the outermost element, which must be of a name.
-func (s *scanner) root(name string) error {
-	kind, err := s.next()
-	if err == nil && (kind != tokenOpen || string(s.name) != name || s.space == spaceOther) {
-		err = fmt.Errorf("this is no <%s>", name)
-	}
-	return err
-}
-
-// leave passes over what is left of the element at a depth.
-func (s *scanner) leave(depth int) error {
-	for len(s.open) >= depth {
-		if _, err := s.next(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// children calls use at each child of the element that was opened.
-func (s *scanner) children(use func() error) error {
-	for depth := len(s.open); ; {
-		kind, err := s.next()
-		switch {
-		case err != nil:
-			return err
-		case kind == tokenClose && len(s.open) < depth:
-			return nil
-		case kind == tokenOpen:
-			inner := len(s.open)
-			if err := use(); err != nil {
-				return err
-			}
-			if err := s.leave(inner); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// A relation leads from one part to another.
 type relation struct{ id, kind, part string }
 
-// relations are those of a part.
+// relations returns the relations of a part. The part "" stands for the package.
 func (b *Book) relations(part string) (all []relation, err error) {
 	rels := path.Join(path.Dir(part), "_rels", path.Base(part)+".rels")
 	if part == "" {
@@ -218,7 +164,6 @@ func (b *Book) relations(part string) (all []relation, err error) {
 	})
 }
 
-// bookPart is the part with the sheets' names.
 func (b *Book) bookPart() (string, error) {
 	related, err := b.relations("")
 	if err != nil {
@@ -232,7 +177,6 @@ func (b *Book) bookPart() (string, error) {
 	return "xl/workbook.xml", nil
 }
 
-// contents reads the part with the sheets' names.
 func (b *Book) contents(book string, related []relation) error {
 	return b.read(book, "workbook", func(s *scanner) error {
 		switch {
@@ -272,48 +216,4 @@ func (b *Book) addSheet(s *scanner, related []relation) error {
 	}
 	b.Sheets = append(b.Sheets, sheet)
 	return nil
-}
-
-func isTrue(value []byte) bool { return string(value) == "1" || string(value) == "true" }
-
-// number reads an attribute that counts.
-func number(value []byte) (int, bool) {
-	n := 0
-	for _, b := range value {
-		if b < '0' || b > '9' || n > 1<<40 {
-			return 0, false
-		}
-		n = n*10 + int(b-'0')
-	}
-	return n, len(value) > 0
-}
-
-// readStyles reads the number formats of the cells.
-func (b *Book) readStyles() (*styles, error) {
-	st := &styles{date1904: b.date1904, codes: make(map[int]string), made: make(map[int]*format)}
-	if b.styles == "" {
-		return st, nil
-	}
-	err := b.read(b.styles, "styleSheet", func(s *scanner) error {
-		switch {
-		case s.opened("numFmts"):
-			return s.children(func() error {
-				id, err := strconv.Atoi(string(s.attr("numFmtId")))
-				if err != nil || !s.opened("numFmt") {
-					return nil
-				}
-				return st.addCode(id, s.attr("formatCode"))
-			})
-		case s.opened("cellXfs"):
-			return s.children(func() error {
-				if !s.opened("xf") {
-					return nil
-				}
-				id, _ := number(s.attr("numFmtId"))
-				return st.addCell(id)
-			})
-		}
-		return nil
-	})
-	return st, err
 }

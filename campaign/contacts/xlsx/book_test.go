@@ -30,7 +30,7 @@ const (
 	typeBase    = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 )
 
-// parts are those of a workbook by name; empty ones are left out.
+// parts are the parts of a workbook by name; empty ones are left out.
 type parts map[string]string
 
 // plain is a workbook with one sheet of these rows, as XML.
@@ -47,7 +47,7 @@ func plain(rows string) parts {
 	}
 }
 
-// with is a copy with other parts.
+// with returns a copy with other parts.
 func (p parts) with(changes ...string) parts {
 	all := make(parts)
 	for name, text := range p {
@@ -134,7 +134,7 @@ func TestCellsAreReadHoweverTheyAreWritten(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		book parts
-		want string // cells of row 1, with | between
+		want string // cells of row 1, separated by |
 	}{
 		{"a number", one(`<c r="A1"><v>501234567</v></c>`), "501234567"},
 		{"a number in scientific notation", one(`<c r="A1"><v>9.6650123456E11</v></c>`), "966501234560"},
@@ -221,7 +221,7 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 		{"a row above the rows", sound.with("xl/worksheets/sheet1.xml", strings.Replace(sheet, "<sheetData>", `<x><row r="4"/></x><sheetData>`, 1)), "rows or cells where none belong"},
 		{"a document type", sound.with("xl/worksheets/sheet1.xml", `<!DOCTYPE x>`+strings.TrimPrefix(sheet, declaration)), "a document type"},
 		{"something else in a sheet's place", sound.with("xl/worksheets/sheet1.xml", "<html/>"), "this is no <worksheet>"},
-		{"a namespace of somebody else", sound.with("xl/worksheets/sheet1.xml", strings.Replace(sheet, mainSpace, `xmlns="http://x"`, 1)), "this is no <worksheet>"},
+		{"another namespace", sound.with("xl/worksheets/sheet1.xml", strings.Replace(sheet, mainSpace, `xmlns="http://x"`, 1)), "this is no <worksheet>"},
 		{"a row that comes again", rows(`</row><row r="2"><c r="A2"><v>2</v></c>`), `at row 2: another row "2" follows it`},
 		{"a cell of another row", rows(`<c r="A7"><v>2</v></c>`), `at row 2: a cell named "A7"`},
 		{"a cell twice", rows(`<c r="A2"><v>2</v></c><c r="A2"><v>3</v></c>`), "at row 2: the cell in column 1 twice"},
@@ -229,7 +229,7 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 		{"a column that Excel does not have", rows(`<c r="XFE2"><v>2</v></c>`), "at row 2: "},
 		{"a row that Excel does not have", plain(`<row r="1048577"/>`), "a row number beyond 1048576"},
 		{"a text that is not there", rows(`<c r="A2" t="s"><v>4</v></c>`), "at row 2: it names text 5 of 4"},
-		{"a text by no number", rows(`<c r="A2" t="s"><v>x</v></c>`), "at row 2: it names text"},
+		{"a text named by something else than a number", rows(`<c r="A2" t="s"><v>x</v></c>`), "at row 2: it names text"},
 		{"texts that are missing", rows(`<c r="A2" t="s"><v>0</v></c>`).with("xl/sharedStrings.xml", ""), "lacks its part"},
 		{"a cell beyond all measure", rows(`<c r="A2" t="inlineStr"><is><t>` + strings.Repeat("x", 1<<20+1) + `</t></is></c>`), "at row 2: a cell of more than 1048576 bytes"},
 		{"a cell of many runs", rows(`<c r="A2" t="inlineStr"><is>` + strings.Repeat("<r><t>"+strings.Repeat("x", 1<<19)+"</t></r>", 3) + `</is></c>`), "a cell of more than"},
@@ -253,7 +253,7 @@ func TestDamagedWorkbooksAreRefused(t *testing.T) {
 	}
 }
 
-// stored is a workbook whose parts are not packed, so that a test finds its bytes.
+// stored is a workbook whose parts are not packed, so that a test can find its bytes.
 func stored(p parts, change func(name string, h *zip.FileHeader)) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -298,7 +298,7 @@ func TestAWrongChecksumIsFound(t *testing.T) {
 	}
 }
 
-// Every byte of a packed sheet that is changed is noticed, or changes nothing.
+// Every changed byte of a packed sheet is detected or changes nothing.
 func TestAChangedByteChangesNoCell(t *testing.T) {
 	var rows strings.Builder
 	for i := range 200 {
@@ -348,9 +348,9 @@ func TestZip64IsRead(t *testing.T) {
 	}
 }
 
-// Sheets as LibreOffice, Google Sheets, openpyxl, Apple Numbers and others write
-// them differ in these shapes; excelize, which reads all of them, must see the same
-// cells where the file is sound.
+// These shapes differ between the sheets of LibreOffice, Google Sheets, openpyxl, Apple
+// Numbers and others. excelize reads all of them and must see the same cells where the
+// file is sound.
 func TestRandomSheetsAreReadAsExcelizeReadsThem(t *testing.T) {
 	texts := []string{"Sara", "محمد العتيبي", "a,b", "say \"x\"", "two\nlines", "&lt;b&gt;&amp;", "0501234567", "+966 50 123 4567", " blanks ", "1e5", "_x0041_"} // the last is an escape, which excelize leaves in results of formulas
 	for seed := range uint64(120) {
@@ -533,7 +533,7 @@ func TestTextsBeyondMemoryGoToAFile(t *testing.T) {
 	}
 }
 
-// packed is text as a member of a zip archive, packed as tightly as can be.
+// packed is text as a member of a zip archive, packed as tightly as possible.
 func packed(text func(io.Writer)) []byte {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression) // a level that exists
@@ -589,7 +589,7 @@ func TestAnArchiveOfManyPartsIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatSheetsThereAre(t *testing.T) {
+func TestSheets(t *testing.T) {
 	book := plain("").with(
 		"xl/workbook.xml", `<workbook `+mainSpace+` `+relSpace+`><sheets><sheet name="a &amp; b" state="hidden" r:id="r1"/><sheet name="c" state="veryHidden" r:id="r2"/><sheet name="d" state="visible" r:id="r3"/><sheet name="e" r:id="r4"/></sheets></workbook>`,
 		"xl/_rels/workbook.xml.rels", relationships("r1", "worksheet", "worksheets/sheet1.xml", "r2", "worksheet", "s2.xml", "r3", "chartsheet", "s3.xml", "r4", "worksheet", "s4.xml"),
@@ -650,8 +650,8 @@ func TestRowsAndColumnsThatAreHidden(t *testing.T) {
 	}
 }
 
-// FuzzWorkbook feeds sheets, texts and styles: nothing fails but by an error, and
-// what is read is read the same again.
+// FuzzWorkbook feeds sheets, texts and styles. Failures must be errors, and a second
+// reading must give the same.
 func FuzzWorkbook(f *testing.F) {
 	sound := plain(`<row r="1"><c r="A1" t="s"><v>1</v></c><c r="C1" s="1"><v>0.15</v></c></row><row r="3" hidden="1"><c t="inlineStr"><is><t>x</t></is></c><c><f>1</f></c></row>`)
 	f.Add(sound["xl/worksheets/sheet1.xml"], sound["xl/sharedStrings.xml"], sound["xl/styles.xml"])

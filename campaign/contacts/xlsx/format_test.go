@@ -59,7 +59,7 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 		{`[>=1000]#,##0,"K";0`, "999", "999"},
 		{`[=1]"male";[=2]"female";"?"`, "2", "female"},
 		{`[=1]"male";[=2]"female";"?"`, "3", "?"},
-		{";;;", "501234567", "501234567"}, // nothing is shown, but somebody is meant
+		{";;;", "501234567", "501234567"}, // the format hides a number
 		{"# ?/?", "1.5", "1 1/2"},
 		{"# ??/??", "0.33333333", "1/3"},
 		{"# ?/4", "2.75", "2 3/4"},
@@ -101,7 +101,7 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 		{"[mm]:ss", "0.0625", "90:00"},
 		{"[ss]", "0.0625", "5400"},
 		{"[h]:mm", "-0.5", "-12:00"},
-		{"[h]", "501234567", "501234567"}, // a phone number: as hours it would be somebody else's
+		{"[h]", "501234567", "501234567"}, // a phone number, which hours would change
 		{"yyyy-mm-dd", "1", "1900-01-01"},
 		{"yyyy-mm-dd", "59", "1900-02-28"},
 		{"yyyy-mm-dd", "60", "1900-02-29"},
@@ -118,8 +118,8 @@ func TestNumbersAreReadAsPeopleSeeThem(t *testing.T) {
 	}
 }
 
-// Where excelize is right, it shows the same. What is left out here it shows
-// wrongly, such as fractions, or otherwise on purpose, such as dates.
+// excelize shows the same where it is right. Left out is what it shows wrongly, such as
+// fractions, or differently on purpose, such as dates.
 func TestNumbersAreShownAsExcelizeShowsThem(t *testing.T) {
 	book := excelize.NewFile()
 	defer book.Close()
@@ -163,7 +163,7 @@ func TestTextsAreShownAsTheirFormatShowsThem(t *testing.T) {
 	}
 }
 
-// FuzzFormat holds that no code and no number make the formatter fail, and that a
+// FuzzFormat checks that no code and no number make the formatter fail, and that a
 // number as long as a phone number loses no digit to a code without words.
 func FuzzFormat(f *testing.F) {
 	for _, code := range []string{"General", "0.00", "#,##0_);[Red](#,##0)", "# ??/??", "##0.0E+0", "[h]:mm:ss.00", `[<=9999999]###\-####;\(###\)\ ###\-####`, "@", ";;;", "yyyy\"x", "[", "0,,.,0%%", "E+", "\\", "_", "*"} {

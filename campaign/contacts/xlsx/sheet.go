@@ -6,31 +6,23 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 )
 
-// Bounds of a sheet, which are Excel's.
+// Bounds of a sheet.
 const (
-	maxRows    = 1 << 20
-	maxColumns = 1 << 14
+	maxRows    = 1 << 20 // as in Excel
+	maxColumns = 1 << 14 // as in Excel
+	maxRow     = 2 << 20 // bytes of a row: its cells may all name the same long text
 )
 
-// maxRow bounds the bytes of a row. Each of its cells may name the same long text, so
-// that the file tells nothing of how much they come to.
-const maxRow = 2 << 20
-
-// NoValue is the text of a cell whose formula has no stored value: the program
-// that wrote it has not calculated it. It is a character that texts do not have.
-const NoValue = "\ufdd0"
-
-// A Row is a row with cells, or one that is hidden.
+// A Row is a row that has cells or is hidden.
 type Row struct {
 	Number int      // from 1
 	Hidden bool     // by a filter or by hand
-	Cells  [][]byte // up to the last that is not blank; they hold until the next row
+	Cells  [][]byte // up to the last that is not blank; valid until the next row
 }
 
-// Rows hands out the rows of sheets.
+// Rows reads the rows of sheets, one sheet after another.
 type Rows struct {
 	book   *Book
 	styles *styles
@@ -42,17 +34,17 @@ type Rows struct {
 	row     Row
 	column  int // of the last cell
 	hidden  []columns
-	allRows bool // rows are hidden unless they say otherwise
+	allRows bool // rows are hidden by default
 	arena   []byte
 	value   []byte
 	done    bool
 }
 
-// columns are some beside each other, counted from 1.
+// columns is a range of columns, counted from 1.
 type columns struct{ first, last int }
 
-// Rows prepares the reading of sheets. What the cells share is read at once; create
-// makes a temporary file should it be large. The Rows must be closed.
+// Rows prepares to read sheets. It reads what their cells share; create makes a
+// temporary file for large texts. The Rows must be closed.
 func (b *Book) Rows(create func() (*os.File, error)) (*Rows, error) {
 	b.refill()
 	st, err := b.readStyles()
@@ -66,7 +58,7 @@ func (b *Book) Rows(create func() (*os.File, error)) (*Rows, error) {
 	return &Rows{book: b, styles: st, texts: t, arena: make([]byte, 0, 4096)}, nil
 }
 
-// Close frees what the reading needs.
+// Close frees what reading needs.
 func (r *Rows) Close() error {
 	err := r.texts.close()
 	if r.text != nil {
@@ -75,7 +67,7 @@ func (r *Rows) Close() error {
 	return err
 }
 
-// Open begins a sheet.
+// Open starts a sheet.
 func (r *Rows) Open(sheet Sheet) error {
 	if r.text != nil {
 		_ = r.text.Close() // was only read
@@ -97,7 +89,6 @@ func (r *Rows) Open(sheet Sheet) error {
 	return nil
 }
 
-// begin reads up to the first row.
 func (r *Rows) begin() error {
 	s := r.xml
 	if err := s.root("worksheet"); err != nil {
@@ -133,7 +124,7 @@ func (r *Rows) begin() error {
 	}
 }
 
-// pass passes over what is left of the element at this depth, which holds no rows.
+// pass skips the rest of the element at this depth, which must not hold rows.
 func (r *Rows) pass(depth int) error {
 	for len(r.xml.open) >= depth {
 		if kind, err := r.xml.next(); err != nil {
@@ -147,8 +138,8 @@ func (r *Rows) pass(depth int) error {
 
 func (r *Rows) isMisplaced() bool { return r.xml.opened("row") || r.xml.opened("c") }
 
-// errMisplaced is of rows and cells where none belong: the people in them would be
-// missing.
+// errMisplaced reports rows or cells in the wrong place. Skipping them would lose
+// people.
 var errMisplaced = errors.New("rows or cells where none belong")
 
 func (r *Rows) takeColumns() error {
@@ -163,7 +154,8 @@ func (r *Rows) takeColumns() error {
 	return nil
 }
 
-// HiddenColumns tells which columns of the sheet are hidden, counted from 0.
+// HiddenColumns returns a function that tells which columns of the sheet are hidden,
+// counted from 0.
 func (r *Rows) HiddenColumns() func(n int) bool {
 	hidden := r.hidden
 	return func(n int) bool {
@@ -171,8 +163,8 @@ func (r *Rows) HiddenColumns() func(n int) bool {
 	}
 }
 
-// Next is the next row of the sheet that has cells or is hidden; nil after the
-// last, when all of the sheet has been read and is whole.
+// Next returns the next row of the sheet that has cells or is hidden. It returns nil
+// after the last row, once the whole sheet has proved sound.
 func (r *Rows) Next() (*Row, error) {
 	if r.done {
 		return nil, nil
@@ -207,7 +199,6 @@ func (r *Rows) Next() (*Row, error) {
 	}
 }
 
-// end reads what follows the rows.
 func (r *Rows) end() error {
 	s := r.xml
 	for {
@@ -225,7 +216,6 @@ func (r *Rows) end() error {
 	}
 }
 
-// read reads the row whose tag was opened.
 func (r *Rows) read() error {
 	s := r.xml
 	n := r.row.Number + 1
@@ -241,7 +231,7 @@ func (r *Rows) read() error {
 	}
 	hidden := s.attr("hidden")
 	r.row.Number, r.row.Cells = n, r.row.Cells[:0]
-	r.row.Hidden = isTrue(hidden) || hidden == nil && r.allRows && s.attr("ht") == nil || isZero(s.attr("ht"))
+	r.row.Hidden = isTrue(hidden) || hidden == nil && r.allRows && s.attr("ht") == nil || string(s.attr("ht")) == "0"
 	r.column, r.arena = 0, r.arena[:0]
 	if err := s.children(r.cell); err != nil {
 		return err
@@ -250,205 +240,4 @@ func (r *Rows) read() error {
 		r.row.Cells = r.row.Cells[:k-1]
 	}
 	return nil
-}
-
-func isZero(height []byte) bool { return string(height) == "0" }
-
-// cell reads a child of a row.
-func (r *Rows) cell() error {
-	s := r.xml
-	switch {
-	case s.opened("row"):
-		return errMisplaced
-	case !s.opened("c"):
-		return r.pass(len(s.open))
-	}
-	r.column++
-	if ref := s.attr("r"); ref != nil {
-		column, row, ok := reference(ref)
-		if !ok || row != r.row.Number {
-			return fmt.Errorf("a cell named %.20q", ref)
-		}
-		r.column = column
-	}
-	if r.column > maxColumns {
-		return fmt.Errorf("more than %d columns", maxColumns)
-	}
-	for len(r.row.Cells) < r.column {
-		r.row.Cells = append(r.row.Cells, nil)
-	}
-	if r.row.Cells[r.column-1] != nil {
-		return fmt.Errorf("the cell in column %d twice", r.column)
-	}
-	style, _ := number(s.attr("s"))
-	kind := kindOf(s.attr("t"))
-	begin := len(r.arena)
-	if err := r.content(kind, style); err != nil {
-		return err
-	}
-	if len(r.arena) > maxRow {
-		return fmt.Errorf("a row of more than %d bytes", maxRow)
-	}
-	r.row.Cells[r.column-1] = r.arena[begin:len(r.arena):len(r.arena)]
-	return nil
-}
-
-// A cellKind is what the type of a cell says its value is.
-type cellKind uint8
-
-const (
-	kindNumber cellKind = iota
-	kindShared
-	kindText // the result of a formula
-	kindInline
-	kindBool
-	kindError
-	kindDate
-	kindUnknown
-)
-
-func kindOf(text []byte) cellKind {
-	switch string(text) {
-	case "", "n":
-		return kindNumber
-	case "s":
-		return kindShared
-	case "str":
-		return kindText
-	case "inlineStr":
-		return kindInline
-	case "b":
-		return kindBool
-	case "e":
-		return kindError
-	case "d":
-		return kindDate
-	}
-	return kindUnknown
-}
-
-// content appends to the arena what people see in the cell that was opened.
-func (r *Rows) content(kind cellKind, style int) error {
-	s := r.xml
-	var formula, hasValue, inline bool
-	r.value = r.value[:0]
-	begin := len(r.arena)
-	for depth := len(s.open); ; {
-		token, err := s.next()
-		if err != nil {
-			return err
-		}
-		if token == tokenClose && len(s.open) < depth {
-			break
-		}
-		if token != tokenOpen {
-			continue
-		}
-		switch {
-		case s.opened("v") && !hasValue:
-			hasValue = true
-			r.value, err = s.value(r.value)
-		case s.opened("is") && !inline:
-			inline = true
-			r.arena, err = s.richText(r.arena)
-		case s.opened("v"), s.opened("is"):
-			return errors.New("a cell with two values")
-		case s.opened("f"):
-			formula = true
-			fallthrough
-		default:
-			err = s.skip()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	switch {
-	case inline && (kind == kindInline || !hasValue):
-		r.arena = r.styles.text(r.arena, begin, style)
-		return nil
-	case inline:
-		r.arena = r.arena[:begin]
-	}
-	if len(r.value) == 0 {
-		if formula && (!hasValue || kind != kindText && kind != kindInline) {
-			r.arena = append(r.arena, NoValue...)
-		}
-		return nil
-	}
-	return r.show(kind, style)
-}
-
-// show appends a value as people see it.
-func (r *Rows) show(kind cellKind, style int) (err error) {
-	begin := len(r.arena)
-	switch kind {
-	case kindShared:
-		n, ok := number(trimBlank(r.value))
-		if !ok {
-			n = -1
-		}
-		if r.arena, err = r.texts.get(r.arena, n); err != nil {
-			return err
-		}
-		r.arena = r.styles.text(r.arena, begin, style)
-	case kindText, kindInline, kindUnknown:
-		r.arena = unescape(append(r.arena, r.value...), begin)
-		r.arena = r.styles.text(r.arena, begin, style)
-	case kindBool:
-		switch string(trimBlank(r.value)) {
-		case "1", "true":
-			r.arena = append(r.arena, "TRUE"...)
-		case "0", "false":
-			r.arena = append(r.arena, "FALSE"...)
-		default:
-			return errors.New("a cell that is neither true nor false")
-		}
-	case kindError:
-		r.arena = append(r.arena, r.value...)
-	case kindDate:
-		r.arena = append(r.arena, isoDate(string(r.value))...)
-	default:
-		r.arena = r.styles.number(r.arena, trimBlank(r.value), style)
-	}
-	return nil
-}
-
-// isoDate is a date that is stored as text, without what says nothing.
-func isoDate(text string) string {
-	day, clock, ok := strings.Cut(strings.TrimSuffix(text, "Z"), "T")
-	clock, fraction, _ := strings.Cut(clock, ".")
-	if strings.Trim(fraction, "0123456789") != "" {
-		return text
-	}
-	if !ok || clock == "00:00:00" {
-		return day
-	}
-	return day + " " + clock
-}
-
-func trimBlank(value []byte) []byte {
-	for len(value) > 0 && isBlank(value[0]) {
-		value = value[1:]
-	}
-	for len(value) > 0 && isBlank(value[len(value)-1]) {
-		value = value[:len(value)-1]
-	}
-	return value
-}
-
-// reference reads a cell's name: B7.
-func reference(ref []byte) (column, row int, ok bool) {
-	i := 0
-	for ; i < len(ref); i++ {
-		b := ref[i] &^ 0x20
-		if b < 'A' || b > 'Z' {
-			break
-		}
-		if column = column*26 + int(b-'A') + 1; column > maxColumns {
-			return 0, 0, false
-		}
-	}
-	row, ok = number(ref[i:])
-	return column, row, ok && i > 0
 }

@@ -2,48 +2,63 @@ package xlsx
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 )
 
-// Bounds of the styles. Excel has room for 65,490 styles and codes of 255
-// characters.
+// Bounds of the styles. Excel allows 65,490 styles and codes of 255 characters.
 const (
 	maxStyles = 1 << 20
 	maxCodes  = 1 << 14
 	maxCode   = 1024
-	maxMade   = 256 // number formats that are kept ready
+	maxMade   = 256 // parsed number formats that are kept
 )
 
-// styles are the number formats of cells.
 type styles struct {
 	date1904 bool
-	cells    []uint32       // number format by style
-	codes    map[int]string // the workbook's own, by number format
+	cells    []uint32       // number format, by style
+	codes    map[int]string // the workbook's own codes, by number format
 	made     map[int]*format
 }
 
-func (st *styles) addCode(id int, code []byte) error {
-	if len(code) > maxCode || len(st.codes) == maxCodes {
-		return fmt.Errorf("more than %d number formats, or one of more than %d bytes", maxCodes, maxCode)
+func (b *Book) readStyles() (*styles, error) {
+	st := &styles{date1904: b.date1904, codes: make(map[int]string), made: make(map[int]*format)}
+	if b.styles == "" {
+		return st, nil
 	}
-	st.codes[id] = string(code)
-	return nil
+	err := b.read(b.styles, "styleSheet", func(s *scanner) error {
+		switch {
+		case s.opened("numFmts"):
+			return s.children(func() error {
+				id, err := strconv.Atoi(string(s.attr("numFmtId")))
+				if err != nil || !s.opened("numFmt") {
+					return nil
+				}
+				code := s.attr("formatCode")
+				if len(code) > maxCode || len(st.codes) == maxCodes {
+					return fmt.Errorf("more than %d number formats, or one of more than %d bytes", maxCodes, maxCode)
+				}
+				st.codes[id] = string(code)
+				return nil
+			})
+		case s.opened("cellXfs"):
+			return s.children(func() error {
+				if !s.opened("xf") {
+					return nil
+				}
+				id, _ := number(s.attr("numFmtId"))
+				if len(st.cells) == maxStyles || id > 1<<30 {
+					return fmt.Errorf("more than %d styles, or one beyond all measure", maxStyles)
+				}
+				st.cells = append(st.cells, uint32(id))
+				return nil
+			})
+		}
+		return nil
+	})
+	return st, err
 }
 
-func (st *styles) addCell(id int) error {
-	if len(st.cells) == maxStyles {
-		return fmt.Errorf("more than %d styles", maxStyles)
-	}
-	if id > 1<<30 {
-		return errors.New("a number format beyond all measure")
-	}
-	st.cells = append(st.cells, uint32(id))
-	return nil
-}
-
-// format is that of a style; of one that is not there, none.
 func (st *styles) format(style int) *format {
 	if style >= len(st.cells) {
 		return general
@@ -63,7 +78,6 @@ func (st *styles) format(style int) *format {
 	return f
 }
 
-// number appends a number as its format shows it.
 func (st *styles) number(to, raw []byte, style int) []byte {
 	f := st.format(style)
 	if f == general && isWhole(raw) {
@@ -77,10 +91,10 @@ func (st *styles) number(to, raw []byte, style int) []byte {
 	if to = f.number(to, v, st.date1904); len(to) > begin {
 		return to
 	}
-	return appendGeneral(to, v) // nothing is shown, yet something is there
+	return appendGeneral(to, v) // the format hides a number that is there
 }
 
-// text shows a text, which stands in to from begin on, as its format does.
+// text shows the text to[begin:] as its format does.
 func (st *styles) text(to []byte, begin, style int) []byte {
 	if style == 0 {
 		return to
@@ -113,8 +127,8 @@ func parseNumber(raw []byte) (float64, bool) {
 	return v, err == nil
 }
 
-// builtIn is the code of a number format that workbooks need not spell out. Those
-// of dates differ by country; what matters is which parts they show.
+// builtIn returns the code of a number format that workbooks do not spell out. Date
+// formats differ by country; only the parts that they show matter.
 func builtIn(id int) string {
 	switch {
 	case id == 27, id >= 30 && id <= 31, id == 28, id == 29, id == 36, id >= 50 && id <= 54, id == 57, id == 58:

@@ -13,20 +13,20 @@ import (
 const (
 	pageBytes   = 64 << 10
 	memoryPages = 512 // the first pages, which stay in memory
-	cachedPages = 128 // of the others
+	cachedPages = 128 // of the pages in the file
 	maxTexts    = 16 << 20
-	maxTextSize = 2 << 30 // bytes of all
+	maxTextSize = 2 << 30 // bytes of all texts
 	endsChunk   = 16 << 10
 )
 
-// texts are the texts that cells share, by number. Those beyond the first 32 MB
-// are in a file.
+// texts holds the texts that cells share, by number. Texts beyond the first 32 MB are
+// in a file.
 type texts struct {
 	create func() (*os.File, error)
 
 	pages [][]byte // in memory
 	last  []byte   // the page that is being filled
-	size  int      // of all
+	size  int      // bytes of all texts
 	ends  [][]uint32
 	count int
 
@@ -37,7 +37,6 @@ type texts struct {
 	}
 }
 
-// add takes the next text.
 func (t *texts) add(text []byte) error {
 	if t.count == maxTexts || t.size+len(text) > maxTextSize {
 		return ErrTooLarge
@@ -64,7 +63,6 @@ func (t *texts) add(text []byte) error {
 	return nil
 }
 
-// seal puts a full page where it stays.
 func (t *texts) seal() (err error) {
 	if len(t.pages) < memoryPages {
 		t.pages, t.last = append(t.pages, t.last), nil
@@ -80,7 +78,7 @@ func (t *texts) seal() (err error) {
 	return err
 }
 
-// get appends a text to a slice.
+// get appends text n to a slice.
 func (t *texts) get(to []byte, n int) ([]byte, error) {
 	if n < 0 || n >= t.count {
 		return to, fmt.Errorf("it names text %d of %d", n+1, t.count)
@@ -130,7 +128,6 @@ func (t *texts) close() error {
 	return t.file.Close()
 }
 
-// readTexts reads the texts that cells share.
 func (b *Book) readTexts(create func() (*os.File, error)) (*texts, error) {
 	t := &texts{create: create}
 	if b.texts == "" {
@@ -153,8 +150,8 @@ func (b *Book) readTexts(create func() (*os.File, error)) (*texts, error) {
 	return t, nil
 }
 
-// richText appends the text of the element that was opened: its t, or those of its
-// runs. How it is pronounced is left out.
+// richText appends the text of the element that was just opened: its t, or those of its
+// runs, without phonetic hints.
 func (s *scanner) richText(to []byte) ([]byte, error) {
 	begin := len(to)
 	depth := len(s.open)
@@ -181,12 +178,12 @@ func (s *scanner) richText(to []byte) ([]byte, error) {
 	}
 }
 
-// maxCell bounds what one cell holds, in bytes. Excel takes 32,767 characters.
+// maxCell bounds the bytes of a cell. Excel allows 32,767 characters.
 const maxCell = 1 << 20
 
 var errCell = fmt.Errorf("a cell of more than %d bytes", maxCell)
 
-// value appends the text of the element that was opened.
+// value appends the text of the element that was just opened.
 func (s *scanner) value(to []byte) ([]byte, error) {
 	begin := len(to)
 	for depth := len(s.open); len(s.open) >= depth; {
@@ -204,9 +201,9 @@ func (s *scanner) value(to []byte) ([]byte, error) {
 	return to, nil
 }
 
-// unescape takes back, from begin on, what Excel writes for characters that XML
-// has no place for: _x000D_ is a carriage return. Other control characters, which
-// nobody sees, are left out.
+// unescape replaces, from begin on, Excel's escapes for characters that XML does not
+// allow: _x000D_ is a carriage return. Other control characters, which are invisible,
+// are dropped.
 func unescape(text []byte, begin int) []byte {
 	at := bytes.Index(text[begin:], []byte("_x"))
 	if at < 0 {
@@ -238,7 +235,7 @@ func unescape(text []byte, begin int) []byte {
 
 const escapeBytes = len("_x000D_")
 
-// escaped is the UTF-16 unit that an escape at the beginning of text stands for.
+// escaped returns the UTF-16 unit of an escape at the beginning of text.
 func escaped(text []byte) (unit uint64, ok bool) {
 	if len(text) < escapeBytes || text[0] != '_' || text[1] != 'x' || text[escapeBytes-1] != '_' {
 		return 0, false

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// outline is a document as our scanner sees it, with text in one piece.
+// outline is a document as the scanner sees it, with each text in one piece.
 func outline(src io.Reader) (string, error) {
 	var b strings.Builder
 	s := newScanner(src)
@@ -76,8 +76,8 @@ func outlineOf(text []byte) (string, error) {
 	}
 }
 
-// blanks are those in attributes, which XML has as spaces unless they are referred
-// to; encoding/xml does not tell the two apart.
+// blanks are those in attributes. XML turns them into spaces unless they are
+// references; encoding/xml does not distinguish the two.
 var blanks = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ")
 
 var documents = []string{
@@ -192,7 +192,7 @@ func TestXMLInUTF16(t *testing.T) {
 	}
 }
 
-func TestABrokenSourceIsToldApartFromBrokenXML(t *testing.T) {
+func TestABrokenSourceIsNotBrokenXML(t *testing.T) {
 	for _, text := range []string{"", "<a", "<a>x", "<a></", "<a><![CDATA[x", "<!--"} {
 		if _, err := outline(io.MultiReader(strings.NewReader(text), iotest.ErrReader(io.ErrClosedPipe))); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("after %q: %v", text, err)
@@ -200,8 +200,8 @@ func TestABrokenSourceIsToldApartFromBrokenXML(t *testing.T) {
 	}
 }
 
-// FuzzXML holds that what the scanner takes, encoding/xml takes as well, and sees
-// the same in it.
+// FuzzXML checks that encoding/xml accepts what the scanner accepts, and sees the same
+// in it.
 func FuzzXML(f *testing.F) {
 	for _, text := range documents {
 		f.Add([]byte(text))
@@ -216,7 +216,7 @@ func FuzzXML(f *testing.F) {
 			t.Fatalf("%q at once: %q, %v; byte by byte: %q, %v", text, got, err, again, againErr)
 		}
 		if err != nil || bytes.IndexByte(text, 0) >= 0 {
-			return // UTF-16 is not for encoding/xml
+			return // encoding/xml does not read UTF-16
 		}
 		want, err := outlineOf(text)
 		if err != nil {

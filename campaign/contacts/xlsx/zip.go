@@ -13,22 +13,21 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// Bounds on what a file may unpack to, so that a few kilobytes cannot fill a
-// machine or keep it busy for hours. Workbooks shrink to a tenth, hardly ever to
-// a hundredth.
+// Bounds on what a file may unpack to, so that a few kilobytes cannot fill a machine or
+// keep it busy for hours. Workbooks usually shrink to a tenth, rarely to a hundredth.
 const (
 	maxDirectory = 4 << 20   // bytes of the archive's table of contents
 	maxPart      = 4 << 30   // bytes that one part may unpack to
 	maxRatio     = 200       // of unpacked to packed bytes
 	freeUnpacked = 64 << 20  // bytes for which the ratio does not matter
-	freeBook     = 256 << 20 // the same, for all parts together
+	freeBook     = 256 << 20 // the same for all parts together
 )
 
-// ErrTooLarge is of a file that unpacks to more than it may.
+// ErrTooLarge means that a file unpacks to more than it may.
 var ErrTooLarge = errors.New("it unpacks to far more than a contact list would: save the list as \"CSV UTF-8\"")
 
-// OpenZip reads the table of contents of a zip archive, which may be of any size
-// but not its table.
+// OpenZip reads the table of contents of a zip archive. It bounds the table, not the
+// archive.
 func OpenZip(data io.ReaderAt, size int64) (*zip.Reader, error) {
 	table := &tableReader{ReaderAt: data, left: maxDirectory}
 	z, err := zip.NewReader(table, size)
@@ -40,8 +39,7 @@ func OpenZip(data io.ReaderAt, size int64) (*zip.Reader, error) {
 	return z, nil
 }
 
-// A tableReader bounds how much is read; with fewer than 0 bytes left it no
-// longer does.
+// A tableReader bounds how many bytes are read. A negative left removes the bound.
 type tableReader struct {
 	io.ReaderAt
 	left int64
@@ -59,31 +57,24 @@ func (t *tableReader) ReadAt(p []byte, off int64) (int, error) {
 	return t.ReaderAt.ReadAt(p, off)
 }
 
-// partName is how a part's name is looked for: Windows programs write backslashes,
-// and case does not matter.
+// partName normalises the name of a part: Windows programs write backslashes, and case
+// does not matter.
 func partName(name string) string {
 	return strings.ToLower(strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/"))
 }
 
 // IsWorkbook reports whether an archive holds a workbook.
 func IsWorkbook(z *zip.Reader) bool {
-	types := false
+	types, renamed := false, false
 	for _, member := range z.File {
 		name := partName(member.Name)
 		if name == "xl/workbook.xml" {
 			return true
 		}
 		types = types || name == "[content_types].xml"
+		renamed = renamed || strings.HasPrefix(name, "xl/workbook") && strings.HasSuffix(name, ".xml") // SharePoint writes workbook2.xml
 	}
-	if !types {
-		return false
-	}
-	for _, member := range z.File { // SharePoint writes workbook2.xml
-		if name := partName(member.Name); strings.HasPrefix(name, "xl/workbook") && strings.HasSuffix(name, ".xml") {
-			return true
-		}
-	}
-	return false
+	return types && renamed
 }
 
 // partsOf indexes the members of an archive by their part names.
@@ -102,7 +93,7 @@ func partsOf(z *zip.Reader) (map[string]*zip.File, error) {
 	return parts, nil
 }
 
-// A partReader reads a part to its end, within bounds, and minds its checksum.
+// A partReader reads a part within bounds and checks its checksum.
 type partReader struct {
 	io.ReadCloser
 	left   int64  // bytes of the part
@@ -124,7 +115,7 @@ func (b *Book) openPart(name string) (*partReader, error) {
 	}
 	p := &partReader{ReadCloser: text, budget: &b.budget}
 	p.left = min(max(min(int64(member.CompressedSize64), b.size)*maxRatio, freeUnpacked), maxPart)
-	if member.CRC32 == 0 { // for archive/zip that is none
+	if member.CRC32 == 0 { // archive/zip takes 0 for no checksum
 		p.crc = crc32.NewIEEE()
 	}
 	return p, nil
@@ -148,7 +139,7 @@ func (p *partReader) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// damaged is an error in a part, which people know by name or not at all.
+// damaged returns a *DamageError, unless err is ErrTooLarge.
 func damaged(part string, row int, err error) error {
 	if errors.Is(err, ErrTooLarge) {
 		return err
@@ -160,7 +151,7 @@ func damaged(part string, row int, err error) error {
 	return &DamageError{Part: part, Row: row, text: fmt.Sprintf("%s is damaged%s: %v; open it in Excel and save it again", part, where, err), err: err}
 }
 
-// A DamageError is of a workbook that cannot be trusted.
+// A DamageError means that a workbook cannot be trusted.
 type DamageError struct {
 	Part string // as people know it
 	Row  int    // of a sheet; 0: not in a row

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +14,16 @@ import (
 
 	"campaign-runner/campaign"
 )
+
+// Names lists all campaigns, sorted.
+func (s *Store) Names(ctx context.Context) ([]string, error) {
+	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
 
 // Campaign reads a campaign's settings, phase and counts.
 func (s *Store) Campaign(ctx context.Context, name string) (campaign.Campaign, error) {
@@ -68,6 +80,14 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	return c, nil
 }
 
+// emptyAsNotFound is ErrNotFound when a campaign's hash has no phase.
+func emptyAsNotFound(name string, phase campaign.Phase) error {
+	if phase == "" {
+		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
+	}
+	return nil
+}
+
 // Tally reads how many contacts are in each state.
 func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) {
 	hash, err := s.rdb.HGetAll(ctx, keyTally(name)).Result()
@@ -112,11 +132,11 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	return t, nil
 }
 
-// phaseScript moves a campaign's phase.
+// phaseScript moves a campaign's phase. A campaign that starts running gets an empty
+// window, so that the guard judges only what comes from then on.
 //
-// KEYS campaign, window; ARGV to, reason, then the phases it may come from. One
-// that is set running is judged by what comes from then on.
-// Answers the phase it came from, or the present one with a minus before it.
+// KEYS campaign, window; ARGV to, reason, then the phases it may come from. Answers
+// the phase it came from, or the present one with a minus before it.
 var phaseScript = redis.NewScript(`
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase then return '' end
@@ -129,9 +149,8 @@ for i = 3, #ARGV do
 end
 return '-' .. phase`)
 
-// SetPhase moves a campaign from one of the given phases to another, with the
-// reason people are shown. It reports whether it did; when not, was is the phase
-// that the campaign is in.
+// SetPhase moves a campaign from one of the given phases to another, with the reason
+// that people see. If it did not, was is the present phase.
 func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason string, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
 	args := []any{string(to), reason}
 	for _, f := range from {
@@ -164,60 +183,29 @@ local old = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 if old == 0 or tonumber(ARGV[2]) < old then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 return 1`)
 
-// LowerRowsPerCall remembers that the platform takes no more rows per request.
-func (s *Store) LowerRowsPerCall(ctx context.Context, name string, rows int) error {
+// LowerRequestRows notes that the platform takes no more than rows per request.
+func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
 	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
-		return fmt.Errorf("lower rows per call of %s: %w", name, err)
+		return fmt.Errorf("lower rows per request of %s: %w", name, err)
 	}
 	return nil
 }
 
-// Overdue counts the chunks of a campaign that were due by before and have not
-// moved.
-func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int, error) {
-	n, err := s.rdb.ZCount(ctx, keyOpen(name), "-inf", strconv.FormatInt(before.UnixMilli(), 10)).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count overdue chunks of %s: %w", name, err)
-	}
-	return int(n), nil
-}
+// explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id of
+// this run: a repeated one answers as before.
+var explainScript = redis.NewScript(`
+local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'explained')
+if is[3] == ARGV[3] then return 1 end
+if is[1] ~= 'paused' or is[2] ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'phase_reason', ARGV[2], 'explained', ARGV[3])
+return 1`)
 
-// A Due is a chunk of a campaign with the time by which it must have moved.
-type Due struct {
-	Chunk int
-	At    time.Time
-}
-
-// Open lists the chunks that are not through, those due by before first; all of
-// them when before is zero.
-func (s *Store) Open(ctx context.Context, name string, before time.Time, limit int) ([]Due, error) {
-	to := "+inf"
-	if !before.IsZero() {
-		to = strconv.FormatInt(before.UnixMilli(), 10)
-	}
-	members, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
-	}).Result()
+// Explain says why the guard has paused a campaign. It reports false when that was
+// already explained or the guard's pause is over.
+func (s *Store) Explain(ctx context.Context, name, reason string) (bool, error) {
+	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped, reason, rand.Text()).Bool()
 	if err != nil {
-		return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+		return false, fmt.Errorf("explain the pause of %s: %w", name, err)
 	}
-	open := make([]Due, len(members))
-	for i, m := range members {
-		text, _ := m.Member.(string)
-		chunk, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
-		}
-		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
-	}
-	return open, nil
-}
-
-// OpenChunks is how many chunks of a campaign are not through.
-func (s *Store) OpenChunks(ctx context.Context, name string) (int, error) {
-	n, err := s.rdb.ZCard(ctx, keyOpen(name)).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count open chunks of %s: %w", name, err)
-	}
-	return int(n), nil
+	return done, nil
 }

@@ -75,7 +75,7 @@ func TestRowsPerCallOnlyFalls(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, s *Store) {
 		launch(t, s, "sale", 1, 1, campaign.Running)
 		for _, step := range []struct{ learned, want int }{{250, 250}, {400, 250}, {125, 125}, {0, 1}, {-3, 1}, {7, 1}} {
-			if err := s.LowerRowsPerCall(t.Context(), "sale", step.learned); err != nil {
+			if err := s.LowerRequestRows(t.Context(), "sale", step.learned); err != nil {
 				t.Fatal(err)
 			}
 			if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.RowsPerCall != step.want {

@@ -18,30 +18,30 @@ import (
 // Work of a dead one goes on elsewhere soon after.
 const HeartbeatTTL = 8 * time.Second
 
-// AskDead is how long ClaimIsDead asks. A later answer would be none to the
-// question whether the claim was dead when it was asked.
+// AskDead bounds ClaimIsDead. A later answer would not say whether the claim was
+// dead when it was asked.
 const AskDead = 2 * time.Second
 
-// A Worker is a running worker as its heartbeat tells.
+// A Worker is what a running worker's heartbeat tells.
 type Worker struct {
 	ID      string    `json:"id"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
 	Agents  []string  `json:"agents"`
 	Started time.Time `json:"started"`
-	Tickets bool      `json:"tickets,omitempty"` // it makes tickets in the Support Center
-	// Quotas is where each agent stands with its quota, as this worker sees it.
+	Tickets bool      `json:"tickets,omitempty"` // whether it makes tickets in the Support Center
+	// Quotas is how each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
-	// Looked is when it last looked at its quotas and lanes. The heartbeat of a frozen
-	// worker counts for a while, and what it says of them is old.
+	// Looked is when it last looked at its quotas and lanes. A frozen worker's heartbeat
+	// counts for a while, with old values.
 	Looked time.Time `json:"looked,omitzero"`
-	// QuotaKeys is where each agent's quota is kept: under a hash of its token.
+	// QuotaKeys is the key of each agent's quota: a hash of its token.
 	QuotaKeys map[string]string `json:"quota_keys,omitempty"`
-	// Paused are lanes, by agent, that somebody has paused in the asynq UI.
+	// Paused are the lanes, by agent, that were paused in the asynq UI.
 	Paused map[string][]campaign.Lane `json:"paused,omitempty"`
 }
 
-// A Quota is where an agent stands with its quota.
+// A Quota is how an agent stands with its quota.
 type Quota struct {
 	Limit     int       `json:"limit"` // requests per window; 0: none is known
 	Remaining int       `json:"remaining"`
@@ -54,10 +54,10 @@ type Quota struct {
 	Probing   bool      `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
 }
 
-// Wait is how long it is until the next request may leave.
+// Wait is the time until the next request may leave.
 func (q Quota) Wait(now time.Time) time.Duration { return max(0, q.Next.Sub(now)) }
 
-// Heartbeat says that w is alive.
+// Heartbeat keeps w alive for HeartbeatTTL.
 func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
 	text, err := json.Marshal(w)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
 	return nil
 }
 
-// Goodbye ends a worker's heartbeat, so that nobody waits for it.
+// Goodbye ends a worker's heartbeat at once.
 func (s *Store) Goodbye(ctx context.Context, id string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Del(ctx, keyWorker(id))
@@ -87,8 +87,8 @@ func (s *Store) Goodbye(ctx context.Context, id string) error {
 	return nil
 }
 
-// Workers lists the living workers by id. One whose heartbeat cannot be read, as
-// that of a later version, has nothing but its id.
+// Workers lists the living workers by id. A heartbeat that cannot be read, such as a
+// later version's, gives only the id.
 func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
 	ids, texts, err := s.heartbeats(ctx)
 	if err != nil {
@@ -108,7 +108,8 @@ func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
 	return alive, nil
 }
 
-// ForgetWorkers forgets the dead.
+// ForgetWorkers removes the ids of dead workers. Workers does not, so that reading
+// needs no right to write.
 func (s *Store) ForgetWorkers(ctx context.Context) error {
 	ids, texts, err := s.heartbeats(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (s *Store) ForgetWorkers(ctx context.Context) error {
 	var dead []any
 	for i, text := range texts {
 		if text == "" {
-			dead = append(dead, ids[i]) // its next heartbeat, should there be one, brings it back
+			dead = append(dead, ids[i]) // a late heartbeat brings it back
 		}
 	}
 	if len(dead) == 0 {
@@ -129,8 +130,8 @@ func (s *Store) ForgetWorkers(ctx context.Context) error {
 	return nil
 }
 
-// heartbeats are the ids of workers, in their order, and what each heartbeat says:
-// nothing when it has ended.
+// heartbeats are the ids of workers, sorted, and what each heartbeat says; empty
+// when it has ended.
 func (s *Store) heartbeats(ctx context.Context) (ids, texts []string, err error) {
 	ids, err = s.rdb.SMembers(ctx, keyWorkers).Result()
 	if err != nil {
@@ -157,16 +158,14 @@ func (s *Store) heartbeats(ctx context.Context) (ids, texts []string, err error)
 	return ids, texts, nil
 }
 
-// A claim's token names its worker, so that anybody can tell whether the one who
-// holds it is still alive.
-
-// NewClaim is a token for a claim of the worker: nonce must never repeat, and
-// hold no slash.
+// NewClaim is a token for a worker's claim. It names the worker, so that others can see
+// whether the claim's holder is alive. nonce must never repeat and holds no
+// slash.
 func NewClaim(worker, nonce string) string { return worker + "/" + nonce }
 
-// ClaimIsDead reports whether the worker that holds the claim is gone.
+// ClaimIsDead reports whether the claim's worker is gone.
 func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
-	end := strings.LastIndexByte(token, '/') // an id may hold slashes, a nonce none
+	end := strings.LastIndexByte(token, '/') // an id may contain slashes, a nonce does not
 	if end < 0 {
 		return false, nil
 	}
@@ -177,4 +176,48 @@ func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
 		return false, fmt.Errorf("look for worker %s: %w", token[:end], err)
 	}
 	return n == 0, nil
+}
+
+// Seen is what an agent was ever answered.
+func (s *Store) Seen(ctx context.Context, agent string) (campaign.Seen, error) {
+	fields, err := s.rdb.HMGet(ctx, keySeen(agent), "rate_headers", "accepted").Result()
+	if err != nil {
+		return campaign.Seen{}, fmt.Errorf("read what agent %s was answered: %w", agent, err)
+	}
+	return campaign.Seen{RateHeaders: fields[0] != nil, Accepted: fields[1] != nil}, nil
+}
+
+// AddSeen adds to what an agent was ever answered; nothing is taken back.
+func (s *Store) AddSeen(ctx context.Context, agent string, seen campaign.Seen) error {
+	var fields []any
+	if seen.RateHeaders {
+		fields = append(fields, "rate_headers", 1)
+	}
+	if seen.Accepted {
+		fields = append(fields, "accepted", 1)
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	if err := s.rdb.HSet(ctx, keySeen(agent), fields...).Err(); err != nil {
+		return fmt.Errorf("keep what agent %s was answered: %w", agent, err)
+	}
+	return nil
+}
+
+// leaseScript takes or renews a lease. KEYS lease; ARGV holder, ms.
+var leaseScript = redis.NewScript(`
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`)
+
+// Lease takes or renews holder's right to do work that needs one process only. It
+// saves work and protects nothing: two processes may believe they have it.
+func (s *Store) Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error) {
+	held, err := leaseScript.Run(ctx, s.rdb, []string{keyLease(work)}, holder, millis(length)).Bool()
+	if err != nil {
+		return false, fmt.Errorf("lease of %s: %w", work, err)
+	}
+	return held, nil
 }

@@ -79,8 +79,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// However requests arrive, no window admits more than the limit, and none is
-// refused while its window has room.
+// However requests arrive, no window admits more than the limit or refuses one while it
+// has room.
 func TestWindowAdmitsExactlyTheLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"campaign-runner/campaign"
+
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
 )
@@ -79,7 +81,7 @@ func TestWorkers(t *testing.T) {
 		t.Error("a worker that said goodbye is still there")
 	}
 
-	// One bad heartbeat hides nobody.
+	// One bad heartbeat does not hide the others.
 	s.rdb.SAdd(t.Context(), keyWorkers, "w")
 	s.rdb.Set(t.Context(), keyWorker("w"), "no JSON", 0)
 	if err := s.Heartbeat(t.Context(), b); err != nil {
@@ -96,4 +98,36 @@ func TestWorkers(t *testing.T) {
 			t.Errorf("%s without a Redis: %v", what, err)
 		}
 	}
+}
+
+func TestWhatWasSeenOfAnAgentStays(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, s *Store) {
+		for _, step := range []struct {
+			name string
+			add  campaign.Seen
+			want campaign.Seen
+		}{
+			{"nothing", campaign.Seen{}, campaign.Seen{}},
+			{"headers", campaign.Seen{RateHeaders: true}, campaign.Seen{RateHeaders: true}},
+			{"nothing more", campaign.Seen{}, campaign.Seen{RateHeaders: true}},
+			{"a success", campaign.Seen{Accepted: true}, campaign.Seen{RateHeaders: true, Accepted: true}},
+		} {
+			if err := s.AddSeen(t.Context(), "sales", step.add); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Seen(t.Context(), "sales"); err != nil || got != step.want {
+				t.Errorf("after %s: %+v, %v, want %+v", step.name, got, err, step.want)
+			}
+		}
+		if got, err := s.Seen(t.Context(), "other"); err != nil || got != (campaign.Seen{}) {
+			t.Errorf("of another agent: %+v, %v", got, err)
+		}
+		s.rdb.Close()
+		if _, err := s.Seen(t.Context(), "sales"); err == nil {
+			t.Error("read without Redis")
+		}
+		if err := s.AddSeen(t.Context(), "sales", campaign.Seen{Accepted: true}); err == nil {
+			t.Error("kept without Redis")
+		}
+	})
 }

@@ -1,0 +1,156 @@
+package contacts
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// SameName reports whether two names of columns or values differ only in case and in
+// invisible characters around them.
+func SameName(a, b string) bool { return strings.EqualFold(trimName(a), trimName(b)) }
+
+// Nearest returns the name most like the wanted one, for a suggestion: one with a slip
+// of spelling, or one that contains the other. It is empty if there is none.
+func Nearest(name string, among []string) string {
+	best, least := "", 1000
+	key := []rune(columnKey(name))
+	for _, candidate := range among {
+		other := []rune(columnKey(candidate))
+		short := min(len(key), len(other))
+		d := distance(key, other)
+		if within := short >= 3 && (strings.Contains(string(key), string(other)) || strings.Contains(string(other), string(key))); within {
+			d = min(d, 2)
+		}
+		if d < least && d <= max(short/3, 1) {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to change, to swap with the next, to add or to leave out.
+func distance(a, b []rune) int {
+	d := make([][]int, len(a)+1)
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for k := range d[i] {
+			switch {
+			case i == 0 || k == 0:
+				d[i][k] = i + k
+				continue
+			case a[i-1] == b[k-1]:
+				d[i][k] = d[i-1][k-1]
+			default:
+				d[i][k] = 1 + min(d[i-1][k-1], d[i-1][k], d[i][k-1])
+			}
+			if i > 1 && k > 1 && a[i-1] == b[k-2] && a[i-2] == b[k-1] {
+				d[i][k] = min(d[i][k], 1+d[i-2][k-2])
+			}
+		}
+	}
+	return d[len(a)][len(b)]
+}
+
+// trimName trims invisible characters around a name.
+func trimName(name string) string {
+	return strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+}
+
+// shown returns a column's name for a message, which must not contain a phone number.
+func shown(name string) string { return longDigits.ReplaceAllString(name, "…") }
+
+var longDigits = regexp.MustCompile(`(?:\p{Nd}[\s\p{Z}\-().]*){6,}`)
+
+func quoteFlag(name string) string {
+	name = shown(name)
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.", r)
+	}) {
+		return fmt.Sprintf("%q", name)
+	}
+	return name
+}
+
+// quoteNames lists column names for a message, up to as many as a person reads.
+func quoteNames(columns []string) string {
+	const most = 30
+	var names []string
+	for _, name := range columns[:min(len(columns), most)] {
+		names = append(names, fmt.Sprintf("%q", shown(name)))
+	}
+	if len(columns) > most {
+		names = append(names, fmt.Sprintf("and %d more", len(columns)-most))
+	}
+	return strings.Join(names, ", ")
+}
+
+func listColumns(columns []string, which []int) string {
+	var names []string
+	for _, i := range which {
+		names = append(names, fmt.Sprintf("%q (column %d)", shown(columns[i]), i+1))
+	}
+	return strings.Join(names, ", ")
+}
+
+// columnNamed returns the one column of the name asked for: of the exact name, or else
+// of one that differs only in spelling.
+func columnNamed(columns []string, asked string) (int, error) {
+	asked = trimName(asked)
+	matches := func(name string) bool { return name == asked }
+	if !slices.ContainsFunc(columns, matches) {
+		matches = func(name string) bool { return name != "" && columnKey(name) == columnKey(asked) }
+	}
+	var found []int
+	for i, name := range columns {
+		if matches(name) {
+			found = append(found, i)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return 0, fmt.Errorf("several columns have this name: %s: give equal columns different names", listColumns(columns, found))
+	case slices.ContainsFunc(columns, isNumberLike):
+		return 0, errNumberHeader
+	}
+	return 0, fmt.Errorf("no column %q: the columns are %s", asked, quoteNames(columns))
+}
+
+// theFirst sorts columns whose names differ only in a number: Mobile 1 before Mobile 2.
+func theFirst(columns []string, found []int) (sorted []int, ok bool) {
+	stem := func(i int) (string, int) {
+		number := 0
+		name := strings.Map(func(r rune) rune {
+			if unicode.IsDigit(r) {
+				number = number*10 + int(unicode.ToLower(r)&0xf)
+				return -1
+			}
+			return r
+		}, columnKey(columns[i]))
+		return name, number
+	}
+	first, _ := stem(found[0])
+	sorted = slices.Clone(found)
+	slices.SortStableFunc(sorted, func(a, b int) int {
+		_, x := stem(a)
+		_, y := stem(b)
+		return cmp.Compare(x, y)
+	})
+	for k, i := range sorted {
+		name, number := stem(i)
+		if name != first {
+			return nil, false
+		}
+		if k > 0 {
+			if _, before := stem(sorted[k-1]); before == number {
+				return nil, false
+			}
+		}
+	}
+	return sorted, true
+}

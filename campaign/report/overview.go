@@ -1,0 +1,156 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/plan"
+	"campaign-runner/campaign/store"
+)
+
+// An Overview is a campaign with all its totals.
+type Overview struct {
+	Summary
+	Reasons      []Reason       `json:"reasons"` // the most frequent first
+	Run          int            `json:"run"`     // 0 for the launch, one more for each rerun
+	Chunks       int            `json:"chunks"`
+	ChunkSize    int            `json:"chunk_size"`
+	RequestsLeft int            `json:"calls_left"` // requests still needed if all succeed
+	Rows         int            `json:"rows"`
+	Invalid      int            `json:"invalid"`
+	Duplicates   int            `json:"duplicates"`
+	Suppressed   int            `json:"suppressed"`
+	NotChosen    int            `json:"not_chosen"`
+	Refused      map[string]int `json:"refused"`
+	ETA          time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
+	Opens        time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or none is left
+	Held         int            `json:"held,omitzero"`   // contacts that only an operator can unblock, by a sample
+	Missed       int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
+	Settings     []Setting      `json:"settings"`        // in force, by the flag that sets them
+	Quota        *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
+
+	// MayHaveBeenReached counts the contacts that the platform may have reached without
+	// our knowing: the unconfirmed, and those whose request ended in an error of the
+	// platform.
+	MayHaveBeenReached int    `json:"may_have_been_reached"`
+	InDoubt            States `json:"-"` // by state, those after whose request the platform failed
+}
+
+// Find reads the overview of a campaign.
+func Find(ctx context.Context, s Store, name string) (Overview, error) {
+	present, err := look(ctx, s)
+	if err != nil {
+		return Overview{}, err
+	}
+	c, tally, err := read(ctx, s, name)
+	if err != nil {
+		return Overview{}, err
+	}
+	o := Overview{
+		Summary:    present.summary(c, tally),
+		Reasons:    []Reason{},
+		InDoubt:    make(States),
+		Run:        int(c.Run),
+		Chunks:     c.Chunks,
+		ChunkSize:  c.Settings.ChunkSize,
+		Settings:   settingsOf(c),
+		Rows:       c.Counts.Rows,
+		Invalid:    c.Counts.Invalid,
+		Duplicates: c.Counts.Duplicates,
+		Suppressed: c.Counts.Suppressed,
+		NotChosen:  c.Counts.NotChosen,
+		Refused:    c.Counts.Refused,
+	}
+	o.MayHaveBeenReached = tally.MayHaveBeenReached()
+	for _, state := range campaign.States() {
+		o.InDoubt[state.String()] = tally.InDoubt[state]
+	}
+	if o.Refused == nil {
+		o.Refused = map[string]int{}
+	}
+	if quota, ok := present.quotas[c.Settings.Agent]; ok {
+		if quota.Wait(present.now) == 0 { // over since the heartbeat
+			quota.Next, quota.Reason, quota.Blocked = time.Time{}, "", false
+		}
+		o.Quota = &quota
+	}
+	openChunks, err := s.OpenChunks(ctx, name)
+	if err != nil {
+		return Overview{}, err
+	}
+	o.RequestsLeft = requestsLeft(c, openChunks, tally.Open())
+	if err := o.foresee(ctx, s, c, present); err != nil {
+		return Overview{}, err
+	}
+	texts := reasonTexts{store: s, campaign: name}
+	for key, contacts := range tally.Reasons {
+		text, err := texts.of(ctx, key.Reason)
+		if err != nil {
+			return Overview{}, err
+		}
+		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts, key.Reason})
+	}
+	slices.SortFunc(o.Reasons, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))
+	})
+	return o, nil
+}
+
+// foresee adds the forecast to an overview.
+func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p present) error {
+	pending := o.States.In(campaign.Pending)
+	if pending == 0 || o.State != campaign.Running && o.State != campaign.Scheduled {
+		return nil
+	}
+	w, err := workOf(ctx, s, c, pending, p.now, liveSample)
+	if err != nil {
+		return err
+	}
+	if o.Quota != nil {
+		w = atQuota(w, *o.Quota)
+	}
+	forecast := plan.Make(w, p.now.UTC())
+	o.Held = forecast.Held
+	if w.Rate > 0 {
+		o.ETA, o.Missed = forecast.Ends, forecast.Missed
+	}
+	if opens := forecast.Begins; opens.After(p.now) {
+		o.Opens = opens
+	}
+	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
+	if o.WaitingFor == "" || o.Paced && !blocked {
+		if text := hoursWait(*o, w, forecast, pending); text != "" {
+			o.WaitingFor, o.Paced = text, false
+		}
+	}
+	return nil
+}
+
+// liveSample bounds the chunks that are read for one look.
+const liveSample = 100
+
+// requestsLeft is how many requests a campaign still needs if all of them succeed.
+func requestsLeft(c campaign.Campaign, openChunks, open int) int {
+	if c.Settings.Mode == campaign.Dispatch {
+		return open
+	}
+	most := c.RequestRows()
+	return max(openChunks, (open+most-1)/most)
+}
+
+// A Setting is a value that was chosen for a campaign.
+type Setting struct {
+	Setting string `json:"setting"`
+	Value   string `json:"value"`
+}
+
+func settingsOf(c campaign.Campaign) []Setting {
+	list := []Setting{}
+	for _, d := range c.Settings.InForce() {
+		list = append(list, Setting{d.Flag, d.Other})
+	}
+	return list
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// A Ref names a chunk.
+type Ref struct {
+	Campaign string
+	Chunk    int // from 0
+}
+
+func (r Ref) String() string { return fmt.Sprintf("%s/%d", r.Campaign, r.Chunk) }
+
+// A Chunk is a slice of a campaign as it was read: its contacts and the ledger of
+// their states, which Apply keeps up to date.
+type Chunk struct {
+	Ref        Ref
+	Contacts   []campaign.Contact // nil when only the ledger was read
+	Claim      string             // its token; empty: free
+	ClaimUntil time.Time
+	Seq        int       // releases so far
+	Version    int       // changes so far; it falls only when Redis has lost writes
+	Due        time.Time // zero: nothing is left to send
+
+	mu     sync.Mutex
+	ledger campaign.Ledger
+}
+
+// Len is the number of contacts.
+func (c *Chunk) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.Len()
+}
+
+// Record is the state of contact i and its history.
+func (c *Chunk) Record(i int) campaign.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger.At(i)
+}
+
+// In lists the contacts that are in one of the states.
+func (c *Chunk) In(states ...campaign.State) []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var in []int
+	for i := range c.ledger.Len() {
+		for _, s := range states {
+			if c.ledger.At(i).State == s {
+				in = append(in, i)
+			}
+		}
+	}
+	return in
+}
+
+// ReadChunk reads a chunk with its contacts.
+func (s *Store) ReadChunk(ctx context.Context, ref Ref) (*Chunk, error) {
+	return s.readChunk(ctx, ref, true)
+}
+
+// ReadLedger reads a chunk without its contacts, for a tenth of the cost.
+func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
+	return s.readChunk(ctx, ref, false)
+}
+
+// Reload brings a chunk up to date, its contacts included.
+func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
+	now, err := s.ReadChunk(ctx, chunk.Ref)
+	if err != nil {
+		return err
+	}
+	chunk.mu.Lock()
+	defer chunk.mu.Unlock()
+	chunk.Contacts, chunk.ledger = now.Contacts, now.ledger
+	chunk.Claim, chunk.ClaimUntil = now.Claim, now.ClaimUntil
+	chunk.Seq, chunk.Version, chunk.Due = now.Seq, now.Version, now.Due
+	return nil
+}
+
+func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, error) {
+	fields := []string{"claim", "claim_until", "seq", "version"}
+	if rows {
+		fields = append(fields, "rows")
+	}
+	var hash *redis.SliceCmd
+	var ledger *redis.StringCmd
+	var due *redis.FloatCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		hash = p.HMGet(ctx, keyChunk(ref), fields...)
+		ledger = p.Get(ctx, keyLedger(ref))
+		due = p.ZScore(ctx, keyOpen(ref.Campaign), strconv.Itoa(ref.Chunk)) // read after the count of releases
+		return nil
+	})
+	if errors.Is(ledger.Err(), redis.Nil) {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, ErrGone)
+	}
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+	}
+	values := hash.Val()
+	text := func(i int) string { t, _ := values[i].(string); return t }
+	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
+	chunk := &Chunk{
+		Ref:     ref,
+		Claim:   text(0),
+		Seq:     int(number(2)),
+		Version: int(number(3)),
+		ledger:  campaign.Ledger(ledger.Val()),
+	}
+	if due.Err() == nil {
+		chunk.Due = timeOf(int64(due.Val()))
+	}
+	if chunk.Claim != "" {
+		chunk.ClaimUntil = timeOf(number(1))
+	}
+	contacts := len(chunk.ledger) / campaign.RecordSize
+	if rows {
+		if chunk.Contacts, err = s.decodeRows([]byte(text(4))); err != nil {
+			return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+		}
+		contacts = len(chunk.Contacts)
+	}
+	if err := chunk.ledger.Check(contacts); err != nil {
+		return nil, fmt.Errorf("read chunk %s: %w", ref, err)
+	}
+	return chunk, nil
+}
+
+// Marks change whenever the states or outcomes of a chunk do; one for each chunk.
+func (s *Store) Marks(ctx context.Context, c campaign.Campaign) ([]string, error) {
+	marks := make([]string, 0, c.Chunks)
+	const page = 1000
+	for from := 0; from < c.Chunks; from += page {
+		cmds := make([]*redis.SliceCmd, 0, page)
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for n := from; n < min(from+page, c.Chunks); n++ {
+				cmds = append(cmds, p.HMGet(ctx, keyChunk(Ref{Campaign: c.Name, Chunk: n}), "version", "told"))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look for changes of %s: %w", c.Name, err)
+		}
+		for _, cmd := range cmds {
+			marks = append(marks, fmt.Sprint(cmd.Val()...))
+		}
+	}
+	return marks, nil
+}
