@@ -1,22 +1,23 @@
 package campaign
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold is a text without what people write differently: case, accents and vowel
-// marks, marks that cannot be seen, letters stretched to look well, and the forms of
-// Arabic letters. Its words are parted by one space; whatever is neither letter nor
-// digit parts words. Header names, countries and stop words are compared by it.
+// Fold removes what people write differently: case, accents, vowel marks, invisible marks,
+// stretched letters, and the forms of Arabic letters. Everything that is neither letter nor
+// digit separates words, and one space stands between words. Names of columns, countries and
+// stop words are compared by it.
 func Fold(text string) string {
 	var b strings.Builder
 	gap := false
 	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
 		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a drawn-out letter, a hamza that many leave out, don't
+		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a stretched letter, a hamza that many leave out, don't
 		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
 			if gap && b.Len() > 0 {
 				b.WriteByte(' ')
@@ -30,9 +31,36 @@ func Fold(text string) string {
 	return b.String()
 }
 
-// letter is a letter in the form that all keyboards share: Persian and Urdu ones have
-// forms of their own, and in Arabic a final ى stands for ي and ه for ة in what people
-// write.
+// ColumnKey is the folded name of a column, as one word.
+func ColumnKey(name string) string { return strings.ReplaceAll(Fold(name), " ", "") }
+
+// FindColumn is the place of the column with that name: as it is written, or else in
+// another case, or else with the same ColumnKey. -1: there is none.
+func FindColumn(columns []string, name string) int {
+	if at := slices.Index(columns, name); at >= 0 {
+		return at
+	}
+	if at := slices.IndexFunc(columns, func(column string) bool { return sameName(column, name) }); at >= 0 {
+		return at
+	}
+	key := ColumnKey(name)
+	return slices.IndexFunc(columns, func(column string) bool { return key != "" && ColumnKey(column) == key })
+}
+
+// ColumnNames are the columns of the campaign's list.
+func (s Settings) ColumnNames() []string {
+	names := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// sameName compares what people write in another case, or with spaces around it.
+func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+
+// letter is a letter in one form for all keyboards: Persian and Urdu keyboards have forms of
+// their own, and in Arabic people write a final ى for ي and ه for ة.
 func letter(r rune) rune {
 	switch r {
 	case 'ı':

@@ -1,14 +1,11 @@
 package campaign
 
-import (
-	"sync"
-)
+import "sync"
 
-// stopWords are the messages by which people ask not to be contacted again, by
-// language. Each is a whole message: "stop" is one, "don't stop" is not. Words that
-// people also say to an agent about the matter itself ("cancel" of an appointment,
-// "end", "no") are not among them, but for the Arabic ones that are usual as an
-// answer to "to unsubscribe, write".
+// stopWords are the messages, by language, in which people ask not to be contacted again.
+// Each is a whole message: "stop" is one, "don't stop" is not. Words that people also say to
+// an agent about the matter itself ("cancel" an appointment, "end", "no") are left out,
+// except Arabic ones that are usual answers to "to unsubscribe, write".
 var stopWords = map[string][]string{
 	"ar": {
 		"ستوب", "قف", "إلغاء", "إلغاء الاشتراك", "الغاء اشتراكي", "إيقاف", "إيقاف الرسائل", "أوقف", "أوقف الرسائل", "أوقفوا الرسائل", "توقف", "توقفوا",
@@ -41,12 +38,11 @@ var stopWordSet = sync.OnceValue(func() map[string]bool {
 	return set
 })
 
-// maxStopWordBytes bounds the messages that are looked at: a longer one is none.
+// maxStopWordBytes is the longest message that can be a stop word.
 const maxStopWordBytes = 200
 
-// IsStopWord reports whether a message, as a whole, asks not to be contacted again, in
-// any language of the table. Case, accents, the forms of Arabic letters and whatever is
-// no letter do not matter.
+// IsStopWord reports whether a message as a whole is a stop word of any language. It is
+// compared by Fold.
 func IsStopWord(message string) bool {
 	return len(message) <= maxStopWordBytes && stopWordSet()[Fold(message)]
 }

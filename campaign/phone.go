@@ -9,9 +9,9 @@ import (
 // A Phone is a telephone number: its E.164 digits as a number, without the
 // plus. +966501234567 is Phone(966501234567). Zero is no number.
 //
-// Printing a Phone masks it, with every fmt verb, in slog and in JSON, so that a
-// number cannot reach a log or an error by accident. E164 is the one way to have
-// it in full. Keep Phones in exported fields: fmt calls no methods of others.
+// Printing a Phone masks it, with every fmt verb, in slog and in JSON, so that a number
+// cannot reach a log or an error by accident. Only E164 gives it in full. Keep Phones in
+// exported fields: fmt does not call the methods of unexported ones.
 type Phone uint64
 
 // The shortest and longest number accepted, in digits without the plus. E.164
@@ -52,10 +52,9 @@ func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // MarshalText masks the number in JSON, as slog writes whole structs.
 func (p Phone) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// Person is the number by which its owner is known. Three countries write the same
-// mobile number in two ways, and networks and WhatsApp tell now one and now the
-// other: Mexico +52 and +521, Argentina +54 and +549, Brazil without and with the
-// ninth digit. Every other number is its own.
+// Person is the one number that stands for its owner. Three countries write a mobile number
+// in two ways, and networks and WhatsApp use both: Mexico +52 and +521, Argentina +54 and
+// +549, Brazil without and with the ninth digit. Any other number is returned unchanged.
 //
 // Sources: ITU E.164 notices of Mexico (2019) and Argentina; Anatel resolution 553.
 func (p Phone) Person() Phone {

@@ -1,24 +1,26 @@
 package campaign
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// A Rule is something that is true of a contact, or not. One grammar serves all
-// that choose contacts:
+// A Rule is true of a contact, or not. One grammar serves everything that chooses
+// contacts:
 //
 //	state=failed                 its state
-//	reason=busy                  a part of the reason for it
+//	reason=busy                  a part of the reason for the state
 //	ended.answered               its conversation has ended, and it said something
 //	ended.no_answer              its conversation has ended, and it said nothing
-//	extraction.KEY=VALUE         what the agent has learned of it
+//	extraction.KEY=VALUE         what the agent learned from it
 //	column.NAME=VALUE            a cell of its line in the list
 //
-// With != for = the rule holds where that does not. Cells and reasons are written by
-// people: their case and the spaces around them do not matter.
+// With != in place of = the rule is true where the other is not. People write reasons and
+// cells, so case and surrounding spaces do not matter in them, nor what Fold drops in the
+// name of a column.
+//
+// A Rule is stored as its text. The zero Rule is true of no contact.
 type Rule struct {
 	about subject
 	key   string // of an extraction or a column
@@ -51,10 +53,9 @@ func ParseRule(text string) (Rule, error) {
 	if text == answered || text == noAnswer {
 		return Rule{about: aboutEnd, key: text}, nil
 	}
-	name, r, err := splitRule(text)
-	if err != nil {
-		return Rule{}, fmt.Errorf("%q: want %s", text, RuleForms)
-	}
+	name, r := splitRule(text)
+	extracted, _ := strings.CutPrefix(name, ExtractionPrefix)
+	column, _ := strings.CutPrefix(name, columnPrefix)
 	switch {
 	case name == "state":
 		state, err := ParseState(strings.ToLower(strings.TrimSpace(r.value)))
@@ -64,38 +65,68 @@ func ParseRule(text string) (Rule, error) {
 		r.about, r.value = aboutState, state.String()
 	case name == "reason":
 		r.about = aboutReason
+	case extracted != name && extracted != "":
+		r.about, r.key = aboutExtraction, extracted
+	case column != name && column != "":
+		r.about, r.key = aboutColumn, column
 	default:
-		for prefix, about := range map[string]subject{ExtractionPrefix: aboutExtraction, columnPrefix: aboutColumn} {
-			if key, ok := strings.CutPrefix(name, prefix); ok && key != "" {
-				r.about, r.key = about, key
-			}
-		}
-	}
-	if r.about == 0 {
 		return Rule{}, fmt.Errorf("%q: want %s", text, RuleForms)
 	}
 	return r, nil
 }
 
-// ParseFileRule reads a rule about a line of a contact file, of which nothing is
-// known but its cells: COLUMN=VALUE, COLUMN!=VALUE, or either with "column." before.
+// ParseFileRule reads a rule about a line of a contact file, which has nothing but its
+// cells: COLUMN=VALUE, COLUMN!=VALUE, or either with "column." in front.
 func ParseFileRule(text string) (Rule, error) {
-	name, r, err := splitRule(text)
-	if err != nil {
+	name, r := splitRule(text)
+	if name == "" {
 		return Rule{}, fmt.Errorf("%q: of a file want COLUMN=VALUE or COLUMN!=VALUE", text)
 	}
 	r.about, r.key = aboutColumn, strings.TrimPrefix(name, columnPrefix)
 	return r, nil
 }
 
-// splitRule reads NAME=VALUE and NAME!=VALUE.
-func splitRule(text string) (name string, r Rule, err error) {
-	name, value, ok := strings.Cut(text, "=")
-	name, not := strings.CutSuffix(name, "!")
-	if name = strings.TrimSpace(name); !ok || name == "" {
-		return "", Rule{}, errors.New("no =")
+// ParseTicketRule reads a rule by which tickets are made.
+func ParseTicketRule(text string) (Rule, error) {
+	r, _ := ParseRule(text) // the zero Rule makes no tickets
+	state, err := ParseState(r.value)
+	makes := r.about == aboutExtraction || r.about == aboutState && err == nil && slices.Contains(ticketStates, state)
+	if !makes || r.not {
+		return Rule{}, fmt.Errorf("ticket rule %q: want %sKEY=VALUE, or state= and one of %v", text, ExtractionPrefix, ticketStates)
 	}
-	return name, Rule{value: value, not: not}, nil
+	return r, nil
+}
+
+// ParseOptOutRule reads a rule that puts contacts on the do-not-contact list.
+func ParseOptOutRule(text string) (Rule, error) {
+	r, _ := ParseRule(text)
+	if r.about != aboutExtraction || r.not { // what the agent did not learn is no wish
+		return Rule{}, fmt.Errorf("%q: want %sKEY=VALUE", text, ExtractionPrefix)
+	}
+	return r, nil
+}
+
+// ParseRules reads several rules, each by parse.
+func ParseRules(texts []string, parse func(string) (Rule, error)) (Rules, error) {
+	var all Rules
+	for _, text := range texts {
+		r, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// splitRule reads NAME=VALUE and NAME!=VALUE. Without a name the text is neither.
+func splitRule(text string) (name string, r Rule) {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return "", Rule{}
+	}
+	name, not := strings.CutSuffix(name, "!")
+	return strings.TrimSpace(name), Rule{value: value, not: not}
 }
 
 func (r Rule) String() string {
@@ -118,19 +149,28 @@ func (r Rule) String() string {
 	return ""
 }
 
-// Facts are what is known of a contact when a rule is asked about it. What the rules
-// do not need (see Rules.Need) may be left out.
+// MarshalText is the rule as ParseRule reads it; the zero Rule has no text.
+func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *Rule) UnmarshalText(text []byte) (err error) {
+	if *r = (Rule{}); len(text) > 0 {
+		*r, err = ParseRule(string(text))
+	}
+	return err
+}
+
+// Facts are what a rule is asked about. What the rules do not need (see Rules.Need) may
+// be left out.
 type Facts struct {
 	Record  Record
 	Reason  string // the text of the record's reason
 	Outcome Outcome
-	Learned Extraction               // of the outcome
 	Cell    func(name string) string // of its line, by the column's name
 }
 
-// Of reports whether the rule is true of a contact. Whether somebody answered is
-// known of a conversation that has ended in the contact's present run, and of no
-// other.
+// Of reports whether the rule is true of a contact. Whether the contact answered is known
+// only of a conversation that has ended in the contact's present run.
 func (r Rule) Of(f Facts) bool {
 	switch r.about {
 	case aboutState:
@@ -140,9 +180,10 @@ func (r Rule) Of(f Facts) bool {
 	case aboutEnd:
 		return f.Record.State == Ended && f.Outcome.Known() && f.Outcome.Run == f.Record.Run && f.Outcome.Said == (r.key == answered)
 	case aboutExtraction:
-		return Learned{r.key, r.value}.In(f.Learned) != r.not
+		value, known := f.Outcome.Learned()[r.key]
+		return (known && CellOf(value) == r.value) != r.not
 	case aboutColumn:
-		return strings.EqualFold(strings.TrimSpace(f.Cell(r.key)), strings.TrimSpace(r.value)) != r.not
+		return sameName(f.Cell(r.key), r.value) != r.not
 	}
 	return false
 }
@@ -169,7 +210,7 @@ func (all Rules) Need() (reason, outcome, cells bool) {
 	return reason, outcome, cells
 }
 
-// States are those that a rule asks for by name; none: no rule does.
+// States are those that a rule asks for by name; none when no rule does.
 func (all Rules) States() []State {
 	var named []State
 	for _, r := range all {
@@ -180,24 +221,21 @@ func (all Rules) States() []State {
 	return named
 }
 
-// Check fails when a rule asks for a column that is not among those of a list.
-func (all Rules) Check(columns []string) error {
-	for _, r := range all {
-		if r.about == aboutColumn && FindColumn(columns, r.key) < 0 {
-			return fmt.Errorf("rule %s: there is no such column; there are %q", r, columns)
+// On are the rules with each column named as the list names it, so that Cells finds it at
+// once. It fails when a rule asks for a column that is not in the list.
+func (all Rules) On(columns []string) (Rules, error) {
+	all = slices.Clone(all)
+	for i, r := range all {
+		if r.about != aboutColumn {
+			continue
 		}
+		at := FindColumn(columns, r.key)
+		if at < 0 {
+			return nil, fmt.Errorf("rule %s: there is no such column; there are %q", r, columns)
+		}
+		all[i].key = columns[at]
 	}
-	return nil
-}
-
-// FindColumn is the place of a column of that name, in any case; -1: there is none.
-func FindColumn(columns []string, name string) int {
-	if at := slices.Index(columns, name); at >= 0 {
-		return at
-	}
-	return slices.IndexFunc(columns, func(column string) bool {
-		return strings.EqualFold(strings.TrimSpace(column), strings.TrimSpace(name))
-	})
+	return all, nil
 }
 
 // Cells are those of a line, as Facts wants them.
@@ -208,13 +246,4 @@ func Cells(columns, fields []string) func(name string) string {
 		}
 		return ""
 	}
-}
-
-// ColumnNames are the columns of the campaign's list.
-func (s Settings) ColumnNames() []string {
-	names := make([]string, len(s.Columns))
-	for i, c := range s.Columns {
-		names[i] = c.Name
-	}
-	return names
 }

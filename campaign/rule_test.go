@@ -1,6 +1,8 @@
 package campaign_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,13 +22,13 @@ func TestRules(t *testing.T) {
 		outcome campaign.Outcome
 		want    bool
 	}{
-		{"somebody who said something answered", "ended.answered", ended, said, true},
-		{"and is not without an answer", "ended.no_answer", ended, said, false},
-		{"somebody who said nothing did not answer", "ended.no_answer", ended, silent, true},
-		{"and is not one who answered", "ended.answered", ended, silent, false},
-		{"who may still answer is neither", "ended.no_answer", campaign.Record{State: campaign.Started, Run: 1}, silent, false},
-		{"an earlier run's conversation tells nothing", "ended.no_answer", ended, of(0, silent), false},
-		{"nor does none", "ended.no_answer", ended, campaign.Outcome{Run: 1}, false},
+		{"a contact that said something answered", "ended.answered", ended, said, true},
+		{"and is not a contact without an answer", "ended.no_answer", ended, said, false},
+		{"a contact that said nothing did not answer", "ended.no_answer", ended, silent, true},
+		{"and is not a contact that answered", "ended.answered", ended, silent, false},
+		{"a contact that may still answer is neither", "ended.no_answer", campaign.Record{State: campaign.Started, Run: 1}, silent, false},
+		{"the conversation of an earlier run does not count", "ended.no_answer", ended, of(0, silent), false},
+		{"nor does a contact without a conversation", "ended.no_answer", ended, campaign.Outcome{Run: 1}, false},
 		{"what was learned", "extraction.intent=callback", ended, said, true},
 		{"what was learned otherwise", "extraction.intent=buy", ended, said, false},
 		{"what was not learned", "extraction.intent=callback", ended, silent, false},
@@ -50,7 +52,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("read as %s: %v", r, err)
 			}
 			facts := campaign.Facts{
-				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome, Learned: tt.outcome.Learned(),
+				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome,
 				Cell: func(name string) string { return cells[name] },
 			}
 			if got := (campaign.Rules{r}).Of(facts); got != tt.want {
@@ -65,7 +67,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// Nothing is known of a line but its cells, so a name is that of a column.
+// A line has only cells, so every name is that of a column.
 func TestFileRules(t *testing.T) {
 	cells := map[string]string{"state": "Texas", "City": "Jeddah", "ended.answered": "yes", "a": "b=c"}
 	for text, want := range map[string]bool{
@@ -113,9 +115,61 @@ func TestRulesSayWhatTheyNeed(t *testing.T) {
 		}
 		for _, columns := range [][]string{{"Name", "Town"}, {"Name", " city "}} {
 			unknown := cells && columns[1] == "Town"
-			if err := (campaign.Rules{r}).Check(columns); (err != nil) != unknown {
+			on, err := campaign.Rules{r}.On(columns)
+			if (err != nil) != unknown {
 				t.Errorf("%s of %q: %v", text, columns, err)
 			}
+			if cells && !unknown && !on.Of(campaign.Facts{Cell: func(name string) string { return map[string]string{" city ": "Rome"}[name] }}) {
+				t.Errorf("%s of %q: became %s", text, columns, on)
+			}
 		}
+	}
+}
+
+func TestColumnsOfRulesAreFoundAsHeadersAre(t *testing.T) {
+	columns := []string{"First Name", "Cíty", "City", "#", "المدينة", "E-Mail"}
+	for name, want := range map[string]int{
+		"City": 2, "city": 2, " CITY ": 2, "Cíty": 1, "CÍTY": 1, "c\u200eity": 1, // the first that is alike
+		"first_name": 0, "FirstName": 0, "first-name": 0, "email": 5, "المدينه": 4, "المَدينة": 4,
+		"#": 3, " # ": 3, "!": -1, "": -1, "Town": -1,
+	} {
+		if got := campaign.FindColumn(columns, name); got != want {
+			t.Errorf("FindColumn(%q) = %d, want %d", name, got, want)
+		}
+	}
+}
+
+func TestRulesAreStoredAsTheirText(t *testing.T) {
+	type stored struct {
+		Rules []campaign.Rule
+		None  campaign.Rule
+	}
+	const text = `{"Rules":["state=failed","extraction.needs_human!=true","ended.no_answer","column.City=","reason=\"busy\""],"None":""}`
+	var s stored
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := json.Marshal(s); string(got) != text || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	if s.None != (campaign.Rule{}) || s.None.Of(campaign.Facts{}) {
+		t.Errorf("no text became %v", s.None)
+	}
+	if err := json.Unmarshal([]byte(`{"None":"state=lost"}`), &s); err == nil {
+		t.Error("a rule that is none was read")
+	}
+}
+
+func TestOptOutRules(t *testing.T) {
+	if r, err := campaign.ParseOptOutRule("extraction.stop=yes"); err != nil || r.String() != "extraction.stop=yes" {
+		t.Errorf("%v, %v", r, err)
+	}
+	for _, text := range []string{"", "stop=yes", "extraction.stop", "extraction.stop!=yes", "state=failed", "ended.answered", "column.stop=yes"} {
+		if _, err := campaign.ParseOptOutRule(text); err == nil || !strings.Contains(err.Error(), "want extraction.KEY=VALUE") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := campaign.ParseRules([]string{"extraction.a=b", "x"}, campaign.ParseOptOutRule); err == nil {
+		t.Error("the second rule was read")
 	}
 }

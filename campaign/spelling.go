@@ -1,7 +1,7 @@
 package campaign
 
-// OtherSpelling is the second number of the same person, in the countries that write
-// a mobile number in two ways; see Person. It reports false for all other numbers.
+// OtherSpelling is the second way to write the same mobile number, in the countries that
+// have two; see Person. It reports false for all other numbers.
 func (p Phone) OtherSpelling() (Phone, bool) {
 	const (
 		subscriber8 = 100_000_000

@@ -1,54 +1,23 @@
 package campaign
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-	"time"
-)
-
-// A TicketRule says of which contacts a ticket is made, so that a person follows
-// up: "state=failed", or "extraction.needs_human=true".
-type TicketRule string
+import "time"
 
 // ticketStates are those after which nothing more happens to a contact by itself.
 var ticketStates = []State{Rejected, Failed, Unconfirmed, Ended, Canceled}
 
-// ParseTicketRule reads a rule.
-func ParseTicketRule(text string) (TicketRule, error) {
-	if name, ok := strings.CutPrefix(text, "state="); ok {
-		if state, err := ParseState(name); err != nil || !slices.Contains(ticketStates, state) {
-			return "", fmt.Errorf("ticket rule %q: want state= and one of %v", text, ticketStates)
-		}
-		return TicketRule(text), nil
-	}
-	if _, err := ParseLearned(text); err != nil {
-		return "", fmt.Errorf("ticket rule %q: want state=STATE or %sKEY=VALUE", text, ExtractionPrefix)
-	}
-	return TicketRule(text), nil
-}
-
-// Matches reports whether a ticket is to be made of a contact that stands so.
-func (r TicketRule) Matches(rec Record, o Outcome) bool {
-	if name, ok := strings.CutPrefix(string(r), "state="); ok {
-		return rec.State.String() == name
-	}
-	learned, err := ParseLearned(string(r))
-	return err == nil && learned.In(o.Learned())
-}
-
-// TicketRuleFor is the first rule that asks for a ticket of the contact; empty
+// TicketRuleFor is the first rule that asks for a ticket of the contact; the zero Rule
 // when none does.
-func (s Settings) TicketRuleFor(rec Record, o Outcome) TicketRule {
+func (s Settings) TicketRuleFor(rec Record, o Outcome) Rule {
+	facts := Facts{Record: rec, Outcome: o}
 	for _, rule := range s.TicketRules {
-		if rule.Matches(rec, o) {
+		if rule.Of(facts) {
 			return rule
 		}
 	}
-	return ""
+	return Rule{}
 }
 
-// A TicketState is where the making of a ticket stands.
+// A TicketState says how far the making of a ticket has come.
 type TicketState string
 
 const (
@@ -60,8 +29,7 @@ const (
 	TicketUnconfirmed TicketState = "unconfirmed" // the request may have arrived, its answer did not
 )
 
-// TicketStates lists every state of a ticket, in the order in which people read
-// them.
+// TicketStates lists every state of a ticket, in the order in which they are shown.
 func TicketStates() []TicketState {
 	return []TicketState{TicketDue, TicketCreating, TicketMade, TicketRefused, TicketFailed, TicketUnconfirmed}
 }
@@ -69,12 +37,13 @@ func TicketStates() []TicketState {
 // Open reports whether something more will happen to the ticket by itself.
 func (s TicketState) Open() bool { return s == TicketDue || s == TicketCreating }
 
-// A Ticket is the one ticket of a contact, whatever becomes of the contact later.
+// A Ticket is the ticket of a contact. A contact has at most one, whatever becomes of it
+// later.
 type Ticket struct {
 	State  TicketState `json:"state"`
-	Rule   TicketRule  `json:"rule"`
+	Rule   Rule        `json:"rule"`
 	Reason string      `json:"reason,omitempty"` // why it is in this state, where that says more
-	ID     string      `json:"id,omitempty"`     // the Support Center's; may be unknown of one that is made
+	ID     string      `json:"id,omitempty"`     // the Support Center's; may be unknown of a ticket that was made
 	Tries  int         `json:"tries,omitempty"`  // requests that counted
 	Claim  string      `json:"claim,omitempty"`  // of the request under way
 	At     time.Time   `json:"at"`               // of the last change

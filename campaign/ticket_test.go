@@ -24,12 +24,12 @@ func TestTicketRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rule, err := campaign.ParseTicketRule(tt.rule)
-			if err != nil || rule.Matches(tt.record, tt.outcome) != tt.want {
+			if err != nil || rule.Of(campaign.Facts{Record: tt.record, Outcome: tt.outcome}) != tt.want {
 				t.Errorf("%v, want %v (%v)", !tt.want, tt.want, err)
 			}
 		})
 	}
-	for _, text := range []string{"", "failed", "state=", "state=pending", "state=sending", "state=accepted", "state=lost", "extraction.x", "needs_human=true"} {
+	for _, text := range []string{"", "failed", "state=", "state=pending", "state=sending", "state=accepted", "state=lost", "extraction.x", "needs_human=true", "state!=failed", "extraction.x!=y", "ended.answered", "column.a=b", "reason=busy"} {
 		if _, err := campaign.ParseTicketRule(text); err == nil {
 			t.Errorf("%q was read", text)
 		}
@@ -37,11 +37,15 @@ func TestTicketRules(t *testing.T) {
 }
 
 func TestTheFirstRuleThatNamesAContactCounts(t *testing.T) {
-	s := campaign.Settings{TicketRules: []campaign.TicketRule{"state=rejected", "extraction.a=1", "state=failed"}}
-	if got := s.TicketRuleFor(campaign.Record{State: campaign.Failed}, campaign.Outcome{Extraction: []byte(`{"a":1}`)}); got != "extraction.a=1" {
+	rules, err := campaign.ParseRules([]string{"state=rejected", "extraction.a=1", "state=failed"}, campaign.ParseTicketRule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := campaign.Settings{Tickets: campaign.Tickets{TicketRules: rules}}
+	if got := s.TicketRuleFor(campaign.Record{State: campaign.Failed}, campaign.Outcome{Extraction: []byte(`{"a":1}`)}); got.String() != "extraction.a=1" {
 		t.Errorf("%q", got)
 	}
-	if got := s.TicketRuleFor(campaign.Record{State: campaign.Ended}, campaign.Outcome{}); got != "" {
+	if got := s.TicketRuleFor(campaign.Record{State: campaign.Ended}, campaign.Outcome{}); got != (campaign.Rule{}) {
 		t.Errorf("%q", got)
 	}
 }

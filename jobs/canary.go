@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,24 +9,26 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
+	"campaign-runner/jobs/timings"
 )
 
-// canaryRest is for how long a chunk may be left alone because the canary leaves
-// all of it to be sent later; 0 when it does not. Whoever looks after the first of
-// them sees to the end of a canary whose own chunks are through.
-func canaryRest(c campaign.Campaign, chunk int) time.Duration {
+// canaryDue is when a chunk is due that lies wholly behind the canary; 0 for others.
+// The first such chunk is due soon: looking at it ends a canary whose own chunks are
+// through.
+func canaryDue(c campaign.Campaign, chunk int) time.Duration {
 	switch first := (c.Canary + c.Settings.ChunkSize - 1) / c.Settings.ChunkSize; {
 	case c.Canary == 0 || chunk < first:
 		return 0
 	case chunk == first:
-		return keepDue
+		return timings.KeepDue
 	}
-	return restDue
+	return timings.IdleDue
 }
 
-// judgeCanary ends a canary of which everybody is decided, but for those whom only a
-// person can let go: by its share the rest goes on by itself, otherwise it waits for a
-// person.
+// judgeCanary ends the canary once every canary contact is final, ignoring those that
+// only a person can unblock. Its share decides whether the rest goes on by itself or
+// waits for a person.
 func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	if c.Canary == 0 || c.Phase != campaign.Running {
 		return nil
@@ -41,7 +42,7 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 		return err
 	}
 	if len(c.Ends) == 0 && all.Open()-stuck(all, texts) > max(c.Counts.Contacts-c.Canary, 0) {
-		return nil // some of it are still open
+		return nil // a part of it is still open
 	}
 	var canary campaign.Tally
 	for n := 0; n < c.Chunks && n*c.Settings.ChunkSize < c.Canary; n++ {
@@ -70,24 +71,20 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	if phase != campaign.Running {
 		return nil
 	}
-	if _, err = q.Release(ctx, c.Name); errors.Is(err, store.ErrNotRunning) {
-		return nil // stopped again already
-	}
-	return err
+	return q.releaseIfRunning(ctx, c.Name)
 }
 
-// stuck counts those who are pending until a person changes something.
+// stuck counts the contacts that are pending until a person changes something.
 func stuck(t campaign.Tally, texts map[campaign.Reason]string) (contacts int) {
 	for at, n := range t.Reasons {
-		if at.State == campaign.Pending && needsPerson(texts[at.Reason]) {
+		if at.State == campaign.Pending && sending.NeedsPerson(texts[at.Reason]) {
 			contacts += n
 		}
 	}
 	return contacts
 }
 
-// goesOn decides whether the rest goes on by itself after a canary of which so
-// many came to what.
+// goesOn decides whether the rest goes on by itself after a canary with this tally.
 func goesOn(most *campaign.Share, t campaign.Tally) bool {
 	bad := t.States[campaign.Rejected] + t.States[campaign.Failed] + t.States[campaign.Unconfirmed]
 	sent := t.Contacts() - t.States[campaign.Canceled] - t.Open()

@@ -84,7 +84,7 @@ func TestAFreshWorkerKnowsThatTheHeadersAreMissing(t *testing.T) {
 		{"a worker before it has, on a good answer", func(s *stage) {
 			s.load("earlier", 1)
 			s.platform.headers = true
-			if err := s.sender("w0").send(s.t.Context(), store.Ref{Campaign: "earlier"}); err != nil {
+			if err := s.runner("w0").run(s.t.Context(), store.Ref{Campaign: "earlier"}); err != nil {
 				s.t.Fatal(err)
 			}
 			s.platform.headers = false
@@ -209,7 +209,7 @@ func TestMaintenanceIsNoAttempt(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error {
 		return &velents.Error{Status: 503, Message: "Service Unavailable", JSON: true, RetryAfter: time.Hour, HasRetryAfter: true}
 	}
-	if later := s.send("w1", 0); later == nil || later.after > time.Minute { // the agent's quota waits, until somebody lifts that
+	if later := s.send("w1", 0); later == nil || later.After > time.Minute { // the agent's quota waits, until a person lifts that
 		t.Errorf("comes back after %+v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 3})

@@ -13,11 +13,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
-// stewards is how many chunks are read or changed at once for a person.
-const stewards = 8
+// chunksAtOnce is how many chunks are read or changed at once.
+const chunksAtOnce = 8
 
 // An UndoneError says which chunks of a campaign could not be worked on. All the
 // others were.
@@ -39,13 +40,17 @@ func (e *UndoneError) Error() string {
 	if more := len(e.Chunks) - len(named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("not done for %s of %s: %s: %v", counted(len(e.Chunks), "1 chunk", "%d chunks"), e.Campaign, text, e.Err)
+	noun := "chunks"
+	if len(e.Chunks) == 1 {
+		noun = "chunk"
+	}
+	return fmt.Sprintf("not done for %d %s of %s: %s: %v", len(e.Chunks), noun, e.Campaign, text, e.Err)
 }
 
 func (e *UndoneError) Unwrap() error { return e.Err }
 
-// undone is the error of several steps of one action: whatever went wrong, and the
-// chunks that were left out, together.
+// undone joins the errors of several steps of one action, the chunks that were left
+// out in one UndoneError.
 func undone(errs ...error) error {
 	var all *UndoneError
 	var others []error
@@ -75,8 +80,8 @@ func undone(errs ...error) error {
 	return errors.Join(others...)
 }
 
-// onlyUndone reports whether an error, if there is one, is only about chunks that
-// were left out: what was asked for can go on without them.
+// onlyUndone reports whether err is nil or only about chunks that were left out: what
+// was asked for can go on without them.
 func onlyUndone(err error) bool {
 	_, some := err.(*UndoneError)
 	return err == nil || some
@@ -92,14 +97,14 @@ func (e *UndoneError) and(other *UndoneError) *UndoneError {
 	return &UndoneError{e.Campaign, slices.Compact(chunks), e.Err}
 }
 
-// eachChunk calls do for every chunk of a campaign, several at once. One that makes
-// trouble keeps it from no other: those come in one UndoneError. Only what would
-// meet all of them ends it, as a Redis that is gone.
+// eachChunk calls do for every chunk of a campaign, several at once. Chunks that fail
+// do not keep it from the others; they come in one UndoneError. Only an error that
+// every chunk would meet ends it, like a Redis that is gone.
 func eachChunk(ctx context.Context, campaign string, chunks []int, do func(ctx context.Context, chunk int) error) error {
 	var mu sync.Mutex
 	var failed *UndoneError
 	g, groupCtx := errgroup.WithContext(ctx)
-	g.SetLimit(stewards)
+	g.SetLimit(chunksAtOnce)
 	for _, n := range chunks {
 		if groupCtx.Err() != nil {
 			break
@@ -129,8 +134,8 @@ func eachChunk(ctx context.Context, campaign string, chunks []int, do func(ctx c
 	return undone(err, failed)
 }
 
-// meetsAll reports whether an error says nothing about the chunk at hand: the next
-// one would meet it, too.
+// meetsAll reports whether an error says nothing about the chunk at hand, so that the
+// next one would meet it, too.
 func meetsAll(err error) bool {
 	var network net.Error
 	var reply redis.Error
@@ -141,8 +146,8 @@ func meetsAll(err error) bool {
 		errors.Is(err, redis.ErrClosed), errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
 		return true
 	case errors.As(err, &reply) && !errors.Is(err, redis.Nil):
-		// Of Redis's own refusals, these are about what was found in the chunk. Others
-		// are about Redis: OOM, READONLY, MISCONF, LOADING, NOAUTH, CLUSTERDOWN, …
+		// WRONGTYPE and ERR are about what is in the chunk. Redis's other refusals are
+		// about Redis: OOM, READONLY, MISCONF, LOADING, NOAUTH, CLUSTERDOWN, …
 		return !redis.HasErrorPrefix(reply, "WRONGTYPE") && !redis.HasErrorPrefix(reply, "ERR")
 	}
 	return false
@@ -155,4 +160,26 @@ func chunksOf(open []store.Due) []int {
 		chunks[i] = due.Chunk
 	}
 	return chunks
+}
+
+func allChunks(c campaign.Campaign) []int { return allOf(c.Chunks) }
+
+// allOf are the numbers from 0 to n.
+func allOf(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// eachLedger reads chunks without their contacts, several at once.
+func (q *Queue) eachLedger(ctx context.Context, c campaign.Campaign, chunks []int, do func(context.Context, *store.Chunk) error) error {
+	return eachChunk(ctx, c.Name, chunks, func(ctx context.Context, n int) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
+		if err != nil {
+			return err
+		}
+		return do(ctx, chunk)
+	})
 }

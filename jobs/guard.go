@@ -11,8 +11,9 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// tripped says why the guard has paused a campaign.
-func (q *Queue) tripped(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error {
+// ExplainTrip says why the guard has paused a campaign: by the latest verdicts it went
+// by.
+func (q *Queue) ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error {
 	texts, err := q.store.ReasonTexts(ctx, c.Name)
 	if err != nil {
 		return err
@@ -36,14 +37,13 @@ func (q *Queue) tripped(ctx context.Context, c campaign.Campaign, latest []store
 	return nil
 }
 
-// Places are told of so many chunks, and so many contacts of each.
+// How many chunks are named, and how many contacts of each.
 const (
 	chunksTold   = 3
 	contactsTold = 5
 )
 
-// places says where contacts are: in which lines of the list, by chunk. It names
-// nobody.
+// places says in which lines of the list contacts are, by chunk. It gives no number.
 func (q *Queue) places(ctx context.Context, c campaign.Campaign, contacts map[int][]int) string {
 	var parts []string
 	chunks := slices.Sorted(maps.Keys(contacts))

@@ -13,6 +13,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -70,19 +71,19 @@ func TestAShortListBeginsWithinAMinuteBehindAMillion(t *testing.T) {
 
 func TestALongTaskGivesWayToOtherLanes(t *testing.T) {
 	s := newStage(t, 50, dispatching, inLane(campaign.Bulk))
-	sender := s.sender("w1")
-	sender.turn = 0
+	runner := s.runner("w1")
+	runner.sender.Worker.Turn = 0
 	s.load("short", 10)
 	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
 		t.Fatal(err)
 	}
-	if later := s.sendAs(sender, 0); later == nil || later.after != 0 || s.platform.count() > 2*dispatchesInFlight {
+	if later := s.sendAs(runner, 0); later == nil || later.After != 0 || s.platform.count() > 2*dispatchesInFlight {
 		t.Errorf("%d requests before it gives way: %v", s.platform.count(), later)
 	}
 	if _, err := s.queue.inspector.DeleteAllPendingTasks("default"); err != nil {
 		t.Fatal(err)
 	}
-	if later := s.sendAs(sender, 0); later != nil {
+	if later := s.sendAs(runner, 0); later != nil {
 		t.Errorf("gives way to nobody: %v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 50})
@@ -164,7 +165,7 @@ func TestReleaseLeavesATaskToTheWorkerThatHasIt(t *testing.T) {
 	if out, err := s.queue.withdraw(t.Context(), s.ledger(0).Ref, task); out || err != nil {
 		t.Errorf("taken from the worker: %v, %v", out, err)
 	}
-	if due := s.due(); due > keepDue {
+	if due := s.due(); due > timings.KeepDue {
 		t.Errorf("looked after in %v only", due)
 	}
 	close(done)
@@ -185,23 +186,23 @@ type shortQuota struct {
 	taken atomic.Bool
 }
 
-func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	if q.taken.CompareAndSwap(false, true) {
 		return q.openQuota.Acquire(ctx)
 	}
 	<-ctx.Done()
-	return ratelimit.Ticket{}, ctx.Err()
+	return ratelimit.Permit{}, ctx.Err()
 }
 
-func TestWhoeverGivesWayDoesNotWaitForPermits(t *testing.T) {
+func TestATaskThatGivesWayDoesNotWaitForPermits(t *testing.T) {
 	s := newStage(t, 50, dispatching, inLane(campaign.Bulk))
-	sender := s.sender("w1")
-	sender.turn, sender.quota = 0, &shortQuota{}
+	runner := s.runner("w1")
+	runner.sender.Worker.Turn, runner.sender.Quota = 0, &shortQuota{}
 	s.load("short", 10)
 	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
 		t.Fatal(err)
 	}
-	if later := s.sendAs(sender, 0); later == nil || later.after != 0 {
+	if later := s.sendAs(runner, 0); later == nil || later.After != 0 {
 		t.Errorf("it does not give way: %v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 1, campaign.Pending: 49})
@@ -213,7 +214,7 @@ type crowdedQuota struct {
 	waiting, most atomic.Int32
 }
 
-func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.most.Store(max(q.most.Load(), q.waiting.Add(1)))
 	defer q.waiting.Add(-1)
 	return q.openQuota.Acquire(ctx)
@@ -221,9 +222,9 @@ func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
 
 func TestOneRequestOfATaskWaitsForAPermit(t *testing.T) {
 	s := newStage(t, 50, dispatching)
-	sender, quota := s.sender("w1"), new(crowdedQuota)
-	sender.quota = quota
-	s.sendAs(sender, 0)
+	runner, quota := s.runner("w1"), new(crowdedQuota)
+	runner.sender.Quota = quota
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 50})
 	if quota.most.Load() != 1 {
 		t.Errorf("%d waited at once", quota.most.Load())

@@ -9,10 +9,12 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
 
-// log is the campaign's log, an entry on each line: who, what, why, whom.
+// log is the campaign's log, an entry on each line: who, what, why, which contacts.
 func (s *stage) log() (lines []string) {
 	s.t.Helper()
 	texts, err := s.store.ReasonTexts(s.t.Context(), "c")
@@ -145,11 +147,11 @@ func TestASenderThatDiedIsLogged(t *testing.T) {
 	s := newStage(t, 2)
 	chunk := s.chunk(0)
 	if _, err := s.store.Apply(t.Context(), chunk, store.Change{
-		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: keepDue, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
+		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: timings.KeepDue, Moves: sending.Moves([]int{0}, campaign.Send, campaign.NoReason),
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewQueue(s.store, nil).By("worker w").settle(t.Context(), s.now(), s.chunk(0), true); err != nil {
+	if _, err := NewQueue(s.store, nil).By("worker w").recoverClaim(t.Context(), s.now(), s.chunk(0), true); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"worker w: settle; 1 from sending to unconfirmed for the sender died: the request may have been carried out"}

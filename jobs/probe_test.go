@@ -24,7 +24,7 @@ import (
 // A probingQuota only gives permits for probes.
 type probingQuota struct{ *openQuota }
 
-func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	t, err := q.openQuota.Acquire(ctx)
 	t.Probe = true
 	return t, err
@@ -32,9 +32,9 @@ func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
 
 func TestAProbeCarriesOneContact(t *testing.T) {
 	s := newStage(t, 3, batchOf(3))
-	sender := s.sender("w")
-	sender.quota = probingQuota{s.quota}
-	s.sendAs(sender, 0)
+	runner := s.runner("w")
+	runner.sender.Quota = probingQuota{s.quota}
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 3})
 	if !slices.Equal(s.platform.requests, []int{1, 1, 1}) || s.quota.acquired != 3 || s.quota.returned != 0 {
 		t.Errorf("requests of %v contacts, %d permits, %d of them returned", s.platform.requests, s.quota.acquired, s.quota.returned)
@@ -58,9 +58,9 @@ func TestTheQuotaLearnsWhatAnswersMean(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 1)
-			sender := s.sender("w")
-			sender.platform = newOutage(s.platform, func(time.Time) error { return tt.answer })
-			s.sendAs(sender, 0)
+			runner := s.runner("w")
+			runner.sender.Platform = newOutage(s.platform, func(time.Time) error { return tt.answer })
+			s.sendAs(runner, 0)
 			if len(s.quota.reported) == 0 || s.quota.reported[0] != tt.want {
 				t.Errorf("the quota was told %+v, want %+v", s.quota.reported, tt.want)
 			}
@@ -73,7 +73,7 @@ func TestAChunkDoesNotOutwaitTheBlockOfItsAgent(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error {
 		return &velents.Error{Status: 503, Message: "Service Unavailable", JSON: true, RetryAfter: 24 * time.Hour, HasRetryAfter: true}
 	}
-	if later := s.send("w", 0); later == nil || later.after > time.Minute {
+	if later := s.send("w", 0); later == nil || later.After > time.Minute {
 		t.Errorf("it comes back %+v: after an unblock it would still wait", later)
 	}
 }
@@ -133,8 +133,8 @@ func (p *badGateway) Batch(ctx context.Context, b velents.Batch) (velents.Answer
 	return velents.Answer{Status: status}, err
 }
 
-// virtually runs a campaign of so many contacts with three workers of the same
-// token in virtual time, until nobody is left to be sent.
+// virtually runs a campaign of that many contacts with three workers of the same
+// token in virtual time, until no contact is left to be sent.
 func virtually(t *testing.T, contacts int, answer func(since time.Duration) error) (p *badGateway, states [9]int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

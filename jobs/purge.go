@@ -10,10 +10,9 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// Purge deletes what tells of people in a campaign that is over, and keeps its
-// totals; see Store.Purge. With force a campaign that is not over is canceled first.
-// Nothing is deleted while a request is on its way: what becomes of its contacts
-// could not be written down any more.
+// Purge deletes the personal data of a campaign that is over, and keeps its totals;
+// see Store.Purge. With force it cancels a campaign first that is not over. It deletes
+// nothing while a request is on its way, because the answer could not be written down.
 func (q *Queue) Purge(ctx context.Context, name string, force bool) error {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
@@ -27,7 +26,7 @@ func (q *Queue) Purge(ctx context.Context, name string, force bool) error {
 	return q.purge(ctx, c, "")
 }
 
-// purge deletes what there is, and says so once.
+// purge deletes what is left to delete, and logs that once.
 func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why string) error {
 	err := q.store.Purge(ctx, c.Name)
 	if errors.Is(err, store.ErrNotOver) {
@@ -39,7 +38,7 @@ func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why string) erro
 	return err
 }
 
-// endForPurge sees to it that nothing more comes of a campaign by itself.
+// endForPurge ends a campaign, so that nothing more happens in it by itself.
 func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool) error {
 	tally, err := q.store.Tally(ctx, c.Name)
 	if err != nil {
@@ -65,7 +64,7 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 			return err
 		}
 	}
-	// What a sender that died has left open, no worker may be there to settle.
+	// There may be no worker to recover the claims of dead senders.
 	return eachChunk(ctx, c.Name, chunksOf(open), func(ctx context.Context, n int) error {
 		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
 		if errors.Is(err, store.ErrGone) {
@@ -74,7 +73,7 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 		if err != nil {
 			return err
 		}
-		if wait, err := q.settle(ctx, c, chunk, false); err != nil || wait > 0 {
+		if wait, err := q.recoverClaim(ctx, c, chunk, false); err != nil || wait > 0 {
 			return err
 		}
 		_, err = q.cancelPending(ctx, chunk)
@@ -82,8 +81,8 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 	})
 }
 
-// retain purges campaigns that have been kept for as long as was asked, and ends
-// purges that were interrupted. Several workers may do so at once.
+// retain purges campaigns that have been kept for as long as their settings say, and
+// ends purges that were interrupted. Several workers may do so at once.
 func (q *Queue) retain(ctx context.Context) error {
 	names, err := q.store.Names(ctx)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
 )
 
 func (s *stage) purged() bool {
@@ -92,7 +93,7 @@ func (s *stage) cancel() {
 func (s *stage) sending(hold time.Duration) {
 	s.t.Helper()
 	if _, err := s.store.Apply(s.t.Context(), s.chunk(0), store.Change{
-		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: hold, Moves: moves([]int{0}, campaign.Send, campaign.NoReason),
+		Act: store.Begin, Token: store.NewClaim("gone", "1"), ClaimTTL: hold, Moves: sending.Moves([]int{0}, campaign.Send, campaign.NoReason),
 	}); err != nil {
 		s.t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
 	}
 }
 
-func TestCancelStopsWhoeverIsPending(t *testing.T) {
+func TestCancelStopsPendingContacts(t *testing.T) {
 	s := newStage(t, 20, batchOf(10))
 	s.send("w1", 0)
 	for i, want := range []int{10, 0} {
@@ -252,7 +252,7 @@ func TestRerun(t *testing.T) {
 			t.Errorf("%+v, %v", done, err)
 		}
 		if phase, _ := s.phase("c"); phase != campaign.CanceledPhase {
-			t.Errorf("a rerun of nobody left it %s", phase)
+			t.Errorf("a rerun of no contact left it %s", phase)
 		}
 		if done, err := s.queue.Rerun(ctx, "c", failed); done.Contacts != 10 || err != nil {
 			t.Errorf("%+v, %v", done, err)

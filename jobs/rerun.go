@@ -2,88 +2,29 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
+	"campaign-runner/velents/mask"
 )
-
-// A Selection says which contacts to rerun.
-type Selection struct {
-	// States are any of Rerunnable, and Ended with a rule about what conversations came to.
-	States []campaign.State
-	Reason string // part of the reason's text, in any case; empty: any reason
-	Where  campaign.Rules
-}
-
-func (s Selection) String() string {
-	var names []string
-	for _, state := range s.States {
-		names = append(names, state.String())
-	}
-	text := strings.Join(names, ", ")
-	if s.Reason != "" {
-		text += fmt.Sprintf(" with %q in their reason", s.Reason)
-	}
-	for _, c := range s.Where {
-		text += " where " + c.String()
-	}
-	return text
-}
-
-// Rerunnable are the states from which a contact can be sent again on request,
-// whatever its conversation came to.
-var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
-
-func (s Selection) check() error {
-	for _, state := range s.States {
-		switch {
-		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():
-		case state == campaign.Ended:
-			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
-		default:
-			return fmt.Errorf("contacts that are %s are not sent again", state)
-		}
-	}
-	return nil
-}
-
-// ByOutcome reports whether a rule says what the conversations came to.
-func (s Selection) ByOutcome() bool {
-	_, outcome, _ := s.Where.Need()
-	return outcome
-}
-
-// DefaultStates are those that a selection means when it names none: what a rule
-// about the state names, else the ended ones by what they came to, else the failed.
-func (s Selection) DefaultStates() []campaign.State {
-	if named := s.Where.States(); len(named) > 0 {
-		return named
-	}
-	if s.ByOutcome() {
-		return []campaign.State{campaign.Ended}
-	}
-	return []campaign.State{campaign.Failed}
-}
 
 // Rerunning is what a rerun comes to.
 type Rerunning struct {
 	Contacts int // sent again
 	UsedUp   int // left out: they have had as many attempts as a contact may have
-	// MayHaveBeenReached are those of the contacts whom the platform may have reached
-	// already.
+	// MayHaveBeenReached are the contacts that the platform may have reached already.
 	MayHaveBeenReached int
 }
 
 // Rerun makes the selected contacts pending again, as a new run with new
 // attempts, and sets the campaign running unless it is paused or not started.
-// Contacts that are unconfirmed or ended may have been, or were, reached before:
-// only a person may select them. A rerun of nobody changes nothing.
+// Contacts that are unconfirmed may have been reached before, and those that are ended
+// were: only a person may select them. A rerun of no contact changes nothing.
 func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunning, error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
@@ -91,21 +32,21 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	}
 	var left error // of chunks that could not be worked on; all others are
 	if c.Phase == campaign.CanceledPhase {
-		// Whoever a cut-off cancel has left pending must not be sent with the rest.
+		// Contacts that a cut-off cancel has left pending must not be sent, too.
 		if _, left = q.cancelOpen(ctx, name); !onlyUndone(left) {
 			return Rerunning{}, left
 		}
 	}
 	found, wanted, err := q.survey(ctx, c, sel)
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
-		return found, left // a rerun of nobody must not revive a canceled campaign
+		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	q.note(ctx, name, store.ActionRerun, sel.String())
+	q.note(ctx, name, store.ActionRerun, mask.Numbers(sel.String()))
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
 		return Rerunning{}, err
 	}
-	// Running first: whatever is pending in a canceled campaign is soon canceled.
+	// Running first: contacts that are pending in a canceled campaign are soon canceled.
 	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.CanceledPhase, campaign.Running)
 	if err != nil {
 		return Rerunning{}, err
@@ -129,8 +70,8 @@ func (q *Queue) Survey(ctx context.Context, name string, sel Selection) (Rerunni
 	return found, err
 }
 
-// survey counts whom a selection names, and returns what selects those of them who
-// may be sent again.
+// survey counts the contacts that a selection names, and returns what selects those of
+// them that may be sent again.
 func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) (found Rerunning, wanted selector, err error) {
 	switch err := sel.check(); {
 	case err != nil:
@@ -138,7 +79,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 	case c.Phase == campaign.Loading:
 		return found, nil, fmt.Errorf("rerun %s: it is still loading", c.Name)
 	case c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected):
-		return found, nil, fmt.Errorf("rerun %s: by its rules (%s) whoever was rejected is not sent again", c.Name, c.Settings.Rules)
+		return found, nil, fmt.Errorf("rerun %s: by its rules (%s) contacts that were rejected are not sent again", c.Name, c.Settings.Rules)
 	}
 	if err := c.Kept(); err != nil {
 		return found, nil, err
@@ -172,78 +113,34 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 	return Rerunning{int(all.Load() - left.Load()), int(left.Load()), int(reached.Load())}, wanted, err
 }
 
-// selectorOf selects whom a selection names.
-func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (selector, error) {
-	codes, err := q.reasonsLike(ctx, c.Name, sel.Reason)
-	if err != nil {
-		return nil, err
-	}
-	header := c.Settings.ColumnNames()
-	if err := sel.Where.Check(header); err != nil {
-		return nil, err
-	}
-	reason, outcome, cells := sel.Where.Need()
-	var texts map[campaign.Reason]string
-	if reason {
-		if texts, err = q.store.ReasonTexts(ctx, c.Name); err != nil {
-			return nil, err
+// moveSelected moves the contacts of the chunks that are selected.
+func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, wanted selector, move campaign.Move, action store.Action) (int, error) {
+	var moved atomic.Int64
+	err := q.eachLedger(ctx, c, chunks, func(ctx context.Context, chunk *store.Chunk) error {
+		selected, err := wanted(ctx, chunk)
+		if err != nil {
+			return err
 		}
-	}
-	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		var outcomes map[int]campaign.Outcome
-		var contacts []campaign.Contact
-		if outcome {
-			var err error
-			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
-				return nil, err
+		change := store.Change{Act: store.Steer, Due: timings.ReleaseDue, Log: store.Decision{By: q.by, Action: action}}
+		for i := range chunk.Len() {
+			if selected(i) {
+				m := store.Move{Index: i, Move: move}
+				m.At = time.Now()
+				change.Moves = append(change.Moves, m)
 			}
 		}
-		if cells {
-			whole, err := q.store.ReadChunk(ctx, chunk.Ref)
-			if err != nil {
-				return nil, err
-			}
-			contacts = whole.Contacts
+		if len(change.Moves) == 0 {
+			return nil
 		}
-		return func(i int) bool {
-			r := chunk.Record(i)
-			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
-				return false
-			}
-			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i], Learned: outcomes[i].Learned()}
-			if cells {
-				facts.Cell = campaign.Cells(header, contacts[i].Fields)
-			}
-			return sel.Where.Of(facts)
-		}, nil
-	}, nil
-}
-
-// A selector says of a chunk which of its contacts are selected.
-type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)
-
-// byRecord selects contacts by nothing but their record.
-func byRecord(selected func(campaign.Record) bool) selector {
-	return func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		return func(i int) bool { return selected(chunk.Record(i)) }, nil
-	}
-}
-
-// reasonsLike are the codes of the reasons that contain text.
-func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaign.Reason]bool, error) {
-	if text == "" {
-		return nil, nil
-	}
-	texts, err := q.store.ReasonTexts(ctx, name)
-	codes := make(map[campaign.Reason]bool)
-	for code, full := range texts {
-		codes[code] = strings.Contains(strings.ToLower(full), strings.ToLower(text))
-	}
-	return codes, err
+		done, err := q.store.Apply(ctx, chunk, change)
+		moved.Add(int64(len(done.Moved)))
+		return err
+	})
+	return int(moved.Load()), err
 }
 
 // A Resolution is what a person found in the platform's own dashboard about
-// contacts that are unconfirmed.
+// unconfirmed contacts.
 type Resolution struct {
 	Accepted bool // the platform has them; otherwise it never saw them
 	Chunk    *int // only this chunk's; nil: all
@@ -260,8 +157,8 @@ func (r Resolution) String() string {
 	return text
 }
 
-// Resolve settles unconfirmed contacts. Those that the platform never saw are
-// sent. It returns how many there were.
+// Resolve moves unconfirmed contacts by what a person found. Those that the platform
+// never saw are sent. It returns how many contacts there were.
 func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (contacts int, err error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
@@ -294,52 +191,4 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	}
 	_, left := q.Release(ctx, name)
 	return contacts, undone(err, left)
-}
-
-func allChunks(c campaign.Campaign) []int { return allOf(c.Chunks) }
-
-// allOf are the numbers from 0 to n.
-func allOf(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
-}
-
-// eachLedger reads chunks without their contacts, several at once.
-func (q *Queue) eachLedger(ctx context.Context, c campaign.Campaign, chunks []int, do func(context.Context, *store.Chunk) error) error {
-	return eachChunk(ctx, c.Name, chunks, func(ctx context.Context, n int) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
-		if err != nil {
-			return err
-		}
-		return do(ctx, chunk)
-	})
-}
-
-// moveSelected moves the contacts of the chunks that are selected.
-func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, wanted selector, move campaign.Move, action store.Action) (int, error) {
-	var moved atomic.Int64
-	err := q.eachLedger(ctx, c, chunks, func(ctx context.Context, chunk *store.Chunk) error {
-		selected, err := wanted(ctx, chunk)
-		if err != nil {
-			return err
-		}
-		change := store.Change{Act: store.Steer, Due: releaseDue, Log: store.Decision{By: q.by, Action: action}}
-		for i := range chunk.Len() {
-			if selected(i) {
-				m := store.Move{Index: i, Move: move}
-				m.At = time.Now()
-				change.Moves = append(change.Moves, m)
-			}
-		}
-		if len(change.Moves) == 0 {
-			return nil
-		}
-		done, err := q.store.Apply(ctx, chunk, change)
-		moved.Add(int64(len(done.Moved)))
-		return err
-	})
-	return int(moved.Load()), err
 }

@@ -16,8 +16,9 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/campaign/verdict"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/sending"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
 
@@ -65,10 +66,10 @@ func TestSendTwiceAtOnceContactsOnce(t *testing.T) {
 			return nil
 		}
 		done := make(chan error)
-		one, two := s.sender("w1"), s.sender("w2")
-		go func() { done <- one.send(context.Background(), store.Ref{Campaign: "c"}) }()
+		one, two := s.runner("w1"), s.runner("w2")
+		go func() { done <- one.run(context.Background(), store.Ref{Campaign: "c"}) }()
 		<-underWay
-		if later := s.sendAs(two, 0); later == nil || later.after <= 0 {
+		if later := s.sendAs(two, 0); later == nil || later.After <= 0 {
 			t.Errorf("the second sender does not come back later: %v", later)
 		}
 		close(goOn)
@@ -148,11 +149,11 @@ func TestTooManyRowsAreHalvedAndRemembered(t *testing.T) {
 func TestLargeBodiesAreSplitBeforeTheyLeave(t *testing.T) {
 	s := newStage(t, 4, func(c *campaign.Settings) { c.ChunkSize = 4 })
 	long := strings.Repeat("x", maxBodyBytes/3)
-	run := s.run(s.sender("w1"), 0)
-	for i := range run.chunk.Contacts {
-		run.chunk.Contacts[i].Fields[1] = long
+	read := s.read(s.runner("w1"), 0)
+	for i := range read.Contacts {
+		read.Contacts[i].Fields[1] = long
 	}
-	if err := run.work(t.Context()); err != nil {
+	if err := read.pass(); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]int{2, 2}, s.platform.requests); diff != "" {
@@ -301,7 +302,7 @@ func TestRetryWaitsAsLongAsThePlatformSays(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error {
 		return &velents.Error{Status: 500, Message: "down", JSON: true, RetryAfter: time.Hour, HasRetryAfter: true}
 	}
-	if later := s.send("w1", 0); later == nil || later.after < time.Hour {
+	if later := s.send("w1", 0); later == nil || later.After < time.Hour {
 		t.Errorf("wants to %v", later)
 	}
 }
@@ -390,7 +391,7 @@ func (s *stage) begin(token string, n int) *store.Chunk {
 		contacts[i] = i
 	}
 	_, err := s.store.Apply(s.t.Context(), chunk, store.Change{
-		Act: store.Begin, Token: token, ClaimTTL: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0),
+		Act: store.Begin, Token: token, ClaimTTL: time.Hour, Due: timings.KeepDue, Moves: sending.Moves(contacts, campaign.Send, 0),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -400,9 +401,9 @@ func (s *stage) begin(token string, n int) *store.Chunk {
 
 func TestLivingSendersAreLeftAlone(t *testing.T) {
 	s := newStage(t, 50)
-	s.sender("other")
+	s.runner("other")
 	s.begin("other/1", 20)
-	if later := s.send("w1", 0); later == nil || later.after > busyWait {
+	if later := s.send("w1", 0); later == nil || later.After > timings.BusyWait {
 		t.Errorf("wants to %v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Sending: 20, campaign.Pending: 30})
@@ -414,9 +415,9 @@ func TestLivingSendersAreLeftAlone(t *testing.T) {
 func TestOnlyTheSteadyTakeOthersForDead(t *testing.T) {
 	s := newStage(t, 50)
 	s.begin("dead/1", 20)
-	sender := s.sender("w1")
-	sender.steady = func(time.Time) bool { return false }
-	if later := s.sendAs(sender, 0); later == nil {
+	runner := s.runner("w1")
+	runner.steady = func(time.Time) bool { return false }
+	if later := s.sendAs(runner, 0); later == nil {
 		t.Error("does not come back")
 	}
 	s.want(map[campaign.State]int{campaign.Sending: 20, campaign.Pending: 30})
@@ -434,13 +435,13 @@ func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 10)
-			frozen := s.sender("frozen")
+			frozen := s.runner("frozen")
 			s.platform.answer = func([]velents.Row) error {
 				// Meanwhile the others take this worker for dead.
 				if err := s.store.Goodbye(t.Context(), "frozen"); err != nil {
 					t.Error(err)
 				}
-				if _, err := s.queue.settle(t.Context(), s.now(), s.chunk(0), true); err != nil {
+				if _, err := s.queue.recoverClaim(t.Context(), s.now(), s.chunk(0), true); err != nil {
 					t.Error(err)
 				}
 				s.want(map[campaign.State]int{campaign.Unconfirmed: 10})
@@ -454,10 +455,10 @@ func TestAnswerAfterTheClaimWasTakenOver(t *testing.T) {
 
 func TestGuardKeepsADeadWorkerFromSending(t *testing.T) {
 	s := newStage(t, 10)
-	sender, looks := s.sender("w1"), 0
-	sender.alive = func(time.Time) bool { looks++; return looks == 1 }
-	sender.platform = guardedPlatform{}
-	if later := s.sendAs(sender, 0); later == nil {
+	runner, looks := s.runner("w1"), 0
+	runner.sender.Worker.Alive = func(time.Time) bool { looks++; return looks == 1 }
+	runner.sender.Platform = guardedPlatform{}
+	if later := s.sendAs(runner, 0); later == nil {
 		t.Error("does not come back")
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 10})
@@ -480,10 +481,10 @@ func TestADeadWorkerBeginsNothing(t *testing.T) {
 			if err := s.store.LowerRequestRows(t.Context(), "c", 2); err != nil {
 				t.Fatal(err)
 			}
-			sender, looks := s.sender("w1"), 0
-			sender.alive = func(time.Time) bool { looks++; return looks <= tt.looks }
-			sender.platform = guardedPlatform{}
-			if later := s.sendAs(sender, 0); later == nil {
+			runner, looks := s.runner("w1"), 0
+			runner.sender.Worker.Alive = func(time.Time) bool { looks++; return looks <= tt.looks }
+			runner.sender.Platform = guardedPlatform{}
+			if later := s.sendAs(runner, 0); later == nil {
 				t.Error("does not come back")
 			}
 			s.want(map[campaign.State]int{campaign.Pending: 10})
@@ -496,7 +497,7 @@ func TestADeadWorkerBeginsNothing(t *testing.T) {
 }
 
 // A guardedPlatform sends to nowhere, through the real client and its guard.
-type guardedPlatform struct{ platform }
+type guardedPlatform struct{ sending.Platform }
 
 func (guardedPlatform) Batch(ctx context.Context, b velents.Batch) (velents.Answer, error) {
 	client, err := velents.New(velents.Config{BaseURL: "http://127.0.0.1:1", Token: "t", Dial: discardDial})
@@ -504,17 +505,6 @@ func (guardedPlatform) Batch(ctx context.Context, b velents.Batch) (velents.Answ
 		return velents.Answer{}, err
 	}
 	return client.Batch(ctx, b)
-}
-
-func TestStillOurs(t *testing.T) {
-	s := newStage(t, 1)
-	run := s.run(s.sender("w1"), 0)
-	if err := run.stillOurs(time.Now()); err != nil {
-		t.Errorf("a fresh claim: %v", err)
-	}
-	if err := run.stillOurs(time.Now().Add(-claimMargin)); !errors.Is(err, verdict.ErrNotOurs) {
-		t.Errorf("an old claim: %v", err)
-	}
 }
 
 func TestPhasesThatSendNobody(t *testing.T) {
@@ -555,7 +545,7 @@ func TestPhasesThatSendNobody(t *testing.T) {
 		if err := s.rdb.HSet(ctx, "c:{c}", "phase", "loading").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.sender("w1").send(ctx, store.Ref{Campaign: "c"}); err != nil {
+		if err := s.runner("w1").run(ctx, store.Ref{Campaign: "c"}); err != nil {
 			t.Error(err)
 		}
 		if s.platform.count() != 0 {
@@ -565,7 +555,7 @@ func TestPhasesThatSendNobody(t *testing.T) {
 	t.Run("no such campaign or chunk", func(t *testing.T) {
 		s := newStage(t, 10)
 		for _, ref := range []store.Ref{{Campaign: "nobody"}, {Campaign: "c", Chunk: 9}} {
-			if err := s.sender("w1").send(ctx, ref); err != nil {
+			if err := s.runner("w1").run(ctx, ref); err != nil {
 				t.Errorf("%s: %v", ref, err)
 			}
 		}
@@ -574,12 +564,12 @@ func TestPhasesThatSendNobody(t *testing.T) {
 
 func TestDrainingSenderLeavesTheRest(t *testing.T) {
 	s := newStage(t, 50, dispatching)
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	var drain context.CancelFunc
-	sender.drain, drain = context.WithCancel(t.Context())
+	runner.sender.Worker.Stopping, drain = context.WithCancel(t.Context())
 	s.platform.answer = func([]velents.Row) error { drain(); return nil }
-	later := s.sendAs(sender, 0)
-	if later == nil || later.after != 0 {
+	later := s.sendAs(runner, 0)
+	if later == nil || later.After != 0 {
 		t.Errorf("wants to %v, want at once", later)
 	}
 	sent := len(s.platform.contacted())
@@ -627,9 +617,9 @@ func TestRedisFaultsAroundARequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, 10)
-			sender := s.sender("w1")
+			runner := s.runner("w1")
 			s.rdb.AddHook(tt.faults)
-			err := sender.send(t.Context(), store.Ref{Campaign: "c"})
+			err := runner.run(t.Context(), store.Ref{Campaign: "c"})
 			if (err != nil) != tt.wantErr || (err != nil && !errors.Is(err, errRedisGone)) {
 				t.Errorf("error %v", err)
 			}
@@ -658,14 +648,14 @@ func TestABeginThatIsRepeatedAfterAPauseLeavesNobodyUnconfirmed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, 10)
-			sender := s.sender("w1")
+			runner := s.runner("w1")
 			s.rdb.AddHook(&flakyRedis{on: "begin", again: func() {
 				if err := meanwhile(s); err != nil {
 					t.Error(err)
 				}
 			}})
-			err := sender.send(t.Context(), store.Ref{Campaign: "c"})
-			if later := new(comeBack); err != nil && !errors.As(err, &later) {
+			err := runner.run(t.Context(), store.Ref{Campaign: "c"})
+			if later := new(sending.ComeBack); err != nil && !errors.As(err, &later) {
 				t.Errorf("error %v", err)
 			}
 			s.check()
@@ -687,12 +677,12 @@ func TestEvidenceThatComesBeforeTheRequestKeepsItFromLeaving(t *testing.T) {
 	s.platform.answer = func([]velents.Row) error { return nil }
 
 	// Two of them turn out to have been reached, after the chunk has been read.
-	run := s.run(s.sender("w1"), 0)
-	_, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: moves([]int{2, 5}, campaign.Start, 0)})
+	read := s.read(s.runner("w1"), 0)
+	_, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: sending.Moves([]int{2, 5}, campaign.Start, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run.work(t.Context()); err != nil {
+	if err := read.pass(); err != nil {
 		t.Fatal(err)
 	}
 	s.check()
@@ -723,10 +713,10 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 	s := newStage(t, 10)
 	ctx := t.Context()
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
 	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 
 	// Redis comes back as it was before.
@@ -737,7 +727,7 @@ func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 	}
 	s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
 	s.want(map[campaign.State]int{campaign.Pending: 10})
-	if later := s.sendAs(sender, 0); later != nil {
+	if later := s.sendAs(runner, 0); later != nil {
 		t.Errorf("wants to %v", later)
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 10})
@@ -750,7 +740,7 @@ func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.platform.forget()
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 }
 
@@ -758,7 +748,7 @@ func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	rdb := server.Client()
 	s := newStageOn(t, rdb, 10)
-	sender := s.sender("w1")
+	runner := s.runner("w1")
 	logs, err := filepath.Glob(filepath.Join(rdb.ConfigGet(t.Context(), "dir").Val()["dir"], "appendonlydir", "*.incr.aof"))
 	if err != nil || len(logs) != 1 {
 		t.Fatal(logs, err)
@@ -767,7 +757,7 @@ func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 
 	server.Kill()
@@ -776,20 +766,20 @@ func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
 	}
 	server.Restart(t)
 	s.want(map[campaign.State]int{campaign.Pending: 10})
-	s.sendAs(sender, 0)
+	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Pending: 10})
 	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes") {
 		t.Errorf("campaign is %s because %q", phase, reason)
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	m := newMemory()
-	for n := range memorySize + 10 {
+func TestVersionsAreBounded(t *testing.T) {
+	m := newVersions()
+	for n := range versionsKept + 10 {
 		m.keep(campaign.Campaign{}, &store.Chunk{Ref: store.Ref{Chunk: n}, Version: 1})
 	}
-	if len(m.versions) > memorySize {
-		t.Errorf("remembers %d chunks", len(m.versions))
+	if len(m.seen) > versionsKept {
+		t.Errorf("keeps %d chunks", len(m.seen))
 	}
 }
 
@@ -822,25 +812,16 @@ func TestRetriesOfDifferentCountsShareNoRequest(t *testing.T) {
 	for try, contacts := range [][]int{{0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 6, 7}} {
 		chunk = s.chunk(0)
 		for _, step := range []store.Change{
-			{Act: store.Begin, Token: fmt.Sprint("w/", try), ClaimTTL: time.Hour, Due: keepDue, Moves: moves(contacts, campaign.Send, 0)},
-			{Act: store.Commit, Token: fmt.Sprint("w/", try), Moves: moves(contacts, campaign.Retry, 0)},
+			{Act: store.Begin, Token: fmt.Sprint("w/", try), ClaimTTL: time.Hour, Due: timings.KeepDue, Moves: sending.Moves(contacts, campaign.Send, 0)},
+			{Act: store.Commit, Token: fmt.Sprint("w/", try), Moves: sending.Moves(contacts, campaign.Retry, 0)},
 		} {
 			if _, err := s.store.Apply(t.Context(), chunk, step); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	r, err := s.sender("w").newRun(s.campaign, s.chunk(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.plan(r.chunk.In(campaign.Pending))
-	var cut [][]int
-	for len(r.pieces) > 0 {
-		piece, _ := r.next()
-		cut = append(cut, piece)
-	}
-	if diff := cmp.Diff([][]int{{0, 1, 2, 3}, {4, 5, 6}, {7}, {8, 9, 10, 11}}, cut); diff != "" {
+	s.send("w", 0)
+	if diff := cmp.Diff([]int{4, 3, 1, 4}, s.platform.requests); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 }
@@ -860,13 +841,13 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rdb.HSet(t.Context(), "c:{waiting}", "phase", "ready")
-	err := s.sender("w").send(t.Context(), store.Ref{Campaign: "over"})
+	err := s.runner("w").run(t.Context(), store.Ref{Campaign: "over"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.platform.forget()
 	s.platform.answer = refuseAll(401, "Unauthenticated.")
-	if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err == nil || !strings.Contains(err.Error(), "bad") {
+	if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err == nil || !strings.Contains(err.Error(), "bad") {
 		t.Errorf("the one that makes trouble is not told: %v", err)
 	}
 	for name, pauses := range map[string]int{"c": 1, "cousin": 1, "over": 0, "halted": 1, "waiting": 0} {

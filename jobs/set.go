@@ -10,14 +10,13 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// settingRounds bounds how often a change of settings is made again because others
-// have changed them meanwhile.
+// settingRounds bounds how often a change of settings is made again because another
+// change came in between.
 const settingRounds = 20
 
-// Set changes settings of a campaign, in any phase but while it loads, and says
-// which. Every request that begins from then on goes by them. edit may be called
-// several times; it must leave alone what the chunks are made of: Agent, Mode,
-// ChunkSize and Columns.
+// Set changes settings of a campaign, unless it is loading, and says which. Every
+// request that begins from then on goes by them. edit may be called several times. It
+// must not touch what the chunks are made of: Agent, Mode, ChunkSize and Columns.
 func (q *Queue) Set(ctx context.Context, name string, edit func(*campaign.Settings) error) (changed []campaign.Difference, err error) {
 	for range settingRounds {
 		c, err := q.store.Campaign(ctx, name)
@@ -48,15 +47,11 @@ func (q *Queue) Set(ctx context.Context, name string, edit func(*campaign.Settin
 	return nil, fmt.Errorf("set %s: %w %d times meanwhile", name, store.ErrOutdated, settingRounds)
 }
 
-// follow releases what may be sent by the settings that a running campaign has now:
-// chunks at rest, and those whose task waits in a lane that it has left.
+// follow releases what may be sent by a running campaign's new settings: idle chunks,
+// and chunks whose task waits in a lane that it has left.
 func (q *Queue) follow(ctx context.Context, c campaign.Campaign) error {
 	if c.Phase != campaign.Running {
-		return nil // whoever sets it running releases them
+		return nil // setting it running releases them
 	}
-	_, err := q.Release(ctx, c.Name)
-	if errors.Is(err, store.ErrNotRunning) {
-		return nil // stopped meanwhile
-	}
-	return err
+	return q.releaseIfRunning(ctx, c.Name)
 }

@@ -18,12 +18,13 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
 // A stage is a real Redis with one loaded campaign, and a platform that answers
-// as the test says and remembers whom it really contacted.
+// as the test says and keeps which numbers it really contacted.
 type stage struct {
 	t        *testing.T
 	rdb      *redis.Client
@@ -34,7 +35,7 @@ type stage struct {
 	campaign campaign.Campaign
 }
 
-// newStage loads a campaign named "c" of so many contacts, whose numbers are
+// newStage loads a campaign named "c" of that many contacts, whose numbers are
 // phoneOf(0), phoneOf(1), …
 func newStage(t *testing.T, contacts int, edit ...func(*campaign.Settings)) *stage {
 	t.Helper()
@@ -86,36 +87,60 @@ func (s *stage) load(name string, contacts int, edit ...func(*campaign.Settings)
 
 func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 
-// sender is a worker's sender for the stage's agent; it has a heartbeat.
-func (s *stage) sender(worker string) *sender {
+// runner is a worker's runner for the stage's agent. The worker has a heartbeat.
+func (s *stage) runner(worker string) *runner {
 	s.t.Helper()
 	if err := s.store.Heartbeat(s.t.Context(), store.Worker{ID: worker}); err != nil {
 		s.t.Fatal(err)
 	}
-	return &sender{
-		store: s.store, queue: s.queue, platform: s.platform, quota: s.quota, memory: newMemory(), seen: new(seen), worker: worker,
-		requestTimeout: time.Minute, alive: always, steady: always, turn: time.Hour,
-		drain: context.Background(), log: slog.New(slog.DiscardHandler),
+	log := slog.New(slog.DiscardHandler)
+	return &runner{
+		store: s.store, queue: s.queue, versions: newVersions(), steady: always, log: log,
+		sender: &sending.Sender{
+			Store: s.store, Queue: s.queue, Platform: s.platform, Quota: s.quota, Log: log,
+			Worker: sending.Worker{ID: worker, By: s.queue.by, Alive: always, Stopping: context.Background(), RequestTimeout: time.Minute, Turn: time.Hour},
+		},
 	}
 }
 
 func always(time.Time) bool { return true }
 
 // send runs the task of a chunk once and returns its wish to come back, if any.
-func (s *stage) send(worker string, chunk int) *comeBack {
+func (s *stage) send(worker string, chunk int) *sending.ComeBack {
 	s.t.Helper()
-	return s.sendAs(s.sender(worker), chunk)
+	return s.sendAs(s.runner(worker), chunk)
 }
 
-func (s *stage) sendAs(sender *sender, chunk int) *comeBack {
+func (s *stage) sendAs(runner *runner, chunk int) *sending.ComeBack {
 	s.t.Helper()
-	err := sender.send(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
-	var later *comeBack
+	err := runner.run(s.t.Context(), store.Ref{Campaign: "c", Chunk: chunk})
+	var later *sending.ComeBack
 	if err != nil && !errors.As(err, &later) {
 		s.t.Fatal(err)
 	}
 	s.check()
 	return later
+}
+
+// As package sending has them.
+const (
+	maxBodyBytes = 900_000
+	vagueLimit   = 8
+
+	dispatchesInFlight = 4
+	longestIdle        = 24 * time.Hour
+)
+
+// A reading is chunk of campaign "c" as a worker has read it. pass sends it.
+type reading struct {
+	*store.Chunk
+	pass func() error
+}
+
+func (s *stage) read(runner *runner, n int) reading {
+	s.t.Helper()
+	c, chunk := s.now(), s.chunk(n)
+	return reading{chunk, func() error { return runner.sender.Pass(s.t.Context(), c, chunk) }}
 }
 
 // check is what must hold at every moment: the states add up, and nobody was
@@ -304,20 +329,20 @@ type openQuota struct {
 	reported []ratelimit.Answer
 }
 
-func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	if q.full.Load() {
 		<-ctx.Done()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return ratelimit.Ticket{}, ctx.Err()
+		return ratelimit.Permit{}, ctx.Err()
 	}
 	q.acquired++
-	return ratelimit.Ticket{}, nil
+	return ratelimit.Permit{}, nil
 }
 
-func (q *openQuota) Report(_ context.Context, _ ratelimit.Ticket, a ratelimit.Answer) {
+func (q *openQuota) Report(_ context.Context, _ ratelimit.Permit, a ratelimit.Answer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reported = append(q.reported, a)
@@ -327,7 +352,7 @@ func (q *openQuota) Status(context.Context) (ratelimit.Status, error) {
 	return ratelimit.Status{Limit: 30, Remaining: 12, Window: time.Minute, Wait: time.Second, Reason: "quota"}, nil
 }
 
-func (q *openQuota) Return(context.Context, ratelimit.Ticket) {
+func (q *openQuota) Return(context.Context, ratelimit.Permit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.returned++

@@ -13,6 +13,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/sending"
 	"campaign-runner/velents"
 )
 
@@ -100,7 +101,7 @@ func TestCanaryGoesOnOrHoldsByItsShare(t *testing.T) {
 	}
 }
 
-func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
+func TestCanaryOfWhichNoneWasSentHolds(t *testing.T) {
 	s := newStage(t, 20, batchOf(10), canaryOf(5), goingOn(1000))
 	for i := range 5 {
 		if _, err := s.store.Suppress(t.Context(), []campaign.Phone{phoneOf(i)}); err != nil {
@@ -114,7 +115,7 @@ func TestCanaryOfWhomNobodyWasSentHolds(t *testing.T) {
 }
 
 // A contact that only a person can let go must not hold up the rest without a word.
-func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
+func TestCanaryDoesNotWaitForContactsThatNeedAPerson(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		contacts int
@@ -126,7 +127,7 @@ func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
 		{"the rest goes on by itself", 20, hours.NoZoneReason, goingOn(0), campaign.Running, ""},
 		{"and holds where it was to hold", 20, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Ready,
 			"canary of 10: 1 pending (no time zone is known for its number), 9 accepted"},
-		{"zones that are never open together", 20, "the hours of Mars" + neverMeet, goingOn(0), campaign.Running, ""},
+		{"zones that are never open together", 20, "the hours of Mars" + " never meet", goingOn(0), campaign.Running, ""},
 		{"nobody else is left", 10, hours.NoZoneReason, func(*campaign.Settings) {}, campaign.Running, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,8 +145,8 @@ func TestCanaryDoesNotWaitForWhoeverWaitsForAPerson(t *testing.T) {
 			}
 			judged()
 			for _, change := range []store.Change{
-				{Act: store.Commit, Token: "w0/1", Moves: moves(chunk.In(campaign.Sending), campaign.Accept, 0)},
-				{Act: store.Steer, Moves: moves([]int{9}, campaign.Hold, reason)},
+				{Act: store.Commit, Token: "w0/1", Moves: sending.Moves(chunk.In(campaign.Sending), campaign.Accept, 0)},
+				{Act: store.Steer, Moves: sending.Moves([]int{9}, campaign.Hold, reason)},
 			} {
 				if s.now().Canary == 0 {
 					t.Fatal("it was judged too early")
@@ -185,8 +186,8 @@ func TestCanaryIsJudgedBySomebody(t *testing.T) {
 	chunk := s.chunk(0)
 	all := chunk.In(campaign.Pending)
 	for _, change := range []store.Change{
-		{Act: store.Begin, Token: "w0/1", ClaimTTL: time.Hour, Moves: moves(all, campaign.Send, 0)},
-		{Act: store.Commit, Token: "w0/1", Moves: moves(all, campaign.Accept, 0)},
+		{Act: store.Begin, Token: "w0/1", ClaimTTL: time.Hour, Moves: sending.Moves(all, campaign.Send, 0)},
+		{Act: store.Commit, Token: "w0/1", Moves: sending.Moves(all, campaign.Accept, 0)},
 	} {
 		if _, err := s.store.Apply(t.Context(), chunk, change); err != nil {
 			t.Fatal(err)
@@ -242,7 +243,7 @@ func TestGuardLooksAtWholeRequests(t *testing.T) {
 	}
 }
 
-func TestGuardSaysWhomItPausedFor(t *testing.T) {
+func TestGuardSaysWhichContactsItPausedFor(t *testing.T) {
 	bad := make([]int, 20)
 	for i := range bad {
 		bad[i] = 50 + i
@@ -269,7 +270,7 @@ func TestGuardSaysWhomItPausedFor(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Accepted: 130, campaign.Rejected: 20})
 }
 
-// What a dead sender leaves unconfirmed is judged by whoever settles it, who then
+// Contacts of a dead sender count for the guard. The worker that recovers its claim
 // says why the campaign is paused.
 func TestGuardSaysThatItPausedForADeadSender(t *testing.T) {
 	s := newStage(t, 150, batchOf(70), guarded(1000))
@@ -286,7 +287,7 @@ func TestGuardSaysThatItPausedForADeadSender(t *testing.T) {
 	}
 }
 
-func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {
+func TestEverySenderKeepsTheDailyCap(t *testing.T) {
 	for _, edit := range []func(*campaign.Settings){batchOf(10), dispatching} {
 		s := newStage(t, 60, edit, func(s *campaign.Settings) { s.DailyCap = 25 })
 		for _, worker := range []string{"w1", "w2"} {
@@ -298,7 +299,7 @@ func TestDailyCapIsKeptByWhoeverSends(t *testing.T) {
 		requests := s.quota.acquired
 		s.send("w1", s.campaign.Chunks-1)
 		if s.quota.acquired != requests {
-			t.Error("a permit was taken for nobody")
+			t.Error("a permit was taken in vain")
 		}
 		changed, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.DailyCap = 0; return nil })
 		if err != nil || len(changed) != 1 || changed[0] != (campaign.Difference{Flag: "--daily-cap", Have: "25", Other: "none"}) {
@@ -333,7 +334,7 @@ func TestSettingsChangeInTheMidstOfAChunk(t *testing.T) {
 		return nil
 	}
 	later := s.send("w1", 0)
-	if later == nil || later.after != 0 || s.platform.count() > 10+2*dispatchesInFlight {
+	if later == nil || later.After != 0 || s.platform.count() > 10+2*dispatchesInFlight {
 		t.Errorf("%d requests by settings that are gone: %v", s.platform.count(), later)
 	}
 	accepted := s.platform.count()
@@ -437,7 +438,7 @@ func (s *stage) talked(conversations map[int]campaign.Outcome) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Commit, Moves: moves(indexes, campaign.End, 0)}); err != nil {
+	if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Commit, Moves: sending.Moves(indexes, campaign.End, 0)}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -500,7 +501,7 @@ func TestEndedIsRerunOnlyByOutcome(t *testing.T) {
 	s := newStage(t, 1)
 	for _, state := range []campaign.State{campaign.Ended, campaign.Accepted} {
 		if _, err := s.queue.Survey(t.Context(), "c", Selection{States: []campaign.State{state}}); err == nil {
-			t.Errorf("whoever is %s would be sent again", state)
+			t.Errorf("contacts that are %s would be sent again", state)
 		}
 	}
 }

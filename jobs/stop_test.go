@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
 
@@ -197,7 +198,7 @@ func TestAnAnswerThatRedisDoesNotTakeIsTold(t *testing.T) {
 		s.redis.freeze()
 		s.stop()
 		close(s.answer)
-		time.Sleep(commitPatience - time.Second)
+		time.Sleep(timings.CommitPatience - time.Second)
 		if !s.running() {
 			t.Fatal("the worker has left with an answer in hand")
 		}
@@ -232,7 +233,7 @@ func TestAStopWithoutAnAnswerInHandNeedsNoRedis(t *testing.T) {
 				if err := <-s.done; err != nil {
 					t.Error(err)
 				}
-				if took := time.Since(begun); took >= killedAfter {
+				if took := time.Since(begun); took >= timings.KilledAfter {
 					t.Errorf("it took %v", took)
 				}
 				s.end()
@@ -255,7 +256,7 @@ func TestAStopTakesNoTimeWhereRedisAnswers(t *testing.T) {
 		if err := <-s.done; err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(begun) - 7*time.Second; took > leaveWithin {
+		if took := time.Since(begun) - 7*time.Second; took > timings.LeaveWithin {
 			t.Errorf("it took %v longer than the answer", took)
 		}
 		s.want(map[campaign.State]int{campaign.Accepted: 10})
@@ -289,60 +290,4 @@ func TestHeartbeatsGoOnWhileTheLastAnswersComeIn(t *testing.T) {
 		s.want(map[campaign.State]int{campaign.Accepted: 10})
 		s.end()
 	})
-}
-
-func TestWaitingIsTold(t *testing.T) {
-	now := time.Now()
-	for _, tt := range []struct {
-		name string
-		w    waiting
-		want string
-	}{
-		{"for nothing", waiting{}, ""},
-		{"for one answer of the platform", waiting{requests: 1}, "waiting for the answer of 1 request"},
-		{"for several", waiting{requests: 3}, "waiting for the answers of 3 requests"},
-		{"for Redis to take an answer", waiting{answers: 1, until: now.Add(170 * time.Second)}, "waiting for Redis to take 1 answer, up to 2m50s"},
-		{"for Redis to take answers, overdue", waiting{answers: 2, until: now.Add(-time.Second)}, "waiting for Redis to take 2 answers, up to 0s"},
-		{"for everything", waiting{begins: 2, requests: 1, answers: 1, until: now.Add(time.Second)},
-			"waiting for the answer of 1 request|waiting for Redis to take 1 answer, up to 1s|waiting for Redis to say whether 2 requests have begun"},
-		{"for a begin", waiting{begins: 1}, "waiting for Redis to say whether 1 request has begun"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := strings.Join(tt.w.texts(now), "|"); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestNoRequestBeginsInAWorkerThatLeaves(t *testing.T) {
-	h := newHands()
-	if !h.take() || h.leave(false) {
-		t.Fatal("a task in hand is left")
-	}
-	r, ok := h.hold()
-	h.close()
-	if !ok || h.take() {
-		t.Fatal("a task is taken by a worker that is stopping, or a request of one in hand refused")
-	}
-	if h.leave(true) {
-		t.Fatal("left with a request in hand")
-	}
-	r.drop()
-	if _, ok := h.hold(); !ok {
-		t.Fatal("a request is refused though the worker has not left")
-	}
-	for r := range h.held {
-		r.drop()
-	}
-	if !h.leave(true) {
-		t.Fatal("not left")
-	}
-	if _, ok := h.hold(); ok {
-		t.Error("a request begins in a worker that has left")
-	}
-	var none *hands
-	if r, ok := none.hold(); !ok || r != nil {
-		t.Error("without a count all may begin")
-	}
 }

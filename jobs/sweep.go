@@ -3,20 +3,21 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 // sweepChunks bounds the chunks of one campaign looked at in one sweep.
 const sweepChunks = 1000
 
-// A sweeper looks after chunks that should have moved and have not: it ends
-// claims of dead workers, and releases what has pending contacts and no task.
-// Every worker has one; several at once do no harm, since each step is
-// conditional.
+// A sweeper looks after chunks that should have moved and have not: it recovers the
+// claims of dead workers, and releases chunks that have pending contacts and no task.
+// Every worker has one. Several at once do no harm, since each step is conditional.
 type sweeper struct {
 	steady func(now time.Time) bool // whether this worker may take others for dead
 	store  *store.Store
@@ -26,8 +27,8 @@ type sweeper struct {
 	log    *slog.Logger
 }
 
-// sweep looks once at every campaign. A queue, a campaign or a chunk that makes
-// trouble does not keep it from the others.
+// sweep looks once at every campaign. A queue, a campaign or a chunk that fails does
+// not keep it from the others.
 func (s *sweeper) sweep(ctx context.Context) error {
 	var errs []error
 	for _, agent := range s.agents {
@@ -63,7 +64,7 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if err != nil || c.Phase == campaign.Loading {
 		return err
 	}
-	if c.Phase == campaign.Scheduled { // nobody of it was ever sent
+	if c.Phase == campaign.Scheduled { // none of it was ever sent
 		return s.queue.startDue(ctx, c, now)
 	}
 	err = eachChunk(ctx, name, chunksOf(overdue), func(ctx context.Context, n int) error {
@@ -77,9 +78,9 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 		case errors.Is(err, store.ErrGone) && s.isPurged(ctx, name):
 			return nil
 		}
-		// Left where it is, it would be looked at, and told, in every sweep, and with
-		// many of its kind before the others.
-		return errors.Join(err, s.store.SetDue(ctx, ref, troubleDue))
+		// Otherwise every sweep would look at it and log it, and many such chunks
+		// would come before the others.
+		return errors.Join(err, s.store.SetDue(ctx, ref, timings.TroubleDue))
 	})
 	return errors.Join(err, s.queue.judgeCanary(ctx, c))
 }
@@ -95,17 +96,17 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 	if err != nil || chunk.Due.After(now) {
 		return err // another sweeper was faster
 	}
-	unsettled := len(chunk.In(campaign.Sending))
-	wait, err := s.queue.settle(ctx, c, chunk, s.steady(time.Now()))
+	lost := len(chunk.In(campaign.Sending))
+	wait, err := s.queue.recoverClaim(ctx, c, chunk, s.steady(time.Now()))
 	if err != nil {
 		return err
 	}
 	if wait > 0 {
-		return s.store.SetDue(ctx, ref, min(wait, keepDue))
+		return s.store.SetDue(ctx, ref, min(wait, timings.KeepDue))
 	}
-	if unsettled > 0 {
+	if lost > 0 {
 		s.watch.swept("settled")
-		s.log.WarnContext(ctx, "sender died", "campaign", ref.Campaign, "chunk", ref.Chunk, "unconfirmed", unsettled)
+		s.log.WarnContext(ctx, "sender died", "campaign", ref.Campaign, "chunk", ref.Chunk, "unconfirmed", lost)
 	}
 	switch c.Phase {
 	case campaign.CanceledPhase:
@@ -113,7 +114,7 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		return err
 	case campaign.Running:
 		if len(chunk.In(campaign.Pending)) == 0 {
-			return nil // settling it has closed it
+			return nil // recovering the claim has closed it
 		}
 		released, err := s.queue.release(ctx, c, store.ChunkSeq{Ref: ref, Seq: chunk.Seq})
 		if released > 0 {
@@ -122,6 +123,36 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 		}
 		return err
 	default:
-		return s.store.SetDue(ctx, ref, restDue)
+		return s.store.SetDue(ctx, ref, timings.IdleDue)
 	}
+}
+
+// startDue starts a scheduled campaign whose time has come. One that is too late,
+// because no worker was there to start it, waits for a person.
+func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time) error {
+	late := now.Sub(c.Settings.StartAt)
+	if late < 0 {
+		return nil
+	}
+	if late > c.Settings.MaxLateness {
+		reason := fmt.Sprintf("it was to start at %s, and nothing was there to start it within %v", c.Settings.StartAt.Format(time.RFC3339), c.Settings.MaxLateness)
+		_, moved, err := q.store.SetPhase(ctx, c.Name, campaign.Ready, reason, campaign.Scheduled)
+		if moved {
+			q.note(ctx, c.Name, store.ActionPause, reason)
+			q.log.WarnContext(ctx, "campaign is late and waits for a person", "campaign", c.Name, "late", late)
+		}
+		return err
+	}
+	// The sweeper that starts it releases it. Meanwhile no other one may find its
+	// chunks overdue and release them, too.
+	if err := q.store.Postpone(ctx, c.Name, timings.ReleaseDue); err != nil {
+		return err
+	}
+	_, started, err := q.store.SetPhase(ctx, c.Name, campaign.Running, "", campaign.Scheduled)
+	if err != nil || !started {
+		return err
+	}
+	q.note(ctx, c.Name, store.ActionResume, "its time has come")
+	q.log.InfoContext(ctx, "campaign started", "campaign", c.Name, "late", late)
+	return q.releaseIfRunning(ctx, c.Name)
 }

@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 // sweep lets every open chunk become overdue and sweeps once.
@@ -73,7 +74,7 @@ func TestSweepReleasesWhatHasNoTask(t *testing.T) {
 	if ids := s.waitingTasks("default"); len(ids) != 3 {
 		t.Errorf("after a second sweep: tasks %v, want three", ids)
 	}
-	if due := s.due(); due < queuedDue/2 {
+	if due := s.due(); due < timings.QueuedDue/2 {
 		t.Errorf("a chunk whose task waits is looked at again in %v", due)
 	}
 }
@@ -82,7 +83,7 @@ func TestSweepFindsTasksThatNobodyEverGot(t *testing.T) {
 	s := newStage(t, 10)
 	s.sweep() // releases it
 	s.sweep() // sees its task wait
-	if due := s.due(); due < queuedDue/2 {
+	if due := s.due(); due < timings.QueuedDue/2 {
 		t.Fatalf("a chunk whose task waits is looked at again in %v", due)
 	}
 	// As asynq takes a task, for a worker that dies at once or is cut off.
@@ -97,8 +98,8 @@ func TestSweepFindsTasksThatNobodyEverGot(t *testing.T) {
 	if err := sweeper.sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if due := s.due(); due > keepDue {
-		t.Errorf("looked at again in %v, want %v at most", due, keepDue)
+	if due := s.due(); due > timings.KeepDue {
+		t.Errorf("looked at again in %v, want %v at most", due, timings.KeepDue)
 	}
 	s.sweep()
 	if diff := cmp.Diff([]string{"c:0:2"}, s.waitingTasks("default")); diff != "" {
@@ -121,16 +122,16 @@ func TestSweepEndsClaimsOfTheDead(t *testing.T) {
 
 func TestSweepLeavesTheLivingAlone(t *testing.T) {
 	s := newStage(t, 10)
-	s.sender("alive")
+	s.runner("alive")
 	s.begin("alive/1", 4)
 	s.sweep()
 	s.want(map[campaign.State]int{campaign.Sending: 4, campaign.Pending: 6})
-	if due := s.due(); due <= 0 || due > keepDue {
+	if due := s.due(); due <= 0 || due > timings.KeepDue {
 		t.Errorf("looked at again in %v", due)
 	}
 }
 
-func TestSweepSettlesPausedAndCanceledCampaigns(t *testing.T) {
+func TestSweepRecoversClaimsOfPausedAndCanceledCampaigns(t *testing.T) {
 	for phase, want := range map[campaign.Phase]campaign.State{campaign.Paused: campaign.Pending, campaign.CanceledPhase: campaign.Canceled} {
 		s := newStage(t, 10)
 		s.begin("dead/1", 4)
@@ -233,7 +234,7 @@ func TestOneUnreadableChunkKeepsNoOtherFromTheSweep(t *testing.T) {
 			if err := sweeper.sweep(t.Context()); err != nil {
 				t.Errorf("the next sweep says %v", err)
 			}
-			open, err := s.store.Open(t.Context(), "c", time.Now().Add(troubleDue+time.Second), 0)
+			open, err := s.store.Open(t.Context(), "c", time.Now().Add(timings.TroubleDue+time.Second), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -306,7 +307,7 @@ func TestASweepEndsWithARedisThatIsGone(t *testing.T) {
 	if err := sweeper.sweep(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the sweep says %v", err)
 	}
-	if n := asked.Load(); n > 40+2*stewards+2 {
+	if n := asked.Load(); n > 40+2*chunksAtOnce+2 {
 		t.Errorf("%d calls to a Redis that is gone", n-40)
 	}
 }

@@ -23,16 +23,16 @@ func TestALinkNamesTheContactOfARequestThatCarriesOne(t *testing.T) {
 	} {
 		t.Run(string(tt.mode), func(t *testing.T) {
 			s := newStage(t, 7, func(c *campaign.Settings) { c.Mode, c.ChunkSize = tt.mode, 3 })
-			sender := s.sender("w")
+			runner := s.runner("w")
 			var mu sync.Mutex
 			var named []int
-			sender.webhook = func(_ campaign.Campaign, contact int) *velents.Webhook {
+			runner.sender.Webhook = func(_ campaign.Campaign, contact int) *velents.Webhook {
 				mu.Lock()
 				defer mu.Unlock()
 				named = append(named, contact)
 				return nil
 			}
-			s.sendAs(sender, 1)
+			s.sendAs(runner, 1)
 			slices.Sort(named)
 			if diff := cmp.Diff(tt.want, named); diff != "" {
 				t.Errorf("contacts (-want +got):\n%s", diff)
@@ -52,9 +52,9 @@ func TestTheWatchIsToldOfRequestsAndSweeps(t *testing.T) {
 	if err := sweeper.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	sender := s.sender("w")
-	sender.watch = watch
-	s.sendAs(sender, 0)
+	runner := s.runner("w")
+	runner.sender.Answered = watch.Answered
+	s.sendAs(runner, 0)
 	if diff := cmp.Diff([]string{"released", "default 2xx"}, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}

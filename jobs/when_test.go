@@ -6,29 +6,19 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 )
-
-func (s *stage) run(sender *sender, chunk int) *run {
-	s.t.Helper()
-	c, err := s.store.Campaign(s.t.Context(), "c")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r, err := sender.newRun(c, s.chunk(chunk))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return r
-}
 
 // between is a week that is open every day between two times from now on, in UTC.
 func between(t *testing.T, from, to time.Duration) hours.Week {
@@ -101,29 +91,50 @@ type lateQuota struct {
 	meanwhile func()
 }
 
-func (q lateQuota) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q lateQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.meanwhile()
 	return q.openQuota.Acquire(ctx)
 }
 
 func TestHoursEndWhileARequestWaitsForItsPermit(t *testing.T) {
-	s := newStage(t, 8, in(between(t, -2*time.Hour, 2*time.Hour), "UTC"))
-	sender := s.sender("w")
-	r := s.run(sender, 0)
-	closed, err := hours.Schedule{Week: between(t, 3*time.Hour, 4*time.Hour), Zone: "UTC"}.Calendar()
+	now := time.Now().UTC()
+	window := func(from, to time.Duration) string {
+		return now.Add(from).Format("15:04") + "-" + now.Add(to).Format("15:04")
+	}
+	week, err := hours.MakeWeek([]string{window(-time.Hour, time.Hour), window(5*time.Hour, 6*time.Hour)}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender.quota = lateQuota{s.quota, func() { r.calendar = closed }}
-	if err := r.work(t.Context()); err != nil {
-		t.Errorf("its task stays: %v", err)
+	s := newStage(t, 8, in(week, "UTC"))
+	runner, clock := s.runner("w"), new(fastClock)
+	s.rdb.AddHook(clock)
+	runner.sender.Quota = lateQuota{s.quota, func() { clock.ahead.Store(int64(2 * time.Hour)) }}
+	if later := s.sendAs(runner, 0); later != nil {
+		t.Errorf("its task stays: %v", later)
 	}
-	s.check()
 	s.want(map[campaign.State]int{campaign.Pending: 8})
+	clock.ahead.Store(0)
 	near(t, "looked at again", s.due(), 3*time.Hour)
 	if s.platform.count() > 0 {
 		t.Error("a request has left")
 	}
+}
+
+// A fastClock lets Redis say that it is later than it is.
+type fastClock struct{ ahead atomic.Int64 }
+
+func (f *fastClock) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *fastClock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if told, ok := cmd.(*redis.TimeCmd); ok {
+			told.SetVal(told.Val().Add(time.Duration(f.ahead.Load())))
+		}
+		return err
+	}
+}
+func (f *fastClock) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 func TestContactsWithClocksOfTheirOwn(t *testing.T) {
@@ -142,10 +153,10 @@ func TestContactsWithClocksOfTheirOwn(t *testing.T) {
 	s.settings(func(c *campaign.Settings) {
 		c.Hours = hours.Schedule{Week: week, Zone: hours.ByContact}
 	})
-	r := s.run(s.sender("w"), 0)
-	r.chunk.Contacts[0].Phone = 8001234567  // international freephone: no zone
-	r.chunk.Contacts[1].Phone = 18005550100 // anywhere in North America: never together for an hour
-	if err := r.work(t.Context()); err != nil {
+	r := s.read(s.runner("w"), 0)
+	r.Contacts[0].Phone = 8001234567  // international freephone: no zone
+	r.Contacts[1].Phone = 18005550100 // anywhere in North America: never together for an hour
+	if err := r.pass(); err != nil {
 		t.Errorf("its task stays: %v", err)
 	}
 	s.check()
@@ -163,48 +174,48 @@ func TestContactsWithClocksOfTheirOwn(t *testing.T) {
 		t.Error("a request has left")
 	}
 
-	// Once somebody has decided about the zoneless, they are sent, and the others
-	// go on waiting.
+	// Once a person has decided about contacts without a zone, they are sent. The
+	// others go on waiting.
 	noZone := hours.Zoned{Week: between(t, -2*time.Hour, 2*time.Hour), Zone: "UTC"}
 	s.settings(func(c *campaign.Settings) { c.Hours.NoZone = noZone })
-	again := s.run(s.sender("w"), 0)
-	again.chunk.Contacts[0].Phone = 8001234567
-	again.chunk.Contacts[1].Phone = 18005550100
-	if err := again.work(t.Context()); err != nil {
+	again := s.read(s.runner("w"), 0)
+	again.Contacts[0].Phone = 8001234567
+	again.Contacts[1].Phone = 18005550100
+	if err := again.pass(); err != nil {
 		t.Errorf("its task stays: %v", err)
 	}
 	s.check()
 	s.want(map[campaign.State]int{campaign.Pending: 2, campaign.Accepted: 1})
 }
 
-func TestAChunkOfNobodyWhoMayEverBeSentIsLeftAlone(t *testing.T) {
+func TestAChunkWhoseContactsMayNeverBeSentIsLeftAlone(t *testing.T) {
 	s := newStage(t, 2)
 	s.settings(in(between(t, 0, time.Hour), hours.ByContact))
-	r := s.run(s.sender("w"), 0)
-	for i := range r.chunk.Contacts {
-		r.chunk.Contacts[i].Phone = 8001234567
+	r := s.read(s.runner("w"), 0)
+	for i := range r.Contacts {
+		r.Contacts[i].Phone = 8001234567
 	}
-	if err := r.work(t.Context()); err != nil {
+	if err := r.pass(); err != nil {
 		t.Error(err)
 	}
-	near(t, "looked at again", s.due(), longestRest)
+	near(t, "looked at again", s.due(), longestIdle)
 }
 
 func TestAReleaseMeanwhileIsNotForgotten(t *testing.T) {
 	s := newStage(t, 2, in(between(t, 2*time.Hour, 4*time.Hour), "UTC"))
-	r := s.run(s.sender("w"), 0)
+	r := s.read(s.runner("w"), 0)
 	if _, err := s.queue.Release(t.Context(), "c"); err != nil { // somebody has changed something
 		t.Fatal(err)
 	}
-	if err := r.work(t.Context()); err != nil {
+	if err := r.pass(); err != nil {
 		t.Error(err)
 	}
-	if due := s.due(); due > releaseDue {
+	if due := s.due(); due > timings.ReleaseDue {
 		t.Errorf("looked at again in %v only", due)
 	}
 }
 
-func TestWhoeverIsNotSentInTimeIsCanceled(t *testing.T) {
+func TestContactsThatAreTooLateAreCanceled(t *testing.T) {
 	s := newStage(t, 6, func(c *campaign.Settings) { c.FinishBy = time.Now().Add(time.Hour) }, in(between(t, 3*time.Hour, 4*time.Hour), "UTC"))
 	s.send("w", 0)
 	near(t, "looked at again", s.due(), time.Hour) // not when its hours begin
@@ -254,7 +265,7 @@ func TestRulesBoundHowOftenSomebodyIsContacted(t *testing.T) {
 	near(t, "looked at again", s.due(), tomorrow.Sub(now))
 
 	_, err = s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Rejected}})
-	if err == nil || err.Error() != "rerun c: by its rules (ae) whoever was rejected is not sent again" {
+	if err == nil || err.Error() != "rerun c: by its rules (ae) contacts that were rejected are not sent again" {
 		t.Errorf("rerun of the rejected: %v", err)
 	}
 }
@@ -337,7 +348,7 @@ func TestSeveralWorkersStartACampaignOnce(t *testing.T) {
 func TestHoursThatCannotBeReadSendNobody(t *testing.T) {
 	s := newStage(t, 2)
 	s.settings(func(c *campaign.Settings) { c.Hours.Zone = "Atlantis/City" })
-	err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"})
+	err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"})
 	if err == nil || !strings.Contains(err.Error(), `hours of c: time zone "Atlantis/City"`) {
 		t.Errorf("error %v", err)
 	}
@@ -349,7 +360,7 @@ func TestNobodyIsSentWhileTheTimeIsNotKnown(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s := newStage(t, 2, in(between(t, -time.Hour, time.Hour), "UTC"))
 			s.rdb.AddHook(&flakyRedis{on: "time", spare: n, refuse: 2})
-			if err := s.sender("w").send(t.Context(), store.Ref{Campaign: "c"}); err == nil {
+			if err := s.runner("w").run(t.Context(), store.Ref{Campaign: "c"}); err == nil {
 				t.Error("no error")
 			}
 			s.want(map[campaign.State]int{campaign.Pending: 2})

@@ -10,6 +10,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/sandbox"
 	"campaign-runner/velents"
@@ -170,7 +171,7 @@ func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 	if err := w.beat(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for after, want := range map[time.Duration]bool{0: true, aliveFor - time.Second: true, aliveFor + time.Second: false, store.HeartbeatTTL: false} {
+	for after, want := range map[time.Duration]bool{0: true, timings.AliveFor - time.Second: true, timings.AliveFor + time.Second: false, store.HeartbeatTTL: false} {
 		if got := w.alive(now.Add(after)); got != want {
 			t.Errorf("%v after its heartbeat: alive %v", after, got)
 		}
@@ -199,55 +200,6 @@ func TestHeartbeatTellsOfPausedQueues(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string][]campaign.Lane{"sales": {campaign.Bulk}}, workers[0].Paused); diff != "" {
 		t.Errorf("paused (-want +got):\n%s", diff)
-	}
-}
-
-func TestHeartbeats(t *testing.T) {
-	start := time.Now()
-	at := func(d time.Duration) time.Time { return start.Add(d) }
-	var none *heartbeats
-	if none.alive(start) || none.steady(start) {
-		t.Error("alive without a heartbeat")
-	}
-	h := none.then(start, start)
-	for d := heartbeatEvery; d <= steadyAfter; d += heartbeatEvery {
-		if h.steady(at(d - time.Millisecond)) {
-			t.Errorf("steady %v after the first", d)
-		}
-		h = h.then(at(d), at(d))
-	}
-	if !h.steady(at(steadyAfter)) {
-		t.Error("not steady after an unbroken row of them")
-	}
-	if late := at(steadyAfter + steadyGap); h.steady(late) || !h.alive(late) {
-		t.Error("after a gap without one: want alive, and not steady")
-	}
-	late := at(2*store.HeartbeatTTL + time.Second)
-	if h.alive(late) || h.steady(late) {
-		t.Error("alive although the last one is old")
-	}
-	if h = h.then(late, late); !h.alive(late) || h.steady(late) {
-		t.Error("after a gap: want alive, and not steady")
-	}
-}
-
-func TestOneHeartbeatThatWaitedForRedisBreaksTheRow(t *testing.T) {
-	start := time.Now()
-	at := func(d time.Duration) time.Time { return start.Add(d) }
-	var h *heartbeats
-	for d := time.Duration(0); d <= steadyAfter; d += heartbeatEvery {
-		h = h.then(at(d), at(d))
-	}
-	h = h.then(at(steadyAfter+heartbeatEvery), at(steadyAfter+heartbeatEvery+steadyGap))
-	arrived := at(steadyAfter + heartbeatEvery + steadyGap)
-	if h.steady(arrived) {
-		t.Error("steady, though Redis may just have come back")
-	}
-	if !h.since.Equal(arrived) {
-		t.Errorf("the row begins %v before it arrived", arrived.Sub(h.since))
-	}
-	if h.alive(at(steadyAfter + heartbeatEvery + aliveFor)) {
-		t.Error("it lives from when it arrived: others count from when Redis had it, perhaps at once")
 	}
 }
 

@@ -1,19 +1,19 @@
 package ratelimit
 
-// state is all that is known about the quota of one token. Its methods decide;
-// time is passed in, in milliseconds. core.lua does the same inside Redis for
-// all processes, and a test holds the two equal.
+// state is all that is known about the quota of one token. Its methods decide; they get
+// the time, in milliseconds. core.lua does the same inside Redis for all processes, and
+// a test holds the two equal.
 type state struct {
-	ID    int64 `json:"id"`    // tells tickets of this state from those of one that was lost
-	Clock int64 `json:"clock"` // the latest time seen; it never runs backwards
+	ID    int64 `json:"id"`    // tells permits of this state from those of one that was lost
+	Clock int64 `json:"clock"` // the latest time seen; it never goes backwards
 	Told  int64 `json:"told"`  // the server's limit; 0 until it told one
 	Span  span  `json:"span"`  // the server's window
 
 	Log    []entry  `json:"log,omitempty"`    // requests that count, by the time they were made
-	Flight []flight `json:"flight,omitempty"` // tickets not reported yet, oldest first
+	Flight []flight `json:"flight,omitempty"` // permits not reported yet, oldest first
 	Peers  []peer   `json:"peers,omitempty"`  // processes seen lately
 
-	Granted int64 `json:"granted"` // tickets ever given
+	Granted int64 `json:"granted"` // permits ever given
 	Expired int64 `json:"expired"` // requests that ran out of the log or were dropped from it
 
 	Paced int64 `json:"paced"` // when the last request was due
@@ -24,7 +24,7 @@ type state struct {
 	Why      int64 `json:"why"`      // the reason for Block
 	Failures int64 `json:"failures"` // failed requests in a row
 	Lost     int64 `json:"lost"`     // 1: an answer was lost, and no probe has succeeded since
-	Probe    int64 `json:"probe"`    // the ticket of the latest probe
+	Probe    int64 `json:"probe"`    // the permit of the latest probe
 
 	Others   int64 `json:"others"`    // thousandths of requests per window by others on the token
 	OthersAt int64 `json:"others_at"` // when Others was last aged
@@ -54,7 +54,7 @@ type policy struct {
 	Asks    bool  // a guest for a request or two, whose window does not count
 	Fixed   bool  // the window is made up, and no answer can tell of it
 	Share   int64 // thousandths of the limit that are ours to use
-	Timeout int64 // after which a ticket is lost with its worker
+	Timeout int64 // after which a permit without a report was lost with its worker
 	Burst   int64 // requests an idle token may send at once; 0: two fifths of the limit
 }
 
@@ -62,18 +62,18 @@ const (
 	patience      = 3        // failures in a row before they block
 	firstBlock    = 1_000    // after that, doubling up to
 	longestBlock  = 64_000   // this
-	batchAhead    = 500      // tickets taken in one call are worth at most this time
+	batchAhead    = 500      // permits taken in one call are worth at most this time
 	mostAtOnce    = 100      // and the limit divided by this: no answer tells of the others in its call
 	longestMemory = 600_000  // of a process that is not seen any more
 	lateness      = 1_000    // a peer that is later than this loses its turn
 	logEntries    = 500      // that the log has at the most, about
 	fewLeft       = int64(3) // with others about, the last credits go one by one
 
-	lookAgain           = 1_500 // how often who is blocked looks whether somebody has lifted that
+	lookAgain           = 1_500 // how often a blocked process looks whether a person has lifted the block
 	logEntriesUnlimited = 10    // in place of logEntries while no limit is known
 )
 
-// ask is a request for tickets by a process.
+// ask is a request for permits by a process.
 type ask struct {
 	Peer   int64
 	Waited int64 // how long its longest waiting caller has waited
@@ -82,8 +82,8 @@ type ask struct {
 
 // reply tells what was granted, when to ask next, and how the quota stands.
 type reply struct {
-	Tickets int64 // how many, from Ticket.serial on
-	Ticket  Ticket
+	Permits int64 // how many, from Permit.serial on
+	Permit  Permit
 	Wait    int64
 	Limit   int64 // 0: none known
 	Others  int64 // thousandths of requests per window
@@ -105,16 +105,16 @@ func (s *state) acquire(now int64, p policy, a ask) reply {
 	if at <= now && ahead == 0 {
 		n = s.grant(now, at, p, a.Want)
 	}
-	var t Ticket
+	var permit Permit
 	if n > 0 {
-		t = Ticket{Probe: s.Lost > 0, state: s.ID, serial: s.Granted - n + 1, counted: s.Granted - n - recent, expired: s.Expired}
+		permit = Permit{Probe: s.Lost > 0, state: s.ID, serial: s.Granted - n + 1, counted: s.Granted - n - recent, expired: s.Expired}
 		s.Peers[me].Since = 0
-		if t.Probe {
-			s.Probe = t.serial
+		if permit.Probe {
+			s.Probe = permit.serial
 		}
 	}
 	r := s.reply(now, p, me)
-	r.Tickets, r.Ticket = n, t
+	r.Permits, r.Permit = n, permit
 	return r
 }
 
@@ -131,7 +131,7 @@ func (s *state) reply(now int64, p policy, me int) reply {
 	return r
 }
 
-// grant gives up to want tickets, due since at.
+// grant gives up to want permits, due since at.
 func (s *state) grant(now, at int64, p policy, want int64) int64 {
 	n := want
 	interval := s.interval(now, p)
@@ -158,19 +158,19 @@ type outcome struct {
 	Answered   bool
 	Failed     bool
 	Refused    bool
-	Held       bool  // nobody worked on it, nor will for a while
+	Held       bool  // the platform takes no work for a while
 	Lost       bool  // its answer: it may have been carried out
 	RetryAfter int64 // of a refusal or while held, with slack; 0: not told
 	Limit      int64 // of the headers; 0: there were none
 	Remaining  int64
 }
 
-// report takes what became of a ticket. The zero outcome gives it back. Of a
-// state that was lost, only what holds everybody up counts.
-func (s *state) report(now int64, p policy, who int64, t Ticket, a outcome) reply {
+// report takes what became of a permit. The zero outcome gives it back. If the permit
+// is of a state that was lost, only what blocks all processes counts.
+func (s *state) report(now int64, p policy, who int64, permit Permit, a outcome) reply {
 	now = s.advance(now, p)
-	if t.state == s.ID {
-		s.learn(now, p, t, a)
+	if permit.state == s.ID {
+		s.learn(now, p, permit, a)
 	} else if a.Refused {
 		a.Limit = 0
 		s.refuse(now, p, 0, a)
@@ -182,10 +182,10 @@ func (s *state) report(now int64, p policy, who int64, t Ticket, a outcome) repl
 
 // learn takes in an answer: a request that counted enters the log, to run out a
 // window from now, since it is not known when before that the server counted it.
-func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
-	pending := s.Granted - t.counted - 1 // of ours, those the answer may not include
+func (s *state) learn(now int64, p policy, permit Permit, a outcome) {
+	pending := s.Granted - permit.counted - 1 // of ours, those the answer may not include
 	silent := s.silent(now)
-	left, flew := s.land(t.serial) // else it was given up meanwhile
+	left, flew := s.land(permit.serial) // else it was given up meanwhile
 	if flew && a.Counted {
 		if s.Told == 0 && a.Limit == 0 && s.used() == 0 {
 			s.Span.open(now, left) // as far as a server tells that has no headers
@@ -196,7 +196,7 @@ func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 		s.Heard = now
 	}
 	if flew && a.Limit > 0 {
-		s.correct(now, p, t, a, pending, left, silent)
+		s.correct(now, p, permit, a, pending, left, silent)
 	}
 	switch {
 	case a.Refused:
@@ -205,7 +205,7 @@ func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 		s.fail(now, a)
 	case a.Answered:
 		s.Failures = 0
-		if t.serial == s.Probe && !p.Asks {
+		if permit.serial == s.Probe && !p.Asks {
 			s.Lost = 0
 		}
 	}
@@ -214,12 +214,12 @@ func (s *state) learn(now int64, p policy, t Ticket, a outcome) {
 // correct brings what we believe to be left into the interval that the server's
 // answer allows: not more than it said plus what ran out since the request was
 // granted, not less than it said minus what it may not have counted yet.
-func (s *state) correct(now int64, p policy, t Ticket, a outcome, pending, sent int64, silent bool) {
+func (s *state) correct(now int64, p policy, permit Permit, a outcome, pending, sent int64, silent bool) {
 	changed := s.Told != a.Limit
 	s.Told = a.Limit
 	left := s.Told - s.used()
 	var dropped int64
-	if over := left - a.Remaining - (s.Expired - t.expired); over > 0 {
+	if over := left - a.Remaining - (s.Expired - permit.expired); over > 0 {
 		s.book(now, p, entry{Others: over})
 		if !changed && !silent {
 			s.Others += 1000 * over
@@ -228,7 +228,7 @@ func (s *state) correct(now int64, p policy, t Ticket, a outcome, pending, sent 
 		dropped = s.drop(now, under)
 	}
 	counted := a.Limit - a.Remaining
-	s.measure(now, sent, counted <= s.Granted-t.serial+1+s.foreign(a.Limit), dropped > 0, changed)
+	s.measure(now, sent, counted <= s.Granted-permit.serial+1+s.foreign(a.Limit), dropped > 0, changed)
 	if counted <= 1+pending+a.Limit/8 && (dropped > a.Limit/4 || now >= s.End) {
 		s.End = now + s.Span.Window // it has just opened
 	}
@@ -282,7 +282,7 @@ func (s *state) fail(now int64, a outcome) {
 	}
 }
 
-// backOff is the wait after so many failures in a row.
+// backOff is the wait after this many failures in a row.
 func backOff(failures int64) int64 {
 	if failures < patience {
 		return 0

@@ -42,13 +42,13 @@ local function awaited()
   if asked >= s.block and now < asked + patience then return asked end
 end
 
-local function settled(f) return now >= f.at + floor(s.span.window / 6) end
+local function arrived(f) return now >= f.at + floor(s.span.window / 6) end
 
 local function drop(n)
   local dropped = 0
   while n > dropped do
     local f, e = s.flight[1], s.log[1]
-    if f and settled(f) and (not e or f.at < e.at) then
+    if f and arrived(f) and (not e or f.at < e.at) then
       table.remove(s.flight, 1)
       dropped = dropped + 1
     elseif e then
@@ -82,7 +82,7 @@ end
 local function recent()
   local n = 0
   for _, f in ipairs(s.flight) do
-    if not settled(f) then n = n + 1 end
+    if not arrived(f) then n = n + 1 end
   end
   return n
 end
@@ -419,7 +419,7 @@ end
 s.log, s.flight, s.peers = s.log or {}, s.flight or {}, s.peers or {}
 
 local n, wait = 0, 0
-local ticket = {0, 0, 0, 0, 0}
+local permit = {0, 0, 0, 0, 0}
 local blocked, why
 if op == 3 then -- lift
   now = max(now, s.clock)
@@ -433,9 +433,9 @@ else
     local at, young = next_at(0), recent()
     if at <= now and ahead_of(me) == 0 then n = grant(at, want) end
     if n > 0 then
-      ticket = {s.id, s.granted - n + 1, s.granted - n - young, s.expired, s.lost}
+      permit = {s.id, s.granted - n + 1, s.granted - n - young, s.expired, s.lost}
       me.since = 0
-      if s.lost > 0 then s.probe = ticket[2] end
+      if s.lost > 0 then s.probe = permit[2] end
     end
   else -- report
     local t = {state = number(), serial = number(), counted = number(), expired = number()}
@@ -464,4 +464,4 @@ if #s.peers == 0 then s.peers = nil end
 if stored or op ~= 3 then
   redis.call('SET', KEYS[1], cjson.encode(s), 'PX', max(2 * s.span.window, s.block - now) + KEEP)
 end
-return {n, ticket[1], ticket[2], ticket[3], ticket[4], ticket[5], wait, l, others, peers, s.span.window, blocked, why, s.lost}
+return {n, permit[1], permit[2], permit[3], permit[4], permit[5], wait, l, others, peers, s.span.window, blocked, why, s.lost}

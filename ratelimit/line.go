@@ -1,7 +1,7 @@
 package ratelimit
 
 // peer finds the asking process among those seen lately, puts it in line when it
-// wants tickets, and forgets those that have gone.
+// wants permits, and forgets those that have gone.
 func (s *state) peer(now int64, a ask) int {
 	var kept []peer
 	me := -1

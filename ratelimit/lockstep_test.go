@@ -43,7 +43,7 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 	}
 	var core state
 	now := int64(1_700_000_000_000)
-	tickets := []Ticket{{state: 1, serial: 1}} // of a state that was lost
+	permits := []Permit{{state: 1, serial: 1}} // of a state that was lost
 	var want reply
 
 	m := calm
@@ -61,10 +61,10 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 		var decide func() reply
 		peer := rapid.Int64Range(1, 4).Draw(t, "peer")
 		if rapid.Bool().Draw(t, "report") {
-			ticket := recent(tickets).Draw(t, "ticket")
+			permit := recent(permits).Draw(t, "permit")
 			o := outcomes(m, core.limit(p), core.limit(p)-core.used()).Draw(t, "outcome")
-			got, err = script.callReport(ctx, peer, ticket, o)
-			decide = func() reply { return core.report(now, p, peer, ticket, o) }
+			got, err = script.callReport(ctx, peer, permit, o)
+			decide = func() reply { return core.report(now, p, peer, permit, o) }
 		} else {
 			a := ask{
 				Peer:   peer,
@@ -83,12 +83,12 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 		}
 		core.ID = cmp.Or(core.ID, stored.ID) // the script's choice
 		want = decide()
-		for i := range want.Tickets {
-			granted := want.Ticket
+		for i := range want.Permits {
+			granted := want.Permit
 			granted.serial += i
-			tickets = append(tickets, granted)
+			permits = append(permits, granted)
 		}
-		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(Ticket{})); diff != "" {
+		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(Permit{})); diff != "" {
 			t.Fatalf("answers, core -, script +:\n%s", diff)
 		}
 		if diff := gocmp.Diff(core, stored, cmpopts.EquateEmpty()); diff != "" {
@@ -125,10 +125,10 @@ func steps(p policy, wait int64) *rapid.Generator[int64] {
 	)
 }
 
-func recent(tickets []Ticket) *rapid.Generator[Ticket] {
+func recent(permits []Permit) *rapid.Generator[Permit] {
 	return rapid.OneOf(
-		rapid.SampledFrom(tickets[max(0, len(tickets)-4):]),
-		rapid.SampledFrom(tickets),
+		rapid.SampledFrom(permits[max(0, len(permits)-4):]),
+		rapid.SampledFrom(permits),
 	)
 }
 

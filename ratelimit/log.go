@@ -29,8 +29,8 @@ func (s *state) credits(p policy) int64 {
 	return min(limit-s.used(), max(1, limit*p.Share/1000)-ours)
 }
 
-// advance brings the state to now: what has run out no longer counts, and a
-// ticket nobody reported counts as used.
+// advance brings the state to now: what has run out no longer counts, and a permit that
+// was never reported counts as used.
 func (s *state) advance(now int64, p policy) int64 {
 	now = max(now, s.Clock)
 	s.Clock = now
@@ -51,9 +51,9 @@ func (s *state) advance(now int64, p policy) int64 {
 	return now
 }
 
-// book adds to the log what was made at a time, rounded up so that the log stays
-// short at any limit. Without one nothing waits for it, and it is all but one
-// number: every request then reads and writes it, some thousand times a second.
+// book adds to the log the requests made at a time, rounded up so that the log stays
+// short at any limit. With no limit known it keeps about ten entries, because every
+// request rewrites it, thousands of times a second.
 func (s *state) book(at int64, p policy, e entry) {
 	grain := max(1, s.Span.Window/logEntries)
 	if s.limit(p) == 0 {
@@ -69,12 +69,12 @@ func (s *state) book(at int64, p policy, e entry) {
 	s.Log = append(s.Log, e)
 }
 
-// drop takes up to n of the oldest requests out and says how many there were.
-// A ticket in flight for long, most likely of a dead worker, is one of them.
+// drop takes out up to n of the oldest requests and returns how many. A permit that has
+// been in flight for long, most likely a dead worker's, counts as one.
 func (s *state) drop(now, n int64) int64 {
 	var dropped int64
 	for n > dropped {
-		lost := len(s.Flight) > 0 && s.settled(now, s.Flight[0])
+		lost := len(s.Flight) > 0 && s.arrived(now, s.Flight[0])
 		if lost && (len(s.Log) == 0 || s.Flight[0].At < s.Log[0].At) {
 			s.Flight = s.Flight[1:]
 			dropped++
@@ -97,7 +97,7 @@ func (s *state) drop(now, n int64) int64 {
 	return dropped
 }
 
-// land takes a ticket out of flight and says when it was granted, if it was there.
+// land takes a permit out of flight and says when it was granted, if it was there.
 func (s *state) land(serial int64) (granted int64, ok bool) {
 	for i, f := range s.Flight {
 		if f.Serial == serial {
@@ -108,14 +108,14 @@ func (s *state) land(serial int64) (granted int64, ok bool) {
 	return 0, false
 }
 
-// settled says that the server has counted a ticket's request, or never will.
-func (s *state) settled(now int64, f flight) bool { return now >= f.At+s.Span.Window/6 }
+// arrived says that the server has counted a permit's request, or never will.
+func (s *state) arrived(now int64, f flight) bool { return now >= f.At+s.Span.Window/6 }
 
-// recent counts the tickets in flight that may not have reached the server.
+// recent counts the permits in flight that may not have reached the server.
 func (s *state) recent(now int64) int64 {
 	var n int64
 	for _, f := range s.Flight {
-		if !s.settled(now, f) {
+		if !s.arrived(now, f) {
 			n++
 		}
 	}

@@ -10,9 +10,9 @@ const (
 	whyLost    = 7 // an answer was lost
 )
 
-// next is when the next request may leave, and what it waits for; a time that
-// has passed means now. With others ahead it is when half of them will have
-// left: who asks again then is not late even if things have moved on.
+// next is when the next request may leave, and what it waits for; a time that has
+// passed means now. With other processes ahead it is when half of them will have left:
+// a process that asks again then is not late even if things have moved on.
 func (s *state) next(now int64, p policy, ahead int64) (at, why int64) {
 	interval := s.interval(now, p)
 	queue := ahead

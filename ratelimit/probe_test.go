@@ -11,13 +11,13 @@ import (
 	"campaign-runner/internal/redistest"
 )
 
-func acquire(t *testing.T, q *Quota) Ticket {
+func acquire(t *testing.T, q *Quota) Permit {
 	t.Helper()
-	ticket, err := q.Acquire(t.Context())
+	permit, err := q.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ticket
+	return permit
 }
 
 func TestAProbeIsAloneUntilItSucceeds(t *testing.T) {
@@ -31,35 +31,35 @@ func TestAProbeIsAloneUntilItSucceeds(t *testing.T) {
 		start := time.Now()
 		q.Report(t.Context(), lost, Answer{Status: 502, Failed: true, Lost: true})
 		time.AfterFunc(20*time.Second, func() { q.Report(t.Context(), late, Answer{Status: 200}) })
-		tickets := make(chan Ticket)
+		permits := make(chan Permit)
 		for range 3 {
 			go func() {
-				ticket, err := q.Acquire(t.Context())
+				permit, err := q.Acquire(t.Context())
 				if err != nil {
 					t.Error(err)
 				}
-				tickets <- ticket
+				permits <- permit
 			}()
 		}
-		probe := <-tickets
+		probe := <-permits
 		if waited := time.Since(start); !probe.Probe || waited < 20*time.Second || waited > 22*time.Second {
 			t.Errorf("probe %t after %v, want one once the other request is answered", probe.Probe, waited)
 		}
 		time.Sleep(10 * time.Second)
 		select {
-		case <-tickets:
+		case <-permits:
 			t.Error("somebody sends beside the probe")
 		default:
 		}
 		q.Report(t.Context(), probe, Answer{Lost: true})
-		again := <-tickets
+		again := <-permits
 		q.Return(t.Context(), again) // it did not send: another is to find out
-		third := <-tickets
+		third := <-permits
 		if !again.Probe || !third.Probe {
 			t.Error("no probe after a probe that was lost, or returned")
 		}
 		q.Report(t.Context(), third, Answer{Status: 200})
-		if ticket := acquire(t, q); ticket.Probe {
+		if permit := acquire(t, q); permit.Probe {
 			t.Error("a probe after one has succeeded")
 		}
 	})
@@ -70,16 +70,16 @@ func TestAGuestsSuccessDoesNotEndTheCaution(t *testing.T) {
 	worker, guest := newShared(t, rdb, "t", Config{}), newShared(t, rdb, "t", Config{Asks: true})
 	worker.Report(t.Context(), acquire(t, worker), Answer{Lost: true})
 	for range 2 {
-		ticket := acquire(t, guest)
-		if !ticket.Probe {
+		permit := acquire(t, guest)
+		if !permit.Probe {
 			t.Error("no probe")
 		}
-		guest.Report(t.Context(), ticket, Answer{Status: 200})
+		guest.Report(t.Context(), permit, Answer{Status: 200})
 	}
-	ticket := acquire(t, worker)
-	worker.Report(t.Context(), ticket, Answer{Status: 200})
-	if next := acquire(t, guest); !ticket.Probe || next.Probe {
-		t.Errorf("the worker's ticket is a probe: %t; the next: %t", ticket.Probe, next.Probe)
+	permit := acquire(t, worker)
+	worker.Report(t.Context(), permit, Answer{Status: 200})
+	if next := acquire(t, guest); !permit.Probe || next.Probe {
+		t.Errorf("the worker's permit is a probe: %t; the next: %t", permit.Probe, next.Probe)
 	}
 }
 
@@ -113,8 +113,8 @@ func TestUnblockLetsAllProcessesGoOnAtOnce(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			ticket, err := q.Acquire(ctx)
-			q.Report(ctx, ticket, Answer{Status: 200, Known: true, Limit: 30, Remaining: 20})
+			permit, err := q.Acquire(ctx)
+			q.Report(ctx, permit, Answer{Status: 200, Known: true, Limit: 30, Remaining: 20})
 			got <- err
 		}()
 	}
@@ -135,12 +135,12 @@ func TestUnblockLetsAllProcessesGoOnAtOnce(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsAfterAnUnblockForWhoWasFirstInLineAndIsGone(t *testing.T) {
+func TestAfterAnUnblockNoneWaitsForAProcessThatWasFirstAndIsGone(t *testing.T) {
 	p := policy{Limit: 30, Window: 60_000, Share: 1000, Timeout: 75_000}
 	s := state{ID: 1}
 	const now = 1_700_000_000_000
 	r := s.acquire(now, p, ask{Peer: 1, Want: 1})
-	s.report(now, p, 1, r.Ticket, outcome{Refused: true, RetryAfter: 86_400_000})
+	s.report(now, p, 1, r.Permit, outcome{Refused: true, RetryAfter: 86_400_000})
 	for peer := range int64(3) {
 		if r := s.acquire(now+peer, p, ask{Peer: peer + 1, Want: 1}); r.Wait > lookAgain || r.Blocked < 86_000_000 {
 			t.Errorf("told to wait %d ms, of a block of %d", r.Wait, r.Blocked)
@@ -150,7 +150,7 @@ func TestNobodyWaitsAfterAnUnblockForWhoWasFirstInLineAndIsGone(t *testing.T) {
 	if r := s.acquire(now+200, p, ask{Peer: 3, Want: 1}); r.Wait > 3000 {
 		t.Errorf("the third is told to wait %d ms", r.Wait)
 	}
-	if r := s.acquire(now+3000, p, ask{Peer: 3, Want: 1}); r.Tickets != 1 {
+	if r := s.acquire(now+3000, p, ask{Peer: 3, Want: 1}); r.Permits != 1 {
 		t.Errorf("the third waits behind those that are gone: %+v", r)
 	}
 }
@@ -176,7 +176,7 @@ func TestABlockOutlivesRedis(t *testing.T) {
 	q := newShared(t, rdb, "t", Config{Rate: Rate{Unlimited: true}})
 	shared := q.book.(*sharedBook)
 	ctx := t.Context()
-	first, second, third := acquire(t, q), Ticket{}, Ticket{}
+	first, second, third := acquire(t, q), Permit{}, Permit{}
 	q.Report(ctx, first, Answer{Status: 200})
 	second, third = acquire(t, q), acquire(t, q)
 	q.Report(ctx, second, Answer{Status: 429, HasRetryAfter: true, RetryAfter: time.Hour})
@@ -193,7 +193,7 @@ func TestABlockOutlivesRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared.retry = time.Time{} // as if the next attempt were due
-	q.Return(ctx, Ticket{})
+	q.Return(ctx, Permit{})
 	if st, err := q.Status(ctx); err != nil || !st.Blocked || st.Wait < 59*time.Minute || !st.Probing {
 		t.Errorf("with a new Redis: %+v, %v", st, err)
 	}

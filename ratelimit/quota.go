@@ -1,23 +1,23 @@
 // Package ratelimit decides when the next request may leave, so that all
 // workers on one token together use the whole of its limit, and no more.
 //
-// Servers count in a window that the first request opens, in one of the clock,
-// in a sliding log or in a bucket. All of them serve a client that never sends
-// more than the limit within any span as long as the window. So the quota keeps
-// a log of the last window's requests, in Redis, for all processes; what the
-// log leaves of the limit may be sent.
+// Servers count requests in a window that the first request opens, in a window of
+// the clock, in a sliding log or in a bucket. All of them serve a client that never
+// sends more than the limit within any span as long as the window. So the quota keeps
+// a log of the last window's requests, in Redis, for all processes. What the log
+// leaves of the limit may be sent.
 //
-// The server's headers correct the log. What they say is old when it arrives,
-// and may or may not include the requests that were under way beside it, so it
-// is an interval: the log is moved into it, and no further. Too short a log
-// means that others use the token, and they are added; too long a one that the
-// server has forgotten some, and the oldest are dropped. Many dropped at once
-// mean that a window has just opened, and when it ends is known.
+// The server's headers correct the log. What they say is old when it arrives, and may
+// or may not include the requests that were under way beside it. So they give an
+// interval, and the log is moved into it, no further. If the log is too short, others
+// use the token: they are added. If it is too long, the server has forgotten some
+// requests: the oldest are dropped. When many are dropped at once, a window has just
+// opened, and its end is known.
 //
-// What is left is spread over what is left of the window, less what others are
-// going to take. Where little is known (at the start, after silence or a 429,
-// among others for the last few) requests go one by one, each after the answer
-// to the one before. Repeated failures block as a 429 does.
+// What is left is spread over the rest of the window, without what others will take.
+// Where little is known (at the start, after silence or a 429, for the last few
+// requests when others use the token) requests go one by one, each after the answer to
+// the one before. Repeated failures block as a 429 does.
 //
 // The package never sends or retries anything.
 package ratelimit
@@ -35,9 +35,9 @@ import (
 // Config tunes a Quota. A zero field means its default.
 type Config struct {
 	Rate    Rate          // holds while the server sends no limit headers; 30 per 60 s
-	Asks    bool          // a guest, for a request or two: its window does not count, nor does its success end the caution after a lost answer
+	Asks    bool          // a guest for a request or two: its window does not count, and its success does not end the caution after a lost answer
 	Share   float64       // of the limit that is ours, above 0 up to 1; 1. Less leaves room for other systems
-	Timeout time.Duration // a ticket not reported for so long was lost with its worker; 75 s
+	Timeout time.Duration // after which a permit without a report was lost with its worker; 75 s
 	Logger  *slog.Logger  // discards when nil
 }
 
@@ -85,15 +85,16 @@ func (c Config) policy() (policy, error) {
 	return p, nil
 }
 
-// A Ticket allows one request. It must be reported or returned.
-type Ticket struct {
-	// Probe: an answer was lost, and this request finds out whether answers come
-	// again. It is alone on its way, and should carry as little as can be.
+// A Permit allows one request. It must be reported or returned.
+type Permit struct {
+	// Probe says that an answer was lost and that this request finds out whether
+	// answers come again. It is alone on its way, and should carry as little as
+	// possible.
 	Probe bool
 
 	state   int64 // the identity of the state that granted it
 	serial  int64
-	counted int64 // how many tickets before it the server had surely counted
+	counted int64 // how many permits before it the server had surely counted
 	expired int64 // how many requests had run out then
 }
 
@@ -105,15 +106,16 @@ type Answer struct {
 	RetryAfter       time.Duration
 	HasRetryAfter    bool
 	Failed           bool // 5xx, refused connection: repeated ones block
-	Held             bool // the platform itself says that it works on nothing for now: blocks until RetryAfter, or backs off
-	Lost             bool // the request may have been carried out, and nobody can tell: blocks, and a probe follows
+	Held             bool // the platform says that it takes no work for now: blocks until RetryAfter, or backs off
+	Lost             bool // the request may or may not have been carried out: blocks, and a probe follows
 	Unsent           bool // nothing reached the server, it counted nothing
 }
 
-// longestBlock of all: what asks for more is asked again after a day.
+// maxRetryAfter is the longest block: a server that asks for more is asked again after a
+// day.
 const maxRetryAfter = 24 * time.Hour
 
-// outcome adds a second to a told wait, see retrySlack. Without Retry-After a 429
+// outcome adds a second to the wait of a Retry-After, see retrySlack. Without Retry-After a 429
 // blocks for a sixth of a window.
 func (a Answer) outcome() outcome {
 	o := outcome{
@@ -150,7 +152,7 @@ type Status struct {
 // book keeps the state: in this process, or in Redis for all of them.
 type book interface {
 	acquire(context.Context, ask) reply
-	report(ctx context.Context, peer int64, t Ticket, o outcome) reply
+	report(ctx context.Context, peer int64, permit Permit, o outcome) reply
 	look(context.Context) (s state, now int64, err error)
 }
 
@@ -161,7 +163,7 @@ type Quota struct {
 	log     *slog.Logger
 	peer    int64
 	gate    gate
-	turn    chan []Ticket // the right to ask, with tickets that are over from the last time
+	turn    chan []Permit // the right to ask, with the permits that the last one to ask left
 	waiting atomic.Int64  // callers of Acquire
 	seen    seen          // to log changes
 }
@@ -184,7 +186,7 @@ func New(cfg Config) (*Quota, error) {
 }
 
 func newQuota(cfg Config, p policy, b book) *Quota {
-	q := &Quota{policy: p, book: b, log: cfg.Logger, peer: identity(), turn: make(chan []Ticket, 1)}
+	q := &Quota{policy: p, book: b, log: cfg.Logger, peer: identity(), turn: make(chan []Permit, 1)}
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
@@ -197,54 +199,54 @@ func newQuota(cfg Config, p policy, b book) *Quota {
 // identity is random and exact as a Lua number.
 func identity() int64 { return 1 + rand.Int64N(1<<46) }
 
-// Acquire waits for a ticket, first come first served, until its context ends.
-func (q *Quota) Acquire(ctx context.Context) (Ticket, error) {
+// Acquire waits for a permit, first come first served, until its context ends.
+func (q *Quota) Acquire(ctx context.Context) (Permit, error) {
 	came := time.Now()
 	q.waiting.Add(1)
-	var tickets []Ticket
+	var permits []Permit
 	var err error
 	select {
-	case tickets = <-q.turn:
+	case permits = <-q.turn:
 	case <-ctx.Done():
 		q.waiting.Add(-1)
 		q.tidy()
-		return Ticket{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
+		return Permit{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
 	}
-	for len(tickets) == 0 && err == nil {
+	for len(permits) == 0 && err == nil {
 		if err = q.gate.wait(ctx); err == nil {
-			tickets = q.ask(ctx, came)
+			permits = q.ask(ctx, came)
 		}
 	}
 	q.waiting.Add(-1)
-	var t Ticket
+	var p Permit
 	if err == nil {
-		t, tickets = tickets[0], tickets[1:]
+		p, permits = permits[0], permits[1:]
 	}
-	q.turn <- tickets
+	q.turn <- permits
 	q.tidy()
 	if err != nil {
-		return Ticket{}, fmt.Errorf("quota: wait: %w", err)
+		return Permit{}, fmt.Errorf("quota: wait: %w", err)
 	}
-	return t, nil
+	return p, nil
 }
 
-// tidy gives back tickets that are over when nobody waits any more.
+// tidy gives back the permits that are left when no caller waits any more.
 func (q *Quota) tidy() {
 	if q.waiting.Load() > 0 {
 		return
 	}
 	select {
-	case tickets := <-q.turn:
+	case permits := <-q.turn:
 		q.turn <- nil
-		for _, t := range tickets {
-			q.Return(context.Background(), t)
+		for _, p := range permits {
+			q.Return(context.Background(), p)
 		}
-	default: // somebody is asking, and tidies up after that
+	default: // another caller is asking, and tidies up after that
 	}
 }
 
-func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
-	// A ticket granted to a caller that is gone would count as used.
+func (q *Quota) ask(ctx context.Context, came time.Time) []Permit {
+	// A permit granted to a caller that is gone would count as used.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
 	r := q.book.acquire(ctx, ask{
@@ -253,27 +255,27 @@ func (q *Quota) ask(ctx context.Context, came time.Time) []Ticket {
 		Want:   max(1, q.waiting.Load()),
 	})
 	q.heed(ctx, r)
-	tickets := make([]Ticket, r.Tickets)
-	for i := range tickets {
-		tickets[i] = r.Ticket
-		tickets[i].serial += int64(i)
+	permits := make([]Permit, r.Permits)
+	for i := range permits {
+		permits[i] = r.Permit
+		permits[i].serial += int64(i)
 	}
-	return tickets
+	return permits
 }
 
-// Report tells what became of a ticket's request. It returns soon, also when
-// its context has ended.
-func (q *Quota) Report(ctx context.Context, t Ticket, a Answer) {
-	q.report(ctx, t, a.outcome())
+// Report takes what became of a permit's request. It returns soon, also when its
+// context has ended.
+func (q *Quota) Report(ctx context.Context, permit Permit, a Answer) {
+	q.report(ctx, permit, a.outcome())
 }
 
-// Return gives back a ticket with which nothing was sent.
-func (q *Quota) Return(ctx context.Context, t Ticket) { q.report(ctx, t, outcome{}) }
+// Return gives back a permit with which nothing was sent.
+func (q *Quota) Return(ctx context.Context, permit Permit) { q.report(ctx, permit, outcome{}) }
 
-func (q *Quota) report(ctx context.Context, t Ticket, o outcome) {
+func (q *Quota) report(ctx context.Context, permit Permit, o outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	q.heed(ctx, q.book.report(ctx, q.peer, t, o))
+	q.heed(ctx, q.book.report(ctx, q.peer, permit, o))
 }
 
 // heed follows what the state says: when to ask next, and how the quota stands.
@@ -282,7 +284,7 @@ func (q *Quota) heed(ctx context.Context, r reply) {
 	q.tell(ctx, r)
 }
 
-// tell logs what has changed. A block is told when it is worth a person's while.
+// tell logs what has changed, and blocks that are longer than worthTelling.
 func (q *Quota) tell(ctx context.Context, r reply) {
 	q.seen.mu.Lock()
 	defer q.seen.mu.Unlock()
@@ -317,7 +319,7 @@ var reasons = map[int64]string{
 	whyLost:    "an answer was lost; one contact will find out",
 }
 
-// Status tells how the quota stands.
+// Status is how the quota stands.
 func (q *Quota) Status(ctx context.Context) (Status, error) {
 	s, now, err := q.book.look(ctx)
 	if err != nil {
@@ -370,10 +372,10 @@ func (b *localBook) acquire(_ context.Context, a ask) reply {
 	return b.state.acquire(b.now(), b.policy, a)
 }
 
-func (b *localBook) report(_ context.Context, peer int64, t Ticket, o outcome) reply {
+func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, t, o)
+	return b.state.report(b.now(), b.policy, peer, permit, o)
 }
 
 func (b *localBook) look(context.Context) (state, int64, error) {

@@ -21,15 +21,15 @@ func newTest(t *testing.T, cfg Config) *Quota {
 	return q
 }
 
-// send takes a ticket and reports an answer that took a tenth of a second.
+// send takes a permit and reports an answer that took a tenth of a second.
 func send(t *testing.T, q *Quota, a Answer) {
 	t.Helper()
-	ticket, err := q.Acquire(t.Context())
+	permit, err := q.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
-	q.Report(t.Context(), ticket, a)
+	q.Report(t.Context(), permit, a)
 }
 
 func TestNewRefusesABadConfig(t *testing.T) {
@@ -62,14 +62,14 @@ func TestCallersAreServedInTheOrderTheyCame(t *testing.T) {
 		var served []int
 		for i := range 10 {
 			go func() {
-				ticket, err := q.Acquire(t.Context())
+				permit, err := q.Acquire(t.Context())
 				if err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
 				served = append(served, i)
 				mu.Unlock()
-				q.Report(t.Context(), ticket, Answer{Status: 200})
+				q.Report(t.Context(), permit, Answer{Status: 200})
 			}()
 			synctest.Wait()
 		}
@@ -112,17 +112,17 @@ func TestAcquireEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestTicketsNobodyWantsAnyMoreAreGivenBack(t *testing.T) {
+func TestPermitsThatNoCallerWantsAreGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newTest(t, Config{})
 		send(t, q, Answer{Status: 200, Known: true, Limit: 30, Remaining: 29})
-		var spare []Ticket
+		var spare []Permit
 		for range 3 {
-			ticket, err := q.Acquire(t.Context())
+			permit, err := q.Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			spare = append(spare, ticket)
+			spare = append(spare, permit)
 		}
 		<-q.turn
 		q.turn <- spare
@@ -207,7 +207,7 @@ func TestOneRequestFindsOutAfterSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newTest(t, Config{})
 		for range 2 { // at first, and after a while without answers
-			ticket, err := q.Acquire(t.Context())
+			permit, err := q.Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -215,16 +215,16 @@ func TestOneRequestFindsOutAfterSilence(t *testing.T) {
 				t.Errorf("status %+v, %v", st, err)
 			}
 			start := time.Now()
-			second := make(chan Ticket)
+			second := make(chan Permit)
 			go func() {
-				ticket, err := q.Acquire(t.Context())
+				permit, err := q.Acquire(t.Context())
 				if err != nil {
 					t.Error(err)
 				}
-				second <- ticket
+				second <- permit
 			}()
 			time.Sleep(3 * time.Second)
-			q.Report(t.Context(), ticket, Answer{Status: 200})
+			q.Report(t.Context(), permit, Answer{Status: 200})
 			q.Return(t.Context(), <-second)
 			if waited := time.Since(start); waited != 3*time.Second {
 				t.Errorf("the second waited %v, want until the answer to the first", waited)
@@ -258,7 +258,7 @@ func TestUnlimitedIsUnlimitedUntilTheServerTellsALimit(t *testing.T) {
 	})
 }
 
-func TestALostTicketRunsOut(t *testing.T) {
+func TestALostPermitRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newTest(t, Config{Rate: Rate{Limit: 1, Window: time.Minute}, Timeout: 10 * time.Second})
 		lost, err := q.Acquire(t.Context())

@@ -104,13 +104,13 @@ func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 	return r
 }
 
-func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome) reply {
+func (b *sharedBook) report(ctx context.Context, peer int64, permit Permit, o outcome) reply {
 	alone := b.outage()
 	if alone == nil {
 		err := b.handOver(ctx, peer)
 		var r reply
 		if err == nil {
-			r, err = b.callReport(ctx, peer, t, o)
+			r, err = b.callReport(ctx, peer, permit, o)
 		}
 		if err == nil {
 			b.found(ctx, r)
@@ -119,15 +119,15 @@ func (b *sharedBook) report(ctx context.Context, peer int64, t Ticket, o outcome
 		alone = b.lost(ctx, err)
 	}
 	o.Limit = 0 // the headers speak of all processes, the state alone of this one
-	return b.guess(alone.report(ctx, peer, t, o))
+	return b.guess(alone.report(ctx, peer, permit, o))
 }
 
 func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
 	return b.call(ctx, opAcquire, a.Peer, a.Waited, a.Want)
 }
 
-func (b *sharedBook) callReport(ctx context.Context, peer int64, t Ticket, o outcome) (reply, error) {
-	return b.call(ctx, opReport, peer, t.state, t.serial, t.counted, t.expired,
+func (b *sharedBook) callReport(ctx context.Context, peer int64, permit Permit, o outcome) (reply, error) {
+	return b.call(ctx, opReport, peer, permit.state, permit.serial, permit.counted, permit.expired,
 		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), flag(o.Held), flag(o.Lost), o.RetryAfter, o.Limit, o.Remaining)
 }
 
@@ -139,7 +139,7 @@ func flag(b bool) int64 {
 }
 
 // call runs the script. go-redis repeats a call whose reply was lost: a second
-// acquire costs a ticket that runs out, a second report finds nothing to do.
+// acquire costs a permit that runs out, a second report finds nothing to do.
 func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (reply, error) {
 	p := b.policy
 	argv := []any{op, peer, identity(), p.Limit, p.Window, flag(p.Asks), p.Share, p.Timeout, p.Burst}
@@ -154,8 +154,8 @@ func (b *sharedBook) call(ctx context.Context, op, peer int64, args ...int64) (r
 		return reply{}, fmt.Errorf("%s: want 14 numbers, have %d", b.key, len(v))
 	}
 	return reply{
-		Tickets: v[0],
-		Ticket:  Ticket{state: v[1], serial: v[2], counted: v[3], expired: v[4], Probe: v[5] == 1},
+		Permits: v[0],
+		Permit:  Permit{state: v[1], serial: v[2], counted: v[3], expired: v[4], Probe: v[5] == 1},
 		Wait:    v[6], Limit: v[7], Others: v[8], Peers: v[9], Window: v[10], Blocked: v[11], Why: v[12], Lost: v[13],
 	}, nil
 }
@@ -177,7 +177,7 @@ func look(ctx context.Context, rdb redis.UniversalClient, key string) (state, in
 	return s, clock.Val().UnixMilli(), nil
 }
 
-// Look tells how the quota at a Key stands, to somebody who does not use it.
+// Look is how the quota at a Key stands, for a caller that does not use it.
 func Look(ctx context.Context, rdb redis.UniversalClient, key string) (Status, error) {
 	s, now, err := look(ctx, rdb, key)
 	if err != nil {
@@ -255,7 +255,7 @@ func (b *sharedBook) handOver(ctx context.Context, peer int64) error {
 		news = append(news, outcome{Lost: true})
 	}
 	for _, o := range news {
-		if _, err := b.callReport(ctx, peer, Ticket{}, o); err != nil {
+		if _, err := b.callReport(ctx, peer, Permit{}, o); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,7 @@ func TestProcessesWithOneTokenShareAQuota(t *testing.T) {
 	}
 }
 
-func TestManyCallersGetOneTicketEach(t *testing.T) {
+func TestManyCallersGetOnePermitEach(t *testing.T) {
 	rdb := redistest.Shared(t)
 	quotas := []*Quota{newShared(t, rdb, "t", Config{Rate: Rate{Unlimited: true}}), newShared(t, rdb, "t", Config{Rate: Rate{Unlimited: true}})}
 	send(t, quotas[0], Answer{Status: 200})
@@ -54,18 +54,18 @@ func TestManyCallersGetOneTicketEach(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
-			ticket, err := quotas[i%2].Acquire(t.Context())
+			permit, err := quotas[i%2].Acquire(t.Context())
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			mu.Lock()
-			if seen[ticket.serial] {
-				t.Errorf("ticket %d was given twice", ticket.serial)
+			if seen[permit.serial] {
+				t.Errorf("permit %d was given twice", permit.serial)
 			}
-			seen[ticket.serial] = true
+			seen[permit.serial] = true
 			mu.Unlock()
-			quotas[i%2].Report(t.Context(), ticket, Answer{Status: 200})
+			quotas[i%2].Report(t.Context(), permit, Answer{Status: 200})
 		})
 	}
 	wg.Wait()
@@ -75,10 +75,10 @@ func TestManyCallersGetOneTicketEach(t *testing.T) {
 	}
 }
 
-func TestTicketsOfALostStateHonourOnlyA429(t *testing.T) {
+func TestPermitsOfALostStateHonourOnlyA429(t *testing.T) {
 	rdb := redistest.Shared(t)
 	q := newShared(t, rdb, "t", Config{})
-	old := make([]Ticket, 2)
+	old := make([]Permit, 2)
 	for i := range old {
 		var err error
 		if old[i], err = q.Acquire(t.Context()); err != nil {
@@ -106,13 +106,13 @@ func TestAProcessGoesOnWithoutRedis(t *testing.T) {
 	q := newShared(t, rdb, "t", Config{Rate: Rate{Unlimited: true}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	shared := q.book.(*sharedBook)
 	send(t, q, Answer{Status: 200})
-	ticket, err := q.Acquire(t.Context())
+	permit, err := q.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	server.Kill()
-	q.Report(t.Context(), ticket, Answer{Status: 200})
+	q.Report(t.Context(), permit, Answer{Status: 200})
 	if _, err := q.Status(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "quota: status: ") {
 		t.Errorf("Status: %v", err)
 	}

@@ -24,10 +24,10 @@ func (c *talk) send(at float64, a Answer) {
 	now := origin + int64(at*1000)
 	c.s.Block, c.s.Paced = 0, 0 // when it may is tested elsewhere
 	r := c.s.acquire(now, c.p, ask{Peer: 1, Want: 1})
-	if r.Tickets != 1 {
-		c.t.Fatalf("no ticket at %v s: %+v", at, c.s)
+	if r.Permits != 1 {
+		c.t.Fatalf("no permit at %v s: %+v", at, c.s)
 	}
-	c.s.report(now+100, c.p, 1, r.Ticket, a.outcome())
+	c.s.report(now+100, c.p, 1, r.Permit, a.outcome())
 }
 
 func served(remaining int) Answer {

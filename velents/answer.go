@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// Answer is what is known of an answer beside its body. It is zero but for
-// Latency when there was none.
+// Answer is what is known of an answer beside its body. Without an answer only Latency is
+// set.
 type Answer struct {
 	Status      int
 	Rate        Rate
-	RateHeaders bool          // those of the platform's limit were there, whatever they said
+	RateHeaders bool          // the answer had the headers of the platform's limit, readable or not
 	ID          string        // of the batch or conversation, when the body names one
-	Latency     time.Duration // from the call to the answer's last byte
+	Latency     time.Duration // from the request to the answer's last byte
 }
 
-// Rate is the platform's word on the quota of the token.
+// Rate is what the platform says about the quota of the token.
 type Rate struct {
 	Known     bool // both headers were there and made sense
 	Limit     int  // requests per window
 	Remaining int  // in the present window
 }
 
-const maxRateLimit = 1_000_000 // beyond it a limit is no limit, or nonsense
+const maxRateLimit = 1_000_000 // a higher limit is nonsense
 
-// rateOf reads the rate headers: Laravel's, or those of the IETF draft in its
-// older and newer forms. Where several limits are told, the one with less left
-// binds. A negative rest is none: the limit is reached, not unknown.
+// rateOf reads the rate headers: Laravel's, or those of the IETF draft in its older and
+// newer forms. Of several limits the one with the least left counts. A negative rest means
+// that nothing is left, not that the rest is unknown.
 func rateOf(h http.Header) Rate {
 	for _, prefix := range []string{"X-RateLimit-", "X-Rate-Limit-", "RateLimit-"} {
 		if r := lowest(numbers(h[canonical(prefix+"Limit")]), numbers(h[canonical(prefix+"Remaining")])); r.Known {
@@ -48,7 +48,7 @@ func rateOf(h http.Header) Rate {
 
 func canonical(name string) string { return http.CanonicalHeaderKey(name) }
 
-// lowest is the rate with the least left of limits with their rests.
+// lowest is the rate with the least left.
 func lowest(limits, remaining []float64) Rate {
 	var lowest Rate
 	for i, left := range remaining {
@@ -67,7 +67,7 @@ func lowest(limits, remaining []float64) Rate {
 	return lowest
 }
 
-// numbers are those that the lines of a header list, each without its parameters.
+// numbers are the numbers in the lines of a header, without their parameters.
 func numbers(lines []string) (list []float64) {
 	for item := range items(lines) {
 		text, _, _ := strings.Cut(item, ";")
@@ -97,9 +97,9 @@ func items(lines []string) iter.Seq[string] {
 
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads the header of that name: seconds, or a time. It is bounded
-// to a day, and not below zero. A time counts from the answer's own Date, since
-// the clocks of the two ends may differ; now stands in for a missing one.
+// retryAfter reads Retry-After: seconds, or a time. The wait is between zero and a day. A
+// time counts from the Date of the answer, since the clocks of the two ends may differ, and
+// from now without a Date.
 func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value == "" {
@@ -115,8 +115,8 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	return min(max(0, until.Sub(serverTime(h, now))), maxRetryAfter), true
 }
 
-// resetAfter reads when the limit is set back, as a 429 without Retry-After may
-// tell: a unix time, or seconds in the IETF draft.
+// resetAfter reads when the limit is reset, which a 429 without Retry-After may say: a Unix
+// time, or seconds in the IETF draft.
 func resetAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	for _, name := range []string{"X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset"} {
 		told := numbers(h[canonical(name)])
@@ -135,7 +135,7 @@ func resetAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
-// bounded is a wait of so many seconds, rounded up to a whole one.
+// bounded is a wait of that many seconds, rounded up and between zero and a day.
 func bounded(seconds float64) (wait time.Duration, ok bool) {
 	if math.IsNaN(seconds) {
 		return 0, false

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// A bodyKind is what the body of an answer turned out to be.
+// A bodyKind says what the body of an answer is.
 type bodyKind int
 
 const (
 	noBody     bodyKind = iota
-	jsonObject          // whole, as all else of JSON
-	jsonValue           // any other JSON
+	jsonObject          // complete
+	jsonValue           // any other JSON, complete
 	webPage             // by its type or its first character
-	oddBody             // text, cut off, compressed, too long: nothing to go by
+	oddBody             // text, cut off, compressed or too long
 )
 
-// kindOf tells what the body of an answer is. A page is one by its type, even
-// with JSON inside: whatever sends it is not how the platform answers, and a
-// person who looks costs less than somebody who is taken for reached and was not.
+// kindOf says what the body of an answer is. A body of type HTML is a page even with JSON
+// inside, because the platform does not answer so. It costs less to have an operator look
+// than to count contacts as accepted who were not.
 func kindOf(r reply) bodyKind {
 	if r.whole && len(r.body) == 0 {
 		return noBody
@@ -39,21 +39,21 @@ func kindOf(r reply) bodyKind {
 	return jsonValue
 }
 
-// textOf is a body without a byte order mark and the space around it.
+// textOf is a body without a byte order mark and surrounding space.
 func textOf(body []byte) []byte {
 	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("\ufeff")))
 }
 
 func isHTML(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
-	if err != nil { // of its parameters, as a rule
+	if err != nil { // mostly in its parameters
 		mediaType, _, _ = strings.Cut(contentType, ";")
 	}
 	return strings.Contains(strings.ToLower(mediaType), "html")
 }
 
-// hasRateHeaders reports whether an answer has the headers of the platform's rate
-// limit, whatever they say. What a proxy answers in its place has none.
+// hasRateHeaders reports whether an answer has the headers of the platform's rate limit,
+// readable or not. An answer of a proxy has none.
 func hasRateHeaders(h http.Header) bool {
 	for _, name := range []string{"X-RateLimit-Limit", "RateLimit-Limit", "RateLimit"} {
 		if h.Get(name) != "" {

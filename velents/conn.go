@@ -19,17 +19,17 @@ import (
 type Obstacle string
 
 const (
-	BadCertificate Obstacle = "certificate" // the server's is not trusted, or for another name
+	BadCertificate Obstacle = "certificate" // the server's certificate is not trusted, or is for another name
 	NoName         Obstacle = "dns"         // the server's name was not resolved
 	Refused        Obstacle = "refused"     // nothing listens there
 	BadProxy       Obstacle = "proxy"       // the proxy was not reached, or let nothing through
 	TooSlow        Obstacle = "timeout"     // connecting took too long
-	NoTLS          Obstacle = "tls"         // the server speaks no TLS, or none that we do
+	NoTLS          Obstacle = "tls"         // the server does not speak TLS, or not a version of ours
 	Closed         Obstacle = "closed"      // the connection had ended before a byte of the request
 	Unreachable    Obstacle = "unreachable" // anything else
 )
 
-// obstacleOf tells what kept a request from being sent.
+// obstacleOf says why a request was not sent.
 func obstacleOf(err error, connected bool) Obstacle {
 	var proxy *proxyError
 	var op *net.OpError
@@ -67,7 +67,7 @@ func (e *proxyError) Error() string {
 	return fmt.Sprintf("the proxy answers %d: %s", e.status, http.StatusText(e.status))
 }
 
-// proxyMustConnect refuses what a proxy answers to CONNECT but 200.
+// proxyMustConnect fails unless a proxy answers CONNECT with 200.
 func proxyMustConnect(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
 		return &proxyError{answer.StatusCode}
@@ -80,7 +80,7 @@ type conn struct {
 	net.Conn
 
 	mu     sync.Mutex
-	handed int64 // or being handed
+	handed int64 // bytes, those being written included
 	sealed bool
 }
 
@@ -107,7 +107,7 @@ func (c *conn) count() int64 {
 	return c.handed
 }
 
-// seal lets nothing more be written, and tells what was.
+// seal stops all further writing, and returns the count.
 func (c *conn) seal() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,15 +115,15 @@ func (c *conn) seal() int64 {
 	return c.handed
 }
 
-// A passage is a request's way over a connection.
+// A passage follows one request over its connection.
 type passage struct {
 	mu        sync.Mutex
 	connected bool
 	conn      *conn // nil for one that is not counted
-	before    int64 // handed over it by earlier requests, and by TLS
+	before    int64 // its count before this request
 }
 
-// trace follows a request to its connection.
+// trace returns a context whose request is followed.
 func (p *passage) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
 		p.mu.Lock()
@@ -139,8 +139,8 @@ func (p *passage) trace(ctx context.Context) context.Context {
 	}})
 }
 
-// end lets no more of a request be sent that has failed, and tells whether a
-// connection was had, and whether a byte of the request was handed to the kernel.
+// end stops a request that has failed. It reports whether the request had a connection, and
+// whether a byte of it was handed to the kernel.
 func (p *passage) end() (connected, sent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,9 +164,9 @@ func (d dialer) plain(ctx context.Context, network, address string) (net.Conn, e
 	return &conn{Conn: c}, nil
 }
 
-// secure counts above TLS, whose own records (the handshake, the farewell when a
-// connection is closed) are nothing of a request. A record that the kernel took
-// in part is not counted: nobody can read it.
+// secure counts above TLS, because TLS's own records (the handshake, the alert when a
+// connection is closed) are not part of a request. A record that the kernel took only in
+// part is not counted: the server cannot read it.
 func (d dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

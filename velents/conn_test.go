@@ -260,7 +260,7 @@ func TestWhyNothingWasSent(t *testing.T) {
 		{"the server speaks no TLS", strings.Replace(speechless, "http", "https", 1), throughProxy(t, "", nil), NoTLS, "TLS"},
 		{"the proxy is not there", srv.URL, throughProxy(t, closed.URL, roots), BadProxy, "refused"},
 		{"the proxy is not there for plain HTTP either", "http://platform.invalid", throughProxy(t, closed.URL, nil), BadProxy, "refused"},
-		{"the proxy lets nobody through", srv.URL, throughProxy(t, refusing.URL, roots), BadProxy, "the proxy answers 407"},
+		{"the proxy refuses to connect", srv.URL, throughProxy(t, refusing.URL, roots), BadProxy, "the proxy answers 407"},
 		{"the proxy wants a password", srv.URL, throughProxy(t, strings.Replace(refusing.URL, "//", "//ops:hunter2@", 1), roots), BadProxy, "407"},
 		{"the network is not reached", "http://platform.invalid", newTransport(func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("no route to host")

@@ -23,7 +23,7 @@ func TestEncoding(t *testing.T) {
 		}}.appendJSON(nil), `{"channel_id":3,"name":"ramadan/0/1-1","rows":[` +
 			`{"phone":"+966500000001","values":{"city":"الرياض","name":"ليلى","order":"1212"}},` +
 			`{"phone":"+966500000002","values":{}}]}`},
-		{"a batch of nobody has a list all the same", Batch{}.appendJSON(nil),
+		{"a batch without rows still has a list", Batch{}.appendJSON(nil),
 			`{"channel_id":0,"name":"","rows":[]}`},
 		{"a webhook has a body and headers even if empty", Batch{ChannelID: 3, Webhook: webhook}.appendJSON(nil),
 			`{"channel_id":3,"name":"","rows":[],"webhook":{"link":"https://runner.example/hook?campaign=a&sig=<1>",` +

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -14,38 +15,37 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"campaign-runner/velents/mask"
 )
 
-// Error is an answer that is not 2xx; or one that is, but with a web page or
-// nothing readable where JSON or nothing is due, so that it need not be the
-// platform's. Its texts come from the platform, made fit to be shown: one line,
-// bounded, without control characters, the token and anything that could be a
-// phone number.
+// Error is an answer that is not 2xx, or a 2xx with a body that is neither JSON nor empty
+// and so may not come from the platform. Its texts come from the platform and are made fit
+// to be shown: one bounded line without control characters, the token and anything that
+// could be a phone number.
 type Error struct {
 	Status  int
 	Message string // never empty
 
-	// Fields are the platform's validation errors by field, such as
-	// "rows.3.phone". Nil when there are none, or too many or too long to have
-	// come whole: half of them would mislead.
+	// Fields are the platform's validation errors by field, such as "rows.3.phone". Nil when
+	// there are none, or when they are not complete: half of them would mislead.
 	Fields map[string][]string
 
 	RetryAfter    time.Duration // 0 to 24 h
 	HasRetryAfter bool
-	JSON          bool // the body was a JSON object, as the platform's own errors are
-	Page          bool // the body was a web page: something before the platform spoke
+	JSON          bool // the body was a JSON object, as in the platform's own errors
+	Page          bool // the body was a web page: something in front of the platform answered
 	Rate          Rate
-	RateHeaders   bool // those of the platform's limit were there, whatever they said
+	RateHeaders   bool // the answer had the headers of the platform's limit, readable or not
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
 
 // Unanswered is a request without an answer.
 type Unanswered struct {
-	// Sent means that the request may have been carried out. It is false only
-	// when no connection was ever had (DNS, dial, TLS, or the context was over
-	// before), when that took no byte of the request, or when the guard refused
-	// before a byte of the body had left.
+	// Sent means that the request may have been carried out. It is false only when there was
+	// no connection (DNS, dial, TLS, or the context was over), when the connection took no
+	// byte of the request, or when the guard refused before a byte of the body had left.
 	Sent     bool
 	Obstacle Obstacle // why it was not sent; empty when it was, or the guard refused
 	Err      error
@@ -60,8 +60,8 @@ func (e *Unanswered) Error() string {
 
 func (e *Unanswered) Unwrap() error { return e.Err }
 
-// scrubbed hides the text of an error that may quote what the server sent or
-// the address of a proxy.
+// scrubbed replaces the text of an error that may quote what the server sent, or the
+// address of a proxy.
 type scrubbed struct {
 	text string
 	err  error
@@ -82,7 +82,7 @@ const (
 	maxPageBytes     = 64 << 10 // looked at, of a page or a text
 )
 
-// refused reads an answer that is no success.
+// refused reads an answer that is not a success.
 func (a *api) refused(res *http.Response, r reply, kind bodyKind, now time.Time) *Error {
 	e := &Error{
 		Status: res.StatusCode, JSON: kind == jsonObject, Page: kind == webPage,
@@ -107,20 +107,26 @@ func (a *api) refused(res *http.Response, r reply, kind bodyKind, now time.Time)
 	if res.StatusCode/100 == 2 {
 		said = oddSuccess(e.Page, strings.TrimSpace(said))
 	}
-	if res.StatusCode/100 == 3 {
-		// Where to is what a person must know; the rest of it may be secret.
-		if to, err := url.Parse(res.Header.Get("Location")); err == nil && to.Host != "" {
-			said = "redirects to " + to.Scheme + "://" + to.Host
-		}
-	}
-	// A proxy's page is headed by the status, which is told anyhow.
+	// The heading of a proxy's page repeats the status.
 	said = strings.TrimPrefix(a.clean(said), strconv.Itoa(res.StatusCode)+" ")
+	if to, err := url.Parse(res.Header.Get("Location")); err == nil && to.Host != "" && res.StatusCode/100 == 3 {
+		said = "redirects to " + a.origin(to)
+	}
 	e.Message = cmp.Or(said, http.StatusText(res.StatusCode), "no message")
 	return e
 }
 
-// oddSuccess tells what is wrong with a success that is not the platform's. Only a
-// page is quoted: half of an answer may be somebody's data.
+// origin is all of an address that is shown: the rest may be secret. An IPv4 address is
+// shown although it has as many digits as a phone number.
+func (a *api) origin(to *url.URL) string {
+	if ip, err := netip.ParseAddr(to.Hostname()); err == nil && ip.Is4() && len(to.Port()) <= 5 {
+		return a.clean(to.Scheme) + "://" + to.Host
+	}
+	return a.clean(to.Scheme + "://" + to.Host)
+}
+
+// oddSuccess says what is wrong with a success that does not come from the platform. Only a
+// page is quoted: half of an answer may be personal data.
 func oddSuccess(page bool, said string) string {
 	switch {
 	case page && said != "":
@@ -131,8 +137,8 @@ func oddSuccess(page bool, said string) string {
 	return "an answer that cannot be read, or was cut off"
 }
 
-// fields reads Laravel's errors: by field a list of texts, or a single one. A
-// field whose texts cannot be read is still named.
+// fields reads Laravel's errors: for each field a list of texts, or a single text. A field
+// whose texts cannot be read is still named.
 func (a *api) fields(raw json.RawMessage) map[string][]string {
 	var wire map[string]json.RawMessage
 	if json.Unmarshal(raw, &wire) != nil || len(wire) == 0 || len(wire) > maxFields {
@@ -145,7 +151,7 @@ func (a *api) fields(raw json.RawMessage) map[string][]string {
 		}
 		list := []text{text(stringOf(raw))}
 		if list[0] == "" {
-			_ = json.Unmarshal(raw, &list) // what cannot be read stays empty
+			_ = json.Unmarshal(raw, &list) // stays empty if that fails
 		}
 		field = a.clean(field)
 		texts := fields[field] // two fields may look the same when clean
@@ -160,11 +166,7 @@ func (a *api) fields(raw json.RawMessage) map[string][]string {
 }
 
 var (
-	// A phone number is a run of seven digits or more; also in groups, where a plus or a
-	// zero leads or nine digits are together.
-	phoneLike = regexp.MustCompile(`\+?\p{Nd}{7,}|\+(?:[\s()./\-‐-―]{0,2}\p{Nd}){6,}|(?:\b0|٠)(?:[\s()\-‐-―]{0,2}\p{Nd}){6,}|\p{Nd}(?:[\s()\-‐-―]{0,2}\p{Nd}){8,}`)
-	dateLike  = regexp.MustCompile(`^20\d\d-[01]\d-[0-3]\d(?:[\s()]|$)`)
-	userinfo  = regexp.MustCompile(`//[^/@\s]*@`)
+	userinfo = regexp.MustCompile(`//[^/@\s]*@`)
 
 	pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 	pageNoise = regexp.MustCompile(`(?is)<script.*?</script>|<style.*?</style>|<!--.*?-->|<[^>]*>`)
@@ -185,7 +187,7 @@ func (a *api) clean(s string) string {
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
 	s = userinfo.ReplaceAllString(s, "//…@")
-	s = MaskNumbers(s)
+	s = mask.Numbers(s)
 	if len(s) <= maxTextBytes {
 		return s
 	}
@@ -194,28 +196,6 @@ func (a *api) clean(s string) string {
 		cut--
 	}
 	return s[:cut] + "…"
-}
-
-// MaskNumbers is a text without what could be a phone number in it.
-func MaskNumbers(s string) string {
-	if countDigits(s) < 7 { // cheaper than the pattern, for the texts of 10,000 rows
-		return s
-	}
-	return phoneLike.ReplaceAllStringFunc(s, func(found string) string {
-		if date := dateLike.FindString(found); date != "" {
-			return date + MaskNumbers(found[len(date):])
-		}
-		return "…"
-	})
-}
-
-func countDigits(s string) (n int) {
-	for _, r := range s {
-		if unicode.IsDigit(r) {
-			n++
-		}
-	}
-	return n
 }
 
 // pageText is the title of an HTML page, or else its text.

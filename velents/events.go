@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"campaign-runner/velents/mask"
 )
 
 // EventType is what an Event reports.
 type EventType string
 
-// The events of a conversation. Their order, their number and their arrival are
-// not promised.
+// The events of a conversation. They may come in any order, more than once, or not at all.
 const (
 	EventStarted EventType = "started"
 	EventMessage EventType = "message" // one exchange
@@ -23,8 +24,8 @@ const (
 	EventEnded   EventType = "ended"
 )
 
-// Event is what the platform posts to a webhook, in one form for both of the
-// shapes it uses. Fields that an event does not have are zero.
+// Event is what the platform posts to a webhook, in one form for both of the shapes that it
+// uses. Fields that an event does not have are zero.
 type Event struct {
 	Type           EventType
 	ConversationID string
@@ -33,12 +34,11 @@ type Event struct {
 	AgentID        string
 	CreatedAt      time.Time // of the conversation
 
-	// Values are the contact's, as they were sent; what is not a string is in
+	// Values are those of the contact, as they were sent. A value that is no string is in
 	// its JSON form.
 	Values map[string]string
 
-	// Extraction is the JSON object of what the agent learned, nil when it is
-	// empty.
+	// Extraction is the JSON object with what the agent learned; nil when it is empty.
 	Extraction json.RawMessage
 
 	Message   *Exchange
@@ -61,9 +61,9 @@ type Turn struct {
 }
 
 var (
-	// ErrUnknownEvent is a well-formed event of a type that is not known.
+	// ErrUnknownEvent is a well-formed event of an unknown type.
 	ErrUnknownEvent = errors.New("unknown event type")
-	// ErrNobody is an event that says neither of which conversation nor of whom it is.
+	// ErrNobody is an event that names neither its conversation nor a phone number.
 	ErrNobody = errors.New("names no conversation and no phone")
 )
 
@@ -72,9 +72,8 @@ const (
 	maxEventDepth = 64
 )
 
-// ParseEvent reads the body of a webhook request. It is strict about what makes
-// an event, its type and the conversation, and lenient about all else. Its
-// errors quote nothing of the body but the type.
+// ParseEvent reads the body of a webhook request. It is strict about the type and the
+// conversation, and lenient about everything else. Its errors quote only the type, masked.
 func ParseEvent(raw []byte) (Event, error) {
 	e, err := ReadEvent(raw)
 	if err != nil {
@@ -83,8 +82,8 @@ func ParseEvent(raw []byte) (Event, error) {
 	return e, nil
 }
 
-// ReadEvent is ParseEvent, but hands out what it has read of an event beside
-// ErrUnknownEvent and ErrNobody: somebody may have said something in it all the same.
+// ReadEvent is ParseEvent, but returns the event with ErrUnknownEvent and ErrNobody, too:
+// the contact may have said something in it.
 func ReadEvent(raw []byte) (Event, error) {
 	if len(raw) > maxEventBytes {
 		return Event{}, fmt.Errorf("event: %d bytes, at most %d", len(raw), maxEventBytes)
@@ -125,8 +124,8 @@ func ReadEvent(raw []byte) (Event, error) {
 	return e, err
 }
 
-// phoneOf is what stands where a number may stand, the first that looks like one; or
-// the first of all, such as the id of a user without a number.
+// phoneOf is the first text that looks like a number, of all places where an event may have
+// one; else the first text there, such as the id of a user without a number.
 func phoneOf(conversation wireConversation, whole party, call wireConversation) string {
 	all := slices.Concat(conversation.phones(), whole.phones(), call.phones())
 	if i := slices.IndexFunc(all, isNumberLike); i >= 0 {
@@ -135,8 +134,8 @@ func phoneOf(conversation wireConversation, whole party, call wireConversation) 
 	return first(all...)
 }
 
-// isNumberLike reports whether a text has digits for a number, and after a scheme such
-// as "whatsapp:" no letters before them, which ids have.
+// isNumberLike reports whether a text has enough digits for a number, with no letters before
+// them except a scheme such as "whatsapp:". Ids have letters.
 func isNumberLike(t text) bool {
 	s := string(t)
 	s = s[strings.IndexByte(s, ':')+1:]
@@ -152,7 +151,7 @@ func isNumberLike(t text) bool {
 	return digits >= 7
 }
 
-// wireEvent is both shapes at once; the older one, of voice, has call and goals.
+// wireEvent has the fields of both shapes. The older one, of voice, has call and goals.
 type wireEvent struct {
 	party
 	ConversationID text `json:"conversation_id"`
@@ -171,7 +170,8 @@ type wireEvent struct {
 	}]
 }
 
-// A party is where the platform, or what stands between, writes whom it talks to.
+// A party has the places where the platform, or a gateway before it, writes the contact's
+// number.
 type party struct {
 	Phone         text
 	PhoneNumber   text `json:"phone_number"`
@@ -214,7 +214,7 @@ func typeOf(eventType, about text) (EventType, error) {
 	switch strings.ToLower(string(about)) {
 	case "", "conversation", "call":
 	default:
-		return "", fmt.Errorf("event: %w: about %.40q", ErrUnknownEvent, about)
+		return "", fmt.Errorf("event: %w: about %.40q", ErrUnknownEvent, mask.Numbers(string(about)))
 	}
 	switch strings.ToLower(string(eventType)) {
 	case "onstarted":
@@ -228,7 +228,7 @@ func typeOf(eventType, about text) (EventType, error) {
 	case "":
 		return "", errors.New("event: no type")
 	default:
-		return "", fmt.Errorf("event: %w: %.40q", ErrUnknownEvent, eventType)
+		return "", fmt.Errorf("event: %w: %.40q", ErrUnknownEvent, mask.Numbers(string(eventType)))
 	}
 }
 
@@ -269,7 +269,7 @@ func values(wire map[string]json.RawMessage) map[string]string {
 	return all
 }
 
-// object is raw in compact form when it is a JSON object with anything in it.
+// object is raw in compact form if it is a JSON object that is not empty; else nil.
 func object(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
@@ -287,8 +287,8 @@ func compact(raw json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// parseTime reads the platform's timestamps, zero for all else. One without a
-// zone is taken for UTC, as those with a zone are.
+// parseTime reads a timestamp of the platform; anything else is the zero time. Without a
+// zone it is UTC, which the platform's timestamps with a zone are in.
 func parseTime(t text) time.Time {
 	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05"} {
 		if at, err := time.Parse(layout, string(t)); err == nil {
@@ -298,7 +298,7 @@ func parseTime(t text) time.Time {
 	return time.Time{}
 }
 
-// depth is how deep raw nests. It runs before any decoding.
+// depth is how deep raw nests. It is checked before decoding.
 func depth(raw []byte) int {
 	deepest, open := 0, 0
 	inString := false

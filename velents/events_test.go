@@ -81,8 +81,9 @@ func TestParseEventRefuses(t *testing.T) {
 		{"an event without a type", `{` + who + `}`, false, "event: no type"},
 		{"an event that is no object", `{"event":"onEnded",` + who + `}`, false, "event: no type"},
 		{"a type that is not known", `{"event":{"type":"onPaused"},` + who + `}`, true, `event: unknown event type: "onPaused"`},
+		{"a type that holds a number", `{"event":{"type":"on966\u200f501234567"},` + who + `}`, true, `event: unknown event type: "on…"`},
 		{"a subject that is not known", `{"event":{"type":"onEnded","about":"ticket"},` + who + `}`, true, `event: unknown event type: about "ticket"`},
-		{"an event of nobody", `{"event":{"type":"onEnded"},"conversation":[]}`, false, "event: names no conversation and no phone"},
+		{"an event without conversation and phone", `{"event":{"type":"onEnded"},"conversation":[]}`, false, "event: names no conversation and no phone"},
 		{"deep nesting", strings.Repeat("[", 65) + strings.Repeat("]", 65), false, "event: nested deeper than 64"},
 		{"a long body", strings.Repeat(" ", maxEventBytes+1), false, "event: 1048577 bytes, at most 1048576"},
 	} {
@@ -106,7 +107,7 @@ func TestWhereANumberStands(t *testing.T) {
 		{"after an id in its place", `"conversation":{"id":"c","phone":"SA.1349502617838"},"customer":{"phone":"whatsapp:+966500000001"}`, "whatsapp:+966500000001", "c"},
 		{"nowhere, but an id", `"conversation":{"id":"c","phone":"SA.1349502617838"}`, "SA.1349502617838", "c"},
 		{"nowhere", `"conversation":{"id":"c","phone":{"a":1}},"customer":"x"`, "", "c"},
-		{"with the agent, which is not whom it talks to", `"conversation":{"id":"c"},"agent":{"phone":"+966500000009"}`, "", "c"},
+		{"with the agent, which is not the contact", `"conversation":{"id":"c"},"agent":{"phone":"+966500000009"}`, "", "c"},
 		{"in Arabic digits", `"conversation":{"id":"c","phone":"٩٦٦٥٠٠٠٠٠٠٠١"}`, "٩٦٦٥٠٠٠٠٠٠٠١", "c"},
 		{"in a call without a conversation's id", `"call":{"phone":"+966500000001"},"conversation_id":"c"`, "+966500000001", "c"},
 	} {
@@ -127,7 +128,7 @@ func TestReadEvent(t *testing.T) {
 		want      error
 	}{
 		{"of a type that is not known", `{"event":{"type":"onPaused"},"conversation":{"id":"c"},` + said + `}`, ErrUnknownEvent},
-		{"of nobody", `{"event":{"type":"onMessage"},` + said + `}`, ErrNobody},
+		{"without conversation and phone", `{"event":{"type":"onMessage"},` + said + `}`, ErrNobody},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := ReadEvent([]byte(tt.raw))
@@ -177,7 +178,7 @@ func FuzzParseEvent(f *testing.F) {
 			return
 		}
 		if e.ConversationID == "" && e.Phone == "" {
-			t.Error("an event of nobody")
+			t.Error("an event without conversation and phone was read")
 		}
 		if e.Extraction != nil && (e.Extraction[0] != '{' || !json.Valid(e.Extraction)) {
 			t.Errorf("extraction is no object: %s", e.Extraction)

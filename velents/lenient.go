@@ -6,11 +6,10 @@ import (
 	"slices"
 )
 
-// The platform publishes few of its bodies, and PHP writes an empty map as an
-// empty list. What is read here therefore never fails: what has another shape
-// than hoped for is as good as missing.
+// The platform publishes few of its bodies, and PHP writes an empty map as an empty list.
+// So reading never fails here: a value of an unexpected shape counts as missing.
 
-// text is a JSON string, number or boolean as a string; empty for all else.
+// text is a JSON string, number or boolean as a string; empty for anything else.
 type text string
 
 func (t *text) UnmarshalJSON(raw []byte) error {
@@ -39,14 +38,14 @@ func (l *lenient[T]) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// stringOf is raw's string, empty when it is none.
+// stringOf is raw as a string; empty when it is no string.
 func stringOf(raw json.RawMessage) string {
 	var s string
 	_ = json.Unmarshal(raw, &s) // s stays empty
 	return s
 }
 
-// unwrap is what an answer holds under "data", or all of it.
+// unwrap is what an answer has under "data", or the whole answer.
 func unwrap(raw json.RawMessage) json.RawMessage {
 	var wire map[string]json.RawMessage
 	if json.Unmarshal(raw, &wire) == nil {
@@ -130,8 +129,8 @@ func listedKeys(raw json.RawMessage) ([]string, bool) {
 	return keys, true
 }
 
-// mapKeys takes the keys of a map for names, unless it looks like an envelope
-// around nothing: a false key would stop a launch, an unread one only warns.
+// mapKeys takes the keys of a map for names, unless the map looks like an empty envelope: a
+// wrong key would stop a launch, an unread one only warns.
 func mapKeys(wire map[string]json.RawMessage) ([]string, bool) {
 	for _, key := range []string{"success", "status", "message", "error", "errors"} {
 		if _, ok := wire[key]; ok {

@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Support calls the Support Center with a support token, whose abilities decide
-// what it may: the platform answers 403 to all else. It is safe for concurrent
-// use.
+// Support uses the Support Center with a support token. The platform answers 403 to what
+// the abilities of the token do not allow. It is safe for concurrent use.
 type Support struct{ api *api }
 
 // NewSupport makes a Support. It sends nothing.
@@ -25,7 +24,7 @@ func NewSupport(cfg Config) (*Support, error) {
 	return &Support{a}, nil
 }
 
-// Tenant is whom a support token belongs to. Only Raw is sure to be set.
+// Tenant is the owner of a support token. Only Raw is sure to be set.
 type Tenant struct {
 	ID        string
 	Name      string
@@ -43,14 +42,14 @@ type Ticket struct {
 	Raw            json.RawMessage // the platform's own object
 }
 
-// NewTicket is a ticket to be made. Of its fields only the subject is
-// published; More holds what else the tenant's set-up asks for.
+// NewTicket is a ticket to be made. The platform publishes only the subject; More has the
+// other fields that the tenant's set-up asks for.
 type NewTicket struct {
 	Subject string
 	More    map[string]any
 }
 
-// Me tells whom the token belongs to.
+// Me reads the owner of the token.
 func (s *Support) Me(ctx context.Context) (Tenant, Answer, error) {
 	var wire struct {
 		PublicID  text `json:"public_id"`
@@ -146,20 +145,20 @@ type Page struct {
 	Next    *Cursor // nil after the last page
 }
 
-// Cursor is a place in a list. It holds the query of a page only: whatever link
-// the platform gives, the token goes to no other host and path.
+// Cursor is a place in a list. It keeps only the query of the platform's link to a page, so
+// that the token never goes to another host or path.
 type Cursor struct {
 	query string
 	page  int // pages before it
 }
 
 const (
-	maxPages       = 10_000 // a list without end is a fault of the server's
+	maxPages       = 10_000 // an endless list is a fault of the server
 	maxCursorBytes = 2_000
 )
 
-// ListTickets reads one page of the tenant's tickets, the first for a nil
-// cursor. Each page is a request, and counts against the quota.
+// ListTickets reads one page of the tenant's tickets, the first one for a nil cursor. Each
+// page is one request and counts against the quota.
 func (s *Support) ListTickets(ctx context.Context, at *Cursor) (Page, Answer, error) {
 	if at == nil {
 		at = &Cursor{}
@@ -202,8 +201,8 @@ func pageOf(r reply, at *Cursor) (Page, error) {
 	return page, nil
 }
 
-// nextQuery is the query of the page after this one: that of links.next, or
-// made of the page numbers in meta.
+// nextQuery is the query of the next page, from links.next or from the page numbers in
+// meta.
 func nextQuery(raw []byte) string {
 	var wire struct {
 		Links lenient[struct{ Next lenient[string] }]
@@ -224,8 +223,8 @@ func nextQuery(raw []byte) string {
 	return ""
 }
 
-// read makes a request and decodes what its answer holds under data. It returns
-// that part as it came.
+// read makes a request and decodes what the answer has under data. It also returns that
+// part undecoded.
 func (a *api) read(ctx context.Context, op operation, to target, into any) (json.RawMessage, Answer, error) {
 	answer, r, err := a.do(ctx, op, to, nil)
 	if err != nil {

@@ -22,13 +22,13 @@ const (
 	defaultTimeout   = 60 * time.Second
 	defaultUserAgent = "campaign-runner"
 
-	// A dial and a TLS handshake end well before the request does: what fails
-	// here was certainly not sent.
+	// A dial and a TLS handshake end well before the request does. When one of them fails,
+	// certainly nothing was sent.
 	connectTimeout = 10 * time.Second
 
-	// A request that meets a server just closing an idle connection loses its
-	// answer, and its contacts are unconfirmed. Servers keep idle connections
-	// for 5 s and more; a new handshake costs less than asking a person.
+	// When a server closes an idle connection just as a request arrives, the answer is lost
+	// and the contacts are unconfirmed. Servers keep idle connections for 5 s and more; a
+	// new handshake costs less than asking an operator.
 	idleConnTimeout = 2 * time.Second
 
 	maxIdleConns       = 64
@@ -36,7 +36,7 @@ const (
 	maxAnswerHeadBytes = 64 << 10
 )
 
-// Config says where the platform is and who calls. A zero field means its
+// Config says where the platform is and who makes the requests. A zero field means its
 // default, except Token, which is required.
 type Config struct {
 	BaseURL   string        // https://velents-agents.velents.ai
@@ -44,8 +44,8 @@ type Config struct {
 	Timeout   time.Duration // of one request, from dial to last byte; 60 s
 	UserAgent string        // campaign-runner
 
-	// Dial opens connections; a net.Dialer's DialContext when nil. The rest of
-	// the transport is not for changing: what Unanswered says depends on it.
+	// Dial opens connections; a net.Dialer's DialContext when nil. The rest of the transport
+	// cannot be changed: what Unanswered says depends on it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -59,8 +59,8 @@ type api struct {
 	gets      http.RoundTripper
 }
 
-// newAPI refuses what could not work. Its errors quote nothing of cfg: a token
-// or a password in the address must not reach a log.
+// newAPI refuses a Config that cannot work. Its errors quote nothing of it: a token or a
+// password in the address must not reach a log.
 func newAPI(cfg Config) (*api, error) {
 	base, err := url.Parse(cmp.Or(cfg.BaseURL, defaultBaseURL))
 	switch {
@@ -83,8 +83,8 @@ func newAPI(cfg Config) (*api, error) {
 	}
 	base.Path = cmp.Or(base.Path, "/") // JoinPath makes a relative path of none
 	posts := newTransport(cfg.Dial, nil)
-	// net/http repeats a GET whose reused connection turns out to be dead. That
-	// is harmless but not one request per call; without reuse it cannot happen.
+	// net/http repeats a GET whose reused connection turns out to be dead. That is harmless,
+	// but it is a second request; without reuse it cannot happen.
 	gets := posts.Clone()
 	gets.DisableKeepAlives = true
 	return &api{
@@ -122,33 +122,33 @@ func newTransport(dial func(context.Context, string, string) (net.Conn, error), 
 
 type guardKey struct{}
 
-// WithGuard has guard called directly before the body of a request leaves, and
-// again before each further piece of a long one; for a request without a body,
-// before it is made. When guard returns an error the request is broken off with
-// nothing more written, and the call returns an *Unanswered that wraps the
-// error, with Sent false unless an earlier piece had left. This is how a sender
-// that was frozen past its claim does not send. guard must not block.
+// WithGuard lets guard stop a request that is made with the returned context. guard is
+// called directly before the body of the request leaves, and again before each further
+// piece of a long body; before the request when it has no body. When guard returns an
+// error, nothing more is written, and the request fails with an *Unanswered that wraps the
+// error; Sent is false unless an earlier piece had left. So a sender that was frozen past
+// its claim does not send. guard must not block.
 //
-// The request's head may have left before: net/http flushes it when the body is
-// of a type unknown to it. But it announces the body's length, and a server
-// that never gets that many bytes has no complete request to act on.
+// The head of the request may have left before: net/http flushes it when it does not know
+// the type of the body. But the head announces the length of the body, and a server that
+// never gets that many bytes has no complete request to act on.
 func WithGuard(ctx context.Context, guard func() error) context.Context {
 	return context.WithValue(ctx, guardKey{}, guard)
 }
 
-// body is a request's body. Its type is unknown to net/http and it cannot be
-// rewound, so no transport can send it twice.
+// body is the body of a request. net/http does not know its type and cannot rewind it, so
+// no transport can send it twice.
 type body struct {
 	guard func() error
 
 	mu     sync.Mutex
 	unread []byte
-	begun  bool  // some of it was handed to the transport
+	begun  bool  // the transport has some of it
 	broken error // set once, then every Read returns it
 	veto   error // of the guard
 }
 
-var errOver = errors.New("the call is over")
+var errOver = errors.New("the request is over")
 
 func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
@@ -156,7 +156,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.broken != nil {
 		return 0, b.broken
 	}
-	if len(b.unread) == 0 { // before the guard: all has left already
+	if len(b.unread) == 0 { // before the guard: the whole body has left
 		return 0, io.EOF
 	}
 	if err := b.guard(); err != nil {
@@ -170,15 +170,15 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { return nil }
 
-// refusal is the guard's error, and whether a part of the body had left before.
+// refusal returns the guard's error, and whether a part of the body had left before it.
 func (b *body) refusal() (veto error, begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.veto, b.begun
 }
 
-// stop holds back what has not left. An answer that came early ends the call
-// while net/http still writes.
+// stop keeps back what has not left. An early answer ends the request while net/http still
+// writes its body.
 func (b *body) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -187,7 +187,7 @@ func (b *body) stop() {
 	}
 }
 
-// target fills in an operation's path.
+// target completes the path of an operation.
 type target struct {
 	id    string // for {id}
 	query string
@@ -200,8 +200,8 @@ type reply struct {
 	contentType string
 }
 
-// do makes one request, with payload as its body if not nil, and reads the
-// answer. Its errors are *Error and *Unanswered, or of a bad id.
+// do makes one request, with payload as its body unless that is nil, and reads the answer.
+// Its errors are *Error and *Unanswered, or name a bad id.
 func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (Answer, reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
@@ -248,12 +248,11 @@ func (a *api) do(ctx context.Context, op operation, to target, payload []byte) (
 		return answer, reply{}, op.failed(a.unanswered(true, errors.New("protocol switched")))
 	}
 
-	// From here on there is an answer, and its status holds whatever comes of
-	// its body.
+	// From here on there is an answer. Its status is known even if its body cannot be read.
 	r := readReply(res)
 	answer = Answer{Status: res.StatusCode, Rate: rateOf(res.Header), RateHeaders: hasRateHeaders(res.Header), Latency: time.Since(start)}
-	// A success is the platform's own word only without a body or with JSON. What
-	// is read may be a file; a page is never one.
+	// A success comes from the platform only if it has JSON or no body. The answer to a GET
+	// may be a file, but never a web page.
 	kind := kindOf(r)
 	if res.StatusCode/100 != 2 || kind == webPage || kind == oddBody && op.method == http.MethodPost {
 		return answer, r, op.failed(a.refused(res, r, kind, start))
@@ -284,7 +283,7 @@ func readReply(res *http.Response) reply {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes+1))
 	encoding := res.Header.Get("Content-Encoding")
 	if len(body) > 0 && encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return r // nobody asked for it
+		return r // we did not ask for it
 	}
 	r.body, r.whole = body, err == nil && len(body) <= maxAnswerBytes
 	return r

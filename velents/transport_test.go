@@ -324,7 +324,7 @@ func TestWhatIsASuccess(t *testing.T) {
 		{"JSON that is a list is one", head + octets + "Content-Length: 2\r\n\r\n[]", yes, ""},
 		{"JSON that is a word is one", head + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\ntrue\n", yes, ""},
 		{"JSON after a byte order mark is one", head + "Content-Length: 5\r\n\r\n\ufeff{}", yes, ""},
-		{"a status nobody uses is one", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\n{}", Answer{Status: 299}, ""},
+		{"a status that is not used is still an answer", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\n{}", Answer{Status: 299}, ""},
 		{"after interim answers it is one", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + head + "\r\n", yes, ""},
 
 		{"a page is none", head + html + "\r\n<html>", yes, "page"},

@@ -1,10 +1,10 @@
 // Package velents speaks to the Velents platform: an agent's API, the Support
 // Center, and the events the platform posts to a webhook.
 //
-// It makes exactly one request per call and says what is known of its fate: an
-// answer (a nil error or an *Error), or none (an *Unanswered, which tells
-// whether the request may have been carried out). It never retries, never
-// follows a redirect, and knows nothing of campaigns or quotas.
+// Each method makes exactly one request and says what is known about it: it was answered
+// (a nil error or an *Error), or not (an *Unanswered, which says whether the request may
+// have been carried out). The package never retries, never follows a redirect, and knows
+// nothing of campaigns or quotas.
 package velents
 
 import (
@@ -15,16 +15,15 @@ import (
 	"net/http"
 )
 
-// operation is one call of the platform's API.
+// operation is one kind of request of the platform's API.
 type operation struct {
 	name   string // as errors say it
 	method string
 	path   string // below the base URL; {id} stands for one escaped segment
 }
 
-// All paths in one place. Those of Batch, Dispatch and the Support Center are
-// known; of the three reads of an agent only the operation is published, and
-// the spelling of their paths is a guess.
+// The paths of Batch, Dispatch and the Support Center are known. The three reads of an
+// agent are published without their paths, so those are guesses.
 var (
 	opBatch    = operation{"create batch", http.MethodPost, "/Integration/Agent/Batch"}
 	opDispatch = operation{"dispatch", http.MethodPost, "/Integration/Agent/Dispatch"}
@@ -41,13 +40,12 @@ var (
 	opHistory      = operation{"conversation history", http.MethodGet, "/Company/Conversation/{id}/history"}
 )
 
-// ErrUnreadable is a success whose body could not be read: of an unknown shape or,
-// of what is only read, cut or too long. The platform does not publish its bodies, so callers should
-// warn and go on.
+// ErrUnreadable is a success whose body could not be read: it has an unknown shape, or the
+// answer to a GET was cut off or too long. The platform does not publish its bodies, so
+// callers should warn and go on.
 var ErrUnreadable = errors.New("unreadable answer")
 
-// Client calls the API of one agent; the token is the agent. It is safe for
-// concurrent use.
+// Client uses the API of one agent; the token is the agent. It is safe for concurrent use.
 type Client struct{ api *api }
 
 // New makes a Client. It sends nothing.
@@ -59,14 +57,14 @@ func New(cfg Config) (*Client, error) {
 	return &Client{a}, nil
 }
 
-// Batch starts a conversation with every contact of b. A nil error is acceptance:
-// a 2xx with any JSON or without a body.
+// Batch starts a conversation with every contact of b. A nil error means that the platform
+// accepted them: it answered 2xx with any JSON or without a body.
 func (c *Client) Batch(ctx context.Context, b Batch) (Answer, error) {
 	return c.start(ctx, opBatch, b.appendJSON(nil))
 }
 
-// Dispatch starts a conversation with one contact. A nil error is acceptance, as
-// Batch's is.
+// Dispatch starts a conversation with one contact. A nil error means what it means for
+// Batch.
 func (c *Client) Dispatch(ctx context.Context, d Dispatch) (Answer, error) {
 	return c.start(ctx, opDispatch, d.appendJSON(nil))
 }

@@ -53,10 +53,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			}
 			b := <-queue
 			<-b.done
-			c.choose(b.rows)
-			for cell, n := range b.odd {
-				c.oddities[cell] += n
-			}
+			c.choose(b)
 			unpin(b)
 			for i := range b.rows {
 				c.count(&b.rows[i])
@@ -94,13 +91,13 @@ const maxMissing = 1 << 28
 // parse makes rows of a block, as far as that needs no other block.
 func (c *Reader) parse(b *block) {
 	b.rows, b.err, b.odd = b.rows[:0], nil, make(oddities)
-	p := rowParser{Reader: c, columns: len(c.columns), seen: make(map[string]placed), odd: b.odd}
+	p := rowParser{Reader: c, width: len(c.columns), countries: make(map[string]placed), odd: b.odd}
 	if c.corrected {
-		p.columns += len(rejectColumns)
+		p.width += len(rejectColumns)
 	}
 	p.valid, p.clean = checkText(b.text) == nil, strings.IndexByte(b.text, 0) < 0
 	// Each cell but the first of its row has a separator.
-	p.cells = make([]string, 0, min(len(b.spans)*p.columns, len(b.text)+len(b.spans))+1)
+	p.cells = make([]string, 0, min(len(b.spans)*p.width, len(b.text)+len(b.spans))+1)
 	for _, s := range b.spans {
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
@@ -117,9 +114,9 @@ func (c *Reader) parse(b *block) {
 
 type rowParser struct {
 	*Reader
-	columns      int
+	width        int               // columns of the file, with those of rejects
 	cells        []string          // of all rows
-	seen         map[string]placed // cells with countries
+	countries    map[string]placed // by cell
 	odd          oddities
 	valid, clean bool // the block is UTF-8 and has no NUL characters
 }
@@ -138,28 +135,30 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 		row.refuse(NotUTF8, strings.ToValidUTF8(text, "\ufffd"))
 		return nil, nil
 	case !broken:
-		p.cells = appendCells(p.cells, text, comma, p.columns+1)
+		p.cells = appendCells(p.cells, text, comma, p.width+1)
 	default:
 		lazy := lazyCells(text, comma)
-		if len(lazy) != p.columns {
+		if len(lazy) != p.width {
 			row.refuse(BrokenQuotes, text)
 			return nil, nil
 		}
 		p.cells = append(p.cells, lazy...)
 	}
-	if len(p.cells)-begin > p.columns && areBlank(appendCells(nil, text, comma, len(text)+1)[p.columns:]) {
-		p.cells = p.cells[:begin+p.columns] // a spreadsheet wrote empty cells beyond the header
+	if len(p.cells)-begin > p.width && areBlank(appendCells(nil, text, comma, len(text)+1)[p.width:]) {
+		p.cells = p.cells[:begin+p.width] // a spreadsheet wrote empty cells beyond the header
 	}
-	if cells := p.cells[begin:]; len(cells) > p.columns || areBlank(cells) {
-		if row.refuse(TooManyCells, text); len(cells) <= p.columns {
-			row.Refusal.Reason = EmptyLine
+	if cells := p.cells[begin:]; len(cells) > p.width || areBlank(cells) {
+		why := EmptyLine
+		if len(cells) > p.width {
+			why = TooManyCells
 		}
+		row.refuse(why, text)
 		p.cells = p.cells[:begin]
 		return nil, nil
 	}
-	if missing := p.columns - (len(p.cells) - begin); missing > 0 { // Excel omits empty cells at the end
+	if missing := p.width - (len(p.cells) - begin); missing > 0 { // Excel omits empty cells at the end
 		if p.missing.Add(int64(missing)) > maxMissing {
-			return nil, fmt.Errorf("line %d: the rows have far fewer cells than the header's %d: this is not a contact list", row.Line, p.columns)
+			return nil, fmt.Errorf("line %d: the rows have far fewer cells than the header's %d: this is not a contact list", row.Line, p.width)
 		}
 		p.cells = append(p.cells, make([]string, missing)...)
 	}
@@ -170,8 +169,8 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 func (p *rowParser) read(row *Row) {
 	passed := false // when its rejects were written the row was not chosen
 	if p.corrected {
-		passed = strings.HasPrefix(row.Fields[p.columns-2], string(NotChosen))
-		row.Fields = row.Fields[: p.columns-len(rejectColumns) : p.columns-len(rejectColumns)]
+		passed = strings.HasPrefix(row.Fields[p.width-2], string(NotChosen))
+		row.Fields = row.Fields[: p.width-len(rejectColumns) : p.width-len(rejectColumns)]
 		for i, cell := range row.Fields {
 			row.Fields[i] = UnescapeCell(cell)
 		}
@@ -189,7 +188,7 @@ func (p *rowParser) read(row *Row) {
 	if hidden {
 		p.odd[hiddenRow]++
 	}
-	p.readNumber(row, p.seen, faults)
+	p.readNumber(row, p.countries, faults)
 	for _, r := range p.required {
 		switch why, faulty := faults[r.column]; {
 		case row.Refusal.Reason != "":
@@ -264,12 +263,16 @@ func areBlank(cells []string) bool { return !slices.ContainsFunc(cells, isFilled
 
 func isFilled(cell string) bool { return strings.TrimSpace(cell) != "" }
 
-// choose refuses contacts that are not wanted because of those before them, and duplicates.
-func (c *Reader) choose(rows []Row) {
+// choose adds up the oddities of a block and refuses contacts that are not wanted because of
+// those before them, and duplicates.
+func (c *Reader) choose(b *block) {
+	for cell, n := range b.odd {
+		c.oddities[cell] += n
+	}
 	if c.allNumbers {
 		return // Numbers collects them
 	}
-	for part := range slices.Chunk(rows, fetchRows) {
+	for part := range slices.Chunk(b.rows, fetchRows) {
 		c.seen.fetch(part)
 		for i := range part {
 			row := &part[i]

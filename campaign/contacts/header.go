@@ -125,13 +125,13 @@ func checkSpread(columns []string, sample [][]string, comma rune) error {
 			return fmt.Errorf("the whole list stands in one column, separated by %s: split it in a spreadsheet (Data, Text to Columns), or save it as \"CSV UTF-8\" with commas (it was read with %q)", sep.name, comma)
 		}
 	}
-	spaced := func(cell string) bool {
-		cell = strings.TrimRight(cell, " ")
-		return strings.HasPrefix(cell, " ") && len(strings.TrimLeft(cell, " ")) > 1 && strings.HasPrefix(strings.TrimLeft(cell, " "), `"`)
-	}
 	rows := 0
 	for _, row := range sample {
-		if slices.ContainsFunc(row, spaced) {
+		opens := slices.IndexFunc(row, func(cell string) bool {
+			bare := strings.Trim(cell, " ")
+			return strings.HasPrefix(cell, " ") && len(bare) > 1 && bare[0] == '"'
+		})
+		if opens >= 0 && slices.ContainsFunc(row[opens:], func(cell string) bool { return strings.HasSuffix(strings.TrimRight(cell, " "), `"`) }) {
 			rows++
 		}
 	}

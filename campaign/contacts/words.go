@@ -77,7 +77,7 @@ func isPhoneName(name string) bool {
 }
 
 // columnKey reduces a column name to one word, without differences of spelling.
-func columnKey(name string) string { return strings.ReplaceAll(campaign.Fold(name), " ", "") }
+func columnKey(name string) string { return campaign.ColumnKey(name) }
 
 // nameKey is columnKey without digits at the end.
 func nameKey(name string) string { return strings.TrimRightFunc(columnKey(name), unicode.IsDigit) }

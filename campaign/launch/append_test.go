@@ -170,7 +170,7 @@ func TestAppendsThatAreRefused(t *testing.T) {
 		{"a bad name", "a b", "phone\n", "campaign name: want"},
 		{"no such campaign", "summer", "phone\n", "no such campaign"},
 		{"one that is loading", "loading", "phone\n", "it is still loading"},
-		{"one of nobody", "nobody", "phone\n", "nobody is in it"},
+		{"one of nobody", "nobody", "phone\n", "it has no contacts"},
 		{"a column is missing", "spring", "phone,name\n+966500000030,x\n", `the file lacks columns of the campaign: "note"; its columns are "phone", "name"`},
 		{"no phone column", "spring", "name,note\nx,y\n", `no column "phone"`},
 		{"a line without end", "spring", "phone,name,note\n+966500000030,سارة,\n" + strings.Repeat("x", 3<<20), "line 3: longer than"},

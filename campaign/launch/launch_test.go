@@ -71,7 +71,7 @@ func (r *releases) Release(_ context.Context, name string) (int, error) {
 	return 1, r.err
 }
 
-func (r *releases) Settle(context.Context, campaign.Campaign) error { return r.err }
+func (r *releases) CancelLeftovers(context.Context, campaign.Campaign) error { return r.err }
 
 func newLauncher(rdb redis.UniversalClient) (*Launcher, *releases) {
 	queue := new(releases)
@@ -238,9 +238,9 @@ func TestTheSameNameForSomethingElse(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, phone column, mapping or choice"},
-		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, phone column, mapping or choice"},
-		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "another file, suppression list, phone column, mapping or choice"},
+		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, mapping or choice"},
+		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, mapping or choice"},
+		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "--phone-column none, not phone"},
 		{"another channel", func(r *Request) { r.Settings.ChannelID = 7 }, "--channel 3, not 7"},
 		{"another mode", func(r *Request) { r.Settings.Mode = campaign.Dispatch }, "--mode batch, not dispatch"},
 		{"another chunk size", func(r *Request) { r.Settings.ChunkSize = 0 }, "--chunk-size 10, not 500"},
@@ -506,7 +506,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		want   string // in the error
 	}{
 		{"bad campaign name", func(r *Request) { r.Name = "a b" }, "campaign name: want"},
-		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel: want"},
+		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel 0: want"},
 		{"bad region", func(r *Request) { r.Settings.Region = "XX" }, `region "XX"`},
 		{"bad webhook URL", func(r *Request) { r.Settings.WebhookURL = "example.org" }, "webhook URL: want"},
 		{"missing file", func(r *Request) { r.File = "nope.csv" }, "contact file nope.csv: no such file or directory"},
@@ -671,7 +671,7 @@ func TestUnreadableSuppressionLinesAreTold(t *testing.T) {
 	if err != nil || got.Suppressed != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they hold nobody back"}
+	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they leave nobody out"}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -840,7 +840,7 @@ func (untilTomorrow) Status(context.Context) (ratelimit.Status, error) {
 // usedUp is a quota that allows nothing.
 type usedUp struct{ free }
 
-func (usedUp) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
-	return ratelimit.Ticket{}, context.Cause(ctx)
+	return ratelimit.Permit{}, context.Cause(ctx)
 }

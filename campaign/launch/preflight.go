@@ -31,8 +31,8 @@ type checked struct {
 
 const (
 	preflightTries = 3
-	// longestWait bounds a Retry-After that a person at the terminal is made to
-	// wait for: a window and a little more.
+	// longestWait bounds the wait of a person at the terminal: a window and a little
+	// more.
 	longestWait = 90 * time.Second
 	// limitPatience bounds the one request that only makes an estimate better.
 	limitPatience = 5 * time.Second
@@ -85,40 +85,40 @@ func (l *Launcher) Template(ctx context.Context) (csv []byte, err error) {
 
 // Try starts one real conversation, once, to see whether a campaign can work.
 func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer, error) {
-	ticket, err := l.Quota.Acquire(ctx)
+	permit, err := l.Quota.Acquire(ctx)
 	if err != nil {
 		return velents.Answer{}, err
 	}
 	answer, err := l.Platform.Dispatch(ctx, d)
-	l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer, tokenError(err)
 }
 
-// limitNow is the platform's limit if it is soon told, else 0.
+// limitNow is the platform's limit, or 0 if it does not say so soon.
 func (l *Launcher) limitNow(ctx context.Context) int {
 	if l.Platform == nil {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, limitPatience)
 	defer cancel()
-	ticket, err := l.Quota.Acquire(ctx)
+	permit, err := l.Quota.Acquire(ctx)
 	if err != nil {
 		return 0
 	}
 	_, answer, err := l.Platform.Agent(ctx)
-	l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+	l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return answer.Rate.Limit
 }
 
 // ask makes a request under the quota, and again while that may help.
 func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, error)) (velents.Answer, error) {
 	for try := 1; ; try++ {
-		ticket, err := l.permit(ctx)
+		permit, err := l.permit(ctx)
 		if err != nil {
 			return velents.Answer{}, err
 		}
 		answer, err := request()
-		l.Quota.Report(ctx, ticket, verdict.QuotaAnswer(answer, err))
+		l.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 		wait, again := retryIn(err, try)
 		if !again || ctx.Err() != nil {
 			return answer, err
@@ -131,9 +131,9 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 }
 
 // permit waits for the quota, and says so when that takes longer than a moment.
-func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
+func (l *Launcher) permit(ctx context.Context) (ratelimit.Permit, error) {
 	if until := l.blockedUntil(ctx, "", time.Now()); time.Until(until) > longestWait {
-		return ratelimit.Ticket{}, fmt.Errorf("%w: none before %s", errQuotaWait, until.UTC().Format(time.RFC3339))
+		return ratelimit.Permit{}, fmt.Errorf("%w: none before %s", errQuotaWait, until.UTC().Format(time.RFC3339))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errQuotaWait)
 	defer cancel()
@@ -143,7 +143,7 @@ func (l *Launcher) permit(ctx context.Context) (ratelimit.Ticket, error) {
 }
 
 // blockedUntil is when the platform allows the next request of an agent, as its quota
-// or a worker says; zero: neither knows of a block.
+// or a worker knows; zero: there is no block.
 func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time) (until time.Time) {
 	if asked, ok := l.Quota.(interface {
 		Status(context.Context) (ratelimit.Status, error)
@@ -169,8 +169,8 @@ func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time
 
 var errQuotaWait = fmt.Errorf("the platform allows no request for more than %v", longestWait)
 
-// retryIn alone decides whether a request of the preflight is made again after
-// its try-th try, and when.
+// retryIn alone decides whether a request of the preflight is repeated after its
+// try-th try, and when.
 func retryIn(err error, try int) (wait time.Duration, again bool) {
 	var refused *velents.Error
 	var unanswered *velents.Unanswered

@@ -16,8 +16,8 @@ import (
 // free is a quota that allows everything.
 type free struct{}
 
-func (free) Acquire(context.Context) (ratelimit.Ticket, error)          { return ratelimit.Ticket{}, nil }
-func (free) Report(context.Context, ratelimit.Ticket, ratelimit.Answer) {}
+func (free) Acquire(context.Context) (ratelimit.Permit, error)          { return ratelimit.Permit{}, nil }
+func (free) Report(context.Context, ratelimit.Permit, ratelimit.Answer) {}
 
 // moody answers each request with the next of its errors, then well.
 type moody struct {
@@ -127,7 +127,7 @@ func TestPreflightEndsWithItsContext(t *testing.T) {
 // full is a quota that allows nothing.
 type full struct{ free }
 
-func (full) Acquire(context.Context) (ratelimit.Ticket, error) { return ratelimit.Ticket{}, errFault }
+func (full) Acquire(context.Context) (ratelimit.Permit, error) { return ratelimit.Permit{}, errFault }
 
 func TestNothingIsAskedWithoutPermit(t *testing.T) {
 	m := new(moody)

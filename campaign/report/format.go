@@ -65,8 +65,9 @@ func (f Format) encoder(b *bytes.Buffer, c columns) func(row) {
 		for _, our := range c.ours {
 			cells = append(cells, our.cell(r))
 		}
+		learned := r.Outcome.Learned()
 		for _, key := range c.keys {
-			cells = append(cells, campaign.CellOf(r.Learned[key]))
+			cells = append(cells, campaign.CellOf(learned[key]))
 		}
 		f.writeCells(w, cells)
 	}
@@ -119,9 +120,10 @@ func jsonEncoder(b *bytes.Buffer, c columns) func(row) {
 				b.WriteString(cell)
 			}
 		}
+		learned := r.Outcome.Learned()
 		for _, key := range c.keys {
 			next()
-			if value := r.Learned[key]; value != nil {
+			if value := learned[key]; value != nil {
 				b.Write(value)
 			} else {
 				b.WriteString("null")

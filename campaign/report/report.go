@@ -6,9 +6,9 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -99,11 +99,5 @@ func read(ctx context.Context, s catalog, name string) (campaign.Campaign, campa
 // loaded reads a campaign whose whole file has been stored.
 func loaded(ctx context.Context, s catalog, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
-	}
-	if err == nil {
-		err = c.Kept()
-	}
-	return c, err
+	return c, cmp.Or(err, c.Loaded())
 }

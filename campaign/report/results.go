@@ -30,7 +30,7 @@ func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (
 		return 0, err
 	}
 	header := c.Settings.ColumnNames()
-	if err := q.Where.Check(header); err != nil {
+	if q.Where, err = q.Where.On(header); err != nil {
 		return 0, err
 	}
 	keys, err := s.ExtractionKeys(ctx, name)
@@ -94,7 +94,7 @@ func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) 
 		if err != nil {
 			return p, err
 		}
-		facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Learned: outcome.Learned(), Cell: campaign.Cells(e.header, contact.Fields)}
+		facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Cell: campaign.Cells(e.header, contact.Fields)}
 		if e.wants(facts) {
 			encode(row{contact, facts, tickets[i]})
 			p.contacts++

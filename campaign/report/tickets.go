@@ -13,7 +13,7 @@ type Ticket struct {
 	Line   int                  `json:"line"`  // of the contact file
 	Phone  string               `json:"phone"` // masked
 	State  campaign.TicketState `json:"state"`
-	Rule   campaign.TicketRule  `json:"rule"`
+	Rule   campaign.Rule        `json:"rule"`
 	ID     string               `json:"ticket_id"`
 	Reason string               `json:"reason"`
 	Tries  int                  `json:"tries"`

@@ -1,8 +1,9 @@
 // Package verdict decides what an answer of the platform means: for the contacts of
-// its request, for the quota, and for requests that carry no contact.
+// its request (Of), for a request about one other thing (OfSingle), for the quota
+// (ForQuota), and in a word (Class).
 //
-// It alone reads status codes. What is then done is for the sender, the maker of
-// tickets and the launcher.
+// It alone reads status codes. The sender, the maker of tickets and the launcher act
+// on what it says.
 package verdict
 
 import (
@@ -19,9 +20,9 @@ import (
 	"campaign-runner/velents"
 )
 
-// ErrNotOurs is a guard's word that a claim may be somebody else's by now: the
-// request was not written.
-var ErrNotOurs = errors.New("the claim may be somebody else's by now")
+// ErrNotOurs is a guard's error: others may have taken the claim over, so the request
+// was not written.
+var ErrNotOurs = errors.New("the claim may be another worker's by now")
 
 // A Step is what the sender does after an answer.
 type Step int
@@ -37,29 +38,29 @@ const (
 
 // A Verdict is what an answer means for the contacts of its request.
 type Verdict struct {
-	Cause  campaign.Cause // of every contact but the refused
-	Reason string         // why, where that says more than the state; or why it was paused
-	// Refused are the contacts that the platform named, by their place in the
-	// request, with its text for each.
+	Cause  campaign.Cause // of every contact that is not among Refused
+	Reason string         // why, where that says more than the state; or why it is paused
+	// Refused are the contacts that the platform refused by name: by their place in
+	// the request, with its text for each.
 	Refused map[int]string
 	Then    Step
 	Wait    time.Duration // BackOff: no sooner than this
-	// Doubt: of a Retry, the contacts may have been reached all the same.
+	// Doubt says of a Retry that the platform may have reached the contacts.
 	Doubt bool
-	// Vague marks a single contact that was refused without being named: several
-	// in a row say that it is not the contacts.
+	// Vague marks a single contact that was refused without being named. When
+	// several in a row are, the contacts are not the reason.
 	Vague bool
-	// Firewall: it was a page with 403, so that something in front of the platform
-	// refused it. What has been accepted before says nothing then.
+	// Firewall says that something in front of the platform refused the request: it
+	// answered 403 with a page. That others were accepted says nothing then.
 	Firewall bool
-	// TooMany: the platform takes fewer rows per request.
+	// TooMany says that the platform takes fewer rows per request.
 	TooMany bool
 }
 
-// Of alone decides what the answer to a request of so many rows means: the
-// first case that matches, as in the table of docs/developers/sending.md. A request that
-// may have been carried out is never repeated by itself, but for what retry allows;
-// whatever certainly was not is. seen is what answers to the agent have shown before.
+// Of decides what the answer to a request with that many rows means: the first case that
+// matches, as in the table of docs/developers/sending.md. A request that certainly was not
+// carried out is made again. One that may have been is not, unless retry allows it.
+// seen is what earlier answers to the agent have shown.
 func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen campaign.Seen) Verdict {
 	if err == nil {
 		return Verdict{Cause: campaign.Accept}
@@ -80,10 +81,10 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 	switch {
 	case status/100 == 2 && refused.Page: // something answers in the platform's place
 		return Verdict{Cause: campaign.Lose, Reason: "the platform answers " + text + agentAdvice(status), Then: PauseAgent}
-	case status/100 == 2: // the platform may have acted, and its word been lost
+	case status/100 == 2: // the platform may have acted, but its answer is unreadable
 		return Verdict{Cause: campaign.Lose, Reason: text}
 	case status == http.StatusUnprocessableEntity:
-		return verdictOnFields(refused, rows, mode)
+		return ofFields(refused, rows, mode)
 	case status == http.StatusRequestEntityTooLarge:
 		if rows == 1 {
 			return Verdict{Cause: campaign.Reject, Reason: text}
@@ -101,7 +102,7 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 		return Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: " + text, Then: PauseCampaign}
 	case status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 		return Verdict{Cause: campaign.Unsent, Then: Again}
-	case NobodyWorked(refused):
+	case NoWorkDone(refused):
 		return Verdict{Cause: campaign.Unsent, Reason: text, Then: BackOff, Wait: refused.RetryAfter}
 	case status/100 == 5 && (retry == campaign.RetryAll || retry != campaign.RetryNone && isOwn(refused, seen)):
 		return Verdict{Cause: campaign.Retry, Reason: text, Doubt: true, Then: BackOff, Wait: refused.RetryAfter}
@@ -121,25 +122,25 @@ var (
 		http.StatusProxyAuthRequired, http.StatusGone, 419, // 419: Laravel's "page expired"
 		http.StatusMisdirectedRequest, http.StatusUpgradeRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons,
 	}
-	// requestFaults are about how the request is made, whoever is in it.
+	// requestFaults are about how the request is made, not about its contacts.
 	requestFaults = []int{
 		http.StatusNotAcceptable, http.StatusLengthRequired, http.StatusRequestURITooLong, http.StatusUnsupportedMediaType, http.StatusExpectationFailed,
 	}
-	// lostWork are said of a request by what stands before the platform, which may
-	// go on working: 460 and 499 are load balancers' words for a client that left.
+	// lostWork come from what stands in front of the platform, which may go on
+	// working: load balancers say 460 and 499 when the client has left.
 	lostWork = []int{http.StatusRequestTimeout, 460, 499}
 )
 
 // isOwn reports whether an answer is the platform's own failure, which its vendor
-// calls safe to repeat. When PHP itself dies, or a proxy speaks, the headers of the
+// calls safe to repeat. When PHP itself dies or a proxy answers, the headers of the
 // rate limit are missing.
 func isOwn(e *velents.Error, seen campaign.Seen) bool {
 	return e.Status == http.StatusInternalServerError && e.JSON && (e.RateHeaders || !seen.RateHeaders)
 }
 
-// NobodyWorked reports whether an answer says that the platform takes no work for
-// now: maintenance, or a full house. A bare page with that status says nothing.
-func NobodyWorked(e *velents.Error) bool {
+// NoWorkDone reports whether an answer says that the platform takes no work for now:
+// maintenance, or too much load. A bare page with that status says nothing.
+func NoWorkDone(e *velents.Error) bool {
 	return e.Status == http.StatusServiceUnavailable && (e.JSON || e.HasRetryAfter)
 }
 
@@ -176,9 +177,9 @@ func agentAdvice(status int) string {
 	return "; check VELENTS_URL"
 }
 
-// verdictOnFields reads a validation error: which rows it names, or whether it
-// is about the request as a whole.
-func verdictOnFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
+// ofFields reads a validation error: which rows it names, or whether it is about the
+// request as a whole.
+func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 	text := fmt.Sprintf("%d: %s", refused.Status, refused.Message)
 	named := make(map[int]string)
 	whole, unusable := false, len(refused.Fields) == 0
@@ -219,7 +220,7 @@ func verdictOnFields(refused *velents.Error, rows int, mode campaign.Mode) Verdi
 	}
 }
 
-// vagueRefusal is a refusal that names nobody: halving finds whom it means.
+// vagueRefusal is a refusal that names no contact: halving finds the one it is about.
 func vagueRefusal(text string, rows int) Verdict {
 	if rows == 1 {
 		return Verdict{Cause: campaign.Reject, Reason: text, Vague: true}
@@ -280,8 +281,34 @@ func sortedKeys(fields map[string][]string) []string {
 	return keys
 }
 
-// QuotaAnswer is what the quota learns from what became of a request.
-func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
+// A Single is what an answer means for a request about one thing that is no contact,
+// a support ticket for example.
+type Single struct {
+	Cause  campaign.Cause // Accept, Unsent, Retry, Reject or Lose
+	Reason string
+	Wait   time.Duration // before it is tried again, at the least
+	// Broken says that nothing can work with this token before a person has looked.
+	Broken bool
+}
+
+// OfSingle reads an answer as Of does, for a request that carries no contact. The
+// headers of the rate limit are published, so no failure without them counts as the
+// platform's own.
+func OfSingle(err error) Single {
+	v := Of(err, 1, campaign.Dispatch, campaign.RetryOwn, campaign.Seen{RateHeaders: true})
+	one := Single{Cause: v.Cause, Reason: v.Reason, Wait: v.Wait, Broken: v.Then == PauseAgent}
+	if text, named := v.Refused[0]; named {
+		one.Cause, one.Reason = campaign.Reject, text
+	}
+	if v.Then == PauseCampaign { // a field of the request, which is all there is
+		one.Cause = campaign.Reject
+	}
+	return one
+}
+
+// ForQuota is what the quota learns from an answer. It leaves Lost to the sender, who
+// knows whether the answer is lost for its contacts.
+func ForQuota(a velents.Answer, err error) ratelimit.Answer {
 	report := ratelimit.Answer{Status: a.Status, Known: a.Rate.Known, Limit: a.Rate.Limit, Remaining: a.Rate.Remaining}
 	var refused *velents.Error
 	var unanswered *velents.Unanswered
@@ -289,33 +316,9 @@ func QuotaAnswer(a velents.Answer, err error) ratelimit.Answer {
 	case errors.As(err, &refused):
 		report.RetryAfter, report.HasRetryAfter = refused.RetryAfter, refused.HasRetryAfter
 		report.Failed = refused.Status >= 500
-		report.Held = NobodyWorked(refused)
+		report.Held = NoWorkDone(refused)
 	case errors.As(err, &unanswered):
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
-}
-
-// A Fate is what an answer means for a request that was about one thing only.
-type Fate struct {
-	Cause  campaign.Cause // Accept, Unsent, Retry, Reject or Lose
-	Reason string
-	Wait   time.Duration // before it is tried again, at the least
-	// Broken: nothing of this token can go well before a person has looked.
-	Broken bool
-}
-
-// FateOf reads an answer as Of does, for requests that carry no contacts. The
-// headers of the rate limit are published, so that without them no failure counts as
-// the platform's own.
-func FateOf(err error) Fate {
-	v := Of(err, 1, campaign.Dispatch, campaign.RetryOwn, campaign.Seen{RateHeaders: true})
-	f := Fate{Cause: v.Cause, Reason: v.Reason, Wait: v.Wait, Broken: v.Then == PauseAgent}
-	if text, named := v.Refused[0]; named {
-		f.Cause, f.Reason = campaign.Reject, text
-	}
-	if v.Then == PauseCampaign { // a field of the request, which is all there is
-		f.Cause = campaign.Reject
-	}
-	return f
 }

@@ -335,7 +335,7 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errors.New("no connection")}, ratelimit.Answer{Failed: true, Unsent: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, QuotaAnswer(tt.answer, tt.err)); diff != "" {
+			if diff := cmp.Diff(tt.want, ForQuota(tt.answer, tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

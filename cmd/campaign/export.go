@@ -41,12 +41,9 @@ func (a *app) results() *cobra.Command {
 			}
 			q.States = append(q.States, state)
 		}
-		for _, text := range where {
-			rule, err := campaign.ParseRule(text)
-			if err != nil {
-				return fmt.Errorf("--where %w", err)
-			}
-			q.Where = append(q.Where, rule)
+		var err error
+		if q.Where, err = campaign.ParseRules(where, campaign.ParseRule); err != nil {
+			return fmt.Errorf("--where %w", err)
 		}
 		switch ext := strings.ToLower(filepath.Ext(file)); {
 		case toStdout(file) && a.json || ext == ".jsonl":

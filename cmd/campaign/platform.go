@@ -65,7 +65,7 @@ func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)
 		return err
 	}
 	answer, err := request()
-	q.quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
+	q.quota.Report(ctx, permit, verdict.ForQuota(answer, err))
 	return err
 }
 

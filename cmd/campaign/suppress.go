@@ -100,6 +100,7 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 func (a *app) importSuppressed() *cobra.Command {
 	var opt contacts.Options
 	var format contacts.Format
+	var columns cli.SettingFlags
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
@@ -112,6 +113,11 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
+			var s campaign.Settings
+			if err := columns.Apply(&s); err != nil {
+				return cli.Usage(err)
+			}
+			opt.Reading = s.Reading
 			numbers, err := readNumbers(args[0], format, opt)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
@@ -127,8 +133,7 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 		},
 	}
 	regionFlag(cmd, &opt.Region)
-	cli.PhoneColumnFlag(cmd.Flags(), &opt.Reading, "the one with a common name")
-	cli.CountryColumnFlags(cmd.Flags(), &opt.Reading)
+	columns.Add(cmd.Flags(), campaign.LaunchSettings("phone-column", "country-column", "country-code-column"))
 	cmd.Flags().IntVar(&format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	cmd.Flags().StringVar(&format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: all that are not hidden)")
 	return cmd

@@ -68,7 +68,7 @@ type ticketRow struct {
 func ticketRows(list []shownTicket) []ticketRow {
 	rows := make([]ticketRow, len(list))
 	for i, t := range list {
-		rows[i] = ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule), moment(t.At), cell(t.Reason)}
+		rows[i] = ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule.String()), moment(t.At), cell(t.Reason)}
 	}
 	return rows
 }
@@ -111,7 +111,7 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	err = report.ListTickets(ctx, s, c, func(t report.Ticket) error {
 		said, err := status(t)
 		list = append(list, shownTicket{t, said})
-		rows = append(rows, []string{fmt.Sprint(t.Line), t.Phone, string(t.State), t.ID, said, string(t.Rule), local(t.At), t.Reason})
+		rows = append(rows, []string{fmt.Sprint(t.Line), t.Phone, string(t.State), t.ID, said, t.Rule.String(), local(t.At), t.Reason})
 		return err
 	})
 	if err != nil {

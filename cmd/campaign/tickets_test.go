@@ -27,7 +27,7 @@ func (f fixture) ticketed() {
 	if err == nil {
 		err = json.Unmarshal(text, &settings)
 	}
-	settings.TicketRules, settings.MaxTickets = []campaign.TicketRule{"state=failed", "state=rejected"}, 10
+	settings.TicketRules, settings.MaxTickets = []campaign.Rule{ruleOf("state=failed"), ruleOf("state=rejected")}, 10
 	if err == nil {
 		text, err = json.Marshal(settings)
 	}
@@ -38,10 +38,10 @@ func (f fixture) ticketed() {
 		f.t.Fatal(err)
 	}
 	for i, ticket := range map[int]campaign.Ticket{
-		0: {State: campaign.TicketMade, Rule: "state=rejected", ID: "T-1", Tries: 1, At: at},
-		5: {State: campaign.TicketRefused, Rule: "state=failed", Reason: "The department field is required.", Tries: 1, At: at},
-		7: {State: campaign.TicketDue, Rule: "state=failed", At: at},
-		8: {State: campaign.TicketUnconfirmed, Rule: "state=failed", Tries: 2, At: at},
+		0: {State: campaign.TicketMade, Rule: ruleOf("state=rejected"), ID: "T-1", Tries: 1, At: at},
+		5: {State: campaign.TicketRefused, Rule: ruleOf("state=failed"), Reason: "The department field is required.", Tries: 1, At: at},
+		7: {State: campaign.TicketDue, Rule: ruleOf("state=failed"), At: at},
+		8: {State: campaign.TicketUnconfirmed, Rule: ruleOf("state=failed"), Tries: 2, At: at},
 	} {
 		place := store.Place{Ref: store.Ref{Campaign: "sale", Chunk: i / 2}, Index: i % 2}
 		if ok, err := f.SetTicket(ctx, place, nil, &ticket, 0, 10); !ok || err != nil {
@@ -191,4 +191,12 @@ func TestAnInquiryGivesUp(t *testing.T) {
 			t.Errorf("the %s does not say what was waited for, and how long: %q", what, text)
 		}
 	}
+}
+
+// ruleOf is a rule by its text.
+func ruleOf(text string) (r campaign.Rule) {
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return r
 }

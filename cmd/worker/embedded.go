@@ -33,7 +33,7 @@ func embedRedis(redisURL string) (stop func(), err error) {
 	if err := m.StartAddr(net.JoinHostPort(host, port)); err != nil {
 		return nil, fmt.Errorf("embedded redis: %w", err)
 	}
-	// miniredis's keys expire only when it is told that time has passed.
+	// miniredis expires keys only when its clock is moved on.
 	tick, done := time.NewTicker(time.Second), make(chan struct{})
 	go func() {
 		for {

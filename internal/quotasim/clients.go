@@ -13,8 +13,8 @@ import (
 // client is a limiter as a worker uses it.
 type client interface {
 	// before waits until a request may leave, after hears what became of it.
-	before(context.Context) (ratelimit.Ticket, error)
-	after(context.Context, ratelimit.Ticket, ratelimit.Answer)
+	before(context.Context) (ratelimit.Permit, error)
+	after(context.Context, ratelimit.Permit, ratelimit.Answer)
 }
 
 // A maker equips the worker of a process; share is one over the number of them.
@@ -30,8 +30,8 @@ func ours(cfg ratelimit.Config) maker {
 
 type quota struct{ q *ratelimit.Quota }
 
-func (c quota) before(ctx context.Context) (ratelimit.Ticket, error) { return c.q.Acquire(ctx) }
-func (c quota) after(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer) {
+func (c quota) before(ctx context.Context) (ratelimit.Permit, error) { return c.q.Acquire(ctx) }
+func (c quota) after(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer) {
 	c.q.Report(ctx, t, a)
 }
 
@@ -41,11 +41,11 @@ func (c quota) after(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer
 // politely waits for the Retry-After of a 429.
 type politely struct{ until time.Time }
 
-func (c *politely) before(ctx context.Context) (ratelimit.Ticket, error) {
-	return ratelimit.Ticket{}, sleep(ctx, time.Until(c.until))
+func (c *politely) before(ctx context.Context) (ratelimit.Permit, error) {
+	return ratelimit.Permit{}, sleep(ctx, time.Until(c.until))
 }
 
-func (c *politely) after(_ context.Context, _ ratelimit.Ticket, a ratelimit.Answer) {
+func (c *politely) after(_ context.Context, _ ratelimit.Permit, a ratelimit.Answer) {
 	if a.Status == 429 {
 		c.until = time.Now().Add(max(a.RetryAfter, time.Second))
 	}
@@ -59,7 +59,7 @@ type perProcess struct {
 	limiter *rate.Limiter
 }
 
-func (c *perProcess) before(ctx context.Context) (ratelimit.Ticket, error) {
+func (c *perProcess) before(ctx context.Context) (ratelimit.Permit, error) {
 	t, err := c.politely.before(ctx)
 	if err == nil {
 		err = c.limiter.Wait(ctx)
@@ -82,7 +82,7 @@ type redisRate struct {
 	limit   redis_rate.Limit
 }
 
-func (c *redisRate) before(ctx context.Context) (ratelimit.Ticket, error) {
+func (c *redisRate) before(ctx context.Context) (ratelimit.Permit, error) {
 	t, err := c.politely.before(ctx)
 	for err == nil {
 		var r *redis_rate.Result

@@ -29,6 +29,7 @@ import (
 // phoneOf(1), …, and an applier.
 type stage struct {
 	*Applier
+	store    *store.Store
 	t        testing.TB
 	rdb      *redis.Client
 	campaign campaign.Campaign
@@ -42,8 +43,9 @@ func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 func newStage(t testing.TB, contacts int) *stage {
 	t.Helper()
 	s := &stage{t: t, rdb: redistest.Shared(t), counts: make(map[string]int)}
+	s.store = store.New(s.rdb)
 	var mu sync.Mutex
-	s.Applier = New(Config{Store: store.New(s.rdb), Count: func(what string, n int) {
+	s.Applier = New(Config{Store: s.store, Count: func(what string, n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		s.counts[what] += n
@@ -227,7 +229,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 			t.Errorf("to be recorded: %v: %v (-want +got):\n%s", recorded, err, diff)
 		}
 	}
-	t.Run("whoever waits for another attempt, too", func(t *testing.T) {
+	t.Run("a contact that waits for another attempt, too", func(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send, campaign.Retry)
 		s.post("c", eventOf("onStarted", 0, "a", `{}`))
@@ -448,7 +450,7 @@ func TestEventsOfAWorkerThatDiedAreTakenOver(t *testing.T) {
 	if err != nil || len(taken) != 2 {
 		t.Fatalf("%d events, %v", len(taken), err)
 	}
-	for range 2 { // twice: so does whoever was only slow
+	for range 2 { // twice: a worker that was only slow does so, too
 		if err := s.apply(ctx, taken); err != nil {
 			t.Fatal(err)
 		}

@@ -9,16 +9,16 @@ import (
 	"campaign-runner/velents"
 )
 
-// numbersIn reads numbers as the list of a campaign was read.
+// numbersIn reads numbers as they were read from the campaign's list.
 func numbersIn(s campaign.Settings) *contacts.PhoneParser {
 	if parser, err := contacts.NewPhoneParser(s.Region); err == nil {
 		return parser
 	}
-	return new(contacts.PhoneParser) // the region is none: what is international can be read
+	return new(contacts.PhoneParser) // without a region only international numbers can be read
 }
 
-// NumbersTold are the numbers that a text in the place of one may mean to a campaign, the
-// likeliest first.
+// NumbersTold are the numbers that told, which stands where an event has its number, may
+// mean to a campaign, the likeliest first.
 func NumbersTold(s campaign.Settings, told string) []campaign.Phone { return numbersIn(s).Told(told) }
 
 // conversationOf is the platform's name for a conversation, bounded.
@@ -33,7 +33,7 @@ func conversationOf(e velents.Event) string {
 
 const maxConversationBytes = 200
 
-// Mask is what may be shown of what an event tells in the place of a number: the last
+// Mask is what is shown of the text that stands where an event has its number: the last
 // four characters.
 func Mask(told string) string {
 	if phones := new(contacts.PhoneParser).Told(told); len(phones) > 0 {
@@ -46,7 +46,7 @@ func Mask(told string) string {
 	return "…" + string(letters[max(0, len(letters)-4, len(letters)/2):])
 }
 
-// Describe says what an event is, for people: its number only masked.
+// Describe says what an event is, for people. The number is masked.
 func Describe(body []byte) (event, phone, conversation string) {
 	says, err := velents.ParseEvent(body)
 	if err != nil {

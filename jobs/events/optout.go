@@ -2,25 +2,21 @@ package events
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
 
-// optOutOf alone decides whether an event tells that its contact must not be contacted
-// again: by which rule, or empty. A rule of the campaign is one of what the agent has
-// learned; a stop word is a whole message of the contact's.
+// optOutOf alone decides whether an event says that its contact must not be contacted
+// again. It returns the rule that says so, or empty: a rule of the campaign about what the
+// agent learned, or a stop word as a whole message of the contact.
 func optOutOf(s campaign.Settings, e velents.Event) string {
-	learned := campaign.Outcome{Extraction: e.Extraction}.Learned()
-	for _, text := range s.OptOutWhen {
-		if rule, err := campaign.ParseLearned(text); err == nil && rule.In(learned) {
+	facts := campaign.Facts{Outcome: campaign.Outcome{Extraction: e.Extraction}}
+	for _, rule := range s.OptOutWhen {
+		if rule.Of(facts) {
 			return rule.String()
 		}
 	}
@@ -37,52 +33,10 @@ func optOutOf(s campaign.Settings, e velents.Event) string {
 	return ""
 }
 
-// Why a wish is open.
-const (
-	noNumber     = "the event tells no number, and nothing is known of its conversation"
-	nobodysOwn   = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
-	anotherOwn   = "the contact is on the do-not-contact list; the event tells another number, which is not"
-	notApplied   = "the event could not be applied"
-	maxToldBytes = 128
-)
-
-// wishOf is the wish in an event, open for a reason. What is told twice is one wish: by
-// conversation, or by what was told instead of one.
-func wishOf(r report, rule, why string) store.Wish {
-	w := store.Wish{
-		At: r.At, Campaign: r.Campaign, Contact: r.Contact, Conversation: conversationOf(r.says),
-		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: why,
-	}
-	switch {
-	case why == anotherOwn:
-		w.ID = wishID("number", w.Campaign, strconv.Itoa(w.Contact), r.numbers[0].Person().E164())
-	case w.Conversation != "":
-		w.ID = conversationWish(w.Campaign, w.Conversation)
-	case w.Contact > 0 || w.Told != "":
-		w.ID = wishID("told", w.Campaign, strconv.Itoa(w.Contact), w.Told)
-	default:
-		w.ID = wishID("event", w.Campaign, string(r.Body))
-	}
-	return w
-}
-
-func conversationWish(campaign, conversation string) string {
-	return wishID("conversation", campaign, conversation)
-}
-
-// wishID is short, since people type it.
-func wishID(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:5])
-}
-
-// heed puts on the do-not-contact list whoever asks for that in one of the events,
-// before they are applied and gone: whatever else is known of a contact or a campaign,
-// it is that person's wish. Where it is not known who asks, the wish is kept open, and
-// an event that tells more of its conversation ends it. Doing so again changes nothing.
+// heed puts people who ask for it in one of the events on the do-not-contact list, before
+// the events are applied and gone. Whatever else is known of a contact or a campaign, it is
+// that person's wish. Where it is not known who asks, the wish is kept open; an event that
+// tells more of its conversation ends it. Heeding an event again changes nothing.
 func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []report, indexed bool) error {
 	var ids []string
 	for _, r := range reports {
@@ -107,7 +61,7 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 		}
 		who, known, err := a.contactOf(ctx, c, r)
 		if err != nil {
-			errs = append(errs, err) // the others' wishes are heard all the same
+			errs = append(errs, err) // the wishes in other events are heeded
 			continue
 		}
 		h.hear(r, rule, who, known, c.Name != "" && c.Kept() == nil && (indexed || r.Contact > 0))
@@ -121,17 +75,17 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 	return errors.Join(errs...)
 }
 
-// A hearing is what comes of the wishes in some events.
+// A hearing is the result of the wishes in some events.
 type hearing struct {
 	rules    map[campaign.Phone]string   // of the numbers that go on the list
 	open     map[string]store.Wish       // that were open before, by id
-	changed  map[string]store.Wish       // to be kept open
-	numbers  map[string][]campaign.Phone // of those that are open for another number than the contact's
+	changed  map[string]store.Wish       // to be kept open, by id
+	numbers  map[string][]campaign.Phone // told by wishes that are open for another number than the contact's, by id
 	resolved []string
 }
 
-// hear decides what comes of the wish in an event: who is the contact's number, if the
-// contact is known. findable is whether the contact could be known by what was told.
+// hear decides what becomes of the wish in an event. who is the contact's number, if the
+// contact is known; findable is whether what was told could have found the contact.
 func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findable bool) {
 	conversation := conversationWish(r.Campaign, conversationOf(r.says))
 	same := func(phone campaign.Phone) bool { return phone.Person() == who.Person() }
@@ -140,158 +94,26 @@ func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findabl
 		h.rules[who] = rule
 		h.resolved = append(h.resolved, conversation)
 		if len(r.numbers) > 0 && !slices.ContainsFunc(r.numbers, same) {
-			w := wishOf(r, rule, anotherOwn)
+			w := wishOf(r, rule, anotherNumber)
 			h.changed[w.ID], h.numbers[w.ID] = w, r.numbers
 		}
 	case len(r.numbers) > 0:
 		h.rules[r.numbers[0]] = rule
 		if findable {
-			w := wishOf(r, rule, nobodysOwn)
+			w := wishOf(r, rule, unlistedNumber)
 			h.changed[w.ID] = w
 		} else {
 			h.resolved = append(h.resolved, conversation)
 		}
 	default:
 		w := wishOf(r, rule, noNumber)
-		if _, told := h.changed[w.ID]; !told && h.open[w.ID].Why != nobodysOwn {
+		if _, told := h.changed[w.ID]; !told && h.open[w.ID].Why != unlistedNumber {
 			h.changed[w.ID] = w // else more is known already
 		}
 	}
 }
 
-// open keeps wishes that stay open, and ends those that do not.
-func (a *Applier) open(ctx context.Context, name string, h hearing) error {
-	for id, numbers := range h.numbers {
-		listed, err := a.store.FindSuppressed(ctx, numbers)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(listed, true) {
-			delete(h.changed, id)
-			h.resolved = append(h.resolved, id)
-		}
-	}
-	for _, id := range h.resolved {
-		delete(h.changed, id)
-	}
-	wishes := make([]store.Wish, 0, len(h.changed))
-	for id, w := range h.changed {
-		if was, is := h.open[id]; is {
-			w.At = was.At
-		}
-		wishes = append(wishes, w)
-	}
-	opened, err := a.store.OpenWishes(ctx, wishes)
-	if err != nil {
-		return err
-	}
-	if opened > 0 {
-		a.count(Open, opened)
-		a.log.ErrorContext(ctx, "somebody asks not to be contacted, and it is not known who: see campaign events --open", "campaign", name, "wishes", opened)
-	}
-	var ended []string
-	for _, id := range h.resolved {
-		if _, was := h.open[id]; was || h.numbers[id] != nil {
-			ended = append(ended, id)
-		}
-	}
-	return a.store.ResolveWishes(ctx, ended)
-}
-
-// openAll keeps the wishes in events that are given up.
-func (a *Applier) openAll(ctx context.Context, events []store.Event) error {
-	var errs []error
-	for _, e := range events {
-		c, err := a.campaign(ctx, e.Campaign)
-		if err != nil {
-			c = campaign.Campaign{} // damaged, perhaps
-		}
-		r := read(c.Settings, []store.Event{e})[0]
-		if rule := optOutOf(c.Settings, r.says); rule != "" {
-			w := wishOf(r, rule, notApplied)
-			errs = append(errs, a.open(ctx, e.Campaign, hearing{changed: map[string]store.Wish{w.ID: w}}))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// retryWishes ends the open wishes whose persons have become known.
-func (a *Applier) retryWishes(ctx context.Context) error {
-	wishes, err := a.store.Wishes(ctx)
-	if err != nil {
-		return err
-	}
-	byCampaign := make(map[string][]store.Wish)
-	for _, w := range wishes {
-		byCampaign[w.Campaign] = append(byCampaign[w.Campaign], w)
-	}
-	var errs []error
-	for name, wishes := range byCampaign {
-		for part := range slices.Chunk(wishes, batchEvents) {
-			errs = append(errs, a.retryWishesOf(ctx, name, part))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store.Wish) error {
-	c, err := a.campaign(ctx, name)
-	if err != nil {
-		return err
-	}
-	parser := numbersIn(c.Settings)
-	reports := make([]report, len(wishes))
-	for i, w := range wishes {
-		reports[i] = report{
-			Event:   store.Event{At: w.At, Campaign: name, Contact: w.Contact},
-			says:    velents.Event{ConversationID: w.Conversation, Phone: w.Told},
-			numbers: parser.Told(w.Told), ordinal: w.Contact - 1,
-		}
-	}
-	if _, err := a.find(ctx, c, reports); err != nil {
-		return err
-	}
-	rules := make(map[campaign.Phone]string)
-	var resolved []string
-	for i, r := range reports {
-		if wishes[i].Why == anotherOwn {
-			listed, err := a.store.FindSuppressed(ctx, r.numbers)
-			if err != nil {
-				return err
-			}
-			if slices.Contains(listed, true) {
-				resolved = append(resolved, wishes[i].ID)
-			}
-			continue
-		}
-		who, known, err := a.contactOf(ctx, c, r)
-		if err != nil {
-			return err
-		}
-		if known {
-			rules[who] = wishes[i].Rule
-			resolved = append(resolved, wishes[i].ID)
-		}
-	}
-	if err := a.suppress(ctx, c, rules); err != nil {
-		return err
-	}
-	return a.store.ResolveWishes(ctx, resolved)
-}
-
-// contactOf is the number of the contact that an event is about, if it is known.
-func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) (phone campaign.Phone, known bool, err error) {
-	if r.listed {
-		return r.numbers[0], true, nil
-	}
-	if c.Kept() != nil {
-		return 0, false, nil
-	}
-	return a.numberAt(ctx, c, r.ordinal)
-}
-
-// suppress puts numbers on the do-not-contact list, and tells of those that are new
-// there.
+// suppress puts numbers on the do-not-contact list, and logs those that are new there.
 func (a *Applier) suppress(ctx context.Context, c campaign.Campaign, rules map[campaign.Phone]string) error {
 	if len(rules) == 0 {
 		return nil
@@ -328,18 +150,21 @@ func (a *Applier) suppress(ctx context.Context, c campaign.Campaign, rules map[c
 	return nil
 }
 
-// numberAt is the number of the contact with that ordinal, if it is there.
-func (a *Applier) numberAt(ctx context.Context, c campaign.Campaign, ordinal int) (campaign.Phone, bool, error) {
+// contactOf is the number of the contact that an event is about, if it is known.
+func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) (phone campaign.Phone, known bool, err error) {
 	size := c.Settings.ChunkSize
-	if ordinal < 0 || size == 0 {
+	switch {
+	case r.listed:
+		return r.numbers[0], true, nil
+	case c.Kept() != nil, r.ordinal < 0, size == 0:
 		return 0, false, nil
 	}
-	chunk, err := a.store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: ordinal / size})
+	chunk, err := a.store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: r.ordinal / size})
 	if errors.Is(err, store.ErrGone) {
 		return 0, false, nil
 	}
-	if err != nil || ordinal%size >= len(chunk.Contacts) {
+	if err != nil || r.ordinal%size >= len(chunk.Contacts) {
 		return 0, false, err
 	}
-	return chunk.Contacts[ordinal%size].Phone, true, nil
+	return chunk.Contacts[r.ordinal%size].Phone, true, nil
 }

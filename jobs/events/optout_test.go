@@ -28,10 +28,10 @@ func TestOptOutOf(t *testing.T) {
 		{"said by the agent", campaign.Settings{}, velents.Event{Message: &velents.Exchange{Agent: "stop"}, History: []velents.Turn{{Role: "agent", Text: "STOP"}}}, ""},
 		{"another answer", campaign.Settings{}, message("do not stop"), ""},
 		{"where stop words are none", campaign.Settings{NoStopWords: true}, message("stop"), ""},
-		{"what the agent learned", campaign.Settings{OptOutWhen: []string{"extraction.a=b", "extraction.opt_out=true"}, NoStopWords: true},
+		{"what the agent learned", campaign.Settings{OptOutWhen: rulesOf("extraction.a=b", "extraction.opt_out=true"), NoStopWords: true},
 			velents.Event{Extraction: []byte(`{"opt_out":true}`)}, "extraction.opt_out=true"},
-		{"something else that it learned", campaign.Settings{OptOutWhen: []string{"extraction.opt_out=true"}}, velents.Event{Extraction: []byte(`{"opt_out":false}`)}, ""},
-		{"nothing", campaign.Settings{OptOutWhen: []string{"extraction.opt_out=true"}}, velents.Event{}, ""},
+		{"something else that it learned", campaign.Settings{OptOutWhen: rulesOf("extraction.opt_out=true")}, velents.Event{Extraction: []byte(`{"opt_out":false}`)}, ""},
+		{"nothing", campaign.Settings{OptOutWhen: rulesOf("extraction.opt_out=true")}, velents.Event{}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := optOutOf(tt.settings, tt.event); got != tt.want {
@@ -179,4 +179,12 @@ func (s *stage) spoil() string {
 	}
 	s.t.Fatal("no bucket")
 	return ""
+}
+
+func rulesOf(texts ...string) []campaign.Rule {
+	all, err := campaign.ParseRules(texts, campaign.ParseOptOutRule)
+	if err != nil {
+		panic(err)
+	}
+	return all
 }

@@ -10,18 +10,18 @@ import (
 	"campaign-runner/velents"
 )
 
-// A bearing is what an event has to do with a contact.
+// A bearing says how an event relates to a contact.
 type bearing uint8
 
 const (
-	stranger bearing = iota // the contact was never sent: the event cannot be its
-	earlier                 // of a conversation before a rerun: it moves nothing
-	another                 // of a second conversation in the same run: evidence, and no more
-	current                 // of the conversation that is kept
-	begins                  // of a new conversation after a rerun, which is kept from now on
+	stranger bearing = iota // the contact was never sent: the event is not about it
+	earlier                 // about a conversation before a rerun: it moves nothing
+	another                 // about a second conversation in the same run: only evidence
+	current                 // about the conversation that is kept
+	begins                  // about a new conversation after a rerun, which is kept from now on
 )
 
-// bearingOf alone decides what a conversation has to do with a contact.
+// bearingOf alone decides how a conversation relates to a contact.
 func bearingOf(o campaign.Outcome, r campaign.Record, conversation string) bearing {
 	same := conversation == o.Conversation || conversation == "" || o.Conversation == ""
 	switch {
@@ -42,10 +42,9 @@ func bearingOf(o campaign.Outcome, r campaign.Record, conversation string) beari
 	}
 }
 
-// tell adds an event to what is known of a contact. moves is whether the event
-// bears witness to the contact's present state; history is not nil when the
-// event's is the one to keep. Events may come twice and in any order: what they
-// come to is the same.
+// tell adds an event to the outcome of a contact. moves says whether the event is evidence
+// of the contact's present state; history is not nil when the event's history is the one to
+// keep. Events may come twice and in any order: the result is the same.
 func tell(o campaign.Outcome, r campaign.Record, e velents.Event, received time.Time) (next campaign.Outcome, history []velents.Turn, moves bool) {
 	switch bearingOf(o, r, e.ConversationID) {
 	case stranger:
@@ -70,10 +69,10 @@ func tell(o campaign.Outcome, r campaign.Record, e velents.Event, received time.
 	return next, history, moves
 }
 
-// maxEarlier bounds the conversations of earlier runs that are remembered.
+// maxEarlier bounds the conversations of earlier runs that are kept.
 const maxEarlier = 20
 
-// learn is what is known after an event of the conversation that is kept.
+// learn adds an event of the conversation that is kept to the outcome.
 func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Outcome, []velents.Turn) {
 	if o.Conversation == "" {
 		o.Conversation = e.ConversationID
@@ -117,19 +116,18 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 	return o, e.History
 }
 
-// ours are the roles in which the platform speaks. Whoever else says something is
-// taken for the contact: it must not seem that nobody answered, nor a wish not to be
-// contacted be missed.
+// ours are the roles in which the platform speaks. Every other role is taken for the
+// contact: an answer or a wish not to be contacted must not be missed.
 var ours = []string{"agent", "assistant", "bot", "ai", "system", "tool"}
 
 func saidByContact(t velents.Turn) bool {
 	return strings.TrimSpace(t.Text) != "" && !slices.Contains(ours, strings.ToLower(t.Role))
 }
 
-// epoch is before any conversation: earlier times are no times.
+// epoch is before any conversation: an earlier time is a mistake.
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// earliest is the first of the times, in seconds.
+// earliest is the first of the times after epoch, cut to seconds.
 func earliest(times ...time.Time) time.Time {
 	var first time.Time
 	for _, t := range times {
@@ -157,8 +155,8 @@ func sumTurns(turns []velents.Turn) uint32 {
 	return sum(texts...)
 }
 
-// causeOf is what an event bears witness to: whatever is told of a conversation
-// says that it has begun.
+// causeOf is what an event is evidence of. Any event of a conversation shows that it has
+// begun.
 func causeOf(e velents.Event) campaign.Cause {
 	if e.Type == velents.EventEnded {
 		return campaign.End

@@ -147,8 +147,9 @@ func (s *stage) open() (whys []string) {
 
 func newWishStage(t *testing.T) *stage {
 	s := &stage{t: t, rdb: redistest.Shared(t), counts: make(map[string]int)}
+	s.store = store.New(s.rdb)
 	var mu sync.Mutex
-	s.Applier = New(Config{Store: store.New(s.rdb), Count: func(what string, n int) {
+	s.Applier = New(Config{Store: s.store, Count: func(what string, n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		s.counts[what] += n
@@ -224,8 +225,8 @@ func TestTheNextCampaignLeavesOutWhoSaidStop(t *testing.T) {
 	s.nextCampaignLeavesOut(0, 1, 3, 5, 7)
 }
 
-// nextCampaignLeavesOut sends another campaign to all people by a worker and looks at
-// whom the platform was asked to contact.
+// nextCampaignLeavesOut has a worker send another campaign to all people, and checks which
+// of them the platform was not asked to contact.
 func (s *stage) nextCampaignLeavesOut(who ...int) {
 	s.t.Helper()
 	var mu sync.Mutex
@@ -297,8 +298,8 @@ func TestStopAtALinkWithAContact(t *testing.T) {
 		{"an empty one", `""`, nil},
 		{"null", `null`, nil},
 		{"an id of a user", `"SA.1349502617838"`, nil},
-		{"the number of another contact of the list", `"+201145803442"`, []string{anotherOwn}},
-		{"a number that nobody has", `"+966509999999"`, []string{anotherOwn}},
+		{"the number of another contact of the list", `"+201145803442"`, []string{anotherNumber}},
+		{"a number that no contact has", `"+966509999999"`, []string{anotherNumber}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newWishStage(t)
@@ -460,7 +461,7 @@ func TestStopFromANumberThatNobodyHas(t *testing.T) {
 	if found, err := s.store.FindSuppressed(t.Context(), []campaign.Phone{966509999999}); err != nil || !found[0] {
 		t.Errorf("on the list: %v, %v", found, err)
 	}
-	if diff := cmp.Diff([]string{nobodysOwn}, s.open()); diff != "" {
+	if diff := cmp.Diff([]string{unlistedNumber}, s.open()); diff != "" {
 		t.Errorf("open (-want +got):\n%s", diff)
 	}
 	// Once taken off the list, the number is not put there again by the retries.
@@ -480,12 +481,12 @@ func TestStopFromANumberThatNobodyHas(t *testing.T) {
 	if diff := cmp.Diff([]int{saudi}, s.stopped()); diff != "" {
 		t.Errorf("on the list (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{nobodysOwn, anotherOwn}, s.open()); diff != "" {
+	if diff := cmp.Diff([]string{unlistedNumber, anotherNumber}, s.open()); diff != "" {
 		t.Errorf("open (-want +got):\n%s", diff)
 	}
 }
 
-// A conversation that two contacts have is nobody's.
+// A conversation that two contacts have belongs to neither.
 func TestAConversationOfTwoContacts(t *testing.T) {
 	for name, together := range map[string]bool{"in one batch": true, "one after the other": false} {
 		t.Run(name, func(t *testing.T) {
@@ -566,10 +567,10 @@ func TestAWishInAnEventThatIsGivenUp(t *testing.T) {
 	}
 }
 
-// In whatever order, how often and in whatever parts the events of a conversation come:
-// whoever said STOP in it is on the do-not-contact list, or the wish is open; and it is
-// not open when any of them told the number.
-func TestNobodyWhoSaidStopIsLost(t *testing.T) {
+// The events of a conversation come in any order, any number of times and in any parts. The
+// contact that said STOP in one is on the do-not-contact list, or its wish is open; the wish
+// is not open when one of the events told the number.
+func TestNoStopIsLost(t *testing.T) {
 	numbers := []string{``, `null`, `"SA.1349502617838"`, `"966501234567"`, `"+9660501234567"`, `"0501234567"`}
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newWishStage(t)

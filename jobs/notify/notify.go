@@ -2,10 +2,10 @@
 // started by a person, is canceled or has finished: a chat's incoming webhook, or a
 // program.
 //
-// It promises that each such change is told at least once, by one of the workers,
-// also when a command made it while none was running; that a notice holds no phone
-// number and no token; and that an address which is slow or broken holds up nothing
-// else. Tries are bounded: what could not be told for hours is given up.
+// Each such change is told at least once, by one of the workers, even when a command made
+// it while no worker was running. A notice has no phone number and no token in it: reasons
+// are masked when they are stored. A slow or broken address delays nothing else. Tries are
+// bounded: a notice that could not be delivered for hours is given up.
 package notify
 
 import (
@@ -23,20 +23,19 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/velents"
 )
 
 const (
 	lookEvery = 5 * time.Second
 	timeout   = 10 * time.Second // of one request
 
-	// A notice is tried again after retryWait, twice as long each time, at the most
-	// after longestWait, and given up after maxTries: in about four and a half hours.
-	retryWait   = 15 * time.Second // longer than a request takes: nobody else tries meanwhile
+	// A notice is tried again after retryWait, which doubles each time up to longestWait,
+	// and is given up after maxTries: about four and a half hours.
+	retryWait   = 15 * time.Second // longer than a request takes, so that no other worker tries meanwhile
 	longestWait = 30 * time.Minute
 	maxTries    = 16
 
-	// oldest is how long ago a campaign may have been over for it still to be news.
+	// oldest is how long the end of a campaign is news.
 	oldest = 7 * 24 * time.Hour
 )
 
@@ -52,18 +51,10 @@ type Notice struct {
 
 // keeper is what notices need of the store; *store.Store is the real one.
 type keeper interface {
-	campaigns
-	notices
-}
-
-type campaigns interface {
 	Now(ctx context.Context) (time.Time, error)
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-}
-
-type notices interface {
 	NoticesSince(ctx context.Context, now time.Time) (time.Time, error)
 	ClaimNotice(ctx context.Context, name, words string, wait, longest time.Duration) (try int, err error)
 	EndNotice(ctx context.Context, name, words string) error
@@ -73,11 +64,11 @@ type notices interface {
 type Notifier struct {
 	store  keeper
 	url    string
-	host   string // all of the address that may be logged: the rest may be secret
+	host   string // the part of the address that may be logged: the rest may be secret
 	client *http.Client
 	log    *slog.Logger
 
-	since  time.Time // nothing is told of what was over before
+	since  time.Time // campaigns that were over before are not told
 	broken bool      // the address failed the last time
 }
 
@@ -95,7 +86,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 		store: st, url: address, host: u.Host, log: log.With("component", "notify"),
 		client: &http.Client{
 			Timeout: timeout,
-			// Followed, it would carry what is told elsewhere.
+			// Following it would carry the notice elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -117,8 +108,8 @@ func (n *Notifier) Run(ctx context.Context) {
 	}
 }
 
-// look tells of every campaign that has come to something new. After an address has
-// failed it leaves the others for the next look.
+// look posts a notice for every campaign with news. When the address fails, the other
+// campaigns wait for the next look.
 func (n *Notifier) look(ctx context.Context) error {
 	now, err := n.store.Now(ctx)
 	if err != nil {
@@ -144,7 +135,7 @@ func (n *Notifier) look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// tell tells what a campaign has come to, if that is news and nobody else does.
+// tell posts the notice of one campaign, if there is news and no other worker posts it.
 func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed bool, err error) {
 	c, err := n.store.Campaign(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
@@ -167,7 +158,7 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 	}
 	if err := n.post(ctx, noticeOf(c, tally)); err != nil {
 		if ctx.Err() != nil {
-			return true, nil // the worker stops; whoever comes next tells
+			return true, nil // the worker stops; the next one tells
 		}
 		if !n.broken {
 			n.broken = true
@@ -186,8 +177,8 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 	return false, n.store.EndNotice(ctx, name, words)
 }
 
-// wordsOf are the same as long as a campaign has come to nothing new; none when there
-// is nothing to tell of. One that was canceled is told of once the last answer is in.
+// wordsOf stay the same until a campaign has news; they are empty when there is nothing to
+// tell. A canceled campaign is told once its last answer is in.
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
 	case waits(phase, c):
@@ -198,23 +189,23 @@ func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	return ""
 }
 
-// waits reports whether a campaign stands still until a person looks at it: it is
-// paused, or it was to go on by itself and does not, after a canary or a start that
-// was missed. One that is loaded without being started has no reason, and is no news.
+// waits reports whether a campaign stands still until an operator looks at it: it is
+// paused, or it was to go on by itself and did not, after a canary or a missed start. A
+// campaign that was only loaded has no reason, and is no news.
 func waits(phase campaign.Phase, c campaign.Campaign) bool {
 	return phase == campaign.Paused || phase == campaign.Ready && c.PhaseReason != ""
 }
 
-// stale reports whether a campaign was over before anybody asked for notices, or so
-// long ago that it is no news.
+// stale reports whether a campaign was over before notices were asked for, or too long ago
+// to be news.
 func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool {
 	return !waits(tally.Phase(c.Phase), c) && (c.EndedAt.Before(since) || now.Sub(c.EndedAt) > oldest)
 }
 
 func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
-	if n.State == c.Phase { // a reason to be paused is none to be finished
-		n.StateReason = velents.MaskNumbers(c.PhaseReason) // a person may have written one into it
+	if n.State == c.Phase { // else it is the reason for an earlier state
+		n.StateReason = c.PhaseReason
 	}
 	var parts []string
 	for _, state := range campaign.States() {
@@ -247,7 +238,7 @@ func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	return n
 }
 
-// post makes the one request. Its errors do not hold the address.
+// post makes one request. Its errors do not contain the address.
 func (n *Notifier) post(ctx context.Context, notice Notice) error {
 	body, err := json.Marshal(notice)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs"
 )
 
 // A stage is a Redis with a running campaign "c" of two contacts, an address that
@@ -139,7 +140,9 @@ func (s *stage) soon() { s.Redis().HSet(s.t.Context(), "c:{c}", "notice_until", 
 func TestEachChangeIsToldOnce(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a, s.b))
-	s.phase("c", campaign.Paused, "call +966 50 123 4567 first")
+	if err := jobs.NewQueue(s.Store, nil).Pause(s.t.Context(), "c", "call +966 50 123 4567 first"); err != nil {
+		t.Fatal(err)
+	}
 	const paused = "Campaign c is paused: call … first. 2 contacts: 2 pending."
 	s.want(s.looked(s.a, s.b, s.a), paused)
 	if s.last.State != campaign.Paused || s.last.StateReason != "call … first" || s.last.States["pending"] != 2 || s.last.States["ended"] != 0 || len(s.last.States) != len(campaign.States()) {

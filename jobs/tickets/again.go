@@ -8,12 +8,12 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// Repeatable are the states from which a ticket is made again on request.
+// Repeatable are the states from which a ticket can be made again.
 var Repeatable = []campaign.TicketState{campaign.TicketRefused, campaign.TicketFailed, campaign.TicketUnconfirmed}
 
-// Again has tickets made that are in one of the states. An unconfirmed one may
-// exist: only a person may ask for it. It returns how many there were.
-func Again(ctx context.Context, s *store.Store, c campaign.Campaign, states []campaign.TicketState) (n int, err error) {
+// Again makes tickets due again that are in one of the states, and returns how many. An
+// unconfirmed ticket may exist already, so only an operator may ask for that.
+func Again(ctx context.Context, s keeper, c campaign.Campaign, states []campaign.TicketState) (n int, err error) {
 	for chunk := range c.Chunks {
 		ref := store.Ref{Campaign: c.Name, Chunk: chunk}
 		all, err := s.Tickets(ctx, ref)

@@ -16,12 +16,12 @@ import (
 // maxSubjectBytes is what a subject may take in the usual column of a database.
 const maxSubjectBytes = 200
 
-// compose is the request for a contact's ticket; nil when the rule no longer
-// names the contact, or it is gone.
+// compose makes the request for a contact's ticket; nil when the rule is no longer true of
+// the contact, or the contact is gone.
 //
-// Of a ticket only the subject is published. The other fields are a guess, and
-// those a tenant asks for come from the campaign's TicketFields, which win.
-func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.TicketRule) (*velents.NewTicket, error) {
+// The platform publishes only the subject of a ticket. The other fields are a guess; those
+// that a tenant asks for come from the campaign's TicketFields, which win.
+func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.Rule) (*velents.NewTicket, error) {
 	chunk, err := m.cfg.Store.ReadChunk(ctx, at.Ref)
 	if errors.Is(err, store.ErrGone) || err == nil && at.Index >= chunk.Len() {
 		return nil, nil
@@ -34,7 +34,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	record, outcome := chunk.Record(at.Index), outcomes[at.Index]
-	if !rule.Matches(record, outcome) {
+	if !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
 		return nil, nil
 	}
 	reasons, err := m.cfg.Store.ReasonTexts(ctx, c.Name)
@@ -46,7 +46,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	contact := chunk.Contacts[at.Index]
-	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: string(rule), reason: reasons[record.Reason]}
+	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason]}
 	more := map[string]any{
 		"campaign":    c.Name,
 		"phone":       contact.Phone.E164(),
@@ -69,8 +69,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 	return &velents.NewTicket{Subject: about.String(), More: more}, nil
 }
 
-// subject is a ticket in one line: whoever reads only that knows whom to call
-// back, and why.
+// subject is a ticket in one line, enough to know which number to call back, and why.
 type subject struct{ campaign, phone, rule, reason string }
 
 func (s subject) String() string {
@@ -81,7 +80,7 @@ func (s subject) String() string {
 	return strings.ToValidUTF8(text[:min(len(text), maxSubjectBytes)], "")
 }
 
-// describe tells what is known in words, for a person who reads no fields.
+// describe writes what is known as text, for people who read no fields.
 func describe(about subject, o campaign.Outcome, history []campaign.Turn) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, about)

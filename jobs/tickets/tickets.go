@@ -1,31 +1,28 @@
-// Package tickets has people follow up: it makes tickets in the Support Center,
-// one for each contact that a rule of its campaign names.
+// Package tickets makes tickets in the Support Center, one for each contact that a rule of
+// its campaign is true of, so that people follow up.
 //
-// A ticket is made with the discipline by which contacts are sent. It is written
-// down before its request leaves, under a claim; one whose answer was lost is
-// unconfirmed and never made again by itself; only what certainly was not carried
-// out is repeated. So no contact has two tickets, whatever crashes, however often
-// it is rerun, and however many rules name it.
+// Tickets are made as carefully as contacts are sent. A ticket is written down before its
+// request leaves, under a claim. A ticket whose answer was lost is unconfirmed and is never
+// made again by itself; only requests that were certainly not carried out are repeated. So
+// no contact has two tickets, whatever crashes, however often it is rerun, and however many
+// rules are true of it.
 //
-// Whether a rule still names the contact is looked at once more right before the
-// request: evidence may have come meanwhile.
+// The rule is checked once more directly before the request: evidence may have come
+// meanwhile.
 //
-// The support token has a quota of its own, shared by all workers. One worker at
-// a time looks for whom a ticket is due, and makes them one after the other.
+// The support token has a quota of its own, shared by all workers. One worker at a time
+// looks for tickets that are due, and makes them one after the other.
 package tickets
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/campaign/verdict"
-	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -38,14 +35,32 @@ const (
 	// campaign has its turn.
 	perCampaign = 10
 
-	// claimMargin is what a claim outlives its request by.
+	// claimMargin is how long a claim lasts beyond its request.
 	claimMargin = 30 * time.Second
 
 	maxTries  = 5
 	firstWait = 10 * time.Second // before the second try; doubles with each
-	// brokenWait is how long nothing is asked of a token that is refused.
+	// brokenWait is the pause after the Support Center refused the token.
 	brokenWait = time.Minute
 )
+
+// keeper is what a Maker needs of Redis; *store.Store is the real one.
+type keeper interface {
+	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
+	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
+	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
+	DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
+	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
+	Now(ctx context.Context) (time.Time, error)
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Marks(ctx context.Context, c campaign.Campaign) ([]string, error)
+	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
+	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
+	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+}
 
 // desk is the Support Center; *velents.Support is the real one.
 type desk interface {
@@ -54,15 +69,15 @@ type desk interface {
 
 // quota says when a request may leave; *ratelimit.Quota is the real one.
 type quota interface {
-	Acquire(ctx context.Context) (ratelimit.Ticket, error)
-	Report(ctx context.Context, t ratelimit.Ticket, a ratelimit.Answer)
-	Return(ctx context.Context, t ratelimit.Ticket)
+	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
+	Return(ctx context.Context, p ratelimit.Permit)
 }
 
 // Config says what a Maker works on. A zero field but Store, Desk and Quota means
 // its default.
 type Config struct {
-	Store          *store.Store
+	Store          keeper
 	Desk           desk
 	Quota          quota         // of the support token
 	RequestTimeout time.Duration // of one request, as the desk keeps it; 60 s
@@ -73,9 +88,9 @@ type Config struct {
 type Maker struct {
 	cfg    Config
 	holder string              // of the lease
-	seen   map[string][]string // marks of a campaign's chunks when they were looked at, by its name
-	full   map[string]bool     // campaigns that are known to have their most
-	broken time.Time           // until when the token is left alone
+	seen   map[string][]string // by campaign: the marks of its chunks when they were last looked at
+	full   map[string]bool     // campaigns that have as many tickets as they may
+	broken time.Time           // when the pause after a refused token ends
 	log    *slog.Logger
 }
 
@@ -106,11 +121,11 @@ func (m *Maker) Run(ctx context.Context) {
 	}
 }
 
-// look makes the tickets that are due, if no other worker does. One campaign's
-// trouble does not keep the others' from being made.
+// look makes the tickets that are due, if no other worker does. When one campaign fails,
+// the tickets of the others are still made.
 func (m *Maker) look(ctx context.Context) error {
 	if held, err := m.cfg.Store.Lease(ctx, "tickets", m.holder, leaseFor); err != nil || !held {
-		clear(m.seen) // what the holder has looked at meanwhile is not known
+		clear(m.seen) // the holder has looked at others meanwhile
 		return err
 	}
 	names, err := m.cfg.Store.Names(ctx)
@@ -131,225 +146,4 @@ func (m *Maker) look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// find writes down of whom tickets are due, among the chunks that have changed
-// since they were last looked at. One that cannot be read keeps no other from that.
-func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
-	marks, err := m.cfg.Store.Marks(ctx, c)
-	if err != nil {
-		return err
-	}
-	seen := m.seen[c.Name]
-	if len(seen) != len(marks) { // appended to, or new to us
-		seen = append(seen, make([]string, max(0, len(marks)-len(seen)))...)
-	}
-	m.seen[c.Name] = seen
-	var first error
-	failed := 0
-	for chunk, mark := range marks {
-		if mark == seen[chunk] || ctx.Err() != nil {
-			continue
-		}
-		err := m.findIn(ctx, c, store.Ref{Campaign: c.Name, Chunk: chunk})
-		if errors.Is(err, store.ErrTicketsFull) {
-			if !m.full[c.Name] {
-				m.log.WarnContext(ctx, "no more tickets", "campaign", c.Name, "max_tickets", c.Settings.MaxTickets)
-				m.full[c.Name] = true
-			}
-			return nil // looked at again, should one of them not be made after all
-		}
-		if err != nil {
-			if _, gone := m.cfg.Store.Now(ctx); gone != nil {
-				return err // it is not about this chunk
-			}
-			if failed++; first == nil {
-				first = err
-			}
-			continue
-		}
-		seen[chunk] = mark
-	}
-	if failed > 1 {
-		return fmt.Errorf("%w; and %d more chunks", first, failed-1)
-	}
-	return first
-}
-
-func (m *Maker) findIn(ctx context.Context, c campaign.Campaign, ref store.Ref) error {
-	chunk, err := m.cfg.Store.ReadLedger(ctx, ref)
-	if errors.Is(err, store.ErrGone) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	outcomes, err := m.cfg.Store.Outcomes(ctx, ref)
-	if err != nil {
-		return err
-	}
-	have, err := m.cfg.Store.Tickets(ctx, ref)
-	if err != nil {
-		return err
-	}
-	for i := range chunk.Len() {
-		rule := c.Settings.TicketRuleFor(chunk.Record(i), outcomes[i])
-		if _, has := have[i]; has || rule == "" {
-			continue
-		}
-		due := campaign.Ticket{State: campaign.TicketDue, Rule: rule, At: now()}
-		if _, err := m.cfg.Store.SetTicket(ctx, store.Place{Ref: ref, Index: i}, nil, &due, 0, c.Settings.MaxTickets); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// makeDue makes a few of the tickets of a campaign that are due.
-func (m *Maker) makeDue(ctx context.Context, c campaign.Campaign) error {
-	if time.Now().Before(m.broken) {
-		return nil
-	}
-	at, err := m.cfg.Store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	due, err := m.cfg.Store.DueTickets(ctx, c.Name, at, perCampaign)
-	if err != nil {
-		return err
-	}
-	for _, place := range due {
-		if ctx.Err() != nil || time.Now().Before(m.broken) {
-			return nil
-		}
-		if err := m.attend(ctx, c, place); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// attend does what is due of one ticket.
-func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place) error {
-	ticket, err := m.cfg.Store.Ticket(ctx, at)
-	if err != nil || ticket == nil {
-		return err
-	}
-	switch ticket.State {
-	case campaign.TicketCreating: // for longer than its claim: whoever made it has died
-		lost := *ticket
-		lost.State, lost.Claim, lost.At = campaign.TicketUnconfirmed, "", now()
-		lost.Reason = "the worker died: the request may have been carried out"
-		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
-		return err
-	case campaign.TicketDue:
-		return m.create(ctx, c, at, *ticket)
-	}
-	return nil
-}
-
-// create makes a ticket that is due, once the quota allows it.
-func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place, due campaign.Ticket) error {
-	permit, err := m.cfg.Quota.Acquire(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // stopping; it stays due
-		}
-		return err
-	}
-	request, err := m.compose(ctx, c, at, due.Rule)
-	if err != nil || request == nil {
-		m.cfg.Quota.Return(context.WithoutCancel(ctx), permit)
-		if err == nil { // the rule no longer names the contact
-			_, err = m.cfg.Store.SetTicket(ctx, at, &due, nil, 0, 0)
-		}
-		return err
-	}
-	// From here on neither the claim nor the request ends with the worker's work.
-	ctx = context.WithoutCancel(ctx)
-	claimed := time.Now()
-	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: due.Rule, Tries: due.Tries + 1, Claim: rand.Text(), At: now()}
-	mine, err := m.cfg.Store.SetTicket(ctx, at, &due, &creating, m.cfg.RequestTimeout+claimMargin, 0)
-	if err != nil {
-		// Redis may have done it and lost only the answer. Nothing was sent.
-		err = errors.Join(err, m.record(ctx, at, creating, due, 0))
-	}
-	if err != nil || !mine {
-		m.cfg.Quota.Return(ctx, permit)
-		return err
-	}
-	made, answer, err := m.cfg.Desk.CreateTicket(velents.WithGuard(ctx, func() error { return stillOurs(claimed) }), *request)
-	if errors.Is(err, verdict.ErrNotOurs) {
-		m.cfg.Quota.Return(ctx, permit)
-	} else {
-		m.cfg.Quota.Report(ctx, permit, verdict.QuotaAnswer(answer, err))
-	}
-	next, wait := m.after(creating, made, err)
-	level := slog.LevelInfo
-	if next.State != campaign.TicketMade {
-		level = slog.LevelWarn
-	}
-	m.log.Log(ctx, level, "ticket answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
-		"state", next.State, "tries", creating.Tries, "reason", next.Reason)
-	return m.record(ctx, at, creating, next, wait)
-}
-
-// stillOurs is asked directly before a request is written, by both clocks: a
-// process that was frozen past its claim must not send.
-func stillOurs(claimed time.Time) error {
-	if jobs.Elapsed(claimed, time.Now()) > claimMargin/2 {
-		return verdict.ErrNotOurs
-	}
-	return nil
-}
-
-// after is what becomes of a ticket by the answer to its request, and when it is
-// due again if it is.
-func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next campaign.Ticket, wait time.Duration) {
-	next = campaign.Ticket{Rule: t.Rule, Tries: t.Tries, At: now()}
-	if err == nil || errors.Is(err, velents.ErrUnreadable) {
-		next.State, next.ID = campaign.TicketMade, made.ID
-		if made.ID == "" {
-			next.Reason = "the Support Center did not name it"
-		}
-		return next, 0
-	}
-	if errors.Is(err, verdict.ErrNotOurs) {
-		next.State, next.Tries = campaign.TicketDue, t.Tries-1
-		return next, 0
-	}
-	fate := verdict.FateOf(err)
-	next.Reason = fate.Reason
-	switch {
-	case fate.Broken && fate.Cause == campaign.Lose: // something else answers there
-		m.broken = time.Now().Add(brokenWait)
-		next.State = campaign.TicketUnconfirmed
-		return next, 0
-	case fate.Broken:
-		m.broken = time.Now().Add(brokenWait)
-		next.State, next.Tries = campaign.TicketDue, t.Tries-1
-		next.Reason = fmt.Sprintf("the Support Center refuses: %v; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL", err)
-		return next, brokenWait
-	case fate.Cause == campaign.Unsent:
-		next.State, next.Tries = campaign.TicketDue, t.Tries-1
-		return next, max(fate.Wait, time.Second)
-	case fate.Cause == campaign.Retry && t.Tries < maxTries:
-		next.State = campaign.TicketDue
-		return next, max(fate.Wait, firstWait<<(t.Tries-1))
-	case fate.Cause == campaign.Retry:
-		next.State = campaign.TicketFailed
-	case fate.Cause == campaign.Reject:
-		next.State = campaign.TicketRefused
-	default:
-		next.State = campaign.TicketUnconfirmed
-	}
-	return next, 0
-}
-
-// record writes down what became of a ticket, for as long as Redis may be away.
-func (m *Maker) record(ctx context.Context, at store.Place, old, new campaign.Ticket, wait time.Duration) error {
-	return jobs.Patiently(ctx, func(ctx context.Context) error {
-		_, err := m.cfg.Store.SetTicket(ctx, at, &old, &new, wait, 0)
-		return err
-	})
-}

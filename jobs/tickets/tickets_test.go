@@ -41,8 +41,12 @@ type stage struct {
 	answer func(w http.ResponseWriter, r *http.Request, n int) // nil: it makes the ticket
 }
 
-func newStage(t *testing.T, contacts int, rules ...campaign.TicketRule) *stage {
+func newStage(t *testing.T, contacts int, rules ...string) *stage {
 	t.Helper()
+	ticketRules, err := campaign.ParseRules(rules, campaign.ParseTicketRule)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &stage{t: t, rdb: redistest.Shared(t)}
 	s.store = store.New(s.rdb)
 	s.desk = httptest.NewServer(http.HandlerFunc(s.serve))
@@ -50,8 +54,8 @@ func newStage(t *testing.T, contacts int, rules ...campaign.TicketRule) *stage {
 	ctx := t.Context()
 	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: "c", Settings: campaign.Settings{
 		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: chunkSize, MaxAttempts: 3,
-		Columns:     []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
-		TicketRules: rules, MaxTickets: 100, TicketFields: map[string]string{"priority": "high"},
+		Columns: []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
+		Tickets: campaign.Tickets{TicketRules: ticketRules, MaxTickets: 100, TicketFields: map[string]string{"priority": "high"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +75,14 @@ func newStage(t *testing.T, contacts int, rules ...campaign.TicketRule) *stage {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// ruleOf is a rule by its text.
+func ruleOf(text string) (r campaign.Rule) {
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return r
 }
 
 func (s *stage) serve(w http.ResponseWriter, r *http.Request) {
@@ -386,7 +398,7 @@ func TestATicketOfADeadWorkerIsNotMadeAgain(t *testing.T) {
 	s := newStage(t, 4, "state=failed")
 	s.move([]int{0}, campaign.Send, campaign.Fail)
 	at := store.Place{Ref: store.Ref{Campaign: "c"}}
-	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: "state=failed", Claim: "gone", Tries: 1}
+	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: ruleOf("state=failed"), Claim: "gone", Tries: 1}
 	if _, err := s.store.SetTicket(t.Context(), at, nil, &creating, time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +436,7 @@ func TestACampaignHasNoMoreTicketsThanItMay(t *testing.T) {
 	s := newStage(t, 4, "state=failed")
 	s.move([]int{0, 1, 2}, campaign.Send, campaign.Fail)
 	at := func(i int) store.Place { return store.Place{Ref: store.Ref{Campaign: "c"}, Index: i} }
-	due := campaign.Ticket{State: campaign.TicketDue, Rule: "state=failed"}
+	due := campaign.Ticket{State: campaign.TicketDue, Rule: ruleOf("state=failed")}
 	for i := range 2 {
 		if ok, err := s.store.SetTicket(t.Context(), at(i), nil, &due, 0, 2); !ok || err != nil {
 			t.Fatal(ok, err)
@@ -446,7 +458,7 @@ func TestAProcessThatWasFrozenDoesNotSend(t *testing.T) {
 	if err := stillOurs(time.Now()); err != nil {
 		t.Errorf("a new one: %v", err)
 	}
-	next, wait := (&Maker{}).after(campaign.Ticket{Rule: "state=failed", Tries: 1}, velents.Ticket{}, fmt.Errorf("x: %w", verdict.ErrNotOurs))
+	next, wait := (&Maker{}).after(campaign.Ticket{Rule: ruleOf("state=failed"), Tries: 1}, velents.Ticket{}, fmt.Errorf("x: %w", verdict.ErrNotOurs))
 	if next.State != campaign.TicketDue || next.Tries != 0 || wait != 0 {
 		t.Errorf("%+v in %v", next, wait)
 	}
@@ -467,9 +479,9 @@ func TestStoppingLeavesTicketsDue(t *testing.T) {
 // stopping is a quota that is asked while the worker is told to stop.
 type stopping struct{ cancel context.CancelFunc }
 
-func (q stopping) Acquire(ctx context.Context) (ratelimit.Ticket, error) {
+func (q stopping) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	q.cancel()
-	return ratelimit.Ticket{}, ctx.Err()
+	return ratelimit.Permit{}, ctx.Err()
 }
-func (stopping) Report(context.Context, ratelimit.Ticket, ratelimit.Answer) {}
-func (stopping) Return(context.Context, ratelimit.Ticket)                   {}
+func (stopping) Report(context.Context, ratelimit.Permit, ratelimit.Answer) {}
+func (stopping) Return(context.Context, ratelimit.Permit)                   {}

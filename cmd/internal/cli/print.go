@@ -24,7 +24,7 @@ func PrintJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// Number, Count, About and Moment are how people are told of numbers and times.
+// Number, Count, About and Moment write numbers and times for people.
 func Number(n int) string                  { return report.Number(n) }
 func Count(n int, one, many string) string { return report.Count(n, one, many) }
 func About(d time.Duration) string         { return report.About(d) }

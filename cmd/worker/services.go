@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/dashboard"
+	"campaign-runner/jobs"
+	"campaign-runner/jobs/events"
+	"campaign-runner/jobs/metrics"
+	"campaign-runner/jobs/notify"
+	"campaign-runner/jobs/tickets"
+	"campaign-runner/jobs/webhook"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// services are the parts of a worker, which run side by side.
+type services struct {
+	store    *store.Store
+	worker   *jobs.Worker
+	applier  *events.Applier
+	maker    *tickets.Maker   // nil without VELENTS_SUPPORT_TOKEN
+	notifier *notify.Notifier // nil without NOTIFY_URL
+	pages    net.Listener
+	admin    http.Handler
+	events   net.Listener // nil without --webhook-addr
+	inbox    *http.Server
+	log      *slog.Logger
+}
+
+// services prepares the parts and opens their ports.
+func (o options) services(ctx context.Context, st *store.Store, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*services, error) {
+	s := &services{store: st, log: log}
+	var err error
+	if address := notifyURL.Get(getenv); address != "" {
+		if s.notifier, err = notify.New(st, address, log); err != nil {
+			return nil, cli.Usagef("NOTIFY_URL: %w", err)
+		}
+	}
+	shown := metrics.New(st)
+	w, launchers, err := o.worker(st, shown, tokens, log, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if s.maker, err = o.maker(st, log, getenv); err != nil {
+		return nil, err
+	}
+	shown.ShowQuotas(w.Quotas)
+	s.worker, s.applier = w, events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
+	s.admin, err = dashboard.New(dashboard.Config{
+		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Store: st, Metrics: shown, Logger: log,
+		Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv),
+	})
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	if s.pages, err = net.Listen("tcp", o.adminAddr); err != nil {
+		return nil, fmt.Errorf("admin pages: %w", err)
+	}
+	log.InfoContext(ctx, "admin pages", "url", "http://"+s.pages.Addr().String())
+	if o.webhookAddr != "" {
+		if s.events, err = net.Listen("tcp", o.webhookAddr); err != nil {
+			s.pages.Close()
+			return nil, fmt.Errorf("webhook inbox: %w", err)
+		}
+		log.InfoContext(ctx, "webhook inbox", "url", "http://"+s.events.Addr().String()+webhook.Path)
+		s.inbox = webhook.NewServer(&webhook.Inbox{
+			Events: st, Secret: webhookSecret.Get(getenv), Authorization: webhookAuth.Get(getenv), Received: shown.Received, Log: log,
+		})
+	}
+	return s, nil
+}
+
+// run runs the parts until ctx is over or one of them fails.
+func (s *services) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if s.inbox != nil {
+		g.Go(func() error { return serve(ctx, "webhook inbox", s.events, s.inbox) })
+	}
+	// A stop does not wait for what these have in hand: other workers take it up.
+	var others sync.WaitGroup
+	others.Go(func() { s.applier.Run(ctx) })
+	if s.maker != nil {
+		g.Go(func() error { s.maker.Run(ctx); return nil })
+	}
+	if s.notifier != nil {
+		others.Go(func() { s.notifier.Run(ctx) })
+	}
+	g.Go(func() error { return s.worker.Run(ctx) })
+	g.Go(func() error { watchClock(ctx, s.store, s.log); return nil })
+	g.Go(func() error {
+		return serve(ctx, "admin pages", s.pages, &http.Server{
+			Handler: s.admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			BaseContext: func(net.Listener) context.Context { return ctx }, // streams to open pages end with it
+		})
+	})
+	err := g.Wait()
+	ended := make(chan struct{})
+	go func() { defer close(ended); others.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(othersWithin):
+		s.log.WarnContext(ctx, "events or notices are left as they are: Redis does not answer; other workers take them up")
+	}
+	return err
+}
+
+// othersWithin is how long a stop waits for events and notices once all answers are
+// written down.
+const othersWithin = 2 * time.Second
+
+// worker makes the sender, with a launcher for each agent of the pages.
+func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, map[string]launch.Launcher, error) {
+	launchers := make(map[string]launch.Launcher)
+	cfg := jobs.Config{
+		Store:          st,
+		Concurrency:    o.concurrency,
+		RequestTimeout: o.timeout,
+		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept},
+		Tickets:        cli.SupportToken.Get(getenv) != "",
+		Logger:         log,
+	}
+	if secret := webhookSecret.Get(getenv); secret != "" {
+		cfg.Webhook = func(c campaign.Campaign, contact int) *velents.Webhook {
+			if c.Settings.WebhookURL == "" {
+				return nil
+			}
+			return &velents.Webhook{Link: webhook.Link(c.Settings.WebhookURL, secret, webhook.Target{Campaign: c.Name, Contact: contact})}
+		}
+	}
+	for agent, token := range tokens {
+		platform, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
+		if err != nil {
+			return nil, nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
+		}
+		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout + permitSlack, Logger: log.With("agent", agent)})
+		if err != nil {
+			return nil, nil, cli.Usage(err)
+		}
+		cfg.Agents = append(cfg.Agents, jobs.Agent{Name: agent, Platform: platform, Quota: quota})
+		launchers[agent] = launch.Launcher{Store: st, Platform: platform, Quota: quota, Rate: o.rate}
+	}
+	w, err := jobs.NewWorker(cfg)
+	return w, launchers, err
+}
+
+// permitSlack is what a permit outlives its request by: while a request may still be
+// under way, a probe must wait for it.
+const permitSlack = 5 * time.Second
+
+// channels are those whose ids are known, for launches from the pages.
+func channels(getenv func(string) string) []dashboard.Channel {
+	list := []dashboard.Channel{{Name: "voice", ID: cli.VoiceChannel}}
+	if id, err := strconv.Atoi(cli.WhatsappChannel.Get(getenv)); err == nil && id > 0 {
+		list = append(list, dashboard.Channel{Name: "whatsapp", ID: id})
+	}
+	return list
+}
+
+// maker makes tickets, if there is a token for that.
+func (o options) maker(st *store.Store, log *slog.Logger, getenv func(string) string) (*tickets.Maker, error) {
+	token := cli.SupportToken.Get(getenv)
+	if token == "" {
+		return nil, nil
+	}
+	desk, err := velents.NewSupport(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
+	if err != nil {
+		return nil, cli.Usagef("VELENTS_URL or %s: %w", cli.SupportToken.Variable, err)
+	}
+	log = log.With("component", "tickets")
+	quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Share: o.share, Timeout: o.timeout, Logger: log})
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return tickets.New(tickets.Config{Store: st, Desk: desk, Quota: quota, RequestTimeout: o.timeout, Logger: log}), nil
+}
+
+// serve answers requests until ctx is over.
+func serve(ctx context.Context, what string, listener net.Listener, server *http.Server) error {
+	stop := context.AfterFunc(ctx, func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = server.Shutdown(last)
+	})
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package jobs
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
+)
+
+// heartbeats are those of a worker that arrived. They never change; nil is none.
+type heartbeats struct {
+	since time.Time // when the first of an unbroken row had arrived
+	last  time.Time // when the latest was begun: it lives from then at least
+}
+
+// then is h with another one.
+func (h *heartbeats) then(begun, arrived time.Time) *heartbeats {
+	if !h.unbroken(arrived) {
+		return &heartbeats{since: arrived, last: begun}
+	}
+	return &heartbeats{since: h.since, last: begun}
+}
+
+// alive reports whether the last one is young enough, by both clocks.
+func (h *heartbeats) alive(now time.Time) bool {
+	return h != nil && timings.Elapsed(h.last, now) < timings.AliveFor
+}
+
+// unbroken reports whether Redis cannot have been away for long since the last one
+// was begun. When it arrived says nothing: it may have waited for Redis.
+func (h *heartbeats) unbroken(now time.Time) bool {
+	return h != nil && timings.Elapsed(h.last, now) < timings.SteadyGap
+}
+
+// steady reports whether they have come without a gap for as long as one lives. Then a
+// worker whose heartbeat is missing now is gone: Redis has not been away.
+func (h *heartbeats) steady(now time.Time) bool {
+	return h.unbroken(now) && now.Sub(h.since) >= timings.SteadyAfter
+}
+
+// alive reports whether others still take this worker for living.
+func (w *Worker) alive(now time.Time) bool { return w.beats.Load().alive(now) }
+
+// steady reports whether this worker may take others for dead. After an outage of
+// Redis the heartbeats of all workers have to come back first.
+func (w *Worker) steady(now time.Time) bool { return w.beats.Load().steady(now) }
+
+// beat tells the others that this worker is alive, and keeps when it did.
+func (w *Worker) beat(ctx context.Context) error { return w.beatWithin(ctx, timings.HeartbeatTimeout) }
+
+func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if w.looked.Load() == nil {
+		_ = w.look(ctx)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	seen := w.looked.Load()
+	begun := time.Now()
+	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
+		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused, Looked: seen.at,
+	})
+	if err == nil {
+		w.beats.Store(w.beats.Load().then(begun, time.Now()))
+	}
+	return err
+}
+
+// A look is where a worker's quotas and queues stood at a time.
+type look struct {
+	at     time.Time
+	quotas map[string]store.Quota
+	paused map[string][]campaign.Lane
+}
+
+// look takes a new look. That is several calls to Redis, and heartbeats do not wait
+// for it.
+func (w *Worker) look(ctx context.Context) error {
+	now := time.Now()
+	w.looked.Store(&look{now.UTC(), w.Quotas(ctx), w.queue.paused(ctx, w.agentNames())})
+	return nil
+}
+
+// Quotas are how each agent stands with its quota, as far as that is known: a
+// heartbeat must not fail because of it.
+func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
+	now, quotas := time.Now(), make(map[string]store.Quota)
+	for _, a := range w.agents {
+		status, err := a.quota.Status(ctx)
+		if err != nil {
+			continue
+		}
+		quota := store.Quota{
+			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
+			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
+			Failures: status.Failures, Probing: status.Probing,
+		}
+		if status.Wait > 0 {
+			quota.Next = now.Add(status.Wait).UTC()
+		}
+		quotas[a.name] = quota
+	}
+	return quotas
+}
+
+// quotaKeys are where each agent's quota is kept, for processes that have no token.
+func (w *Worker) quotaKeys() map[string]string {
+	keys := make(map[string]string)
+	for _, a := range w.agents {
+		if kept, ok := a.quota.(interface{ Key() string }); ok {
+			keys[a.name] = kept.Key()
+		}
+	}
+	return keys
+}

@@ -1,0 +1,170 @@
+package sending
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
+)
+
+// dispatchesInFlight is how many contacts of one chunk are under way at once in
+// dispatch mode.
+const dispatchesInFlight = 4
+
+// A pass sends what is pending in a chunk, under one claim. What several requests at
+// once change has a lock of its own: clock, agenda, reserved and deferred.
+type pass struct {
+	*Sender
+	fixed
+	waiting  chan struct{} // holds the one request that waits for a permit
+	clock    redisClock    // of the server that holds the campaign
+	agenda   agenda
+	reserved reservations
+	deferred deferrals
+}
+
+// fixed is what stays the same for the whole pass; the chunk's ledger moves on.
+type fixed struct {
+	campaign campaign.Campaign
+	calendar *hours.Calendar
+	chunk    *store.Chunk
+	terms    *store.Terms // the settings and the day that the pass goes by
+	token    string       // the claim
+	log      *slog.Logger
+}
+
+// run sends who may be sent now and gives the claim up at the end.
+func (p *pass) run(ctx context.Context) error {
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
+	if err != nil {
+		return err
+	}
+	p.clock.set(now)
+	p.terms = store.TermsOf(p.campaign, now)
+	ready, err := p.sift(ctx, p.chunk.In(campaign.Pending))
+	if err != nil {
+		return err
+	}
+	if len(ready) == 0 {
+		return p.idleOr(ctx, &ComeBack{0, "contacts may be sent by now"})
+	}
+	p.agenda.push(cut(ready, p.campaign.RequestRows(), func(i int) int { return int(p.chunk.Record(i).Tries) })...)
+	stop := p.keepDue(ctx)
+
+	inFlight := 1
+	if p.campaign.Settings.Mode == campaign.Dispatch {
+		inFlight = dispatchesInFlight
+	}
+	var g errgroup.Group
+	for range inFlight {
+		g.Go(func() error { return p.sendPieces(ctx) })
+	}
+	err = g.Wait()
+	stop() // before close says when the chunk is due
+	return p.close(ctx, err)
+}
+
+func (p *pass) sendPieces(ctx context.Context) error {
+	for p.Worker.Stopping.Err() == nil {
+		piece, ok := p.agenda.next()
+		if !ok {
+			return nil
+		}
+		if err := p.sendPiece(ctx, piece); err != nil {
+			p.agenda.finish(nil)
+			return err
+		}
+		p.giveWay(ctx)
+	}
+	return nil
+}
+
+// giveWay ends the pass when its turn is over and others wait.
+func (p *pass) giveWay(ctx context.Context) {
+	if !p.agenda.turnOver(p.Worker.Turn) {
+		return
+	}
+	others, err := p.Queue.OthersWait(p.campaign)
+	if err != nil {
+		p.log.WarnContext(ctx, "not known whether others wait", "error", err)
+	}
+	if others {
+		p.agenda.finish(&ComeBack{0, "others wait for their turn"})
+	}
+}
+
+// keepDue reports every KeepEvery that the chunk has a living sender, until stop is
+// called: the wait for a permit can be long.
+func (p *pass) keepDue(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(timings.KeepEvery)
+		defer tick.Stop()
+		for {
+			// A failure does no harm: the sweeper looks at the chunk early and finds
+			// the claim alive.
+			_ = p.Store.SetDue(ctx, p.chunk.Ref, timings.KeepDue)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// close gives the claim up, unless the last answer has done so, and says what the
+// task is to do next.
+func (p *pass) close(ctx context.Context, failed error) error {
+	a := &p.agenda
+	a.mu.Lock()
+	wait, after, over, closed := a.wait, a.after, a.over, a.closed
+	a.mu.Unlock()
+	if closed {
+		return failed
+	}
+	switch {
+	case after != nil:
+		wait = after.After
+	case over || len(p.chunk.In(campaign.Pending)) == 0:
+	case p.Worker.Stopping.Err() != nil:
+		after = &ComeBack{wait, "the worker is stopping"}
+	default:
+		after = &ComeBack{wait, "contacts wait for their next attempt"}
+	}
+	err := p.commit(ctx, store.Change{Due: wait + timings.KeepDue})
+	if failed != nil || err != nil || after == nil {
+		return errors.Join(failed, err)
+	}
+	return p.idleOr(ctx, after)
+}
+
+// A redisClock is what is known of Redis's clock: what it said, and when that was
+// heard. It is never ahead of Redis's.
+type redisClock struct {
+	mu          sync.Mutex
+	said, heard time.Time
+}
+
+func (c *redisClock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said, c.heard = now, time.Now()
+}
+
+func (c *redisClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said.Add(time.Since(c.heard))
+}

@@ -1,0 +1,189 @@
+package sending
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/verdict"
+	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
+	"campaign-runner/velents"
+)
+
+// maxBodyBytes keeps requests below what servers refuse unread: such an early
+// refusal looks like a lost answer.
+const maxBodyBytes = 900_000
+
+// A request is one that has begun: the ledger says "sending" of its contacts.
+type request struct {
+	piece   []int // its contacts
+	number  int   // among all requests ever begun on the chunk
+	batch   velents.Batch
+	permit  ratelimit.Permit
+	claimed time.Time // just before it was begun
+	inHand  *openRequest
+}
+
+// sendPiece sends the contacts of one request, or those of them who may be sent, and
+// commits what became of them.
+func (p *pass) sendPiece(ctx context.Context, piece []int) error {
+	piece, err := p.sift(ctx, piece) // first, so that no permit is taken in vain
+	if err != nil || len(piece) == 0 {
+		return err
+	}
+	batch := p.batch(piece)
+	if len(piece) > 1 && !batch.Fits(maxBodyBytes) {
+		p.agenda.halve(piece)
+		return nil
+	}
+	permit, err := p.permit(ctx)
+	if err != nil || permit == nil {
+		return err
+	}
+	if permit.Probe && len(piece) > 1 { // one contact finds out whether answers come again
+		p.agenda.push(piece[1:])
+		piece = piece[:1]
+	}
+	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
+	admitted, err := p.admit(ctx, piece, fence)
+	if err != nil || len(admitted) == 0 {
+		p.release(ctx, piece, *permit)
+		return err
+	}
+	if len(admitted) < len(batch.Rows) {
+		batch = p.batch(admitted)
+	}
+	r := request{piece: admitted, batch: batch, permit: *permit, claimed: time.Now()}
+	var ok bool
+	r.inHand, ok = p.Worker.InHand.begin()
+	defer r.inHand.done()
+	if !ok || !p.Worker.Alive(r.claimed) {
+		// Others may take this worker for dead, and what it begins for lost.
+		p.release(ctx, r.piece, r.permit)
+		p.agenda.finish(heartbeatIsLate)
+		return nil
+	}
+	begun, err := p.Store.Apply(ctx, p.chunk, store.Change{
+		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
+		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
+	})
+	if err != nil {
+		err = p.notBegun(ctx, r.piece, fence, err)
+		p.release(ctx, r.piece, r.permit)
+		return err
+	}
+	p.clock.set(begun.Now)
+	r.number = begun.Request
+	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
+	return p.exchange(context.WithoutCancel(ctx), &r)
+}
+
+// exchange makes a request that has begun, and commits its answer. It runs under the
+// request's own timeout alone, whatever becomes of the task.
+func (p *pass) exchange(ctx context.Context, r *request) error {
+	began := time.Now()
+	r.inHand.sent()
+	answer, failed := p.attempt(velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) }), r.batch)
+	r.inHand.answered(time.Now().Add(timings.CommitPatience))
+	if p.Answered != nil {
+		p.Answered(p.campaign.Settings.Agent, verdict.Class(failed), time.Since(began))
+	}
+	v := p.verdict(ctx, failed, len(r.piece))
+	// The ledger first: until then only this process knows the answer.
+	err := p.record(ctx, r, failed, v)
+	if errors.Is(failed, verdict.ErrNotOurs) {
+		p.Quota.Return(ctx, r.permit)
+		p.agenda.finish(heartbeatIsLate)
+	} else {
+		report := verdict.ForQuota(answer, failed)
+		report.Lost = v.Cause == campaign.Lose
+		p.Quota.Report(ctx, r.permit, report)
+	}
+	p.giveBack(ctx, r.piece)
+	return err
+}
+
+// release gives back what was taken for a request that did not begin.
+func (p *pass) release(ctx context.Context, piece []int, permit ratelimit.Permit) {
+	p.giveBack(ctx, piece)
+	p.Quota.Return(context.WithoutCancel(ctx), permit)
+}
+
+// permit waits for the quota. It returns nil and no error when the pass is over or
+// the worker is stopping. One request of a pass waits at a time: in dispatch mode
+// four of each task would otherwise stand before those of a shorter list.
+func (p *pass) permit(ctx context.Context) (*ratelimit.Permit, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.Worker.Stopping, cancel)()
+	defer context.AfterFunc(p.agenda.ended, cancel)()
+	var permit ratelimit.Permit
+	var err error
+	select {
+	case p.waiting <- struct{}{}:
+		permit, err = p.Quota.Acquire(ctx)
+		<-p.waiting
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	switch {
+	case err == nil:
+		return &permit, nil
+	case p.Worker.Stopping.Err() != nil, p.agenda.ended.Err() != nil:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// claimTTL is how long a claim must last for one request.
+func (p *pass) claimTTL() time.Duration { return p.Worker.RequestTimeout + timings.ClaimMargin }
+
+// heartbeatIsLate ends a pass until the worker's heartbeat arrives again.
+var heartbeatIsLate = &ComeBack{timings.HeartbeatEvery, "this worker's heartbeat is late"}
+
+// stillOurs is asked just before a request is written. A process that was frozen
+// (SIGSTOP, a paused machine) may wake up long after others have taken its chunk
+// over: it must not send.
+func (p *pass) stillOurs(claimed time.Time) error {
+	now := time.Now()
+	if timings.Elapsed(claimed, now) > timings.WriteBy || !p.Worker.Alive(now) {
+		return verdict.ErrNotOurs
+	}
+	return nil
+}
+
+// nameOf is the end of the name of the chunk's n-th request. No name is used twice.
+func (p *pass) nameOf(n int) string { return fmt.Sprintf("%d-%d", p.chunk.Seq, n) }
+
+// batch is the request for a piece, without its name.
+func (p *pass) batch(piece []int) velents.Batch {
+	b := velents.Batch{ChannelID: p.campaign.Settings.ChannelID, Rows: make([]velents.Row, len(piece))}
+	for i, index := range piece {
+		contact := p.chunk.Contacts[index]
+		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: p.campaign.Settings.Values(contact)}
+	}
+	if p.Webhook != nil {
+		contact := 0
+		if p.campaign.Settings.Mode == campaign.Dispatch {
+			contact = p.chunk.Ref.Chunk*p.campaign.Settings.ChunkSize + piece[0] + 1
+		}
+		b.Webhook = p.Webhook(p.campaign, contact)
+	}
+	return b
+}
+
+// attempt makes the one request.
+func (p *pass) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
+	defer func() {
+		p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	}()
+	if p.campaign.Settings.Mode == campaign.Dispatch {
+		row := b.Rows[0]
+		return p.Platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
+	}
+	return p.Platform.Batch(ctx, b)
+}

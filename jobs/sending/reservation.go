@@ -1,0 +1,206 @@
+package sending
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
+)
+
+// contestedReason is the reason of a contact that waits for another request.
+const contestedReason = "another request with this number is on its way"
+
+// reservations are those of a pass.
+type reservations struct {
+	mu        sync.Mutex
+	by        map[int]store.Reservation // those that may be ours, by contact
+	rounds    int                       // in which any were asked for
+	contested campaign.Reason           // the code of contestedReason, once it is known
+}
+
+// abandon leaves these contacts' numbers reserved: it is not known what becomes of
+// the contacts, or the contact record does not know of them.
+func (r *reservations) abandon(contacts []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, index := range contacts {
+		delete(r.by, index)
+	}
+}
+
+// reserves reports whether this campaign reserves the numbers that it contacts. It
+// does if others are to know of them, or if it must know of theirs.
+func (p *pass) reserves() bool {
+	return !p.campaign.Settings.Unrecorded || p.campaign.Settings.SkipContactedDays > 0
+}
+
+// reserve takes the reservations of contacts that are to begin before fence, and
+// returns the contacts for which it got one. It waits for none: a contact whose
+// number another request has is deferred.
+func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got []int, err error) {
+	if !p.reserves() {
+		return piece, nil
+	}
+	wanted := p.want(piece, fence)
+	owners, err := p.Store.Reserve(ctx, wanted, nil)
+	if err != nil {
+		return nil, err
+	}
+	standings, err := p.standings(ctx, owners)
+	if err != nil {
+		return nil, err
+	}
+	// A reservation whose owner has no use for it any more is taken over.
+	var free []store.Reservation
+	var over []store.Owner
+	for i, owner := range owners {
+		if owner != "" && standings[i].Free() {
+			free, over = append(free, wanted[i]), append(over, owner)
+		}
+	}
+	others, err := p.Store.Reserve(ctx, free, over)
+	if err != nil {
+		return nil, err
+	}
+	taken := make(map[int]bool)
+	for i, owner := range others { // "" unless somebody was faster
+		taken[free[i].Index] = owner == ""
+	}
+	deferred := make(map[int]deferral)
+	var out []int
+	for i, index := range piece {
+		if owners[i] == "" || taken[index] {
+			got = append(got, index)
+		} else {
+			out = append(out, index)
+			deferred[index] = contested(standings[i], p.clock.now())
+		}
+	}
+	if len(out) == 0 {
+		return got, nil
+	}
+	p.reserved.abandon(out) // they are others'
+	return got, p.putOff(ctx, nil, deferred)
+}
+
+// want notes the reservations that are about to be asked for: from then on each may
+// be ours, also when the answer is lost.
+func (p *pass) want(piece []int, fence time.Time) []store.Reservation {
+	r := &p.reserved
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rounds++
+	wanted := make([]store.Reservation, len(piece))
+	for i, index := range piece {
+		wanted[i] = store.Reservation{
+			Phone: p.chunk.Contacts[index].Phone, Ref: p.chunk.Ref, Index: index,
+			Token: p.token, N: r.rounds, Until: fence,
+		}
+		r.by[index] = wanted[i]
+	}
+	return wanted
+}
+
+// standings says how each owner stands; "" is no owner.
+func (p *pass) standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error) {
+	if slices.ContainsFunc(owners, func(o store.Owner) bool { return o != "" }) {
+		return p.Store.Standings(ctx, owners)
+	}
+	return make([]store.Standing, len(owners)), nil
+}
+
+// contested defers a contact for as long as its number is left to its owner.
+func contested(owner store.Standing, now time.Time) deferral {
+	wait := owner.Fence
+	if owner.Sending || wait <= 0 { // or somebody has just taken it over
+		wait = timings.ContestedWait
+	}
+	return deferral{until: now.Add(wait), reason: contestedReason}
+}
+
+// siftContested takes out contacts that were deferred for another request with their
+// number, while that is under way. It reserves nothing.
+func (p *pass) siftContested(ctx context.Context, contacts []int, deferred map[int]deferral) (ready []int, err error) {
+	var asked []int
+	for _, index := range contacts {
+		is, err := p.isContested(ctx, index)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			asked = append(asked, index)
+		}
+	}
+	if len(asked) == 0 {
+		return contacts, nil
+	}
+	owners, err := p.Store.Owners(ctx, p.phonesOf(asked))
+	if err != nil {
+		return nil, err
+	}
+	standings, err := p.standings(ctx, owners)
+	if err != nil {
+		return nil, err
+	}
+	waits := make(map[int]bool)
+	for i, index := range asked {
+		if owners[i] != "" && !standings[i].Free() {
+			waits[index] = true
+			deferred[index] = contested(standings[i], p.clock.now())
+		}
+	}
+	for _, index := range contacts {
+		if !waits[index] {
+			ready = append(ready, index)
+		}
+	}
+	return ready, nil
+}
+
+// isContested reports whether the contact was deferred for another request.
+func (p *pass) isContested(ctx context.Context, index int) (bool, error) {
+	reason := p.chunk.Record(index).Reason
+	if reason == campaign.NoReason || !p.reserves() {
+		return false, nil
+	}
+	r := &p.reserved
+	r.mu.Lock()
+	code := r.contested
+	r.mu.Unlock()
+	if code == campaign.NoReason {
+		var err error
+		if code, err = p.Store.ReasonCode(ctx, p.campaign.Name, contestedReason); err != nil {
+			return false, err
+		}
+		r.mu.Lock()
+		r.contested = code
+		r.mu.Unlock()
+	}
+	return reason == code, nil
+}
+
+// giveBack gives the contacts' reservations back. It keeps those of contacts that are
+// sending: their answer is not written down.
+func (p *pass) giveBack(ctx context.Context, piece []int) {
+	var mine []store.Reservation
+	p.reserved.mu.Lock()
+	for _, index := range piece {
+		if reservation, is := p.reserved.by[index]; is && p.chunk.Record(index).State != campaign.Sending {
+			mine = append(mine, reservation)
+			delete(p.reserved.by, index)
+		}
+	}
+	p.reserved.mu.Unlock()
+	if len(mine) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timings.GiveBackPatience)
+	defer cancel()
+	if err := p.Store.GiveBack(ctx, mine); err != nil {
+		p.log.WarnContext(ctx, "numbers stay reserved until somebody wants them", "contacts", len(mine), "error", err)
+	}
+}

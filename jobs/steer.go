@@ -1,0 +1,214 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents/mask"
+)
+
+// Pause lets nothing more of a campaign be sent. What is on its way still gets
+// its answer. Pausing again only changes the reason.
+func (q *Queue) Pause(ctx context.Context, name, reason string) error {
+	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
+		return err
+	}
+	reason = mask.Numbers(reason) // it is shown, logged, and outlives a purge
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
+	if err != nil {
+		return err
+	}
+	if !ok && (was == campaign.Scheduled || was == campaign.Ready) {
+		return fmt.Errorf("pause %s: it is %s: nobody is contacted before it starts; campaign cancel ends it", name, was)
+	}
+	if !ok {
+		return fmt.Errorf("pause %s: it is %s", name, was)
+	}
+	q.note(ctx, name, store.ActionPause, reason)
+	return nil
+}
+
+// Halt pauses a campaign because sending it cannot go well. A campaign that is paused
+// already keeps its reason.
+func (q *Queue) Halt(ctx context.Context, name, reason string) error {
+	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
+	if halted {
+		q.note(ctx, name, store.ActionPause, reason)
+		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
+	}
+	return err
+}
+
+// HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
+// contact left to send no longer runs: it is left alone, and its log too.
+func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error {
+	errs := []error{q.Halt(ctx, c.Name, reason)}
+	names, err := q.store.Names(ctx)
+	errs = append(errs, err)
+	for _, name := range names {
+		if name != c.Name {
+			errs = append(errs, q.haltIfOf(ctx, name, c.Settings.Agent, reason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// haltIfOf pauses a campaign that runs, if it is of the agent.
+func (q *Queue) haltIfOf(ctx context.Context, name, agent, reason string) error {
+	c, err := q.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil || c.Settings.Agent != agent || c.Phase != campaign.Running {
+		return err
+	}
+	tally, err := q.store.Tally(ctx, name)
+	if err != nil || tally.Phase(c.Phase) != campaign.Running {
+		return err
+	}
+	return q.Halt(ctx, name, reason)
+}
+
+// Resume sets a paused campaign running and releases its open chunks. It returns how
+// many chunks it released.
+func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error) {
+	return q.run(ctx, name, "resume", campaign.Paused)
+}
+
+// Start sets a campaign running that waits for a person or its time, and releases its
+// open chunks. It returns how many chunks it released.
+func (q *Queue) Start(ctx context.Context, name string) (chunks int, err error) {
+	return q.run(ctx, name, "start", campaign.Ready, campaign.Scheduled)
+}
+
+// run sets a campaign running that is in one of the phases, or runs already.
+func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Phase) (chunks int, err error) {
+	if err := q.mustBeOpen(ctx, name, what); err != nil {
+		return 0, err
+	}
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", append(from, campaign.Running)...)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
+	}
+	if was != campaign.Running {
+		q.note(ctx, name, store.Action(what), "")
+	}
+	return q.Release(ctx, name)
+}
+
+// wayOn says by which command a campaign in the phase goes on.
+func wayOn(phase campaign.Phase, name string) string {
+	switch phase {
+	case campaign.Paused:
+		return "; go on with: campaign resume " + name
+	case campaign.Ready, campaign.Scheduled:
+		return "; go on with: campaign start " + name
+	}
+	return ""
+}
+
+// releaseIfRunning releases the chunks of a campaign, unless it has stopped meanwhile.
+func (q *Queue) releaseIfRunning(ctx context.Context, name string) error {
+	_, err := q.Release(ctx, name)
+	if errors.Is(err, store.ErrNotRunning) {
+		return nil
+	}
+	return err
+}
+
+// Cancel stops a campaign for good: its pending contacts become canceled. What is on
+// its way still gets its answer. It returns how many contacts it canceled. A load
+// whose enqueue has died is taken back altogether.
+func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	if c.Phase == campaign.Loading {
+		now, err := q.store.Now(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if now.After(c.LoadUntil) {
+			return 0, q.abandon(ctx, c)
+		}
+	}
+	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
+		return 0, err
+	}
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, "",
+		campaign.Ready, campaign.Scheduled, campaign.Running, campaign.Paused, campaign.CanceledPhase)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
+	}
+	q.note(ctx, name, store.ActionCancel, "")
+	return q.cancelOpen(ctx, name)
+}
+
+// abandon takes over the load of a campaign and takes it back.
+func (q *Queue) abandon(ctx context.Context, c campaign.Campaign) error {
+	load, err := q.store.BeginLoad(ctx, c)
+	if err != nil {
+		return err
+	}
+	return load.Abandon(ctx)
+}
+
+// CancelLeftovers cancels the contacts that a cut-off cancel has left pending, so that
+// they are not sent when more contacts set the campaign running again.
+func (q *Queue) CancelLeftovers(ctx context.Context, c campaign.Campaign) error {
+	if c.Phase != campaign.CanceledPhase {
+		return nil
+	}
+	_, err := q.cancelOpen(ctx, c.Name)
+	return err
+}
+
+// cancelOpen cancels the pending contacts of a canceled campaign.
+func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
+	open, err := q.store.Open(ctx, name, time.Time{}, 0)
+	if err != nil {
+		return 0, err
+	}
+	var canceled atomic.Int64
+	err = eachChunk(ctx, name, chunksOf(open), func(ctx context.Context, n int) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
+		if err != nil {
+			return err
+		}
+		contacts, err := q.cancelPending(ctx, chunk)
+		canceled.Add(int64(contacts))
+		return err
+	})
+	return int(canceled.Load()), err
+}
+
+// mustBeOpen refuses to steer a campaign that does not exist or is finished.
+func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return err
+	}
+	tally, err := q.store.Tally(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch tally.Phase(c.Phase) {
+	case campaign.Finished:
+		return fmt.Errorf("%s %s: it is finished", what, name)
+	case campaign.Loading:
+		return fmt.Errorf("%s %s: it is still loading; nobody is contacted before its enqueue has ended", what, name)
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+// Package timings holds every duration of jobs whose relation to another one
+// matters. Its test says what each relation is for, and holds it.
+package timings
+
+import (
+	"time"
+
+	"campaign-runner/campaign/store"
+)
+
+const (
+	// A worker says every HeartbeatEvery that it lives, in one call to Redis that it
+	// gives up after HeartbeatTimeout. What it says lives for store.HeartbeatTTL.
+	HeartbeatEvery   = time.Second
+	HeartbeatTimeout = time.Second
+
+	// AliveFor is how old the last heartbeat may be for a request to be written:
+	// less than the time after which others take this worker for dead.
+	AliveFor = store.HeartbeatTTL - 2*time.Second
+
+	// A worker is steady when its heartbeats have arrived for SteadyAfter, with less
+	// than SteadyGap from the beginning of one to the arrival of the next. Only a
+	// steady worker takes others for dead: after a gap Redis may have been away for
+	// all of them, and their heartbeats have to come back first.
+	SteadyGap   = 3 * time.Second
+	SteadyAfter = store.HeartbeatTTL
+
+	// KeepDue is by when the sender of a chunk must have been heard of again, and
+	// KeepEvery is how often it reports. A dead sender is noticed within KeepDue.
+	KeepDue   = 10 * time.Second
+	KeepEvery = 2 * time.Second
+
+	// SweepEvery is how often overdue chunks are looked at.
+	SweepEvery = 2 * time.Second
+	// ReleaseDue is by when a released chunk's task must be seen in its queue.
+	ReleaseDue = 15 * time.Second
+	// QueuedDue is how often a chunk is looked at whose task waits in its queue.
+	QueuedDue = 2 * time.Minute
+	// TroubleDue is how often a chunk is looked at that could not be swept.
+	TroubleDue = time.Minute
+	// IdleDue is how often an open chunk is looked at while its campaign does not
+	// run.
+	IdleDue = 10 * time.Minute
+	// BusyWait bounds how long a task waits for a chunk that another sender has.
+	BusyWait = 15 * time.Second
+
+	// RequestTimeout is the longest wait for an answer of the platform, by default.
+	RequestTimeout = time.Minute
+	// ClaimMargin is how much longer a claim lasts than its request.
+	ClaimMargin = 30 * time.Second
+	// WriteBy is how long after its claim a request may still be written.
+	WriteBy = ClaimMargin / 2
+
+	// CommitPatience is how long a sender tries to write down an answer it has:
+	// longer than a failover of Redis takes.
+	CommitPatience = 3 * time.Minute
+
+	// BeginPatience is how long a begin counts after it was decided, and the recovery
+	// of a dead sender's claim: a Redis that was frozen for longer refuses it. It is
+	// shorter than a worker takes to be missed, longer than a slow Redis takes to
+	// answer.
+	BeginPatience = 5 * time.Second
+
+	// ContestedWait is when a number is looked at again after another request with it
+	// was under way: most have their answer by then.
+	ContestedWait = 5 * time.Second
+
+	// GiveBackPatience bounds the attempt to give reservations back. The next sender
+	// that wants a number takes over what stays reserved.
+	GiveBackPatience = 5 * time.Second
+
+	// SeenPatience bounds how long an answer waits for what earlier ones have shown.
+	SeenPatience = 2 * time.Second
+
+	// AsynqLease is how long asynq believes in a handler that it cannot hear of. Then
+	// it forgets the handler, which works on. asynq has no setting for it.
+	AsynqLease = 30 * time.Second
+
+	// A worker that stops waits for its requests and their answers. A task that has
+	// neither gets StopGrace to put its chunk down. Then asynq gets LeaveWithin to
+	// hand back its tasks, and the worker GoodbyeWithin to end its heartbeat.
+	StopGrace     = 3 * time.Second
+	LeaveWithin   = 2 * time.Second
+	GoodbyeWithin = time.Second
+	// KilledAfter is how long container runtimes wait for a stop before they kill.
+	KilledAfter = 10 * time.Second
+	// TellEvery is how often a worker that is stopping says what it waits for.
+	TellEvery = 10 * time.Second
+
+	// RetainEvery is how often campaigns are purged that have been kept long enough.
+	RetainEvery = time.Minute
+	// ArchiveEvery is how often tasks that asynq has archived are deleted.
+	ArchiveEvery = 10 * time.Minute
+	// TidyEvery is how often workers that have died are forgotten.
+	TidyEvery = time.Minute
+	// LookEvery is how often a worker looks where its quotas and queues stand.
+	LookEvery = 2 * time.Second
+)
+
+// Elapsed is the time from since to now, by whichever clock says more: the monotonic
+// clock may stand still while a machine is paused, and the wall clock may be set back.
+func Elapsed(since, now time.Time) time.Duration {
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
