@@ -133,7 +133,7 @@ func TestVerdictOf(t *testing.T) {
 }
 
 // table is what answers mean for two contacts and for one, row by row, as the table
-// of docs/architecture.md has it. The answers are told as they stand on the wire.
+// of docs/developers/sending.md has it. The answers are told as they stand on the wire.
 var table = []struct {
 	name     string
 	statuses []int
