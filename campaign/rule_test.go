@@ -53,7 +53,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("read as %s: %v", r, err)
 			}
 			facts := campaign.Facts{
-				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome,
+				Record: tt.record, Reason: campaign.Text("the line was busy"), Outcome: tt.outcome,
 				Cell: func(name string) string { return cells[name] },
 			}
 			if got := (campaign.Rules{r}).Of(facts); got != tt.want {
@@ -82,7 +82,7 @@ func TestSeveralRulesMustAllBeTrue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := rules.Of(campaign.Facts{Record: campaign.Record{State: campaign.Failed}, Reason: "the line was busy"}); got != tt.want {
+		if got := rules.Of(campaign.Facts{Record: campaign.Record{State: campaign.Failed}, Reason: campaign.Text("the line was busy")}); got != tt.want {
 			t.Errorf("%q: %v", tt.rules, got)
 		}
 	}

@@ -100,7 +100,7 @@ func (f Fixture) Move(name string, places []int, step Step, causes ...campaign.C
 	ctx := f.T.Context()
 	c, err := f.Campaign(ctx, name)
 	f.must(err)
-	code, err := f.ReasonCode(ctx, name, step.Reason)
+	code, err := f.ReasonCode(ctx, name, campaign.Text(step.Reason))
 	f.must(err)
 	if step.At.IsZero() {
 		step.At = At
@@ -153,7 +153,7 @@ func (f Fixture) EndedAt(name string, at time.Time) {
 // Pass sets the phase of a campaign that runs, is paused or is canceled.
 func (f Fixture) Pass(name string, to campaign.Phase, reason string) {
 	f.T.Helper()
-	if _, ok, err := f.SetPhase(f.T.Context(), name, to, reason, campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
+	if _, ok, err := f.SetPhase(f.T.Context(), name, to, campaign.Text(reason), campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
 		f.T.Fatalf("set phase of %s: %v", name, err)
 	}
 }

@@ -316,7 +316,7 @@ func TestAnswersOfTheSupportCenter(t *testing.T) {
 			}
 			s.wantStates(map[int]campaign.TicketState{2: tt.want})
 			at := store.Place{Ref: store.Ref{Campaign: "c"}, Index: 2}
-			if got, err := s.Store.Ticket(t.Context(), at); err != nil || got.Reason != tt.reason {
+			if got, err := s.Store.Ticket(t.Context(), at); err != nil || got.Reason.String() != tt.reason {
 				t.Errorf("reason %q, want %q (%v)", got.Reason, tt.reason, err)
 			}
 			if n := s.requests(); n != tt.requests {
