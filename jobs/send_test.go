@@ -911,3 +911,18 @@ func TestRefusalsAreInARowOnlyWithoutAnAcceptance(t *testing.T) {
 		t.Errorf("campaign is %s", phase)
 	}
 }
+
+func TestAChunkThatAnotherHasJustTakenIsLeftToIt(t *testing.T) {
+	s := newStage(t, 3)
+	taken := false
+	s.rdb.AddHook(beforeArg{"begin", func() {
+		if !taken {
+			taken = true
+			s.begin("other/1", 1)
+		}
+	}})
+	if later := s.send("w1", 0); later == nil || later.After < time.Second {
+		t.Errorf("comes back %+v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 2})
+}
