@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// The code moves on, and mutants that no longer fit would be forgotten.
+// When the code changes, the list has to follow.
 func TestMutantsFitTheCode(t *testing.T) {
 	list, err := parseList(listText)
 	if err != nil {

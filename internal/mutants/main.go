@@ -1,9 +1,9 @@
-// Mutants tries out whether the tests notice mistakes.
+// Command mutants checks that the tests notice mistakes.
 //
-// A mutant is a small mistake in code that decides something. list.txt holds them
-// all. Each one is compiled in the place of the right file and its tests are run: a
-// failure kills the mutant, and so does a test that does not end. A mutant that
-// survives shows a test that is missing. No file of the tree is changed.
+// A mutant is a small mistake in code that decides something; list.txt holds all of
+// them. Each mutant is compiled in place of the right file, and its tests are run. A
+// test that fails or does not end kills it. A mutant that survives shows that a test is
+// missing. No file of the tree is changed.
 //
 //	go run ./internal/mutants             all of them
 //	go run ./internal/mutants -run lua    those whose name or file matches
@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return judge(list, results, out)
 }
 
-// judge prints the sum of the results, and fails when they are not good enough.
+// judge prints what the results add up to, and fails when they are not good enough.
 func judge(list []*mutant, results []result, out io.Writer) error {
 	count := make(map[fate]int)
 	var wrong []error
