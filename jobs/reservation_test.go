@@ -344,7 +344,12 @@ func (h beforeArg) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return slices.Contains(cmd.Args(), any(h.arg)) }) {
+			h.do()
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // A sender whose begin Redis carries out too late has nobody sent by it, and asks again
@@ -525,5 +530,26 @@ func TestATaskOfACampaignThatIsLoadingSendsNobody(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 1})
 	if n := s.platform.count(); n > 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// Another campaign contacts two of the three just before their numbers are reserved.
+func TestTheContactRecordIsReadOnceTheNumbersAreReserved(t *testing.T) {
+	s := newStage(t, 3, skipping)
+	s.load("d", 2, skipping)
+	other, done := s.runner("w2"), false
+	s.rdb.AddHook(beforeArg{"reach:" + phoneOf(0).E164()[1:], func() {
+		if done {
+			return
+		}
+		done = true
+		if err := other.run(t.Context(), store.Ref{Campaign: "d"}); err != nil {
+			t.Error(err)
+		}
+	}})
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Canceled: 2, campaign.Accepted: 1})
+	if keys := s.reserved(); len(keys) > 0 {
+		t.Errorf("still reserved: %v", keys)
 	}
 }
