@@ -88,7 +88,7 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	for field, value := range hash {
 		count, err := strconv.Atoi(value)
 		if err != nil {
-			return t, fmt.Errorf("field %q: %w", field, err)
+			return t, wrap(err, "field %q", field)
 		}
 		left, right, both := strings.Cut(field, ":")
 		state, err := strconv.ParseUint(left, 10, 8)

@@ -131,7 +131,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			return done, nil
 		}
 	}
-	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
+	return done, wrap(ErrMoved, "change chunk %s: contacts moved %d times meanwhile", chunk.Ref, maxRounds)
 }
 
 // planMoves is the ledger after the moves, and which of them its records allow.

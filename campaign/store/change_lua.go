@@ -198,41 +198,20 @@ const replicaPatience = time.Second
 // the keys. In a cluster whose slots have just moved the change fails, as it does
 // when a server is gone.
 func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *redis.Cmd {
-	change := redis.NewCmd(ctx)
+	done := []*redis.Cmd{redis.NewCmd(ctx)}
 	server, err := s.serverOf(ctx, keys[0])
+	if err == nil {
+		err = runSome(ctx, server, changeScript, []call{{keys, args}}, done, []int{0}, s.replicas)
+	}
 	if err != nil {
-		change.SetErr(err)
-		return change
+		done[0].SetErr(err)
 	}
-	var replicas *redis.Cmd
-	run := func() {
-		_, _ = server.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-			change = changeScript.EvalSha(ctx, p, keys, args...)
-			replicas = p.Do(ctx, "WAIT", s.replicas, millis(replicaPatience))
-			return nil
-		})
-	}
-	run()
-	if redis.HasErrorPrefix(change.Err(), "NOSCRIPT") {
-		if err := changeScript.Load(ctx, server).Err(); err != nil {
-			change.SetErr(err)
-			return change
-		}
-		run()
-	}
-	if change.Err() == nil {
-		if n, err := replicas.Int(); err != nil {
-			change.SetErr(err)
-		} else if n < s.replicas {
-			change.SetErr(fmt.Errorf("%w: %d of %d", errNotReplicated, n, s.replicas))
-		}
-	}
-	return change
+	return done[0]
 }
 
-// A call is one run of a script on one key.
+// A call is one run of a script on keys of one slot.
 type call struct {
-	key  string
+	keys []string
 	args []any
 }
 
@@ -255,7 +234,7 @@ func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call,
 	}
 	byServer := make(map[*redis.Client][]int)
 	for i, c := range calls {
-		server, err := cluster.MasterForKey(ctx, c.key)
+		server, err := cluster.MasterForKey(ctx, c.keys[0])
 		if err != nil {
 			return nil, err
 		}
@@ -275,7 +254,7 @@ func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Scrip
 		var waited *redis.Cmd
 		_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
 			for _, i := range some {
-				done[i] = run(ctx, p, []string{calls[i].key}, calls[i].args...)
+				done[i] = run(ctx, p, calls[i].keys, calls[i].args...)
 			}
 			if replicas > 0 {
 				waited = p.Do(ctx, "WAIT", replicas, millis(replicaPatience))

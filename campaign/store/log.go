@@ -214,13 +214,13 @@ func decodeDecision(m redis.XMessage) (Decision, error) {
 	}
 	var err error
 	if d.Chunk, err = strconv.Atoi(text("chunk")); err != nil {
-		return d, fmt.Errorf("chunk: %w", err)
+		return d, wrap(err, "chunk")
 	}
 	for part := range strings.SplitSeq(moved, ";") {
 		var f Fate
 		head, spans, _ := strings.Cut(part, "=")
 		if _, err := fmt.Sscanf(head, "%d>%d:%d", &f.From, &f.To, &f.Reason); err != nil {
-			return d, fmt.Errorf("moved: %w", err)
+			return d, wrap(err, "moved")
 		}
 		for span := range strings.SplitSeq(spans, ",") {
 			from, to, run := strings.Cut(span, "-")
@@ -232,7 +232,7 @@ func decodeDecision(m redis.XMessage) (Decision, error) {
 				s.To, err = strconv.Atoi(to)
 			}
 			if err != nil {
-				return d, fmt.Errorf("moved: %w", err)
+				return d, wrap(err, "moved")
 			}
 			f.Contacts = append(f.Contacts, s)
 		}

@@ -67,13 +67,13 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			var o campaign.Outcome
 			if old[i] != "" {
 				if err := json.Unmarshal([]byte(old[i]), &o); err != nil {
-					return fmt.Errorf("outcome of contact %d of chunk %s: %w", index, ref, err)
+					return wrap(err, "outcome of contact %d of chunk %s", index, ref)
 				}
 			}
 			next, turns := change(index, o)
 			text, err := json.Marshal(next)
 			if err != nil {
-				return fmt.Errorf("outcome of contact %d of chunk %s: %w", index, ref, err)
+				return wrap(err, "outcome of contact %d of chunk %s", index, ref)
 			}
 			if string(text) == old[i] || (old[i] == "" && !next.Known()) {
 				continue
@@ -81,7 +81,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			var history []byte
 			if turns != nil {
 				if history, err = json.Marshal(turns); err != nil {
-					return fmt.Errorf("history of contact %d of chunk %s: %w", index, ref, err)
+					return wrap(err, "history of contact %d of chunk %s", index, ref)
 				}
 				history = s.encoder.EncodeAll(history, nil)
 			}
@@ -97,7 +97,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 		}
 		left, err := outcomeScript.Run(ctx, s.rdb, keys, append(args, writes...)...).Int64Slice()
 		if err != nil {
-			return fmt.Errorf("write outcomes of chunk %s: %w", ref, err)
+			return wrap(err, "write outcomes of chunk %s", ref)
 		}
 		if len(left) == 0 {
 			return nil
@@ -107,7 +107,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			contacts = append(contacts, int(index))
 		}
 	}
-	return fmt.Errorf("write outcomes of chunk %s: they changed %d times meanwhile: %w", ref, maxRounds, ErrMoved)
+	return wrap(ErrMoved, "write outcomes of chunk %s: they changed %d times meanwhile", ref, maxRounds)
 }
 
 // readOutcomes are the outcomes of contacts as stored.
@@ -283,17 +283,17 @@ func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
 func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
 	hash, err := s.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, wrap(err, "read %s", what)
 	}
 	all := make(map[int]T, len(hash))
 	for field, text := range hash {
 		index, err := strconv.Atoi(field)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", what, err)
+			return nil, wrap(err, "read %s", what)
 		}
 		var v T
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			return nil, fmt.Errorf("read %s: contact %d: %w", what, index, err)
+			return nil, wrap(err, "read %s: contact %d", what, index)
 		}
 		all[index] = v
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -175,7 +174,7 @@ func (s phoneSet) buckets(ctx context.Context) iter.Seq2[bucket, error] {
 				for _, text := range cmds[i].Val() {
 					q, err := strconv.ParseUint(text, 10, 64)
 					if err != nil {
-						yield(bucket{}, fmt.Errorf("bucket %d: %w", n, err))
+						yield(bucket{}, wrap(err, "bucket %d", n))
 						return
 					}
 					b.quotients = append(b.quotients, q)
@@ -256,25 +255,10 @@ func (p *Phones) read(ctx context.Context, s phoneSet) error {
 	return nil
 }
 
-// newPhones is the set of some numbers.
-func newPhones(phones []campaign.Phone) *Phones {
-	p := &Phones{buckets: make(map[uint64][]uint64)}
-	for _, phone := range phones {
-		n := uint64(phone) % phoneBuckets
-		p.buckets[n] = append(p.buckets[n], uint64(phone)/phoneBuckets)
-	}
-	for n, quotients := range p.buckets {
-		slices.Sort(quotients)
-		p.buckets[n] = slices.Compact(quotients)
-		p.len += len(p.buckets[n])
-	}
-	return p
-}
-
 // ReadPhones reads the numbers of all contacts of a campaign.
 func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, error) {
 	var mu sync.Mutex
-	var all []campaign.Phone
+	phones := &Phones{buckets: make(map[uint64][]uint64)}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4) // half of them wait for Redis
 	for n := range c.Chunks {
@@ -286,7 +270,8 @@ func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, e
 			mu.Lock()
 			defer mu.Unlock()
 			for _, contact := range chunk.Contacts {
-				all = append(all, contact.Phone)
+				n := uint64(contact.Phone) % phoneBuckets
+				phones.buckets[n] = append(phones.buckets[n], uint64(contact.Phone)/phoneBuckets)
 			}
 			return nil
 		})
@@ -294,5 +279,10 @@ func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, e
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return newPhones(all), nil
+	for n, quotients := range phones.buckets {
+		slices.Sort(quotients)
+		phones.buckets[n] = slices.Compact(quotients)
+		phones.len += len(phones.buckets[n])
+	}
+	return phones, nil
 }

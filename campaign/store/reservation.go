@@ -101,7 +101,7 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 		if over != nil {
 			old = over[i]
 		}
-		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
+		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner()), string(old), millis(reservationTTL)}}
 	}
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
 	calls := make([]call, len(held))
 	for i, r := range held {
-		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner())}}
+		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner())}}
 	}
 	_, err := s.runEach(ctx, giveBackScript, calls, false)
 	return wrap(err, "give numbers back")

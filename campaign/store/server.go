@@ -156,7 +156,7 @@ func (m Memory) Full() float64 {
 func (s *Store) Memory(ctx context.Context, name string) (Memory, error) {
 	server, err := s.serverOf(ctx, keyCampaign(name))
 	if err != nil {
-		return Memory{}, fmt.Errorf("memory of redis: %w", err)
+		return Memory{}, wrap(err, "memory of redis")
 	}
 	return memoryOf(ctx, server)
 }

@@ -47,6 +47,19 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
+// reader is what the metrics read of the store; *store.Store is the real one.
+type reader interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+	WaitingEvents(ctx context.Context) (int, error)
+	CountWishes(ctx context.Context) (int, error)
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	Fullest(ctx context.Context) (store.Memory, error)
+}
+
 // shared collects what all workers share.
 type shared struct {
 	store    reader
@@ -183,7 +196,7 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 // whileUp leaves out a collector while Redis does not answer: asynq's own waits for
 // it longer than Prometheus waits for the metrics.
 type whileUp struct {
-	store fleet
+	store reader
 	prometheus.Collector
 }
 
