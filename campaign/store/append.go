@@ -44,7 +44,7 @@ return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 
 // BeginAppend first deletes what an unfinished append has left.
 func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
-	a := &Append{right{store: s, field: "append", id: rand.Text()}, fingerprint}
+	a := &Append{right{store: s, field: "append", id: rand.Text(), rejects: keyAppendedRejects(name)}, fingerprint}
 	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
 	if err == nil && last == -2 {
 		err = errors.New("it is not loaded")

@@ -30,7 +30,8 @@ type right struct {
 	campaign campaign.Campaign
 	field    string // load, append
 	id       string
-	parts    int // of the rejects that are stored
+	rejects  string // the key of their parts
+	parts    int    // of the rejects that are stored
 }
 
 // rowsOf encodes the contacts of a chunk.
@@ -75,7 +76,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	if err != nil {
 		return nil, wrap(err, "load %s: settings", c.Name)
 	}
-	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text()}}
+	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text(), rejects: keyRejects(c.Name)}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
 		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
 	switch {
@@ -224,17 +225,6 @@ func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte
 	}
 }
 
-// AddRejects stores the next part of the rejects file, so that every machine can
-// hand it out. Call it for one part after another: they are kept in that order.
-func (l *Load) AddRejects(ctx context.Context, part []byte) error {
-	return l.addPart(ctx, keyRejects(l.campaign.Name), part)
-}
-
-// AddRejects stores the next part of the append's rejects, as Load.AddRejects does.
-func (a *Append) AddRejects(ctx context.Context, part []byte) error {
-	return a.addPart(ctx, keyAppendedRejects(a.campaign.Name), part)
-}
-
 // addPartScript appends to a list, once. KEYS campaign, list; ARGV field of the
 // right, its id, value, length of the list without it.
 var addPartScript = redis.NewScript(`
@@ -242,8 +232,11 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[4]) then redis.call('RPUSH', KEYS[2], ARGV[3]) end
 return 1`)
 
-func (r *right) addPart(ctx context.Context, key string, part []byte) error {
-	keys := []string{keyCampaign(r.campaign.Name), key}
+// AddRejects stores the next part of the rejects file, so that every machine can
+// hand it out. Call it for one part after another: they are kept in that order. An
+// append's parts join the file when it is finished.
+func (r *right) AddRejects(ctx context.Context, part []byte) error {
+	keys := []string{keyCampaign(r.campaign.Name), r.rejects}
 	err := r.run(ctx, "store rejects", addPartScript, keys, r.field, r.id, r.store.encoder.EncodeAll(part, nil), r.parts)
 	if err == nil {
 		r.parts++

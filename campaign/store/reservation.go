@@ -220,13 +220,12 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 // DaysContacted reports for each number on which of the last days its owner was
 // contacted: first today, then days ago. It asks for all days in one round trip.
 func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {
-	people, asked := persons(phones), make([][]*redis.BoolCmd, len(phones))
+	var asked []*redis.BoolCmd // all days of the first number, then of the next
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, person := range people {
-			asked[i] = make([]*redis.BoolCmd, days)
+		for _, person := range persons(phones) {
 			for ago := range days {
 				that := s.contacted(dayOf(now) - int64(ago))
-				asked[i][ago] = p.SIsMember(ctx, that.bucket(uint64(person)%phoneBuckets), uint64(person)/phoneBuckets)
+				asked = append(asked, p.SIsMember(ctx, that.bucket(uint64(person)%phoneBuckets), uint64(person)/phoneBuckets))
 			}
 		}
 		return nil
@@ -236,9 +235,8 @@ func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phon
 	}
 	on := make([][]bool, len(phones))
 	for i := range phones {
-		on[i] = make([]bool, days)
-		for ago, cmd := range asked[i] {
-			on[i][ago] = cmd.Val()
+		for _, cmd := range asked[i*days : (i+1)*days] {
+			on[i] = append(on[i], cmd.Val())
 		}
 	}
 	return on, nil
