@@ -1,13 +1,10 @@
 package campaign
 
 import (
-	"reflect"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"campaign-runner/campaign/hours"
 )
 
 func TestDifferencesAreToldAsPeopleReadThem(t *testing.T) {
@@ -79,70 +76,10 @@ func TestDayOf(t *testing.T) {
 	}
 }
 
-func TestNoSettingIsMissingAmongTheDifferences(t *testing.T) {
-	elsewhere := map[string]string{
-		"Columns": "come from the file", "PhoneColumn": "comes from the file", "Constants": "stand among the columns",
-		"WebhookURL": "belongs to the installation", "Limits": "come from the rules",
-	}
-	share := Share(500)
-	week, err := hours.ParseWeek("09:00-21:00")
-	if err != nil {
-		t.Fatal(err)
-	}
-	special := map[string]any{
-		"Hours":      hours.Schedule{Week: week, Zone: "Asia/Riyadh"},
-		"CanaryGoOn": &share, "StartAt": time.Unix(1, 0), "FinishBy": time.Unix(1, 0),
-		"OptOutWhen": rulesOf("extraction.stop=yes"), "TicketRules": rulesOf("state=failed"),
-		"TicketFields": map[string]string{"queue": "sales"}, "Reading": Reading{StrictNumbers: true},
-	}
-	for field := range reflect.TypeFor[Settings]().Fields() {
-		if elsewhere[field.Name] != "" {
-			continue
-		}
-		var s Settings
-		to := reflect.ValueOf(&s).Elem().FieldByIndex(field.Index)
-		switch value, ok := special[field.Name]; {
-		case ok:
-			to.Set(reflect.ValueOf(value))
-		case to.CanInt():
-			to.SetInt(3)
-		case to.Kind() == reflect.Bool:
-			to.SetBool(true)
-		case to.Kind() == reflect.String:
-			to.SetString("x")
-		default:
-			to.SetUint(3)
-		}
-		if all := (Settings{}).Differences(s); len(all) != 1 {
-			t.Errorf("with another %s: differences %v", field.Name, all)
-		}
-	}
-}
-
 func rulesOf(texts ...string) []Rule {
 	all, err := ParseRules(texts, ParseTicketRule)
 	if err != nil {
 		panic(err)
 	}
 	return all
-}
-
-func TestRequestRows(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		c    Campaign
-		want int
-	}{
-		{"a whole chunk", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500}}, 500},
-		{"fewer, as set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}}, 100},
-		{"fewer, as the platform allows", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 40}, 40},
-		{"what the platform allows is more than what is set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 250}, 100},
-		{"one contact in dispatch mode", Campaign{Settings: Settings{Mode: Dispatch, ChunkSize: 50}, RowsPerCall: 40}, 1},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.c.RequestRows(); got != tt.want {
-				t.Errorf("RequestRows() = %d, want %d", got, tt.want)
-			}
-		})
-	}
 }

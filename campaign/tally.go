@@ -22,11 +22,10 @@ func (t Tally) Contacts() int {
 	return n
 }
 
-// Open is the number of contacts that are not through yet.
+// Open is the number of contacts that are still to be sent.
 func (t Tally) Open() int { return t.States[Pending] + t.States[Sending] }
 
-// MayHaveBeenReached is the number of contacts of which Record.MayHaveBeenReached is
-// true.
+// MayHaveBeenReached counts the contacts with a Record.MayHaveBeenReached.
 func (t Tally) MayHaveBeenReached() int {
 	n := t.States[Unconfirmed] - t.InDoubt[Unconfirmed]
 	for _, doubtful := range t.InDoubt {
@@ -35,10 +34,9 @@ func (t Tally) MayHaveBeenReached() int {
 	return n
 }
 
-// Phase is the campaign's phase as people see it: a loaded campaign in which
-// nobody is pending or sending is finished, however it was steered before,
-// unless it was canceled. Finished is never stored, so it can never be ahead
-// of the truth.
+// Phase is the campaign's phase as people see it. A loaded campaign without pending
+// and sending contacts is finished, in whatever phase it was stored, unless it was
+// canceled. Finished is never stored, so it cannot be wrong.
 func (t Tally) Phase(stored Phase) Phase {
 	switch stored {
 	case Loading, CanceledPhase:

@@ -6,7 +6,7 @@ import "time"
 type Cause uint8
 
 const (
-	// By the holder of the claim on the chunk.
+	// By the sender that has the claim on the chunk.
 
 	Send     Cause = iota // the request that carries it is about to leave
 	Unsent                // nothing reached the platform, or it refused the request and not the contact: no attempt
@@ -16,7 +16,7 @@ const (
 	Withdraw              // a Reject is taken back: the list was not at fault
 	Lose                  // the request may have arrived, its answer did not
 
-	// Evidence: by anybody, at any time.
+	// Evidence: from anywhere, at any time.
 
 	Accept // the platform answered 2xx
 	Start  // an event says the conversation began
@@ -25,7 +25,7 @@ const (
 	// By a person, or a rule a person set.
 
 	Cancel       // do not send it
-	Hold         // it waits, and why; or, without a reason, no longer for that
+	Hold         // it waits, for a reason; without a reason it no longer does
 	Rerun        // send it (again)
 	ConfirmSent  // looked up in the platform: it has the contact
 	ConfirmNever // looked up in the platform: it never saw the contact
@@ -33,7 +33,7 @@ const (
 )
 
 // Evidence reports whether the cause is the platform's own word that it has the
-// contact, which counts whoever brings it.
+// contact. It counts without a claim.
 func (c Cause) Evidence() bool { return c == Accept || c == Start || c == End }
 
 // A Move is a cause with what belongs to it.
@@ -43,7 +43,7 @@ type Move struct {
 	Run    uint8 // for Rerun: the run that begins
 	At     time.Time
 
-	InDoubt  bool // for Retry and Fail: the contact may have been reached all the same
+	InDoubt  bool // for Retry and Fail: the contact may have been reached
 	Recorded bool // the contact record has the request
 }
 
@@ -51,9 +51,9 @@ type Move struct {
 // been.
 func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || m.InDoubt }
 
-// Next is the table of transitions, whole: the record that r becomes by m, and
-// whether m is allowed on it. A record that m leaves as it is (a second 2xx,
-// an old event) is not allowed to change either.
+// Next is the whole table of transitions: the record that r becomes by m, and whether
+// m is allowed on it. A move that would change nothing (a second 2xx, an old event) is
+// not allowed.
 //
 //	Send                          pending                → sending      one attempt more
 //	Unsent                        sending                → pending      the attempt taken back
@@ -68,8 +68,7 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
-// Doubt, once there, stays through retries and reruns until evidence comes or a
-// person has looked.
+// Doubt stays through retries and reruns until evidence comes or a person has looked.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false

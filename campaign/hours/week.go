@@ -35,6 +35,23 @@ func (w Week) Always() bool {
 	return w.sum() == 0 || w.sum() == 7*Day
 }
 
+// OpenDays names the days that are open, as MakeWeek reads them: those that are open
+// as a whole when the others are closed, or all when they are alike. ok is false when
+// the week says more than that.
+func (w Week) OpenDays() (days string, ok bool) {
+	var open [7]bool
+	alike, whole := true, true
+	for day, windows := range w {
+		alike = alike && slices.Equal(windows, w[0])
+		open[day] = slices.Equal(windows, []Window{{0, Day}})
+		whole = whole && (open[day] || len(windows) == 0)
+	}
+	if alike || !whole {
+		return "", alike
+	}
+	return daysText(open), true
+}
+
 func (w Week) sum() (minutes int) {
 	for _, windows := range w {
 		for _, window := range windows {

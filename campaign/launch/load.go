@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"time"
 
@@ -13,14 +14,15 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// loaded is what came of reading a list.
+// loaded is what became of a list.
 type loaded struct {
 	counts      campaign.Counts
 	chunks      int
+	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
 	mix         mixture
 	rejectsFile string
 	warnings    []string
-	hidden      int // rows of a sheet that are hidden and were read all the same
+	hidden      int // rows of a sheet that were read although they are hidden
 }
 
 // tally is that of a campaign which has just been loaded.
@@ -32,7 +34,7 @@ func (l loaded) tally() campaign.Tally {
 
 // load stores a list as a campaign that runs. A dry run reads it and stores
 // nothing.
-func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list) (loaded, error) {
+func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list, seen campaign.Seen) (loaded, error) {
 	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: list.reader.Columns()}}
 	in.rejects.local.path = req.RejectsFile
 	defer in.rejects.local.discard()
@@ -43,6 +45,10 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	if err := l.hasRoom(ctx, c.Name, list.source.size); err != nil {
 		return loaded{}, err
 	}
+	// Workers that start afresh tell by it which answers are the platform's own.
+	if err := l.Store.AddSeen(ctx, c.Settings.Agent, seen); err != nil {
+		return loaded{}, err
+	}
 	load, err := l.Store.BeginLoad(ctx, c)
 	if err != nil {
 		return loaded{}, err
@@ -51,13 +57,13 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	in.rejects.keep = func(part []byte) error { return load.AddRejects(ctx, part) }
 	out, err := in.read(ctx, list)
 	if err == nil && c.Settings.WebhookURL != "" {
-		err = load.AddIndex(ctx, list.reader.Contacts())
+		err = load.AddIndex(ctx, out.numbers)
 	}
 	if errors.Is(err, store.ErrLoadLost) {
 		return loaded{}, err
 	}
 	if err != nil {
-		return loaded{}, l.abandon(ctx, load, c.Name, err)
+		return loaded{}, l.abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})
 	}
 	// From here on a Ctrl-C would leave open whether the campaign runs.
 	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, phaseAfterLoad(c.Settings)); err != nil {
@@ -70,17 +76,17 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 // abandonPatience bounds the attempt to take a load back.
 const abandonPatience = 10 * time.Second
 
-// abandon takes back a load that the file has made fail. What was interrupted,
-// by a person or by Redis, stays and is started anew by the same command.
-func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, name string, failed error) error {
+// abandon takes back a load that failed because of its file. A load that was
+// interrupted, by a person or by Redis, stays; the same command starts it again.
+func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, failed *UnfinishedError) error {
 	if ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
 		defer cancel()
 		if load.Abandon(ctx) == nil {
-			return failed
+			return failed.Err
 		}
 	}
-	return &UnfinishedError{Campaign: name, Err: failed}
+	return failed
 }
 
 // An intake takes the rows of a list: contacts into chunks, the others into the
@@ -102,7 +108,7 @@ type chunkStore interface {
 // maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
 const maxChunkBytes = 16 << 20
 
-// progressRows is how often progress is told of.
+// progressRows is the number of rows between two reports of progress.
 const progressRows = 1000
 
 // chunksAhead is how many chunks may be on their way to Redis beyond one for
@@ -157,7 +163,10 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture(), warnings: list.reader.Warnings(), hidden: list.reader.HiddenRows()}
+	out := loaded{
+		counts: list.reader.Counts(), chunks: chunks, numbers: list.reader.Contacts(), mix: mix.mixture(), hidden: list.reader.HiddenRows(),
+		warnings: append(list.warnings, list.reader.Warnings()...),
+	}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}

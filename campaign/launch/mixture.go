@@ -8,7 +8,7 @@ import (
 	"campaign-runner/campaign/plan"
 )
 
-// A mixture is who of a list may be contacted by which clock, chunk by chunk.
+// A mixture says which contacts of a list go by which clock, chunk by chunk.
 type mixture struct {
 	groups []plan.Group
 	chunks [][]plan.Part
@@ -30,8 +30,7 @@ func newMixture(s campaign.Settings) (*mixer, error) {
 	return &mixer{groups: plan.NewGroups(calendar), byContact: calendar.ByContact()}, nil
 }
 
-// add takes chunk n. Whose clock it is matters only if contacts have clocks of
-// their own.
+// add takes chunk n. Numbers matter only if contacts have clocks of their own.
 func (m *mixer) add(n int, contacts []campaign.Contact) {
 	var parts []plan.Part
 	if m.byContact {
@@ -53,8 +52,8 @@ func (m *mixer) add(n int, contacts []campaign.Contact) {
 
 func (m *mixer) mixture() mixture { return mixture{m.groups.List(), m.chunks} }
 
-// unmixed is the mixture of a campaign that was loaded before. What of it goes by
-// which of its contacts' clocks is not looked up again.
+// unmixed is the mixture of a campaign that was loaded before. Its contacts are not
+// read again, so their own clocks are not known.
 func unmixed(c campaign.Campaign) (mixture, error) {
 	calendar, err := c.Settings.Hours.Calendar()
 	if err != nil {

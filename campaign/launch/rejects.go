@@ -77,7 +77,7 @@ func (r *rejects) finish() error {
 // A localFile appears under its path whole or not at all. Its first error is
 // kept and ends all writing.
 type localFile struct {
-	path string // empty: there is to be none
+	path string // empty: no file
 	file *os.File
 	err  error
 }
@@ -112,7 +112,7 @@ func (f *localFile) finish() {
 	f.file = nil
 }
 
-// discard removes what was not finished.
+// discard removes an unfinished file.
 func (f *localFile) discard() {
 	if f.file != nil {
 		_ = f.file.Close()
@@ -120,8 +120,8 @@ func (f *localFile) discard() {
 	}
 }
 
-// restoreRejects writes the rejects of a loaded campaign to a file. One that is
-// there stays: somebody may be correcting it.
+// restoreRejects writes the rejects of a loaded campaign to a file. An existing file
+// stays: a person may be correcting it.
 func (l *Launcher) restoreRejects(ctx context.Context, name, path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// hasRoom fails when Redis has a memory limit that a list of so many bytes may
-// not fit in. Compressed, a list takes about half its size, never more than all
-// of it. What cannot be asked is no reason to stop.
+// hasRoom fails when a list may not fit into the memory limit of Redis. Compressed, a
+// list takes about half of listBytes and never more. A Redis that does not tell its
+// memory is no reason to stop.
 func (l *Launcher) hasRoom(ctx context.Context, name string, listBytes int64) error {
 	memory, err := l.Store.Memory(ctx, name)
 	if err != nil {

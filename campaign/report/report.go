@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -21,20 +20,20 @@ import (
 
 // A Summary is a campaign in one row of a list.
 type Summary struct {
-	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"`
-	StateReason string         `json:"state_reason"`
-	Contacts    int            `json:"contacts"`
-	States      States         `json:"states"`
-	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when it moves
-	Paced       bool           `json:"-"`           // it waits only for the quota
-	Agent       string         `json:"agent"`
-	Mode        campaign.Mode  `json:"mode"`
-	Channel     int            `json:"channel"`
-	Workers     int            `json:"workers"` // alive and serving the agent
-	CreatedAt   time.Time      `json:"created_at"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`  // when its last contact was sent
-	PurgedAt    time.Time      `json:"purged_at,omitzero"` // since when it has no personal data
+	Campaign    string           `json:"campaign"`
+	State       campaign.Phase   `json:"state"`
+	StateReason campaign.Message `json:"state_reason"`
+	Contacts    int              `json:"contacts"`
+	States      States           `json:"states"`
+	WaitingFor  campaign.Message `json:"waiting_for"` // empty when it moves
+	Paced       bool             `json:"-"`           // it waits only for the quota
+	Agent       string           `json:"agent"`
+	Mode        campaign.Mode    `json:"mode"`
+	Channel     int              `json:"channel"`
+	Workers     int              `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time        `json:"created_at"`
+	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when its last contact was sent
+	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it has no personal data
 }
 
 // Over reports whether nothing more happens without an operator.
@@ -101,13 +100,7 @@ func read(ctx context.Context, s catalog, name string) (campaign.Campaign, campa
 // loaded reads a campaign whose whole file has been stored.
 func loaded(ctx context.Context, s catalog, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
-	}
-	if err == nil {
-		err = c.Kept()
-	}
-	return c, err
+	return c, cmp.Or(err, c.Loaded())
 }
 
 // present is what all campaigns share.
@@ -169,13 +162,13 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.EndedAt = c.EndedAt
 	}
 	if p.refused != nil && s.State == campaign.Running {
-		s.WaitingFor = p.refused.Error()
-	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
+		s.WaitingFor = campaign.Text(p.refused.Error())
+	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor.IsZero() {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
 	}
-	if s.WaitingFor == "" {
+	if s.WaitingFor.IsZero() {
 		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
-		s.Paced = s.WaitingFor != ""
+		s.Paced = !s.WaitingFor.IsZero()
 	}
 	return s
 }
@@ -202,9 +195,9 @@ func (s States) Problems() int {
 
 // A Reason is how many contacts are in a state for it.
 type Reason struct {
-	State    string `json:"state"`
-	Reason   string `json:"reason"`
-	Contacts int    `json:"contacts"`
+	State    string           `json:"state"`
+	Reason   campaign.Message `json:"reason"`
+	Contacts int              `json:"contacts"`
 
 	Code campaign.Reason `json:"-"`
 }
@@ -214,9 +207,11 @@ type Reason struct {
 func Refusals(counts map[string]int) []Reason {
 	list := []Reason{}
 	for reason, n := range counts {
-		list = append(list, Reason{Reason: reason, Contacts: n})
+		list = append(list, Reason{Reason: campaign.Text(reason), Contacts: n})
 	}
-	slices.SortFunc(list, func(a, b Reason) int { return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason, b.Reason)) })
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason.String(), b.Reason.String()))
+	})
 	return list
 }
 
@@ -232,7 +227,7 @@ type catalog interface {
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
 	OpenChunks(ctx context.Context, name string) (int, error)
 	Begun(ctx context.Context, name string, now time.Time) (int, error)

@@ -41,7 +41,7 @@ func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (
 	if err != nil {
 		return 0, err
 	}
-	e := exporter{q, s, c, header, columnsOf(c.Settings, keys), &reasonTexts{store: s, campaign: name}}
+	e := exporter{q, s, c, header, columnsOf(c.Settings, keys), &reasons{store: s, campaign: name}}
 	out, err := q.Format.output(w, e.columns)
 	if err != nil {
 		return 0, err
@@ -68,7 +68,7 @@ type exporter struct {
 	campaign campaign.Campaign
 	header   []string // of the file
 	columns  columns
-	texts    *reasonTexts
+	reasons  *reasons
 }
 
 // A part is what a chunk adds to the results.
@@ -94,7 +94,7 @@ func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) 
 	encode := e.Format.encoder(&text, e.columns)
 	for i, contact := range chunk.Contacts {
 		record, outcome := chunk.Record(i), outcomes[i]
-		reason, err := e.texts.of(ctx, record.Reason)
+		reason, err := e.reasons.of(ctx, record.Reason)
 		if err != nil {
 			return p, err
 		}
@@ -110,7 +110,7 @@ func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) 
 
 func (q Results) wants(f campaign.Facts) bool {
 	return (len(q.States) == 0 || slices.Contains(q.States, f.Record.State)) && q.Where.Of(f) &&
-		strings.Contains(strings.ToLower(f.Reason), strings.ToLower(q.Reason))
+		f.Reason.Matches(q.Reason)
 }
 
 // A column is one of ours in the results; cell is empty where there is nothing to
@@ -141,7 +141,7 @@ func ourColumns(s campaign.Settings) []column {
 	columns := []column{
 		{"phone_e164", text, func(r row) string { return r.Phone.E164() }},
 		{"state", text, func(r row) string { return r.Record.State.String() }},
-		{"reason", text, func(r row) string { return r.Reason }},
+		{"reason", text, func(r row) string { return r.Reason.String() }},
 		{"attempts", number, func(r row) string { return strconv.Itoa(int(r.Record.Attempts)) }},
 		{"run", number, func(r row) string { return strconv.Itoa(int(r.Record.Run)) }},
 		{"changed_at", text, func(r row) string { return timeCell(r.Record.ChangedAt()) }}, // empty until something happens to the contact

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
 )
 
 // Events of all campaigns wait in one stream until they are applied, and are then
@@ -130,7 +132,7 @@ const (
 // An Unmatched event belongs to no contact; Why says how that was decided.
 type Unmatched struct {
 	Event
-	Why string
+	Why campaign.Message
 }
 
 // keepUnmatchedScript keeps events unless the campaign was purged meanwhile. KEYS
@@ -149,8 +151,8 @@ func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatch
 	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
 	for _, e := range events {
 		packed := binary.AppendUvarint(nil, uint64(e.Contact))
-		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
-		packed = append(packed, e.Why...)
+		why := e.Why.Line()
+		packed = append(binary.AppendUvarint(packed, uint64(len(why))), why...)
 		args = append(args, e.At.UnixMilli(), s.encoder.EncodeAll(e.Body, packed))
 	}
 	err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err()
@@ -179,7 +181,7 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 		if err != nil {
 			return nil, wrap(err, "read unmatched events of %s", name)
 		}
-		events[i] = Unmatched{Event{packed, timeOf(int64(m.Score)), name, int(contact), body}, string(rest[:why])}
+		events[i] = Unmatched{Event{packed, timeOf(int64(m.Score)), name, int(contact), body}, campaign.ReadMessage(string(rest[:why]))}
 	}
 	return events, nil
 }

@@ -5,16 +5,18 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
+	"campaign-runner/ratelimit"
 )
 
 func (a *app) append() *cobra.Command {
-	var f launchFlags
+	var f appendFlags
 	cmd := &cobra.Command{
 		Use:   "append NAME CONTACTS",
 		Short: "Add contacts to a campaign, such as its corrected rejects",
@@ -22,8 +24,9 @@ func (a *app) append() *cobra.Command {
 file with the campaign's columns, in any order. Numbers that are in the campaign
 already are duplicates. A campaign that is finished or canceled runs again.
 
-Nobody of the file is contacted before all of it is stored. The same command may be
-run again at any time: interrupted, it starts anew; after success it changes nothing.`,
+Nobody in the file is contacted before all of it is stored. The same command can be run
+again at any time: after an interruption it starts again; after success it changes
+nothing.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req := &f.request
@@ -31,31 +34,44 @@ run again at any time: interrupted, it starts anew; after success it changes not
 			if err := campaign.CheckName(req.Name); err != nil {
 				return cli.Usage(err)
 			}
-			choice, err := f.choose.choice(cmd.Flags().Changed, campaign.ParseFileRule)
-			if err != nil {
+			var err error
+			if req.Choice, err = f.choose.choice(cmd.Flags().Changed, campaign.ParseFileRule); err != nil {
 				return cli.Usage(err)
 			}
-			req.Choice = choice
+			if err := f.Apply(&req.Settings); err != nil {
+				return cli.Usage(err)
+			}
 			if !cmd.Flags().Changed("rejects") {
 				req.RejectsFile = appendRejects(req.Name, req.File)
 			}
 			return a.withStore(cmd.Context(), func(st *store.Store) error {
 				l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
-				return a.finish(cmd.Context(), l, f, l.Append)
+				return a.finish(cmd.Context(), l, f.request, l.Append)
 			})
 		},
 	}
-	flags := cmd.Flags()
+	f.add(cmd.Flags())
+	return cmd
+}
+
+type appendFlags struct {
+	cli.SettingFlags
+	request launch.Request
+	file    fileFlags
+	choose  chooseFlags
+	rate    ratelimit.Rate
+}
+
+func (f *appendFlags) add(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	cli.PhoneColumnFlag(flags, &f.request.Settings.Reading, "the campaign's")
+	f.Add(flags, campaign.LaunchSettings("phone-column"))
+	flags.Lookup("phone-column").Usage = "column with the numbers (default: the campaign's); may be repeated, in order of preference"
 	f.file.add(flags)
 	f.choose.add(flags)
 	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
 	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
-	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store; who is on the do-not-contact list is not known")
-	flags.Var(&f.rate, "rate", "requests per window, for the estimate: 30/60s, or none")
-	cli.Bind(flags, "rate", "VELENTS_RATE")
-	return cmd
+	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do everything except storing; the do-not-contact list is not known")
+	rateFlag(flags, &f.rate, "requests per window, for the estimate: 30/60s, or none")
 }
 
 // appendRejects is where refused lines go: beside the file, never into it.

@@ -17,9 +17,9 @@ type chooseFlags struct {
 }
 
 func (f *chooseFlags) add(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.where, "where", nil, "take only rows that this `RULE` is true of: COLUMN=VALUE or COLUMN!=VALUE; may be repeated, and then all must be")
-	flags.IntVar(&f.sample, "sample", 0, "take so many `CONTACTS`, spread over the list; the same ones each time")
-	flags.IntVar(&f.limit, "limit", 0, "take the first so many `CONTACTS`")
+	flags.StringArrayVar(&f.where, "where", nil, "take only rows for which this `RULE` holds: COLUMN=VALUE or COLUMN!=VALUE; may be repeated, and then all must hold")
+	flags.IntVar(&f.sample, "sample", 0, "take this many `CONTACTS`, spread over the list; the same ones each time")
+	flags.IntVar(&f.limit, "limit", 0, "take this many `CONTACTS` from the beginning")
 	flags.StringArrayVar(&f.notIn, "not-in", nil, "leave out the contacts of this `CAMPAIGN`; may be repeated")
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -9,16 +8,22 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// fileFlags say how a contact file is written, where that is not to be found out.
+// fileFlags say how a contact file is written, where the file itself does not tell.
 type fileFlags struct{ format contacts.Format }
 
 func (f *fileFlags) add(flags *pflag.FlagSet) {
-	flags.Var((*encodingFlag)(&f.format.Encoding), "encoding", "of the file: "+encodingNames()+" (default: found out)")
-	flags.Var((*delimiterFlag)(&f.format.Delimiter), "delimiter", "between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)")
+	flags.Func("encoding", "`ENCODING` of the file: "+encodingNames()+" (default: found out)", func(text string) (err error) {
+		f.format.Encoding, err = contacts.ParseEncoding(text)
+		return err
+	})
+	flags.Func("delimiter", "`DELIMITER` between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)", func(text string) (err error) {
+		f.format.Delimiter, err = contacts.ParseDelimiter(text)
+		return err
+	})
 	flags.IntVar(&f.format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	flags.StringVar(&f.format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: the first that is not hidden)")
 	flags.BoolVar(&f.format.AllSheets, "all-sheets", false, "read all sheets that are not hidden; they must have the same columns")
-	flags.BoolVar(&f.format.SkipHiddenRows, "skip-hidden-rows", false, "refuse rows that a filter or somebody has hidden in the sheet")
+	flags.BoolVar(&f.format.SkipHiddenRows, "skip-hidden-rows", false, "refuse rows that are hidden in the sheet, by a filter or by hand")
 }
 
 func encodingNames() string {
@@ -29,49 +34,3 @@ func encodingNames() string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
-
-// twoNumbersFlag is what to do with two numbers in a cell: whether the first is taken.
-type twoNumbersFlag bool
-
-func (t *twoNumbersFlag) Set(text string) error {
-	if text != "first" && text != "refuse" {
-		return errors.New("want first or refuse")
-	}
-	*t = text == "first"
-	return nil
-}
-
-func (t *twoNumbersFlag) String() string {
-	if *t {
-		return "first"
-	}
-	return "refuse"
-}
-func (*twoNumbersFlag) Type() string { return "WHAT" }
-
-type encodingFlag contacts.Encoding
-
-func (e *encodingFlag) Set(text string) error {
-	encoding, err := contacts.ParseEncoding(text)
-	*e = encodingFlag(encoding)
-	return err
-}
-
-func (e *encodingFlag) String() string { return string(*e) }
-func (*encodingFlag) Type() string     { return "ENCODING" }
-
-type delimiterFlag contacts.Delimiter
-
-func (d *delimiterFlag) Set(text string) error {
-	delimiter, err := contacts.ParseDelimiter(text)
-	*d = delimiterFlag(delimiter)
-	return err
-}
-
-func (d *delimiterFlag) String() string {
-	if *d == "" {
-		return ""
-	}
-	return contacts.Delimiter(*d).String()
-}
-func (*delimiterFlag) Type() string { return "DELIMITER" }

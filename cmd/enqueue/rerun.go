@@ -27,8 +27,8 @@ conversation came to are, unless --state says otherwise, of those that have ende
   state=STATE            it is in this state
   reason=TEXT            this is a part of the reason for it
   column.NAME=VALUE      this stands in its line of the list
-The conversation of an earlier run tells nothing of whether somebody answered, and what
-is still told of it changes nothing any more.
+Only the conversation of the last run says whether a contact answered; later events of
+an earlier one change nothing.
 
 Of those that failed or are unconfirmed some may have been reached all the same: how
 many is said before they are sent again.
