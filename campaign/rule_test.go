@@ -52,7 +52,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("read as %s: %v", r, err)
 			}
 			facts := campaign.Facts{
-				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome,
+				Record: tt.record, Reason: campaign.Text("the line was busy"), Outcome: tt.outcome,
 				Cell: func(name string) string { return cells[name] },
 			}
 			if got := (campaign.Rules{r}).Of(facts); got != tt.want {

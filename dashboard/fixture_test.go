@@ -108,7 +108,7 @@ func (f fixture) move(name string, place int, reason string, causes ...campaign.
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	code, err := f.ReasonCode(ctx, name, reason)
+	code, err := f.ReasonCode(ctx, name, campaign.Text(reason))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -185,7 +185,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			both := []func(*campaign.Settings){skipping}
 			d := newDuel(t, 20, both, both)
 			d.platform.answer = func([]velents.Row) error {
-				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, "by hand", campaign.Running); err != nil {
+				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, campaign.Text("by hand"), campaign.Running); err != nil {
 					t.Error(err)
 				}
 				return answer
@@ -194,7 +194,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			d.wantStates("c", map[campaign.State]int{campaign.Pending: 20})
 			d.platform.answer = func([]velents.Row) error { return nil }
 			d.run("d")
-			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, "", campaign.Paused); err != nil {
+			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, campaign.Message{}, campaign.Paused); err != nil {
 				t.Fatal(err)
 			}
 			d.run("c")
@@ -290,7 +290,9 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 
 func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 	for name, between := range map[string]func(*duel){
-		"paused": func(d *duel) { _, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, "", campaign.Running) },
+		"paused": func(d *duel) {
+			_, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, campaign.Message{}, campaign.Running)
+		},
 		"other settings": func(d *duel) {
 			to := d.campaign.Settings
 			to.DailyCap = 100

@@ -182,14 +182,14 @@ func (s *stage) reasons(state campaign.State) map[string]int {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	texts, err := s.store.ReasonTexts(s.t.Context(), "c")
+	texts, err := s.store.Reasons(s.t.Context(), "c")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	reasons := make(map[string]int)
 	for at, n := range tally.Reasons {
 		if at.State == state {
-			reasons[texts[at.Reason]] = n
+			reasons[texts[at.Reason].String()] = n
 		}
 	}
 	return reasons
@@ -202,7 +202,7 @@ func (s *stage) phase(name string) (campaign.Phase, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return c.Phase, c.PhaseReason
+	return c.Phase, c.PhaseReason.String()
 }
 
 // record is what is known of contact i of chunk 0.

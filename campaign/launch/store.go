@@ -29,7 +29,7 @@ type loads interface {
 type campaigns interface {
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 
@@ -58,32 +57,32 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 	return group.Wait()
 }
 
-// reasonTexts are the texts of a campaign's reasons. They are read again for an
-// unknown code: a text is always written before its code is used.
-type reasonTexts struct {
+// reasons are those of a campaign. They are read again for an unknown code: a reason is
+// always written before its code is used.
+type reasons struct {
 	store    catalog
 	campaign string
 
-	mu   sync.Mutex
-	text map[campaign.Reason]string
+	mu     sync.Mutex
+	byCode map[campaign.Reason]campaign.Message
 }
 
-func (r *reasonTexts) of(ctx context.Context, code campaign.Reason) (string, error) {
+func (r *reasons) of(ctx context.Context, code campaign.Reason) (campaign.Message, error) {
 	if code == campaign.NoReason {
-		return "", nil
+		return campaign.Message{}, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if text, ok := r.text[code]; ok {
-		return text, nil
+	if reason, ok := r.byCode[code]; ok {
+		return reason, nil
 	}
-	texts, err := r.store.ReasonTexts(ctx, r.campaign)
+	all, err := r.store.Reasons(ctx, r.campaign)
 	if err != nil {
-		return "", err
+		return campaign.Message{}, err
 	}
-	if _, ok := texts[code]; !ok {
-		texts[code] = fmt.Sprintf("reason %d", code) // Redis has lost its text
+	if _, ok := all[code]; !ok { // Redis has lost it
+		all[code] = campaign.Say(campaign.MsgLostReason, "code", int(code))
 	}
-	r.text = texts
-	return r.text[code], nil
+	r.byCode = all
+	return r.byCode[code], nil
 }

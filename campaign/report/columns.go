@@ -39,7 +39,7 @@ func ourColumns(s campaign.Settings) []column {
 	columns := []column{
 		{"phone_e164", text, func(r row) string { return r.Phone.E164() }},
 		{"state", text, func(r row) string { return r.Record.State.String() }},
-		{"reason", text, func(r row) string { return r.Reason }},
+		{"reason", text, func(r row) string { return r.Reason.String() }},
 		{"attempts", number, func(r row) string { return strconv.Itoa(int(r.Record.Attempts)) }},
 		{"run", number, func(r row) string { return strconv.Itoa(int(r.Record.Run)) }},
 		{"changed_at", text, func(r row) string { return timeCell(r.Record.ChangedAt()) }}, // empty until something happens to the contact

@@ -79,7 +79,7 @@ func TestAListingHasWhatBecameOfEach(t *testing.T) {
 	}
 	got, want := page.Contacts[0], contact(2)
 	if got.Phone != want.Phone || got.Line != want.Line || !slices.Equal(got.Fields, want.Fields) ||
-		got.Record.State != campaign.Failed || got.Reason != "busy" || got.Ref.Chunk != 1 || got.Index != 0 {
+		got.Record.State != campaign.Failed || got.Reason.String() != "busy" || got.Ref.Chunk != 1 || got.Index != 0 {
 		t.Errorf("%+v", got)
 	}
 }

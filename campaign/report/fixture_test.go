@@ -92,7 +92,7 @@ func (f fixture) move(name string, ordinal int, reason string, causes ...campaig
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	code, err := f.ReasonCode(ctx, name, reason)
+	code, err := f.ReasonCode(ctx, name, campaign.Text(reason))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func (f fixture) move(name string, ordinal int, reason string, causes ...campaig
 
 func (f fixture) phase(name string, to campaign.Phase, reason string) {
 	f.t.Helper()
-	if _, ok, err := f.SetPhase(f.t.Context(), name, to, reason, campaign.Running, campaign.Paused); !ok {
+	if _, ok, err := f.SetPhase(f.t.Context(), name, to, campaign.Text(reason), campaign.Running, campaign.Paused); !ok {
 		f.t.Fatalf("set phase of %s: %v", name, err)
 	}
 }

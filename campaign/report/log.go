@@ -14,10 +14,10 @@ import (
 
 // A Decision is one entry of a campaign's log.
 type Decision struct {
-	At     time.Time    `json:"at"`
-	By     string       `json:"by"` // a user, a worker or a rule
-	Action store.Action `json:"action"`
-	Text   string       `json:"text"`
+	At     time.Time        `json:"at"`
+	By     string           `json:"by"` // a user, a worker or a rule
+	Action store.Action     `json:"action"`
+	Text   campaign.Message `json:"text"`
 
 	// Of a change to a chunk.
 	Chunk *int   `json:"chunk,omitempty"`
@@ -27,18 +27,18 @@ type Decision struct {
 
 // A Fate is what a decision did to contacts of a chunk.
 type Fate struct {
-	From   string `json:"from"` // state
-	To     string `json:"to"`
-	Reason string `json:"reason"`
-	Count  int    `json:"count"`
-	Places string `json:"places"` // in the chunk, from 0: "0-98,100"
+	From   string           `json:"from"` // state
+	To     string           `json:"to"`
+	Reason campaign.Message `json:"reason"`
+	Count  int              `json:"count"`
+	Places string           `json:"places"` // in the chunk, from 0: "0-98,100"
 }
 
 // A Log reads the log of a campaign, the oldest entry first.
 type Log struct {
 	campaign campaign.Campaign
 	reader   *store.LogReader
-	texts    reasonTexts
+	reasons  reasons
 	only     *place
 }
 
@@ -52,7 +52,7 @@ func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{campaign: c, reader: s.ReadLog(name), texts: reasonTexts{store: s, campaign: name}}
+	l := &Log{campaign: c, reader: s.ReadLog(name), reasons: reasons{store: s, campaign: name}}
 	if phone != 0 {
 		if err := c.Kept(); err != nil {
 			return nil, err
@@ -144,7 +144,7 @@ func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) 
 			}
 			moved.Contacts = []store.Span{{From: l.only.index, To: l.only.index}}
 		}
-		reason, err := l.texts.of(ctx, moved.Reason)
+		reason, err := l.reasons.of(ctx, moved.Reason)
 		if err != nil {
 			return d, err
 		}

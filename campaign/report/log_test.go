@@ -64,7 +64,7 @@ func TestLogWithoutRedis(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.load("sale", settings, people(0, 2), nil)
-			code, err := f.ReasonCode(t.Context(), "sale", "why not")
+			code, err := f.ReasonCode(t.Context(), "sale", campaign.Text("why not"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -69,13 +69,13 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.EndedAt = c.EndedAt
 	}
 	if p.refused != nil && s.State == campaign.Running {
-		s.WaitingFor = p.refused.Error()
-	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor == "" {
+		s.WaitingFor = campaign.Text(p.refused.Error())
+	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor.IsZero() {
 		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
 	}
-	if s.WaitingFor == "" {
+	if s.WaitingFor.IsZero() {
 		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
-		s.Paced = s.WaitingFor != ""
+		s.Paced = !s.WaitingFor.IsZero()
 	}
 	return s
 }

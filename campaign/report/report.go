@@ -19,20 +19,20 @@ import (
 
 // A Summary is a campaign in one row of a list.
 type Summary struct {
-	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"`
-	StateReason string         `json:"state_reason"`
-	Contacts    int            `json:"contacts"`
-	States      States         `json:"states"`
-	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when it moves
-	Paced       bool           `json:"-"`           // it waits only for the quota
-	Agent       string         `json:"agent"`
-	Mode        campaign.Mode  `json:"mode"`
-	Channel     int            `json:"channel"`
-	Workers     int            `json:"workers"` // alive and serving the agent
-	CreatedAt   time.Time      `json:"created_at"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`  // when its last contact was sent
-	PurgedAt    time.Time      `json:"purged_at,omitzero"` // since when it has no personal data
+	Campaign    string           `json:"campaign"`
+	State       campaign.Phase   `json:"state"`
+	StateReason campaign.Message `json:"state_reason"`
+	Contacts    int              `json:"contacts"`
+	States      States           `json:"states"`
+	WaitingFor  campaign.Message `json:"waiting_for"` // empty when it moves
+	Paced       bool             `json:"-"`           // it waits only for the quota
+	Agent       string           `json:"agent"`
+	Mode        campaign.Mode    `json:"mode"`
+	Channel     int              `json:"channel"`
+	Workers     int              `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time        `json:"created_at"`
+	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when its last contact was sent
+	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it has no personal data
 }
 
 // Over reports whether nothing more happens without an operator.

@@ -78,7 +78,7 @@ func TestRedisThatTakesNoWritesIsTold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.WaitingFor != tt.want {
+			if o.WaitingFor.String() != tt.want {
 				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.want)
 			}
 		})
@@ -140,7 +140,7 @@ func TestStateAndWhatItWaitsFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.State != tt.state || o.StateReason != tt.reason || o.WaitingFor != tt.waiting || o.Over() != tt.over {
+			if o.State != tt.state || o.StateReason.String() != tt.reason || o.WaitingFor.String() != tt.waiting || o.Over() != tt.over {
 				t.Errorf("state %q (%q), waiting for %q, over: %v", o.State, o.StateReason, o.WaitingFor, o.Over())
 			}
 		})
@@ -165,7 +165,7 @@ func TestLoadingIsNeverTakenForFinished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.State != campaign.Loading || o.WaitingFor != tt.waiting || o.Over() || len(o.States) != len(campaign.States()) {
+			if o.State != campaign.Loading || o.WaitingFor.String() != tt.waiting || o.Over() || len(o.States) != len(campaign.States()) {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -307,23 +307,23 @@ func TestUnknownCampaign(t *testing.T) {
 func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
-	at := report.Clock(soon, now)
+	at := campaign.Clock(soon, now)
 	for _, tt := range []struct {
 		name    string
 		quota   store.Quota
 		waiting string
 	}{
-		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
+		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("the quota is used up")},
 			"waiting for the quota: the quota is used up; the next request leaves at " + at},
-		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: "refused with 429", Blocked: true},
-			"waiting for the quota: refused with 429; the next request leaves at " + report.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
-		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true},
-			"waiting for the quota: refused with 429; the next request leaves at " + report.Clock(now.Add(20*time.Second), now)},
-		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
+		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: campaign.Text("refused with 429"), Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
+		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Clock(now.Add(20*time.Second), now)},
+		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: campaign.Text("spread over the window")}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 		{"while one contact finds out", store.Quota{Limit: 30, Probing: true},
 			"waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"},
-		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true},
+		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("an answer was lost; one contact will find out"), Blocked: true, Probing: true},
 			"waiting for the quota: an answer was lost; one contact will find out; the next request leaves at " + at},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.WaitingFor != tt.waiting {
+			if o.WaitingFor.String() != tt.waiting {
 				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.waiting)
 			}
 			if o.Quota == nil || o.Quota.Limit != 30 {
@@ -355,7 +355,7 @@ func TestQuotaIsTheOneThatWasLookedAtLast(t *testing.T) {
 		for id, ago := range map[string]time.Duration{frozen: 6 * time.Second, "m": time.Second} {
 			quota := store.Quota{Limit: 30, Remaining: 30}
 			if id == "m" {
-				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true}
+				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true}
 			}
 			w := store.Worker{ID: id, Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: quota}, Looked: now.Add(-ago)}
 			if err := f.Heartbeat(t.Context(), w); err != nil {
@@ -383,7 +383,7 @@ func TestQueueThatIsPausedHoldsACampaignUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.WaitingFor != want {
+		if o.WaitingFor.String() != want {
 			t.Errorf("%s paused: waiting for %q, want %q", lane, o.WaitingFor, want)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -37,7 +36,7 @@ func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (
 	if err != nil {
 		return 0, err
 	}
-	e := exporter{q, s, c, header, columnsOf(c.Settings, keys), &reasonTexts{store: s, campaign: name}}
+	e := exporter{q, s, c, header, columnsOf(c.Settings, keys), &reasons{store: s, campaign: name}}
 	out, err := q.Format.output(w, e.columns)
 	if err != nil {
 		return 0, err
@@ -64,7 +63,7 @@ type exporter struct {
 	campaign campaign.Campaign
 	header   []string // of the file
 	columns  columns
-	texts    *reasonTexts
+	reasons  *reasons
 }
 
 // A part is what a chunk adds to the results.
@@ -90,7 +89,7 @@ func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) 
 	encode := e.Format.encoder(&text, e.columns)
 	for i, contact := range chunk.Contacts {
 		record, outcome := chunk.Record(i), outcomes[i]
-		reason, err := e.texts.of(ctx, record.Reason)
+		reason, err := e.reasons.of(ctx, record.Reason)
 		if err != nil {
 			return p, err
 		}
@@ -106,5 +105,5 @@ func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) 
 
 func (q Results) wants(f campaign.Facts) bool {
 	return (len(q.States) == 0 || slices.Contains(q.States, f.Record.State)) && q.Where.Of(f) &&
-		strings.Contains(strings.ToLower(f.Reason), strings.ToLower(q.Reason))
+		f.Reason.Matches(q.Reason)
 }

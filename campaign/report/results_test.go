@@ -230,7 +230,7 @@ func TestReasonWhoseTextIsLostHasItsNumber(t *testing.T) {
 	f.move("sale", 0, "bad number", campaign.Send, campaign.Reject)
 	f.Redis().Del(t.Context(), "c:{sale}:reasons")
 	o, err := report.Find(t.Context(), f.Store, "sale")
-	if err != nil || len(o.Reasons) != 1 || o.Reasons[0].Reason != "reason 1" {
+	if err != nil || len(o.Reasons) != 1 || o.Reasons[0].Reason.String() != "reason 1" {
 		t.Errorf("%v, %v", o.Reasons, err)
 	}
 }

@@ -29,9 +29,9 @@ func (s States) Problems() int {
 
 // A Reason is how many contacts are in a state for it.
 type Reason struct {
-	State    string `json:"state"`
-	Reason   string `json:"reason"`
-	Contacts int    `json:"contacts"`
+	State    string           `json:"state"`
+	Reason   campaign.Message `json:"reason"`
+	Contacts int              `json:"contacts"`
 
 	Code campaign.Reason `json:"-"`
 }
@@ -41,8 +41,10 @@ type Reason struct {
 func Refusals(counts map[string]int) []Reason {
 	list := []Reason{}
 	for reason, n := range counts {
-		list = append(list, Reason{Reason: reason, Contacts: n})
+		list = append(list, Reason{Reason: campaign.Text(reason), Contacts: n})
 	}
-	slices.SortFunc(list, func(a, b Reason) int { return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason, b.Reason)) })
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason.String(), b.Reason.String()))
+	})
 	return list
 }

@@ -20,7 +20,7 @@ type catalog interface {
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
 	OpenChunks(ctx context.Context, name string) (int, error)
 	Begun(ctx context.Context, name string, now time.Time) (int, error)

@@ -15,7 +15,7 @@ type Ticket struct {
 	State  campaign.TicketState `json:"state"`
 	Rule   campaign.Rule        `json:"rule"`
 	ID     string               `json:"ticket_id"`
-	Reason string               `json:"reason"`
+	Reason campaign.Message     `json:"reason"`
 	Tries  int                  `json:"tries"`
 	At     time.Time            `json:"changed_at"`
 }

@@ -45,7 +45,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c := campaign.Campaign{
 		Name:        name,
 		Phase:       campaign.Phase(hash["phase"]),
-		PhaseReason: hash["phase_reason"],
+		PhaseReason: campaign.ReadMessage(hash["phase_reason"]),
 		Fingerprint: hash["fingerprint"],
 	}
 	if c.Phase == "" {
@@ -151,8 +151,8 @@ return '-' .. phase`)
 
 // SetPhase moves a campaign from one of the given phases to another, with the reason
 // that people see. If it did not, was is the present phase.
-func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason string, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
-	args := []any{string(to), reason}
+func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
+	args := []any{string(to), reason.Line()}
 	for _, f := range from {
 		args = append(args, string(f))
 	}
@@ -202,8 +202,8 @@ return 1`)
 
 // Explain says why the guard has paused a campaign. It reports false when that was
 // already explained or the guard's pause is over.
-func (s *Store) Explain(ctx context.Context, name, reason string) (bool, error) {
-	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped, reason, rand.Text()).Bool()
+func (s *Store) Explain(ctx context.Context, name string, reason campaign.Message) (bool, error) {
+	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped.Line(), reason.Line(), rand.Text()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("explain the pause of %s: %w", name, err)
 	}

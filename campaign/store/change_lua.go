@@ -72,7 +72,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	if !c.Latest.IsZero() {
 		latest = strconv.FormatInt(c.Latest.UnixMilli(), 10)
 	}
-	args = append(args, c.Judge || c.Act == Recover, guardTripped, latest)
+	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), latest)
 	var cmd *redis.Cmd
 	var unrecorded error
 	switch {

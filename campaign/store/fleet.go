@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,15 +44,15 @@ type Worker struct {
 
 // A Quota is how an agent stands with its quota.
 type Quota struct {
-	Limit     int       `json:"limit"` // requests per window; 0: none is known
-	Remaining int       `json:"remaining"`
-	Window    float64   `json:"window_seconds"`
-	Others    float64   `json:"others_per_window"` // requests by others on the same token, estimated
-	Next      time.Time `json:"next"`              // when the next request may leave; zero: now
-	Reason    string    `json:"reason"`            // why it waits; empty when it need not
-	Blocked   bool      `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
-	Failures  int       `json:"failures"`          // failed requests in a row
-	Probing   bool      `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
+	Limit     int              `json:"limit"` // requests per window; 0: none is known
+	Remaining int              `json:"remaining"`
+	Window    float64          `json:"window_seconds"`
+	Others    float64          `json:"others_per_window"` // requests by others on the same token, estimated
+	Next      time.Time        `json:"next"`              // when the next request may leave; zero: now
+	Reason    campaign.Message `json:"reason"`            // why it waits; empty when it need not
+	Blocked   bool             `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
+	Failures  int              `json:"failures"`          // failed requests in a row
+	Probing   bool             `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
 }
 
 // Wait is the time until the next request may leave.
@@ -59,6 +60,11 @@ func (q Quota) Wait(now time.Time) time.Duration { return max(0, q.Next.Sub(now)
 
 // Heartbeat keeps w alive for HeartbeatTTL.
 func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
+	w.Quotas = maps.Clone(w.Quotas)
+	for agent, quota := range w.Quotas {
+		quota.Reason = quota.Reason.Stored()
+		w.Quotas[agent] = quota
+	}
 	text, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)

@@ -20,7 +20,7 @@ const (
 )
 
 // guardTripped is a campaign's reason to be paused until Explain gives a better one.
-const guardTripped = "too many of the latest contacts were rejected, failed or unconfirmed"
+var guardTripped = campaign.Say(campaign.MsgGuard)
 
 // guardOf is the guard as change.lua reads it: the share in ten-thousandths, the
 // fewest and the most contacts; empty: no guard.

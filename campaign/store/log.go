@@ -63,7 +63,7 @@ type Decision struct {
 	At     time.Time // by Redis's clock, when it was written
 	By     string    // a user, a worker or a rule; Log takes empty for the user of this process
 	Action Action
-	Text   string // why, or how much
+	Text   campaign.Message // why, or how much
 
 	// Only of a change to a chunk; Log does not write these.
 	Chunk   int
@@ -112,12 +112,13 @@ var processUser = sync.OnceValue(func() string {
 // by is the name in an entry.
 func (d Decision) by() string { return cmp.Or(d.By, processUser()) }
 
-// text is d's, cut to maxLogText.
+// text is the text of d, bounded, as Redis keeps it.
 func (d Decision) text() string {
-	if len(d.Text) <= maxLogText {
-		return d.Text
+	text := d.Text.Cut(maxLogText)
+	if text != d.Text {
+		return text.Line() + "…"
 	}
-	return strings.ToValidUTF8(d.Text[:maxLogText], "") + "…"
+	return text.Line()
 }
 
 // logScript adds an entry about a campaign that exists. KEYS campaign, log; ARGV
@@ -212,7 +213,7 @@ func streamTime(id string) time.Time {
 
 func decodeDecision(m redis.XMessage) (Decision, error) {
 	text := func(field string) string { t, _ := m.Values[field].(string); return t }
-	d := Decision{At: streamTime(m.ID), By: text("by"), Action: Action(text("action")), Text: text("text"), Request: text("request")}
+	d := Decision{At: streamTime(m.ID), By: text("by"), Action: Action(text("action")), Text: campaign.ReadMessage(text("text")), Request: text("request")}
 	moved := text("moved")
 	if moved == "" {
 		return d, nil

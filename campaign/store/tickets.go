@@ -140,7 +140,9 @@ func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
 	if t == nil {
 		return "", "", nil
 	}
-	packed, err := json.Marshal(t)
+	stored := *t
+	stored.Reason = t.Reason.Stored()
+	packed, err := json.Marshal(stored)
 	return string(packed), string(t.State), err
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"campaign-runner/campaign"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -21,7 +23,7 @@ const (
 // An Unmatched event belongs to no contact; Why says how that was decided.
 type Unmatched struct {
 	Event
-	Why string
+	Why campaign.Message
 }
 
 // keepUnmatchedScript keeps events unless the campaign was purged meanwhile. KEYS
@@ -40,8 +42,8 @@ func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatch
 	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
 	for _, e := range events {
 		packed := binary.AppendUvarint(nil, uint64(e.Contact))
-		packed = binary.AppendUvarint(packed, uint64(len(e.Why)))
-		packed = append(packed, e.Why...)
+		why := e.Why.Line()
+		packed = append(binary.AppendUvarint(packed, uint64(len(why))), why...)
 		args = append(args, e.At.UnixMilli(), s.encoder.EncodeAll(e.Body, packed))
 	}
 	if err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err(); err != nil {
@@ -70,7 +72,7 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 		if width <= 0 || why > uint64(len(rest)) {
 			return nil, fmt.Errorf("%s: damaged", what)
 		}
-		e.Contact, e.Why = int(contact), string(rest[:why])
+		e.Contact, e.Why = int(contact), campaign.ReadMessage(string(rest[:why]))
 		if e.Body, err = s.decoder.DecodeAll(rest[why:], nil); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"campaign-runner/campaign"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -16,14 +18,14 @@ import (
 // is found or an operator closes it. It belongs to no campaign, so a purge leaves
 // it, as it leaves the do-not-contact list.
 type Wish struct {
-	ID           string    `json:"id"`
-	At           time.Time `json:"at"`
-	Campaign     string    `json:"campaign"`
-	Contact      int       `json:"contact,omitempty"`      // its place in the list from 1, by the link
-	Conversation string    `json:"conversation,omitempty"` // the platform's id
-	Told         string    `json:"told,omitempty"`         // in place of a number
-	Rule         string    `json:"rule"`                   // that found the opt-out
-	Why          string    `json:"why"`                    // it is still open
+	ID           string           `json:"id"`
+	At           time.Time        `json:"at"`
+	Campaign     string           `json:"campaign"`
+	Contact      int              `json:"contact,omitempty"`      // its place in the list from 1, by the link
+	Conversation string           `json:"conversation,omitempty"` // the platform's id
+	Told         string           `json:"told,omitempty"`         // in place of a number
+	Rule         string           `json:"rule"`                   // that found the opt-out
+	Why          campaign.Message `json:"why"`                    // it is still open
 }
 
 // A closed wish is kept for a while, so that an event that comes again does not open
@@ -57,6 +59,7 @@ func (s *Store) OpenWishes(ctx context.Context, wishes []Wish) (opened int, err 
 	}
 	args := []any{maxWishes}
 	for _, w := range wishes {
+		w.Why = w.Why.Stored()
 		text, err := json.Marshal(w)
 		if err != nil {
 			return 0, fmt.Errorf("open wishes: %w", err)
@@ -113,7 +116,7 @@ func (s *Store) Wishes(ctx context.Context) ([]Wish, error) {
 // decodeWish reads a wish. A damaged one still counts and must not hide the others.
 func decodeWish(id, text string) (w Wish) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
-		w = Wish{Why: "what was stored of it is damaged"}
+		w = Wish{Why: campaign.Say(campaign.MsgWishDamaged)}
 	}
 	w.ID = id
 	return w

@@ -107,7 +107,7 @@ func (f fixture) move(name string, i int, reason string, causes ...campaign.Caus
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	code, err := f.ReasonCode(ctx, name, reason)
+	code, err := f.ReasonCode(ctx, name, campaign.Text(reason))
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -27,8 +27,8 @@ func (f fixture) decide() {
 			f.t.Fatal(err)
 		}
 	}
-	log(store.Decision{By: "nora@desk", Action: store.ActionPause, Text: "lunch"})
-	code, err := f.ReasonCode(ctx, "sale", "on the do-not-contact list")
+	log(store.Decision{By: "nora@desk", Action: store.ActionPause, Text: campaign.Text("lunch")})
+	code, err := f.ReasonCode(ctx, "sale", campaign.Text("on the do-not-contact list"))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func (f fixture) decide() {
 		}
 		d := store.Decision{By: "worker w", Action: store.ActionDefer}
 		if chunk == 1 {
-			d = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1", Text: "2xx"}
+			d = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1", Text: campaign.Text("2xx")}
 		}
 		if _, err := f.Apply(ctx, c, store.Change{Act: store.Steer, Moves: moves, Log: d}); err != nil {
 			f.t.Fatal(err)
@@ -93,7 +93,7 @@ func TestLogAsJSON(t *testing.T) {
 	}
 	chunk := 1
 	want := report.Decision{
-		At: d.At, By: "worker w", Action: store.ActionRequest, Text: "2xx", Chunk: &chunk, Batch: "sale/1/1-1",
+		At: d.At, By: "worker w", Action: store.ActionRequest, Text: campaign.Text("2xx"), Chunk: &chunk, Batch: "sale/1/1-1",
 		Fates: []report.Fate{{From: "pending", To: "sending", Count: 1, Places: "1"}},
 	}
 	if diff := cmp.Diff(want, d); diff != "" || d.At.IsZero() {

@@ -39,7 +39,7 @@ func (f fixture) ticketed() {
 	}
 	for i, ticket := range map[int]campaign.Ticket{
 		0: {State: campaign.TicketMade, Rule: ruleOf("state=rejected"), ID: "T-1", Tries: 1, At: at},
-		5: {State: campaign.TicketRefused, Rule: ruleOf("state=failed"), Reason: "The department field is required.", Tries: 1, At: at},
+		5: {State: campaign.TicketRefused, Rule: ruleOf("state=failed"), Reason: campaign.Text("The department field is required."), Tries: 1, At: at},
 		7: {State: campaign.TicketDue, Rule: ruleOf("state=failed"), At: at},
 		8: {State: campaign.TicketUnconfirmed, Rule: ruleOf("state=failed"), Tries: 2, At: at},
 	} {

@@ -685,7 +685,7 @@ func TestRerun(t *testing.T) {
 	if code != 0 || out != `{"campaign":"spring","contacts":1,"left_out":0,"may_have_been_reached":1,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
 		t.Errorf("the failed: exit %d, %s%s", code, out, errs)
 	}
-	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, "", campaign.Running); err != nil {
+	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs = w.run("rerun --state failed,unconfirmed spring")

@@ -62,7 +62,7 @@ func text(s launch.Summary) string {
 	}
 	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
 	for _, r := range report.Refusals(s.Refused) {
-		if r.Reason == string(contacts.NotChosen) {
+		if r.Reason.String() == string(contacts.NotChosen) {
 			continue // counted above
 		}
 		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
@@ -93,7 +93,7 @@ func perCountry(counts map[string]int) string {
 	var texts []string
 	all := report.Refusals(counts)
 	for _, country := range all[:min(len(all), shownCountries)] {
-		texts = append(texts, country.Reason+" "+cli.Number(country.Contacts))
+		texts = append(texts, country.Reason.String()+" "+cli.Number(country.Contacts))
 	}
 	if more := len(all) - shownCountries; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more, all with --json", more))

@@ -204,7 +204,7 @@ func (w *world) resumeAfterPage(l *list) {
 	resumed := false
 	err := commands.Await(time.Minute, func() error {
 		o, err := report.Find(w.t.Context(), w.store, l.name)
-		if err != nil || o.State != campaign.Paused || !pausedByPage(o.StateReason) {
+		if err != nil || o.State != campaign.Paused || !pausedByPage(o.StateReason.String()) {
 			return err
 		}
 		out := w.call("campaign", "resume", l.name)

@@ -208,7 +208,7 @@ func (w *world) recover() {
 	for _, l := range w.loaded() {
 		switch o := w.overview(l); o.State {
 		case campaign.Paused:
-			if !strings.HasPrefix(o.StateReason, "by ") && !pausedByPage(o.StateReason) {
+			if !strings.HasPrefix(o.StateReason.String(), "by ") && !pausedByPage(o.StateReason.String()) {
 				w.t.Errorf("%s was paused, and not by a person: %s", l.name, o.StateReason)
 			}
 			w.must("campaign", "resume", l.name)

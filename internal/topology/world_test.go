@@ -141,7 +141,7 @@ func (w *world) finish(name string) report.Overview {
 		if err != nil || out.Code != 0 {
 			return fmt.Errorf("%v %s", err, out.Said())
 		}
-		if strings.Contains(o.StateReason, "lost writes") {
+		if strings.Contains(o.StateReason.String(), "lost writes") {
 			w.call("campaign", "resume", name)
 		}
 		if !o.Over() {

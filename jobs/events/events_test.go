@@ -307,14 +307,14 @@ func TestUnmatchedEventsAreKeptAndMatchedLater(t *testing.T) {
 		}
 		reasons := make(map[string]int)
 		for _, e := range kept {
-			reasons[e.Why]++
+			reasons[e.Why.String()]++
 		}
 		return reasons
 	}
-	if diff := cmp.Diff(map[string]int{neverSent: 1, noContact: 3, unreadable: 1}, why("c")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"the contact was never sent": 1, "no such number in the list": 3, "not readable": 1}, why("c")); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{noCampaign: 1}, why("gone")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"no such campaign": 1}, why("gone")); diff != "" {
 		t.Errorf("kept of another (-want +got):\n%s", diff)
 	}
 

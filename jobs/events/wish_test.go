@@ -118,6 +118,14 @@ func (s *stage) deliver(to webhook.Target, bodies ...string) {
 	s.applyAll()
 }
 
+// Why a wish is open, in English.
+const (
+	noNumber       = "the event tells no number, and nothing is known of its conversation"
+	unlistedNumber = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
+	anotherNumber  = "the contact is on the do-not-contact list; the event tells another number, which is not"
+	notApplied     = "the event could not be applied"
+)
+
 // stopped are the places in people of those who are not to be contacted.
 func (s *stage) stopped() (places []int) {
 	s.t.Helper()
@@ -140,7 +148,7 @@ func (s *stage) open() (whys []string) {
 		s.t.Fatal(err)
 	}
 	for _, w := range wishes {
-		whys = append(whys, w.Why)
+		whys = append(whys, w.Why.String())
 	}
 	return whys
 }

@@ -173,7 +173,7 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 		show(ch, remainingDesc, float64(quota.Remaining), agent)
 		show(ch, windowDesc, quota.Window, agent)
 		show(ch, othersDesc, quota.Others, agent)
-		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason)
+		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason.String())
 		if quota.Limit > 0 {
 			show(ch, usedDesc, 1-float64(quota.Remaining)/float64(quota.Limit), agent)
 		}

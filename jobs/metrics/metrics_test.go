@@ -61,7 +61,7 @@ func TestMetrics(t *testing.T) {
 	}
 	m := metrics.New(st)
 	m.ShowQuotas(func(context.Context) map[string]store.Quota {
-		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
+		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: campaign.Text("refused with 429")}}
 	})
 	m.Answered("default", "2xx", time.Second)
 	m.Answered("default", "429", 500*time.Millisecond)

@@ -89,7 +89,7 @@ func (s *stage) load(name string, contacts int) {
 
 func (s *stage) phase(name string, to campaign.Phase, why string) {
 	s.t.Helper()
-	if _, ok, err := s.SetPhase(s.t.Context(), name, to, why, campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
+	if _, ok, err := s.SetPhase(s.t.Context(), name, to, campaign.Text(why), campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
 		s.t.Fatal(err)
 	}
 }
@@ -140,7 +140,7 @@ func (s *stage) soon() { s.Redis().HSet(s.t.Context(), "c:{c}", "notice_until", 
 func TestEachChangeIsToldOnce(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a, s.b))
-	if err := jobs.NewQueue(s.Store, nil).Pause(s.t.Context(), "c", "call +966 50 123 4567 first"); err != nil {
+	if err := jobs.NewQueue(s.Store, nil).Pause(s.t.Context(), "c", campaign.Text("call +966 50 123 4567 first")); err != nil {
 		t.Fatal(err)
 	}
 	const paused = "Campaign c is paused: call … first. 2 contacts: 2 pending."
@@ -166,7 +166,7 @@ func TestACampaignThatWaitsForAPersonIsToldOf(t *testing.T) {
 	s := newStage(t)
 	s.phase("c", campaign.Ready, "")
 	s.want(s.looked(s.a, s.b))
-	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, "canary of 1: 1 accepted", campaign.Ready); !ok {
+	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, campaign.Text("canary of 1: 1 accepted"), campaign.Ready); !ok {
 		t.Fatal(err)
 	}
 	s.want(s.looked(s.a, s.b), "Campaign c waits to be started: canary of 1: 1 accepted. 2 contacts: 2 pending.")

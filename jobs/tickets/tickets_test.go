@@ -136,7 +136,7 @@ func (s *stage) move(contacts []int, causes ...campaign.Cause) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	reason, err := s.store.ReasonCode(s.t.Context(), "c", "503: try later")
+	reason, err := s.store.ReasonCode(s.t.Context(), "c", campaign.Text("503: try later"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestAnswersOfTheSupportCenter(t *testing.T) {
 			}
 			s.wantStates(map[int]campaign.TicketState{2: tt.want})
 			at := store.Place{Ref: store.Ref{Campaign: "c"}, Index: 2}
-			if got, err := s.store.Ticket(t.Context(), at); err != nil || got.Reason != tt.reason {
+			if got, err := s.store.Ticket(t.Context(), at); err != nil || got.Reason.String() != tt.reason {
 				t.Errorf("reason %q, want %q (%v)", got.Reason, tt.reason, err)
 			}
 			if n := s.requests(); n != tt.requests {
