@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos laravel cover fuzz picture clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos laravel mutants cover fuzz picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m
 laravel: ## run workers against real Laravel behind php-fpm and nginx, in three minutes
 	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework
 	$(GO) test -tags=laravel -count=1 -v -timeout=15m ./internal/laravel
+
+mutants: ## check that the tests notice mistakes, in about ten minutes
+	@scripts/need.sh redis-server
+	$(GO) run ./internal/mutants
 
 cover: ## print the test coverage of the packages that decide
 	@scripts/need.sh redis-server
