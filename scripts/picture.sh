@@ -43,6 +43,6 @@ picture() {
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --force-color-profile=srgb --timeout=5000 \
 		--user-data-dir="$out/chromium" --window-size="$3" --screenshot="$PWD/$1" "$pages$2" >>"$out/chromium.log" 2>&1
 }
-picture docs/dashboard.png / 1120,720
+picture docs/dashboard.png / 1180,790
 picture docs/campaign.png /campaigns/autumn-sale 1120,880
 ls -l docs/*.png
