@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 )
 
@@ -214,4 +217,83 @@ func arranged(cells []string, order []int) []string {
 		fields[i] = cells[at]
 	}
 	return fields
+}
+
+// hasRoom fails when a list may not fit into the memory limit of Redis. Compressed, a
+// list takes about half of listBytes and never more. A Redis that does not tell its
+// memory is no reason to stop.
+func (l *Launcher) hasRoom(ctx context.Context, name string, listBytes int64) error {
+	memory, err := l.Store.Memory(ctx, name)
+	if err != nil {
+		return nil //nolint:nilerr // a managed Redis may forbid INFO
+	}
+	if left := memory.Max - memory.Used; memory.Max > 0 && left < listBytes {
+		const mb = 1 << 20
+		return fmt.Errorf("redis: %.1f MB are free below its maxmemory of %.1f MB, and the list may need up to %.1f MB",
+			float64(max(left, 0))/mb, float64(memory.Max)/mb, float64(listBytes)/mb)
+	}
+	return nil
+}
+
+// A mixture says which contacts of a list go by which clock, chunk by chunk.
+type mixture struct {
+	groups []plan.Group
+	chunks [][]plan.Part
+}
+
+// A mixer takes the chunks of a list, in any order.
+type mixer struct {
+	groups    *plan.Groups
+	byContact bool
+	mu        sync.Mutex
+	chunks    [][]plan.Part
+}
+
+func newMixture(s campaign.Settings) (*mixer, error) {
+	calendar, err := s.Hours.Calendar()
+	if err != nil {
+		return nil, err
+	}
+	return &mixer{groups: plan.NewGroups(calendar), byContact: calendar.ByContact()}, nil
+}
+
+// add takes chunk n. Numbers matter only if contacts have clocks of their own.
+func (m *mixer) add(n int, contacts []campaign.Contact) {
+	var parts []plan.Part
+	if m.byContact {
+		numbers := make([]string, len(contacts))
+		for i, c := range contacts {
+			numbers[i] = c.Phone.E164()
+		}
+		parts = m.groups.Parts(numbers)
+	} else {
+		parts = []plan.Part{{Group: m.groups.Of(""), Contacts: len(contacts)}}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.chunks) <= n {
+		m.chunks = append(m.chunks, nil)
+	}
+	m.chunks[n] = parts
+}
+
+func (m *mixer) mixture() mixture { return mixture{m.groups.List(), m.chunks} }
+
+// unmixed is the mixture of a campaign that was loaded before. Its contacts are not
+// read again, so their own clocks are not known.
+func unmixed(c campaign.Campaign) (mixture, error) {
+	calendar, err := c.Settings.Hours.Calendar()
+	if err != nil {
+		return mixture{}, err
+	}
+	group := plan.Group{Clock: &hours.Clock{}}
+	if !calendar.ByContact() {
+		clock := calendar.Of("")
+		group = plan.Group{Name: clock.Name, Clock: clock}
+	}
+	m := mixture{groups: []plan.Group{group}}
+	for left, size := c.Counts.Contacts, c.Settings.ChunkSize; left > 0; left -= size {
+		m.chunks = append(m.chunks, []plan.Part{{Contacts: min(left, size)}})
+	}
+	return m, nil
 }
