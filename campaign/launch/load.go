@@ -38,11 +38,9 @@ func (l loaded) tally() campaign.Tally {
 // load stores a list as a campaign that runs. A dry run reads it and stores
 // nothing.
 func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list, seen campaign.Seen) (loaded, error) {
-	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: list.reader.Columns()}}
-	in.rejects.local.path = req.RejectsFile
+	in := l.intake(c, list.reader.Columns(), req.RejectsFile)
 	defer in.rejects.local.discard()
 	if req.DryRun {
-		in.rejects.keep = func([]byte) error { return nil }
 		return in.read(ctx, list)
 	}
 	if err := l.hasRoom(ctx, c.Name, list.source.size); err != nil {
@@ -56,17 +54,9 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	if err != nil {
 		return loaded{}, err
 	}
-	in.load = load
-	in.rejects.keep = func(part []byte) error { return load.AddRejects(ctx, part) }
-	out, err := in.read(ctx, list)
-	if err == nil && c.Settings.WebhookURL != "" {
-		err = load.AddIndex(ctx, out.numbers)
-	}
-	if errors.Is(err, store.ErrLoadLost) {
-		return loaded{}, err
-	}
+	out, err := in.keep(ctx, load, func() (loaded, error) { return in.read(ctx, list) })
 	if err != nil {
-		return loaded{}, l.abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})
+		return loaded{}, abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})
 	}
 	// From here on a Ctrl-C would leave open whether the campaign runs.
 	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, phaseAfterLoad(c.Settings)); err != nil {
@@ -80,8 +70,12 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 const abandonPatience = 10 * time.Second
 
 // abandon takes back a load that failed because of its file. A load that was
-// interrupted, by a person or by Redis, stays; the same command starts it again.
-func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, failed *UnfinishedError) error {
+// interrupted, by a person or by Redis, stays; the same command starts it again. One
+// that another load has taken over is not ours any more.
+func abandon(ctx context.Context, load target, failed *UnfinishedError) error {
+	if errors.Is(failed, store.ErrLoadLost) {
+		return failed.Err
+	}
 	if ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
 		defer cancel()
@@ -97,15 +91,35 @@ func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.
 type intake struct {
 	name     string
 	settings campaign.Settings
-	load     chunkStore // nil: a dry run
+	load     target // nil: a dry run
 	rejects  rejects
 	order    []int // where the file has each of the campaign's columns; nil: as the campaign
 	progress func(src *source, rows int)
 }
 
-// A chunkStore takes the chunks of a list, counted from 0.
-type chunkStore interface {
-	Add(ctx context.Context, n int, contacts []campaign.Contact) error
+// A target takes a list: *store.Load or *store.Append.
+type target interface {
+	Add(ctx context.Context, n int, contacts []campaign.Contact) error // chunk n, from 0
+	AddRejects(ctx context.Context, part []byte) error
+	AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error
+	Abandon(ctx context.Context) error
+}
+
+// intake takes the rows of a list for a campaign. So far it stores nothing.
+func (l *Launcher) intake(c campaign.Campaign, columns []string, rejectsFile string) *intake {
+	return &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{
+		columns: columns, more: c.Counts.Rows > c.Counts.Contacts, local: localFile{path: rejectsFile},
+	}}
+}
+
+// keep stores in a target what read reads.
+func (in *intake) keep(ctx context.Context, to target, read func() (loaded, error)) (loaded, error) {
+	in.load, in.rejects.keep = to, func(part []byte) error { return to.AddRejects(ctx, part) }
+	out, err := read()
+	if err == nil && in.settings.WebhookURL != "" {
+		err = to.AddIndex(ctx, out.numbers)
+	}
+	return out, err
 }
 
 // maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
