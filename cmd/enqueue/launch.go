@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,7 @@ The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
 
 type launchFlags struct {
 	agentFlags
-	request       launch.Request
-	file          fileFlags
-	choose        chooseFlags
+	requestFlags
 	skipPreflight bool
 }
 
@@ -54,18 +53,18 @@ func (a *app) enqueue() *cobra.Command {
 		Long:  launchHelp,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
-			case len(args) > 0 && f.request.From != "":
+			case len(args) > 0 && f.From != "":
 				return errors.New("want a contact file or --from, not both")
-			case len(args) != 1 && f.request.From == "":
+			case len(args) != 1 && f.From == "":
 				return fmt.Errorf("want one contact file, have %d arguments", len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				f.request.File = args[0]
+				f.File = args[0]
 			}
-			f.request.Stdin = cmd.InOrStdin()
+			f.Stdin = cmd.InOrStdin()
 			if err := a.apply(&f, cmd.Flags().Changed); err != nil {
 				return cli.Usage(err)
 			}
@@ -81,59 +80,54 @@ func (a *app) enqueue() *cobra.Command {
 
 func (a *app) addFlags(f *launchFlags, flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringVar(&f.request.Name, "name", "", "`NAME` of the campaign, which no other may have")
+	flags.StringVar(&f.Name, "name", "", "`NAME` of the campaign, which no other may have")
 	a.addSettings(&f.agentFlags, flags, campaign.LaunchSettings())
 	cli.Bind(flags, "strict-5xx", "VELENTS_STRICT_5XX")
-	f.file.add(flags)
-	flags.StringVar(&f.request.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
-	f.choose.add(flags)
-	mapping := &f.request.Mapping
-	flags.StringToStringVar(&mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
-	flags.StringToStringVar(&mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
-	flags.BoolVar(&mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
-	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
-	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
-	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do everything except storing, and do not ask Redis: the do-not-contact list is not known")
+	flags.StringVar(&f.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
+	f.requestFlags.add(flags)
+	flags.StringToStringVar(&f.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
+	flags.StringToStringVar(&f.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
+	flags.BoolVar(&f.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
+	flags.StringVar(&f.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "do everything except storing, and do not ask Redis: the do-not-contact list is not known")
 	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
 }
 
 // apply makes a request of the flags, and refuses what must not wait until the
 // campaign is loaded.
 func (a *app) apply(f *launchFlags, given func(flag string) bool) (err error) {
-	req := &f.request
-	if req.Settings, err = campaign.NewSettings(f.Given); err != nil {
+	if f.Settings, err = campaign.NewSettings(f.Given); err != nil {
 		return err
 	}
-	req.Settings.WebhookURL = cli.WebhookURL.Get(a.getenv)
-	req.Format = f.file.format
+	f.Settings.WebhookURL = cli.WebhookURL.Get(a.getenv)
 	parse := campaign.ParseFileRule
-	if req.From != "" {
+	if f.From != "" {
 		parse = campaign.ParseRule
 	}
-	if req.Choice, err = f.choose.choice(given, parse); err != nil {
+	if err := f.choose(given, parse); err != nil {
 		return err
 	}
 	if !given("rejects") {
-		req.RejectsFile = req.Name + "-rejects.csv"
-	} else if dir, err := os.Stat(filepath.Dir(req.RejectsFile)); err != nil || !dir.IsDir() {
-		return fmt.Errorf("--rejects %s: no such directory", req.RejectsFile)
+		f.RejectsFile = f.Name + "-rejects.csv"
+	} else if dir, err := os.Stat(filepath.Dir(f.RejectsFile)); err != nil || !dir.IsDir() {
+		return fmt.Errorf("--rejects %s: no such directory", f.RejectsFile)
 	}
-	return req.Check()
+	return f.Check()
 }
 
 func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 	l := &launch.Launcher{Rate: f.rate, Note: a.note}
 	if !f.skipPreflight {
-		if l, err = a.launcher(ctx, f.request.Settings.Agent, f.rate); err != nil {
+		if l, err = a.launcher(ctx, f.Settings.Agent, f.rate); err != nil {
 			return err
 		}
 	}
-	if f.request.DryRun && f.request.From == "" && len(f.request.Choice.NotIn) == 0 {
-		return a.finish(ctx, l, f.request, l.Launch)
+	if f.DryRun && f.From == "" && len(f.Choice.NotIn) == 0 {
+		return a.finish(ctx, l, f.Request, l.Launch)
 	}
 	return a.withStore(ctx, func(st *store.Store) error {
 		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
-		return a.finish(ctx, l, f.request, l.Launch)
+		return a.finish(ctx, l, f.Request, l.Launch)
 	})
 }
 
@@ -203,24 +197,16 @@ again at any time: after an interruption it starts again; after success it chang
 nothing.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &f.request
-			req.Name, req.File, req.Stdin, req.Format = args[0], args[1], cmd.InOrStdin(), f.file.format
-			if err := campaign.CheckName(req.Name); err != nil {
-				return cli.Usage(err)
-			}
-			var err error
-			if req.Choice, err = f.choose.choice(cmd.Flags().Changed, campaign.ParseFileRule); err != nil {
-				return cli.Usage(err)
-			}
-			if err := f.Apply(&req.Settings); err != nil {
+			f.Name, f.File, f.Stdin = args[0], args[1], cmd.InOrStdin()
+			if err := cmp.Or(campaign.CheckName(f.Name), f.choose(cmd.Flags().Changed, campaign.ParseFileRule), f.Apply(&f.Settings)); err != nil {
 				return cli.Usage(err)
 			}
 			if !cmd.Flags().Changed("rejects") {
-				req.RejectsFile = appendRejects(req.Name, req.File)
+				f.RejectsFile = appendRejects(f.Name, f.File)
 			}
 			return a.withStore(cmd.Context(), func(st *store.Store) error {
 				l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
-				return a.finish(cmd.Context(), l, f.request, l.Append)
+				return a.finish(cmd.Context(), l, f.Request, l.Append)
 			})
 		},
 	}
@@ -230,21 +216,17 @@ nothing.`,
 
 type appendFlags struct {
 	cli.SettingFlags
-	request launch.Request
-	file    fileFlags
-	choose  chooseFlags
-	rate    ratelimit.Rate
+	requestFlags
+	rate ratelimit.Rate
 }
 
 func (f *appendFlags) add(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	f.Add(flags, campaign.LaunchSettings("phone-column"))
 	flags.Lookup("phone-column").Usage = "column with the numbers (default: the campaign's); may be repeated, in order of preference"
-	f.file.add(flags)
-	f.choose.add(flags)
-	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
-	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
-	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do everything except storing; the do-not-contact list is not known")
+	f.requestFlags.add(flags)
+	flags.StringVar(&f.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "do everything except storing; the do-not-contact list is not known")
 	rateFlag(flags, &f.rate, "requests per window, for the estimate: 30/60s, or none")
 }
 
