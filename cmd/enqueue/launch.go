@@ -146,7 +146,8 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request
 	case err != nil:
 		return explain(err, req.Settings.Agent)
 	}
-	if err := a.print(output(sum), text(sum)); err != nil {
+	result := outputOf(sum)
+	if err := a.print(result, result.String()); err != nil {
 		return err
 	}
 	if !a.json {
