@@ -138,13 +138,18 @@ type UnfinishedError struct {
 }
 
 func (e *UnfinishedError) Error() string {
-	if e.Append {
-		return fmt.Sprintf("%v; nobody of the file is added to %s: the same command starts anew", e.Err, e.Campaign)
-	}
-	return fmt.Sprintf("%v; the load of %s is unfinished and nobody of it is contacted: the same command starts it anew", e.Err, e.Campaign)
+	return fmt.Sprintf("%v; %s", e.Err, e.Left())
 }
 
 func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// Left says what the launch has left, and how it goes on.
+func (e *UnfinishedError) Left() string {
+	if e.Append {
+		return fmt.Sprintf("nobody of the file is added to %s: the same command starts anew", e.Campaign)
+	}
+	return fmt.Sprintf("%s is not loaded and nobody of it is contacted; the same command starts it anew", e.Campaign)
+}
 
 // An ExistsError says that the campaign has been loaded with something else.
 // Nothing was changed.
@@ -209,7 +214,9 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil || req.DryRun {
 		return s, err
 	}
-	s.State = out.tally().Phase(c.Phase)
+	var tally campaign.Tally
+	tally.States[campaign.Pending] = c.Counts.Contacts
+	s.State = tally.Phase(c.Phase)
 	return s, l.release(ctx, c)
 }
 
@@ -223,7 +230,11 @@ func (l *Launcher) earlier(ctx context.Context, name, fingerprint string) (c cam
 	case err != nil:
 		return c, false, err
 	case c.Phase == campaign.Loading:
-		l.noteTakeover(ctx, c)
+		if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
+			l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
+		} else {
+			l.note("an earlier load of %s was not finished; it starts anew", c.Name)
+		}
 		return c, false, nil
 	case c.Chunks == 0 && c.Fingerprint != fingerprint:
 		l.note("campaign %s has no contacts so far; it is loaded anew", c.Name)
@@ -278,14 +289,6 @@ func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
 		return fmt.Errorf("campaign %s is loaded and runs, but not all of it is in the queue; the same command goes on: %w", c.Name, err)
 	}
 	return nil
-}
-
-func (l *Launcher) noteTakeover(ctx context.Context, c campaign.Campaign) {
-	if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
-		l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
-		return
-	}
-	l.note("an earlier load of %s was not finished; it starts anew", c.Name)
 }
 
 func (l *Launcher) progress(s *source, rows int) {
@@ -350,14 +353,4 @@ func phaseAfterLoad(s campaign.Settings) campaign.Phase {
 		return campaign.Scheduled // the workers start it
 	}
 	return campaign.Running
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -28,13 +28,6 @@ type loaded struct {
 	hidden      int // rows of a sheet that were read although they are hidden
 }
 
-// tally is that of a campaign which has just been loaded.
-func (l loaded) tally() campaign.Tally {
-	var t campaign.Tally
-	t.States[campaign.Pending] = l.counts.Contacts
-	return t
-}
-
 // load stores a list as a campaign that runs. A dry run reads it and stores
 // nothing.
 func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list, seen campaign.Seen) (loaded, error) {

@@ -139,10 +139,8 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request
 	bar.close()
 	var unfinished *launch.UnfinishedError
 	switch {
-	case errors.As(err, &unfinished) && unfinished.Append && errors.Is(err, context.Canceled):
-		return cli.Interruptedf("interrupted: nobody of the file is added to %s; the same command starts anew", req.Name)
 	case errors.As(err, &unfinished) && errors.Is(err, context.Canceled):
-		return cli.Interruptedf("interrupted: %s is not loaded and nobody of it is contacted; the same command starts it anew", req.Name)
+		return cli.Interruptedf("interrupted: %s", unfinished.Left())
 	case err != nil:
 		return explain(err, req.Settings.Agent)
 	}

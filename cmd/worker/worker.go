@@ -141,7 +141,7 @@ func (o options) tokens(environ []string, getenv func(string) string) (map[strin
 			agents = append(agents, agent)
 		}
 	} else if len(agents) == 0 {
-		agents = []string{cli.DefaultAgent} // whose token is missing, as the error says
+		agents = []string{campaign.DefaultAgent} // whose token is missing, as the error says
 	}
 	slices.Sort(agents)
 	tokens := make(map[string]string)

@@ -89,12 +89,9 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 }
 
-// DefaultAgent is the agent of VELENTS_TOKEN.
-const DefaultAgent = campaign.DefaultAgent
-
 // TokenVariable is the environment variable of an agent's token.
 func TokenVariable(agent string) string {
-	if agent == DefaultAgent {
+	if agent == campaign.DefaultAgent {
 		return AgentToken.Variable
 	}
 	return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
@@ -117,7 +114,7 @@ func TokenAgents(environ []string) []string {
 	var agents []string
 	for _, entry := range environ {
 		key, value, _ := strings.Cut(entry, "=")
-		agent := DefaultAgent
+		agent := campaign.DefaultAgent
 		if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok {
 			agent, _ = campaign.AgentName(name)
 		}
