@@ -36,7 +36,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	added := c
 	if again {
 		added.Counts, added.Chunks = done.Counts, done.Chunks
-		out.mix, err = unmixed(added)
+		out.work, err = unmixed(added)
 	} else {
 		out, err = l.appendList(ctx, req, c, src)
 		added.Counts, added.Chunks = out.counts, out.chunks

@@ -258,11 +258,11 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	mix, err := unmixed(c)
+	work, err := unmixed(c)
 	if err != nil {
 		return Summary{}, err
 	}
-	s, err := l.summary(ctx, req, c, src, loaded{mix: mix}, l.limitNow(ctx))
+	s, err := l.summary(ctx, req, c, src, loaded{work: work}, l.limitNow(ctx))
 	if err != nil {
 		return Summary{}, err
 	}

@@ -22,7 +22,7 @@ type loaded struct {
 	counts      campaign.Counts
 	chunks      int
 	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
-	mix         mixture
+	work        plan.Work                      // by which clock each goes
 	rejectsFile string
 	warnings    []string
 	hidden      int // rows of a sheet that were read although they are hidden
@@ -126,7 +126,7 @@ const progressRows = 1000
 const chunksAhead = 2
 
 func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
-	mix, err := newMixture(in.settings)
+	mix, err := newMixer(in.settings)
 	if err != nil {
 		return loaded{}, err
 	}
@@ -174,7 +174,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 		return loaded{}, err
 	}
 	out := loaded{
-		counts: list.reader.Counts(), chunks: chunks, numbers: list.reader.Contacts(), mix: mix.mixture(), hidden: list.reader.HiddenRows(),
+		counts: list.reader.Counts(), chunks: chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(),
 		warnings: append(list.warnings, list.reader.Warnings()...),
 	}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
@@ -242,13 +242,8 @@ func (l *Launcher) hasRoom(ctx context.Context, name string, listBytes int64) er
 	return nil
 }
 
-// A mixture says which contacts of a list go by which clock, chunk by chunk.
-type mixture struct {
-	groups []plan.Group
-	chunks [][]plan.Part
-}
-
-// A mixer takes the chunks of a list, in any order.
+// A mixer finds out which contacts of a list go by which clock. It takes the chunks of
+// the list in any order.
 type mixer struct {
 	groups    *plan.Groups
 	byContact bool
@@ -256,7 +251,7 @@ type mixer struct {
 	chunks    [][]plan.Part
 }
 
-func newMixture(s campaign.Settings) (*mixer, error) {
+func newMixer(s campaign.Settings) (*mixer, error) {
 	calendar, err := s.Hours.Calendar()
 	if err != nil {
 		return nil, err
@@ -284,23 +279,23 @@ func (m *mixer) add(n int, contacts []campaign.Contact) {
 	m.chunks[n] = parts
 }
 
-func (m *mixer) mixture() mixture { return mixture{m.groups.List(), m.chunks} }
+func (m *mixer) work() plan.Work { return plan.Work{Groups: m.groups.List(), Chunks: m.chunks} }
 
-// unmixed is the mixture of a campaign that was loaded before. Its contacts are not
+// unmixed is the work of a campaign that was loaded before. Its contacts are not
 // read again, so their own clocks are not known.
-func unmixed(c campaign.Campaign) (mixture, error) {
+func unmixed(c campaign.Campaign) (plan.Work, error) {
 	calendar, err := c.Settings.Hours.Calendar()
 	if err != nil {
-		return mixture{}, err
+		return plan.Work{}, err
 	}
 	group := plan.Group{Clock: &hours.Clock{}}
 	if !calendar.ByContact() {
 		clock := calendar.Of("")
 		group = plan.Group{Name: clock.Name, Clock: clock}
 	}
-	m := mixture{groups: []plan.Group{group}}
+	work := plan.Work{Groups: []plan.Group{group}}
 	for left, size := c.Counts.Contacts, c.Settings.ChunkSize; left > 0; left -= size {
-		m.chunks = append(m.chunks, []plan.Part{{Contacts: min(left, size)}})
+		work.Chunks = append(work.Chunks, []plan.Part{{Contacts: min(left, size)}})
 	}
-	return m, nil
+	return work, nil
 }

@@ -122,13 +122,14 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 			return err
 		}
 	}
-	if f.DryRun && f.From == "" && len(f.Choice.NotIn) == 0 {
-		return a.finish(ctx, l, f.Request, l.Launch)
-	}
-	return a.withStore(ctx, func(st *store.Store) error {
+	if !f.DryRun || f.From != "" || len(f.Choice.NotIn) > 0 {
+		st, err := a.store(ctx)
+		if err != nil {
+			return err
+		}
 		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
-		return a.finish(ctx, l, f.Request, l.Launch)
-	})
+	}
+	return a.finish(ctx, l, f.Request, l.Launch)
 }
 
 // finish launches or appends, and prints what came of it.
@@ -203,10 +204,12 @@ nothing.`,
 			if !cmd.Flags().Changed("rejects") {
 				f.RejectsFile = appendRejects(f.Name, f.File)
 			}
-			return a.withStore(cmd.Context(), func(st *store.Store) error {
-				l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
-				return a.finish(cmd.Context(), l, f.Request, l.Append)
-			})
+			st, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
+			return a.finish(cmd.Context(), l, f.Request, l.Append)
 		},
 	}
 	f.add(cmd.Flags())

@@ -6,7 +6,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,15 +144,26 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.DisableSuggestions = true // they take several lines
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFromEnv(cmd.Flags(), getenv) }
+
 	begun := false
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		err := cmp.Or(fillFromEnv(cmd.Flags(), getenv), cmd.ValidateRequiredFlags())
-		begun = err == nil
-		return err
-	}
+	observe(root, func() { begun = true })
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !begun {
 		return Usagef("%w; %s -h shows how", err, cmd.CommandPath())
 	}
 	return err
+}
+
+// observe calls begin when any command of the tree begins.
+func observe(cmd *cobra.Command, begin func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			begin()
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		observe(sub, begin)
+	}
 }
