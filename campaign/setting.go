@@ -55,7 +55,7 @@ const (
 // table holds every setting. A flag comes after those whose values it needs.
 var table = []Setting{
 	{Flag: "agent", Unit: "NAME", Usage: "agent, whose token is VELENTS_TOKEN_NAME", Default: DefaultAgent, Variable: "VELENTS_AGENT", Quiet: true,
-		kind: value(func(s *Settings) *string { return &s.Agent }, strings.Clone, AgentName)},
+		kind: value(func(s *Settings) *string { return &s.Agent }, same, AgentName)},
 	{Flag: "channel", Unit: "ID", Usage: "voice, whatsapp, or the platform's ID of a channel", Variable: "VELENTS_CHANNEL", Quiet: true,
 		kind: number(func(s *Settings) *int { return &s.ChannelID }, 1, 0)},
 	{Flag: "mode", Unit: "MODE", Usage: "batch: one request carries a chunk; dispatch: one contact", Default: string(Batch), Variable: "VELENTS_MODE", Quiet: true,

@@ -13,8 +13,6 @@ import (
 // The hours of a campaign are one schedule that several flags make. --days comes
 // first and leaves whole days open; --hours narrows the days that are open.
 
-// The text of --hours tells all of it.
-
 func setDays(s *Settings, texts []string) (err error) {
 	if !s.Hours.Week.Always() {
 		return fmt.Errorf("they are %s; say --hours as well", s.Hours)
@@ -32,6 +30,7 @@ func setHours(s *Settings, texts []string) (err error) {
 	return err
 }
 
+// hoursText tells the whole schedule, so that the other flags need no text.
 func hoursText(s *Settings) string {
 	if s.Hours.Week.Always() && s.Hours.Zone != "" { // which says when a day begins
 		return s.Hours.String() + " in " + s.Hours.Zone

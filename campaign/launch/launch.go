@@ -107,6 +107,33 @@ type Launcher struct {
 	Progress func(read, size int64, rows int) // called often while the file is read, sizes in bytes; may be nil
 }
 
+// Store is all that a launch reads and writes; *store.Store is the real one.
+type Store interface {
+	BeginLoad(ctx context.Context, c campaign.Campaign) (*store.Load, error)
+	BeginAppend(ctx context.Context, name, fingerprint string) (*store.Append, error)
+	Appended(ctx context.Context, name, fingerprint string) (done store.Appended, ok bool, err error)
+	Log(ctx context.Context, name string, d store.Decision) error
+	AddSeen(ctx context.Context, agent string, seen campaign.Seen) error
+
+	// Of campaigns that are there.
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
+
+	// Numbers that are left out.
+	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
+	ReadSuppressed(ctx context.Context) (*store.Phones, error)
+	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
+
+	// Redis and the workers.
+	Now(ctx context.Context) (time.Time, error)
+	Memory(ctx context.Context, name string) (store.Memory, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+}
+
 // queue puts chunks into the queue; *jobs.Queue is the real one.
 type queue interface {
 	// Release releases every chunk of a running campaign that waits for it.

@@ -106,10 +106,9 @@ func (f *localFile) finish() {
 	if f.err == nil {
 		f.err = os.Rename(f.file.Name(), f.path)
 	}
-	if f.err != nil {
-		_ = os.Remove(f.file.Name())
+	if f.err == nil {
+		f.file = nil // there is nothing left to discard
 	}
-	f.file = nil
 }
 
 // discard removes an unfinished file.

@@ -22,10 +22,7 @@ import (
 func Bind(flags *pflag.FlagSet, flag, variable string) {
 	f := flags.Lookup(flag)
 	f.Usage += " [$" + variable + "]"
-	if f.Annotations == nil {
-		f.Annotations = make(map[string][]string)
-	}
-	f.Annotations[variableAnnotation] = []string{variable}
+	_ = flags.SetAnnotation(flag, variableAnnotation, []string{variable}) // fails on unknown flags only
 }
 
 const variableAnnotation = "environment variable"
