@@ -118,7 +118,7 @@ type Store interface {
 	// Of campaigns that are there.
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
@@ -327,7 +327,7 @@ func (l *Launcher) progress(s *source, rows int) {
 // record writes into the campaign's log what was loaded. That it cannot is no reason
 // to fail.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := fmt.Sprintf("%s: %d contacts of %d rows", mask.Numbers(src.what), counts.Contacts, counts.Rows)
+	text := campaign.Say(campaign.MsgLoaded, "file", mask.Numbers(src.what), "contacts", counts.Contacts, "rows", counts.Rows)
 	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}

@@ -38,7 +38,7 @@ func (o output) String() string {
 	}
 	p.count("lines refused", o.Rows-o.Contacts-o.NotChosen)
 	for _, r := range report.Refusals(o.Refused) {
-		if r.Reason != string(contacts.NotChosen) { // counted above
+		if r.Reason.String() != string(contacts.NotChosen) { // counted above
 			p.reason(r)
 		}
 	}
@@ -84,7 +84,7 @@ func (p *page) numbers(s launch.Summary) {
 	var countries []string
 	all := report.Refusals(s.Countries)
 	for _, country := range all[:min(len(all), shownCountries)] {
-		countries = append(countries, country.Reason+" "+cli.Number(country.Contacts))
+		countries = append(countries, country.Reason.String()+" "+cli.Number(country.Contacts))
 	}
 	if more := len(all) - shownCountries; more > 0 {
 		countries = append(countries, fmt.Sprintf("and %d more, all with --json", more))
