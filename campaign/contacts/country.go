@@ -164,3 +164,29 @@ var countryNames = sync.OnceValue(func() map[string]*plan {
 	delete(names, "na")
 	return names
 })
+
+// otherNames are names of countries that golang.org/x/text does not have.
+var otherNames = map[string]string{
+	"KSA": "SA", "K.S.A.": "SA", "Saudi": "SA", "السعودية": "SA", "العربية السعودية": "SA", "المملكة العربية السعودية": "SA", "سعودي": "SA",
+	"UAE": "AE", "Emirates": "AE", "U.A.E": "AE", "الإمارات": "AE", "الامارات العربية": "AE", "الإمارات العربية المتحدة": "AE",
+	"Dubai": "AE", "دبي": "AE", "Abu Dhabi": "AE", "أبوظبي": "AE",
+	"مصر": "EG", "جمهورية مصر العربية": "EG", "Misr": "EG",
+	"الأردن": "JO", "المملكة الأردنية الهاشمية": "JO", "فلسطين": "PS", "Palestine": "PS", "State of Palestine": "PS",
+	"سوريا": "SY", "سورية": "SY", "Syrian Arab Republic": "SY", "الجمهورية العربية السورية": "SY",
+	"لبنان": "LB", "عمان": "OM", "Iraq": "IQ", "اليمن": "YE", "الجمهورية اليمنية": "YE",
+	"UK": "GB", "U.K.": "GB", "Great Britain": "GB", "Britain": "GB", "England": "GB", "Scotland": "GB", "Wales": "GB", "بريطانيا": "GB", "انجلترا": "GB",
+	"USA": "US", "U.S.A.": "US", "U.S.": "US", "America": "US", "United States of America": "US", "أمريكا": "US", "امريكا": "US",
+	"Türkiye": "TR", "Turkey": "TR", "Turkiye": "TR", "Holland": "NL", "Netherlands": "NL", "Czech Republic": "CZ", "Czechia": "CZ",
+	"Russian Federation": "RU", "South Korea": "KR", "Korea, South": "KR", "Republic of Korea": "KR", "Republic of China": "TW", "Taiwan": "TW",
+	"Ivory Coast": "CI", "Cape Verde": "CV", "Swaziland": "SZ", "Macedonia": "MK", "Burma": "MM", "Viet Nam": "VN",
+	"Hong Kong": "HK", "Macau": "MO", "Macao": "MO", "Brunei Darussalam": "BN", "Iran, Islamic Republic of": "IR", "Vatican": "VA",
+	"Deutschland": "DE", "España": "ES", "Österreich": "AT", "Schweiz": "CH", "Suisse": "CH", "Maroc": "MA", "Algérie": "DZ", "Tunisie": "TN",
+	"Liban": "LB", "Égypte": "EG", "Arabie saoudite": "SA", "Emirats": "AE", "México": "MX", "Brasil": "BR", "Italia": "IT", "Belgique": "BE",
+}
+
+// statesAre are words before the names of countries, as campaign.Fold writes them.
+var statesAre = []string{
+	"the", "kingdom of", "state of", "sultanate of", "republic of", "arab republic of", "islamic republic of",
+	"hashemite kingdom of", "federal republic of", "people s republic of", "peoples republic of",
+	"دوله", "مملكه", "المملكه", "سلطنه", "جمهوريه", "الجمهوريه", "الجمهوريه العربيه",
+}
