@@ -135,15 +135,15 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 	case !p.valid && checkText(text) != nil:
 		row.refuse(NotUTF8, strings.ToValidUTF8(text, "\ufffd"))
 		return nil, nil
-	case !broken:
-		p.cells = appendCells(p.cells, text, comma, p.width+1)
-	default:
-		lazy := lazyCells(text, comma)
-		if len(lazy) != p.width {
+	case broken:
+		cells := appendCells(nil, text, comma, p.width+1)
+		if len(cells) != p.width {
 			row.refuse(BrokenQuotes, text)
 			return nil, nil
 		}
-		p.cells = append(p.cells, lazy...)
+		p.cells = append(p.cells, cells...)
+	default:
+		p.cells = appendCells(p.cells, text, comma, p.width+1)
 	}
 	if len(p.cells)-begin > p.width && areBlank(appendCells(nil, text, comma, len(text)+1)[p.width:]) {
 		p.cells = p.cells[:begin+p.width] // a spreadsheet wrote empty cells beyond the header

@@ -98,7 +98,7 @@ func countryNamed(name string) *plan {
 	}
 	names := countryNames()
 	for {
-		if p, ok := names[strings.ReplaceAll(bareWords(words), " ", "")]; ok {
+		if p, ok := names[bareName(words)]; ok {
 			return p
 		}
 		rest := ""
@@ -114,8 +114,9 @@ func countryNamed(name string) *plan {
 	}
 }
 
-// bareWords removes articles and other filler words of Arabic and English.
-func bareWords(words string) string {
+// bareName is a name without spaces and without the articles and other filler words of
+// Arabic and English.
+func bareName(words string) string {
 	var kept []string
 	for word := range strings.SplitSeq(words, " ") {
 		switch {
@@ -128,7 +129,7 @@ func bareWords(words string) string {
 		}
 		kept = append(kept, word)
 	}
-	return strings.Join(kept, " ")
+	return strings.Join(kept, "")
 }
 
 // countryNames are the countries by every name that belongs to one of them alone,
@@ -137,7 +138,7 @@ func bareWords(words string) string {
 var countryNames = sync.OnceValue(func() map[string]*plan {
 	names := make(map[string]*plan)
 	add := func(name string, p *plan) {
-		key := strings.ReplaceAll(bareWords(campaign.Fold(name)), " ", "")
+		key := bareName(campaign.Fold(name))
 		if other, ok := names[key]; ok && other != p {
 			p = nil
 		}
@@ -159,7 +160,7 @@ var countryNames = sync.OnceValue(func() map[string]*plan {
 		}
 	}
 	for name, code := range otherNames {
-		names[strings.ReplaceAll(bareWords(campaign.Fold(name)), " ", "")] = world().byRegion[code]
+		names[bareName(campaign.Fold(name))] = world().byRegion[code]
 	}
 	delete(names, "na")
 	return names

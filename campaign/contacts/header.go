@@ -34,17 +34,13 @@ func (r sampled) filled() (n int) {
 func (c *Reader) sample() (rows []sampled) {
 	line := c.src.line
 	for pos := 0; pos < len(c.src.buf) && len(rows) < sampledRows; {
-		n, broken := c.src.row(c.src.buf[pos:])
+		n, _ := c.src.row(c.src.buf[pos:])
 		if n == 0 {
 			break
 		}
 		text := string(trimLineEnd(c.src.buf[pos : pos+n]))
 		row := sampled{line: line, begin: pos, end: pos + n}
-		switch {
-		case checkText(text) != nil:
-		case broken:
-			row.cells = lazyCells(text, c.src.comma)
-		default:
+		if checkText(text) == nil {
 			row.cells = appendCells(nil, text, c.src.comma, maxColumns+1)
 		}
 		rows = append(rows, row)
@@ -58,7 +54,7 @@ func (c *Reader) sample() (rows []sampled) {
 // it. With numbersOnly the file may be one number on each line, or have one column of
 // any name.
 func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
-	opt.PhoneColumns = slices.DeleteFunc(slices.Clone(opt.PhoneColumns), func(name string) bool { return trimName(name) == "" })
+	opt.PhoneColumns = named(opt.PhoneColumns)
 	rows := c.sample()
 	if len(rows) == 0 {
 		return fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", c.src.line, blockBytes)
@@ -321,13 +317,9 @@ func checkHeader(columns []string) error {
 // checkSpread finds lists of which every line stands in one cell, and cells whose
 // quotes follow a space and so are no quotes.
 func checkSpread(columns []string, sample [][]string, comma rune) error {
-	var name string
-	for _, column := range columns {
-		if column != "" && name != "" {
-			name = ""
-			break
-		}
-		name += column
+	name := ""
+	if filled := named(columns); len(filled) == 1 {
+		name = filled[0]
 	}
 	for _, sep := range []struct {
 		r    rune

@@ -1,8 +1,8 @@
 package contacts
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -125,36 +125,22 @@ func columnNamed(columns []string, asked string) (int, error) {
 
 // theFirst sorts columns whose names differ only in a number: Mobile 1 before Mobile 2.
 func theFirst(columns []string, found []int) (sorted []int, ok bool) {
-	stem := func(i int) (string, int) {
+	stems, byNumber := make(map[string]bool), make(map[int]int)
+	for _, i := range found {
 		number := 0
-		name := strings.Map(func(r rune) rune {
+		stem := strings.Map(func(r rune) rune {
 			if unicode.IsDigit(r) {
 				number = number*10 + int(unicode.ToLower(r)&0xf)
 				return -1
 			}
 			return r
 		}, columnKey(columns[i]))
-		return name, number
+		stems[stem], byNumber[number] = true, i
 	}
-	first, _ := stem(found[0])
-	sorted = slices.Clone(found)
-	slices.SortStableFunc(sorted, func(a, b int) int {
-		_, x := stem(a)
-		_, y := stem(b)
-		return cmp.Compare(x, y)
-	})
-	for k, i := range sorted {
-		name, number := stem(i)
-		if name != first {
-			return nil, false
-		}
-		if k > 0 {
-			if _, before := stem(sorted[k-1]); before == number {
-				return nil, false
-			}
-		}
+	for _, number := range slices.Sorted(maps.Keys(byNumber)) {
+		sorted = append(sorted, byNumber[number])
 	}
-	return sorted, true
+	return sorted, len(stems) == 1 && len(sorted) == len(found)
 }
 
 // phoneNames matches the names of columns of phone numbers: words for a phone, for a

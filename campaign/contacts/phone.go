@@ -137,30 +137,26 @@ func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, 
 }
 
 func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, guessed bool, why Reason) {
-	if rest, ok := strings.CutPrefix(digits, "00"); ok {
+	rest, idd := strings.CutPrefix(digits, "00")
+	switch {
+	case idd:
 		// 00 stands for the plus nearly everywhere, even where the region dials another prefix.
-		phone, why := p.international(rest)
-		if why == "" || plus || p.home == nil {
-			return phone, false, why
+		if phone, why = p.international(rest); why != "" && !plus && p.home != nil {
+			phone, why = p.national(digits)
 		}
-		phone, why = p.national(digits)
-		return phone, false, why
-	}
-	if plus && digits[0] != '0' { // +050… is a local number with a stray plus
-		phone, why := p.international(digits)
-		return phone, false, why
-	}
-	if p.home == nil {
+	case plus && digits[0] != '0': // +050… is a local number with a stray plus
+		phone, why = p.international(digits)
+	case p.home == nil:
 		return p.unmarked(digits)
+	case digits[0] == '0' || len(digits) < minUnmarked:
+		phone, why = p.national(digits)
+	default:
+		var known bool
+		if phone, why, known = p.home.national(digits); !known || why != "" || !strings.HasPrefix(digits, p.home.code) {
+			return p.unmarked(digits)
+		} // else 966501234567 in Saudi Arabia
 	}
-	if digits[0] == '0' || len(digits) < minUnmarked {
-		phone, why := p.national(digits)
-		return phone, false, why
-	}
-	if phone, why, known := p.home.national(digits); known && why == "" && strings.HasPrefix(digits, p.home.code) {
-		return phone, false, "" // 966501234567 in Saudi Arabia
-	}
-	return p.unmarked(digits)
+	return phone, false, why
 }
 
 // minUnmarked is the fewest digits with which a country code counts without its plus. A

@@ -123,16 +123,13 @@ func (w *RejectWriter) Write(row Row) error {
 }
 
 func (w *RejectWriter) write(fields []string, rest ...string) error {
-	w.record = w.record[:0]
-	for i := range w.columns {
-		cell := ""
-		if i < len(fields) {
-			cell = fields[i]
-		}
-		w.record = append(w.record, EscapeCell(cell))
+	w.record = append(w.record[:0], fields...)
+	for len(w.record) < w.columns {
+		w.record = append(w.record, "")
 	}
-	for _, cell := range rest {
-		w.record = append(w.record, EscapeCell(cell))
+	w.record = append(w.record, rest...)
+	for i, cell := range w.record {
+		w.record[i] = EscapeCell(cell)
 	}
 	return w.csv.Write(w.record)
 }

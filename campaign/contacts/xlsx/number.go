@@ -2,6 +2,7 @@ package xlsx
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -277,44 +278,26 @@ func rounded(v float64, places int) decimal {
 
 // exact returns v to 15 digits.
 func exact(v float64) decimal {
-	text := strconv.FormatFloat(math.Abs(v), 'e', 14, 64)
-	mantissa, power, _ := strings.Cut(text, "e")
-	exponent, _ := strconv.Atoi(power)
-	digits := strings.TrimRight(mantissa[:1]+mantissa[2:], "0")
-	point := exponent + 1 // digits before the point
-	switch {
-	case digits == "":
-		return decimal{}
-	case point <= 0:
-		return decimal{"", strings.Repeat("0", -point) + digits}
-	case point >= len(digits):
-		return decimal{digits + strings.Repeat("0", point-len(digits)), ""}
+	whole, rest, _ := strings.Cut(strconv.FormatFloat(significant(math.Abs(v)), 'f', -1, 64), ".")
+	return decimal{strings.TrimLeft(whole, "0"), rest}
+}
+
+// significant rounds v to 15 digits.
+func significant(v float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', 14, 64), 64)
+	if err != nil { // too large
+		return v
 	}
-	return decimal{digits[:point], digits[point:]}
+	return r + 0 // -0 becomes 0
 }
 
 // appendGeneral appends a number with all its digits, whatever the width of its column.
 func appendGeneral(to []byte, v float64) []byte {
+	form := byte('f')
 	if size := math.Abs(v); size >= 1e21 || size < 1e-9 && v != 0 {
-		text := strconv.FormatFloat(v, 'E', 14, 64)
-		mantissa, power, _ := strings.Cut(text, "E")
-		if strings.Contains(mantissa, ".") {
-			mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
-		}
-		return append(to, mantissa+"E"+power...)
+		form = 'E'
 	}
-	d := exact(v)
-	if v < 0 {
-		to = append(to, '-')
-	}
-	if d.whole == "" {
-		d.whole = "0"
-	}
-	to = append(to, d.whole...)
-	if d.rest != "" {
-		to = append(append(to, '.'), d.rest...)
-	}
-	return to
+	return strconv.AppendFloat(to, significant(v), form, -1, 64)
 }
 
 // date appends a day, a time or a duration. A number out of range stays a number.
@@ -360,8 +343,10 @@ func (s *section) duration(to []byte, v float64) []byte {
 		to, v = append(to, '-'), -v
 	}
 	seconds := int64(math.Round(v * 86400))
-	hours := slices.ContainsFunc(s.parts, func(p part) bool { return p.kind == partElapsed && p.text[0] == 'h' })
-	minutes := slices.ContainsFunc(s.parts, func(p part) bool { return p.kind == partElapsed && p.text[0] == 'm' })
+	counts := func(unit byte) bool {
+		return slices.ContainsFunc(s.parts, func(p part) bool { return p.kind == partElapsed && p.text[0] == unit })
+	}
+	hours, minutes := counts('h'), counts('m')
 	for _, p := range s.parts {
 		n := int64(-1)
 		switch {
@@ -379,11 +364,7 @@ func (s *section) duration(to []byte, v float64) []byte {
 			to = append(to, p.text...)
 		}
 		if n >= 0 {
-			digits := strconv.FormatInt(n, 10)
-			if len(digits) < len(p.text) {
-				to = append(to, strings.Repeat("0", len(p.text)-len(digits))...)
-			}
-			to = append(to, digits...)
+			to = fmt.Appendf(to, "%0*d", len(p.text), n)
 		}
 	}
 	return bytes.TrimRight(to, " ")

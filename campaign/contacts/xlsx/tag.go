@@ -296,9 +296,7 @@ const (
 	spaceNone     space = iota
 	spaceMain           // of sheets, transitional or strict
 	spaceRelation       // of r:id
-	spacePackage        // of the parts' relationships
-	spaceTypes          // of [Content_Types].xml
-	spaceXML            // of xml:space
+	spaceParts          // of relationships and [Content_Types].xml
 	spaceOther
 )
 
@@ -309,8 +307,8 @@ var spaces = map[string]space{
 	"http://purl.oclc.org/ooxml/spreadsheetml/main":                       spaceMain,
 	"http://schemas.openxmlformats.org/officeDocument/2006/relationships": spaceRelation,
 	"http://purl.oclc.org/ooxml/officeDocument/relationships":             spaceRelation,
-	"http://schemas.openxmlformats.org/package/2006/relationships":        spacePackage,
-	"http://schemas.openxmlformats.org/package/2006/content-types":        spaceTypes,
+	"http://schemas.openxmlformats.org/package/2006/relationships":        spaceParts,
+	"http://schemas.openxmlformats.org/package/2006/content-types":        spaceParts,
 }
 
 func spaceOf(uri []byte) space {
