@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -48,17 +49,19 @@ func (g *Groups) List() []Group {
 
 // Parts returns the parts of a chunk with these numbers, which have not been sent.
 func (g *Groups) Parts(numbers []string) (parts []Part) {
-	at := make(map[int]int)
 	for _, number := range numbers {
-		group := g.Of(number)
-		i, known := at[group]
-		if !known {
-			i = len(parts)
-			at[group] = i
-			parts = append(parts, Part{Group: group})
-		}
-		parts[i].Contacts++
+		parts = withContact(parts, g.Of(number), 0)
 	}
+	return parts
+}
+
+// withContact adds a contact to the part of its like.
+func withContact(parts []Part, group, tries int) []Part {
+	i := slices.IndexFunc(parts, func(p Part) bool { return p.Group == group && p.Tries == tries })
+	if i < 0 {
+		return append(parts, Part{group, tries, 1})
+	}
+	parts[i].Contacts++
 	return parts
 }
 
@@ -96,11 +99,9 @@ type Contact struct {
 // Learn derives the work from a sample of chunks: who is left in them, how many chunks
 // each of them stands for if left contacts remain in all, and how many requests fail.
 func (w *Work) Learn(sample [][]Contact, left int) {
-	type kind struct{ group, tries int }
 	inSample, made, failed := 0, 0, 0
 	w.Chunks = make([][]Part, len(sample))
 	for c, contacts := range sample {
-		at := make(map[kind]int) // of the part
 		for _, contact := range contacts {
 			made += contact.Tries
 			if !contact.Left {
@@ -109,14 +110,7 @@ func (w *Work) Learn(sample [][]Contact, left int) {
 			}
 			failed += contact.Tries
 			inSample++
-			k := kind{contact.Group, contact.Tries}
-			i, known := at[k]
-			if !known {
-				i = len(w.Chunks[c])
-				at[k] = i
-				w.Chunks[c] = append(w.Chunks[c], Part{Group: contact.Group, Tries: contact.Tries})
-			}
-			w.Chunks[c][i].Contacts++
+			w.Chunks[c] = withContact(w.Chunks[c], contact.Group, contact.Tries)
 		}
 	}
 	w.Weight = 1

@@ -278,26 +278,44 @@ func rounded(v float64, places int) decimal {
 
 // exact returns v to 15 digits.
 func exact(v float64) decimal {
-	whole, rest, _ := strings.Cut(strconv.FormatFloat(significant(math.Abs(v)), 'f', -1, 64), ".")
-	return decimal{strings.TrimLeft(whole, "0"), rest}
-}
-
-// significant rounds v to 15 digits.
-func significant(v float64) float64 {
-	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', 14, 64), 64)
-	if err != nil { // too large
-		return v
+	text := strconv.FormatFloat(math.Abs(v), 'e', 14, 64)
+	mantissa, power, _ := strings.Cut(text, "e")
+	exponent, _ := strconv.Atoi(power)
+	digits := strings.TrimRight(mantissa[:1]+mantissa[2:], "0")
+	point := exponent + 1 // digits before the point
+	switch {
+	case digits == "":
+		return decimal{}
+	case point <= 0:
+		return decimal{"", strings.Repeat("0", -point) + digits}
+	case point >= len(digits):
+		return decimal{digits + strings.Repeat("0", point-len(digits)), ""}
 	}
-	return r + 0 // -0 becomes 0
+	return decimal{digits[:point], digits[point:]}
 }
 
 // appendGeneral appends a number with all its digits, whatever the width of its column.
 func appendGeneral(to []byte, v float64) []byte {
-	form := byte('f')
 	if size := math.Abs(v); size >= 1e21 || size < 1e-9 && v != 0 {
-		form = 'E'
+		text := strconv.FormatFloat(v, 'E', 14, 64)
+		mantissa, power, _ := strings.Cut(text, "E")
+		if strings.Contains(mantissa, ".") {
+			mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
+		}
+		return append(to, mantissa+"E"+power...)
 	}
-	return strconv.AppendFloat(to, significant(v), form, -1, 64)
+	d := exact(v)
+	if v < 0 {
+		to = append(to, '-')
+	}
+	if d.whole == "" {
+		d.whole = "0"
+	}
+	to = append(to, d.whole...)
+	if d.rest != "" {
+		to = append(append(to, '.'), d.rest...)
+	}
+	return to
 }
 
 // date appends a day, a time or a duration. A number out of range stays a number.
