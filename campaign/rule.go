@@ -10,7 +10,7 @@ import (
 // contacts:
 //
 //	state=failed                 its state
-//	reason=busy                  a part of the reason for the state
+//	reason=busy                  a part of the reason for the state, or the name of its code
 //	ended.answered               its conversation has ended, and it said something
 //	ended.no_answer              its conversation has ended, and it said nothing
 //	extraction.KEY=VALUE         what the agent learned from it
@@ -164,7 +164,7 @@ func (r *Rule) UnmarshalText(text []byte) (err error) {
 // be left out.
 type Facts struct {
 	Record  Record
-	Reason  string // the text of the record's reason
+	Reason  Message // of the record
 	Outcome Outcome
 	Cell    func(name string) string // of its line, by the column's name
 }
@@ -176,7 +176,7 @@ func (r Rule) Of(f Facts) bool {
 	case aboutState:
 		return (f.Record.State.String() == r.value) != r.not
 	case aboutReason:
-		return containsFold(f.Reason, r.value) != r.not
+		return f.Reason.Matches(r.value) != r.not
 	case aboutEnd:
 		return f.Record.State == Ended && f.Outcome.Known() && f.Outcome.Run == f.Record.Run && f.Outcome.Said == (r.key == answered)
 	case aboutExtraction:

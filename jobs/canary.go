@@ -1,10 +1,9 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -37,11 +36,11 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 	if err != nil {
 		return err
 	}
-	texts, err := q.store.ReasonTexts(ctx, c.Name)
+	reasons, err := q.store.Reasons(ctx, c.Name)
 	if err != nil {
 		return err
 	}
-	if len(c.Ends) == 0 && all.Open()-stuck(all, texts) > max(c.Counts.Contacts-c.Canary, 0) {
+	if len(c.Ends) == 0 && all.Open()-stuck(all, reasons) > max(c.Counts.Contacts-c.Canary, 0) {
 		return nil // a part of it is still open
 	}
 	var canary campaign.Tally
@@ -53,14 +52,14 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 		for i := range chunk.Len() - c.HeldBack(n, chunk.Len()) {
 			canary.Count(chunk.Record(i))
 		}
-		if canary.Open() > stuck(canary, texts) {
+		if canary.Open() > stuck(canary, reasons) {
 			return nil
 		}
 	}
-	went := fmt.Sprintf("canary of %d: %s", canary.Contacts(), tellTally(canary, texts))
+	went := campaign.Say(campaign.MsgCanary, "contacts", canary.Contacts(), "states", tellTally(canary, reasons))
 	phase, action, reason := campaign.Ready, store.ActionPause, went
 	if goesOn(c.Settings.CanaryGoOn, canary) || all.Open() == canary.Open() {
-		phase, action, reason = campaign.Running, store.ActionResume, ""
+		phase, action, reason = campaign.Running, store.ActionResume, campaign.Message{}
 	}
 	ended, err := q.store.EndCanary(ctx, c, phase, reason)
 	if err != nil || !ended {
@@ -75,9 +74,9 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 }
 
 // stuck counts the contacts that are pending until a person changes something.
-func stuck(t campaign.Tally, texts map[campaign.Reason]string) (contacts int) {
+func stuck(t campaign.Tally, reasons map[campaign.Reason]campaign.Message) (contacts int) {
 	for at, n := range t.Reasons {
-		if at.State == campaign.Pending && sending.NeedsPerson(texts[at.Reason]) {
+		if at.State == campaign.Pending && sending.NeedsPerson(reasons[at.Reason]) {
 			contacts += n
 		}
 	}
@@ -94,9 +93,8 @@ func goesOn(most *campaign.Share, t campaign.Tally) bool {
 // reasonsTold is how many reasons are named for each state.
 const reasonsTold = 3
 
-// tellTally is a tally in words: "47 accepted, 3 rejected (2 bad number, 1 busy)".
-func tellTally(t campaign.Tally, texts map[campaign.Reason]string) string {
-	var parts []string
+// tellTally is a tally in words: "47 accepted", "3 rejected (2 bad number; 1 busy)".
+func tellTally(t campaign.Tally, reasons map[campaign.Reason]campaign.Message) (parts []campaign.Message) {
 	for _, state := range campaign.States() {
 		if t.States[state] == 0 {
 			continue
@@ -108,27 +106,24 @@ func tellTally(t campaign.Tally, texts map[campaign.Reason]string) string {
 			}
 		}
 		slices.SortFunc(why, func(a, b campaign.StateReason) int {
-			if n := t.Reasons[b] - t.Reasons[a]; n != 0 {
-				return n
-			}
-			return int(a.Reason) - int(b.Reason)
+			return cmp.Or(t.Reasons[b]-t.Reasons[a], int(a.Reason)-int(b.Reason))
 		})
-		var told []string
+		var told []campaign.Message
 		for _, at := range why[:min(len(why), reasonsTold)] {
-			if text := texts[at.Reason]; len(why) == 1 && t.Reasons[at] == t.States[state] {
-				told = append(told, text)
-			} else {
-				told = append(told, fmt.Sprintf("%d %s", t.Reasons[at], text))
+			reason := reasons[at.Reason]
+			if len(why) > 1 || t.Reasons[at] < t.States[state] {
+				reason = campaign.Say(campaign.MsgReason, "contacts", t.Reasons[at], "reason", reason)
 			}
+			told = append(told, reason)
 		}
 		if more := len(why) - len(told); more > 0 {
-			told = append(told, fmt.Sprintf("%d other reasons", more))
+			told = append(told, campaign.Say(campaign.MsgMoreReasons, "reasons", more))
 		}
-		part := fmt.Sprintf("%d %s", t.States[state], state)
-		if len(told) > 0 {
-			part += " (" + strings.Join(told, "; ") + ")"
+		if len(told) == 0 {
+			parts = append(parts, campaign.Say(campaign.MsgState, "contacts", t.States[state], "state", state))
+		} else {
+			parts = append(parts, campaign.Say(campaign.MsgStateWhy, "contacts", t.States[state], "state", state, "reasons", told))
 		}
-		parts = append(parts, part)
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }

@@ -48,7 +48,7 @@ func (q *Queue) recoverClaim(ctx context.Context, c campaign.Campaign, chunk *st
 	if len(lost) == 0 {
 		return 0, nil
 	}
-	reason, err := q.store.ReasonCode(ctx, c.Name, "the sender died: the request may have been carried out")
+	reason, err := q.store.ReasonCode(ctx, c.Name, campaign.Say(campaign.MsgSenderDied))
 	if err != nil {
 		return 0, err
 	}

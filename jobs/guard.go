@@ -2,10 +2,8 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -14,7 +12,7 @@ import (
 // ExplainTrip says why the guard has paused a campaign: by the latest verdicts it went
 // by.
 func (q *Queue) ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error {
-	texts, err := q.store.ReasonTexts(ctx, c.Name)
+	reasons, err := q.store.Reasons(ctx, c.Name)
 	if err != nil {
 		return err
 	}
@@ -26,8 +24,8 @@ func (q *Queue) ExplainTrip(ctx context.Context, c campaign.Campaign, latest []s
 			bad[v.Chunk] = append(bad[v.Chunk], v.Index)
 		}
 	}
-	reason := fmt.Sprintf("more than %v of the latest %d contacts were not accepted: %s; %s",
-		c.Settings.MaxFailureShare, len(latest), tellTally(tally, texts), q.places(ctx, c, bad))
+	reason := campaign.Say(campaign.MsgGuardTold, "share", c.Settings.MaxFailureShare, "contacts", len(latest),
+		"states", tellTally(tally, reasons), "places", q.places(ctx, c, bad))
 	told, err := q.store.Explain(ctx, c.Name, reason)
 	if err != nil || !told {
 		return err
@@ -44,30 +42,29 @@ const (
 )
 
 // places says in which lines of the list contacts are, by chunk. It gives no number.
-func (q *Queue) places(ctx context.Context, c campaign.Campaign, contacts map[int][]int) string {
-	var parts []string
+func (q *Queue) places(ctx context.Context, c campaign.Campaign, contacts map[int][]int) (parts []campaign.Message) {
 	chunks := slices.Sorted(maps.Keys(contacts))
 	for _, n := range chunks[:min(len(chunks), chunksTold)] {
-		indexes, noun := contacts[n], "contacts"
+		indexes := contacts[n]
 		chunk, err := q.store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: n})
-		if err == nil {
-			noun = "lines"
-		}
-		var told []string
+		var told []int
 		for _, i := range indexes[:min(len(indexes), contactsTold)] {
 			if err == nil {
 				i = chunk.Contacts[i].Line
 			}
-			told = append(told, fmt.Sprint(i))
+			told = append(told, i)
 		}
-		text := fmt.Sprintf("chunk %d: %s %s", n, noun, strings.Join(told, ", "))
+		part := campaign.Say(campaign.MsgLines, "chunk", n, "places", told)
+		if err != nil {
+			part = campaign.Say(campaign.MsgPlaces, "chunk", n, "places", told)
+		}
 		if more := len(indexes) - len(told); more > 0 {
-			text += fmt.Sprintf(" and %d more", more)
+			part = campaign.Say(campaign.MsgAndMore, "some", part, "more", more)
 		}
-		parts = append(parts, text)
+		parts = append(parts, part)
 	}
 	if more := len(chunks) - len(parts); more > 0 {
-		parts = append(parts, fmt.Sprintf("and in %d more chunks", more))
+		parts = append(parts, campaign.Say(campaign.MsgMoreChunks, "chunks", more))
 	}
-	return strings.Join(parts, "; ")
+	return parts
 }

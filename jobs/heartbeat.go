@@ -8,6 +8,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 )
 
 // heartbeats are those of a worker that arrived. They never change; nil is none.
@@ -99,7 +100,7 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 		}
 		quota := store.Quota{
 			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
+			Others: status.OthersPerWindow, Reason: quotaReason(status.Reason), Blocked: status.Blocked,
 			Failures: status.Failures, Probing: status.Probing,
 		}
 		if status.Wait > 0 {
@@ -108,6 +109,24 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 		quotas[a.name] = quota
 	}
 	return quotas
+}
+
+// quotaReason says why the next request waits.
+func quotaReason(why ratelimit.Reason) campaign.Message {
+	if code, known := quotaReasons[why]; known {
+		return campaign.Say(code)
+	}
+	return campaign.Text(string(why)) // it need not wait
+}
+
+var quotaReasons = map[ratelimit.Reason]campaign.Code{
+	ratelimit.Full:    campaign.MsgQuotaFull,
+	ratelimit.Pace:    campaign.MsgQuotaPace,
+	ratelimit.Refused: campaign.MsgQuotaRefused,
+	ratelimit.Failing: campaign.MsgQuotaFailing,
+	ratelimit.Probe:   campaign.MsgQuotaProbe,
+	ratelimit.Held:    campaign.MsgQuotaHeld,
+	ratelimit.Lost:    campaign.MsgQuotaLost,
 }
 
 // quotaKeys are where each agent's quota is kept, for processes that have no token.

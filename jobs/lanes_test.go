@@ -54,7 +54,7 @@ func TestAShortListBeginsWithinAMinuteBehindAMillion(t *testing.T) {
 		case <-begun:
 			close(quota)
 			s.await("short")
-			if err := s.queue.Pause(t.Context(), "c", "seen enough"); err != nil {
+			if err := s.queue.Pause(t.Context(), "c", campaign.Text("seen enough")); err != nil {
 				t.Error(err)
 			}
 			return

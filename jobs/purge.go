@@ -23,11 +23,11 @@ func (q *Queue) Purge(ctx context.Context, name string, force bool) error {
 			return err
 		}
 	}
-	return q.purge(ctx, c, "")
+	return q.purge(ctx, c, campaign.Message{})
 }
 
 // purge deletes what is left to delete, and logs that once.
-func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why string) error {
+func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why campaign.Message) error {
 	err := q.store.Purge(ctx, c.Name)
 	if errors.Is(err, store.ErrNotOver) {
 		return fmt.Errorf("purge %s: contacts of it are being sent, or wait to be; nothing was deleted, try again in a minute", c.Name)
@@ -107,14 +107,14 @@ func (q *Queue) retain(ctx context.Context) error {
 }
 
 func (q *Queue) retainOne(ctx context.Context, c campaign.Campaign, now time.Time) error {
-	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), ""
+	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), campaign.Message{}
 	if days := c.Settings.KeepDays; days > 0 && c.Kept() == nil && !c.EndedAt.IsZero() && !now.Before(c.EndedAt.AddDate(0, 0, days)) {
 		tally, err := q.store.Tally(ctx, c.Name)
 		if err != nil {
 			return err
 		}
 		// It may have been set going again since it was over.
-		due, why = c.Phase != campaign.Loading && tally.Open() == 0, fmt.Sprintf("kept for %d days", days)
+		due, why = c.Phase != campaign.Loading && tally.Open() == 0, campaign.Say(campaign.MsgKept, "days", days)
 	}
 	if !due {
 		return nil

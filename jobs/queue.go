@@ -6,6 +6,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
@@ -42,7 +43,7 @@ func (q *Queue) By(who string) *Queue {
 
 // note records a decision on a campaign. The decision stands even if it cannot be
 // recorded. What others wrote into text must be masked.
-func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
+func (q *Queue) note(ctx context.Context, name string, action store.Action, text campaign.Message) {
 	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}

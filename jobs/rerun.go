@@ -10,7 +10,6 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
-	"campaign-runner/velents/mask"
 )
 
 // Rerunning is what a rerun comes to.
@@ -41,13 +40,13 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	q.note(ctx, name, store.ActionRerun, mask.Numbers(sel.String()))
+	q.note(ctx, name, store.ActionRerun, sel.message())
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
 		return Rerunning{}, err
 	}
 	// Running first: contacts that are pending in a canceled campaign are soon canceled.
-	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.CanceledPhase, campaign.Running)
+	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
 	if err != nil {
 		return Rerunning{}, err
 	}
@@ -146,13 +145,14 @@ type Resolution struct {
 	Chunk    *int // only this chunk's; nil: all
 }
 
-func (r Resolution) String() string {
-	text := "the platform never saw them"
+// message says it in the log.
+func (r Resolution) message() campaign.Message {
+	text := campaign.Say(campaign.MsgNeverSeen)
 	if r.Accepted {
-		text = "the platform has them"
+		text = campaign.Say(campaign.MsgSent)
 	}
 	if r.Chunk != nil {
-		text += fmt.Sprintf(": chunk %d", *r.Chunk)
+		text = campaign.Say(campaign.MsgOfChunk, "what", text, "chunk", *r.Chunk)
 	}
 	return text
 }
@@ -177,14 +177,14 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	move := campaign.Move{Cause: campaign.ConfirmNever}
 	if res.Accepted {
 		move.Cause = campaign.ConfirmSent
-		if move.Reason, err = q.store.ReasonCode(ctx, name, "confirmed by hand"); err != nil {
+		if move.Reason, err = q.store.ReasonCode(ctx, name, campaign.Say(campaign.MsgConfirmed)); err != nil {
 			return 0, err
 		}
 	}
 	unconfirmed := byRecord(func(r campaign.Record) bool { return r.State == campaign.Unconfirmed })
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {
-		q.note(ctx, name, store.ActionResolve, res.String())
+		q.note(ctx, name, store.ActionResolve, res.message())
 	}
 	if !onlyUndone(err) || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
 		return contacts, err

@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -185,7 +187,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			both := []func(*campaign.Settings){skipping}
 			d := newDuel(t, 20, both, both)
 			d.platform.answer = func([]velents.Row) error {
-				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, "by hand", campaign.Running); err != nil {
+				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, campaign.Text("by hand"), campaign.Running); err != nil {
 					t.Error(err)
 				}
 				return answer
@@ -194,7 +196,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			d.wantStates("c", map[campaign.State]int{campaign.Pending: 20})
 			d.platform.answer = func([]velents.Row) error { return nil }
 			d.run("d")
-			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, "", campaign.Paused); err != nil {
+			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, campaign.Message{}, campaign.Paused); err != nil {
 				t.Fatal(err)
 			}
 			d.run("c")
@@ -290,7 +292,9 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 
 func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 	for name, between := range map[string]func(*duel){
-		"paused": func(d *duel) { _, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, "", campaign.Running) },
+		"paused": func(d *duel) {
+			_, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, campaign.Message{}, campaign.Running)
+		},
 		"other settings": func(d *duel) {
 			to := d.campaign.Settings
 			to.DailyCap = 100
@@ -346,13 +350,20 @@ func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // A sender whose begin Redis carries out too late has nobody sent by it, and asks again
 // by Redis's clock.
 func TestALateBeginIsAskedAgain(t *testing.T) {
+	newStage(t, 1).send("w0", 0) // from then on the server knows the script, and is not asked twice
 	s := newStage(t, 3)
 	runner := s.runner("w1")
 	slow := new(sync.Once)
 	s.rdb.AddHook(rewrite(func(cmd redis.Cmder) {
 		args := cmd.Args()
 		if slices.Contains(args, any("begin")) {
-			slow.Do(func() { args[len(args)-1] = "1000" }) // as though it had been frozen since
+			slow.Do(func() {
+				fence, err := strconv.ParseInt(fmt.Sprint(args[len(args)-1]), 10, 64)
+				if late := time.Until(time.UnixMilli(fence)); err != nil || late > timings.BeginPatience {
+					t.Errorf("the begin may come until %v from now, %v", late, err)
+				}
+				args[len(args)-1] = "1000" // as though it had been frozen since
+			})
 		}
 	}))
 	if later := s.sendAs(runner, 0); later == nil || later.After != 0 {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/velents/mask"
 )
 
 // A Selection says which contacts to rerun.
@@ -19,19 +21,20 @@ type Selection struct {
 	Where  campaign.Rules
 }
 
-func (s Selection) String() string {
+// message says it in the log.
+func (s Selection) message() campaign.Message {
 	var names []string
 	for _, state := range s.States {
 		names = append(names, state.String())
 	}
-	text := strings.Join(names, ", ")
+	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
 	if s.Reason != "" {
-		text += fmt.Sprintf(" with %q in their reason", s.Reason)
+		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", mask.Numbers(strconv.Quote(s.Reason))))
 	}
-	for _, c := range s.Where {
-		text += " where " + c.String()
+	for _, rule := range s.Where {
+		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
 	}
-	return text
+	return campaign.Say(campaign.MsgSelection, "parts", parts)
 }
 
 // Rerunnable are the states from which a contact can be sent again on request, without
@@ -80,9 +83,9 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
-	var texts map[campaign.Reason]string
+	var reasons map[campaign.Reason]campaign.Message
 	if reason {
-		if texts, err = q.store.ReasonTexts(ctx, c.Name); err != nil {
+		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +110,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
 				return false
 			}
-			facts := campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: outcomes[i]}
+			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
 			if cells {
 				facts.Cell = campaign.Cells(header, contacts[i].Fields)
 			}
@@ -131,10 +134,10 @@ func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaig
 	if text == "" {
 		return nil, nil
 	}
-	texts, err := q.store.ReasonTexts(ctx, name)
+	reasons, err := q.store.Reasons(ctx, name)
 	codes := make(map[campaign.Reason]bool)
-	for code, full := range texts {
-		codes[code] = strings.Contains(strings.ToLower(full), strings.ToLower(text))
+	for code, reason := range reasons {
+		codes[code] = reason.Matches(text)
 	}
 	return codes, err
 }

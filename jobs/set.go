@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -37,11 +36,11 @@ func (q *Queue) Set(ctx context.Context, name string, edit func(*campaign.Settin
 		if err != nil {
 			return nil, err
 		}
-		var told []string
+		var told []campaign.Message
 		for _, d := range changed {
-			told = append(told, fmt.Sprintf("%s: %s, was %s", d.Flag, d.Other, d.Have))
+			told = append(told, campaign.Say(campaign.MsgSetting, "setting", d.Flag, "to", d.Other, "from", d.Have))
 		}
-		q.note(ctx, name, store.ActionSet, strings.Join(told, "; "))
+		q.note(ctx, name, store.ActionSet, campaign.Say(campaign.MsgSettings, "changes", told))
 		return changed, q.follow(ctx, c)
 	}
 	return nil, fmt.Errorf("set %s: %w %d times meanwhile", name, store.ErrOutdated, settingRounds)

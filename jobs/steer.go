@@ -14,11 +14,11 @@ import (
 
 // Pause lets nothing more of a campaign be sent. What is on its way still gets
 // its answer. Pausing again only changes the reason.
-func (q *Queue) Pause(ctx context.Context, name, reason string) error {
+func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message) error {
 	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
 		return err
 	}
-	reason = mask.Numbers(reason) // it is shown, logged, and outlives a purge
+	reason = reason.Mask(mask.Numbers) // it is shown, logged, and outlives a purge
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
 // already keeps its reason.
-func (q *Queue) Halt(ctx context.Context, name, reason string) error {
+func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
 	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
 	if halted {
 		q.note(ctx, name, store.ActionPause, reason)
@@ -46,7 +46,7 @@ func (q *Queue) Halt(ctx context.Context, name, reason string) error {
 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
 // contact left to send no longer runs: it is left alone, and its log too.
-func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error {
+func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
 	errs := []error{q.Halt(ctx, c.Name, reason)}
 	names, err := q.store.Names(ctx)
 	errs = append(errs, err)
@@ -59,7 +59,7 @@ func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason strin
 }
 
 // haltIfOf pauses a campaign that runs, if it is of the agent.
-func (q *Queue) haltIfOf(ctx context.Context, name, agent, reason string) error {
+func (q *Queue) haltIfOf(ctx context.Context, name, agent string, reason campaign.Message) error {
 	c, err := q.store.Campaign(ctx, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -91,7 +91,7 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 	if err := q.mustBeOpen(ctx, name, what); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", append(from, campaign.Running)...)
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, append(from, campaign.Running)...)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
 	}
 	if was != campaign.Running {
-		q.note(ctx, name, store.Action(what), "")
+		q.note(ctx, name, store.Action(what), campaign.Message{})
 	}
 	return q.Release(ctx, name)
 }
@@ -144,7 +144,7 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, "",
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, campaign.Message{},
 		campaign.Ready, campaign.Scheduled, campaign.Running, campaign.Paused, campaign.CanceledPhase)
 	if err != nil {
 		return 0, err
@@ -152,7 +152,7 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	if !ok {
 		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
 	}
-	q.note(ctx, name, store.ActionCancel, "")
+	q.note(ctx, name, store.ActionCancel, campaign.Message{})
 	return q.cancelOpen(ctx, name)
 }
 

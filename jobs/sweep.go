@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -135,7 +134,7 @@ func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time
 		return nil
 	}
 	if late > c.Settings.MaxLateness {
-		reason := fmt.Sprintf("it was to start at %s, and nothing was there to start it within %v", c.Settings.StartAt.Format(time.RFC3339), c.Settings.MaxLateness)
+		reason := campaign.Say(campaign.MsgMissedStart, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
 		_, moved, err := q.store.SetPhase(ctx, c.Name, campaign.Ready, reason, campaign.Scheduled)
 		if moved {
 			q.note(ctx, c.Name, store.ActionPause, reason)
@@ -148,11 +147,11 @@ func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time
 	if err := q.store.Postpone(ctx, c.Name, timings.ReleaseDue); err != nil {
 		return err
 	}
-	_, started, err := q.store.SetPhase(ctx, c.Name, campaign.Running, "", campaign.Scheduled)
+	_, started, err := q.store.SetPhase(ctx, c.Name, campaign.Running, campaign.Message{}, campaign.Scheduled)
 	if err != nil || !started {
 		return err
 	}
-	q.note(ctx, c.Name, store.ActionResume, "its time has come")
+	q.note(ctx, c.Name, store.ActionResume, campaign.Say(campaign.MsgTime))
 	q.log.InfoContext(ctx, "campaign started", "campaign", c.Name, "late", late)
 	return q.releaseIfRunning(ctx, c.Name)
 }

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -69,9 +68,7 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 // it is.
 func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
 	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
-	err := r.queue.Halt(ctx, c.Name, fmt.Sprintf("Redis has lost writes: chunk %[1]d is older than what worker %[2]s wrote. "+
-		"Contacts that are pending in it may have been contacted; look up the batches %[3]s/%[1]d/… in the platform's dashboard before you resume or cancel",
-		chunk.Ref.Chunk, r.sender.Worker.ID, c.Name))
+	err := r.queue.Halt(ctx, c.Name, campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name))
 	if err == nil {
 		r.versions.forget(c, chunk)
 	}

@@ -192,7 +192,7 @@ func Look(ctx context.Context, rdb redis.UniversalClient, key string) (Status, e
 
 // Unblock lets the quota at a Key go on at once, in all processes, and says for
 // how long and why it was blocked: zero when it was not.
-func Unblock(ctx context.Context, rdb redis.UniversalClient, key string) (left time.Duration, why string, err error) {
+func Unblock(ctx context.Context, rdb redis.UniversalClient, key string) (left time.Duration, why Reason, err error) {
 	p, err := Config{Asks: true}.policy()
 	if err != nil {
 		return 0, "", err

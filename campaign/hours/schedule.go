@@ -23,10 +23,6 @@ const ByContact = "contact"
 // NoZoneReason is why a contact whose number tells no zone is held.
 const NoZoneReason = "no time zone is known for its number"
 
-// LateReason begins the reason of a contact that was canceled because it was not sent
-// in time.
-const LateReason = "not sent by "
-
 // A Schedule says when contacts may be contacted. The zero Schedule allows any time.
 type Schedule struct {
 	Week Week   `json:"week"`

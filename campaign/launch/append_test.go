@@ -122,7 +122,7 @@ func TestAppendSetsRunning(t *testing.T) {
 	} {
 		t.Run(string(tt.before), func(t *testing.T) {
 			l, _, more := appended(t, redistest.Shared(t))
-			if _, _, err := stored(l).SetPhase(t.Context(), "spring", tt.before, "", campaign.Running); err != nil {
+			if _, _, err := stored(l).SetPhase(t.Context(), "spring", tt.before, campaign.Message{}, campaign.Running); err != nil {
 				t.Fatal(err)
 			}
 			got, err := l.Append(t.Context(), more)

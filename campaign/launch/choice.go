@@ -141,9 +141,9 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 // the rules choose.
 func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, err error) {
 	reason, outcome, _ := where.Need()
-	var texts map[campaign.Reason]string
+	var reasons map[campaign.Reason]campaign.Message
 	if reason {
-		if texts, err = l.Store.ReasonTexts(ctx, c.Name); err != nil {
+		if reasons, err = l.Store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +177,7 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 		for i, contact := range chunk.Contacts {
 			r, o := chunk.Record(i), outcomes[i]
-			if where.Of(campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
+			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
 				chosen[line] = true
 			}
 			cells := slices.Clone(contact.Fields)

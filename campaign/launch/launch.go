@@ -297,7 +297,7 @@ func (l *Launcher) progress(s *source, rows int) {
 // record writes into the campaign's log what was loaded. That it cannot is no reason
 // to fail.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := fmt.Sprintf("%s: %d contacts of %d rows", mask.Numbers(src.what), counts.Contacts, counts.Rows)
+	text := campaign.Say(campaign.MsgLoaded, "file", mask.Numbers(src.what), "contacts", counts.Contacts, "rows", counts.Rows)
 	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}

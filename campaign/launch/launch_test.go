@@ -186,7 +186,7 @@ func TestLaunchAgainChangesNothing(t *testing.T) {
 		}
 	})
 	t.Run("paused meanwhile, it is not released", func(t *testing.T) {
-		if _, _, err := stored(l).SetPhase(t.Context(), "spring", campaign.Paused, "", campaign.Running); err != nil {
+		if _, _, err := stored(l).SetPhase(t.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		released := len(queue.names)
@@ -816,7 +816,7 @@ func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
 func TestABlockOfHoursIsToldAtOnceAndPartOfTheEstimate(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	until := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
-	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: "refused with 429", Blocked: true}
+	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: campaign.Text("refused with 429"), Blocked: true}
 	if err := stored(l).Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": blocked}}); err != nil {
 		t.Fatal(err)
 	}

@@ -65,8 +65,8 @@ return 1`)
 
 // EndCanary lets the rest of a campaign go, in the phase and for the reason given.
 // It reports false when the campaign is no longer what was read.
-func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason string) (bool, error) {
-	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason, rand.Text()).Bool()
+func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason campaign.Message) (bool, error) {
+	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason.Line(), rand.Text()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("end canary of %s: %w", c.Name, err)
 	}

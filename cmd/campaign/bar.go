@@ -12,13 +12,13 @@ import (
 	"campaign-runner/campaign/report"
 )
 
-// bar is the screen of a terminal: a bar, the states below it, and above it the
+// bar is the screen of a terminal: a progress bar, the states below it, and above it the
 // lines that stay.
 type bar struct {
 	container    *mpb.Progress
 	done, states *mpb.Bar
 
-	mu           sync.Mutex // the container draws when it likes
+	mu           sync.Mutex // the container draws at any time
 	right, below string
 }
 

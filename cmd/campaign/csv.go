@@ -14,14 +14,13 @@ import (
 	"campaign-runner/campaign/contacts"
 )
 
-// A cell is a text in a table that is written as CSV: no spreadsheet takes it for a
-// formula.
+// A cell is a text in a CSV table, escaped so that no spreadsheet runs it as a formula.
 type cell string
 
-// MarshalCSV is the cell as gocsv writes it.
+// MarshalCSV escapes the cell for gocsv.
 func (c cell) MarshalCSV() (string, error) { return contacts.EscapeCell(string(c)), nil }
 
-// moment is a time in a table, RFC 3339 in UTC; empty when there is none.
+// moment is a time in a table: RFC 3339 in UTC, empty for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -29,10 +28,10 @@ func moment(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// rowsAtOnce is how many rows are handed to gocsv together.
+// rowsAtOnce is the number of rows given to gocsv together.
 const rowsAtOnce = 1000
 
-// writeRows writes rows of one kind as CSV, below the names of their fields.
+// writeRows writes rows as CSV, with a header of their field names.
 func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err error) {
 	out := gocsv.NewSafeCSVWriter(csv.NewWriter(w))
 	if err := gocsv.MarshalCSV([]T{}, out); err != nil {
@@ -63,7 +62,7 @@ func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err e
 	return written, flush()
 }
 
-// asCSV lets a command that prints a table of fixed columns print it as CSV.
+// asCSV adds --csv to a command that prints a table.
 func (a *app) asCSV(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&a.csv, "csv", false, "print the table as CSV, times in UTC")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -75,7 +74,7 @@ func (a *app) asCSV(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// printTable prints a table: rows as CSV when that is asked for, else as print does.
+// printTable prints rows as CSV with --csv; otherwise it does what print does.
 func printTable[T any](a *app, rows []T, v any, text string) error {
 	if !a.csv {
 		return a.print(v, text)

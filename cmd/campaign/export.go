@@ -19,7 +19,7 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-// exported is what --json says of a file that was written.
+// exported is the JSON result of a written file.
 type exported struct {
 	Campaign string `json:"campaign,omitempty"`
 	Rows     int    `json:"rows"`
@@ -61,8 +61,8 @@ func (a *app) results() *cobra.Command {
 	cmd.Long = `Write what became of each contact: the columns of its file, then phone_e164,
 state, reason, attempts, run (0 for the launch), changed_at, conversation_id,
 started_at, ended_at (all times RFC 3339, UTC), messages (exchanges with the agent)
-and, of what the agent learned, extraction.KEY for each key met. A column of the
-file that has one of these names is written "NAME (file)".
+and extraction.KEY for each key that the agent learned. A column of the file that has
+one of these names is written "NAME (file)".
 
 A FILE.csv opens in Excel: it begins with a byte order mark, and cells that a
 spreadsheet would run have an apostrophe in front; phone numbers stay as they
@@ -70,8 +70,8 @@ are. CSV on stdout is the same without the mark. A FILE.xlsx is a workbook whose
 cells are text. A FILE.jsonl, and --json on stdout, hold one object per contact with
 every value untouched, for programs.`
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only contacts in these states, as in: --state failed,rejected")
-	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case")
-	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts that this `RULE` is true of: "+campaign.RuleForms+"; may be repeated, and then all must be")
+	cmd.Flags().StringVar(&q.Reason, "reason", "", "only contacts whose reason contains this text, in any case, or has this code")
+	cmd.Flags().StringArrayVar(&where, "where", nil, "only contacts that meet this `RULE`: "+campaign.RuleForms+"; if repeated, all of them")
 	outputFlag(cmd, &file)
 	return cmd
 }
@@ -100,7 +100,7 @@ func outputFlag(cmd *cobra.Command, file *string) {
 
 func toStdout(file string) bool { return file == "-" }
 
-// export writes rows to a file or stdout and says how many.
+// export writes rows to a file or stdout, and reports how many.
 func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, err error)) error {
 	if toStdout(file) {
 		rows, err := write(a.stdout)
@@ -112,7 +112,7 @@ func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, e
 	rows, err := writeFile(file, write)
 	var place *fs.PathError
 	if errors.As(err, &place) {
-		return fmt.Errorf("%s: %w", file, place.Err) // under the name that was given
+		return fmt.Errorf("%s: %w", file, place.Err) // not the temporary name
 	}
 	if err != nil {
 		return err
@@ -120,9 +120,8 @@ func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, e
 	return a.print(exported{name, rows, file}, fmt.Sprintf("%s written to %s\n", cli.Count(rows, noun, noun+"s"), file))
 }
 
-// writeFile writes a file beside its place and then puts it there, so that the
-// place never holds half of one. What is no regular file, like /dev/stdout, is
-// written as it is.
+// writeFile writes a temporary file and then renames it, so that path never holds half a
+// file. It writes straight to anything that is not a regular file, such as /dev/stdout.
 func writeFile(path string, write func(io.Writer) (int, error)) (n int, err error) {
 	place := path
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -140,7 +139,7 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 		defer f.Close()
 		return write(f)
 	}
-	// What is exported tells of people: only its owner may read it.
+	// Only the owner may read it: it holds personal data.
 	f, err := os.CreateTemp(filepath.Dir(place), "."+filepath.Base(place)+"-*")
 	if err != nil {
 		return 0, err

@@ -1,12 +1,12 @@
-// Command campaign shows and steers campaigns: where they stand, what became of
-// each contact, and stop, go on, or end.
+// Command campaign shows campaigns and their contacts, and starts, pauses, changes and
+// ends them.
 package main
 
 import (
 	"context"
 	"fmt"
 	"io"
-	_ "time/tzdata" // there may be none on the machine
+	_ "time/tzdata" // the machine may have none
 
 	"github.com/spf13/cobra"
 
@@ -39,14 +39,14 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }
 
-// app is what the subcommands share.
+// app holds what the subcommands share.
 type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json, csv      bool
 }
 
-// on is the subcommand verb for one campaign.
+// on makes a subcommand about one campaign.
 func (a *app) on(verb, short string, run func(ctx context.Context, s *store.Store, name string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " NAME",
@@ -72,10 +72,10 @@ func (a *app) withStore(ctx context.Context, run func(*store.Store) error) error
 	return run(store.New(rdb))
 }
 
-// note tells a person something that is no result.
+// note prints a remark to stderr.
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "campaign:", text) }
 
-// print prints a result: v with --json, otherwise the text.
+// print prints a result: v with --json, otherwise text.
 func (a *app) print(v any, text string) error {
 	if a.json {
 		return cli.PrintJSON(a.stdout, v)

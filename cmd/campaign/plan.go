@@ -16,17 +16,17 @@ import (
 
 func (a *app) plan() *cobra.Command {
 	var rate ratelimit.Rate
-	cmd := a.on("plan", "Show how what is left of a campaign will go", func(ctx context.Context, s *store.Store, name string) error {
+	cmd := a.on("plan", "Show how the rest of a campaign will go", func(ctx context.Context, s *store.Store, name string) error {
 		f, err := report.Foretell(ctx, s, name, rate)
 		if err != nil {
 			return err
 		}
 		return a.print(f, planText(f))
 	})
-	cmd.Long = `Show how what is left of a campaign will go: the requests it needs, who is called
-when, and when it ends. It is counted with the quota as a worker sees it, or --rate
-where none does, as if no other campaign used it, and with the share of requests
-that failed so far. Large lists are judged by a sample.`
+	cmd.Long = `Show how the rest of a campaign will go: the requests it needs, which contacts are
+called when, and when it ends. The plan uses the quota that a worker sees, or --rate if
+no worker sees one, and the share of requests that failed so far. It ignores other
+campaigns. For large lists it uses a sample.`
 	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
 	cli.Bind(cmd.Flags(), "rate", "VELENTS_RATE")
 	return cmd
@@ -73,7 +73,7 @@ func planText(f report.Foresight) string {
 	return b.String()
 }
 
-// whenText is a time to come, as the reader's clock shows it.
+// whenText is a future time in the reader's zone.
 func whenText(at, now time.Time) string {
 	if !at.After(now) {
 		return "now"

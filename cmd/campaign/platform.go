@@ -19,19 +19,18 @@ import (
 	"campaign-runner/velents"
 )
 
-// askTimeout bounds what somebody at a terminal waits for: the answer to a request,
-// and before it the quota's leave for it.
+// askTimeout bounds the wait for a permit, and then the wait for the answer.
 const askTimeout = 30 * time.Second
 
-// An inquiry asks the platform with one token, under that token's quota.
+// An inquiry asks the platform with one token, within its quota.
 type inquiry struct {
 	quota    *ratelimit.Quota
-	token    string             // the variable that holds it
-	patience time.Duration      // for the quota's leave
-	note     func(waits string) // told when that does not come at once
+	token    string             // its environment variable
+	patience time.Duration      // for a permit
+	note     func(waits string) // called when the permit does not come at once
 }
 
-// A waitError says that the quota gave no leave in time.
+// A waitError says that no permit came in time.
 type waitError struct {
 	patience time.Duration
 	why      string
@@ -41,12 +40,11 @@ func (e *waitError) Error() string {
 	return fmt.Sprintf("not asked: gave up after %v, %s", e.patience, e.why)
 }
 
-// client is what velents needs to speak with the token of that variable, and the
-// token's quota.
+// client makes a configuration for velents and an inquiry, both for one token.
 func (a *app) client(s *store.Store, variable, token string) (velents.Config, inquiry, error) {
 	cfg := velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: askTimeout}
 	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout, Asks: true})
-	var once sync.Once // many tickets wait in turn
+	var once sync.Once // many tickets may wait
 	note := func(waits string) { once.Do(func() { a.note(waits) }) }
 	return cfg, inquiry{quota, variable, askTimeout, note}, err
 }
@@ -69,7 +67,7 @@ func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)
 	return err
 }
 
-// waits says what the quota waits for, when that is worth telling.
+// waits says what a request waits for; empty for waits under a second.
 func (q inquiry) waits(ctx context.Context) string {
 	status, err := q.quota.Status(ctx)
 	if err != nil || status.Wait < time.Second {
@@ -78,7 +76,7 @@ func (q inquiry) waits(ctx context.Context) string {
 	return fmt.Sprintf("waiting for the quota: %s; the next request may leave at %s", status.Reason, cli.Moment(time.Now().Add(status.Wait)))
 }
 
-// A center is the Support Center as people ask it.
+// A center asks the Support Center.
 type center struct {
 	inquiry
 	api *velents.Support
@@ -100,7 +98,7 @@ func (a *app) support(s *store.Store) (center, error) {
 	return center{inquiry, api}, nil
 }
 
-// status is where a ticket stands by the Support Center's own word.
+// status asks for the status of a ticket.
 func (c center) status(ctx context.Context, id string) (status string, err error) {
 	err = c.ask(ctx, func() (velents.Answer, error) {
 		t, answer, err := c.api.Ticket(ctx, id)
@@ -110,11 +108,11 @@ func (c center) status(ctx context.Context, id string) (status string, err error
 	return status, err
 }
 
-// A right is something a token may do, or not.
+// A right says whether a token may do something.
 type right struct {
-	Token     string `json:"token"` // the variable that holds it
+	Token     string `json:"token"` // its environment variable
 	Operation string `json:"operation"`
-	Allowed   *bool  `json:"allowed"` // null: not tried, because it would do something, or not known
+	Allowed   *bool  `json:"allowed"` // null: not known, or not tried because it would change something
 	Answer    string `json:"answer"`
 }
 
@@ -130,12 +128,11 @@ func (r right) mark() string {
 	return "no"
 }
 
-// untried reports whether the platform was not asked, on purpose.
+// untried reports whether the platform was not asked on purpose.
 func (r right) untried() bool { return strings.HasPrefix(r.Answer, notTried) }
 
-// answered is what an answer says of the right to an operation. What could not be
-// read was allowed. A refusal says that the token may not; trouble of the platform,
-// a limit or a redirect says nothing of it.
+// answered reads the right to an operation from an answer. An unreadable answer means
+// yes, a refusal means no. Failures, limits and redirects mean nothing.
 func answered(token, operation, said string, err error) right {
 	r := right{Token: token, Operation: operation, Answer: said}
 	allowed := err == nil || errors.Is(err, velents.ErrUnreadable)
@@ -191,16 +188,16 @@ func (a *app) askPlatform() *cobra.Command {
 		}
 		return err
 	})
-	cmd.Long = `Ask the platform with the token of the campaign's agent and, where it is set, with
-that of the Support Center: whether it takes them, whom they belong to, and what
-each may do. Nothing is changed and nobody is contacted; what would do either is
-listed as not tried. What the platform fails to answer is not known. Each question
-takes one request of its token's quota, and waits up to 30 seconds for it.`
+	cmd.Long = `Ask the platform whether it accepts the token of the campaign's agent and, if it is
+set, that of the Support Center, who owns them, and what each may do. This changes
+nothing and contacts no one: operations that would are listed as not tried. If the
+platform gives no answer, the right is not known. Each question takes one request of
+its token's quota, and waits up to 30 seconds for it.`
 	cli.Document(cmd, cli.PlatformURL, cli.AgentToken, cli.SupportToken)
 	return cmd
 }
 
-// notTried begins the answer of what is not asked.
+// notTried begins the answer for operations that are not tried.
 const notTried = "not tried: "
 
 func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]right, error) {

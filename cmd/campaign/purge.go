@@ -17,7 +17,7 @@ import (
 func (a *app) purge() *cobra.Command {
 	var force, yes bool
 	var cmd *cobra.Command
-	cmd = a.on("purge", "Delete what tells of people in a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, name string) error {
+	cmd = a.on("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, name string) error {
 		before, err := s.Campaign(ctx, name)
 		if err != nil {
 			return err
@@ -45,26 +45,26 @@ func (a *app) purge() *cobra.Command {
 			Contacts int    `json:"contacts"`
 		}{name, true, !before.PurgedAt.IsZero(), before.Counts.Contacts}, text)
 	})
-	cmd.Long = `Delete what tells of people in a campaign that is over: the rows of its list and
-the numbers in them, what became of each contact, conversations, refused lines and
-events. It cannot be undone: results are exported before. Contacts cannot be sent
-again, more cannot be added, and what the platform still tells is thrown away.
+	cmd.Long = `Delete the personal data of a campaign that is over: the rows and numbers of its list,
+the results of its contacts, conversations, refused lines and events. It cannot be
+undone, so export the results first. After it, no contact can be sent again or added,
+and new events of the platform are thrown away.
 
-Kept are the totals by state and reason, what 'show' and 'list' print, who decided
-what of the campaign as a whole, and its name, so that the same list under the same
-name contacts nobody. The do-not-contact list, and who was contacted in the last 90
-days, belong to no campaign and stay.
+It keeps the totals by state and reason, the output of 'show' and 'list', the log of
+the campaign as a whole, and the name, so that the same list under the same name
+contacts no one. The do-not-contact list and the contact record of the last 90 days
+belong to no campaign and stay.
 
-An interrupted purge is ended by the same command, or by a worker within a minute.`
+If a purge is interrupted, run it again, or a worker ends it within a minute.`
 	cmd.Flags().BoolVar(&force, "force", false, "cancel it first if it is not over")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-// confirm asks a person for the campaign's name.
+// confirm asks for the campaign's name.
 func (a *app) confirm(in io.Reader, name string) error {
 	fmt.Fprintf(a.stderr, "This cannot be undone. Type the campaign's name to purge it: ")
-	typed, _ := bufio.NewReader(in).ReadString('\n') // whatever ends it: what was typed counts
+	typed, _ := bufio.NewReader(in).ReadString('\n') // at the end of the input, too, what was typed counts
 	if strings.TrimSpace(typed) != name {
 		return fmt.Errorf("purge %s: another name was typed; nothing was deleted", name)
 	}

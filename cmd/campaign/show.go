@@ -35,7 +35,7 @@ func (a *app) list() *cobra.Command {
 	})
 }
 
-// A listRow is a campaign in the list as CSV.
+// A listRow is one campaign of the list as CSV.
 type listRow struct {
 	Campaign   string `csv:"campaign"`
 	State      string `csv:"state"`
@@ -49,7 +49,7 @@ type listRow struct {
 func listRows(list []report.Summary) []listRow {
 	rows := make([]listRow, len(list))
 	for i, s := range list {
-		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor)}
+		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
 	}
 	return rows
 }
@@ -72,20 +72,20 @@ func listText(list []report.Summary) string {
 	for _, s := range list {
 		rows = append(rows, []string{
 			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
-			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor,
+			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor.String(),
 		})
 	}
 	return table(rows, 2, 3, 4)
 }
 
-// shownReasons bounds the reasons that people are shown; --json has them all.
+// shownReasons is the most reasons in the text; --json has them all.
 const shownReasons = 15
 
 func overviewText(o report.Overview) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
 	facts := [][]string{
-		{"  waiting", o.WaitingFor},
+		{"  waiting", o.WaitingFor.String()},
 		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
@@ -110,7 +110,7 @@ func overviewText(o report.Overview) string {
 
 	var reasons [][]string
 	for _, r := range o.Reasons[:min(len(o.Reasons), shownReasons)] {
-		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason})
+		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason.String()})
 	}
 	if len(reasons) > 0 {
 		b.WriteString("\n" + table(reasons, 1))
@@ -124,8 +124,8 @@ func overviewText(o report.Overview) string {
 	return b.String()
 }
 
-// doubtText tells how many of the contacts in a state the platform may have reached,
-// where the state itself does not say that of all of them.
+// doubtText counts the contacts in a state that the platform may have reached. It is
+// empty for unconfirmed, which says so itself.
 func doubtText(o report.Overview, state campaign.State) string {
 	n := o.InDoubt.In(state)
 	if n == 0 || state == campaign.Unconfirmed {
@@ -134,7 +134,7 @@ func doubtText(o report.Overview, state campaign.State) string {
 	return fmt.Sprintf("of which %s may have been reached", cli.Number(n))
 }
 
-// settingsText tells what was chosen for the campaign.
+// settingsText lists the settings that were chosen.
 func settingsText(o report.Overview) string {
 	var list []string
 	for _, s := range o.Settings {
@@ -143,20 +143,20 @@ func settingsText(o report.Overview) string {
 	return strings.Join(list, "; ")
 }
 
-// quotaText tells where the agent stands with its quota, as far as is known.
+// quotaText is the state of the agent's quota; empty when no worker knows it.
 func quotaText(o report.Overview) string {
 	q := o.Quota
 	if q == nil {
 		return ""
 	}
 	text := quotaLeft(*q)
-	if q.Reason != "" && !o.Paced { // else that is what it waits for
-		text += fmt.Sprintf("; next at %s: %s", report.Clock(q.Next, time.Now()), q.Reason)
+	if !q.Reason.IsZero() && !o.Paced { // else the waiting line says so
+		text += fmt.Sprintf("; next at %s: %s", campaign.Clock(q.Next, time.Now()), q.Reason)
 	}
 	return text
 }
 
-// quotaLeft tells what is left of a quota.
+// quotaLeft says how much of a quota is left.
 func quotaLeft(q store.Quota) string {
 	text := "no limit is known"
 	if q.Limit > 0 {
@@ -168,7 +168,7 @@ func quotaLeft(q store.Quota) string {
 	return text
 }
 
-// etaText tells when a campaign ends, as far as that can be foretold.
+// etaText is when a campaign will end; empty when that is unknown.
 func etaText(o report.Overview) string {
 	if o.ETA.IsZero() {
 		return ""
@@ -180,7 +180,7 @@ func etaText(o report.Overview) string {
 	return text
 }
 
-// contactsText tells how many lines of the file are contacts.
+// contactsText counts the contacts and the lines that are none.
 func contactsText(o report.Overview) string {
 	text := fmt.Sprintf("%s in %s", cli.Number(o.Contacts), cli.Count(o.Chunks, "chunk", "chunks"))
 	if refused := o.Rows - o.Contacts - o.NotChosen; refused > 0 {
@@ -192,23 +192,23 @@ func contactsText(o report.Overview) string {
 	return text
 }
 
-// refusedText tells why lines of the file were refused, the most frequent first.
+// refusedText counts refused lines by reason, most frequent first.
 func refusedText(o report.Overview) string {
 	var rows [][]string
 	for _, r := range report.Refusals(o.Refused) {
 		label := "  refused"
-		if strings.HasPrefix(r.Reason, string(contacts.NotChosen)) {
+		if strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen)) {
 			label = "  left out"
 		}
-		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason})
+		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason.String()})
 	}
 	return table(rows, 1)
 }
 
-// local is a time as the reader's clock shows it.
+// local is a time in the reader's zone.
 func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// since is a time that may not have come.
+// since is local, but empty for the zero time.
 func since(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -216,7 +216,7 @@ func since(t time.Time) string {
 	return local(t)
 }
 
-// table aligns cells, those of the columns named to the right.
+// table aligns cells in columns; right lists the columns that align right.
 func table(rows [][]string, right ...int) string {
 	var width []int
 	for _, row := range rows {

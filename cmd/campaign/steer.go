@@ -16,39 +16,44 @@ import (
 	"campaign-runner/jobs"
 )
 
-// steered is what came of a pause, a resume or a cancel.
+// steered is the result of a pause, start, resume or cancel.
 type steered struct {
 	Campaign string         `json:"campaign"`
 	State    campaign.Phase `json:"state"`
-	Already  bool           `json:"already"`            // it was before
+	Already  bool           `json:"already"`            // it was in that state before
 	Released int            `json:"released,omitempty"` // chunks
 	Canceled int            `json:"canceled,omitempty"` // contacts
 }
 
-// partly reports whether an error only names chunks that were left out: the rest
-// was done, and is told.
+// partly reports whether an error only names chunks that were left out. The rest was
+// done, so the result is printed, too.
 func partly(err error) bool {
 	var left *jobs.UndoneError
 	return errors.As(err, &left)
 }
 
 func (a *app) pause() *cobra.Command {
-	reason := "by a person"
+	byPerson := campaign.Say(campaign.MsgByPerson)
+	reason := byPerson.String()
 	cmd := a.on("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, name string) error {
 		before, err := s.Campaign(ctx, name)
 		if err != nil {
 			return err
 		}
-		if err := jobs.NewQueue(s, nil).Pause(ctx, name, reason); err != nil {
+		why := campaign.Text(reason)
+		if reason == byPerson.String() {
+			why = byPerson
+		}
+		if err := jobs.NewQueue(s, nil).Pause(ctx, name, why); err != nil {
 			return err
 		}
 		done := steered{Campaign: name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
 		if done.Already {
-			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason), reason))
+			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason.String()), reason))
 		}
 		return a.print(done, fmt.Sprintf("%s is paused: %s\n", name, reason))
 	})
-	cmd.Flags().StringVar(&reason, "reason", reason, "why, for whoever looks at the campaign")
+	cmd.Flags().StringVar(&reason, "reason", reason, "why, for those who look at the campaign")
 	return cmd
 }
 
@@ -102,7 +107,7 @@ func (a *app) resolve() *cobra.Command {
 	var accepted, notSent bool
 	var chunk int
 	var cmd *cobra.Command
-	cmd = a.on("resolve", "Settle unconfirmed contacts, or list them", func(ctx context.Context, s *store.Store, name string) error {
+	cmd = a.on("resolve", "List unconfirmed contacts, or say what became of them", func(ctx context.Context, s *store.Store, name string) error {
 		var only *int
 		if cmd.Flags().Changed("chunk") {
 			only = &chunk
@@ -124,12 +129,12 @@ func (a *app) resolve() *cobra.Command {
 			Contacts int    `json:"contacts"`
 		}{name, as, contacts}, fmt.Sprintf("%s: %s %s\n", name, cli.Count(contacts, "unconfirmed contact", "unconfirmed contacts"), text)), left)
 	})
-	cmd.Long = `Settle contacts whose request may have arrived while its answer was lost.
+	cmd.Long = `Say what became of contacts whose answer was lost: their request may have arrived.
 
-Without a flag, list the chunks that have any. Look for their batches in the
-platform's own dashboard; their names there begin as shown. Then say what you
-found: --accepted, the platform has them, or --not-sent, it never saw them: they
-are sent again. Whoever is said to be not sent and was reached is reached twice.`
+Without a flag, list the chunks that have such contacts. Look for their batches in the
+platform's own dashboard; the list shows how their names begin. Then say what you
+found: --accepted if the platform has them, or --not-sent if it never saw them. Those
+are sent again. If you say --not-sent and the platform has them, they are contacted twice.`
 	cmd.Flags().BoolVar(&accepted, "accepted", false, "the platform has them")
 	cmd.Flags().BoolVar(&notSent, "not-sent", false, "the platform never saw them: send them")
 	cmd.Flags().IntVar(&chunk, "chunk", 0, "only this chunk's (default: all)")

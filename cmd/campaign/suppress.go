@@ -18,22 +18,22 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-// suppressed is what came of a change to the do-not-contact list.
+// suppressed is the result of a change to the do-not-contact list.
 type suppressed struct {
 	Numbers    int `json:"numbers"` // different numbers given
-	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
+	Changed    int `json:"changed"` // numbers added, or removed
 	Unreadable int `json:"unreadable"`
 
-	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook that could not be read, and why
+	NotRead []string `json:"not_read,omitempty"` // unreadable sheets of the workbook, each with why
 }
 
 func (a *app) suppress() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "suppress",
-		Short: "The list of whom no campaign may contact",
-		Long: `The do-not-contact list holds whom no campaign may contact. It lasts: it is asked
-when a list is loaded, and again before each request. Whoever is put on it while a
-campaign runs becomes canceled.`,
+		Short: "The do-not-contact list: numbers that no campaign may contact",
+		Long: `The do-not-contact list holds the numbers that no campaign may contact. It is checked
+when a list is loaded, and again before each request. A contact that is put on it while
+its campaign runs is canceled.`,
 	}
 	cmd.AddCommand(
 		a.changeSuppressed("add", "Put numbers on the do-not-contact list", "put on the list", (*store.Store).Suppress),
@@ -88,10 +88,10 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 			return err
 		}
 		if len(result.NotRead) > 0 {
-			return cli.Partialf("%s; %s without a usable number: whoever is meant is not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
+			return cli.Partialf("%s; %s without a usable number: they are not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
 		}
 		if result.Unreadable > 0 {
-			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
+			return cli.Partialf("%s of the file without a usable number: they are not on the list", cli.Count(result.Unreadable, "line", "lines"))
 		}
 		return nil
 	})
@@ -145,7 +145,7 @@ func readNumbers(path string, format contacts.Format, opt contacts.Options) (*co
 	}
 	file, err := os.Open(path)
 	if named := (*os.PathError)(nil); errors.As(err, &named) {
-		err = named.Err // the path is told already
+		err = named.Err // the caller names the path
 	}
 	if err != nil {
 		return nil, err

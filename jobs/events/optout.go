@@ -94,20 +94,20 @@ func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findabl
 		h.rules[who] = rule
 		h.resolved = append(h.resolved, conversation)
 		if len(r.numbers) > 0 && !slices.ContainsFunc(r.numbers, same) {
-			w := wishOf(r, rule, anotherNumber)
+			w := wishOf(r, rule, campaign.MsgWishAnother)
 			h.changed[w.ID], h.numbers[w.ID] = w, r.numbers
 		}
 	case len(r.numbers) > 0:
 		h.rules[r.numbers[0]] = rule
 		if findable {
-			w := wishOf(r, rule, unlistedNumber)
+			w := wishOf(r, rule, campaign.MsgWishUnlisted)
 			h.changed[w.ID] = w
 		} else {
 			h.resolved = append(h.resolved, conversation)
 		}
 	default:
-		w := wishOf(r, rule, noNumber)
-		if _, told := h.changed[w.ID]; !told && h.open[w.ID].Why != unlistedNumber {
+		w := wishOf(r, rule, campaign.MsgWishNoNumber)
+		if _, told := h.changed[w.ID]; !told && !h.open[w.ID].Why.Is(campaign.MsgWishUnlisted) {
 			h.changed[w.ID] = w // else more is known already
 		}
 	}

@@ -25,24 +25,17 @@ type wishes interface {
 	LogContact(ctx context.Context, ref store.Ref, index int, d store.Decision) error
 }
 
-// Why a wish is open.
-const (
-	noNumber       = "the event tells no number, and nothing is known of its conversation"
-	unlistedNumber = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
-	anotherNumber  = "the contact is on the do-not-contact list; the event tells another number, which is not"
-	notApplied     = "the event could not be applied"
-	maxToldBytes   = 128
-)
+const maxToldBytes = 128
 
 // wishOf is the wish in an event, open for a reason. Wishes of one conversation are one
 // wish, and so are those that tell the same instead of a conversation.
-func wishOf(r report, rule, why string) store.Wish {
+func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	w := store.Wish{
 		At: r.At, Campaign: r.Campaign, Contact: r.Contact, Conversation: conversationOf(r.says),
-		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: why,
+		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: campaign.Say(why),
 	}
 	switch {
-	case why == anotherNumber:
+	case why == campaign.MsgWishAnother:
 		w.ID = wishID("number", w.Campaign, strconv.Itoa(w.Contact), r.numbers[0].Person().E164())
 	case w.Conversation != "":
 		w.ID = conversationWish(w.Campaign, w.Conversation)
@@ -115,7 +108,7 @@ func (a *Applier) openAll(ctx context.Context, events []store.Event) error {
 		}
 		r := reportsOf(c.Settings, []store.Event{e})[0]
 		if rule := optOutOf(c.Settings, r.says); rule != "" {
-			w := wishOf(r, rule, notApplied)
+			w := wishOf(r, rule, campaign.MsgWishNotApplied)
 			errs = append(errs, a.open(ctx, e.Campaign, hearing{changed: map[string]store.Wish{w.ID: w}}))
 		}
 	}
@@ -161,7 +154,7 @@ func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store
 	rules := make(map[campaign.Phone]string)
 	var resolved []string
 	for i, r := range reports {
-		if wishes[i].Why == anotherNumber {
+		if wishes[i].Why.Is(campaign.MsgWishAnother) {
 			listed, err := a.store.FindSuppressed(ctx, r.numbers)
 			if err != nil {
 				return err

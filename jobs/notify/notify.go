@@ -182,7 +182,7 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
 	case waits(phase, c):
-		return string(phase) + ": " + c.PhaseReason
+		return string(phase) + ": " + c.PhaseReason.Line()
 	case phase == campaign.Finished, phase == campaign.CanceledPhase && tally.Open() == 0:
 		return fmt.Sprintf("%s %d", phase, c.EndedAt.UnixMilli())
 	}
@@ -193,7 +193,7 @@ func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 // paused, or it was to go on by itself and did not, after a canary or a missed start. A
 // campaign that was only loaded has no reason, and is no news.
 func waits(phase campaign.Phase, c campaign.Campaign) bool {
-	return phase == campaign.Paused || phase == campaign.Ready && c.PhaseReason != ""
+	return phase == campaign.Paused || phase == campaign.Ready && !c.PhaseReason.IsZero()
 }
 
 // stale reports whether a campaign was over before notices were asked for, or too long ago
@@ -205,7 +205,7 @@ func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool
 func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
 	if n.State == c.Phase { // else it is the reason for an earlier state
-		n.StateReason = c.PhaseReason
+		n.StateReason = c.PhaseReason.String()
 	}
 	var parts []string
 	for _, state := range campaign.States() {

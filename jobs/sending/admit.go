@@ -2,7 +2,6 @@ package sending
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -53,7 +52,7 @@ func (p *pass) siftSuppressed(ctx context.Context, piece []int) (ready []int, er
 	deferred := make(map[int]deferral)
 	for i, index := range piece {
 		if suppressed[i] {
-			deferred[index] = deferral{reason: "on the do-not-contact list", cancel: true}
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgDoNotContact), cancel: true}
 		} else {
 			ready = append(ready, index)
 		}
@@ -96,10 +95,10 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 		}
 		switch {
 		case skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true):
-			deferred[index] = deferral{reason: fmt.Sprintf("contacted within the last %d days", skip), cancel: true}
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgRecent, "days", skip), cancel: true}
 		case wait > 0:
 			until := now.Truncate(24*time.Hour).AddDate(0, 0, wait) // days of the record begin with those of UTC
-			deferred[index] = deferral{until: until, reason: "contacted as often as its rules allow for now"}
+			deferred[index] = deferral{until: until, reason: campaign.Say(campaign.MsgLimits)}
 		default:
 			ready = append(ready, index)
 		}

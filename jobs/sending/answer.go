@@ -3,7 +3,6 @@ package sending
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"campaign-runner/campaign"
@@ -32,7 +31,7 @@ func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verd
 func (p *pass) record(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
 	change := store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue,
-		Log:   store.Decision{Request: p.nameOf(r.number), Text: verdict.Class(answer)},
+		Log:   store.Decision{Request: p.nameOf(r.number), Text: campaign.Text(verdict.Class(answer))},
 		Judge: v.Then != verdict.Again, // the good rows of a request come after the bad ones it names
 	}
 	var err error
@@ -67,7 +66,7 @@ func (p *pass) movesBy(ctx context.Context, piece []int, v verdict.Verdict) ([]s
 		move.InDoubt = v.Doubt
 		if text, named := v.Refused[place]; named {
 			move.Cause = campaign.Reject
-			if move.Reason, err = p.reason(ctx, text); err != nil {
+			if move.Reason, err = p.reason(ctx, campaign.Text(text)); err != nil {
 				return nil, err
 			}
 		} else if v.Cause == campaign.Unsent && v.Then != verdict.BackOff {
@@ -156,13 +155,13 @@ func (p *pass) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) 
 	p.agenda.finish(nil)
 	err = p.commit(ctx, store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Moves: Moves(suspects, campaign.Withdraw, campaign.NoReason),
-		Log: store.Decision{Text: "refused one after the other: taken back"},
+		Log: store.Decision{Text: campaign.Say(campaign.MsgVagueTakenBack)},
 	})
 	if err != nil {
 		return true, err
 	}
 	return true, p.Queue.Halt(ctx, p.campaign.Name,
-		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.Reason))
+		campaign.Say(campaign.MsgVague, "contacts", len(suspects), "answer", v.Reason))
 }
 
 // attemptOf is the attempt, counted from 1, that a request is for the contact of it

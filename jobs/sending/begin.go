@@ -74,7 +74,7 @@ func (p *pass) takeBack(ctx context.Context, piece []int, fence time.Time) error
 		_, err = p.Store.Apply(ctx, chunk, store.Change{
 			Act: store.Commit, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Terms: p.terms,
 			Moves: Moves(piece, campaign.Unsent, campaign.NoReason),
-			Log:   store.Decision{By: p.Worker.By, Action: store.ActionRequest, Text: "not sent: whether it had begun was not known"},
+			Log:   store.Decision{By: p.Worker.By, Action: store.ActionRequest, Text: campaign.Say(campaign.MsgTakenBack)},
 		})
 		return err
 	})

@@ -38,9 +38,9 @@ func (p *pass) commit(ctx context.Context, change store.Change) error {
 }
 
 // reason is the code of a text, found for as long as a commit would be tried.
-func (p *pass) reason(ctx context.Context, text string) (code campaign.Reason, err error) {
+func (p *pass) reason(ctx context.Context, reason campaign.Message) (code campaign.Reason, err error) {
 	err = store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
-		code, err = p.Store.ReasonCode(ctx, p.campaign.Name, text)
+		code, err = p.Store.ReasonCode(ctx, p.campaign.Name, reason)
 		return err
 	})
 	return code, err

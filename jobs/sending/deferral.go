@@ -2,8 +2,6 @@ package sending
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,9 +17,9 @@ const longestIdle = 24 * time.Hour
 
 // A deferral is what keeps a contact from being sent now.
 type deferral struct {
-	until  time.Time // by Redis's clock; zero: a person must decide
-	reason string    // for people; empty: it goes without saying
-	cancel bool      // it is not to be sent at all
+	until  time.Time        // by Redis's clock; zero: a person must decide
+	reason campaign.Message // empty: it goes without saying
+	cancel bool             // it is not to be sent at all
 }
 
 // deferrals are the contacts that may not be sent now, and until when.
@@ -30,13 +28,10 @@ type deferrals struct {
 	until map[int]time.Time // by contact; zero: until a person decides
 }
 
-// neverMeet ends the reason of contacts whose zones have no hour in common.
-const neverMeet = " never meet"
-
 // NeedsPerson reports whether a contact with this reason waits until a person changes
 // something.
-func NeedsPerson(reason string) bool {
-	return reason == hours.NoZoneReason || strings.HasSuffix(reason, neverMeet)
+func NeedsPerson(reason campaign.Message) bool {
+	return reason.Is(campaign.MsgNoZone) || reason.Is(campaign.MsgNeverMeet)
 }
 
 // sift returns the contacts that may be sent now. It keeps until when the others are
@@ -95,25 +90,25 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		return &deferral{until: now.Add(timings.KeepDue)} // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
-		return &deferral{reason: fmt.Sprintf("its attempts over all runs are used up: %d", s.MaxContactAttempts), cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MaxContactAttempts), cancel: true}
 	}
 	// A contact that a person asked for after the launch is not too late.
 	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && record.Run == 0 {
-		return &deferral{reason: hours.LateReason + end.UTC().Format(time.RFC3339) + ", when the campaign was to finish", cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
 	}
 	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
 	if clock == nil {
-		return &deferral{reason: hours.NoZoneReason}
+		return &deferral{reason: campaign.Say(campaign.MsgNoZone)}
 	}
 	d, known := opens[clock]
 	if !known {
 		switch at, err := clock.Opens(now); {
 		case err != nil:
-			d = deferral{reason: "the hours of " + clock.Name + neverMeet}
+			d = deferral{reason: campaign.Say(campaign.MsgNeverMeet, "zone", clock.Name)}
 		case at.After(now):
 			d = deferral{until: at}
 			if p.calendar.ByContact() {
-				d.reason = "waits for its hours in " + clock.Name
+				d.reason = campaign.Say(campaign.MsgHours, "zone", clock.Name)
 			}
 		default:
 			d = deferral{until: now}
@@ -146,9 +141,9 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 // explain writes down why contacts wait, and cancels those that are not to be sent.
 func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
 	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
-	codes := make(map[string]campaign.Reason)
+	codes := make(map[campaign.Message]campaign.Reason)
 	for index, d := range deferred {
-		if d.reason == "" {
+		if d.reason.IsZero() {
 			continue
 		}
 		code, known := codes[d.reason]

@@ -12,7 +12,7 @@ import (
 )
 
 // contestedReason is the reason of a contact that waits for another request.
-const contestedReason = "another request with this number is on its way"
+var contestedReason = campaign.Say(campaign.MsgContested)
 
 // reservations are those of a pass.
 type reservations struct {

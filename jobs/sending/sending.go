@@ -70,8 +70,8 @@ type Quota interface {
 
 // Queue stops campaigns and knows what else waits; *jobs.Queue is the real one.
 type Queue interface {
-	Halt(ctx context.Context, name, reason string) error
-	HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error
+	Halt(ctx context.Context, name string, reason campaign.Message) error
+	HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error
 	// ExplainTrip says why the guard has paused a campaign.
 	ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error
 	OthersWait(c campaign.Campaign) (bool, error)
@@ -89,7 +89,7 @@ type Store interface {
 	Clock(ctx context.Context, name string) (time.Time, error)
 	// The campaign: its day, its reasons, what the platform takes.
 	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)
-	ReasonCode(ctx context.Context, name, text string) (campaign.Reason, error)
+	ReasonCode(ctx context.Context, name string, reason campaign.Message) (campaign.Reason, error)
 	LowerRequestRows(ctx context.Context, name string, rows int) error
 	// Reservations, the contact record and the do-not-contact list.
 	Reserve(ctx context.Context, wanted []store.Reservation, over []store.Owner) (others []store.Owner, err error)

@@ -37,7 +37,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 	if !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
 		return nil, nil
 	}
-	reasons, err := m.cfg.Store.ReasonTexts(ctx, c.Name)
+	reasons, err := m.cfg.Store.Reasons(ctx, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	contact := chunk.Contacts[at.Index]
-	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason]}
+	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason].String()}
 	more := map[string]any{
 		"campaign":    c.Name,
 		"phone":       contact.Phone.E164(),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -49,7 +48,7 @@ func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place)
 	case campaign.TicketCreating: // for longer than its claim: the worker that made it has died
 		lost := *ticket
 		lost.State, lost.Claim, lost.At = campaign.TicketUnconfirmed, "", now()
-		lost.Reason = "the worker died: the request may have been carried out"
+		lost.Reason = campaign.Say(campaign.MsgTicketLost)
 		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 		return err
 	case campaign.TicketDue:
@@ -120,7 +119,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 	if err == nil || errors.Is(err, velents.ErrUnreadable) {
 		next.State, next.ID = campaign.TicketMade, made.ID
 		if made.ID == "" {
-			next.Reason = "the Support Center did not name it"
+			next.Reason = campaign.Say(campaign.MsgTicketUnnamed)
 		}
 		return next, 0
 	}
@@ -138,7 +137,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 	case fate.Broken:
 		m.broken = time.Now().Add(brokenWait)
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1
-		next.Reason = fmt.Sprintf("the Support Center refuses: %v; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL", err)
+		next.Reason = campaign.Say(campaign.MsgTicketRefused, "answer", err)
 		return next, brokenWait
 	case fate.Cause == campaign.Unsent:
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1

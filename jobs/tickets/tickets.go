@@ -59,7 +59,7 @@ type keeper interface {
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
 	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 }
 
 // desk is the Support Center; *velents.Support is the real one.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 )
 
@@ -25,10 +26,10 @@ func PrintJSON(w io.Writer, v any) error {
 }
 
 // Number, Count, About and Moment write numbers and times for people.
-func Number(n int) string                  { return report.Number(n) }
-func Count(n int, one, many string) string { return report.Count(n, one, many) }
+func Number(n int) string                  { return campaign.Number(n) }
+func Count(n int, one, many string) string { return campaign.Count(n, one, many) }
 func About(d time.Duration) string         { return report.About(d) }
-func Moment(t time.Time) string            { return report.Moment(t) }
+func Moment(t time.Time) string            { return campaign.Moment(t) }
 
 // Printable is a text from outside without what a terminal would obey.
 func Printable(text string) string {
