@@ -294,7 +294,7 @@ func rank(p campaign.Phone) uint64 {
 type Sampler struct {
 	size  int
 	ranks []uint64 // the lowest, and some more
-	limit uint64   // none of the lowest is from here on
+	limit uint64   // ranks from here on are not among the lowest
 }
 
 // NewSampler returns a sampler for size contacts.

@@ -55,7 +55,7 @@ func (g *Groups) Parts(numbers []string) (parts []Part) {
 	return parts
 }
 
-// withContact adds a contact to the part of its like.
+// withContact adds a contact to the part of its group and number of tries.
 func withContact(parts []Part, group, tries int) []Part {
 	i := slices.IndexFunc(parts, func(p Part) bool { return p.Group == group && p.Tries == tries })
 	if i < 0 {

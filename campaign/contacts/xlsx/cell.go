@@ -84,7 +84,7 @@ func (r *Rows) content(style int) error {
 	return r.show(style)
 }
 
-// show appends the value by the kind of the cell, in the letters of the file.
+// show appends the value as cells of its kind show it.
 func (r *Rows) show(style int) (err error) {
 	begin := len(r.arena)
 	switch string(r.kind) {
