@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -281,3 +282,93 @@ func (w *Worker) emptyArchives(context.Context) error {
 func isQueueMissing(err error) bool {
 	return errors.Is(err, asynq.ErrQueueNotFound) || strings.Contains(err.Error(), "does not exist")
 }
+
+// stop ends a worker whose tasks have been told to stop: its answers are written down
+// first, then asynq and the loops end, the heartbeat last.
+func (w *Worker) stop(ctx context.Context, endLoops context.CancelFunc, loops *sync.WaitGroup) {
+	w.log.InfoContext(ctx, "worker stopping: requests on their way get their answers")
+	w.inHand.Close()
+	var servers sync.WaitGroup
+	for _, a := range w.agents {
+		servers.Go(a.server.Shutdown)
+	}
+	w.awaitAnswers(ctx)
+
+	// All that matters is written down. asynq and our loops repeat for half a minute
+	// what Redis does not answer, and cannot be told to stop that.
+	if !within(timings.LeaveWithin, servers.Wait) {
+		w.log.WarnContext(ctx, "asynq has not handed its tasks back: Redis does not answer it; others find them within two minutes")
+	}
+	endLoops()
+	within(timings.LeaveWithin, loops.Wait)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), timings.GoodbyeWithin)
+	defer cancel()
+	if err := w.cfg.Store.Goodbye(last, w.id); err != nil {
+		w.log.WarnContext(ctx, "others are not told that this worker is gone: they notice by themselves", "after", store.HeartbeatTTL, "error", err)
+	}
+}
+
+// awaitAnswers waits until every answer is written down, and says what it waits for.
+// Tasks without a request are left after StopGrace: most likely Redis does not answer.
+func (w *Worker) awaitAnswers(ctx context.Context) {
+	grace, tick := time.NewTimer(timings.StopGrace), time.NewTicker(timings.TellEvery)
+	defer grace.Stop()
+	defer tick.Stop()
+	var told sending.Waiting
+	for tasksMayBeLeft := false; !w.inHand.Leave(tasksMayBeLeft); {
+		_, now := w.inHand.Count()
+		if now != told {
+			for _, text := range now.Texts(time.Now()) {
+				w.log.InfoContext(ctx, text)
+			}
+			told = now
+		}
+		select {
+		case <-w.inHand.Changed():
+		case <-grace.C:
+			tasksMayBeLeft = true
+		case <-tick.C:
+			told = sending.Waiting{}
+		}
+	}
+	if tasks, _ := w.inHand.Count(); tasks > 0 {
+		w.log.WarnContext(ctx, "chunks are left as they are: Redis does not answer, and nothing of them is on its way", "chunks", tasks)
+	}
+}
+
+// within waits for something, and reports whether it came in time.
+func within(limit time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() { defer close(done); wait() }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// ackClient is the Redis client that asynq's servers work on. It carries
+// asynq's scripts through even when their context is over.
+//
+// asynq v0.26 acknowledges a task under a context that it cancels on return. If Redis
+// is away at that moment, it repeats the acknowledgement under the dead context: that
+// never arrives, and the finished task runs again a minute later.
+type ackClient struct{ redis.UniversalClient }
+
+func (c ackClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.EvalSha(context.WithoutCancel(ctx), sha, keys, args...)
+}
+
+func (c ackClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
+}
+
+// asynqLogger passes asynq's own messages on.
+type asynqLogger struct{ log *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
