@@ -42,11 +42,8 @@ type payload struct {
 // newTask is the task of a chunk's release seq. Each release has an id of its
 // own, so that a forgotten task of an earlier one is never in the way, and a
 // release made twice acts once.
-func newTask(c campaign.Campaign, chunk, seq int) (*asynq.Task, error) {
-	body, err := json.Marshal(payload{c.Name, chunk})
-	if err != nil {
-		return nil, err
-	}
+func newTask(c campaign.Campaign, chunk, seq int) *asynq.Task {
+	body, _ := json.Marshal(payload{c.Name, chunk}) // a text and a number: it cannot fail
 	return asynq.NewTask(TypeSend, body,
 		asynq.TaskID(taskID(store.Ref{Campaign: c.Name, Chunk: chunk}, seq)),
 		asynq.Queue(queueOf(c)),
@@ -55,7 +52,7 @@ func newTask(c campaign.Campaign, chunk, seq int) (*asynq.Task, error) {
 		// strike; zero would mean 30 minutes.
 		asynq.MaxRetry(math.MaxInt32/2),
 		asynq.Timeout(30*24*time.Hour),
-	), nil
+	)
 }
 
 func taskID(ref store.Ref, seq int) string {
@@ -91,8 +88,10 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	return 5 * time.Second // a bug or a Redis in trouble: haste helps neither
 }
 
-// A runner carries out the tasks of one agent.
+// A runner carries out the tasks of one agent, which its server takes from the queues.
 type runner struct {
+	agent    Agent
+	server   *asynq.Server
 	store    *store.Store
 	queue    *Queue
 	sender   *sending.Sender

@@ -202,12 +202,8 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 		if seq == 0 {
 			continue
 		}
-		task, err := newTask(c, free[i].Ref.Chunk, seq)
-		if err != nil {
-			return released, err
-		}
 		// A conflict is our own call, repeated after its answer was lost.
-		if _, err := q.client.EnqueueContext(ctx, task); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		if _, err := q.client.EnqueueContext(ctx, newTask(c, free[i].Ref.Chunk, seq)); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
 		}
 		released++

@@ -54,7 +54,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if err != nil {
 		return Rerunning{}, err
 	}
-	found.Contacts, err = q.moveSelected(ctx, c, allChunks(c), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
+	found.Contacts, err = q.moveSelected(ctx, c, allOf(c.Chunks), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
 	left = undone(left, err)
 	if !onlyUndone(left) || (was != campaign.Running && was != campaign.CanceledPhase) {
 		return found, left
@@ -96,7 +96,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		return func(i int) bool { return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) }, err
 	}
 	var all, left, reached atomic.Int64
-	err = q.eachLedger(ctx, c, allChunks(c), func(ctx context.Context, chunk *store.Chunk) error {
+	err = q.eachLedger(ctx, c.Name, allOf(c.Chunks), func(ctx context.Context, chunk *store.Chunk) error {
 		is, err := named(ctx, chunk)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 // moveSelected moves the contacts of the chunks that are selected.
 func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, wanted selector, move campaign.Move, action store.Action) (int, error) {
 	var moved atomic.Int64
-	err := q.eachLedger(ctx, c, chunks, func(ctx context.Context, chunk *store.Chunk) error {
+	err := q.eachLedger(ctx, c.Name, chunks, func(ctx context.Context, chunk *store.Chunk) error {
 		selected, err := wanted(ctx, chunk)
 		if err != nil {
 			return err
@@ -171,7 +171,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	if err := c.Kept(); err != nil {
 		return 0, err
 	}
-	chunks := allChunks(c)
+	chunks := allOf(c.Chunks)
 	if res.Chunk != nil {
 		if *res.Chunk < 0 || *res.Chunk >= c.Chunks {
 			return 0, fmt.Errorf("resolve %s: chunk %d: it has %d, counted from 0", name, *res.Chunk, c.Chunks)
@@ -185,7 +185,9 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 			return 0, err
 		}
 	}
-	unconfirmed := byRecord(func(r campaign.Record) bool { return r.State == campaign.Unconfirmed })
+	unconfirmed := func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		return func(i int) bool { return chunk.Record(i).State == campaign.Unconfirmed }, nil
+	}
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {
 		q.note(ctx, name, store.ActionResolve, res.message())
@@ -257,21 +259,21 @@ func (s Selection) DefaultStates() []campaign.State {
 }
 
 // selectorOf selects the contacts that a selection names.
-func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (selector, error) {
-	codes, err := q.reasonsLike(ctx, c.Name, sel.Reason)
-	if err != nil {
-		return nil, err
-	}
+func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (_ selector, err error) {
 	header := c.Settings.ColumnNames()
 	if sel.Where, err = sel.Where.On(header); err != nil {
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
 	var reasons map[campaign.Reason]campaign.Message
-	if reason {
+	if reason || sel.Reason != "" {
 		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
+	}
+	like := make(map[campaign.Reason]bool)
+	for code, text := range reasons {
+		like[code] = text.Matches(sel.Reason)
 	}
 	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
 		var outcomes map[int]campaign.Outcome
@@ -291,7 +293,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		}
 		return func(i int) bool {
 			r := chunk.Record(i)
-			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !codes[r.Reason] {
+			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
 				return false
 			}
 			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
@@ -305,23 +307,3 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 
 // A selector says of a chunk which of its contacts are selected.
 type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)
-
-// byRecord selects contacts by their record alone.
-func byRecord(selected func(campaign.Record) bool) selector {
-	return func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		return func(i int) bool { return selected(chunk.Record(i)) }, nil
-	}
-}
-
-// reasonsLike are the codes of the reasons that contain text.
-func (q *Queue) reasonsLike(ctx context.Context, name, text string) (map[campaign.Reason]bool, error) {
-	if text == "" {
-		return nil, nil
-	}
-	reasons, err := q.store.Reasons(ctx, name)
-	codes := make(map[campaign.Reason]bool)
-	for code, reason := range reasons {
-		codes[code] = reason.Matches(text)
-	}
-	return codes, err
-}

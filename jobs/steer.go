@@ -138,7 +138,11 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 			return 0, err
 		}
 		if now.After(c.LoadUntil) {
-			return 0, q.abandon(ctx, c)
+			load, err := q.store.BeginLoad(ctx, c)
+			if err != nil {
+				return 0, err
+			}
+			return 0, load.Abandon(ctx)
 		}
 	}
 	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
@@ -154,15 +158,6 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	}
 	q.note(ctx, name, store.ActionCancel, campaign.Message{})
 	return q.cancelOpen(ctx, name)
-}
-
-// abandon takes over the load of a campaign and takes it back.
-func (q *Queue) abandon(ctx context.Context, c campaign.Campaign) error {
-	load, err := q.store.BeginLoad(ctx, c)
-	if err != nil {
-		return err
-	}
-	return load.Abandon(ctx)
 }
 
 // CancelLeftovers cancels the contacts that a cut-off cancel has left pending, so that
@@ -182,11 +177,7 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		return 0, err
 	}
 	var canceled atomic.Int64
-	err = eachChunk(ctx, name, chunksOf(open), func(ctx context.Context, n int) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
-		if err != nil {
-			return err
-		}
+	err = q.eachLedger(ctx, name, chunksOf(open), func(ctx context.Context, chunk *store.Chunk) error {
 		contacts, err := q.cancelPending(ctx, chunk)
 		canceled.Add(int64(contacts))
 		return err

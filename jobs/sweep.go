@@ -36,20 +36,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
-	names, err := s.store.Names(ctx)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	now, err := s.store.Now(ctx)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	for _, name := range names {
-		if err := s.sweepCampaign(ctx, name, now); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, eachCampaign(ctx, s.store, s.sweepCampaign))...)
 }
 
 func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time) error {

@@ -76,22 +76,15 @@ func (w Watch) swept(action string) {
 // A Worker sends the chunks of its agents. Each agent has an asynq server of its own,
 // so that an agent which waits for its quota never holds up another.
 type Worker struct {
-	id      string
+	id      string // in heartbeats and claims
 	cfg     Config
 	queue   *Queue
-	agents  []*agentServer
+	agents  []*runner
 	started time.Time
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
 	looked  atomic.Pointer[look]
 	log     *slog.Logger
-}
-
-type agentServer struct {
-	name   string
-	quota  quota
-	server *asynq.Server
-	runner *runner
 }
 
 // NewWorker prepares a worker. It touches nothing before Run.
@@ -122,9 +115,10 @@ func NewWorker(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("worker: %w", err)
 		}
 		log := w.log.With("agent", a.Name)
-		w.agents = append(w.agents, &agentServer{a.Name, a.Quota, w.newServer(a.Name), &runner{
-			store: cfg.Store, queue: w.queue, sender: w.newSender(a, log), versions: versions, steady: w.steady, log: log,
-		}})
+		w.agents = append(w.agents, &runner{
+			agent: a, server: w.newServer(a.Name), sender: w.newSender(a, log),
+			store: cfg.Store, queue: w.queue, versions: versions, steady: w.steady, log: log,
+		})
 	}
 	return w, nil
 }
@@ -158,9 +152,6 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 	})
 }
 
-// ID names this worker in heartbeats and claims.
-func (w *Worker) ID() string { return w.id }
-
 // Run works until ctx is over. Then it begins nothing new, lets requests on
 // their way get their answers, writes those down, and leaves the rest in the
 // queues for others.
@@ -169,20 +160,21 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	for _, a := range w.agents {
-		a.runner.sender.Worker.Stopping = ctx
-		if err := a.server.Start(w.handler(a.runner)); err != nil {
-			return fmt.Errorf("worker: agent %s: %w", a.name, err)
+		a.sender.Worker.Stopping = ctx
+		if err := a.server.Start(w.handler(a)); err != nil {
+			return fmt.Errorf("worker: agent %s: %w", a.agent.Name, err)
 		}
 	}
 	w.log.InfoContext(ctx, "worker started", "agents", w.agentNames())
 
+	sweeper := &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), watch: w.cfg.Watch, log: w.log}
 	// The heartbeat goes on while the last answers come in.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops sync.WaitGroup
 	loops.Go(func() { w.every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed") })
 	loops.Go(func() { w.every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at") })
-	loops.Go(func() { w.every(ctx, timings.SweepEvery, w.newSweeper().sweep, "sweep failed") })
+	loops.Go(func() { w.every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed") })
 	loops.Go(func() { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled") })
 	loops.Go(func() { w.every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged") })
 	loops.Go(func() { w.every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied") })
@@ -230,14 +222,10 @@ func (w *Worker) handler(r *runner) asynq.Handler {
 	})
 }
 
-func (w *Worker) newSweeper() *sweeper {
-	return &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), watch: w.cfg.Watch, log: w.log}
-}
-
 func (w *Worker) agentNames() []string {
 	names := make([]string, len(w.agents))
 	for i, a := range w.agents {
-		names[i] = a.name
+		names[i] = a.agent.Name
 	}
 	slices.Sort(names)
 	return names
@@ -245,21 +233,10 @@ func (w *Worker) agentNames() []string {
 
 // sample adds to the series of every campaign.
 func (w *Worker) sample(ctx context.Context) error {
-	names, err := w.cfg.Store.Names(ctx)
-	if err != nil {
+	return eachCampaign(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
-	}
-	now, err := w.cfg.Store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		if _, err := w.cfg.Store.TakeSample(ctx, name, now); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	})
 }
 
 // emptyArchives deletes archived tasks: asynq v0.26 fails when too many of them
@@ -268,7 +245,7 @@ func (w *Worker) emptyArchives(context.Context) error {
 	var errs []error
 	for _, a := range w.agents {
 		for lane := range lanes {
-			queue := queueName(a.name, lane)
+			queue := queueName(a.agent.Name, lane)
 			if _, err := w.queue.inspector.DeleteAllArchivedTasks(queue); err != nil && !isQueueMissing(err) {
 				errs = append(errs, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -122,11 +123,7 @@ func (a *Applier) suppress(ctx context.Context, c campaign.Campaign, rules map[c
 	if len(rules) == 0 {
 		return nil
 	}
-	phones := make([]campaign.Phone, 0, len(rules))
-	for phone := range rules {
-		phones = append(phones, phone)
-	}
-	slices.Sort(phones)
+	phones := slices.Sorted(maps.Keys(rules))
 	before, err := a.store.FindSuppressed(ctx, phones)
 	if err != nil {
 		return err
@@ -171,17 +168,6 @@ func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) 
 		return 0, false, err
 	}
 	return chunk.Contacts[r.ordinal%size].Phone, true, nil
-}
-
-// wishes holds the do-not-contact list, and the wishes that could not be fulfilled yet.
-type wishes interface {
-	Wishes(ctx context.Context) ([]store.Wish, error)
-	FindWishes(ctx context.Context, ids []string) (map[string]store.Wish, error)
-	OpenWishes(ctx context.Context, wishes []store.Wish) (opened int, err error)
-	ResolveWishes(ctx context.Context, ids []string) error
-	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
-	Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error)
-	LogContact(ctx context.Context, ref store.Ref, index int, d store.Decision) error
 }
 
 const maxToldBytes = 128

@@ -30,8 +30,8 @@ func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verd
 	return v
 }
 
-// record commits what the answer means for the contacts and acts on it.
-func (p *pass) record(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
+// commitAnswer commits what the answer means for the contacts, and acts on it.
+func (p *pass) commitAnswer(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
 	change := store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue,
 		Log:   store.Decision{Request: p.nameOf(r.number), Text: campaign.Text(verdict.Class(answer))},
@@ -202,7 +202,9 @@ func (p *pass) commit(ctx context.Context, change store.Change) error {
 		}
 		if done.Unrecorded != nil {
 			p.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "error", done.Unrecorded)
-			p.reserved.abandon(indexesOf(change.Moves))
+			for _, m := range change.Moves {
+				p.reserved.abandon(m.Index)
+			}
 		}
 		if len(done.Refused) > 0 {
 			// Evidence came first, or the claim was taken over: what is written
@@ -249,14 +251,6 @@ func Recorded(c campaign.Campaign, contacts []campaign.Contact, moves []store.Mo
 		}
 	}
 	return people
-}
-
-func indexesOf(moves []store.Move) []int {
-	indexes := make([]int, len(moves))
-	for i, m := range moves {
-		indexes[i] = m.Index
-	}
-	return indexes
 }
 
 // A seen keeps what the answers to an agent have shown: in this process and, for

@@ -2,7 +2,9 @@ package sending
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -20,48 +22,27 @@ import (
 // dispatch mode.
 const dispatchesInFlight = 4
 
-// A pass sends what is pending in a chunk, under one claim. What several requests at
-// once change has a lock of its own: clock, agenda, reserved and deferred.
-type pass struct {
-	*Sender
-	fixed
-	waiting  chan struct{} // holds the one request that waits for a permit
-	clock    redisClock    // of the server that holds the campaign
-	agenda   agenda
-	reserved reservations
-	deferred deferrals
-}
-
-// fixed is what stays the same for the whole pass; the chunk's ledger moves on.
-type fixed struct {
-	campaign campaign.Campaign
-	calendar *hours.Calendar
-	chunk    *store.Chunk
-	terms    *store.Terms // the settings and the day that the pass goes by
-	token    string       // the claim
-	log      *slog.Logger
-}
-
-// run sends who may be sent now and gives the claim up at the end.
-func (p *pass) run(ctx context.Context) error {
-	now, err := p.Store.Clock(ctx, p.campaign.Name)
+// Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
+// gives the claim up at the end. The campaign must be running, and the chunk's last claim
+// be over. Nil means that nothing is left to do for now; a *ComeBack asks to be run again.
+func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
+	p, err := s.newPass(ctx, c, chunk)
 	if err != nil {
 		return err
 	}
-	p.clock.set(now)
-	p.terms = store.TermsOf(p.campaign, now)
-	ready, err := p.sift(ctx, p.chunk.In(campaign.Pending))
+	defer p.agenda.end()
+	ready, err := p.sift(ctx, chunk.In(campaign.Pending))
 	if err != nil {
 		return err
 	}
 	if len(ready) == 0 {
 		return p.idleOr(ctx, &ComeBack{0, "contacts may be sent by now"})
 	}
-	p.agenda.push(cut(ready, p.campaign.RequestRows(), func(i int) int { return int(p.chunk.Record(i).Tries) })...)
+	p.agenda.push(cut(ready, c.RequestRows(), func(i int) int { return int(chunk.Record(i).Tries) })...)
 	stop := p.keepDue(ctx)
 
 	inFlight := 1
-	if p.campaign.Settings.Mode == campaign.Dispatch {
+	if c.Settings.Mode == campaign.Dispatch {
 		inFlight = dispatchesInFlight
 	}
 	var g errgroup.Group
@@ -73,6 +54,49 @@ func (p *pass) run(ctx context.Context) error {
 	return p.close(ctx, err)
 }
 
+// A pass sends what is pending in a chunk, under one claim. Several requests may be under
+// way in it at once.
+type pass struct {
+	*Sender
+	// These never change. The chunk's ledger moves on, under its own lock.
+	campaign campaign.Campaign
+	calendar *hours.Calendar
+	chunk    *store.Chunk
+	terms    *store.Terms // the settings and the day that the pass goes by
+	token    string       // the claim
+	log      *slog.Logger
+	waiting  chan struct{} // holds the one request that waits for a permit
+	// These change, each under a lock of its own.
+	clock    redisClock // of the server that holds the campaign
+	agenda   agenda
+	reserved reservations
+	deferred deferrals
+}
+
+func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (*pass, error) {
+	calendar, err := c.Settings.Hours.Calendar()
+	if err != nil {
+		return nil, fmt.Errorf("hours of %s: %w", c.Name, err)
+	}
+	now, err := s.Store.Clock(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{
+		Sender: s, campaign: c, calendar: calendar, chunk: chunk, terms: store.TermsOf(c, now),
+		token:    store.NewClaim(s.Worker.ID, rand.Text()),
+		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
+		waiting:  make(chan struct{}, 1),
+		reserved: reservations{by: make(map[int]store.Reservation)},
+		deferred: deferrals{until: make(map[int]time.Time)},
+	}
+	p.clock.set(now)
+	p.agenda.turnAt = time.Now()
+	p.agenda.ended, p.agenda.end = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// sendPieces sends what stands on the agenda, one request after the other.
 func (p *pass) sendPieces(ctx context.Context) error {
 	for p.Worker.Stopping.Err() == nil {
 		piece, ok := p.agenda.next()

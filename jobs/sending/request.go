@@ -18,14 +18,14 @@ import (
 // refusal looks like a lost answer.
 const maxBodyBytes = 900_000
 
-// A request is one that has begun: the ledger says "sending" of its contacts.
+// A request is one on its way through the steps of sendPiece.
 type request struct {
 	piece   []int // its contacts
-	number  int   // among all requests ever begun on the chunk
 	batch   velents.Batch
 	permit  ratelimit.Permit
-	claimed time.Time // just before it was begun
-	inHand  *openRequest
+	claimed time.Time    // just before it was begun
+	inHand  *openRequest // from then on
+	number  int          // among all requests ever begun on the chunk
 }
 
 // sendPiece sends the contacts of one request, or those of them who may be sent, and
@@ -48,69 +48,22 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 		p.agenda.push(piece[1:])
 		piece = piece[:1]
 	}
-	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
-	admitted, err := p.admit(ctx, piece, fence)
-	if err != nil || len(admitted) == 0 {
-		p.release(ctx, piece, *permit)
-		return err
-	}
-	if len(admitted) < len(batch.Rows) {
-		batch = p.batch(admitted)
-	}
-	r := request{piece: admitted, batch: batch, permit: *permit, claimed: time.Now()}
-	var ok bool
-	r.inHand, ok = p.Worker.InHand.begin()
+	r := &request{piece: piece, batch: batch, permit: *permit}
+	begun, err := p.begin(ctx, r)
 	defer r.inHand.done()
-	if !ok || !p.Worker.Alive(r.claimed) {
-		// Others may take this worker for dead, and what it begins for lost.
-		p.release(ctx, r.piece, r.permit)
-		p.agenda.finish(heartbeatIsLate)
-		return nil
-	}
-	begun, err := p.Store.Apply(ctx, p.chunk, store.Change{
-		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
-		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
-	})
-	if err != nil {
-		err = p.notBegun(ctx, r.piece, fence, err)
-		p.release(ctx, r.piece, r.permit)
+	if err != nil || !begun {
+		p.giveBack(ctx, piece)
+		p.Quota.Return(context.WithoutCancel(ctx), r.permit)
 		return err
 	}
-	p.clock.set(begun.Now)
-	r.number = begun.Request
-	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
-	return p.exchange(context.WithoutCancel(ctx), &r)
-}
-
-// exchange makes a request that has begun, and commits its answer. It runs under the
-// request's own timeout alone, whatever becomes of the task.
-func (p *pass) exchange(ctx context.Context, r *request) error {
-	began := time.Now()
-	r.inHand.sent()
-	answer, failed := p.attempt(velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) }), r.batch)
-	r.inHand.answered(time.Now().Add(timings.CommitPatience))
-	if p.Answered != nil {
-		p.Answered(p.campaign.Settings.Agent, verdict.Class(failed), time.Since(began))
-	}
+	ctx = context.WithoutCancel(ctx) // from here on only the request's own timeout ends it
+	answer, failed := p.attempt(ctx, r)
 	v := p.verdict(ctx, failed, len(r.piece))
 	// The ledger first: until then only this process knows the answer.
-	err := p.record(ctx, r, failed, v)
-	if errors.Is(failed, verdict.ErrNotOurs) {
-		p.Quota.Return(ctx, r.permit)
-		p.agenda.finish(heartbeatIsLate)
-	} else {
-		report := verdict.ForQuota(answer, failed)
-		report.Lost = v.Cause == campaign.Lose
-		p.Quota.Report(ctx, r.permit, report)
-	}
+	err = p.commitAnswer(ctx, r, failed, v)
+	p.report(ctx, r.permit, answer, failed, v)
 	p.giveBack(ctx, r.piece)
 	return err
-}
-
-// release gives back what was taken for a request that did not begin.
-func (p *pass) release(ctx context.Context, piece []int, permit ratelimit.Permit) {
-	p.giveBack(ctx, piece)
-	p.Quota.Return(context.WithoutCancel(ctx), permit)
 }
 
 // permit waits for the quota. It returns nil and no error when the pass is over or
@@ -139,53 +92,35 @@ func (p *pass) permit(ctx context.Context) (*ratelimit.Permit, error) {
 	return nil, err
 }
 
-// claimTTL is how long a claim must last for one request.
-func (p *pass) claimTTL() time.Duration { return p.Worker.RequestTimeout + timings.ClaimMargin }
-
-// heartbeatIsLate ends a pass until the worker's heartbeat arrives again.
-var heartbeatIsLate = &ComeBack{timings.HeartbeatEvery, "this worker's heartbeat is late"}
-
-// stillOurs is asked just before a request is written. A process that was frozen
-// (SIGSTOP, a paused machine) may wake up long after others have taken its chunk
-// over: it must not send.
-func (p *pass) stillOurs(claimed time.Time) error {
-	now := time.Now()
-	if timings.Elapsed(claimed, now) > timings.WriteBy || !p.Worker.Alive(now) {
-		return verdict.ErrNotOurs
+// begin reserves the numbers of a request's contacts and then writes down that they are
+// sending, except contacts that may not be sent after all. begun is false when no request
+// is to leave.
+func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
+	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
+	if r.piece, err = p.admit(ctx, r.piece, fence); err != nil || len(r.piece) == 0 {
+		return false, err
 	}
-	return nil
-}
-
-// nameOf is the end of the name of the chunk's n-th request. No name is used twice.
-func (p *pass) nameOf(n int) string { return fmt.Sprintf("%d-%d", p.chunk.Seq, n) }
-
-// batch is the request for a piece, without its name.
-func (p *pass) batch(piece []int) velents.Batch {
-	b := velents.Batch{ChannelID: p.campaign.Settings.ChannelID, Rows: make([]velents.Row, len(piece))}
-	for i, index := range piece {
-		contact := p.chunk.Contacts[index]
-		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: p.campaign.Settings.Values(contact)}
+	if len(r.piece) < len(r.batch.Rows) {
+		r.batch = p.batch(r.piece)
 	}
-	if p.Webhook != nil {
-		contact := 0
-		if p.campaign.Settings.Mode == campaign.Dispatch {
-			contact = p.chunk.Ref.Chunk*p.campaign.Settings.ChunkSize + piece[0] + 1
-		}
-		b.Webhook = p.Webhook(p.campaign, contact)
+	r.claimed = time.Now()
+	var ok bool
+	if r.inHand, ok = p.Worker.InHand.begin(); !ok || !p.Worker.Alive(r.claimed) {
+		// Others may take this worker for dead, and what it begins for lost.
+		p.agenda.finish(heartbeatIsLate)
+		return false, nil
 	}
-	return b
-}
-
-// attempt makes the one request.
-func (p *pass) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
-	defer func() {
-		p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
-	}()
-	if p.campaign.Settings.Mode == campaign.Dispatch {
-		row := b.Rows[0]
-		return p.Platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
+	done, err := p.Store.Apply(ctx, p.chunk, store.Change{
+		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
+		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
+	})
+	if err != nil {
+		return false, p.notBegun(ctx, r.piece, fence, err)
 	}
-	return p.Platform.Batch(ctx, b)
+	p.clock.set(done.Now)
+	r.number = done.Request
+	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
+	return true, nil
 }
 
 // notBegun decides what to do when a request could not begin.
@@ -257,7 +192,75 @@ func (p *pass) takeBack(ctx context.Context, piece []int, fence time.Time) error
 		return err
 	})
 	if err != nil && !errors.Is(err, store.ErrGone) {
-		p.reserved.abandon(piece)
+		p.reserved.abandon(piece...)
 	}
 	return err
+}
+
+// attempt makes the one request.
+func (p *pass) attempt(ctx context.Context, r *request) (answer velents.Answer, err error) {
+	began, s := time.Now(), p.campaign.Settings
+	ctx = velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) })
+	r.inHand.sent()
+	if s.Mode == campaign.Dispatch {
+		row := r.batch.Rows[0]
+		answer, err = p.Platform.Dispatch(ctx, velents.Dispatch{ChannelID: r.batch.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: r.batch.Webhook})
+	} else {
+		answer, err = p.Platform.Batch(ctx, r.batch)
+	}
+	r.inHand.answered(time.Now().Add(timings.CommitPatience))
+	p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	if p.Answered != nil {
+		p.Answered(s.Agent, verdict.Class(err), time.Since(began))
+	}
+	return answer, err
+}
+
+// report tells the quota what became of the permit.
+func (p *pass) report(ctx context.Context, permit ratelimit.Permit, answer velents.Answer, failed error, v verdict.Verdict) {
+	if errors.Is(failed, verdict.ErrNotOurs) {
+		p.Quota.Return(ctx, permit)
+		p.agenda.finish(heartbeatIsLate)
+		return
+	}
+	report := verdict.ForQuota(answer, failed)
+	report.Lost = v.Cause == campaign.Lose
+	p.Quota.Report(ctx, permit, report)
+}
+
+// claimTTL is how long a claim must last for one request.
+func (p *pass) claimTTL() time.Duration { return p.Worker.RequestTimeout + timings.ClaimMargin }
+
+// heartbeatIsLate ends a pass until the worker's heartbeat arrives again.
+var heartbeatIsLate = &ComeBack{timings.HeartbeatEvery, "this worker's heartbeat is late"}
+
+// stillOurs is asked just before a request is written. A process that was frozen
+// (SIGSTOP, a paused machine) may wake up long after others have taken its chunk
+// over: it must not send.
+func (p *pass) stillOurs(claimed time.Time) error {
+	now := time.Now()
+	if timings.Elapsed(claimed, now) > timings.WriteBy || !p.Worker.Alive(now) {
+		return verdict.ErrNotOurs
+	}
+	return nil
+}
+
+// nameOf is the end of the name of the chunk's n-th request. No name is used twice.
+func (p *pass) nameOf(n int) string { return fmt.Sprintf("%d-%d", p.chunk.Seq, n) }
+
+// batch is the request for a piece, without its name.
+func (p *pass) batch(piece []int) velents.Batch {
+	b := velents.Batch{ChannelID: p.campaign.Settings.ChannelID, Rows: make([]velents.Row, len(piece))}
+	for i, index := range piece {
+		contact := p.chunk.Contacts[index]
+		b.Rows[i] = velents.Row{Phone: contact.Phone.E164(), Values: p.campaign.Settings.Values(contact)}
+	}
+	if p.Webhook != nil {
+		contact := 0
+		if p.campaign.Settings.Mode == campaign.Dispatch {
+			contact = p.chunk.Ref.Chunk*p.campaign.Settings.ChunkSize + piece[0] + 1
+		}
+		b.Webhook = p.Webhook(p.campaign, contact)
+	}
+	return b
 }

@@ -24,7 +24,7 @@ type reservations struct {
 
 // abandon leaves these contacts' numbers reserved: it is not known what becomes of
 // the contacts, or the contact record does not know of them.
-func (r *reservations) abandon(contacts []int) {
+func (r *reservations) abandon(contacts ...int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, index := range contacts {
@@ -83,7 +83,7 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got [
 	if len(out) == 0 {
 		return got, nil
 	}
-	p.reserved.abandon(out) // they are others'
+	p.reserved.abandon(out...) // they are others'
 	return got, p.putOff(ctx, nil, deferred)
 }
 
@@ -146,15 +146,13 @@ func (p *pass) siftContested(ctx context.Context, contacts []int, deferred map[i
 	if err != nil {
 		return nil, err
 	}
-	waits := make(map[int]bool)
 	for i, index := range asked {
 		if owners[i] != "" && !standings[i].Free() {
-			waits[index] = true
 			deferred[index] = contested(standings[i], p.clock.now())
 		}
 	}
 	for _, index := range contacts {
-		if !waits[index] {
+		if _, waits := deferred[index]; !waits {
 			ready = append(ready, index)
 		}
 	}

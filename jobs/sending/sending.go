@@ -13,7 +13,6 @@ package sending
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
@@ -111,30 +110,3 @@ type ComeBack struct {
 }
 
 func (c *ComeBack) Error() string { return fmt.Sprintf("come back in %v: %s", c.After, c.Why) }
-
-// Pass sends the pending contacts of a chunk that may be sent now, under one claim.
-// The campaign must be running, and the chunk's last claim be over. Nil means that
-// nothing is left to do for now; a *ComeBack asks to be run again.
-func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
-	calendar, err := c.Settings.Hours.Calendar()
-	if err != nil {
-		return fmt.Errorf("hours of %s: %w", c.Name, err)
-	}
-	p := &pass{
-		Sender: s,
-		fixed: fixed{
-			campaign: c,
-			calendar: calendar,
-			chunk:    chunk,
-			token:    store.NewClaim(s.Worker.ID, rand.Text()),
-			log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
-		},
-		waiting:  make(chan struct{}, 1),
-		reserved: reservations{by: make(map[int]store.Reservation)},
-		deferred: deferrals{until: make(map[int]time.Time)},
-	}
-	p.agenda.turnAt = time.Now()
-	p.agenda.ended, p.agenda.end = context.WithCancel(context.Background())
-	defer p.agenda.end()
-	return p.run(ctx)
-}

@@ -220,7 +220,7 @@ func (p *pass) wake(now time.Time) (wake time.Time, idle bool) {
 // sent yet stay pending. admit reserves the numbers of the others first and reads the
 // contact record then, so that no other campaign can contact them in between.
 func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitted []int, err error) {
-	if piece, err = p.sift(ctx, piece); err != nil { // time has passed since the permit was asked for
+	if piece, err = p.sift(ctx, piece); err != nil || len(piece) == 0 { // time has passed since the permit was asked for
 		return nil, err
 	}
 	if piece, err = p.siftSuppressed(ctx, piece); err != nil {
@@ -246,9 +246,6 @@ func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitte
 
 // siftSuppressed cancels contacts that are on the do-not-contact list.
 func (p *pass) siftSuppressed(ctx context.Context, piece []int) (ready []int, err error) {
-	if len(piece) == 0 {
-		return nil, nil
-	}
 	suppressed, err := p.Store.FindSuppressed(ctx, p.phonesOf(piece))
 	if err != nil {
 		return nil, err
