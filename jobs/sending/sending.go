@@ -8,7 +8,7 @@
 // Most tests of a pass are there, too, since they need its queue.
 //
 // To read on: pass.go is the pass, request.go one request of it, step by step, answer.go
-// what an answer leads to. sift.go and reservation.go decide who may be sent.
+// what an answer leads to. deferral.go and reservation.go decide who may be sent.
 package sending
 
 import (
