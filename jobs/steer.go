@@ -47,31 +47,21 @@ func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
 // contact left to send no longer runs: it is left alone, and its log too.
 func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
-	errs := []error{q.Halt(ctx, c.Name, reason)}
-	names, err := q.store.Names(ctx)
-	errs = append(errs, err)
-	for _, name := range names {
-		if name != c.Name {
-			errs = append(errs, q.haltIfOf(ctx, name, c.Settings.Agent, reason))
+	err := q.Halt(ctx, c.Name, reason)
+	return errors.Join(err, eachCampaign(ctx, q.store, func(ctx context.Context, name string, _ time.Time) error {
+		other, err := q.store.Campaign(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
 		}
-	}
-	return errors.Join(errs...)
-}
-
-// haltIfOf pauses a campaign that runs, if it is of the agent.
-func (q *Queue) haltIfOf(ctx context.Context, name, agent string, reason campaign.Message) error {
-	c, err := q.store.Campaign(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil || c.Settings.Agent != agent || c.Phase != campaign.Running {
-		return err
-	}
-	tally, err := q.store.Tally(ctx, name)
-	if err != nil || tally.Phase(c.Phase) != campaign.Running {
-		return err
-	}
-	return q.Halt(ctx, name, reason)
+		if err != nil || other.Settings.Agent != c.Settings.Agent || other.Phase != campaign.Running {
+			return err
+		}
+		tally, err := q.store.Tally(ctx, name)
+		if err != nil || tally.Phase(other.Phase) != campaign.Running {
+			return err
+		}
+		return q.Halt(ctx, name, reason)
+	}))
 }
 
 // Resume sets a paused campaign running and releases its open chunks. It returns how

@@ -172,33 +172,20 @@ func (w *Worker) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops sync.WaitGroup
-	loops.Go(func() { w.every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed") })
-	loops.Go(func() { w.every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at") })
-	loops.Go(func() { w.every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed") })
-	loops.Go(func() { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled") })
-	loops.Go(func() { w.every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged") })
-	loops.Go(func() { w.every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied") })
-	loops.Go(func() { w.every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten") })
+	every := func(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
+		loops.Go(func() { timings.Every(ctx, interval, w.log, trouble, do) })
+	}
+	every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed")
+	every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at")
+	every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed")
+	every(ctx, store.SampleEvery, w.sample, "campaigns not sampled")
+	every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged")
+	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
+	every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten")
 
 	<-ctx.Done()
 	w.stop(background, stop, &loops)
 	return nil
-}
-
-// every calls do at once and then every interval, until ctx is over.
-func (w *Worker) every(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
-			w.log.WarnContext(ctx, trouble, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // handler runs the tasks of one agent.
@@ -214,8 +201,7 @@ func (w *Worker) handler(r *runner) asynq.Handler {
 		}
 		defer w.inHand.PutTask()
 		err = r.run(ctx, ref)
-		var later *sending.ComeBack
-		if err != nil && !errors.As(err, &later) {
+		if err != nil && isFailure(err) {
 			w.log.ErrorContext(ctx, "chunk not worked off", "campaign", ref.Campaign, "chunk", ref.Chunk, "error", err)
 		}
 		return err

@@ -66,8 +66,8 @@ type keeper interface {
 	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) error
 	Unmatched(ctx context.Context, name string, from, limit int) ([]store.Unmatched, error)
 	DropUnmatched(ctx context.Context, name string, ids []string) error
-	Names(ctx context.Context) ([]string, error)
 	// The campaigns' contacts, with their states and outcomes.
+	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
 	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)

@@ -23,6 +23,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 const (
@@ -94,18 +95,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 
 // Run posts notices until ctx is over.
 func (n *Notifier) Run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		if err := n.look(ctx); err != nil && ctx.Err() == nil {
-			n.log.WarnContext(ctx, "campaigns not looked at for notices", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	timings.Every(ctx, lookEvery, n.log, "campaigns not looked at for notices", n.look)
 }
 
 // look posts a notice for every campaign with news. When the address fails, the other

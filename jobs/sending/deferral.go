@@ -70,19 +70,6 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	return ready, p.putOff(ctx, ready, deferred)
 }
 
-// putOff keeps until when contacts are deferred, and writes down why.
-func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
-	p.deferred.mu.Lock()
-	for _, index := range ready {
-		delete(p.deferred.until, index)
-	}
-	for index, d := range deferred {
-		p.deferred.until[index] = d.until
-	}
-	p.deferred.mu.Unlock()
-	return p.explain(ctx, deferred)
-}
-
 // deferral is what the canary, the attempts, the end and the hours of the campaign
 // have against sending a contact now; nil: nothing. opens keeps what was found of
 // each clock.
@@ -140,8 +127,17 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 	return contacts[:left], nil
 }
 
-// explain writes down why contacts wait, and cancels those that are not to be sent.
-func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
+// putOff keeps until when contacts are deferred and writes down why. It cancels those
+// that are not to be sent.
+func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
+	p.deferred.mu.Lock()
+	for _, index := range ready {
+		delete(p.deferred.until, index)
+	}
+	for index, d := range deferred {
+		p.deferred.until[index] = d.until
+	}
+	p.deferred.mu.Unlock()
 	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
 	codes := make(map[campaign.Message]campaign.Reason)
 	for index, d := range deferred {
@@ -223,19 +219,15 @@ func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitte
 	if piece, err = p.sift(ctx, piece); err != nil || len(piece) == 0 { // time has passed since the permit was asked for
 		return nil, err
 	}
-	if piece, err = p.siftSuppressed(ctx, piece); err != nil {
-		return nil, err
-	}
-	got, err := p.reserve(ctx, piece, fence)
-	if err != nil || len(got) == 0 {
-		return nil, err
-	}
 	deferred := make(map[int]deferral)
-	if admitted, err = p.siftByRecord(ctx, got, p.clock.now(), deferred); err != nil {
+	if piece, err = p.siftSuppressed(ctx, piece, deferred); err != nil {
 		return nil, err
 	}
-	if len(deferred) == 0 {
-		return admitted, nil
+	if piece, err = p.reserve(ctx, piece, fence, deferred); err != nil {
+		return nil, err
+	}
+	if admitted, err = p.siftByRecord(ctx, piece, p.clock.now(), deferred); err != nil {
+		return nil, err
 	}
 	if err := p.putOff(ctx, nil, deferred); err != nil {
 		return nil, err
@@ -245,12 +237,11 @@ func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitte
 }
 
 // siftSuppressed cancels contacts that are on the do-not-contact list.
-func (p *pass) siftSuppressed(ctx context.Context, piece []int) (ready []int, err error) {
+func (p *pass) siftSuppressed(ctx context.Context, piece []int, deferred map[int]deferral) (ready []int, err error) {
 	suppressed, err := p.Store.FindSuppressed(ctx, p.phonesOf(piece))
 	if err != nil {
 		return nil, err
 	}
-	deferred := make(map[int]deferral)
 	for i, index := range piece {
 		if suppressed[i] {
 			deferred[index] = deferral{reason: campaign.Say(campaign.MsgDoNotContact), cancel: true}
@@ -258,7 +249,7 @@ func (p *pass) siftSuppressed(ctx context.Context, piece []int) (ready []int, er
 			ready = append(ready, index)
 		}
 	}
-	return ready, p.explain(ctx, deferred)
+	return ready, nil
 }
 
 func (p *pass) phonesOf(contacts []int) []campaign.Phone {

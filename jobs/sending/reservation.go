@@ -41,7 +41,7 @@ func (p *pass) reserves() bool {
 // reserve takes the reservations of contacts that are to begin before fence, and
 // returns the contacts for which it got one. It waits for none: a contact whose
 // number another request has is deferred.
-func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got []int, err error) {
+func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferred map[int]deferral) (got []int, err error) {
 	if !p.reserves() {
 		return piece, nil
 	}
@@ -70,21 +70,15 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got [
 	for i, owner := range others { // "" unless somebody was faster
 		taken[free[i].Index] = owner == ""
 	}
-	deferred := make(map[int]deferral)
-	var out []int
 	for i, index := range piece {
 		if owners[i] == "" || taken[index] {
 			got = append(got, index)
 		} else {
-			out = append(out, index)
+			p.reserved.abandon(index) // it is another's
 			deferred[index] = contested(standings[i], p.clock.now())
 		}
 	}
-	if len(out) == 0 {
-		return got, nil
-	}
-	p.reserved.abandon(out...) // they are others'
-	return got, p.putOff(ctx, nil, deferred)
+	return got, nil
 }
 
 // want notes the reservations that are about to be asked for: from then on each may

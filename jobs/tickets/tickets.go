@@ -25,6 +25,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -109,18 +110,7 @@ func New(cfg Config) *Maker {
 
 // Run makes tickets until ctx is over. A request on its way gets its answer.
 func (m *Maker) Run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
-			m.log.WarnContext(ctx, "tickets not made", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	timings.Every(ctx, lookEvery, m.log, "tickets not made", m.look)
 }
 
 // look makes the tickets that are due, if no other worker does. When one campaign fails,
