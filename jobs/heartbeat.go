@@ -93,8 +93,8 @@ func (w *Worker) look(ctx context.Context) error {
 // heartbeat must not fail because of it.
 func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 	now, quotas := time.Now(), make(map[string]store.Quota)
-	for _, a := range w.agents {
-		status, err := a.agent.Quota.Status(ctx)
+	for _, r := range w.runners {
+		status, err := r.agent.Quota.Status(ctx)
 		if err != nil {
 			continue
 		}
@@ -109,7 +109,7 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 		if status.Wait > 0 {
 			quota.Next = now.Add(status.Wait).UTC()
 		}
-		quotas[a.agent.Name] = quota
+		quotas[r.agent.Name] = quota
 	}
 	return quotas
 }
@@ -128,9 +128,9 @@ var quotaReasons = map[ratelimit.Reason]campaign.Code{
 // quotaKeys are where each agent's quota is kept, for processes that have no token.
 func (w *Worker) quotaKeys() map[string]string {
 	keys := make(map[string]string)
-	for _, a := range w.agents {
-		if kept, ok := a.agent.Quota.(interface{ Key() string }); ok {
-			keys[a.agent.Name] = kept.Key()
+	for _, r := range w.runners {
+		if kept, ok := r.agent.Quota.(interface{ Key() string }); ok {
+			keys[r.agent.Name] = kept.Key()
 		}
 	}
 	return keys

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,14 +31,11 @@ type Queue struct {
 
 // NewQueue returns a Queue on the store's Redis. log may be nil.
 func NewQueue(st *store.Store, log *slog.Logger) *Queue {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	return &Queue{
 		store:     st,
 		client:    asynq.NewClientFromRedisClient(st.Redis()),
 		inspector: asynq.NewInspectorFromRedisClient(st.Redis()),
-		log:       log,
+		log:       cmp.Or(log, slog.New(slog.DiscardHandler)),
 	}
 }
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -23,14 +24,10 @@ import (
 	"campaign-runner/velents"
 )
 
-const (
-	defaultConcurrency = 4
-
-	// turn is how long a task may send while others wait in another lane. In dispatch
-	// mode it may have more than a minute of requests before it, and there are few
-	// places for tasks.
-	turn = 10 * time.Second
-)
+// turn is how long a task may send while others wait in another lane. In dispatch
+// mode it may have more than a minute of requests before it, and there are few
+// places for tasks.
+const turn = 10 * time.Second
 
 // An Agent is one API token with what belongs to it.
 type Agent struct {
@@ -79,7 +76,7 @@ type Worker struct {
 	id      string // in heartbeats and claims
 	cfg     Config
 	queue   *Queue
-	agents  []*runner
+	runners []*runner
 	started time.Time
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
@@ -89,15 +86,9 @@ type Worker struct {
 
 // NewWorker prepares a worker. It touches nothing before Run.
 func NewWorker(cfg Config) (*Worker, error) {
-	if cfg.Concurrency == 0 {
-		cfg.Concurrency = defaultConcurrency
-	}
-	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = timings.RequestTimeout
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Concurrency = cmp.Or(cfg.Concurrency, 4)
+	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, timings.RequestTimeout)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.Concurrency < 0:
 		return nil, fmt.Errorf("worker: concurrency %d: want 1 or more", cfg.Concurrency)
@@ -115,7 +106,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("worker: %w", err)
 		}
 		log := w.log.With("agent", a.Name)
-		w.agents = append(w.agents, &runner{
+		w.runners = append(w.runners, &runner{
 			agent: a, server: w.newServer(a.Name), sender: w.newSender(a, log),
 			store: cfg.Store, queue: w.queue, versions: versions, steady: w.steady, log: log,
 		})
@@ -159,10 +150,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.beatWithin(ctx, timings.AliveFor); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	for _, a := range w.agents {
-		a.sender.Worker.Stopping = ctx
-		if err := a.server.Start(w.handler(a)); err != nil {
-			return fmt.Errorf("worker: agent %s: %w", a.agent.Name, err)
+	for _, r := range w.runners {
+		r.sender.Worker.Stopping = ctx
+		if err := r.server.Start(w.handler(r)); err != nil {
+			return fmt.Errorf("worker: agent %s: %w", r.agent.Name, err)
 		}
 	}
 	w.log.InfoContext(ctx, "worker started", "agents", w.agentNames())
@@ -209,9 +200,9 @@ func (w *Worker) handler(r *runner) asynq.Handler {
 }
 
 func (w *Worker) agentNames() []string {
-	names := make([]string, len(w.agents))
-	for i, a := range w.agents {
-		names[i] = a.agent.Name
+	names := make([]string, len(w.runners))
+	for i, r := range w.runners {
+		names[i] = r.agent.Name
 	}
 	slices.Sort(names)
 	return names
@@ -229,9 +220,9 @@ func (w *Worker) sample(ctx context.Context) error {
 // grow old together. Nothing is lost with them, a task authorises nothing.
 func (w *Worker) emptyArchives(context.Context) error {
 	var errs []error
-	for _, a := range w.agents {
+	for _, r := range w.runners {
 		for lane := range lanes {
-			queue := queueName(a.agent.Name, lane)
+			queue := queueName(r.agent.Name, lane)
 			if _, err := w.queue.inspector.DeleteAllArchivedTasks(queue); err != nil && !isQueueMissing(err) {
 				errs = append(errs, err)
 			}
@@ -252,8 +243,8 @@ func (w *Worker) stop(ctx context.Context, endLoops context.CancelFunc, loops *s
 	w.log.InfoContext(ctx, "worker stopping: requests on their way get their answers")
 	w.inHand.Close()
 	var servers sync.WaitGroup
-	for _, a := range w.agents {
-		servers.Go(a.server.Shutdown)
+	for _, r := range w.runners {
+		servers.Go(r.server.Shutdown)
 	}
 	w.awaitAnswers(ctx)
 

@@ -13,6 +13,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -108,10 +109,8 @@ func New(cfg Config) *Applier {
 	if cfg.Count == nil {
 		cfg.Count = func(string, int) {}
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Applier{store: cfg.Store, count: cfg.Count, log: cfg.Logger.With("component", "events")}
+	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
 }
 
 // Run applies events until ctx is over. It finishes a batch that it has begun.

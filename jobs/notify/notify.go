@@ -10,6 +10,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,9 +81,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("want http:// or https:// and a host")
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	return &Notifier{
 		store: st, url: address, host: u.Host, log: log.With("component", "notify"),
 		client: &http.Client{

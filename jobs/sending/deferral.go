@@ -47,7 +47,7 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	if len(contacts) == 0 {
 		return nil, p.putOff(ctx, nil, deferred)
 	}
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferra
 // may; otherwise it returns after. An idle chunk has no task: one that waits for days
 // would not hear of what is changed meanwhile. The sweeper releases the chunk.
 func (p *pass) idleOr(ctx context.Context, after *ComeBack) error {
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return err
 	}

@@ -54,8 +54,8 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 	return p.close(ctx, err)
 }
 
-// A pass sends what is pending in a chunk, under one claim. Several requests may be under
-// way in it at once.
+// A pass is the work on a chunk under one claim. In dispatch mode several of its requests
+// are under way at once.
 type pass struct {
 	*Sender
 	// These never change. The chunk's ledger moves on, under its own lock.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"campaign-runner/campaign"
@@ -130,12 +131,7 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 	switch {
 	case errors.Is(err, store.ErrMoved):
 		// Evidence or a person got to some of them first: go on with the others.
-		var pending []int
-		for _, i := range piece {
-			if p.chunk.Record(i).State == campaign.Pending {
-				pending = append(pending, i)
-			}
-		}
+		pending := slices.DeleteFunc(slices.Clone(piece), func(i int) bool { return p.chunk.Record(i).State != campaign.Pending })
 		p.agenda.push(pending)
 	case errors.Is(err, store.ErrGone):
 		p.agenda.finish(nil)

@@ -50,7 +50,7 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferr
 	if err != nil {
 		return nil, err
 	}
-	standings, err := p.standings(ctx, owners)
+	standings, err := p.Store.Standings(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +99,6 @@ func (p *pass) want(piece []int, fence time.Time) []store.Reservation {
 	return wanted
 }
 
-// standings says how each owner stands; "" is no owner.
-func (p *pass) standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error) {
-	if slices.ContainsFunc(owners, func(o store.Owner) bool { return o != "" }) {
-		return p.Store.Standings(ctx, owners)
-	}
-	return make([]store.Standing, len(owners)), nil
-}
-
 // contested defers a contact for as long as its number is left to its owner.
 func contested(owner store.Standing, now time.Time) deferral {
 	wait := owner.Fence
@@ -136,7 +128,7 @@ func (p *pass) siftContested(ctx context.Context, contacts []int, deferred map[i
 	if err != nil {
 		return nil, err
 	}
-	standings, err := p.standings(ctx, owners)
+	standings, err := p.Store.Standings(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +137,7 @@ func (p *pass) siftContested(ctx context.Context, contacts []int, deferred map[i
 			deferred[index] = contested(standings[i], p.clock.now())
 		}
 	}
-	for _, index := range contacts {
-		if _, waits := deferred[index]; !waits {
-			ready = append(ready, index)
-		}
-	}
-	return ready, nil
+	return slices.DeleteFunc(slices.Clone(contacts), func(index int) bool { _, waits := deferred[index]; return waits }), nil
 }
 
 // isContested reports whether the contact was deferred for another request.

@@ -83,8 +83,7 @@ type Store interface {
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	SetDue(ctx context.Context, ref store.Ref, due time.Duration) error
 	Defer(ctx context.Context, ref store.Ref, seq int, due time.Duration) error
-	// Redis's clocks: any server's, and that of the one which holds the campaign.
-	Now(ctx context.Context) (time.Time, error)
+	// The clock of the server that holds the campaign.
 	Clock(ctx context.Context, name string) (time.Time, error)
 	// The campaign: its day, its reasons, what the platform takes.
 	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)

@@ -15,6 +15,7 @@
 package tickets
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -99,12 +100,8 @@ type Maker struct {
 
 // New returns a Maker.
 func New(cfg Config) *Maker {
-	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = time.Minute
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, time.Minute)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), full: make(map[string]bool), log: cfg.Logger}
 }
 
