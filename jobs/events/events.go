@@ -46,7 +46,7 @@ const (
 	applyPatience = 20 * time.Second // for one batch
 )
 
-// What becomes of events, as Config.Count is told.
+// What became of events, for Config.Count.
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
@@ -93,7 +93,7 @@ type keeper interface {
 // Config says what an Applier works on. A zero field but Store means its default.
 type Config struct {
 	Store  keeper
-	Count  func(what string, events int) // told what became of events; may be nil
+	Count  func(what string, events int) // counts what became of events; may be nil
 	Logger *slog.Logger                  // discards when nil
 }
 

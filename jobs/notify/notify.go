@@ -2,10 +2,10 @@
 // started by a person, is canceled or has finished: a chat's incoming webhook, or a
 // program.
 //
-// Each such change is told at least once, by one of the workers, even when a command made
-// it while no worker was running. A notice has no phone number and no token in it: reasons
-// are masked when they are stored. A slow or broken address delays nothing else. Tries are
-// bounded: a notice that could not be delivered for hours is given up.
+// One of the workers posts a notice of each such change at least once, even when a command
+// made it while no worker was running. A notice has no phone number and no token in it:
+// reasons are masked when they are stored. A slow or broken address delays nothing else.
+// Tries are bounded: a notice that could not be delivered for hours is given up.
 package notify
 
 import (
@@ -167,7 +167,7 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 }
 
 // wordsOf stay the same until a campaign has news; they are empty when there is nothing to
-// tell. A canceled campaign is told once its last answer is in.
+// tell. A canceled campaign has news once its last answer is in.
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
 	case waits(phase, c):
