@@ -98,17 +98,22 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 		if err != nil {
 			continue
 		}
-		quota := store.Quota{
-			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-			Others: status.OthersPerWindow, Reason: quotaReason(status.Reason), Blocked: status.Blocked,
-			Failures: status.Failures, Probing: status.Probing,
-		}
-		if status.Wait > 0 {
-			quota.Next = now.Add(status.Wait).UTC()
-		}
-		quotas[a.name] = quota
+		quotas[a.name] = QuotaOf(status, now)
 	}
 	return quotas
+}
+
+// QuotaOf is the state of a quota as people are shown it.
+func QuotaOf(status ratelimit.Status, now time.Time) store.Quota {
+	quota := store.Quota{
+		Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
+		Others: status.OthersPerWindow, Reason: quotaReason(status.Reason), Blocked: status.Blocked,
+		Failures: status.Failures, Probing: status.Probing,
+	}
+	if status.Wait > 0 {
+		quota.Next = now.Add(status.Wait).UTC()
+	}
+	return quota
 }
 
 // quotaReason says why the next request waits.

@@ -34,14 +34,13 @@ const rowsAtOnce = 1000
 // writeRows writes rows as CSV, with a header of their field names.
 func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err error) {
 	out := gocsv.NewSafeCSVWriter(csv.NewWriter(w))
-	if err := gocsv.MarshalCSV([]T{}, out); err != nil {
-		return 0, fmt.Errorf("print: %w", err)
-	}
 	batch := make([]T, 0, rowsAtOnce)
+	marshal := gocsv.MarshalCSV // the first batch brings the header
 	flush := func() error {
-		if err := gocsv.MarshalCSVWithoutHeaders(batch, out); err != nil {
+		if err := marshal(batch, out); err != nil {
 			return fmt.Errorf("print: %w", err)
 		}
+		marshal = gocsv.MarshalCSVWithoutHeaders
 		written += len(batch)
 		batch = batch[:0]
 		return nil
@@ -55,9 +54,6 @@ func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err e
 				return written, err
 			}
 		}
-	}
-	if len(batch) == 0 {
-		return written, nil
 	}
 	return written, flush()
 }
@@ -74,14 +70,14 @@ func (a *app) asCSV(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// printTable prints rows as CSV with --csv; otherwise it does what print does.
-func printTable[T any](a *app, rows []T, v any, text string) error {
+// printTable prints a list as CSV with --csv; otherwise it does what print does.
+func printTable[T, Row any](a *app, list []T, row func(T) Row, v any, text string) error {
 	if !a.csv {
 		return a.print(v, text)
 	}
-	_, err := writeRows(a.stdout, func(yield func(T, error) bool) {
-		for _, row := range rows {
-			if !yield(row, nil) {
+	_, err := writeRows(a.stdout, func(yield func(Row, error) bool) {
+		for _, item := range list {
+			if !yield(row(item), nil) {
 				return
 			}
 		}

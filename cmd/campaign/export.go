@@ -81,21 +81,26 @@ func (a *app) rejects() *cobra.Command {
 	cmd := a.on("rejects", "Write the lines of the file that were refused", func(ctx context.Context, s *store.Store, name string) error {
 		return a.export(name, file, "line", func(w io.Writer) (int, error) { return report.Rejects(ctx, s, name, w) })
 	})
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if a.json && toStdout(file) {
-			return errors.New("--json tells of a file: give -o FILE; the lines themselves are CSV")
-		}
-		return nil
-	}
 	cmd.Long = `Write the lines of a campaign's file that were refused, as CSV: its columns, then
 line, reason and the original line. Cells are made safe for spreadsheets. Once
 corrected, the file can be enqueued.`
-	outputFlag(cmd, &file)
+	a.csvOutput(cmd, &file, "lines")
 	return cmd
 }
 
 func outputFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "output", "o", "-", "file to write; - is stdout")
+}
+
+// csvOutput is outputFlag for rows that are CSV even with --json.
+func (a *app) csvOutput(cmd *cobra.Command, file *string, rows string) {
+	outputFlag(cmd, file)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.json && toStdout(*file) {
+			return fmt.Errorf("--json tells of a file: give -o FILE; the %s themselves are CSV", rows)
+		}
+		return nil
+	}
 }
 
 func toStdout(file string) bool { return file == "-" }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
@@ -16,18 +17,13 @@ import (
 
 func (a *app) purge() *cobra.Command {
 	var force, yes bool
-	var cmd *cobra.Command
-	cmd = a.on("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
-		if !yes && before.PurgedAt.IsZero() {
-			in := cmd.InOrStdin()
-			if !cli.IsTerminal(in) {
+	cmd := a.onLoaded("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		name, already := before.Name, !before.PurgedAt.IsZero()
+		if !yes && !already {
+			if !cli.IsTerminal(a.stdin) {
 				return cli.Usagef("purge %s: it cannot be undone; say --yes", name)
 			}
-			if err := a.confirm(in, name); err != nil {
+			if err := a.confirm(a.stdin, name); err != nil {
 				return err
 			}
 		}
@@ -35,7 +31,7 @@ func (a *app) purge() *cobra.Command {
 			return err
 		}
 		text := fmt.Sprintf("%s is purged: %s gone, totals kept\n", name, cli.Count(before.Counts.Contacts, "contact is", "contacts are"))
-		if !before.PurgedAt.IsZero() {
+		if already {
 			text = fmt.Sprintf("%s was purged already\n", name)
 		}
 		return a.print(struct {
@@ -43,7 +39,7 @@ func (a *app) purge() *cobra.Command {
 			Purged   bool   `json:"purged"`
 			Already  bool   `json:"already"`
 			Contacts int    `json:"contacts"`
-		}{name, true, !before.PurgedAt.IsZero(), before.Counts.Contacts}, text)
+		}{name, true, already, before.Counts.Contacts}, text)
 	})
 	cmd.Long = `Delete the personal data of a campaign that is over: the rows and numbers of its list,
 the results of its contacts, conversations, refused lines and events. It cannot be

@@ -35,71 +35,60 @@ func partly(err error) bool {
 func (a *app) pause() *cobra.Command {
 	byPerson := campaign.Say(campaign.MsgByPerson)
 	reason := byPerson.String()
-	cmd := a.on("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
+	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
 		why := campaign.Text(reason)
 		if reason == byPerson.String() {
 			why = byPerson
 		}
-		if err := jobs.NewQueue(s, nil).Pause(ctx, name, why); err != nil {
+		if err := jobs.NewQueue(s, nil).Pause(ctx, before.Name, why); err != nil {
 			return err
 		}
-		done := steered{Campaign: name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
+		done := steered{Campaign: before.Name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
+		text := fmt.Sprintf("%s is paused: %s\n", before.Name, reason)
 		if done.Already {
-			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason.String()), reason))
+			text = fmt.Sprintf("%s was paused already (%s); now: %s\n", before.Name, cli.Printable(before.PhaseReason.String()), reason)
 		}
-		return a.print(done, fmt.Sprintf("%s is paused: %s\n", name, reason))
+		return a.print(done, text)
 	})
 	cmd.Flags().StringVar(&reason, "reason", reason, "why, for those who look at the campaign")
 	return cmd
 }
 
 func (a *app) start() *cobra.Command {
-	return a.setRunning("start", "Start a campaign that waits for that, or for its time", (*jobs.Queue).Start)
+	return a.steer("start", "Start a campaign that waits for that, or for its time", campaign.Running, (*jobs.Queue).Start, released)
 }
 
 func (a *app) resume() *cobra.Command {
-	return a.setRunning("resume", "Go on with a paused campaign", (*jobs.Queue).Resume)
+	return a.steer("resume", "Go on with a paused campaign", campaign.Running, (*jobs.Queue).Resume, released)
 }
 
-func (a *app) setRunning(verb, short string, run func(*jobs.Queue, context.Context, string) (int, error)) *cobra.Command {
-	return a.on(verb, short, func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
-		released, left := run(jobs.NewQueue(s, nil), ctx, name)
-		if left != nil && !partly(left) {
-			return left
-		}
-		done := steered{Campaign: name, State: campaign.Running, Already: before.Phase == campaign.Running, Released: released}
-		verb := "is"
-		if done.Already {
-			verb = "was already"
-		}
-		return cmp.Or(a.print(done, fmt.Sprintf("%s %s running; %s released\n", name, verb, cli.Count(released, "chunk", "chunks"))), left)
-	})
+func released(done *steered, chunks int) string {
+	done.Released = chunks
+	return cli.Count(chunks, "chunk", "chunks") + " released"
 }
 
 func (a *app) cancel() *cobra.Command {
-	return a.on("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
-		canceled, left := jobs.NewQueue(s, nil).Cancel(ctx, name)
+	return a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
+		done.Canceled = contacts
+		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
+	})
+}
+
+// steer makes a command that takes a campaign to a phase; tell notes and says how many
+// chunks or contacts that moved.
+func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, string) (int, error), tell func(*steered, int) string) *cobra.Command {
+	return a.onLoaded(verb, short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		moved, left := run(jobs.NewQueue(s, nil), ctx, before.Name)
 		if left != nil && !partly(left) {
 			return left
 		}
-		done := steered{Campaign: name, State: campaign.CanceledPhase, Already: before.Phase == campaign.CanceledPhase, Canceled: canceled}
-		verb := "is"
+		done := steered{Campaign: before.Name, State: to, Already: before.Phase == to}
+		was := "is"
 		if done.Already {
-			verb = "was already"
+			was = "was already"
 		}
-		return cmp.Or(a.print(done, fmt.Sprintf("%s %s canceled; %s will not be sent\n", name, verb, cli.Count(canceled, "contact", "contacts"))), left)
+		text := fmt.Sprintf("%s %s %s; %s\n", before.Name, was, to, tell(&done, moved))
+		return cmp.Or(a.print(done, text), left)
 	})
 }
 

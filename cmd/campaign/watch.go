@@ -218,7 +218,7 @@ func (l *lines) show(at time.Time, o report.Overview, p *pace) {
 
 func (l *lines) close() {}
 
-// progress counts the contacts that are through.
+// progress counts the contacts that are done.
 func progress(o report.Overview) string {
 	done := o.Contacts - o.States.Open()
 	return fmt.Sprintf("%s  %s of %s", report.Percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
