@@ -86,8 +86,8 @@ func overviewText(o report.Overview) string {
 		{"  quota", quotaText(o)},
 		{"  settings", settingsText(o)},
 		{"  created", local(o.CreatedAt)},
-		{"  ended", since(o.EndedAt)},
-		{"  purged", since(o.PurgedAt)},
+		{"  ended", local(o.EndedAt)},
+		{"  purged", local(o.PurgedAt)},
 	}
 	b.WriteString(factsText(facts))
 
@@ -188,15 +188,12 @@ func contactsText(o report.Overview) string {
 	return text
 }
 
-// local is a time in the reader's zone.
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// since is local, but empty for the zero time.
-func since(t time.Time) string {
+// local is a time in the reader's zone; empty for the zero time.
+func local(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return local(t)
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 // factsText is a table of names and values, without those that have no value.

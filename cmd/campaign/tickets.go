@@ -131,14 +131,9 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	}{c.Name, counts, list}, head); err != nil {
 		return err
 	}
-	if tally[campaign.TicketDue] > 0 {
-		return a.noteNoDesk(ctx, s)
+	if tally[campaign.TicketDue] == 0 {
+		return nil
 	}
-	return nil
-}
-
-// noteNoDesk warns if no live worker makes tickets.
-func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
 	workers, err := s.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return w.Tickets }) {
 		a.note("no live worker makes tickets: set " + cli.SupportToken.Variable + " where one runs")
