@@ -169,6 +169,7 @@ func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress
 		Closed     string `json:"closed"`
 		Suppressed int    `json:"suppressed"` // numbers that were not on the list before
 	}{Closed: id}
+	text := "closed " + id + "\n"
 	if suppress {
 		open, err := s.FindWishes(ctx, []string{id})
 		if err != nil {
@@ -189,13 +190,10 @@ func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress
 		if page.Suppressed, err = s.Suppress(ctx, numbers[:1]); err != nil {
 			return err
 		}
+		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	if err := s.CloseWish(ctx, id); err != nil {
 		return err
-	}
-	text := "closed " + id + "\n"
-	if suppress {
-		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	return a.print(page, text)
 }

@@ -89,15 +89,10 @@ func (a *app) support(s *store.Store) (*velents.Support, inquiry, error) {
 		return nil, inquiry{}, err
 	}
 	api, err := velents.NewSupport(cfg)
-	return api, q, badToken(variable, err)
-}
-
-// badToken is the usage error for what velents refuses of its configuration.
-func badToken(variable string, err error) error {
-	if err == nil {
-		return nil
+	if err != nil {
+		err = cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
-	return cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
+	return api, q, err
 }
 
 // A right says whether a token may do something.
@@ -210,7 +205,7 @@ func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]
 	}
 	api, err := velents.New(cfg)
 	if err != nil {
-		return nil, badToken(variable, err)
+		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
 	return []right{
 		q.right(ctx, "read agent details", func() (string, velents.Answer, error) {
