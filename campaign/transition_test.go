@@ -189,6 +189,37 @@ func TestCausesThatAreEvidence(t *testing.T) {
 	}
 }
 
+func TestDoubtOutlastsTheNextAnswer(t *testing.T) {
+	for _, cause := range []Cause{Retry, Fail, Reject, Lose, Unsent} {
+		for _, said := range []bool{false, true} {
+			r := Record{State: Sending, Attempts: 2, Tries: 2, InDoubt: true}
+			if next, ok := r.Next(Move{Cause: cause, InDoubt: said}); !ok || !next.InDoubt {
+				t.Errorf("by cause %d, in doubt itself %v: %+v, %v", cause, said, next, ok)
+			}
+		}
+	}
+}
+
+func TestWhatMayHaveReachedAContact(t *testing.T) {
+	for cause := range causeCount {
+		want := cause.Evidence() || cause == Lose
+		if got := (Move{Cause: cause}).MayReach(); got != want {
+			t.Errorf("cause %d: got %v, want %v", cause, got, want)
+		}
+		if !(Move{Cause: cause, InDoubt: true}).MayReach() {
+			t.Errorf("cause %d in doubt reaches nobody", cause)
+		}
+	}
+	for state := range stateCount {
+		if got := (Record{State: state}).MayHaveBeenReached(); got != (state == Unconfirmed) {
+			t.Errorf("%s may have been reached: %v", state, got)
+		}
+		if !(Record{State: state, InDoubt: true}).MayHaveBeenReached() {
+			t.Errorf("%s in doubt was not reached", state)
+		}
+	}
+}
+
 func drawRecord(t *rapid.T) Record {
 	return Record{
 		State:    State(rapid.IntRange(0, int(stateCount)-1).Draw(t, "state")),

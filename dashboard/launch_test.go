@@ -68,16 +68,16 @@ func filled(changes map[string]string) map[string]string {
 
 // upload posts the form of a new campaign; the file goes last or first.
 func (f fixture) upload(file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
-	f.t.Helper()
+	f.T.Helper()
 	var body bytes.Buffer
 	parts := multipart.NewWriter(&body)
 	addFile := func() {
 		part, err := parts.CreateFormFile("file", file)
 		if err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 		if _, err := io.WriteString(part, contents); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 	if fileFirst && file != "" {
@@ -85,34 +85,34 @@ func (f fixture) upload(file, contents string, form map[string]string, fileFirst
 	}
 	for field, value := range form {
 		if err := parts.WriteField(field, value); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 	if !fileFirst && file != "" {
 		addFile()
 	}
 	if err := parts.Close(); err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return f.post("/new", parts.FormDataContentType(), &body)
 }
 
 func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string) {
-	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL+path, body)
+	f.T.Helper()
+	req, err := http.NewRequestWithContext(f.T.Context(), "POST", f.URL+path, body)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	defer res.Body.Close()
 	page, err := io.ReadAll(res.Body)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return res, string(page)
 }

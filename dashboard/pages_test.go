@@ -142,13 +142,13 @@ func TestActions(t *testing.T) {
 		{"pause, with a reason", nil, "pause", url.Values{"reason": {"wait\nfor me"}}, 303, "did=pause", campaign.Paused},
 		{"pause, for a novel", nil, "pause", url.Values{"reason": {strings.Repeat("x", 301)}}, 400, "at most 300 bytes", campaign.Running},
 		{"resume", func(f fixture) {
-			f.SetPhase(f.t.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running)
+			f.SetPhase(f.T.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running)
 		}, "resume", nil, 303, "did=resume&n=2", campaign.Running},
 		{"resume what waits to be started", func(f fixture) {
-			f.SetPhase(f.t.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
+			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
 		}, "resume", nil, 409, "it is ready", campaign.Ready},
 		{"start", func(f fixture) {
-			f.SetPhase(f.t.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
+			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
 		}, "start", nil, 303, "did=start", campaign.Running},
 		{"cancel", nil, "cancel", nil, 303, "did=cancel&n=20", campaign.CanceledPhase},
 		{"rerun a state", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed", "rejected"}}, 303, "did=rerun&n=1", campaign.Running},

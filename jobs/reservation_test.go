@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -348,13 +350,20 @@ func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // A sender whose begin Redis carries out too late has nobody sent by it, and asks again
 // by Redis's clock.
 func TestALateBeginIsAskedAgain(t *testing.T) {
+	newStage(t, 1).send("w0", 0) // from then on the server knows the script, and is not asked twice
 	s := newStage(t, 3)
 	runner := s.runner("w1")
 	slow := new(sync.Once)
 	s.rdb.AddHook(rewrite(func(cmd redis.Cmder) {
 		args := cmd.Args()
 		if slices.Contains(args, any("begin")) {
-			slow.Do(func() { args[len(args)-1] = "1000" }) // as though it had been frozen since
+			slow.Do(func() {
+				fence, err := strconv.ParseInt(fmt.Sprint(args[len(args)-1]), 10, 64)
+				if late := time.Until(time.UnixMilli(fence)); err != nil || late > timings.BeginPatience {
+					t.Errorf("the begin may come until %v from now, %v", late, err)
+				}
+				args[len(args)-1] = "1000" // as though it had been frozen since
+			})
 		}
 	}))
 	if later := s.sendAs(runner, 0); later == nil || later.After != 0 {

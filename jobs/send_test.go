@@ -876,3 +876,53 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 		t.Errorf("c is %s", phase)
 	}
 }
+
+func TestNamedRowsCostOnePermitMore(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseNamed(1, 3)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Rejected: 2, campaign.Accepted: 3})
+	if s.quota.acquired != 2 {
+		t.Errorf("%d permits, want 2", s.quota.acquired)
+	}
+}
+
+func TestARetryWaits(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseAll(500, "down")
+	if later := s.send("w1", 0); later == nil || later.After <= 0 || later.After > 12*time.Second {
+		t.Errorf("comes back %+v", later)
+	}
+}
+
+// A firewall refuses rows between others that it lets through.
+func TestRefusalsAreInARowOnlyWithoutAnAcceptance(t *testing.T) {
+	s := newStage(t, 10, func(c *campaign.Settings) { c.RowsPerRequest = 1 })
+	request := 0
+	s.platform.answer = func([]velents.Row) error {
+		if request++; request == 1 || request == vagueLimit+1 {
+			return nil
+		}
+		return &velents.Error{Status: 403, Page: true, Message: "blocked"}
+	}
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 2, campaign.Rejected: 8})
+	if phase, _ := s.phase("c"); phase != campaign.Running {
+		t.Errorf("campaign is %s", phase)
+	}
+}
+
+func TestAChunkThatAnotherHasJustTakenIsLeftToIt(t *testing.T) {
+	s := newStage(t, 3)
+	taken := false
+	s.rdb.AddHook(beforeArg{"begin", func() {
+		if !taken {
+			taken = true
+			s.begin("other/1", 1)
+		}
+	}})
+	if later := s.send("w1", 0); later == nil || later.After < time.Second {
+		t.Errorf("comes back %+v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 2})
+}

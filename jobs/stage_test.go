@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/sending"
 	"campaign-runner/ratelimit"
@@ -52,37 +53,13 @@ func newStageOn(t *testing.T, rdb *redis.Client, contacts int, edit ...func(*cam
 
 func (s *stage) load(name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
 	s.t.Helper()
-	ctx := s.t.Context()
-	settings := campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 500, MaxAttempts: 3,
-		Columns: []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
-	}
+	settings := campaigntest.Settings(500, campaign.Column{Name: "phone"}, campaign.Column{Name: "name", Key: "name"})
+	settings.MaxAttempts = 3
 	for _, e := range edit {
 		e(&settings)
 	}
-	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: settings})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	chunks := 0
-	for from := 0; from < contacts; from += settings.ChunkSize {
-		var list []campaign.Contact
-		for i := from; i < min(from+settings.ChunkSize, contacts); i++ {
-			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164(), fmt.Sprint("name ", i)}})
-		}
-		if err := load.Add(ctx, chunks, list); err != nil {
-			s.t.Fatal(err)
-		}
-		chunks++
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {
-		s.t.Fatal(err)
-	}
-	c, err := s.store.Campaign(ctx, name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+	people := campaigntest.People(phoneOf(0), contacts, func(i int, number string) []string { return []string{number, fmt.Sprint("name ", i)} })
+	return campaigntest.Fixture{Store: s.store, T: s.t}.Load(campaigntest.List{Name: name, Settings: settings, Contacts: people})
 }
 
 func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }

@@ -28,7 +28,7 @@ func TestForetell(t *testing.T) {
 	f := newFixture(t)
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, -time.Hour, 3*time.Hour), Zone: "UTC"}
-	f.load("spring", s, people(0, 100), nil)
+	f.load("spring", s, people(100), nil)
 	f.move("spring", 0, "", campaign.Send, campaign.Accept)
 	f.move("spring", 1, "", campaign.Send, campaign.Accept)
 
@@ -58,7 +58,7 @@ func TestForetell(t *testing.T) {
 
 func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
 	f := newFixture(t)
-	f.load("spring", settings, people(0, 100), nil)
+	f.load("spring", settings, people(100), nil)
 	until := time.Now().Add(24 * time.Hour).Truncate(time.Second)
 	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: campaign.Text("refused with 429"), Blocked: true})
 	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
@@ -72,10 +72,10 @@ func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
 }
 
 func (f fixture) quota(worker string, q store.Quota) {
-	f.t.Helper()
-	err := f.Heartbeat(f.t.Context(), store.Worker{ID: worker, Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": q}})
+	f.T.Helper()
+	err := f.Heartbeat(f.T.Context(), store.Worker{ID: worker, Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": q}})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestForetellByEachContactsOwnClock(t *testing.T) {
 	f := newFixture(t)
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, -time.Hour, 3*time.Hour), Zone: hours.ByContact}
-	list := people(0, 4)
+	list := people(4)
 	list[1].Phone, list[2].Phone = 8001234567, 8001234568 // international freephone
 	f.load("spring", s, list, nil)
 	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
@@ -105,7 +105,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 	load := func(name string, change func(*campaign.Settings)) {
 		s := settings
 		change(&s)
-		f.load(name, s, people(0, 10), nil)
+		f.load(name, s, people(10), nil)
 	}
 	f.quota("w", store.Quota{Limit: 30, Window: 60})
 	load("open", func(*campaign.Settings) {})
@@ -119,7 +119,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 	load("capped", func(s *campaign.Settings) { s.DailyCap = 4 })
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, 0, time.Hour), Zone: hours.ByContact}
-	list := people(0, 10)
+	list := people(10)
 	for i := range list {
 		list[i].Phone = 8001234567 + campaign.Phone(i) // international freephone
 	}

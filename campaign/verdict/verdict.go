@@ -58,7 +58,7 @@ type Verdict struct {
 }
 
 // Of decides what the answer to a request with that many rows means: the first case that
-// matches, as in the table of docs/architecture.md. A request that certainly was not
+// matches, as in the table of docs/developers/sending.md. A request that certainly was not
 // carried out is made again. One that may have been is not, unless retry allows it.
 // seen is what earlier answers to the agent have shown.
 func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen campaign.Seen) Verdict {

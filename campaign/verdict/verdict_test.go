@@ -133,7 +133,7 @@ func TestVerdictOf(t *testing.T) {
 }
 
 // table is what answers mean for two contacts and for one, row by row, as the table
-// of docs/architecture.md has it. The answers are told as they stand on the wire.
+// of docs/developers/sending.md has it. The answers are told as they stand on the wire.
 var table = []struct {
 	name     string
 	statuses []int
@@ -332,12 +332,45 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 			ratelimit.Answer{Status: 503, Failed: true, Held: true, RetryAfter: time.Minute, HasRetryAfter: true}},
 		{"maintenance until it is over", velents.Answer{Status: 503}, &velents.Error{Status: 503, JSON: true}, ratelimit.Answer{Status: 503, Failed: true, Held: true}},
 		{"a failure", velents.Answer{Status: 502}, &velents.Error{Status: 502}, ratelimit.Answer{Status: 502, Failed: true}},
+		{"a failure of its own", velents.Answer{Status: 500}, &velents.Error{Status: 500}, ratelimit.Answer{Status: 500, Failed: true}},
+		{"a refusal of the token", velents.Answer{Status: 499}, &velents.Error{Status: 499}, ratelimit.Answer{Status: 499}},
 		{"a lost answer", velents.Answer{}, &velents.Unanswered{Sent: true, Err: errors.New("reset")}, ratelimit.Answer{Failed: true}},
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errors.New("no connection")}, ratelimit.Answer{Failed: true, Unsent: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, ForQuota(tt.answer, tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOfSingle(t *testing.T) {
+	const failed = "500: down"
+	for _, tt := range []struct {
+		name   string
+		err    error
+		want   Single
+		reason string
+	}{
+		{"it is accepted", nil, Single{Cause: campaign.Accept}, ""},
+		{"the token is wrong", &velents.Error{Status: 401, Message: "who?", JSON: true},
+			Single{Cause: campaign.Unsent, Broken: true}, "the platform answers 401: who?; check the agent's token"},
+		{"a field is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"subject": {"Too long."}}},
+			Single{Cause: campaign.Reject}, "the platform refuses the request: Too long."},
+		{"the contact is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"phone": {"No phone."}}},
+			Single{Cause: campaign.Reject}, "No phone."},
+		{"the platform failed by itself", &velents.Error{Status: 500, Message: "down", JSON: true, RateHeaders: true, RetryAfter: time.Second},
+			Single{Cause: campaign.Retry, Wait: time.Second}, failed},
+		{"something else failed: the headers of the limit are missing", &velents.Error{Status: 500, Message: "down", JSON: true},
+			Single{Cause: campaign.Lose}, failed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := OfSingle(tt.err)
+			reason := got.Reason.String()
+			got.Reason = campaign.Message{}
+			if diff := cmp.Diff(tt.want, got); diff != "" || reason != tt.reason {
+				t.Errorf("reason %q (-want +got):\n%s", reason, diff)
 			}
 		})
 	}

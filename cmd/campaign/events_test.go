@@ -8,6 +8,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/golden"
 )
 
 var times = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ][0-9:.]+(Z| AST)`)
@@ -43,7 +44,7 @@ func TestEvents(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
+			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
 	want := outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
@@ -79,7 +80,7 @@ func TestOpenWishes(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
+			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
 	for _, tt := range []struct {

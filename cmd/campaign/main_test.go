@@ -13,6 +13,8 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/golden"
 )
 
 func TestShown(t *testing.T) {
@@ -51,7 +53,7 @@ func TestShown(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, got.stdout)
+			golden.Check(t, tt.golden, got.stdout)
 		})
 	}
 }
@@ -183,7 +185,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 }
 
 func TestRedisThatIsNotThere(t *testing.T) {
-	f := fixture{t: t, url: "redis://127.0.0.1:1/0"}
+	f := fixture{Fixture: campaigntest.Fixture{T: t}, url: "redis://127.0.0.1:1/0"}
 	for _, args := range [][]string{{"list"}, {"show", "sale"}, {"watch", "sale"}} {
 		got := f.run(args...)
 		if got.code != 1 || !strings.HasPrefix(got.stderr, "campaign: redis at 127.0.0.1:1: ") || strings.Count(got.stderr, "\n") != 1 {
@@ -229,7 +231,7 @@ func TestFiles(t *testing.T) {
 		if want := (outcome{"2 contacts written to " + path("r.csv") + "\n", "", 0}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
-		golden(t, "accepted.csv", read(t, path("r.csv")))
+		golden.Check(t, "accepted.csv", read(t, path("r.csv")))
 	})
 	t.Run("JSON lines by the name", func(t *testing.T) {
 		got := f.run("results", "sale", "-o", path("r.jsonl"), "--json")
@@ -255,7 +257,7 @@ func TestFiles(t *testing.T) {
 		if to, err := os.Readlink(path("link.csv")); err != nil || to != "old.csv" {
 			t.Errorf("link: %s, %v", to, err)
 		}
-		golden(t, "rejects.csv", read(t, path("old.csv")))
+		golden.Check(t, "rejects.csv", read(t, path("old.csv")))
 		if info, err := os.Stat(path("old.csv")); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("others may read who was contacted: %v, %v", info.Mode(), err)
 		}
@@ -276,7 +278,7 @@ func TestFiles(t *testing.T) {
 		if want := (outcome{"", "campaign: read chunk sale/3: no such chunk\n", 1}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
-		golden(t, "rejects.csv", read(t, path("old.csv")))
+		golden.Check(t, "rejects.csv", read(t, path("old.csv")))
 		if after, err := os.ReadDir(dir); err != nil || len(after) != len(before) {
 			t.Errorf("%d files, %v, want %d", len(after), err, len(before))
 		}

@@ -17,6 +17,7 @@ import (
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/golden"
 )
 
 // glimpse is the campaign "sale" of 1,000 contacts with so many pending.
@@ -55,7 +56,7 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 			t.Errorf("%v, %v", o.State, err)
 		}
 		// The bubble's clock is in UTC and starts at midnight.
-		golden(t, "watch.txt", out.String())
+		golden.Check(t, "watch.txt", out.String())
 	})
 }
 
@@ -220,7 +221,7 @@ func TestWatchOfARealCampaign(t *testing.T) {
 		t.Errorf("exit %d, %s, want 3, %s", cli.ExitCode(err), got, want)
 	}
 	// When it ended is Redis's word, and not there yet if the campaign was read just before.
-	golden(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), ""))
+	golden.Check(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), ""))
 	var said []string
 	for line := range strings.Lines(stderr.String()) {
 		said = append(said, strings.TrimSpace(line[len(time.TimeOnly):]))

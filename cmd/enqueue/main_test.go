@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -25,11 +24,10 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/golden"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/sandbox"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
 	if os.Getenv("ENQUEUE_IS_MAIN") != "" {
@@ -108,23 +106,6 @@ const list = `phone,name,city,notes
 +966500000005,Stop,Riyadh,e
 `
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
 func TestSummary(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {
@@ -154,7 +135,7 @@ func TestSummary(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(here)
-			golden(t, tt.golden, first+"--- stderr\n"+errs)
+			golden.Check(t, tt.golden, first+"--- stderr\n"+errs)
 			if lines := strings.Count(string(rejects), "\n"); lines != 1+5 {
 				t.Errorf("%d lines of rejects, want a header and 5:\n%s", lines, rejects)
 			}

@@ -47,26 +47,7 @@ func text(s launch.Summary) string {
 	for _, from := range report.Refusals(s.PhoneColumns) {
 		line("numbers of", fmt.Sprintf("%11s  column %s", cli.Number(from.Contacts), from.Reason))
 	}
-	if doubtful := report.Refusals(s.Doubtful); len(doubtful) > 0 {
-		n := 0
-		for _, d := range doubtful {
-			n += d.Contacts
-		}
-		count("doubtful numbers", n)
-		for _, d := range doubtful {
-			fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(d.Contacts), d.Reason)
-		}
-	}
-	if s.NotChosen > 0 {
-		count("rows not chosen", s.NotChosen)
-	}
-	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
-	for _, r := range report.Refusals(s.Refused) {
-		if r.Reason.String() == string(contacts.NotChosen) {
-			continue // counted above
-		}
-		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
-	}
+	fates(&b, count, s)
 	count("chunks", s.Chunks)
 	count("calls needed", s.Calls)
 	if s.Canary > 0 {
@@ -86,6 +67,31 @@ func text(s launch.Summary) string {
 		line("rejects", s.RejectsFile)
 	}
 	return b.String()
+}
+
+// fates says how many numbers are doubtful, and what became of the rows that are no
+// contacts.
+func fates(b *strings.Builder, count func(label string, n int), s launch.Summary) {
+	if doubtful := report.Refusals(s.Doubtful); len(doubtful) > 0 {
+		n := 0
+		for _, d := range doubtful {
+			n += d.Contacts
+		}
+		count("doubtful numbers", n)
+		for _, d := range doubtful {
+			fmt.Fprintf(b, "  %29s  %s\n", cli.Number(d.Contacts), d.Reason)
+		}
+	}
+	if s.NotChosen > 0 {
+		count("rows not chosen", s.NotChosen)
+	}
+	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
+	for _, r := range report.Refusals(s.Refused) {
+		if r.Reason.String() == string(contacts.NotChosen) {
+			continue // counted above
+		}
+		fmt.Fprintf(b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
+	}
 }
 
 // perCountry lists countries by their contacts.

@@ -59,7 +59,7 @@ var layers = []layer{
 	{"internal/...", append([]string{"internal/..."}, everything...)},
 }
 
-// libraries says who alone may speak to what.
+// libraries names the packages that may use a library. No others may.
 var libraries = []struct {
 	name, path string
 	only       []string

@@ -43,7 +43,7 @@ func phone(list, n int) string { return fmt.Sprintf("+9665%08d", list*perList+n)
 // badNumbers are well-formed and refused by the platform.
 func badNumbers(list int) []string { return []string{phone(list, 3), phone(list, 1234)} }
 
-// newList writes a contact file. Here and there is a line that is of no use.
+// newList writes a contact file. A few of its lines are of no use.
 func (w *world) newList(mode campaign.Mode, size int) *list {
 	w.mu.Lock()
 	defer w.mu.Unlock()

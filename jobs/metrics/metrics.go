@@ -9,6 +9,7 @@ package metrics
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
@@ -95,3 +97,200 @@ const (
 	// patience bounds what is read from Redis for one look.
 	patience = 5 * time.Second
 )
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+var (
+	upDesc       = gauge("redis_up", "Whether Redis answers and its campaigns can be read: 1 or 0.")
+	warningsDesc = gauge("redis_warnings", "Settings of Redis with which it may lose what was written; the worker's log says which.")
+	memoryDesc   = gauge("redis_memory_bytes", "Memory that Redis uses; of a cluster, the server that has the least left.")
+	maxDesc      = gauge("redis_memory_max_bytes", "Most memory that Redis may use; 0: no limit.")
+	workersDesc  = gauge("workers", "Living workers that serve an agent.", "agent")
+	stateDesc    = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
+	contactsDesc = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
+	overdueDesc  = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
+	waitingDesc  = gauge("events_waiting", "Events that are still to be applied.")
+	openDesc     = gauge("optouts_open", "Opt-outs whose number is not known yet.")
+
+	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
+	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
+	usedDesc      = gauge("quota_used_ratio", "Part of the present window's requests that are gone, from 0 to 1; absent without a limit.", "agent")
+	windowDesc    = gauge("quota_window_seconds", "Length of the window.", "agent")
+	othersDesc    = gauge("quota_others", "Requests per window that others make on the same token, estimated.", "agent")
+	waitDesc      = gauge("quota_wait_seconds", "Until the next request may leave, and why; 0: it may leave now.", "agent", "reason")
+)
+
+// describe sends what a collector shows.
+func describe(ch chan<- *prometheus.Desc, descs ...*prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
+// show sends a gauge.
+func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+// reader is what the metrics read of the store; *store.Store is the real one.
+type reader interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+	WaitingEvents(ctx context.Context) (int, error)
+	CountWishes(ctx context.Context) (int, error)
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	Fullest(ctx context.Context) (store.Memory, error)
+}
+
+// shared collects what all workers share.
+type shared struct {
+	store    reader
+	warnings func(context.Context) []string // about Redis
+}
+
+func (s shared) Describe(ch chan<- *prometheus.Desc) {
+	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
+}
+
+func (s shared) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.collect(ctx, ch); err != nil {
+		show(ch, upDesc, 0)
+		ch <- prometheus.NewInvalidMetric(contactsDesc, err)
+		return
+	}
+	show(ch, upDesc, 1)
+}
+
+func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error {
+	waiting, err := s.store.WaitingEvents(ctx)
+	if err != nil {
+		return err
+	}
+	show(ch, waitingDesc, float64(waiting))
+	open, err := s.store.CountWishes(ctx)
+	if err != nil {
+		return err
+	}
+	show(ch, openDesc, float64(open))
+	show(ch, warningsDesc, float64(len(s.warnings(ctx))))
+	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may hide it
+		show(ch, memoryDesc, float64(memory.Used))
+		show(ch, maxDesc, float64(memory.Max))
+	}
+	if err := s.collectWorkers(ctx, ch); err != nil {
+		return err
+	}
+	now, err := s.store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	latest, err := s.latest(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range latest {
+		if err := s.collectCampaign(ctx, c, now, ch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s shared) collectWorkers(ctx context.Context, ch chan<- prometheus.Metric) error {
+	workers, err := s.store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	serving := make(map[string]int)
+	for _, w := range workers {
+		for _, agent := range w.Agents {
+			serving[agent]++
+		}
+	}
+	for agent, n := range serving {
+		show(ch, workersDesc, float64(n), agent)
+	}
+	return nil
+}
+
+func (s shared) collectCampaign(ctx context.Context, c campaign.Campaign, now time.Time, ch chan<- prometheus.Metric) error {
+	tally, err := s.store.Tally(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	state := tally.Phase(c.Phase)
+	show(ch, stateDesc, 1, c.Name, c.Settings.Agent, string(state))
+	for _, of := range campaign.States() {
+		show(ch, contactsDesc, float64(tally.States[of]), c.Name, of.String())
+	}
+	overdue := 0
+	if state == campaign.Running {
+		if overdue, err = s.store.Overdue(ctx, c.Name, now.Add(-overdueAfter)); err != nil {
+			return err
+		}
+	}
+	show(ch, overdueDesc, float64(overdue), c.Name)
+	return nil
+}
+
+// latest are the campaigns that were launched last.
+func (s shared) latest(ctx context.Context) ([]campaign.Campaign, error) {
+	names, err := s.store.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []campaign.Campaign
+	for _, name := range names {
+		if c, err := s.store.Campaign(ctx, name); err == nil { // else it was removed meanwhile, or its tally fails too
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b campaign.Campaign) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return all[:min(len(all), maxCampaigns)], nil
+}
+
+// quotas collects the agents' quotas.
+type quotas struct {
+	of func(context.Context) map[string]store.Quota
+}
+
+func (q quotas) Describe(ch chan<- *prometheus.Desc) {
+	describe(ch, limitDesc, remainingDesc, usedDesc, windowDesc, othersDesc, waitDesc)
+}
+
+func (q quotas) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for agent, quota := range q.of(ctx) {
+		show(ch, limitDesc, float64(quota.Limit), agent)
+		show(ch, remainingDesc, float64(quota.Remaining), agent)
+		show(ch, windowDesc, quota.Window, agent)
+		show(ch, othersDesc, quota.Others, agent)
+		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason.String())
+		if quota.Limit > 0 {
+			show(ch, usedDesc, 1-float64(quota.Remaining)/float64(quota.Limit), agent)
+		}
+	}
+}
+
+// whileUp leaves out a collector while Redis does not answer: asynq's own waits for
+// it longer than Prometheus waits for the metrics.
+type whileUp struct {
+	store reader
+	prometheus.Collector
+}
+
+func (w whileUp) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := w.store.Now(ctx); err == nil {
+		w.Collector.Collect(ch)
+	}
+}

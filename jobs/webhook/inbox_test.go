@@ -26,6 +26,9 @@ func (s *shelf) AddEvent(ctx context.Context, e store.Event) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return errors.New("storing may take for ever")
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if s.err == nil {
 		s.events = append(s.events, e)
 	}
@@ -130,5 +133,17 @@ func TestSlowClientsAreCut(t *testing.T) {
 	server := webhook.NewServer(&webhook.Inbox{})
 	if server.ReadTimeout == 0 || server.ReadHeaderTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 {
 		t.Errorf("a timeout is missing: %+v", server)
+	}
+}
+
+func TestAnEventIsKeptThoughThePlatformHasHungUp(t *testing.T) {
+	kept := &shelf{}
+	inbox := &webhook.Inbox{Events: kept, Secret: "secret", Log: slog.New(slog.DiscardHandler)}
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	link := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"}))
+	inbox.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "POST", link, strings.NewReader(started)))
+	if len(kept.events) != 1 {
+		t.Error("the event is lost")
 	}
 }
