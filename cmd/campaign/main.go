@@ -93,12 +93,4 @@ func (a *app) withStore(run func(ctx context.Context, s *store.Store, args []str
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "campaign:", text) }
 
 // print prints a result: v with --json, otherwise text.
-func (a *app) print(v any, text string) error {
-	if a.json {
-		return cli.PrintJSON(a.stdout, v)
-	}
-	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
+func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }
