@@ -45,11 +45,12 @@ func unlessZero[T comparable](text func(T) string) func(T) string {
 	}
 }
 
+func same(text string) string           { return text }
 func plain(text string) (string, error) { return text, nil }
 
 // word is a text that is checked elsewhere.
 func word(at func(*Settings) *string) kind {
-	return value(at, func(text string) string { return text }, plain)
+	return value(at, same, plain)
 }
 
 func onOff(at func(*Settings) *bool) kind {

@@ -45,6 +45,9 @@ const (
 	columnPrefix = "column."
 )
 
+// prefixes are what stands before the key and the value of a rule.
+var prefixes = [...]string{aboutState: "state", aboutReason: "reason", aboutExtraction: ExtractionPrefix, aboutColumn: columnPrefix}
+
 // RuleForms are the forms of a rule about a contact of a campaign.
 const RuleForms = "state=STATE, reason=TEXT, ended.answered, ended.no_answer, extraction.KEY=VALUE or column.NAME=VALUE, or one of them with !="
 
@@ -131,22 +134,13 @@ func splitRule(text string) (name string, r Rule) {
 
 func (r Rule) String() string {
 	sign := "="
-	if r.not {
+	switch {
+	case r.about == 0, r.about == aboutEnd:
+		return r.key
+	case r.not:
 		sign = "!="
 	}
-	switch r.about {
-	case aboutState:
-		return "state" + sign + r.value
-	case aboutReason:
-		return "reason" + sign + r.value
-	case aboutEnd:
-		return r.key
-	case aboutExtraction:
-		return ExtractionPrefix + r.key + sign + r.value
-	case aboutColumn:
-		return columnPrefix + r.key + sign + r.value
-	}
-	return ""
+	return prefixes[r.about] + r.key + sign + r.value
 }
 
 // MarshalText is the rule as ParseRule reads it; the zero Rule has no text.

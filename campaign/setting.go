@@ -55,7 +55,7 @@ const (
 // table holds every setting. A flag comes after those whose values it needs.
 var table = []Setting{
 	{Flag: "agent", Unit: "NAME", Usage: "agent, whose token is VELENTS_TOKEN_NAME", Default: DefaultAgent, Variable: "VELENTS_AGENT", Quiet: true,
-		kind: value(func(s *Settings) *string { return &s.Agent }, strings.Clone, AgentName)},
+		kind: value(func(s *Settings) *string { return &s.Agent }, same, AgentName)},
 	{Flag: "channel", Unit: "ID", Usage: "voice, whatsapp, or the platform's ID of a channel", Variable: "VELENTS_CHANNEL", Quiet: true,
 		kind: number(func(s *Settings) *int { return &s.ChannelID }, 1, 0)},
 	{Flag: "mode", Unit: "MODE", Usage: "batch: one request carries a chunk; dispatch: one contact", Default: string(Batch), Variable: "VELENTS_MODE", Quiet: true,
@@ -243,4 +243,32 @@ func (t takeFirst) String() string {
 		return "first"
 	}
 	return "refuse"
+}
+
+// A Difference is a setting in which two campaigns differ, by the flag that sets
+// it, as people read it.
+type Difference struct {
+	Flag  string `json:"setting"`
+	Have  string `json:"from"`
+	Other string `json:"to"`
+}
+
+// Differences are the settings in which s differs from another. What comes from the
+// contact file is not compared.
+func (s Settings) Differences(other Settings) []Difference { return s.differences(other, true) }
+
+// InForce are the settings that were chosen for the campaign, except those that are
+// shown elsewhere; "from" is what holds without them.
+func (s Settings) InForce() []Difference { return Settings{}.differences(s, false) }
+
+func (s Settings) differences(other Settings, quiet bool) (all []Difference) {
+	for _, setting := range table {
+		if setting.text == nil || setting.Quiet && !quiet {
+			continue
+		}
+		if have, want := setting.text(&s), setting.text(&other); have != want {
+			all = append(all, Difference{cmp.Or(setting.Name, "--"+setting.Flag), cmp.Or(have, "none"), cmp.Or(want, "none")})
+		}
+	}
+	return all
 }

@@ -86,25 +86,16 @@ const (
 	Dispatch Mode = "dispatch" // one request carries one contact
 )
 
-// Contacts per chunk when --chunk-size says nothing, and the most there may be: a
-// contact's place in its chunk is kept in two bytes.
+// Defaults and bounds of settings.
 const (
-	DefaultBatchChunk    = 500
+	DefaultAgent         = "default" // that of VELENTS_TOKEN
+	DefaultBatchChunk    = 500       // contacts per chunk when --chunk-size says nothing
 	DefaultDispatchChunk = 50
-	MaxChunkSize         = 10_000
+	MaxChunkSize         = 10_000 // a contact's place in its chunk is kept in two bytes
+	MaxContactedDays     = 90     // the contact record goes back no further
+	MaxKeepDays          = 3650
+	maxAttemptsCounted   = 254 // a record does not tell higher counts apart
 )
-
-// DefaultAgent is the agent of VELENTS_TOKEN.
-const DefaultAgent = "default"
-
-// MaxContactedDays is how many days the contact record goes back.
-const MaxContactedDays = 90
-
-// MaxKeepDays is the longest time, in days, after which a campaign purges itself.
-const MaxKeepDays = 3650
-
-// A record does not tell higher counts of attempts apart.
-const maxAttemptsCounted = 254
 
 // Retry5xx says after which failures of the platform a contact is sent again, although
 // the platform may have acted on the request.

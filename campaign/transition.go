@@ -1,6 +1,9 @@
 package campaign
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Cause is something that happened to a contact.
 type Cause uint8
@@ -78,21 +81,17 @@ func (r Record) Next(m Move) (Record, bool) {
 	next.Changed = uint32(m.At.Unix())
 	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
-		next.State = to
-		for _, s := range from {
-			allowed = allowed || s == r.State
-		}
+		next.State, allowed = to, slices.Contains(from, r.State)
 	}
 	switch m.Cause {
 	case Send:
 		move(Sending, Pending)
 		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
-	case Unsent, Withdraw:
-		from := Sending
-		if m.Cause == Withdraw {
-			from = Rejected
-		}
-		move(Pending, from)
+	case Unsent:
+		move(Pending, Sending)
+		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
+	case Withdraw:
+		move(Pending, Rejected)
 		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
 	case Retry:
 		move(Pending, Sending)
@@ -105,15 +104,8 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Lose:
 		move(Unconfirmed, Sending)
 	case Accept, Start, End:
-		next.State = Accepted
-		if m.Cause != Accept {
-			next.State = Started
-		}
-		if m.Cause == End {
-			next.State = Ended
-		}
-		next.InDoubt = false
-		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(next.State) > evidenceRank(r.State))
+		next.State, next.InDoubt = [...]State{Accepted, Started, Ended}[m.Cause-Accept], false
+		allowed = r.Attempts > 0 && (!r.State.Evidence() || next.State > r.State)
 	case Cancel:
 		move(Canceled, Pending)
 	case Hold:
@@ -135,27 +127,9 @@ func (r Record) Next(m Move) (Record, bool) {
 	return next, true
 }
 
-// evidenceRank orders the states of evidence: a later one covers an earlier one.
-func evidenceRank(s State) int {
-	switch s {
-	case Accepted:
-		return 1
-	case Started:
-		return 2
-	case Ended:
-		return 3
-	}
-	return 0
-}
-
 // addOne and takeOne count attempts in a byte. A count that has reached 255 no
 // longer moves: it stands for "255 or more".
-func addOne(n uint8) uint8 {
-	if n == 255 {
-		return n
-	}
-	return n + 1
-}
+func addOne(n uint8) uint8 { return min(n, 254) + 1 }
 
 func takeOne(n uint8) uint8 {
 	if n == 0 || n == 255 {

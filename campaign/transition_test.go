@@ -123,7 +123,7 @@ func TestContactsLife(t *testing.T) {
 			if next.State == r.State && (m.Cause != Hold || next.Reason == r.Reason) {
 				t.Fatalf("%+v by %+v is allowed and goes nowhere", r, m)
 			}
-			if r.State.Evidence() && evidenceRank(next.State) < evidenceRank(r.State) && !(m.Cause == Rerun && r.State == Ended) {
+			if r.State.Evidence() && (!next.State.Evidence() || next.State < r.State) && !(m.Cause == Rerun && r.State == Ended) {
 				t.Fatalf("evidence moved back: %+v by %+v became %+v", r, m, next)
 			}
 			if next.State == Sending && r.State != Pending {

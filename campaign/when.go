@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"campaign-runner/campaign/hours"
 )
 
 // The hours of a campaign are one schedule that several flags make. --days comes
 // first and leaves whole days open; --hours narrows the days that are open.
-
-// The text of --hours tells all of it.
 
 func setDays(s *Settings, texts []string) (err error) {
 	if !s.Hours.Week.Always() {
@@ -31,6 +30,7 @@ func setHours(s *Settings, texts []string) (err error) {
 	return err
 }
 
+// hoursText tells the whole schedule, so that the other flags need no text.
 func hoursText(s *Settings) string {
 	if s.Hours.Week.Always() && s.Hours.Zone != "" { // which says when a day begins
 		return s.Hours.String() + " in " + s.Hours.Zone
@@ -65,4 +65,18 @@ func (s *Settings) keepRules(given Given) error {
 		return &SettingError{"timezone", err}
 	}
 	return nil
+}
+
+// A Day is a day of a campaign's calendar.
+type Day struct{ From, Until time.Time } // Until is the next one's
+
+// DayOf is the day of a time by the clock of the campaign's hours; by UTC when it
+// has none, or goes by each contact's own.
+func (s Settings) DayOf(t time.Time) Day {
+	zone, err := hours.LoadZone(s.Hours.Zone)
+	if err != nil {
+		zone = time.UTC
+	}
+	year, month, day := t.In(zone).Date()
+	return Day{time.Date(year, month, day, 0, 0, 0, 0, zone), time.Date(year, month, day+1, 0, 0, 0, 0, zone)}
 }

@@ -93,12 +93,12 @@ func (w *Worker) look(ctx context.Context) error {
 // heartbeat must not fail because of it.
 func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 	now, quotas := time.Now(), make(map[string]store.Quota)
-	for _, a := range w.agents {
-		status, err := a.quota.Status(ctx)
+	for _, r := range w.runners {
+		status, err := r.agent.Quota.Status(ctx)
 		if err != nil {
 			continue
 		}
-		quotas[a.name] = QuotaOf(status, now)
+		quotas[r.agent.Name] = QuotaOf(status, now)
 	}
 	return quotas
 }
@@ -107,8 +107,11 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 func QuotaOf(status ratelimit.Status, now time.Time) store.Quota {
 	quota := store.Quota{
 		Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-		Others: status.OthersPerWindow, Reason: quotaReason(status.Reason), Blocked: status.Blocked,
+		Others: status.OthersPerWindow, Blocked: status.Blocked,
 		Failures: status.Failures, Probing: status.Probing,
+	}
+	if code, waits := quotaReasons[status.Reason]; waits {
+		quota.Reason = campaign.Say(code)
 	}
 	if status.Wait > 0 {
 		quota.Next = now.Add(status.Wait).UTC()
@@ -116,14 +119,7 @@ func QuotaOf(status ratelimit.Status, now time.Time) store.Quota {
 	return quota
 }
 
-// quotaReason says why the next request waits.
-func quotaReason(why ratelimit.Reason) campaign.Message {
-	if code, known := quotaReasons[why]; known {
-		return campaign.Say(code)
-	}
-	return campaign.Text(string(why)) // it need not wait
-}
-
+// quotaReasons say why the next request waits. A test holds the two texts equal.
 var quotaReasons = map[ratelimit.Reason]campaign.Code{
 	ratelimit.Full:    campaign.MsgQuotaFull,
 	ratelimit.Pace:    campaign.MsgQuotaPace,
@@ -137,9 +133,9 @@ var quotaReasons = map[ratelimit.Reason]campaign.Code{
 // quotaKeys are where each agent's quota is kept, for processes that have no token.
 func (w *Worker) quotaKeys() map[string]string {
 	keys := make(map[string]string)
-	for _, a := range w.agents {
-		if kept, ok := a.quota.(interface{ Key() string }); ok {
-			keys[a.name] = kept.Key()
+	for _, r := range w.runners {
+		if kept, ok := r.agent.Quota.(interface{ Key() string }); ok {
+			keys[r.agent.Name] = kept.Key()
 		}
 	}
 	return keys

@@ -123,10 +123,7 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			task, err := newTask(s.campaign, 0, seqs[0])
-			if err != nil {
-				t.Fatal(err)
-			}
+			task := newTask(s.campaign, 0, seqs[0])
 			if _, err := s.queue.client.Enqueue(task, asynq.ProcessIn(tt.later)); err != nil {
 				t.Fatal(err)
 			}

@@ -84,29 +84,17 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 // retain purges campaigns that have been kept for as long as their settings say, and
 // ends purges that were interrupted. Several workers may do so at once.
 func (q *Queue) retain(ctx context.Context) error {
-	names, err := q.store.Names(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := q.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		c, err := q.store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			err = q.retainOne(ctx, c, now)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return eachCampaign(ctx, q.store, q.retainOne)
 }
 
-func (q *Queue) retainOne(ctx context.Context, c campaign.Campaign, now time.Time) error {
+func (q *Queue) retainOne(ctx context.Context, name string, now time.Time) error {
+	c, err := q.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), campaign.Message{}
 	if days := c.Settings.KeepDays; days > 0 && c.Kept() == nil && !c.EndedAt.IsZero() && !now.Before(c.EndedAt.AddDate(0, 0, days)) {
 		tally, err := q.store.Tally(ctx, c.Name)

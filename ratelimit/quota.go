@@ -355,38 +355,3 @@ func (s *state) status(now int64, p policy) Status {
 	}
 	return st
 }
-
-// localBook keeps the state in this process.
-type localBook struct {
-	policy policy
-	start  time.Time
-	mu     sync.Mutex
-	state  state
-}
-
-func newLocalBook(p policy) *localBook {
-	return &localBook{policy: p, start: time.Now(), state: state{ID: identity()}}
-}
-
-// now is read off the monotonic clock.
-func (b *localBook) now() int64 {
-	return b.start.UnixMilli() + time.Since(b.start).Milliseconds()
-}
-
-func (b *localBook) acquire(_ context.Context, a ask) reply {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.acquire(b.now(), b.policy, a)
-}
-
-func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, permit, o)
-}
-
-func (b *localBook) look(context.Context) (state, int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.clone(), b.now(), nil
-}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -131,13 +130,14 @@ func parseWindow(text string) (Window, error) {
 // minuteOf reads HH:MM up to 24:00, or returns -1.
 func minuteOf(text string) int {
 	text = strings.TrimSpace(text)
-	h, m, ok := strings.Cut(text, ":")
-	hour, errHour := strconv.ParseUint(h, 10, 8)
-	minute, errMinute := strconv.ParseUint(m, 10, 8)
-	if !ok || errHour != nil || errMinute != nil || len(h) > 2 || len(m) != 2 || minute > 59 || hour*60+minute > Day {
+	if text == "24:00" {
+		return Day
+	}
+	at, err := time.Parse("15:04", text)
+	if err != nil {
 		return -1
 	}
-	return int(hour*60 + minute)
+	return at.Hour()*60 + at.Minute()
 }
 
 func parseDays(text string) (on [7]bool, err error) {

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -37,7 +36,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	added := c
 	if again {
 		added.Counts, added.Chunks = done.Counts, done.Chunks
-		out.mix, err = unmixed(added)
+		out.work, err = unmixed(added)
 	} else {
 		out, err = l.appendList(ctx, req, c, src)
 		added.Counts, added.Chunks = out.counts, out.chunks
@@ -96,7 +95,7 @@ func appendSettings(s campaign.Settings, phoneColumns []string) campaign.Setting
 // appendList reads a list and stores it behind the campaign's contacts.
 func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campaign, src *sources) (loaded, error) {
 	if req.DryRun {
-		in := l.intakeFor(c, req.RejectsFile)
+		in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 		defer in.rejects.local.discard()
 		return l.readMore(ctx, req, c, src, in)
 	}
@@ -108,21 +107,16 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		return loaded{}, err
 	}
 	c = to.Campaign()
-	in := l.intakeFor(c, req.RejectsFile)
+	in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 	defer in.rejects.local.discard()
-	in.load, in.rejects.keep = to, func(part []byte) error { return to.AddRejects(ctx, part) }
-	out, err := loaded{}, l.hasRoom(ctx, c.Name, src.contacts.size)
-	if err == nil {
-		out, err = l.readMore(ctx, req, c, src, in)
-	}
-	if err == nil {
-		err = to.AddIndex(ctx, out.numbers)
-	}
-	if errors.Is(err, store.ErrLoadLost) {
-		return loaded{}, err
-	}
+	out, err := in.keep(ctx, to, func() (loaded, error) {
+		if err := l.hasRoom(ctx, c.Name, src.contacts.size); err != nil {
+			return loaded{}, err
+		}
+		return l.readMore(ctx, req, c, src, in)
+	})
 	if err != nil {
-		return loaded{}, l.abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
+		return loaded{}, abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
 	}
 	// From here on a Ctrl-C would leave open whether they are part of it.
 	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); err != nil {
@@ -130,14 +124,6 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	}
 	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)
 	return out, nil
-}
-
-// intakeFor takes the rows of another file of a campaign. As it is, it stores nothing.
-func (l *Launcher) intakeFor(c campaign.Campaign, rejectsFile string) *intake {
-	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: c.Settings.ColumnNames(), more: c.Counts.Rows > c.Counts.Contacts}}
-	in.rejects.local.path = rejectsFile
-	in.rejects.keep = func([]byte) error { return nil }
-	return in
 }
 
 // readMore reads another file of a campaign, without the numbers that it has already.

@@ -189,3 +189,63 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 	}
 	return chosen, nil
 }
+
+// barred are the numbers that must not be contacted.
+type barred []bar
+
+// A bar is some of them, and why.
+type bar struct {
+	has func(campaign.Phone) bool
+	why contacts.Reason
+}
+
+// reason is why a number is barred, by the first bar that has it; empty: it is not.
+func (b barred) reason(p campaign.Phone) contacts.Reason {
+	for _, some := range b {
+		if some.has(p) {
+			return some.why
+		}
+	}
+	return ""
+}
+
+// barred are the numbers that a request leaves out: those in campaigns that it names,
+// those on the do-not-contact list, and those contacted lately if it says so. The
+// last two are checked again before each request to the platform. A dry run without a
+// Store knows neither.
+func (l *Launcher) barred(ctx context.Context, req Request) (all barred, err error) {
+	for _, name := range req.Choice.NotIn {
+		if l.Store == nil {
+			return nil, errors.New("--not-in: a dry run does not ask Redis who is in a campaign")
+		}
+		c, err := l.Store.Campaign(ctx, name)
+		if err := cmp.Or(err, c.Loaded()); err != nil {
+			return nil, fmt.Errorf("--not-in: %w", err)
+		}
+		known, err := l.Store.ReadPhones(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("--not-in %s: %w", name, err)
+		}
+		all = append(all, bar{known.Has, contacts.Elsewhere})
+	}
+	if l.Store == nil {
+		return all, nil
+	}
+	suppressed, err := l.Store.ReadSuppressed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, bar{suppressed.Has, contacts.DoNotContact})
+	if days := req.Settings.SkipContactedDays; days > 0 {
+		now, err := l.Store.Now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		recent, err := l.Store.ReadContacted(ctx, now, days)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, bar{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
+	}
+	return all, nil
+}

@@ -107,6 +107,33 @@ type Launcher struct {
 	Progress func(read, size int64, rows int) // called often while the file is read, sizes in bytes; may be nil
 }
 
+// Store is all that a launch reads and writes; *store.Store is the real one.
+type Store interface {
+	BeginLoad(ctx context.Context, c campaign.Campaign) (*store.Load, error)
+	BeginAppend(ctx context.Context, name, fingerprint string) (*store.Append, error)
+	Appended(ctx context.Context, name, fingerprint string) (done store.Appended, ok bool, err error)
+	Log(ctx context.Context, name string, d store.Decision) error
+	AddSeen(ctx context.Context, agent string, seen campaign.Seen) error
+
+	// Of campaigns that are there.
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
+	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
+
+	// Numbers that are left out.
+	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
+	ReadSuppressed(ctx context.Context) (*store.Phones, error)
+	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
+
+	// Redis and the workers.
+	Now(ctx context.Context) (time.Time, error)
+	Memory(ctx context.Context, name string) (store.Memory, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+}
+
 // queue puts chunks into the queue; *jobs.Queue is the real one.
 type queue interface {
 	// Release releases every chunk of a running campaign that waits for it.
@@ -138,13 +165,18 @@ type UnfinishedError struct {
 }
 
 func (e *UnfinishedError) Error() string {
-	if e.Append {
-		return fmt.Sprintf("%v; nobody of the file is added to %s: the same command starts anew", e.Err, e.Campaign)
-	}
-	return fmt.Sprintf("%v; the load of %s is unfinished and nobody of it is contacted: the same command starts it anew", e.Err, e.Campaign)
+	return fmt.Sprintf("%v; %s", e.Err, e.Left())
 }
 
 func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// Left says what the launch has left, and how it goes on.
+func (e *UnfinishedError) Left() string {
+	if e.Append {
+		return fmt.Sprintf("nobody of the file is added to %s: the same command starts anew", e.Campaign)
+	}
+	return fmt.Sprintf("%s is not loaded and nobody of it is contacted; the same command starts it anew", e.Campaign)
+}
 
 // An ExistsError says that the campaign has been loaded with something else.
 // Nothing was changed.
@@ -209,7 +241,9 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil || req.DryRun {
 		return s, err
 	}
-	s.State = out.tally().Phase(c.Phase)
+	var tally campaign.Tally
+	tally.States[campaign.Pending] = c.Counts.Contacts
+	s.State = tally.Phase(c.Phase)
 	return s, l.release(ctx, c)
 }
 
@@ -223,7 +257,11 @@ func (l *Launcher) earlier(ctx context.Context, name, fingerprint string) (c cam
 	case err != nil:
 		return c, false, err
 	case c.Phase == campaign.Loading:
-		l.noteTakeover(ctx, c)
+		if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
+			l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
+		} else {
+			l.note("an earlier load of %s was not finished; it starts anew", c.Name)
+		}
 		return c, false, nil
 	case c.Chunks == 0 && c.Fingerprint != fingerprint:
 		l.note("campaign %s has no contacts so far; it is loaded anew", c.Name)
@@ -247,11 +285,11 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	mix, err := unmixed(c)
+	work, err := unmixed(c)
 	if err != nil {
 		return Summary{}, err
 	}
-	s, err := l.summary(ctx, req, c, src, loaded{mix: mix}, l.limitNow(ctx))
+	s, err := l.summary(ctx, req, c, src, loaded{work: work}, l.limitNow(ctx))
 	if err != nil {
 		return Summary{}, err
 	}
@@ -278,14 +316,6 @@ func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
 		return fmt.Errorf("campaign %s is loaded and runs, but not all of it is in the queue; the same command goes on: %w", c.Name, err)
 	}
 	return nil
-}
-
-func (l *Launcher) noteTakeover(ctx context.Context, c campaign.Campaign) {
-	if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
-		l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
-		return
-	}
-	l.note("an earlier load of %s was not finished; it starts anew", c.Name)
 }
 
 func (l *Launcher) progress(s *source, rows int) {
@@ -350,14 +380,4 @@ func phaseAfterLoad(s campaign.Settings) campaign.Phase {
 		return campaign.Scheduled // the workers start it
 	}
 	return campaign.Running
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

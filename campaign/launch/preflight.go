@@ -124,8 +124,10 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 			return answer, err
 		}
 		l.note("%v; trying again", err)
-		if err := sleep(ctx, wait); err != nil {
-			return velents.Answer{}, err
+		select {
+		case <-ctx.Done():
+			return velents.Answer{}, context.Cause(ctx)
+		case <-time.After(wait):
 		}
 	}
 }

@@ -18,8 +18,8 @@ const rejectsPart = 1 << 20
 // convenience: when it cannot be written, the load goes on.
 type rejects struct {
 	columns []string
-	more    bool // Redis has rejects of the campaign already
-	keep    func(part []byte) error
+	more    bool                    // Redis has rejects of the campaign already
+	keep    func(part []byte) error // nil: a dry run
 	part    bytes.Buffer
 	csv     *contacts.RejectWriter // nil until a row is refused
 	local   localFile
@@ -52,10 +52,10 @@ func (r *rejects) Write(p []byte) (int, error) {
 }
 
 func (r *rejects) flush() error {
-	if r.part.Len() == 0 {
+	defer r.part.Reset()
+	if r.part.Len() == 0 || r.keep == nil {
 		return nil
 	}
-	defer r.part.Reset()
 	return r.keep(r.part.Bytes())
 }
 
@@ -106,10 +106,9 @@ func (f *localFile) finish() {
 	if f.err == nil {
 		f.err = os.Rename(f.file.Name(), f.path)
 	}
-	if f.err != nil {
-		_ = os.Remove(f.file.Name())
+	if f.err == nil {
+		f.file = nil // there is nothing left to discard
 	}
-	f.file = nil
 }
 
 // discard removes an unfinished file.

@@ -44,7 +44,7 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	s := summarize(c, outlook(c.Settings, out.work, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
 	visible, hidden := src.contacts.list.SheetsNotRead()
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
@@ -73,8 +73,8 @@ type Outlook struct {
 
 // outlook is the plan of a campaign of which nothing is sent yet. A limit of 0 is not
 // known. Nothing is sent before the end of a block.
-func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
-	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.RequestRows(), PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
+func outlook(s campaign.Settings, w plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
+	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
 	w.Midnight = s.DayOf(now).From.Location()
 	if blocked.After(w.Start) {
 		w.Start = blocked

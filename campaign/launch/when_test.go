@@ -114,7 +114,7 @@ func TestHoursOfAZoneThatIsGone(t *testing.T) {
 	if _, err := unmixed(c); err == nil {
 		t.Error("no error")
 	}
-	if _, err := newMixture(c.Settings); err == nil {
+	if _, err := newMixer(c.Settings); err == nil {
 		t.Error("no error")
 	}
 }

@@ -7,8 +7,10 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -72,7 +74,7 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 	if !errors.As(err, &refused) {
 		var unanswered *velents.Unanswered
 		if errors.As(err, &unanswered) && !unanswered.Sent {
-			return Verdict{Cause: campaign.Unsent, Reason: notSent(unanswered.Obstacle), Then: BackOff}
+			return Verdict{Cause: campaign.Unsent, Reason: campaign.Say(cmp.Or(obstacles[unanswered.Obstacle], campaign.MsgNotSent)), Then: BackOff}
 		}
 		return Verdict{Cause: campaign.Lose, Reason: campaign.Say(campaign.MsgNoAnswer)}
 	}
@@ -144,14 +146,7 @@ func NoWorkDone(e *velents.Error) bool {
 	return e.Status == http.StatusServiceUnavailable && (e.JSON || e.HasRetryAfter)
 }
 
-// notSent says why nothing of a request was sent.
-func notSent(o velents.Obstacle) campaign.Message {
-	if code, known := obstacles[o]; known {
-		return campaign.Say(code)
-	}
-	return campaign.Say(campaign.MsgNotSent)
-}
-
+// obstacles say why nothing of a request was sent.
 var obstacles = map[velents.Obstacle]campaign.Code{
 	velents.BadCertificate: campaign.MsgCertificate,
 	velents.NoName:         campaign.MsgNoName,
@@ -182,7 +177,7 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 	text := fmt.Sprintf("%d: %s", refused.Status, refused.Message)
 	named := make(map[int]string)
 	whole, unusable := false, len(refused.Fields) == 0
-	for _, field := range sortedKeys(refused.Fields) {
+	for _, field := range slices.Sorted(maps.Keys(refused.Fields)) {
 		row, about := fieldOf(field, rows, mode)
 		switch about {
 		case oneRow:
@@ -271,15 +266,6 @@ func joinText(a, b string) string {
 	return a + " " + b
 }
 
-func sortedKeys(fields map[string][]string) []string {
-	keys := make([]string, 0, len(fields))
-	for k := range fields {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // A Single is what an answer means for a request about one thing that is no contact,
 // a support ticket for example.
 type Single struct {
@@ -320,4 +306,28 @@ func ForQuota(a velents.Answer, err error) ratelimit.Answer {
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
+}
+
+// Class is what became of a request, in a word: 2xx, 4xx, 5xx, and 422 and 429 by
+// themselves; held when the platform takes no work for now; lost, unsent or withheld.
+func Class(err error) string {
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case err == nil:
+		return "2xx"
+	case errors.Is(err, ErrNotOurs):
+		return "withheld"
+	case errors.As(err, &refused) && refused.Status/100 == 2: // but its body is not the platform's
+		return "lost"
+	case errors.As(err, &refused) && (refused.Status == 422 || refused.Status == 429):
+		return fmt.Sprint(refused.Status)
+	case errors.As(err, &refused) && NoWorkDone(refused):
+		return "held"
+	case errors.As(err, &refused):
+		return fmt.Sprintf("%dxx", refused.Status/100)
+	case errors.As(err, &unanswered) && !unanswered.Sent:
+		return "unsent"
+	}
+	return "lost"
 }

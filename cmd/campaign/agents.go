@@ -104,7 +104,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 			found.Pending += c.States.In(campaign.Pending)
 		}
 	}
-	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{cli.DefaultAgent}, others) {
+	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{campaign.DefaultAgent}, others) {
 		if _, err := cli.Token(a.getenv, name); err == nil {
 			of(name)
 		}

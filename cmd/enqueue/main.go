@@ -11,6 +11,7 @@ import (
 	"time"
 	_ "time/tzdata" // there may be none on the machine
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
@@ -25,7 +26,11 @@ func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
 	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
-	defer func() { a.closeAll() }()
+	defer func() {
+		if a.rdb != nil {
+			_ = a.rdb.Close() // nothing is written through it any more
+		}
+	}()
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(a.append(), a.rerun(), a.test(), a.template(), a.rules())
@@ -38,13 +43,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json           bool
-	closers        []io.Closer
-}
-
-func (a *app) closeAll() {
-	for _, c := range a.closers {
-		_ = c.Close() // nothing is written through them any more
-	}
+	rdb            redis.UniversalClient // nil until it is needed
 }
 
 // print prints a result: v with --json, otherwise the text.
@@ -52,13 +51,16 @@ func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.jso
 
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "enqueue:", text) }
 
-func (a *app) withStore(ctx context.Context, do func(*store.Store) error) error {
-	rdb, err := cli.OpenRedis(ctx, a.getenv)
-	if err != nil {
-		return err
+func (a *app) redis(ctx context.Context) (_ redis.UniversalClient, err error) {
+	if a.rdb == nil {
+		a.rdb, err = cli.OpenRedis(ctx, a.getenv)
 	}
-	defer rdb.Close()
-	return do(store.New(rdb))
+	return a.rdb, err
+}
+
+func (a *app) store(ctx context.Context) (*store.Store, error) {
+	rdb, err := a.redis(ctx)
+	return store.New(rdb), err
 }
 
 // agentFlags are the flags of every command that speaks to the platform.
@@ -112,23 +114,16 @@ func (a *app) launcher(ctx context.Context, agent string, rate ratelimit.Rate) (
 	if err != nil {
 		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(agent), err)
 	}
-	quota, err := a.quota(ctx, token, rate)
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	return &launch.Launcher{Platform: client, Quota: quota, Rate: rate, Note: a.note}, nil
-}
-
-// quota is the quota that the workers on the token share, or one of this process when
-// there is no Redis: not every command needs Redis.
-func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ratelimit.Quota, error) {
+	// Its quota is the one that the workers on the token share. Not every command needs
+	// Redis: without it the quota is this process's own.
 	cfg := ratelimit.Config{Rate: rate, Asks: true, Timeout: requestTimeout}
-	rdb, err := cli.OpenRedis(ctx, a.getenv)
-	if err != nil {
-		return ratelimit.New(cfg)
+	var quota *ratelimit.Quota
+	if rdb, noRedis := a.redis(ctx); noRedis != nil {
+		quota, err = ratelimit.New(cfg)
+	} else {
+		quota, err = ratelimit.NewShared(rdb, token, cfg)
 	}
-	a.closers = append(a.closers, rdb)
-	return ratelimit.NewShared(rdb, token, cfg)
+	return &launch.Launcher{Platform: client, Quota: quota, Rate: rate, Note: a.note}, cli.Usage(err)
 }
 
 // explain names the token's variable in an error that is about it.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
 )
@@ -69,7 +68,7 @@ func (a *app) rerun() *cobra.Command {
 			}
 			sel.States = append(sel.States, state)
 		}
-		return a.withStore(cmd.Context(), func(st *store.Store) error { return a.sendAgain(cmd.Context(), st, args[0], sel, dryRun) })
+		return a.sendAgain(cmd.Context(), args[0], sel, dryRun)
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -81,7 +80,11 @@ func (a *app) rerun() *cobra.Command {
 	return cmd
 }
 
-func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection, dryRun bool) error {
+func (a *app) sendAgain(ctx context.Context, name string, sel jobs.Selection, dryRun bool) error {
+	st, err := a.store(ctx)
+	if err != nil {
+		return err
+	}
 	queue, verb := jobs.NewQueue(st, nil), "to be"
 	partly := func(err error) bool { undone := (*jobs.UndoneError)(nil); return errors.As(err, &undone) }
 	done, left := queue.Survey(ctx, name, sel)

@@ -51,7 +51,7 @@ var layers = []layer{
 	{"jobs/webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"jobs/events", []string{"campaign", "campaign/contacts", "campaign/store", "velents"}},
 	{"jobs/metrics", []string{"campaign", "campaign/store"}},
-	{"jobs/notify", []string{"campaign", "campaign/store"}},
+	{"jobs/notify", []string{"campaign", "campaign/store", "jobs/timings"}},
 	{"jobs/tickets", []string{"campaign", "campaign/store", "campaign/verdict", "jobs/timings", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},

@@ -15,21 +15,6 @@ import (
 	"campaign-runner/velents"
 )
 
-// ledgers hold the contacts of the campaigns, with their states and outcomes.
-type ledgers interface {
-	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
-	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
-	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
-	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
-	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	Reload(ctx context.Context, chunk *store.Chunk) error
-	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
-	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
-	Clock(ctx context.Context, name string) (time.Time, error)
-	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
-}
-
 // results are events by what became of them. Events that failed are in no list.
 type results struct {
 	applied   []store.Event
@@ -80,15 +65,6 @@ func (a *Applier) heedAndApply(ctx context.Context, name string, events []store.
 		return results{}, err
 	}
 	if err := a.heed(ctx, c, reports, indexed); err != nil {
-		return results{}, err
-	}
-	return a.applyReports(ctx, c, reports)
-}
-
-// applyTo applies events of one campaign whose wishes have been heeded before.
-func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event) (results, error) {
-	c, reports, _, err := a.read(ctx, name, events)
-	if err != nil {
 		return results{}, err
 	}
 	return a.applyReports(ctx, c, reports)

@@ -202,7 +202,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send)
 		s.rdb.Set(t.Context(), "contacted:days", "x", 0)
-		_, err := s.applyTo(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
+		_, err := s.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
 		if err == nil || s.state(0) != campaign.Sending {
 			t.Errorf("%v; contact is %s", err, s.state(0))
 		}
@@ -482,7 +482,7 @@ func TestRedisAway(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := a.applyTo(t.Context(), "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
+	if _, err := a.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("apply: %v", err)
 	}
 }

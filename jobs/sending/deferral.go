@@ -2,6 +2,8 @@ package sending
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +41,7 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	if len(contacts) == 0 {
 		return nil, p.putOff(ctx, nil, deferred)
 	}
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -60,19 +62,6 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 		return nil, err
 	}
 	return ready, p.putOff(ctx, ready, deferred)
-}
-
-// putOff keeps until when contacts are deferred, and writes down why.
-func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
-	p.deferred.mu.Lock()
-	for _, index := range ready {
-		delete(p.deferred.until, index)
-	}
-	for index, d := range deferred {
-		p.deferred.until[index] = d.until
-	}
-	p.deferred.mu.Unlock()
-	return p.explain(ctx, deferred)
 }
 
 // deferral is what the canary, the attempts, the end and the hours of the campaign
@@ -132,8 +121,17 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 	return contacts[:left], nil
 }
 
-// explain writes down why contacts wait, and cancels those that are not to be sent.
-func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
+// putOff keeps until when contacts are deferred and writes down why. It cancels those
+// that are not to be sent.
+func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
+	p.deferred.mu.Lock()
+	for _, index := range ready {
+		delete(p.deferred.until, index)
+	}
+	for index, d := range deferred {
+		p.deferred.until[index] = d.until
+	}
+	p.deferred.mu.Unlock()
 	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
 	codes := make(map[campaign.Message]campaign.Reason)
 	for index, d := range deferred {
@@ -167,7 +165,7 @@ func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
 // may; otherwise it returns after. An idle chunk has no task: one that waits for days
 // would not hear of what is changed meanwhile. The sweeper releases the chunk.
 func (p *pass) idleOr(ctx context.Context, after *ComeBack) error {
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return err
 	}
@@ -205,3 +203,93 @@ func (p *pass) wake(now time.Time) (wake time.Time, idle bool) {
 	}
 	return wake, true
 }
+
+// admit finds which contacts of a request may begin before fence, by what is known
+// now: while the campaign runs a person may ask to be left alone, or be contacted by
+// another campaign. Contacts that must not be sent are canceled; those that may not be
+// sent yet stay pending. admit reserves the numbers of the others first and reads the
+// contact record then, so that no other campaign can contact them in between.
+func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitted []int, err error) {
+	if piece, err = p.sift(ctx, piece); err != nil || len(piece) == 0 { // time has passed since the permit was asked for
+		return nil, err
+	}
+	deferred := make(map[int]deferral)
+	if piece, err = p.siftSuppressed(ctx, piece, deferred); err != nil {
+		return nil, err
+	}
+	if piece, err = p.reserve(ctx, piece, fence, deferred); err != nil {
+		return nil, err
+	}
+	if admitted, err = p.siftByRecord(ctx, piece, p.clock.now(), deferred); err != nil {
+		return nil, err
+	}
+	if err := p.putOff(ctx, nil, deferred); err != nil {
+		return nil, err
+	}
+	p.giveBack(ctx, slices.Collect(maps.Keys(deferred)))
+	return admitted, nil
+}
+
+// siftSuppressed cancels contacts that are on the do-not-contact list.
+func (p *pass) siftSuppressed(ctx context.Context, piece []int, deferred map[int]deferral) (ready []int, err error) {
+	suppressed, err := p.Store.FindSuppressed(ctx, p.phonesOf(piece))
+	if err != nil {
+		return nil, err
+	}
+	for i, index := range piece {
+		if suppressed[i] {
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgDoNotContact), cancel: true}
+		} else {
+			ready = append(ready, index)
+		}
+	}
+	return ready, nil
+}
+
+func (p *pass) phonesOf(contacts []int) []campaign.Phone {
+	phones := make([]campaign.Phone, len(contacts))
+	for i, index := range contacts {
+		phones[i] = p.chunk.Contacts[index].Phone
+	}
+	return phones
+}
+
+// siftByRecord takes out contacts by the contact record: those that any campaign has
+// contacted too often for this one's rules, and those that another campaign has
+// contacted lately, where this one skips them. For the latter a request of our own
+// that is in the record does not count.
+func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
+	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
+	days := 0
+	if skip > 0 {
+		days = skip + 1 // today, too
+	}
+	if limited(limits) {
+		days = max(days, hours.DaysCounted)
+	}
+	if days == 0 || len(contacts) == 0 {
+		return contacts, nil
+	}
+	on, err := p.Store.DaysContacted(ctx, now, days, p.phonesOf(contacts))
+	if err != nil {
+		return nil, err
+	}
+	for i, index := range contacts {
+		wait := 0
+		if limited(limits) {
+			wait = limits.Wait(on[i][:hours.DaysCounted])
+		}
+		switch {
+		case skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true):
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgRecent, "days", skip), cancel: true}
+		case wait > 0:
+			until := now.Truncate(24*time.Hour).AddDate(0, 0, wait) // days of the record begin with those of UTC
+			deferred[index] = deferral{until: until, reason: campaign.Say(campaign.MsgLimits)}
+		default:
+			ready = append(ready, index)
+		}
+	}
+	return ready, nil
+}
+
+func limited(l hours.Limits) bool { return l.PerDay > 0 || l.PerWeek > 0 }

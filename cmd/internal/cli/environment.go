@@ -22,10 +22,7 @@ import (
 func Bind(flags *pflag.FlagSet, flag, variable string) {
 	f := flags.Lookup(flag)
 	f.Usage += " [$" + variable + "]"
-	if f.Annotations == nil {
-		f.Annotations = make(map[string][]string)
-	}
-	f.Annotations[variableAnnotation] = []string{variable}
+	_ = flags.SetAnnotation(flag, variableAnnotation, []string{variable}) // fails on unknown flags only
 }
 
 const variableAnnotation = "environment variable"
@@ -89,12 +86,9 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 }
 
-// DefaultAgent is the agent of VELENTS_TOKEN.
-const DefaultAgent = campaign.DefaultAgent
-
 // TokenVariable is the environment variable of an agent's token.
 func TokenVariable(agent string) string {
-	if agent == DefaultAgent {
+	if agent == campaign.DefaultAgent {
 		return AgentToken.Variable
 	}
 	return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
@@ -117,7 +111,7 @@ func TokenAgents(environ []string) []string {
 	var agents []string
 	for _, entry := range environ {
 		key, value, _ := strings.Cut(entry, "=")
-		agent := DefaultAgent
+		agent := campaign.DefaultAgent
 		if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok {
 			agent, _ = campaign.AgentName(name)
 		}

@@ -183,20 +183,14 @@ func Look(ctx context.Context, rdb redis.UniversalClient, key string) (Status, e
 	if err != nil {
 		return Status{}, fmt.Errorf("quota: status: %w", err)
 	}
-	p, err := Config{Asks: true}.policy()
-	if err != nil {
-		return Status{}, err
-	}
+	p, _ := Config{Asks: true}.policy() // the defaults are valid
 	return s.status(now, p), nil
 }
 
 // Unblock lets the quota at a Key go on at once, in all processes, and says for
 // how long and why it was blocked: zero when it was not.
 func Unblock(ctx context.Context, rdb redis.UniversalClient, key string) (left time.Duration, why Reason, err error) {
-	p, err := Config{Asks: true}.policy()
-	if err != nil {
-		return 0, "", err
-	}
+	p, _ := Config{Asks: true}.policy() // the defaults are valid
 	b := &sharedBook{rdb: rdb, key: key, script: core, policy: p}
 	r, err := b.call(ctx, opLift, 0)
 	if err != nil {
@@ -290,4 +284,39 @@ func cautious(p policy, last reply) policy {
 	p.Window = last.Window * last.Peers * 1000 * 1000 / (ours * cautionPermille)
 	p.Limit, p.Share, p.Burst, p.Fixed = 1, 1000, 1, true
 	return p
+}
+
+// localBook keeps the state in this process.
+type localBook struct {
+	policy policy
+	start  time.Time
+	mu     sync.Mutex
+	state  state
+}
+
+func newLocalBook(p policy) *localBook {
+	return &localBook{policy: p, start: time.Now(), state: state{ID: identity()}}
+}
+
+// now is read off the monotonic clock.
+func (b *localBook) now() int64 {
+	return b.start.UnixMilli() + time.Since(b.start).Milliseconds()
+}
+
+func (b *localBook) acquire(_ context.Context, a ask) reply {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.acquire(b.now(), b.policy, a)
+}
+
+func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.report(b.now(), b.policy, peer, permit, o)
+}
+
+func (b *localBook) look(context.Context) (state, int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.clone(), b.now(), nil
 }
