@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos laravel mutants cover fuzz picture clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel mutants cover fuzz picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ quota: ## measure the same in real time, by worker processes, in one to three mi
 chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m CHAOS_SEED=7
 	@scripts/need.sh redis-server
 	$(GO) test -tags=chaos -count=1 -v -timeout=0 ./internal/chaos -chaos.length=$(CHAOS) -chaos.seed=$(CHAOS_SEED)
+
+proof: ## check the models in proof/, whole and with each guard taken out
+	@scripts/need.sh gcc spin
+	@proof/run.sh
 
 laravel: ## run workers against real Laravel behind php-fpm and nginx, in three minutes
 	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework

@@ -30,6 +30,10 @@ var (
 	MsgLostReason   = define("lost_reason", "reason {code}")
 )
 
+// NeedsPerson reports whether a contact that is pending for this reason waits until a
+// person changes something.
+func (m Message) NeedsPerson() bool { return m.Is(MsgNoZone) || m.Is(MsgNeverMeet) }
+
 // Why nothing of a request was sent.
 var (
 	MsgNotSent     = define("not_sent", "not sent: no connection to the platform")

@@ -15,8 +15,9 @@ type Record struct {
 	Reason   Reason // why it is in this state; 0 when there is nothing to say
 	Changed  uint32 // Unix seconds of the last change; 0: never changed since it was loaded
 
-	// InDoubt: the platform itself failed on a request with the contact, which may
-	// have been reached by it all the same. Evidence takes the doubt away.
+	// InDoubt: the contact may have been reached by an earlier request, on which the
+	// platform itself failed, or which lost its answer before a rerun. Evidence takes the
+	// doubt away.
 	InDoubt bool
 	// Recorded: a request of this campaign stands in the contact record.
 	Recorded bool

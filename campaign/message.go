@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,20 +39,30 @@ func Text(text string) Message {
 // Say is a message of the runner: a code, then the name and the value of each
 // parameter. A value is a text, a time, a number, a Message, or several of these two.
 func Say(code Code, parameters ...any) Message {
-	return ReadMessage(encodeMessage(append([]any{code.name}, parameters...)))
+	parts := append([]any{code.name}, parameters...)
+	for i, part := range parts {
+		parts[i] = neutral(part)
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(parts) // strings and numbers
+	return ReadMessage(mark + strings.TrimSuffix(b.String(), "\n"))
 }
 
 // ReadMessage reads a line. One without a mark is a text, such as an earlier version
 // stored for the runner's own reasons.
 func ReadMessage(line string) Message {
-	m := Message{line: line}
-	parts := m.parts()
+	var parts []any
+	body, coded := strings.CutPrefix(line, mark)
+	if coded {
+		_ = json.Unmarshal([]byte(body), &parts) // a damaged line is a text
+	}
 	if len(parts) == 0 {
 		return Text(line)
 	}
-	m.code.name, _ = parts[0].(string)
-	m.english = render(parts)
-	return m
+	name, _ := parts[0].(string)
+	return Message{code: Code{name}, line: line, english: render(parts)}
 }
 
 // Line is the message as Redis keeps it: of a code the mark and a JSON array of its
@@ -63,13 +72,9 @@ func (m Message) Line() string { return m.line }
 // Stored is the message for JSON that goes to Redis: it gives its line.
 func (m Message) Stored() Message { return Message{line: m.line, english: m.line} }
 
-// Cut is the message with a text of so many bytes at the most. The texts in a code are
-// bounded by themselves.
+// Cut shortens a text to maxBytes. The texts in a code are bounded already.
 func (m Message) Cut(maxBytes int) Message {
-	if m.code != (Code{}) || len(m.line) <= maxBytes {
-		return m
-	}
-	return Text(strings.ToValidUTF8(m.line[:maxBytes], ""))
+	return m.Mask(func(text string) string { return cut(text, maxBytes) })
 }
 
 // String is the message in English.
@@ -112,31 +117,6 @@ func (m Message) Mask(mask func(string) string) Message {
 	return m
 }
 
-// parts are the name of the code and the parameters; none of a text.
-func (m Message) parts() (parts []any) {
-	if body, coded := strings.CutPrefix(m.line, mark); coded {
-		_ = json.Unmarshal([]byte(body), &parts) // a damaged line is a text
-	}
-	return parts
-}
-
-// encodeMessage makes a line of the name of a code and its parameters.
-func encodeMessage(parts []any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(neutralParts(parts)) // of strings and numbers
-	return mark + strings.TrimSuffix(b.String(), "\n")
-}
-
-func neutralParts(parts []any) []any {
-	parts = slices.Clone(parts)
-	for i := 2; i < len(parts); i += 2 {
-		parts[i] = neutral(parts[i])
-	}
-	return parts
-}
-
 // several is the key of a list: a JSON array is one message.
 const several = "several"
 
@@ -149,23 +129,23 @@ func neutral(value any) any {
 		return v.Format(time.RFC3339)
 	case Message:
 		if v.code != (Code{}) {
-			return v.parts()
+			return json.RawMessage(v.line[len(mark):])
 		}
-	case []Message:
-		return map[string]any{several: neutralList(v)}
 	case []int:
-		return map[string]any{several: neutralList(v)}
+		return map[string]any{several: v}
+	case []Message:
+		list := make([]any, len(v))
+		for i, m := range v {
+			list[i] = neutral(m)
+		}
+		return map[string]any{several: list}
 	}
-	text := fmt.Sprint(value)
-	return strings.ToValidUTF8(text[:min(len(text), maxParameterBytes)], "")
+	return cut(fmt.Sprint(value), maxParameterBytes)
 }
 
-func neutralList[T any](values []T) []any {
-	list := make([]any, len(values))
-	for i, value := range values {
-		list[i] = neutral(value)
-	}
-	return list
+// cut shortens a text to a number of bytes, between runes.
+func cut(text string, maxBytes int) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxBytes)], "")
 }
 
 // place is where an English text holds a parameter: {name}, or {name:how}. How is, of a

@@ -71,14 +71,20 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
+// A contact never comes back to a record that it had while it was sending: its time
+// never goes back, and moves on with each Send. So an answer that arrives late, or a
+// second time, changes no later request.
+//
 // Doubt stays through retries and reruns until evidence comes or a person has looked.
+// A contact that was unconfirmed is rerun in doubt: its earlier request may have
+// reached it.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false
 	}
 	next, allowed := r, false
 	next.Reason = m.Reason
-	next.Changed = uint32(m.At.Unix())
+	next.Changed = max(uint32(m.At.Unix()), r.Changed)
 	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
 		next.State, allowed = to, slices.Contains(from, r.State)
@@ -87,6 +93,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Send:
 		move(Sending, Pending)
 		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
+		next.Changed = max(next.Changed, r.Changed+1)
 	case Unsent:
 		move(Pending, Sending)
 		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
@@ -114,6 +121,7 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Rerun:
 		move(Pending, Rejected, Failed, Unconfirmed, Canceled, Ended)
 		next.Tries, next.Run = 0, m.Run
+		next.InDoubt = r.MayHaveBeenReached()
 	case ConfirmSent:
 		move(Accepted, Unconfirmed)
 		next.InDoubt = false

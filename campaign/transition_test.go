@@ -60,6 +60,7 @@ func TestNextFollowsTheTable(t *testing.T) {
 					want.Attempts, want.Tries = 6, 1
 				case Rerun:
 					want.Tries, want.Run = 0, 6
+					want.InDoubt = state == Unconfirmed // its first request may have reached it
 				case ConfirmNever:
 					want.Tries = 0
 				}
@@ -242,5 +243,39 @@ func drawMove(t *rapid.T) Move {
 
 		InDoubt:  rapid.Bool().Draw(t, "leaves in doubt"),
 		Recorded: rapid.Bool().Draw(t, "is recorded"),
+	}
+}
+
+// A trace of proof/claim.pml: "failed" without doubt means surely not reached.
+func TestFailedAfterALostAnswerIsInDoubt(t *testing.T) {
+	r := Record{}
+	for _, cause := range []Cause{Send, Lose, Rerun, Send, Fail} {
+		var ok bool
+		if r, ok = r.Next(Move{Cause: cause}); !ok {
+			t.Fatalf("cause %d is not allowed", cause)
+		}
+	}
+	if r.State != Failed || !r.MayHaveBeenReached() {
+		t.Errorf("got %+v, want failed, and that it may have been reached", r)
+	}
+}
+
+// A trace of proof/claim.pml: a request that is taken back and made again within a
+// second must not be changed by what was late about the first.
+func TestNoSendingRecordComesAgain(t *testing.T) {
+	at := time.Unix(1_772_357_400, 0)
+	seen := make(map[Record]bool)
+	r := Record{}
+	for range 5 {
+		for _, cause := range []Cause{Send, Unsent, Send, Reject, Withdraw} {
+			r, _ = r.Next(Move{Cause: cause, At: at})
+			if r.State != Sending {
+				continue
+			}
+			if seen[r] {
+				t.Fatalf("%+v comes again", r)
+			}
+			seen[r] = true
+		}
 	}
 }

@@ -98,20 +98,25 @@ func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 		if err != nil {
 			continue
 		}
-		quota := store.Quota{
-			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-			Others: status.OthersPerWindow, Blocked: status.Blocked,
-			Failures: status.Failures, Probing: status.Probing,
-		}
-		if code, waits := quotaReasons[status.Reason]; waits {
-			quota.Reason = campaign.Say(code)
-		}
-		if status.Wait > 0 {
-			quota.Next = now.Add(status.Wait).UTC()
-		}
-		quotas[r.agent.Name] = quota
+		quotas[r.agent.Name] = QuotaOf(status, now)
 	}
 	return quotas
+}
+
+// QuotaOf is the state of a quota as people are shown it.
+func QuotaOf(status ratelimit.Status, now time.Time) store.Quota {
+	quota := store.Quota{
+		Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
+		Others: status.OthersPerWindow, Blocked: status.Blocked,
+		Failures: status.Failures, Probing: status.Probing,
+	}
+	if code, waits := quotaReasons[status.Reason]; waits {
+		quota.Reason = campaign.Say(code)
+	}
+	if status.Wait > 0 {
+		quota.Next = now.Add(status.Wait).UTC()
+	}
+	return quota
 }
 
 // quotaReasons say why the next request waits. A test holds the two texts equal.

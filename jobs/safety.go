@@ -9,7 +9,6 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/jobs/sending"
 	"campaign-runner/jobs/timings"
 )
 
@@ -77,7 +76,7 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 // stuck counts the contacts that are pending until a person changes something.
 func stuck(t campaign.Tally, reasons map[campaign.Reason]campaign.Message) (contacts int) {
 	for at, n := range t.Reasons {
-		if at.State == campaign.Pending && sending.NeedsPerson(reasons[at.Reason]) {
+		if at.State == campaign.Pending && reasons[at.Reason].NeedsPerson() {
 			contacts += n
 		}
 	}

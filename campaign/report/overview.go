@@ -82,9 +82,6 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 		return Overview{}, err
 	}
 	o.RequestsLeft = requestsLeft(c, openChunks, tally.Open())
-	if err := o.foresee(ctx, s, c, present); err != nil {
-		return Overview{}, err
-	}
 	known := reasons{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
 		reason, err := known.of(ctx, key.Reason)
@@ -96,7 +93,8 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
 		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
-	return o, nil
+	err = o.foresee(ctx, s, c, present)
+	return o, err
 }
 
 // foresee adds the forecast to an overview.

@@ -60,12 +60,22 @@ const worthTelling = 5 * time.Second
 // worthLifting is the shortest block for which people are shown how to lift it.
 const worthLifting = 2 * time.Minute
 
+// heldFor is why most of the held contacts are, as far as workers have written it down.
+func heldFor(reasons []Reason) campaign.Message {
+	for _, r := range reasons { // those of the most contacts first
+		if r.State == campaign.Pending.String() && r.Reason.NeedsPerson() {
+			return r.Reason
+		}
+	}
+	return campaign.Say(campaign.MsgNoZone)
+}
+
 // hoursWait says that no contact may be sent now.
 func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) campaign.Message {
 	switch {
 	case o.States.In(campaign.Sending) > 0:
 	case forecast.Begins.IsZero() && forecast.Held > 0:
-		return campaign.Say(campaign.MsgAllHeld, "contacts", pending, "reason", campaign.Say(campaign.MsgNoZone), "campaign", o.Campaign)
+		return campaign.Say(campaign.MsgAllHeld, "contacts", pending, "reason", heldFor(o.Reasons), "campaign", o.Campaign)
 	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
 		return campaign.Say(campaign.MsgDailyCap, "cap", w.PerDay, "opens", o.Opens)
 	case !o.Opens.IsZero():

@@ -14,26 +14,20 @@ import (
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 )
 
 // An agent is the state of an agent: its quota, its workers and its work.
 type agent struct {
-	Agent        string    `json:"agent"`
-	Workers      int       `json:"workers"`   // live workers that serve it
-	Campaigns    int       `json:"campaigns"` // running
-	Pending      int       `json:"pending"`   // contacts of its running campaigns
-	Known        bool      `json:"known"`     // whether its quota was found; if not, the fields below are empty
-	Limit        int       `json:"limit"`     // requests per window; 0: none is known
-	Remaining    int       `json:"remaining"`
-	Window       float64   `json:"window_seconds"`
-	Others       float64   `json:"others_per_window"`
-	Failures     int       `json:"failures"` // failed requests in a row
-	Probing      bool      `json:"probing"`  // after a lost answer: one contact per request, one by one, until one succeeds
-	Blocked      bool      `json:"blocked"`
+	Agent     string `json:"agent"`
+	Workers   int    `json:"workers"`   // live workers that serve it
+	Campaigns int    `json:"campaigns"` // running
+	Pending   int    `json:"pending"`   // contacts of its running campaigns
+	Known     bool   `json:"known"`     // whether its quota was found; if not, the fields below are empty
+	store.Quota
+	Next         time.Time `json:"next,omitzero"` // hides that of Quota, which JSON shows even when it is zero
 	BlockedUntil time.Time `json:"blocked_until,omitzero"`
-	Reason       string    `json:"reason"` // why the next request waits; empty when it need not
-	Next         time.Time `json:"next,omitzero"`
 
 	keys []string // Redis keys of its quota; several when workers have different tokens for it
 }
@@ -46,15 +40,13 @@ func (a *app) agents() *cobra.Command {
 serve it. The list has the agents that live workers serve, that campaigns name, and that
 have a token in the environment.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := a.findAgents(cmd.Context(), s)
-				if err != nil {
-					return err
-				}
-				return printTable(a, agentRows(list), map[string][]agent{"agents": list}, agentsText(list, time.Now()))
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			list, err := a.findAgents(ctx, s)
+			if err != nil {
+				return err
+			}
+			return printTable(a, list, agent.row, map[string][]agent{"agents": list}, agentsText(list, time.Now()))
+		}),
 	}
 	cli.Document(cmd, cli.AgentToken)
 	cmd.AddCommand(a.unblock())
@@ -74,12 +66,8 @@ type agentRow struct {
 	Reason       cell    `csv:"reason"`
 }
 
-func agentRows(list []agent) []agentRow {
-	rows := make([]agentRow, len(list))
-	for i, g := range list {
-		rows[i] = agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason)}
-	}
-	return rows
+func (g agent) row() agentRow {
+	return agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason.String())}
 }
 
 // findAgents lists the agents of live workers, of campaigns and of tokens in this
@@ -132,26 +120,16 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 			if err != nil {
 				return nil, err
 			}
-			if next := time.Now().Add(status.Wait); !found.Known || next.After(found.Next) {
-				found.stand(status, next.UTC().Truncate(time.Millisecond))
+			if quota := jobs.QuotaOf(status, time.Now().Truncate(time.Millisecond)); !found.Known || quota.Next.After(found.Next) {
+				found.Known, found.Quota, found.Next, found.BlockedUntil = true, quota, quota.Next, time.Time{}
+				if quota.Blocked {
+					found.BlockedUntil = quota.Next
+				}
 			}
 		}
 		list = append(list, *found)
 	}
 	return list, nil
-}
-
-// stand fills in the state of a quota.
-func (g *agent) stand(s ratelimit.Status, next time.Time) {
-	g.Known, g.Limit, g.Remaining, g.Window, g.Others = true, s.Limit, s.Remaining, s.Window.Seconds(), s.OthersPerWindow
-	g.Failures, g.Probing, g.Blocked, g.Reason = s.Failures, s.Probing, s.Blocked, string(s.Reason)
-	g.Next, g.BlockedUntil = time.Time{}, time.Time{}
-	if s.Wait > 0 {
-		g.Next = next
-	}
-	if s.Blocked {
-		g.BlockedUntil = next
-	}
 }
 
 func agentsText(list []agent, now time.Time) string {
@@ -160,16 +138,13 @@ func agentsText(list []agent, now time.Time) string {
 	}
 	rows := [][]string{{"AGENT", "WORKERS", "RUNNING", "PENDING", "QUOTA", ""}}
 	for _, g := range list {
-		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), g.quota(), g.standing(now)})
+		quota := "not known"
+		if g.Known {
+			quota = quotaLeft(g.Quota)
+		}
+		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), quota, g.standing(now)})
 	}
 	return table(rows, 1, 2, 3)
-}
-
-func (g agent) quota() string {
-	if !g.Known {
-		return "not known"
-	}
-	return quotaLeft(store.Quota{Limit: g.Limit, Remaining: g.Remaining, Window: g.Window, Others: g.Others})
 }
 
 // standing says why an agent does not send.
@@ -208,24 +183,19 @@ func (a *app) unblock() *cobra.Command {
 longer than you want to wait, or when you know that the platform works again. If the
 platform still fails, its next answer blocks the agent again. After a lost answer the
 next request still carries only one contact.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("unblock: want the name of one agent, have %d", len(args))
-			}
-			_, err := campaign.AgentName(args[0])
+		Args: oneName("unblock", "agent", func(name string) error {
+			_, err := campaign.AgentName(name)
 			return err
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := campaign.AgentName(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error { return a.lift(cmd.Context(), s, name) })
-		},
+		}),
+		RunE: a.withStore(a.lift),
 	}
 }
 
-func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
+func (a *app) lift(ctx context.Context, s *store.Store, args []string) error {
+	name, err := campaign.AgentName(args[0])
+	if err != nil {
+		return err
+	}
 	list, err := a.findAgents(ctx, s, name)
 	if err != nil {
 		return err

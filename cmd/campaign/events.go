@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ was (the platform's dashboard knows the conversation), then
 
 If the event told another number than the contact's, --close ID --suppress puts that
 number on the do-not-contact list, too.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case f.suppress && f.close == "":
 				return errors.New("--suppress goes with --close ID")
@@ -55,25 +56,18 @@ number on the do-not-contact list, too.`,
 				return errors.New("--open or --unmatched, not both")
 			case len(args) == 0 && (f.open || f.close != ""):
 				return nil
-			case len(args) != 1:
-				return fmt.Errorf("events: want the name of one campaign, have %d", len(args))
 			}
-			return campaign.CheckName(args[0])
+			return oneName("events", "campaign", campaign.CheckName)(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			return a.withStore(ctx, func(s *store.Store) error {
-				switch {
-				case f.close != "":
-					return a.closeWish(ctx, s, f.close, f.suppress)
-				case f.open && len(args) == 0:
-					return a.openWishes(ctx, s, "")
-				case f.open:
-					return a.openWishes(ctx, s, args[0])
-				}
-				return a.countEvents(ctx, s, args[0], f.unmatched)
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, args []string) error {
+			switch {
+			case f.close != "":
+				return a.closeWish(ctx, s, f.close, f.suppress)
+			case f.open:
+				return a.openWishes(ctx, s, strings.Join(args, "")) // one name, or none for all campaigns
+			}
+			return a.countEvents(ctx, s, args[0], f.unmatched)
+		}),
 	}
 	cmd.Flags().BoolVar(&f.unmatched, "unmatched", false, "list those that belong to no contact, numbers masked")
 	cmd.Flags().BoolVar(&f.open, "open", false, "list the open wishes not to be contacted; without a NAME those of all campaigns")
@@ -175,6 +169,7 @@ func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress
 		Closed     string `json:"closed"`
 		Suppressed int    `json:"suppressed"` // numbers that were not on the list before
 	}{Closed: id}
+	text := "closed " + id + "\n"
 	if suppress {
 		open, err := s.FindWishes(ctx, []string{id})
 		if err != nil {
@@ -195,13 +190,10 @@ func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress
 		if page.Suppressed, err = s.Suppress(ctx, numbers[:1]); err != nil {
 			return err
 		}
+		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	if err := s.CloseWish(ctx, id); err != nil {
 		return err
-	}
-	text := "closed " + id + "\n"
-	if suppress {
-		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	return a.print(page, text)
 }

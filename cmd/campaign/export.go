@@ -3,17 +3,22 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/gocarina/gocsv"
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
@@ -81,21 +86,26 @@ func (a *app) rejects() *cobra.Command {
 	cmd := a.on("rejects", "Write the lines of the file that were refused", func(ctx context.Context, s *store.Store, name string) error {
 		return a.export(name, file, "line", func(w io.Writer) (int, error) { return report.Rejects(ctx, s, name, w) })
 	})
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if a.json && toStdout(file) {
-			return errors.New("--json tells of a file: give -o FILE; the lines themselves are CSV")
-		}
-		return nil
-	}
 	cmd.Long = `Write the lines of a campaign's file that were refused, as CSV: its columns, then
 line, reason and the original line. Cells are made safe for spreadsheets. Once
 corrected, the file can be enqueued.`
-	outputFlag(cmd, &file)
+	a.csvOutput(cmd, &file, "lines")
 	return cmd
 }
 
 func outputFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "output", "o", "-", "file to write; - is stdout")
+}
+
+// csvOutput is outputFlag for rows that are CSV even with --json.
+func (a *app) csvOutput(cmd *cobra.Command, file *string, rows string) {
+	outputFlag(cmd, file)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.json && toStdout(*file) {
+			return fmt.Errorf("--json tells of a file: give -o FILE; the %s themselves are CSV", rows)
+		}
+		return nil
+	}
 }
 
 func toStdout(file string) bool { return file == "-" }
@@ -145,10 +155,8 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 		return 0, err
 	}
 	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
+		_ = f.Close()
+		_ = os.Remove(f.Name()) // unless it was renamed
 	}()
 	out := bufio.NewWriterSize(f, 1<<20)
 	if n, err = write(out); err != nil {
@@ -158,4 +166,75 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 		return n, err
 	}
 	return n, os.Rename(f.Name(), place)
+}
+
+// A cell is a text in a CSV table, escaped so that no spreadsheet runs it as a formula.
+type cell string
+
+// MarshalCSV escapes the cell for gocsv.
+func (c cell) MarshalCSV() (string, error) { return contacts.EscapeCell(string(c)), nil }
+
+// moment is a time in a table: RFC 3339 in UTC, empty for the zero time.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// rowsAtOnce is the number of rows given to gocsv together.
+const rowsAtOnce = 1000
+
+// writeRows writes rows as CSV, with a header of their field names.
+func writeRows[T any](w io.Writer, rows iter.Seq2[T, error]) (written int, err error) {
+	out := gocsv.NewSafeCSVWriter(csv.NewWriter(w))
+	batch := make([]T, 0, rowsAtOnce)
+	marshal := gocsv.MarshalCSV // the first batch brings the header
+	flush := func() error {
+		if err := marshal(batch, out); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		marshal = gocsv.MarshalCSVWithoutHeaders
+		written += len(batch)
+		batch = batch[:0]
+		return nil
+	}
+	for row, err := range rows {
+		if err != nil {
+			return written, err
+		}
+		if batch = append(batch, row); len(batch) == rowsAtOnce {
+			if err := flush(); err != nil {
+				return written, err
+			}
+		}
+	}
+	return written, flush()
+}
+
+// asCSV adds --csv to a command that prints a table.
+func (a *app) asCSV(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.csv, "csv", false, "print the table as CSV, times in UTC")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if a.csv && a.json {
+			return errors.New("--csv or --json, not both")
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printTable prints a list as CSV with --csv; otherwise it does what print does.
+func printTable[T, Row any](a *app, list []T, row func(T) Row, v any, text string) error {
+	if !a.csv {
+		return a.print(v, text)
+	}
+	_, err := writeRows(a.stdout, func(yield func(Row, error) bool) {
+		for _, item := range list {
+			if !yield(row(item), nil) {
+				return
+			}
+		}
+	})
+	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
 	"campaign-runner/cmd/internal/cli"
@@ -76,36 +77,22 @@ func (q inquiry) waits(ctx context.Context) string {
 	return fmt.Sprintf("waiting for the quota: %s; the next request may leave at %s", status.Reason, cli.Moment(time.Now().Add(status.Wait)))
 }
 
-// A center asks the Support Center.
-type center struct {
-	inquiry
-	api *velents.Support
-}
-
-func (a *app) support(s *store.Store) (center, error) {
+// support is the Support Center, and an inquiry for its token.
+func (a *app) support(s *store.Store) (*velents.Support, inquiry, error) {
+	variable := cli.SupportToken.Variable
 	token := cli.SupportToken.Get(a.getenv)
 	if token == "" {
-		return center{}, cli.Usagef("%s is not set", cli.SupportToken.Variable)
+		return nil, inquiry{}, cli.Usagef("%s is not set", variable)
 	}
-	cfg, inquiry, err := a.client(s, cli.SupportToken.Variable, token)
+	cfg, q, err := a.client(s, variable, token)
 	if err != nil {
-		return center{}, err
+		return nil, inquiry{}, err
 	}
 	api, err := velents.NewSupport(cfg)
 	if err != nil {
-		return center{}, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.SupportToken.Variable, err)
+		err = cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
-	return center{inquiry, api}, nil
-}
-
-// status asks for the status of a ticket.
-func (c center) status(ctx context.Context, id string) (status string, err error) {
-	err = c.ask(ctx, func() (velents.Answer, error) {
-		t, answer, err := c.api.Ticket(ctx, id)
-		status = t.Status
-		return answer, err
-	})
-	return status, err
+	return api, q, err
 }
 
 // A right says whether a token may do something.
@@ -126,6 +113,16 @@ func (r right) mark() string {
 		return "yes"
 	}
 	return "no"
+}
+
+// right asks for one thing, and reads from the answer whether the token may have it.
+func (q inquiry) right(ctx context.Context, operation string, request func() (said string, answer velents.Answer, err error)) right {
+	var said string
+	err := q.ask(ctx, func() (answer velents.Answer, err error) {
+		said, answer, err = request()
+		return answer, err
+	})
+	return answered(q.token, operation, said, err)
 }
 
 // untried reports whether the platform was not asked on purpose.
@@ -152,11 +149,7 @@ func answered(token, operation, said string, err error) right {
 }
 
 func (a *app) askPlatform() *cobra.Command {
-	cmd := a.on("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, name string) error {
-		c, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
+	cmd := a.onLoaded("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
 		rights, err := a.agentRights(ctx, s, c.Settings.Agent)
 		if err != nil {
 			return err
@@ -182,7 +175,7 @@ func (a *app) askPlatform() *cobra.Command {
 		err = a.print(struct {
 			Campaign string  `json:"campaign"`
 			Rights   []right `json:"rights"`
-		}{name, rights}, table(rows))
+		}{c.Name, rights}, table(rows))
 		if err == nil && missing > 0 {
 			err = fmt.Errorf("%s of %s did not get a good answer", cli.Count(missing, "operation", "operations"), cli.Number(len(rights)))
 		}
@@ -214,56 +207,41 @@ func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]
 	if err != nil {
 		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
-	var details, keys string
-	agentErr := q.ask(ctx, func() (velents.Answer, error) {
-		found, answer, err := api.Agent(ctx)
-		details = strings.TrimSpace(fmt.Sprintf("%s %s", found.Name, found.ID))
-		if answer.Rate.Known {
-			details += fmt.Sprintf("; %d requests a window, %d left", answer.Rate.Limit, answer.Rate.Remaining)
-		}
-		return answer, err
-	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	keysErr := q.ask(ctx, func() (velents.Answer, error) {
-		list, answer, err := api.ValueKeys(ctx)
-		keys = strings.Join(list, ", ")
-		return answer, err
-	})
 	return []right{
-		answered(variable, "read agent details", details, agentErr),
-		answered(variable, "read value keys", keys, keysErr),
+		q.right(ctx, "read agent details", func() (string, velents.Answer, error) {
+			found, answer, err := api.Agent(ctx)
+			details := strings.TrimSpace(fmt.Sprintf("%s %s", found.Name, found.ID))
+			if answer.Rate.Known {
+				details += fmt.Sprintf("; %d requests a window, %d left", answer.Rate.Limit, answer.Rate.Remaining)
+			}
+			return details, answer, err
+		}),
+		q.right(ctx, "read value keys", func() (string, velents.Answer, error) {
+			keys, answer, err := api.ValueKeys(ctx)
+			return strings.Join(keys, ", "), answer, err
+		}),
 		{variable, "batch, dispatch", nil, notTried + "it would contact somebody; 'enqueue test' does"},
 	}, ctx.Err()
 }
 
 func (a *app) supportRights(ctx context.Context, s *store.Store) ([]right, error) {
-	variable := cli.SupportToken.Variable
-	c, err := a.support(s)
+	api, q, err := a.support(s)
 	if err != nil {
 		return nil, err
 	}
-	var tenant, listed string
-	meErr := c.ask(ctx, func() (velents.Answer, error) {
-		me, answer, err := c.api.Me(ctx)
-		tenant = strings.TrimSpace(fmt.Sprintf("%s %s", me.Name, me.ID))
-		if len(me.Abilities) > 0 {
-			tenant += "; abilities " + strings.Join(me.Abilities, ", ")
-		}
-		return answer, err
-	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	listErr := c.ask(ctx, func() (velents.Answer, error) {
-		page, answer, err := c.api.ListTickets(ctx, nil)
-		listed = cli.Count(len(page.Tickets), "ticket", "tickets") + " on the first page"
-		return answer, err
-	})
 	return []right{
-		answered(variable, "tenant identity", tenant, meErr),
-		answered(variable, "list tickets", listed, listErr),
-		{variable, "create tickets", nil, notTried + "it would make one"},
+		q.right(ctx, "tenant identity", func() (string, velents.Answer, error) {
+			me, answer, err := api.Me(ctx)
+			tenant := strings.TrimSpace(fmt.Sprintf("%s %s", me.Name, me.ID))
+			if len(me.Abilities) > 0 {
+				tenant += "; abilities " + strings.Join(me.Abilities, ", ")
+			}
+			return tenant, answer, err
+		}),
+		q.right(ctx, "list tickets", func() (string, velents.Answer, error) {
+			page, answer, err := api.ListTickets(ctx, nil)
+			return cli.Count(len(page.Tickets), "ticket", "tickets") + " on the first page", answer, err
+		}),
+		{q.token, "create tickets", nil, notTried + "it would make one"},
 	}, ctx.Err()
 }

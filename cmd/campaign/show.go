@@ -23,15 +23,13 @@ func (a *app) list() *cobra.Command {
 		Use:   "list",
 		Short: "List all campaigns, the newest first",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := report.List(cmd.Context(), s)
-				if list == nil {
-					return err
-				}
-				return cmp.Or(printTable(a, listRows(list), map[string][]report.Summary{"campaigns": list}, listText(list)), err)
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			list, err := report.List(ctx, s)
+			if list == nil {
+				return err
+			}
+			return cmp.Or(printTable(a, list, rowOf, map[string][]report.Summary{"campaigns": list}, listText(list)), err)
+		}),
 	})
 }
 
@@ -46,12 +44,8 @@ type listRow struct {
 	WaitingFor cell   `csv:"waiting_for"`
 }
 
-func listRows(list []report.Summary) []listRow {
-	rows := make([]listRow, len(list))
-	for i, s := range list {
-		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
-	}
-	return rows
+func rowOf(s report.Summary) listRow {
+	return listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
 }
 
 func (a *app) show() *cobra.Command {
@@ -92,11 +86,10 @@ func overviewText(o report.Overview) string {
 		{"  quota", quotaText(o)},
 		{"  settings", settingsText(o)},
 		{"  created", local(o.CreatedAt)},
-		{"  ended", since(o.EndedAt)},
-		{"  purged", since(o.PurgedAt)},
+		{"  ended", local(o.EndedAt)},
+		{"  purged", local(o.PurgedAt)},
 	}
-	facts = slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" })
-	b.WriteString(table(facts))
+	b.WriteString(factsText(facts))
 
 	var states [][]string
 	for _, state := range campaign.States() {
@@ -104,23 +97,26 @@ func overviewText(o report.Overview) string {
 			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts), doubtText(o, state)})
 		}
 	}
-	if len(states) > 0 {
-		b.WriteString("\n" + table(states, 1, 2))
-	}
+	section(&b, states, 1, 2)
 
 	var reasons [][]string
 	for _, r := range o.Reasons[:min(len(o.Reasons), shownReasons)] {
 		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason.String()})
 	}
-	if len(reasons) > 0 {
-		b.WriteString("\n" + table(reasons, 1))
-	}
+	section(&b, reasons, 1)
 	if more := len(o.Reasons) - shownReasons; more > 0 {
 		fmt.Fprintf(&b, "  and %s; all with --json\n", cli.Count(more, "more reason", "more reasons"))
 	}
-	if len(o.Refused) > 0 {
-		b.WriteString("\n" + refusedText(o))
+
+	var refused [][]string // most frequent first
+	for _, r := range report.Refusals(o.Refused) {
+		label := "  refused"
+		if strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen)) {
+			label = "  left out"
+		}
+		refused = append(refused, []string{label, cli.Number(r.Contacts), r.Reason.String()})
 	}
+	section(&b, refused, 1)
 	return b.String()
 }
 
@@ -192,28 +188,24 @@ func contactsText(o report.Overview) string {
 	return text
 }
 
-// refusedText counts refused lines by reason, most frequent first.
-func refusedText(o report.Overview) string {
-	var rows [][]string
-	for _, r := range report.Refusals(o.Refused) {
-		label := "  refused"
-		if strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen)) {
-			label = "  left out"
-		}
-		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason.String()})
-	}
-	return table(rows, 1)
-}
-
-// local is a time in the reader's zone.
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// since is local, but empty for the zero time.
-func since(t time.Time) string {
+// local is a time in the reader's zone; empty for the zero time.
+func local(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return local(t)
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// factsText is a table of names and values, without those that have no value.
+func factsText(facts [][]string) string {
+	return table(slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" }))
+}
+
+// section appends a table below an empty line, if it has rows.
+func section(b *strings.Builder, rows [][]string, right ...int) {
+	if len(rows) > 0 {
+		b.WriteString("\n" + table(rows, right...))
+	}
 }
 
 // table aligns cells in columns; right lists the columns that align right.

@@ -65,7 +65,7 @@ func (a *app) changeSuppressed(verb, short, done string, change changeList) *cob
 				phones = append(phones, phone)
 			}
 			slices.Sort(phones)
-			return a.changeList(cmd.Context(), suppressed{}, slices.Compact(phones), done, change)
+			return a.changeList(cmd, suppressed{}, slices.Compact(phones), done, change)
 		},
 	}
 	regionFlag(cmd, &region)
@@ -77,8 +77,8 @@ func regionFlag(cmd *cobra.Command, region *string) {
 	cli.Bind(cmd.Flags(), "region", "VELENTS_REGION")
 }
 
-func (a *app) changeList(ctx context.Context, result suppressed, phones []campaign.Phone, done string, change changeList) error {
-	return a.withStore(ctx, func(s *store.Store) (err error) {
+func (a *app) changeList(cmd *cobra.Command, result suppressed, phones []campaign.Phone, done string, change changeList) error {
+	return a.withStore(func(ctx context.Context, s *store.Store, _ []string) (err error) {
 		result.Numbers = len(phones)
 		if result.Changed, err = change(s, ctx, phones); err != nil {
 			return fmt.Errorf("%w; the same command goes on", err)
@@ -94,7 +94,7 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 			return cli.Partialf("%s of the file without a usable number: they are not on the list", cli.Count(result.Unreadable, "line", "lines"))
 		}
 		return nil
-	})
+	})(cmd, nil)
 }
 
 func (a *app) importSuppressed() *cobra.Command {
@@ -129,7 +129,7 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}
-			return a.changeList(cmd.Context(), result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
+			return a.changeList(cmd, result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
 		},
 	}
 	regionFlag(cmd, &opt.Region)
@@ -171,28 +171,17 @@ func (a *app) listSuppressed() *cobra.Command {
 		Use:   "list",
 		Short: "Write the do-not-contact list as CSV",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				return a.export("", file, "number", func(w io.Writer) (int, error) { return writeSuppressed(cmd.Context(), s, w) })
-			})
-		},
-	}
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if a.json && toStdout(file) {
-			return errors.New("--json tells of a file: give -o FILE; the numbers themselves are CSV")
-		}
-		return nil
-	}
-	outputFlag(cmd, &file)
-	return cmd
-}
-
-func writeSuppressed(ctx context.Context, s *store.Store, w io.Writer) (numbers int, err error) {
-	return writeRows(w, func(yield func(contacts.Listed, error) bool) {
-		for phone, err := range s.Suppressed(ctx) {
-			if !yield(contacts.Listed{Phone: phone.E164()}, err) || err != nil {
-				return
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			numbers := func(yield func(contacts.Listed, error) bool) {
+				for phone, err := range s.Suppressed(ctx) {
+					if !yield(contacts.Listed{Phone: phone.E164()}, err) || err != nil {
+						return
+					}
+				}
 			}
-		}
-	})
+			return a.export("", file, "number", func(w io.Writer) (int, error) { return writeRows(w, numbers) })
+		}),
+	}
+	a.csvOutput(cmd, &file, "numbers")
+	return cmd
 }

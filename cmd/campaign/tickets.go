@@ -26,11 +26,7 @@ type shownTicket struct {
 func (a *app) tickets() *cobra.Command {
 	var again []string
 	var live bool
-	cmd := a.on("tickets", "List the tickets of a campaign's contacts", func(ctx context.Context, s *store.Store, name string) error {
-		c, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
+	cmd := a.onLoaded("tickets", "List the tickets of a campaign's contacts", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
 		if len(again) > 0 {
 			return a.makeAgain(ctx, s, c, again)
 		}
@@ -65,12 +61,8 @@ type ticketRow struct {
 	Reason  cell   `csv:"reason"`
 }
 
-func ticketRows(list []shownTicket) []ticketRow {
-	rows := make([]ticketRow, len(list))
-	for i, t := range list {
-		rows[i] = ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule.String()), moment(t.At), cell(t.Reason.String())}
-	}
-	return rows
+func (t shownTicket) row() ticketRow {
+	return ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule.String()), moment(t.At), cell(t.Reason.String())}
 }
 
 func (a *app) makeAgain(ctx context.Context, s *store.Store, c campaign.Campaign, names []string) error {
@@ -132,21 +124,16 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	if len(c.Settings.TicketRules) == 0 {
 		head = fmt.Sprintf("%s makes no tickets: it was enqueued without --ticket-when\n", c.Name)
 	}
-	if err := printTable(a, ticketRows(list), struct {
+	if err := printTable(a, list, shownTicket.row, struct {
 		Campaign string         `json:"campaign"`
 		States   map[string]int `json:"states"`
 		Tickets  []shownTicket  `json:"tickets"`
 	}{c.Name, counts, list}, head); err != nil {
 		return err
 	}
-	if tally[campaign.TicketDue] > 0 {
-		return a.noteNoDesk(ctx, s)
+	if tally[campaign.TicketDue] == 0 {
+		return nil
 	}
-	return nil
-}
-
-// noteNoDesk warns if no live worker makes tickets.
-func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
 	workers, err := s.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return w.Tickets }) {
 		a.note("no live worker makes tickets: set " + cli.SupportToken.Variable + " where one runs")
@@ -156,15 +143,19 @@ func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
 
 // supportStatus returns a function that asks for the status of a ticket.
 func (a *app) supportStatus(ctx context.Context, s *store.Store) (func(report.Ticket) (string, error), error) {
-	desk, err := a.support(s)
+	api, inquiry, err := a.support(s)
 	if err != nil {
 		return nil, err
 	}
-	return func(t report.Ticket) (string, error) {
+	return func(t report.Ticket) (status string, err error) {
 		if t.ID == "" {
 			return "", nil
 		}
-		status, err := desk.status(ctx, t.ID)
+		err = inquiry.ask(ctx, func() (velents.Answer, error) {
+			found, answer, err := api.Ticket(ctx, t.ID)
+			status = found.Status
+			return answer, err
+		})
 		var refused *velents.Error
 		if errors.As(err, &refused) {
 			return refused.Error(), nil // only of this ticket

@@ -47,15 +47,7 @@ type app struct {
 }
 
 // print prints a result: v with --json, otherwise the text.
-func (a *app) print(v any, text string) error {
-	if a.json {
-		return cli.PrintJSON(a.stdout, v)
-	}
-	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
+func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }
 
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "enqueue:", text) }
 

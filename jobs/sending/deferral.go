@@ -30,12 +30,6 @@ type deferrals struct {
 	until map[int]time.Time // by contact; zero: until a person decides
 }
 
-// NeedsPerson reports whether a contact with this reason waits until a person changes
-// something.
-func NeedsPerson(reason campaign.Message) bool {
-	return reason.Is(campaign.MsgNoZone) || reason.Is(campaign.MsgNeverMeet)
-}
-
 // sift returns the contacts that may be sent now. It keeps until when the others are
 // deferred, writes down why where that differs from contact to contact, and cancels
 // those that are too late.

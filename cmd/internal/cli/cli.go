@@ -174,6 +174,17 @@ func observe(cmd *cobra.Command, begin func()) {
 	}
 }
 
+// Print prints a result: v as JSON, or text.
+func Print(w io.Writer, asJSON bool, v any, text string) error {
+	if asJSON {
+		return PrintJSON(w, v)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
 // PrintJSON prints v as one object on one line.
 func PrintJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

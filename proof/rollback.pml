@@ -1,0 +1,114 @@
+/* One loss of Redis's last writes: a restart without the end of its log, or a failover
+ * to a replica that lagged.
+ *
+ * One contact. disk is what is there after the loss; it follows the writes in order,
+ * at any distance. Each worker remembers the newest version of the chunk that it has
+ * seen, and halts the campaign when it meets an older one; a person then looks, and
+ * resumes. docs/proof.md names the function of each step.
+ *
+ * Two workers rely on begins that are on disk before their request leaves: replicas
+ * are waited for, or appendfsync is always. -DONE: one worker, which outlives the loss,
+ * has its memory alone. Each NO_… takes one guard out.
+ */
+#include "table.pml"
+
+#ifdef ONE
+#define N 1
+#define NO_WAIT
+#else
+#define N 2
+#endif
+
+mtype:pc = { Idle, Read, Beginning, Unknown, Begun, Answered, Dead };
+
+Record led; byte version; byte claim;          /* in Redis */
+Record disk; byte diskVersion; byte diskClaim; /* what a loss leaves of it */
+bool behind;                                   /* the disk does not have all */
+bool halted; bool lost;
+byte changes = 12;                             /* bound on writes */
+
+mtype:pc pc[N];
+byte seen[N];                                  /* versions: what it has seen between two tasks */
+byte mine[N];                                  /* the version of the chunk at hand */
+byte tried[N];                                 /* attempts in the record that it has read */
+bool since[N];                                 /* whether the loss came before its begin */
+
+bool reached; bool looked; bool moves;         /* ghosts: looked: a person has, since then */
+
+#define OWNER(w) (w + 1)
+
+inline write() { version++; changes--; behind = true }
+inline set(a, b) { a.state = b.state; a.attempts = b.attempts; a.tries = b.tries; a.doubt = b.doubt }
+
+#ifdef NO_HALT
+#define IS_OLDER(w) (false)
+#else
+#define IS_OLDER(w) (seen[w] > version)
+#endif
+#ifdef NO_WAIT
+#define IS_SAFE(w) (true)
+#else
+#define IS_SAFE(w) (!behind && since[w] == lost)   /* else the connection has broken */
+#endif
+
+inline over() { seen[w] = mine[w]; mine[w] = 0; tried[w] = 0; since[w] = false; pc[w] = Idle }   /* versions.keep */
+
+proctype Worker(byte w) {
+end: do
+  /* runner.run */
+  :: d_step { pc[w] == Idle && !halted && led.state == Pending && changes > 3 ->
+       if
+       :: IS_OLDER(w) -> halted = true; seen[w] = 0                     /* versions.forget */
+       :: else -> mine[w] = version; tried[w] = led.attempts; pc[w] = Read
+       fi }
+  /* begin */
+  :: d_step { pc[w] == Read && changes > 3 ->
+       if
+       :: !halted && led.state == Pending && led.attempts == tried[w] && (claim == 0 || claim == OWNER(w)) ->
+          next(led, Send, false); moves = false; claim = OWNER(w); write(); mine[w]++; since[w] = lost; pc[w] = Beginning
+       :: else -> over()
+       fi }
+  :: d_step { pc[w] == Beginning && IS_SAFE(w) -> pc[w] = Begun }
+#ifndef NO_WAIT
+  :: d_step { pc[w] == Beginning -> pc[w] = Unknown }                   /* too few replicas have it in time */
+#endif
+  :: d_step { pc[w] == Unknown && changes > 0 ->
+       if
+       :: claim == OWNER(w) && led.state == Sending -> next(led, Unsent, false); moves = false; claim = 0; write(); mine[w]++
+       :: else -> skip
+       fi;
+       over() }
+  /* the request */
+  :: d_step { pc[w] == Begun -> assert(!reached || looked); reached = true; looked = false; pc[w] = Answered }
+  /* commit */
+  :: d_step { pc[w] == Answered && changes > 0 ->
+       next(led, Accept, false);
+       if :: moves -> write(); mine[w]++ :: else -> skip fi;
+       moves = false;
+       if :: claim == OWNER(w) -> claim = 0 :: else -> skip fi;
+       over() }
+#ifndef ONE
+  :: d_step { pc[w] != Idle && pc[w] != Dead && pc[1-w] != Dead -> mine[w] = 0; tried[w] = 0; since[w] = false; pc[w] = Dead }
+#endif
+  od
+}
+
+proctype World() {
+end: do
+  :: d_step { behind -> set(disk, led); diskVersion = version; diskClaim = claim; behind = false }
+  :: d_step { !lost -> lost = true; set(led, disk); version = diskVersion; claim = diskClaim; behind = false }
+  :: d_step { claim != 0 && (pc[claim-1] == Idle || pc[claim-1] == Dead) -> claim = 0 }
+  :: d_step { claim == 0 && led.state == Sending && changes > 0 -> next(led, Lose, false); moves = false; write() }
+  :: d_step { halted -> halted = false; looked = true }
+  od
+}
+
+init {
+  atomic {
+    pc[0] = Idle; run Worker(0);
+#ifndef ONE
+    pc[1] = Idle; run Worker(1);
+#endif
+    run World()
+  }
+}
