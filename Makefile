@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel cover fuzz clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel mutants cover fuzz picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ laravel: ## run workers against real Laravel behind php-fpm and nginx, in three 
 	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework
 	$(GO) test -tags=laravel -count=1 -v -timeout=15m ./internal/laravel
 
+mutants: ## check that the tests notice mistakes, in about ten minutes
+	@scripts/need.sh redis-server
+	$(GO) run ./internal/mutants
+
 cover: ## print the test coverage of the packages that decide
 	@scripts/need.sh redis-server
 	$(GO) test -cover ./campaign/... ./jobs/... ./ratelimit/... ./velents/...
@@ -68,6 +72,10 @@ fuzz: ## fuzz every fuzz test for FUZZTIME
 		echo "$$dir $$name"; \
 		$(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$dir" </dev/null || exit 1; \
 	done
+
+picture: ## take the pictures of the README, in about a minute
+	@scripts/need.sh curl chromium
+	scripts/picture.sh
 
 clean: ## remove what was built
 	rm -rf bin

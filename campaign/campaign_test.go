@@ -59,8 +59,8 @@ func TestSettingsCheck(t *testing.T) {
 		{"an agent that is not written as it is kept", func(s *Settings) { s.Agent = "Sales_KSA" }, `agent: want it written "sales-ksa"`},
 		{"no mode", func(s *Settings) { s.Mode = "" }, `mode "": want batch or dispatch`},
 		{"an unknown mode", func(s *Settings) { s.Mode = "bulk" }, `mode "bulk": want batch or dispatch`},
-		{"no channel", func(s *Settings) { s.ChannelID = 0 }, "channel: want a positive id"},
-		{"an unknown lane", func(s *Settings) { s.Lane = "fast" }, `lane "fast": want urgent, normal or bulk`},
+		{"no channel", func(s *Settings) { s.ChannelID = 0 }, "channel 0: want 1 or more"},
+		{"an unknown lane", func(s *Settings) { s.Lane = "fast" }, `priority "fast": want urgent, normal or bulk`},
 		{"no chunk size", func(s *Settings) { s.ChunkSize = 0 }, "chunk size 0: want 1 to 10000"},
 		{"too large a chunk size", func(s *Settings) { s.ChunkSize = 10_001 }, "chunk size 10001: want 1 to 10000"},
 		{"no attempts", func(s *Settings) { s.MaxAttempts = 0 }, "max attempts 0: want 1 to 200"},
@@ -70,13 +70,13 @@ func TestSettingsCheck(t *testing.T) {
 		{"negative lateness", func(s *Settings) { s.MaxLateness = -time.Second }, "max lateness -1s: want 0 or more"},
 		{"an end before its beginning", func(s *Settings) { s.StartAt = time.Unix(9, 0); s.FinishBy = time.Unix(8, 0) }, "finish by: want a time after its start"},
 		{"limits without a record", func(s *Settings) { s.Limits.PerWeek, s.Unrecorded = 2, true },
-			"limits per day and week go by the record of who was contacted: this campaign must be recorded"},
+			"limits per day and week go by the contact record: this campaign must be recorded"},
 		{"limits that are none", func(s *Settings) { s.Limits.PerDay = 2 }, "contacts per day 2: want 1, or 0 for no limit"},
 		{"a time zone that is none", func(s *Settings) { s.Hours.Zone = "Riyadh" }, `time zone "Riyadh": want a name such as Asia/Riyadh or America/New_York`},
-		{"a negative canary", func(s *Settings) { s.Canary = -1 }, "canary -1: want 1 or more contacts"},
+		{"a negative canary", func(s *Settings) { s.Canary = -1 }, "canary -1: want 1 or more"},
 		{"a share of no canary", func(s *Settings) { s.CanaryGoOn = new(Share) }, "canary go on: there is no canary"},
 		{"a failure share of everybody", func(s *Settings) { s.MaxFailureShare = Whole }, "max failure share 100%: want more than 0% and less than 100%"},
-		{"a negative cap", func(s *Settings) { s.DailyCap = -1 }, "daily cap -1: want 1 or more contacts"},
+		{"a negative cap", func(s *Settings) { s.DailyCap = -1 }, "daily cap -1: want 1 or more"},
 		{"more rows than a chunk", func(s *Settings) { s.RowsPerRequest = s.ChunkSize + 1 }, "rows per request 501: want at most the 500 of a chunk"},
 		{"rows in dispatch mode", func(s *Settings) { s.RowsPerRequest, s.Mode = 1, Dispatch }, "rows per request: in dispatch mode every request has one"},
 		{"more attempts over all runs than can be counted", func(s *Settings) { s.MaxContactAttempts = 255 }, "max contact attempts 255: want 1 to 254"},
@@ -220,5 +220,25 @@ func TestCountsAdd(t *testing.T) {
 	}
 	if err := want.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRequestRows(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		c    Campaign
+		want int
+	}{
+		{"a whole chunk", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500}}, 500},
+		{"fewer, as set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}}, 100},
+		{"fewer, as the platform allows", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 40}, 40},
+		{"what the platform allows is more than what is set", Campaign{Settings: Settings{Mode: Batch, ChunkSize: 500, RowsPerRequest: 100}, RowsPerCall: 250}, 100},
+		{"one contact in dispatch mode", Campaign{Settings: Settings{Mode: Dispatch, ChunkSize: 50}, RowsPerCall: 40}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.c.RequestRows(); got != tt.want {
+				t.Errorf("RequestRows() = %d, want %d", got, tt.want)
+			}
+		})
 	}
 }

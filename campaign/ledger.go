@@ -23,7 +23,7 @@ type Record struct {
 	Recorded bool
 }
 
-// MayHaveBeenReached reports whether nobody knows if the platform has reached the
+// MayHaveBeenReached reports whether it is unknown if the platform has reached the
 // contact.
 func (r Record) MayHaveBeenReached() bool { return r.InDoubt || r.State == Unconfirmed }
 

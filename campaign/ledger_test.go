@@ -36,6 +36,9 @@ func TestRecordLayoutStays(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bytes (-want +got):\n%s", diff)
 	}
+	if got.Set(0, Record{}); string(got) != string(NewLedger(1)) {
+		t.Errorf("of the record before there is left %v", got)
+	}
 }
 
 func TestNewLedgerIsPending(t *testing.T) {

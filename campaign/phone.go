@@ -52,25 +52,49 @@ func (p Phone) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // MarshalText masks the number in JSON, as slog writes whole structs.
 func (p Phone) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
+// Powers of ten by the digits of the part of a number that they cut off.
+const (
+	subscriber8 = 100_000_000
+	national9   = 10 * subscriber8
+	national10  = 10 * national9
+	national11  = 10 * national10
+)
+
 // Person is the one number that stands for its owner. Three countries write a mobile number
 // in two ways, and networks and WhatsApp use both: Mexico +52 and +521, Argentina +54 and
 // +549, Brazil without and with the ninth digit. Any other number is returned unchanged.
 //
 // Sources: ITU E.164 notices of Mexico (2019) and Argentina; Anatel resolution 553.
 func (p Phone) Person() Phone {
-	const (
-		national9  = 1_000_000_000
-		national10 = 10 * national9
-		national11 = 10 * national10
-	)
 	switch {
 	case p/national11 == 52 && p/national10%10 == 1: // +521 and ten digits
 		return 52*national10 + p%national10
 	case p/national11 == 54 && p/national10%10 == 9: // +549 and ten digits
 		return 54*national10 + p%national10
-	case p/national10 == 55 && p/(national9/100)%10 >= 6: // +55, area, a mobile number of eight digits
-		area, subscriber := p/(national9/10)%100, p%(national9/10)
-		return 55*national11 + area*national9 + 9*(national9/10) + subscriber
+	case p/national10 == 55 && p/(subscriber8/10)%10 >= 6: // +55, area, a mobile number of eight digits
+		area, subscriber := p/subscriber8%100, p%subscriber8
+		return 55*national11 + area*national9 + 9*subscriber8 + subscriber
 	}
 	return p
+}
+
+// OtherSpelling is the second way to write the same mobile number, in the countries that
+// have two; see Person. It reports false for all other numbers.
+func (p Phone) OtherSpelling() (Phone, bool) {
+	person := p.Person()
+	if p != person {
+		return person, true
+	}
+	switch {
+	case p/national10 == 52:
+		return 521*national10 + p%national10, true
+	case p/national10 == 54:
+		return 549*national10 + p%national10, true
+	case p/national11 == 55 && p/subscriber8%10 == 9: // the ninth digit
+		area, subscriber := p/national9%100, p%subscriber8
+		if old := 55*national10 + area*subscriber8 + subscriber; old.Person() == p {
+			return old, true
+		}
+	}
+	return 0, false
 }

@@ -10,7 +10,7 @@ import (
 // contacts:
 //
 //	state=failed                 its state
-//	reason=busy                  a part of the reason for the state
+//	reason=busy                  a part of the reason for the state, or the name of its code
 //	ended.answered               its conversation has ended, and it said something
 //	ended.no_answer              its conversation has ended, and it said nothing
 //	extraction.KEY=VALUE         what the agent learned from it
@@ -44,6 +44,9 @@ const (
 	noAnswer     = "ended.no_answer"
 	columnPrefix = "column."
 )
+
+// prefixes are what stands before the key and the value of a rule.
+var prefixes = [...]string{aboutState: "state", aboutReason: "reason", aboutExtraction: ExtractionPrefix, aboutColumn: columnPrefix}
 
 // RuleForms are the forms of a rule about a contact of a campaign.
 const RuleForms = "state=STATE, reason=TEXT, ended.answered, ended.no_answer, extraction.KEY=VALUE or column.NAME=VALUE, or one of them with !="
@@ -131,22 +134,13 @@ func splitRule(text string) (name string, r Rule) {
 
 func (r Rule) String() string {
 	sign := "="
-	if r.not {
+	switch {
+	case r.about == 0, r.about == aboutEnd:
+		return r.key
+	case r.not:
 		sign = "!="
 	}
-	switch r.about {
-	case aboutState:
-		return "state" + sign + r.value
-	case aboutReason:
-		return "reason" + sign + r.value
-	case aboutEnd:
-		return r.key
-	case aboutExtraction:
-		return ExtractionPrefix + r.key + sign + r.value
-	case aboutColumn:
-		return columnPrefix + r.key + sign + r.value
-	}
-	return ""
+	return prefixes[r.about] + r.key + sign + r.value
 }
 
 // MarshalText is the rule as ParseRule reads it; the zero Rule has no text.
@@ -164,7 +158,7 @@ func (r *Rule) UnmarshalText(text []byte) (err error) {
 // be left out.
 type Facts struct {
 	Record  Record
-	Reason  string // the text of the record's reason
+	Reason  Message // of the record
 	Outcome Outcome
 	Cell    func(name string) string // of its line, by the column's name
 }
@@ -176,7 +170,7 @@ func (r Rule) Of(f Facts) bool {
 	case aboutState:
 		return (f.Record.State.String() == r.value) != r.not
 	case aboutReason:
-		return containsFold(f.Reason, r.value) != r.not
+		return f.Reason.Matches(r.value) != r.not
 	case aboutEnd:
 		return f.Record.State == Ended && f.Outcome.Known() && f.Outcome.Run == f.Record.Run && f.Outcome.Said == (r.key == answered)
 	case aboutExtraction:

@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestRules(t *testing.T) {
 				t.Fatalf("read as %s: %v", r, err)
 			}
 			facts := campaign.Facts{
-				Record: tt.record, Reason: "the line was busy", Outcome: tt.outcome,
+				Record: tt.record, Reason: campaign.Text("the line was busy"), Outcome: tt.outcome,
 				Cell: func(name string) string { return cells[name] },
 			}
 			if got := (campaign.Rules{r}).Of(facts); got != tt.want {
@@ -64,6 +65,33 @@ func TestRules(t *testing.T) {
 		if r, err := campaign.ParseRule(text); err == nil {
 			t.Errorf("%q was read as %s", text, r)
 		}
+	}
+}
+
+func TestSeveralRulesMustAllBeTrue(t *testing.T) {
+	for _, tt := range []struct {
+		rules []string
+		want  bool
+	}{
+		{nil, true},
+		{[]string{"state=failed", "reason=busy"}, true},
+		{[]string{"state=failed", "reason=bad number"}, false},
+		{[]string{"state=rejected", "reason=busy"}, false},
+	} {
+		rules, err := campaign.ParseRules(tt.rules, campaign.ParseRule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rules.Of(campaign.Facts{Record: campaign.Record{State: campaign.Failed}, Reason: campaign.Text("the line was busy")}); got != tt.want {
+			t.Errorf("%q: %v", tt.rules, got)
+		}
+	}
+}
+
+func TestStatesThatRulesName(t *testing.T) {
+	rules, err := campaign.ParseRules([]string{"state=failed", "state!=ended", "reason=ended", "extraction.a=rejected"}, campaign.ParseRule)
+	if got := rules.States(); err != nil || !slices.Equal(got, []campaign.State{campaign.Failed}) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 

@@ -1,7 +1,7 @@
 package campaign
 
-// Seen is what the platform's answers to an agent have shown, ever. It tells the
-// platform's own word from that of what stands before it.
+// Seen is what the platform's answers to an agent have ever shown. It tells the
+// platform's own answers from those of a proxy in front of it.
 type Seen struct {
 	RateHeaders bool // the headers of its rate limit
 	Accepted    bool // a request with contacts was accepted

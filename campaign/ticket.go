@@ -42,9 +42,9 @@ func (s TicketState) Open() bool { return s == TicketDue || s == TicketCreating 
 type Ticket struct {
 	State  TicketState `json:"state"`
 	Rule   Rule        `json:"rule"`
-	Reason string      `json:"reason,omitempty"` // why it is in this state, where that says more
-	ID     string      `json:"id,omitempty"`     // the Support Center's; may be unknown of a ticket that was made
-	Tries  int         `json:"tries,omitempty"`  // requests that counted
-	Claim  string      `json:"claim,omitempty"`  // of the request under way
-	At     time.Time   `json:"at"`               // of the last change
+	Reason Message     `json:"reason,omitzero"` // why it is in this state, where that says more
+	ID     string      `json:"id,omitempty"`    // the Support Center's; may be unknown of a ticket that was made
+	Tries  int         `json:"tries,omitempty"` // requests that counted
+	Claim  string      `json:"claim,omitempty"` // of the request under way
+	At     time.Time   `json:"at"`              // of the last change
 }

@@ -41,7 +41,7 @@ func TestTheFirstRuleThatNamesAContactCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := campaign.Settings{TicketRules: rules}
+	s := campaign.Settings{Tickets: campaign.Tickets{TicketRules: rules}}
 	if got := s.TicketRuleFor(campaign.Record{State: campaign.Failed}, campaign.Outcome{Extraction: []byte(`{"a":1}`)}); got.String() != "extraction.a=1" {
 		t.Errorf("%q", got)
 	}

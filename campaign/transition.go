@@ -1,12 +1,15 @@
 package campaign
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Cause is something that happened to a contact.
 type Cause uint8
 
 const (
-	// By the holder of the claim on the chunk.
+	// By the sender that has the claim on the chunk.
 
 	Send     Cause = iota // the request that carries it is about to leave
 	Unsent                // nothing reached the platform, or it refused the request and not the contact: no attempt
@@ -16,7 +19,7 @@ const (
 	Withdraw              // a Reject is taken back: the list was not at fault
 	Lose                  // the request may have arrived, its answer did not
 
-	// Evidence: by anybody, at any time.
+	// Evidence: from anywhere, at any time.
 
 	Accept // the platform answered 2xx
 	Start  // an event says the conversation began
@@ -25,7 +28,7 @@ const (
 	// By a person, or a rule a person set.
 
 	Cancel       // do not send it
-	Hold         // it waits, and why; or, without a reason, no longer for that
+	Hold         // it waits, for a reason; without a reason it no longer does
 	Rerun        // send it (again)
 	ConfirmSent  // looked up in the platform: it has the contact
 	ConfirmNever // looked up in the platform: it never saw the contact
@@ -33,7 +36,7 @@ const (
 )
 
 // Evidence reports whether the cause is the platform's own word that it has the
-// contact, which counts whoever brings it.
+// contact. It counts without a claim.
 func (c Cause) Evidence() bool { return c == Accept || c == Start || c == End }
 
 // A Move is a cause with what belongs to it.
@@ -43,7 +46,7 @@ type Move struct {
 	Run    uint8 // for Rerun: the run that begins
 	At     time.Time
 
-	InDoubt  bool // for Retry and Fail: the contact may have been reached all the same
+	InDoubt  bool // for Retry and Fail: the contact may have been reached
 	Recorded bool // the contact record has the request
 }
 
@@ -51,9 +54,9 @@ type Move struct {
 // been.
 func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || m.InDoubt }
 
-// Next is the table of transitions, whole: the record that r becomes by m, and
-// whether m is allowed on it. A record that m leaves as it is (a second 2xx,
-// an old event) is not allowed to change either.
+// Next is the whole table of transitions: the record that r becomes by m, and whether
+// m is allowed on it. A move that would change nothing (a second 2xx, an old event) is
+// not allowed.
 //
 //	Send                          pending                → sending      one attempt more
 //	Unsent                        sending                → pending      the attempt taken back
@@ -70,11 +73,11 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //
 // A contact never comes back to a record that it had while it was sending: its time
 // never goes back, and moves on when an attempt is taken back. So an answer that
-// arrives late, or a second time, changes no later request, even within one second.
+// arrives late, or a second time, changes no later request.
 //
-// Doubt, once there, stays through retries and reruns until evidence comes or a
-// person has looked. A contact that was unconfirmed is rerun in doubt: whatever
-// becomes of it then, its earlier request may have reached it.
+// Doubt stays through retries and reruns until evidence comes or a person has looked.
+// A contact that was unconfirmed is rerun in doubt: its earlier request may have
+// reached it.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false
@@ -84,21 +87,18 @@ func (r Record) Next(m Move) (Record, bool) {
 	next.Changed = max(uint32(m.At.Unix()), r.Changed)
 	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
-		next.State = to
-		for _, s := range from {
-			allowed = allowed || s == r.State
-		}
+		next.State, allowed = to, slices.Contains(from, r.State)
 	}
 	switch m.Cause {
 	case Send:
 		move(Sending, Pending)
 		next.Attempts, next.Tries = addOne(r.Attempts), addOne(r.Tries)
-	case Unsent, Withdraw:
-		from := Sending
-		if m.Cause == Withdraw {
-			from = Rejected
-		}
-		move(Pending, from)
+	case Unsent:
+		move(Pending, Sending)
+		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
+		next.Changed = max(next.Changed, r.Changed+1)
+	case Withdraw:
+		move(Pending, Rejected)
 		next.Attempts, next.Tries = takeOne(r.Attempts), takeOne(r.Tries)
 		next.Changed = max(next.Changed, r.Changed+1)
 	case Retry:
@@ -112,15 +112,8 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Lose:
 		move(Unconfirmed, Sending)
 	case Accept, Start, End:
-		next.State = Accepted
-		if m.Cause != Accept {
-			next.State = Started
-		}
-		if m.Cause == End {
-			next.State = Ended
-		}
-		next.InDoubt = false
-		allowed = r.Attempts > 0 && (!r.State.Evidence() || evidenceRank(next.State) > evidenceRank(r.State))
+		next.State, next.InDoubt = [...]State{Accepted, Started, Ended}[m.Cause-Accept], false
+		allowed = r.Attempts > 0 && (!r.State.Evidence() || next.State > r.State)
 	case Cancel:
 		move(Canceled, Pending)
 	case Hold:
@@ -143,27 +136,9 @@ func (r Record) Next(m Move) (Record, bool) {
 	return next, true
 }
 
-// evidenceRank orders the states of evidence: a later one covers an earlier one.
-func evidenceRank(s State) int {
-	switch s {
-	case Accepted:
-		return 1
-	case Started:
-		return 2
-	case Ended:
-		return 3
-	}
-	return 0
-}
-
 // addOne and takeOne count attempts in a byte. A count that has reached 255 no
 // longer moves: it stands for "255 or more".
-func addOne(n uint8) uint8 {
-	if n == 255 {
-		return n
-	}
-	return n + 1
-}
+func addOne(n uint8) uint8 { return min(n, 254) + 1 }
 
 func takeOne(n uint8) uint8 {
 	if n == 0 || n == 255 {

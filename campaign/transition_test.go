@@ -124,7 +124,7 @@ func TestContactsLife(t *testing.T) {
 			if next.State == r.State && (m.Cause != Hold || next.Reason == r.Reason) {
 				t.Fatalf("%+v by %+v is allowed and goes nowhere", r, m)
 			}
-			if r.State.Evidence() && evidenceRank(next.State) < evidenceRank(r.State) && !(m.Cause == Rerun && r.State == Ended) {
+			if r.State.Evidence() && (!next.State.Evidence() || next.State < r.State) && !(m.Cause == Rerun && r.State == Ended) {
 				t.Fatalf("evidence moved back: %+v by %+v became %+v", r, m, next)
 			}
 			if next.State == Sending && r.State != Pending {
@@ -186,6 +186,37 @@ func TestCausesThatAreEvidence(t *testing.T) {
 		want := cause == Accept || cause == Start || cause == End
 		if got := cause.Evidence(); got != want {
 			t.Errorf("cause %d: got %v, want %v", cause, got, want)
+		}
+	}
+}
+
+func TestDoubtOutlastsTheNextAnswer(t *testing.T) {
+	for _, cause := range []Cause{Retry, Fail, Reject, Lose, Unsent} {
+		for _, said := range []bool{false, true} {
+			r := Record{State: Sending, Attempts: 2, Tries: 2, InDoubt: true}
+			if next, ok := r.Next(Move{Cause: cause, InDoubt: said}); !ok || !next.InDoubt {
+				t.Errorf("by cause %d, in doubt itself %v: %+v, %v", cause, said, next, ok)
+			}
+		}
+	}
+}
+
+func TestWhatMayHaveReachedAContact(t *testing.T) {
+	for cause := range causeCount {
+		want := cause.Evidence() || cause == Lose
+		if got := (Move{Cause: cause}).MayReach(); got != want {
+			t.Errorf("cause %d: got %v, want %v", cause, got, want)
+		}
+		if !(Move{Cause: cause, InDoubt: true}).MayReach() {
+			t.Errorf("cause %d in doubt reaches nobody", cause)
+		}
+	}
+	for state := range stateCount {
+		if got := (Record{State: state}).MayHaveBeenReached(); got != (state == Unconfirmed) {
+			t.Errorf("%s may have been reached: %v", state, got)
+		}
+		if !(Record{State: state, InDoubt: true}).MayHaveBeenReached() {
+			t.Errorf("%s in doubt was not reached", state)
 		}
 	}
 }

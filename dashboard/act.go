@@ -15,19 +15,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
 
-// An action is something a person may do to a campaign as it is now.
+// An action is something that a person may do to a campaign in its present state.
 type action struct {
-	Do      string // the last part of the address it is posted to
+	Do      string // last part of the address that the form is posted to
 	Label   string
-	Kind    string // primary or danger, or neither
+	Kind    string // primary, danger or empty
 	Explain string
 	Confirm string
-	States  []choice // of contacts it is for
+	States  []choice // of contacts to choose from
 }
 
 type choice struct {
@@ -37,7 +36,7 @@ type choice struct {
 	Warning  string
 }
 
-// Actions are what may be done to the campaign.
+// Actions lists what a person may do to the campaign.
 func (s standing) Actions() []action {
 	var list []action
 	switch s.State {
@@ -53,7 +52,7 @@ func (s standing) Actions() []action {
 	}
 	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {
 		list = append(list, action{Do: "cancel", Label: "Cancel campaign…", Kind: "danger",
-			Explain: "Whoever is still to be sent is canceled. Only sending them again brings them back.", Confirm: "Cancel the campaign"})
+			Explain: "Contacts that are still to be sent are canceled. Only sending them again brings them back.", Confirm: "Cancel the campaign"})
 	}
 	return list
 }
@@ -62,7 +61,7 @@ func (s standing) choices() []choice {
 	var list []choice
 	for _, state := range jobs.Rerunnable {
 		if !s.PurgedAt.IsZero() {
-			break // whoever they were
+			break // their contacts are purged
 		}
 		if n := s.States.In(state); n > 0 {
 			list = append(list, choice{state, n, state == campaign.Failed, s.rerunWarning(state)})
@@ -71,22 +70,22 @@ func (s standing) choices() []choice {
 	return list
 }
 
-// rerunWarning is what must be known before contacts in a state are sent again.
+// rerunWarning says who may be contacted twice if contacts in a state are sent again.
 func (s standing) rerunWarning(state campaign.State) string {
 	const twice = "may have been contacted already: those who were are contacted twice."
 	if state == campaign.Unconfirmed {
 		return "They " + twice
 	}
 	if n := s.Whole.InDoubt.In(state); n > 0 {
-		return fmt.Sprintf("Of all that are %s %s %s", state, report.Number(n), twice)
+		return fmt.Sprintf("Of all that are %s %s %s", state, campaign.Number(n), twice)
 	}
 	return ""
 }
 
-// maxForm bounds what a form without a file may hold, in bytes.
+// maxForm bounds a form without a file, in bytes.
 const maxForm = 64 << 10
 
-// readForm reads a form without a file, and says so where it cannot.
+// readForm reads a form without a file. If it cannot, it answers the request.
 func (p *pages) readForm(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
@@ -96,7 +95,7 @@ func (p *pages) readForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// act serves an action: it does it and shows the campaign.
+// act serves an action: it carries it out and shows the campaign.
 func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name string, form url.Values) (n int, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := p.known(r)
@@ -107,7 +106,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 		if !p.readForm(w, r) {
 			return
 		}
-		// Whoever closes the page has still asked for it.
+		// The action goes on when the page is closed.
 		n, err := do(context.WithoutCancel(r.Context()), p.queue(r), c.Name, r.PostForm)
 		if err != nil {
 			p.refuse(w, r, asWish(err))
@@ -117,8 +116,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 	}
 }
 
-// asWish is an error as one about what was asked for, unless Redis is at fault or
-// the campaign is gone.
+// asWish blames the request for an error, unless Redis is at fault or the campaign is gone.
 func asWish(err error) error {
 	var wish *wishError
 	var network net.Error
@@ -128,7 +126,7 @@ func asWish(err error) error {
 	return &wishError{http.StatusConflict, err}
 }
 
-// maxReason bounds why a campaign is paused, in bytes.
+// maxReason bounds the reason for a pause, in bytes.
 const maxReason = 300
 
 func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
@@ -136,7 +134,7 @@ func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	if len(reason) > maxReason {
 		return 0, wishf(http.StatusBadRequest, "the reason is too long: want at most %d bytes", maxReason)
 	}
-	return 0, q.Pause(ctx, name, reason)
+	return 0, q.Pause(ctx, name, campaign.Text(reason))
 }
 
 func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
@@ -161,24 +159,24 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 		sel.States = append(sel.States, state)
 	}
 	if len(sel.States) == 0 {
-		return 0, wishf(http.StatusBadRequest, "choose whom to send again")
+		return 0, wishf(http.StatusBadRequest, "choose which contacts to send again")
 	}
 	done, err := q.Rerun(ctx, name, sel)
 	return done.Contacts, err
 }
 
-// deeds are what has been done, as the page says it afterwards.
+// deeds say what an action has done. n counts its contacts.
 var deeds = map[string]func(n int) string{
 	"pause":   func(int) string { return "Paused. What is on its way still gets its answer." },
 	"resume":  func(int) string { return "It goes on." },
 	"start":   func(int) string { return "It has started." },
-	"cancel":  func(n int) string { return report.Count(n, "contact", "contacts") + " canceled." },
-	"rerun":   func(n int) string { return report.Count(n, "contact", "contacts") + " to be sent again." },
-	"launch":  func(n int) string { return "Launched, with " + report.Count(n, "contact", "contacts") + "." },
+	"cancel":  func(n int) string { return campaign.Count(n, "contact", "contacts") + " canceled." },
+	"rerun":   func(n int) string { return campaign.Count(n, "contact", "contacts") + " to be sent again." },
+	"launch":  func(n int) string { return "Launched, with " + campaign.Count(n, "contact", "contacts") + "." },
 	"discard": func(int) string { return "Nothing was launched; the list is deleted." },
 }
 
-// done is what the address of a page says has just been done.
+// done says what was just done, by the address of the page.
 func done(r *http.Request) string {
 	query := r.URL.Query()
 	deed, ok := deeds[query.Get("did")]

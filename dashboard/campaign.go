@@ -54,47 +54,47 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 	if o.State == campaign.Running {
 		s.Pace = report.PaceOf(series, o.States, now)
 		if o.ETA.After(now) {
-			s.Pace.Left = o.ETA.Sub(now) // knows of hours and of what fails
+			s.Pace.Left = o.ETA.Sub(now) // it allows for hours and failures
 		}
 	}
 	return s, nil
 }
 
-// Headline is where the campaign stands, in a sentence.
+// Headline says in a sentence where the campaign stands.
 func (s standing) Headline() string {
 	if s.State == campaign.Loading || s.Contacts == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s of %s contacts through (%s)", report.Number(s.Through()), report.Number(s.Contacts), s.Percent())
+	text := fmt.Sprintf("%s of %s contacts through (%s)", campaign.Number(s.Through()), campaign.Number(s.Contacts), s.Percent())
 	if left := s.LeftText(); left != "" && s.States.Open() > 0 {
 		text += ", " + left + " left"
 	}
 	return text
 }
 
-// Doubtful says of contacts in which states the platform may have reached some,
-// where the state itself does not say that of all of them.
+// Doubtful counts, by state, contacts that the platform may have reached. Unconfirmed
+// is left out: that state says so itself.
 func (s standing) Doubtful() []string {
 	var list []string
 	for _, state := range campaign.States() {
 		if n := s.Whole.InDoubt.In(state); n > 0 && state != campaign.Unconfirmed {
-			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", report.Number(n), report.Number(s.States.In(state)), state))
+			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", campaign.Number(n), campaign.Number(s.States.In(state)), state))
 		}
 	}
 	return list
 }
 
-// shownReasons bounds the reasons on a page.
+// shownReasons is the most reasons that a page shows.
 const shownReasons = 30
 
-// A grouped reason is one of those why contacts are in a state.
+// A grouped reason is one reason for a state, with its contacts counted.
 type grouped struct {
 	report.Reason
-	Again   int // contacts that sending it again is for; 0: they are not sent again
+	Again   int // contacts that a rerun by this reason would send; 0: no rerun
 	Warning string
 }
 
-// Grouped are the most frequent reasons.
+// Grouped lists the most frequent reasons.
 func (s standing) Grouped() []grouped {
 	var list []grouped
 	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
@@ -108,30 +108,30 @@ func (s standing) Grouped() []grouped {
 	return list
 }
 
-// like are the contacts in the same state with this in their reason: a rerun goes
-// by a part of the text.
+// like counts the contacts that a rerun by this reason would send. A rerun matches a
+// part of the text, so other reasons may match, too.
 func (s standing) like(reason report.Reason) int {
 	n := 0
 	for _, r := range s.Whole.Reasons {
-		if r.State == reason.State && strings.Contains(strings.ToLower(r.Reason), strings.ToLower(reason.Reason)) {
+		if r.State == reason.State && r.Reason.Matches(reason.Reason.String()) {
 			n += r.Contacts
 		}
 	}
 	return n
 }
 
-// MoreReasons is how many are not shown.
+// MoreReasons counts the reasons that are not shown.
 func (s standing) MoreReasons() int { return max(len(s.Whole.Reasons)-shownReasons, 0) }
 
-// Refusals is how many lines of the file were refused.
+// Refusals counts the refused lines of the file.
 func (s standing) Refusals() int { return s.Whole.Rows - s.Contacts - s.Whole.NotChosen }
 
-// RefusedRows are why.
+// RefusedRows counts the refused lines by reason.
 func (s standing) RefusedRows() []report.Reason { return refused(s.Whole.Refused) }
 
-// refused are the reasons of refused lines, without the rows that were not chosen.
+// refused counts refused lines by reason. Rows that were not chosen are left out.
 func refused(counts map[string]int) []report.Reason {
 	return slices.DeleteFunc(report.Refusals(counts), func(r report.Reason) bool {
-		return strings.HasPrefix(r.Reason, string(contacts.NotChosen))
+		return strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen))
 	})
 }

@@ -11,12 +11,11 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// A chart is how a campaign went, as areas on top of each other in a box of 1000
-// by 300.
+// A chart shows how a campaign went: stacked areas in a box of 1000 by 300.
 type chart struct {
-	Areas  []area // the topmost first: each covers the ones before it
+	Areas  []area // topmost first; each is drawn over the ones before it
 	X      []tick
-	Y      []string // the top first
+	Y      []string // topmost first
 	Rows   []chartRow
 	Spoken string
 }
@@ -25,23 +24,23 @@ type area struct{ Name, Label, Path string }
 
 type tick struct {
 	At   time.Time
-	Show string // how exactly: day, minute or clock
+	Show string // precision: day, minute or clock
 }
 
-// A chartRow is a moment of the chart in numbers.
+// A chartRow holds the numbers of one moment of the chart.
 type chartRow struct {
 	At     time.Time
-	Counts []int // as the areas, then those to go
+	Counts []int // contacts per area, then those still to be sent
 }
 
 const (
 	chartWidth, chartHeight = 1000, 300
-	chartRows               = 12 // of the table beside it
+	chartRows               = 12 // of the table beside the chart
 	chartTicks              = 5
 	leastSpan               = 10 * time.Second
 )
 
-// chartAreas are what a chart tells apart, from the bottom.
+// chartAreas are the areas of a chart, from the bottom.
 var chartAreas = []struct {
 	name, label string
 	states      []campaign.State
@@ -51,8 +50,8 @@ var chartAreas = []struct {
 	{"canceled", "canceled", []campaign.State{campaign.Canceled}},
 }
 
-// newChart draws a series, and where the campaign is now. It is nil while there
-// is nothing to see.
+// newChart draws a series up to the present. It returns nil while there is nothing to
+// see.
 func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	if len(series) == 0 || s.Contacts == 0 {
 		return nil
@@ -77,7 +76,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range series {
 		top = max(top, sample.Tally.Contacts())
 	}
-	c := &chart{Y: []string{report.Number(top), report.Number(top / 2), "0"}}
+	c := &chart{Y: []string{campaign.Number(top), campaign.Number(top / 2), "0"}}
 	for i := range chartTicks {
 		c.X = append(c.X, tick{first.Add(span * time.Duration(i) / (chartTicks - 1)), exactness(span)})
 	}
@@ -85,8 +84,8 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range rows {
 		c.Rows = append(c.Rows, chartRow{At: sample.At})
 	}
-	heights := make([]int, len(series)) // of the areas so far
-	spoken := fmt.Sprintf("Contacts over time, of %s:", report.Number(top))
+	heights := make([]int, len(series)) // of the stack so far
+	spoken := fmt.Sprintf("Contacts over time, of %s:", campaign.Number(top))
 	for n, a := range chartAreas {
 		seen := false
 		for i, sample := range series {
@@ -101,12 +100,12 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 		for i, sample := range rows {
 			c.Rows[i].Counts = append(c.Rows[i].Counts, count(sample, a.states))
 		}
-		spoken += fmt.Sprintf(" %s %s,", report.Number(count(last, a.states)), a.label)
+		spoken += fmt.Sprintf(" %s %s,", campaign.Number(count(last, a.states)), a.label)
 	}
 	for i, sample := range rows {
 		c.Rows[i].Counts = append(c.Rows[i].Counts, sample.Tally.Open())
 	}
-	c.Spoken = fmt.Sprintf("%s %s to go", spoken, report.Number(last.Tally.Open()))
+	c.Spoken = fmt.Sprintf("%s %s to go", spoken, campaign.Number(last.Tally.Open()))
 	slices.Reverse(c.Areas)
 	for _, row := range c.Rows {
 		slices.Reverse(row.Counts[:len(c.Areas)])
@@ -122,8 +121,8 @@ func count(sample store.Sample, states []campaign.State) int {
 	return n
 }
 
-// outline is the border of an area down to the bottom of the box. A tally stays as
-// it was until shortly before the next sample, which was taken once it had changed.
+// outline is the border of an area down to the bottom of the box. A sample is taken
+// when the tally has changed, so the line stays level until shortly before it.
 func outline(series []store.Sample, heights []int, first time.Time, span time.Duration, top int) string {
 	x := func(at time.Time) int64 {
 		return int64(at.Sub(first)/time.Millisecond) * chartWidth / int64(span/time.Millisecond)
@@ -142,7 +141,7 @@ func outline(series []store.Sample, heights []int, first time.Time, span time.Du
 	return path.String()
 }
 
-// exactness is how exactly the times below a chart are told.
+// exactness is the precision of the times below a chart.
 func exactness(span time.Duration) string {
 	switch {
 	case span > 20*time.Hour:
@@ -153,7 +152,7 @@ func exactness(span time.Duration) string {
 	return "clock"
 }
 
-// everyNth are at most so many samples, the first and the last among them.
+// everyNth thins a series to at most most samples. It keeps the first and the last.
 func everyNth(series []store.Sample, most int) []store.Sample {
 	if len(series) <= most {
 		return series

@@ -19,28 +19,28 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// pageContacts is how many contacts a page lists.
+// pageContacts is the most contacts on a page.
 const pageContacts = 50
 
-// A listing is a page of a campaign's contacts.
+// A listing is one page of a campaign's contacts.
 type listing struct {
 	Campaign string
-	Columns  []string // of the file, without the phone's
+	Columns  []string // of the file, without the phone column
 	Rows     []listed
 	States   []option
 	Reasons  []option
-	Find     string // what was looked for
-	Searched int    // contacts looked at for it
-	Total    int    // who meets the filter, as far as the tally tells; -1: not told
-	Before   string // address of the page before; empty: this is the first
-	After    string
-	On       int // where a search goes on; 0: it is at its end
+	Find     string // the text or number searched for
+	Searched int    // contacts examined for it
+	Total    int    // contacts that match the filter, by the tally; -1: unknown
+	Before   string // address of the page before; empty on the first
+	After    string // address of the page after; empty on the last
+	On       int    // place from which a search goes on; 0: it has ended
 }
 
-// A listed contact is a line of it.
+// A listed contact is a row of a listing.
 type listed struct {
 	report.Contact
-	Cells []string // as Columns
+	Cells []string // one for each of Columns
 }
 
 // An option of a filter.
@@ -49,8 +49,8 @@ type option struct {
 	Chosen       bool
 }
 
-// contacts lists a campaign's contacts, by state and reason. What people are
-// looked for by is personal, so that a search is posted and stands in no address.
+// contacts lists a campaign's contacts by state and reason. A search is posted, because
+// names and numbers must not stand in addresses.
 func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 	c, err := p.readable(r)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, http.StatusOK, "contacts", view{Title: "Contacts of " + c.Name, Nav: "campaigns", Body: l})
 }
 
-// A wish is what somebody wants listed.
+// A wish says which contacts to list.
 type wish struct {
 	filter report.Filter
 	find   string
@@ -90,11 +90,10 @@ type wish struct {
 	back   bool
 }
 
-// maxFind bounds what is looked for, in characters.
+// maxFind bounds the text of a search, in characters.
 const maxFind = 100
 
-// readWish reads the parameters of a list. find is a number, in any spelling, or
-// a text.
+// readWish reads the parameters of a list. find is a text, or a number in any spelling.
 func readWish(form url.Values, find, region string) (wish, error) {
 	v := wish{find: strings.TrimSpace(find)}
 	if state := form.Get("state"); state != "" {
@@ -135,7 +134,7 @@ func readWish(form url.Values, find, region string) (wish, error) {
 	return v, nil
 }
 
-// address is a wish's, without what is looked for.
+// address is the address of a listing, without the search.
 func (v wish) address(name, key string, place int) string {
 	query := make(url.Values)
 	if len(v.filter.States) > 0 {
@@ -153,7 +152,7 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	if err != nil {
 		return listing{}, err
 	}
-	texts, err := p.store.ReasonTexts(ctx, c.Name)
+	reasons, err := p.store.Reasons(ctx, c.Name)
 	if err != nil {
 		return listing{}, err
 	}
@@ -164,10 +163,10 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	for _, state := range campaign.States() {
 		chosen := slices.Contains(v.filter.States, state)
 		if n := tally.States[state]; n > 0 || chosen {
-			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, report.Number(n)), chosen})
+			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, campaign.Number(n)), chosen})
 		}
 	}
-	l.Reasons = reasonOptions(tally, texts, v.filter)
+	l.Reasons = reasonOptions(tally, reasons, v.filter)
 	switch {
 	case v.find != "":
 		l.On = max(page.After, 0)
@@ -182,12 +181,11 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	return l, nil
 }
 
-// shownOptions bounds the reasons to choose from: the platform may have thousands.
+// shownOptions bounds the reasons to choose from. The platform may send thousands.
 const shownOptions = 100
 
-// reasonOptions are the reasons of those in the state chosen, the most frequent
-// first.
-func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f report.Filter) []option {
+// reasonOptions lists the reasons for the chosen state, most frequent first.
+func reasonOptions(tally campaign.Tally, reasons map[campaign.Reason]campaign.Message, f report.Filter) []option {
 	counts := make(map[campaign.Reason]int)
 	for at, n := range tally.Reasons {
 		if len(f.States) == 0 || slices.Contains(f.States, at.State) {
@@ -195,7 +193,7 @@ func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f rep
 		}
 	}
 	if f.Reason != campaign.NoReason {
-		counts[f.Reason] += 0 // what was chosen stays to be seen
+		counts[f.Reason] += 0 // the chosen reason is always an option
 	}
 	var codes []campaign.Reason
 	for code := range counts {
@@ -207,14 +205,15 @@ func reasonOptions(tally campaign.Tally, texts map[campaign.Reason]string, f rep
 	var options []option
 	for i, code := range codes {
 		if i < shownOptions || code == f.Reason {
-			label := fmt.Sprintf("%s (%s)", cmp.Or(texts[code], fmt.Sprintf("reason %d", code)), report.Number(counts[code]))
+			reason := cmp.Or(reasons[code], campaign.Say(campaign.MsgLostReason, "code", int(code)))
+			label := fmt.Sprintf("%v (%s)", reason, campaign.Number(counts[code]))
 			options = append(options, option{strconv.Itoa(int(code)), label, code == f.Reason})
 		}
 	}
 	return options
 }
 
-// total is how many meet a wish, by the tally; -1 where it cannot tell.
+// total counts the contacts that match a wish, by the tally. It is -1 for a search.
 func total(tally campaign.Tally, v wish) int {
 	switch {
 	case v.find != "":
@@ -233,7 +232,7 @@ func total(tally campaign.Tally, v wish) int {
 	return tally.Contacts()
 }
 
-// names are the names of the file's columns.
+// names lists the columns of the file.
 func names(s campaign.Settings) []string {
 	list := make([]string, len(s.Columns))
 	for i, column := range s.Columns {
@@ -242,7 +241,7 @@ func names(s campaign.Settings) []string {
 	return list
 }
 
-// withoutPhone are cells without that of the number, which is shown by itself.
+// withoutPhone drops the phone cell, which has a column of its own.
 func withoutPhone(s campaign.Settings, cells []string) []string {
 	var list []string
 	for i, cell := range cells {
@@ -262,7 +261,7 @@ type person struct {
 	Learned  []value
 	Turns    []campaign.Turn
 	Timeline []moment
-	Batches  string // the beginning of its batches' names on the platform
+	Batches  string // prefix of its batches' names on the platform
 }
 
 type value struct{ Name, Text, Note string }
@@ -320,7 +319,7 @@ func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) 
 	return who, err
 }
 
-// downloads are the files that results are written to.
+// downloads lists the files of results, by name.
 var downloads = map[string]struct {
 	format report.Format
 	kind   string
@@ -330,7 +329,7 @@ var downloads = map[string]struct {
 	"results.jsonl": {report.JSONLines, "application/x-ndjson"},
 }
 
-// results hands out the results of a campaign as a file.
+// results serves the results of a campaign as a file.
 func (p *pages) results(file string) http.HandlerFunc {
 	as := downloads[file]
 	return p.file(file, as.kind, func(ctx context.Context, name string, w http.ResponseWriter) error {
@@ -339,14 +338,14 @@ func (p *pages) results(file string) http.HandlerFunc {
 	})
 }
 
-// rejects hands out the refused lines.
+// rejects serves the refused lines.
 func (p *pages) rejects(ctx context.Context, name string, w http.ResponseWriter) error {
 	_, err := report.Rejects(ctx, p.store, name, w)
 	return err
 }
 
-// file serves what write writes as a file to keep. An error after its beginning
-// cuts the connection, so that no browser takes a part for the whole.
+// file serves the output of write as a download. On a late error it cuts the connection,
+// so that a browser does not take a part for the whole file.
 func (p *pages) file(suffix, kind string, write func(context.Context, string, http.ResponseWriter) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := p.readable(r)

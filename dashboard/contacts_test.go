@@ -222,7 +222,7 @@ func TestAPurgedCampaignHasItsTotalsOnly(t *testing.T) {
 	f := newFixture(t)
 	f.load("spring", 20)
 	f.move("spring", 3, "busy", campaign.Send, campaign.Fail)
-	if _, _, err := f.SetPhase(t.Context(), "spring", campaign.CanceledPhase, "", campaign.Running); err != nil {
+	if _, _, err := f.SetPhase(t.Context(), "spring", campaign.CanceledPhase, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 {

@@ -1,13 +1,14 @@
-// Package dashboard serves the worker's admin pages: the campaigns, live, with
-// what a person may do to them; the asynq UI; and whether the worker is well.
+// Package dashboard serves the worker's admin pages: the campaigns, live, with the
+// actions on them; the asynq UI; and the worker's health.
 //
-// It promises that nobody gets in without the password, or from another machine
-// when there is none; that no page elsewhere can make a browser act here; that no
-// page loads anything from elsewhere; and that no number is ever in an address, so
-// that none reaches a log or a history. Whatever comes out of a list is text.
+// It promises that:
+//   - a visitor needs the password; without a password, the pages answer this machine only,
+//   - another site cannot make a browser act here,
+//   - a page loads nothing from other sites,
+//   - phone numbers never stand in addresses, so they reach no log and no history,
+//   - whatever comes from a contact list is shown as text, never as markup.
 //
-// What a campaign is and does, the pages ask of packages report, jobs and launch:
-// they decide nothing.
+// The pages decide nothing. They ask packages report, jobs and launch.
 package dashboard
 
 import (
@@ -25,20 +26,20 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// Config says who may see the pages, and what they show.
+// Config says who may see the pages and what they show.
 type Config struct {
-	// Addr is where the pages are served, host:port. Anything but loopback needs
-	// a password.
+	// Addr is the address to serve at, host:port. Any but a loopback address needs a
+	// password.
 	Addr     string
 	User     string // admin when empty
-	Password string // none asked for when empty
+	Password string // empty: no password
 	Store    *store.Store
-	Metrics  http.Handler // shown at /metrics
+	Metrics  http.Handler // served at /metrics
 
-	// Agents whose campaigns can be launched from the pages: those of this worker.
+	// Agents are those of this worker. The pages can launch campaigns for them.
 	Agents     map[string]launch.Launcher
 	Channels   []Channel
-	WebhookURL string       // as in campaign.Settings, for what is launched here
+	WebhookURL string       // for campaigns launched here; see campaign.Settings
 	Logger     *slog.Logger // discards when nil
 }
 
@@ -119,9 +120,9 @@ func withPassword(user, password string, next http.Handler) http.Handler {
 	})
 }
 
-// onlyAsLoopback refuses requests under another name than this machine's own. A
-// page elsewhere may have its name point here and then read what it likes (DNS
-// rebinding); without a password nothing else would keep it out.
+// onlyAsLoopback refuses requests for any host but this machine. Another site could point
+// its name here and read the pages (DNS rebinding); without a password nothing else
+// stops it.
 func onlyAsLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -136,9 +137,8 @@ func onlyAsLoopback(next http.Handler) http.Handler {
 	})
 }
 
-// Policies of what pages may load and run. asynqmon has its scripts and styles in
-// its page; ours have none there, so that a text which slips through as markup
-// could do nothing.
+// Policies of what pages may load and run. asynqmon needs inline scripts and styles. Our
+// pages have none, so that text which slips through as markup does nothing.
 const (
 	pagesPolicy  = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	queuesPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
@@ -151,7 +151,7 @@ func withPolicy(policy string, next http.Handler) http.Handler {
 	})
 }
 
-// withHeaders keeps pages out of frames, and their addresses to ourselves.
+// withHeaders keeps pages out of frames and their addresses from other sites.
 func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

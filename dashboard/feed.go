@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// liveEvery is how often a page that somebody looks at is read again.
+	// liveEvery is the time between two reads of an open page.
 	liveEvery = 2 * time.Second
-	// beatEvery is how often a viewer hears from a page on which nothing happens.
+	// beatEvery is the time between two signs of life to a viewer while nothing changes.
 	beatEvery = 15 * time.Second
-	// livePatience bounds a look at Redis, and the sending of what was seen: a page
+	// livePatience bounds one read of Redis and one write to a viewer, so that a page
 	// says within five seconds that Redis is gone.
 	livePatience = 3 * time.Second
-	// maxViewers bounds the pages that are open at once.
+	// maxViewers is the most pages open at once.
 	maxViewers = 500
 )
 
-// A feed reads what somebody looks at, once for all who do, and tells each of
-// them what has changed. While nobody looks, it reads nothing.
+// A feed reads each open page once for all its viewers and sends them what has changed.
+// With no viewer it reads nothing.
 type feed struct {
 	read func(ctx context.Context, topic string) (parts map[string]string, err error)
 
@@ -38,12 +38,12 @@ type feed struct {
 	wake    chan struct{}
 }
 
-// A topic is a page somebody looks at.
+// A topic is a page that has viewers.
 type topic struct {
 	viewers int
-	parts   map[string]string // by the id of the element they fill
-	trouble string            // why parts are old; empty when they are not
-	changed chan struct{}     // closed when they are others
+	parts   map[string]string // HTML by the id of its element
+	trouble string            // why parts are old; empty: they are current
+	changed chan struct{}     // closed when parts or trouble change
 }
 
 func newFeed(read func(context.Context, string) (map[string]string, error)) *feed {
@@ -84,7 +84,7 @@ func (f *feed) leave(name string, t *topic) {
 	}
 }
 
-// look wakes the reader: there is something new to read, or nothing any more.
+// look wakes the reader, because topics have come or gone.
 func (f *feed) look() {
 	select {
 	case f.wake <- struct{}{}:
@@ -92,7 +92,7 @@ func (f *feed) look() {
 	}
 }
 
-// run reads all topics now and then, until there are none.
+// run reads all topics every liveEvery, until there are none.
 func (f *feed) run() {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
@@ -138,24 +138,23 @@ func (f *feed) update(name string) {
 	t.changed = make(chan struct{})
 }
 
-// now is what a topic shows, and what is closed when that changes.
+// now is what a topic shows. changed is closed when that changes.
 func (f *feed) now(t *topic) (parts map[string]string, trouble string, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return t.parts, t.trouble, t.changed
 }
 
-// An event is what a page's script is told: the new content of an element, or in
-// what trouble the page is, empty when it is well.
+// An event tells a page's script the new content of an element, or that the page has
+// trouble; an empty trouble is over.
 type event struct {
 	ID      string  `json:"id,omitempty"`
-	HTML    string  `json:"html"` // may be empty: then nothing is left in the element
+	HTML    string  `json:"html"` // empty: the element is emptied
 	Trouble *string `json:"trouble,omitempty"`
 }
 
-// follow sends the parts of a topic that are not those sent before, until ctx
-// ends. An empty list is sent now and then, so that either side notices when the
-// other is gone.
+// follow sends the parts of a topic that have changed, until ctx ends. Every beatEvery it
+// sends at least an empty list, so that each side notices when the other is gone.
 func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) error {
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -190,7 +189,7 @@ func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) e
 	}
 }
 
-// live is the stream of a page's changes, as server-sent events.
+// live serves a page's changes as server-sent events.
 func (p *pages) live(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if name != "" {
@@ -210,7 +209,7 @@ func (p *pages) live(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 	out := http.NewResponseController(w)
 	_ = p.feed.follow(r.Context(), t, func(news []event) error {
-		_ = out.SetWriteDeadline(time.Now().Add(livePatience)) // where there is a connection
+		_ = out.SetWriteDeadline(time.Now().Add(livePatience)) // tests have no connection
 		if len(news) == 0 {
 			if _, err := fmt.Fprint(w, "event: beat\ndata:\n\n"); err != nil {
 				return err

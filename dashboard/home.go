@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,13 +15,13 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// home is the list of all campaigns.
+// home is the page that lists all campaigns.
 type home struct {
 	Agents    []agent
 	Campaigns []row
 }
 
-// An agent is one that a worker serves or a campaign needs.
+// An agent is served by a worker, or a campaign waits for one to serve it.
 type agent struct {
 	Name    string
 	Workers int
@@ -31,7 +32,7 @@ type agent struct {
 type row struct {
 	report.Summary
 	report.Pace
-	Quota *store.Quota // of its agent, as far as is known
+	Quota *store.Quota // of its agent; nil: unknown
 }
 
 func (p *pages) home(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +71,7 @@ func (p *pages) readHome(ctx context.Context) (home, error) {
 	return h, nil
 }
 
-// pace is that of a campaign which moves.
+// pace is the pace of a running campaign.
 func (p *pages) pace(ctx context.Context, s report.Summary, now time.Time) (report.Pace, error) {
 	if s.State != campaign.Running {
 		return report.Pace{}, nil
@@ -79,8 +80,8 @@ func (p *pages) pace(ctx context.Context, s report.Summary, now time.Time) (repo
 	return report.PaceOf(series, s.States, now), err
 }
 
-// agentsOf are the agents that living workers serve, and those that campaigns
-// wait for in vain.
+// agentsOf lists the agents that live workers serve, and those that campaigns need and
+// no worker serves.
 func agentsOf(workers []store.Worker, list []report.Summary) []agent {
 	byName := make(map[string]agent)
 	for _, s := range list {
@@ -110,7 +111,7 @@ func (h home) quota(name string) *store.Quota {
 	return nil
 }
 
-// Say is what a screen reader is told when it changes.
+// Say is the text for screen readers. They read it aloud when it changes.
 func (h home) Say() string {
 	var parts []string
 	for _, c := range h.Campaigns {
@@ -121,7 +122,7 @@ func (h home) Say() string {
 	return strings.Join(parts, " ")
 }
 
-// Say is where a campaign stands, in steps that are worth hearing.
+// Say tells where a campaign stands, in steps of ten percent.
 func (r row) Say() string {
 	text := fmt.Sprintf("%s is %s", r.Campaign, r.State)
 	if r.State == campaign.Running && r.Contacts > 0 {
@@ -130,18 +131,18 @@ func (r row) Say() string {
 	return text + "."
 }
 
-// Through are the contacts that have been sent, whatever came of it.
+// Through counts the contacts that have been sent, with any result.
 func (r row) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
 
-// Reached are those that the platform took.
+// Reached counts the contacts that the platform took.
 func (r row) Reached() int {
 	return r.States.In(campaign.Accepted, campaign.Started, campaign.Ended)
 }
 
-// Percent is how far it has got.
+// Percent is the share of contacts that are through.
 func (r row) Percent() string { return report.Percent(r.Through(), r.Contacts) }
 
-// PaceText is how fast it goes lately; empty when nothing moves.
+// PaceText is the recent pace; empty when nothing moves.
 func (r row) PaceText() string {
 	if r.PerMinute == 0 {
 		return ""
@@ -149,10 +150,10 @@ func (r row) PaceText() string {
 	if r.PerMinute < 10 {
 		return fmt.Sprintf("%.1f a minute", r.PerMinute)
 	}
-	return report.Number(int(r.PerMinute+0.5)) + " a minute"
+	return campaign.Number(int(r.PerMinute+0.5)) + " a minute"
 }
 
-// LeftText is how long it still takes at this pace.
+// LeftText is the time left at this pace.
 func (r row) LeftText() string {
 	if r.Left == 0 {
 		return ""
@@ -160,21 +161,18 @@ func (r row) LeftText() string {
 	return report.About(max(r.Left, time.Second))
 }
 
-// Waiting reports whether something holds it up.
-func (r row) Waiting() bool { return r.WaitingFor != "" }
+// Waiting reports whether the campaign waits for something.
+func (r row) Waiting() bool { return !r.WaitingFor.IsZero() }
 
-// Paused reports whether a person or a rule does.
+// Paused reports whether a person or a rule has paused it.
 func (r row) Paused() bool { return r.State == campaign.Paused }
 
-// PausedFor is why.
-func (r row) PausedFor() string {
-	if r.StateReason == "" {
-		return "by a person"
-	}
-	return r.StateReason
+// PausedFor is the reason for the pause.
+func (r row) PausedFor() campaign.Message {
+	return cmp.Or(r.StateReason, campaign.Say(campaign.MsgByPerson))
 }
 
-// Next is when the next request may leave, where that is what it waits for.
+// Next is when the next request may leave; zero if the campaign does not wait for that.
 func (r row) Next() time.Time {
 	if !r.Paced || r.Quota == nil {
 		return time.Time{}
@@ -182,7 +180,7 @@ func (r row) Next() time.Time {
 	return r.Quota.Next
 }
 
-// A part is the contacts in one state, as a part of a bar of 1000.
+// A part is the contacts in one state as a part of a bar that is 1000 wide.
 type part struct {
 	Campaign string
 	State    campaign.State
@@ -191,17 +189,17 @@ type part struct {
 	X, Width int
 }
 
-// barOrder is how states follow one another in a bar: what is reached grows from
-// the left, what is to be sent shrinks at the right.
+// barOrder is the order of states in a bar: reached contacts grow from the left, those to
+// be sent shrink at the right.
 var barOrder = []campaign.State{
 	campaign.Ended, campaign.Started, campaign.Accepted, campaign.Unconfirmed, campaign.Failed, campaign.Rejected,
 	campaign.Canceled, campaign.Sending, campaign.Pending,
 }
 
-// leastWidth is that of the smallest part: one contact of a million is seen, too.
+// leastWidth is the width of the smallest part, so that one contact of a million is seen.
 const leastWidth = 5
 
-// Bar are the states that anybody is in.
+// Bar lists the states that have contacts.
 func (r row) Bar() []part {
 	var parts []part
 	widest, rest := 0, 1000
@@ -219,7 +217,7 @@ func (r row) Bar() []part {
 	if len(parts) == 0 {
 		return nil
 	}
-	parts[widest].Width += rest // what rounding has left, or has taken too much
+	parts[widest].Width += rest // rounding leaves some, or takes too much
 	x := 0
 	for i := range parts {
 		parts[i].X = x
@@ -228,7 +226,7 @@ func (r row) Bar() []part {
 	return parts
 }
 
-// Problems are the states that a person should look at.
+// Problems lists the states that a person should look at.
 func (r row) Problems() []part {
 	return slices.DeleteFunc(r.Bar(), func(p part) bool {
 		return p.State != campaign.Rejected && p.State != campaign.Failed && p.State != campaign.Unconfirmed
@@ -239,7 +237,7 @@ func (r row) Problems() []part {
 func (r row) Spoken() string {
 	var parts []string
 	for _, p := range r.Bar() {
-		parts = append(parts, fmt.Sprintf("%s %s", report.Number(p.Contacts), p.State))
+		parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(p.Contacts), p.State))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
@@ -34,17 +32,45 @@ func (f launchForm) Value(field string) string {
 	if given, ok := f.Given[field]; ok {
 		return given[0]
 	}
-	switch {
-	case field == "mode":
-		return string(campaign.Batch)
-	case field == "attempts":
-		return "5"
-	case field == "retry_5xx":
-		return campaign.RetryOwn.String()
-	case field == "channel" && len(f.Channels) > 0:
+	if field == "channel" && len(f.Channels) > 0 {
 		return f.Channels[0].Name
 	}
 	return ""
+}
+
+// A formField is a setting as it stands on the form.
+type formField struct {
+	campaign.Setting
+	Name  string
+	Value string
+}
+
+// fieldName is the name that a setting has on the form.
+func fieldName(s campaign.Setting) string { return strings.ReplaceAll(s.Flag, "-", "_") }
+
+func (f launchForm) fields(section campaign.Section, switches bool) (fields []formField) {
+	for _, s := range campaign.LaunchSettings() {
+		if s.Label == "" || s.Section != section || s.Switch != switches {
+			continue
+		}
+		field := formField{s, fieldName(s), s.Default}
+		if _, ok := f.Given[field.Name]; ok || f.Given != nil && s.Switch {
+			field.Value = f.Given.Get(field.Name)
+		}
+		fields = append(fields, field)
+	}
+	return fields
+}
+
+func (f launchForm) List() []formField     { return f.fields(campaign.ListSection, false) }
+func (f launchForm) When() []formField     { return f.fields(campaign.WhenSection, false) }
+func (f launchForm) Safety() []formField   { return f.fields(campaign.SafetySection, false) }
+func (f launchForm) More() []formField     { return f.fields(campaign.MoreSection, false) }
+func (f launchForm) Switches() []formField { return f.fields(campaign.MoreSection, true) }
+
+// Changed reports whether something was filled in among fields.
+func (f launchForm) Changed(fields []formField) bool {
+	return slices.ContainsFunc(fields, func(field formField) bool { return field.Value != field.Default })
 }
 
 func (p *pages) newForm(given url.Values, problem string) view {
@@ -63,7 +89,7 @@ type preview struct {
 	File     string
 	Settings campaign.Settings
 	Summary  launch.Summary
-	Notes    []string // what was told while the platform was asked
+	Notes    []string // remarks of the preflight
 	Minutes  int      // for which the list is kept
 }
 
@@ -89,8 +115,8 @@ func (p preview) Estimate() string {
 	return report.About(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
-// preview takes a list, does all that a launch does but storing it, and shows what
-// came of that.
+// preview takes a list, does everything that a launch does except storing, and shows
+// the result.
 func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 	if err := p.uploads.enter(); err != nil {
 		p.problem(w, r, nil, err)
@@ -136,107 +162,68 @@ func (p *pages) ready(up *upload, form url.Values) error {
 	if _, ok := p.Agents[up.agent]; !ok {
 		return wishf(http.StatusBadRequest, "this worker does not serve the agent %q", up.agent)
 	}
-	s := campaign.Settings{
-		Agent:      up.agent,
-		Mode:       campaign.Mode(text("mode")),
-		Region:     strings.ToUpper(text("region")),
-		WebhookURL: p.WebhookURL,
-		Unrecorded: form.Has("no_record"),
-		NoHistory:  form.Has("no_history"),
-	}
-	var err error
-	if s.ChannelID, err = p.channelID(text("channel")); err != nil {
+	channel, err := p.channelID(text("channel"))
+	if err != nil {
 		return err
 	}
-	for _, field := range []struct {
-		name string
-		into *int
-	}{
-		{"chunk_size", &s.ChunkSize}, {"attempts", &s.MaxAttempts}, {"skip_days", &s.SkipContactedDays},
-		{"canary", &s.Canary}, {"daily_cap", &s.DailyCap},
-	} {
-		if *field.into, err = strconv.Atoi(cmp.Or(text(field.name), "0")); err != nil {
-			return wishf(http.StatusBadRequest, "%s: want a number", strings.ReplaceAll(field.name, "_", " "))
+	given := campaign.Given{"agent": {up.agent}, "channel": {channel}}
+	for _, s := range campaign.LaunchSettings() {
+		value := text(fieldName(s))
+		if s.Label == "" || value == "" || s.Number && value == "0" { // as for a field that is empty
+			continue
 		}
-	}
-	if retry := text("retry_5xx"); retry != "" {
-		if s.Retry5xx, err = campaign.ParseRetry5xx(retry); err != nil {
-			return &wishError{http.StatusBadRequest, err}
+		if s.Switch {
+			value = "true"
 		}
-	}
-	if share := text("max_failure_share"); share != "" {
-		if s.MaxFailureShare, err = campaign.ParseShare(share); err != nil {
-			return wishf(http.StatusBadRequest, "failures: %v", err)
+		if _, err := strconv.Atoi(value); err == nil {
+			value += s.Suffix
 		}
-	}
-	if column := text("phone_column"); column != "" {
-		s.Reading.PhoneColumns = []string{column}
-	}
-	s.Reading.CountryColumn = text("country_column")
-	s.Reading.CountryCodeColumn = text("country_code_column")
-	s.Reading.StrictNumbers, s.Reading.FirstOfTwo = form.Has("strict_numbers"), form.Has("first_of_two")
-	if err := setWhen(&s, text); err != nil {
-		return &wishError{http.StatusBadRequest, err}
+		given[s.Flag] = []string{value}
 	}
 	up.request.Name = text("name")
 	up.request.Format.Sheet = text("sheet")
 	up.request.Format.AllSheets = form.Has("all_sheets")
 	up.request.Format.SkipHiddenRows = form.Has("skip_hidden_rows")
 	up.request.Mapping.SendExtra = form.Has("send_extra")
-	up.request.Settings = s
+	if up.request.Settings, err = campaign.NewSettings(given); err != nil {
+		return &wishError{http.StatusBadRequest, onForm(err)}
+	}
+	up.request.Settings.WebhookURL = p.WebhookURL
 	if err := up.request.Check(); err != nil {
 		return &wishError{http.StatusBadRequest, err}
 	}
 	return nil
 }
 
+// onForm names a setting as people call it, not by its flag.
+func onForm(err error) error {
+	var wrong *campaign.SettingError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%s: %w", strings.ReplaceAll(wrong.Flag, "-", " "), wrong.Err)
+	}
+	return err
+}
+
 // channelID is the id of a channel that was named, or given as one.
-func (p *pages) channelID(text string) (int, error) {
+func (p *pages) channelID(text string) (string, error) {
 	for _, c := range p.Channels {
 		if strings.EqualFold(c.Name, text) {
-			return c.ID, nil
+			return strconv.Itoa(c.ID), nil
 		}
 	}
-	id, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, wishf(http.StatusBadRequest, "channel %q: want the platform's id of a channel, or the name of one that is known here", text)
+	if _, err := strconv.Atoi(text); err != nil {
+		return "", wishf(http.StatusBadRequest, "channel %q: want the platform's id of a channel, or the name of one that is known here", text)
 	}
-	return id, nil
+	return text, nil
 }
 
-// mostLate is how late a campaign may start by itself: later than that a person
-// must start it.
-const mostLate = time.Hour
-
-// setWhen puts into s when people may be contacted.
-func setWhen(s *campaign.Settings, text func(string) string) (err error) {
-	var windows []string
-	if h := text("hours"); h != "" {
-		windows = strings.Split(h, ",")
-	}
-	if s.Hours.Week, err = hours.MakeWeek(windows, text("days")); err != nil {
-		return fmt.Errorf("hours or days: %w", err)
-	}
-	s.Hours.Zone = text("timezone")
-	if s.Hours.Zone == "" && (len(windows) > 0 || text("days") != "") {
-		return errors.New("hours and days need a time zone, such as Asia/Riyadh, or contact for each contact's own")
-	}
-	if start := text("start_at"); start != "" {
-		if s.StartAt, err = hours.ParseTime(start, s.Hours.Zone); err != nil {
-			return fmt.Errorf("start: %w", err)
-		}
-		s.MaxLateness = mostLate
-	}
-	return nil
-}
-
-// maxRehearsal bounds how long somebody at a page waits for a list to be looked at.
+// maxRehearsal bounds how long a person waits at a page while a list is read.
 // A workbook of a million rows takes a tenth of it.
 const maxRehearsal = 2 * time.Minute
 
 var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at: use enqueue", maxRehearsal.Minutes())
 
-// rehearse does all that a launch does but storing.
+// rehearse does everything that a launch does except storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	switch c, err := p.store.Campaign(ctx, up.request.Name); {
 	case err == nil && c.Phase != campaign.Loading:
@@ -269,7 +256,7 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 	err := up.read(func(req launch.Request) (err error) {
 		l := p.Agents[up.agent]
 		l.Queue, l.By = p.queue(r), p.who(r)
-		// Whoever closes the page has still asked for it.
+		// A person who closes the page has still asked for it.
 		sum, err = l.Launch(context.WithoutCancel(r.Context()), req)
 		return err
 	})

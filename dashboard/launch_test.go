@@ -59,7 +59,7 @@ const list = "phone,name,note\n0501000001,نورة,a\n0501000002,Sara,b\n0501000
 
 // filled is the form as a person fills it in, but for what the test changes.
 func filled(changes map[string]string) map[string]string {
-	form := map[string]string{"name": "spring", "channel": "voice", "agent": "default", "mode": "batch", "attempts": "5", "retry_5xx": "none", "region": "sa"}
+	form := map[string]string{"name": "spring", "channel": "voice", "agent": "default", "mode": "batch", "max_attempts": "5", "retry_5xx": "none", "region": "sa"}
 	for field, value := range changes {
 		form[field] = value
 	}
@@ -68,16 +68,16 @@ func filled(changes map[string]string) map[string]string {
 
 // upload posts the form of a new campaign; the file goes last or first.
 func (f fixture) upload(file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
-	f.t.Helper()
+	f.T.Helper()
 	var body bytes.Buffer
 	parts := multipart.NewWriter(&body)
 	addFile := func() {
 		part, err := parts.CreateFormFile("file", file)
 		if err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 		if _, err := io.WriteString(part, contents); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 	if fileFirst && file != "" {
@@ -85,34 +85,34 @@ func (f fixture) upload(file, contents string, form map[string]string, fileFirst
 	}
 	for field, value := range form {
 		if err := parts.WriteField(field, value); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 	if !fileFirst && file != "" {
 		addFile()
 	}
 	if err := parts.Close(); err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return f.post("/new", parts.FormDataContentType(), &body)
 }
 
 func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string) {
-	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.t.Context(), "POST", f.URL+path, body)
+	f.T.Helper()
+	req, err := http.NewRequestWithContext(f.T.Context(), "POST", f.URL+path, body)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	defer res.Body.Close()
 	page, err := io.ReadAll(res.Body)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return res, string(page)
 }
@@ -161,7 +161,7 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 func TestWhoseNumbersTheyAreIsShownBeforeTheLaunch(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	const codes = "name,Country Code,phone\nA,+966,501234567\nB,+971,501234568 / 501234569\nC,+966,521234567\n"
-	res, page := f.upload("codes.csv", codes, filled(map[string]string{"first_of_two": "on"}), true)
+	res, page := f.upload("codes.csv", codes, filled(map[string]string{"two_numbers": "first"}), true)
 	for _, want := range []string{
 		"<dt>Countries</dt><dd>SA 2, AE 1</dd>", "<dt>Country by</dt><dd>column <bdi>Country Code</bdi></dd>",
 		`<dt>Doubtful</dt><dd>1 number <span class="sub">in no known range of its country</span></dd>`,
@@ -247,18 +247,18 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"a name that is taken", "list.csv", list, map[string]string{"name": "taken"}, 409, "Campaign taken exists"},
 		{"an agent that is not served here", "list.csv", list, map[string]string{"agent": "sales"}, 400, "does not serve the agent"},
 		{"no channel", "list.csv", list, map[string]string{"channel": ""}, 400, "want the platform&#39;s id"},
-		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a positive id"},
-		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode &#34;fax&#34;"},
+		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a number from 1"},
+		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode: want batch or dispatch"},
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
-		{"a number out of bounds", "list.csv", list, map[string]string{"attempts": "1000"}, 400, "Max attempts 1000: want 1 to 200"},
-		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Retry 5xx &#34;some&#34;: want own, all or none"},
+		{"a number out of bounds", "list.csv", list, map[string]string{"max_attempts": "1000"}, 400, "Max attempts: want a number from 1 to 200"},
+		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Retry 5xx: want own, all or none"},
 		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
-		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Failures: share"},
-		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary -1"},
+		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Max failure share: share"},
+		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary: want a number from 1"},
 		{"hours by nobody's clock", "list.csv", list, map[string]string{"hours": "09:00-21:00"}, 400, "need a time zone"},
-		{"no hours", "list.csv", list, map[string]string{"hours": "late", "timezone": "Asia/Riyadh"}, 400, "Hours or days: "},
+		{"no hours", "list.csv", list, map[string]string{"hours": "late", "timezone": "Asia/Riyadh"}, 400, "Hours: hours"},
 		{"no such zone", "list.csv", list, map[string]string{"timezone": "Moon/Crater"}, 400, "Moon/Crater"},
-		{"no such time", "list.csv", list, map[string]string{"start_at": "soon"}, 400, "Start: "},
+		{"no such time", "list.csv", list, map[string]string{"start_at": "soon"}, 400, "Start at: "},
 		{"a form beyond all measure", "list.csv", list, map[string]string{"region": strings.Repeat("x", 100<<10)}, 413, "This form is too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

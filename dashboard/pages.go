@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
@@ -27,7 +26,7 @@ var templateFiles embed.FS
 //go:embed static/*
 var staticFiles embed.FS
 
-// views are the pages by name, each with the frame around it.
+// views holds the pages by name, each with the layout around it.
 var views = func() map[string]*template.Template {
 	frame := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	all := make(map[string]*template.Template)
@@ -37,11 +36,11 @@ var views = func() map[string]*template.Template {
 	return all
 }()
 
-// words are how templates say numbers and times. A time is written in UTC, and in
-// the reader's zone where the page's script runs.
+// words format numbers and times in templates. Times are in UTC; the page's script shows
+// them in the reader's zone.
 var words = template.FuncMap{
-	"number": report.Number,
-	"count":  report.Count,
+	"number": campaign.Number,
+	"count":  campaign.Count,
 	"quota":  quotaText,
 	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
 	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
@@ -49,7 +48,7 @@ var words = template.FuncMap{
 	"axis":   func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
 
-// axisLayouts are how the times below a chart are written.
+// axisLayouts formats the times below a chart, by precision.
 var axisLayouts = map[string]string{"day": "Jan 2, 15:04", "minute": "15:04", "clock": "15:04:05"}
 
 func timeTag(t time.Time, show, layout string) template.HTML {
@@ -60,7 +59,7 @@ func timeTag(t time.Time, show, layout string) template.HTML {
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-show="%s">%s</time>`, t.Format(time.RFC3339), show, t.Format(layout)))
 }
 
-// soonTag leaves the date out where it is hardly needed.
+// soonTag leaves out the date of times in the next hours.
 func soonTag(t time.Time) template.HTML {
 	if time.Until(t) < 12*time.Hour {
 		return timeTag(t, "clock", "15:04:05 UTC")
@@ -68,29 +67,29 @@ func soonTag(t time.Time) template.HTML {
 	return timeTag(t, "full", "2006-01-02 15:04 UTC")
 }
 
-// quotaText tells where an agent stands with its quota.
+// quotaText says how much of a quota is left.
 func quotaText(q store.Quota) string {
 	if q.Limit == 0 {
 		return "no limit is known"
 	}
-	text := fmt.Sprintf("%s of %s requests left in %v", report.Number(q.Remaining), report.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
+	text := fmt.Sprintf("%s of %s requests left in %v", campaign.Number(q.Remaining), campaign.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
 	if q.Others >= 1 {
 		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
 	}
 	return text
 }
 
-// A view is a page with what the frame around it needs.
+// A view is a page with what its layout needs.
 type view struct {
 	Title  string
-	Nav    string // which entry of the navigation it belongs to
-	Events string // where its live parts come from; empty: it has none
-	Reload bool   // by itself, where no script runs
-	Flash  string // what has just been done
+	Nav    string // its entry in the navigation
+	Events string // address of its live parts; empty: it has none
+	Reload bool   // reloads itself where scripts are off
+	Flash  string // what was just done
 	Body   any
 }
 
-// pages are ours, without the asynq UI.
+// pages serves all pages but the asynq UI.
 type pages struct {
 	Config
 	store   reader
@@ -133,8 +132,8 @@ func (p *pages) routes() http.Handler {
 	return mux
 }
 
-// static serves the style and the script. They change with the program: browsers
-// ask whether they have.
+// static serves the style and the script. They change with the program, so browsers
+// must ask for changes.
 func static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	data, err := staticFiles.ReadFile(path.Join("static", name))
@@ -147,7 +146,7 @@ func static(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
 }
 
-// show writes a page, whole or not at all.
+// show writes a whole page, or none.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	var page bytes.Buffer
 	if err := views[name].ExecuteTemplate(&page, "layout", v); err != nil {
@@ -161,7 +160,7 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 	_, _ = page.WriteTo(w)
 }
 
-// fail writes a page that says what went wrong, in one line.
+// fail writes a page that says in one line what went wrong.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
 	back := "/"
 	if name := r.PathValue("name"); name != "" && campaign.CheckName(name) == nil && status != http.StatusNotFound {
@@ -171,7 +170,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text st
 	p.show(w, r, status, "error", view{Title: title, Body: struct{ Title, Text, Back string }{title, text, back}})
 }
 
-// failures are what went wrong, in the words of people.
+// failures tell people what went wrong.
 var failures = map[int]string{
 	http.StatusBadRequest:         "That cannot be done",
 	http.StatusNotFound:           "Not there",
@@ -180,8 +179,8 @@ var failures = map[int]string{
 	http.StatusServiceUnavailable: "Not working at the moment",
 }
 
-// refuse writes an error as a page: of what is not there, of a Redis that does not
-// answer, or of a wish that cannot be met.
+// refuse writes an error as a page: not found, Redis does not answer, or a request that
+// cannot be met.
 func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusServiceUnavailable
 	var wish *wishError
@@ -196,7 +195,7 @@ func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.fail(w, r, status, sentence(err.Error()))
 }
 
-// A wishError is about what was asked for, not about us.
+// A wishError blames the request, not the server.
 type wishError struct {
 	status int
 	err    error
@@ -209,7 +208,7 @@ func wishf(status int, format string, args ...any) error {
 	return &wishError{status, fmt.Errorf(format, args...)}
 }
 
-// sentence is an error's text as a page says it.
+// sentence is an error's text as a sentence.
 func sentence(text string) string {
 	if text == "" {
 		return ""
@@ -217,7 +216,7 @@ func sentence(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// known reads the campaign that a page is about.
+// known reads the campaign of a page.
 func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	name := r.PathValue("name")
 	if err := campaign.CheckName(name); err != nil {
@@ -226,7 +225,7 @@ func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
 	return p.store.Campaign(r.Context(), name)
 }
 
-// readable reads a campaign whose contacts a page is about.
+// readable reads the campaign of a page that shows its contacts.
 func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
 	c, err := p.known(r)
 	switch {
@@ -239,7 +238,7 @@ func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
 	return c, err
 }
 
-// who asks, as a campaign's log names them.
+// who names the visitor for the campaign's log.
 func (p *pages) who(r *http.Request) string {
 	const here = "the admin pages"
 	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
@@ -248,13 +247,13 @@ func (p *pages) who(r *http.Request) string {
 	return here
 }
 
-// queue acts for who asks.
+// queue acts in the visitor's name.
 func (p *pages) queue(r *http.Request) *jobs.Queue {
 	return jobs.NewQueue(p.Store, p.Logger).By(p.who(r))
 }
 
-// fragments are the live parts of a page, by the id of the element they fill. The
-// topic is a campaign's name, empty for the list.
+// fragments are the live parts of a page, by the id of their element. The topic is a
+// campaign's name; empty means the list.
 func (p *pages) fragments(ctx context.Context, topic string) (map[string]string, error) {
 	if topic == "" {
 		h, err := p.readHome(ctx)

@@ -30,7 +30,7 @@ func TestTheListTellsWhereEachCampaignStands(t *testing.T) {
 	if err := f.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.SetPhase(t.Context(), "autumn", campaign.Paused, hostile, campaign.Running); err != nil {
+	if _, _, err := f.SetPhase(t.Context(), "autumn", campaign.Paused, campaign.Text(hostile), campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	page := f.get("/")
@@ -141,13 +141,19 @@ func TestActions(t *testing.T) {
 	}{
 		{"pause, with a reason", nil, "pause", url.Values{"reason": {"wait\nfor me"}}, 303, "did=pause", campaign.Paused},
 		{"pause, for a novel", nil, "pause", url.Values{"reason": {strings.Repeat("x", 301)}}, 400, "at most 300 bytes", campaign.Running},
-		{"resume", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Paused, "", campaign.Running) }, "resume", nil, 303, "did=resume&n=2", campaign.Running},
-		{"resume what waits to be started", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Ready, "", campaign.Running) }, "resume", nil, 409, "it is ready", campaign.Ready},
-		{"start", func(f fixture) { f.SetPhase(f.t.Context(), "spring", campaign.Ready, "", campaign.Running) }, "start", nil, 303, "did=start", campaign.Running},
+		{"resume", func(f fixture) {
+			f.SetPhase(f.T.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running)
+		}, "resume", nil, 303, "did=resume&n=2", campaign.Running},
+		{"resume what waits to be started", func(f fixture) {
+			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
+		}, "resume", nil, 409, "it is ready", campaign.Ready},
+		{"start", func(f fixture) {
+			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
+		}, "start", nil, 303, "did=start", campaign.Running},
 		{"cancel", nil, "cancel", nil, 303, "did=cancel&n=20", campaign.CanceledPhase},
 		{"rerun a state", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed", "rejected"}}, 303, "did=rerun&n=1", campaign.Running},
 		{"rerun for a reason that nobody has", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed"}, "reason": {"lazy"}}, 303, "did=rerun&n=0", campaign.Running},
-		{"rerun nobody", nil, "rerun", nil, 400, "Choose whom to send again", campaign.Running},
+		{"rerun nobody", nil, "rerun", nil, 400, "Choose which contacts to send again", campaign.Running},
 		{"rerun those who were reached", nil, "rerun", url.Values{"state": {"accepted"}}, 400, "are not sent again", campaign.Running},
 		{"rerun nonsense", nil, "rerun", url.Values{"state": {hostile}}, 400, "&lt;script&gt;", campaign.Running},
 		{"a form beyond all measure", nil, "pause", url.Values{"reason": {strings.Repeat("x", 100<<10)}}, 400, "cannot be read", campaign.Running},
@@ -190,7 +196,7 @@ func TestTheLogNamesWhoActed(t *testing.T) {
 		}
 		last = d
 	}
-	if last.Action != store.ActionPause || last.By != "admin on the admin pages" || last.Text != "lunch" {
+	if last.Action != store.ActionPause || last.By != "admin on the admin pages" || last.Text.String() != "lunch" {
 		t.Errorf("%+v", last)
 	}
 }
@@ -246,12 +252,12 @@ func TestAPageIsToldWhatChanges(t *testing.T) {
 		}
 		events := bufio.NewReader(res.Body)
 		awaitEvent(t, events, "running")
-		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Paused, hostile, campaign.Running); err != nil {
+		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Paused, campaign.Text(hostile), campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		awaitEvent(t, events, "&lt;script&gt;")
 		res.Body.Close()
-		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Running, "", campaign.Paused); err != nil {
+		if _, _, err := f.SetPhase(t.Context(), "spring", campaign.Running, campaign.Message{}, campaign.Paused); err != nil {
 			t.Fatal(err)
 		}
 	}

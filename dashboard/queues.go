@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// queues is the asynq UI. A task holds the reference of its chunk and nothing
-// else, so payloads are shown as they are.
+// queues is the asynq UI. It shows payloads, because a task holds only the reference of
+// its chunk.
 func queues(rdb redis.UniversalClient) http.Handler {
 	return withoutForeignStyles(asynqmon.New(asynqmon.Options{
 		RootPath:         "/queues",
@@ -21,16 +21,16 @@ func queues(rdb redis.UniversalClient) http.Handler {
 	}))
 }
 
-// sharedRedis hands the worker's own client to asynqmon, which must not close it.
+// sharedRedis lends the worker's client to asynqmon, which must not close it.
 type sharedRedis struct{ rdb redis.UniversalClient }
 
 func (s sharedRedis) MakeRedisClient() any { return s.rdb }
 
-// foreignStyle is a link of asynqmon's page to a font service. The page does
-// without: its icons are drawn, its text falls back to the system's font.
+// foreignStyle matches the links in asynqmon's page to a font service. The page works
+// without them: its icons are drawings, and its text falls back to a system font.
 var foreignStyle = regexp.MustCompile(`<link rel="stylesheet" href="https?://[^>]*>`)
 
-// withoutForeignStyles takes links to other sites out of HTML pages.
+// withoutForeignStyles removes those links from HTML pages.
 func withoutForeignStyles(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page := &htmlBuffer{ResponseWriter: w}
@@ -39,11 +39,11 @@ func withoutForeignStyles(next http.Handler) http.Handler {
 	})
 }
 
-// An htmlBuffer holds back an answer that is HTML and lets any other through.
+// An htmlBuffer buffers HTML answers and passes others through.
 type htmlBuffer struct {
 	http.ResponseWriter
 	status int
-	held   *bytes.Buffer // nil: let through
+	html   *bytes.Buffer // nil: passed through
 }
 
 func (b *htmlBuffer) WriteHeader(status int) {
@@ -52,7 +52,7 @@ func (b *htmlBuffer) WriteHeader(status int) {
 	}
 	b.status = status
 	if kind, _, _ := mime.ParseMediaType(b.Header().Get("Content-Type")); kind == "text/html" {
-		b.held = new(bytes.Buffer)
+		b.html = new(bytes.Buffer)
 		return
 	}
 	b.ResponseWriter.WriteHeader(status)
@@ -65,17 +65,17 @@ func (b *htmlBuffer) Write(p []byte) (int, error) {
 		}
 		b.WriteHeader(http.StatusOK)
 	}
-	if b.held != nil {
-		return b.held.Write(p)
+	if b.html != nil {
+		return b.html.Write(p)
 	}
 	return b.ResponseWriter.Write(p)
 }
 
 func (b *htmlBuffer) flush() {
-	if b.held == nil {
+	if b.html == nil {
 		return
 	}
-	page := foreignStyle.ReplaceAll(b.held.Bytes(), nil)
+	page := foreignStyle.ReplaceAll(b.html.Bytes(), nil)
 	b.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	b.ResponseWriter.WriteHeader(b.status)
 	_, _ = b.ResponseWriter.Write(page)

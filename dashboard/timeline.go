@@ -14,12 +14,12 @@ import (
 type moment struct {
 	At    time.Time
 	What  string
-	State string // that the contact was in from then on; empty when it was not moved
-	Why   string
+	State string // of the contact from then on; empty: unchanged
+	Why   campaign.Message
 	By    string
 }
 
-// timeline tells what happened to a contact, the earliest first.
+// timeline lists what happened to a contact, earliest first.
 func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) ([]moment, error) {
 	list := []moment{{At: c.CreatedAt, What: fmt.Sprintf("loaded from line %d of the file", who.Line)}}
 	log, err := report.ReadContactLog(ctx, p.store, c.Name, who.Ref, who.Index)

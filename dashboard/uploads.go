@@ -19,30 +19,29 @@ import (
 	"campaign-runner/campaign/launch"
 )
 
-// Bounds of lists that were uploaded and not launched yet. Whoever comes back
-// later uploads again.
+// Bounds of lists that are uploaded and not launched yet. After uploadLife a list must be
+// uploaded again.
 const (
 	maxUpload  = 256 << 20 // bytes
 	maxUploads = 8
 	uploadLife = 30 * time.Minute
 )
 
-// An upload is a list that somebody has been shown what is in, with what was
-// asked for. Its file has no name: it ends with this process, however that ends.
+// An upload is a list with its launch request, shown as a preview. Its file has no name,
+// so it ends with this process, however that ends.
 type upload struct {
 	request launch.Request
 	agent   string
 	file    *os.File
 	size    int64
 
-	mu   sync.Mutex // held while the file is read
+	mu   sync.Mutex // locked while the file is read
 	gone bool
 }
 
-// uploads are those that are looked at or wait to be launched, by an id that cannot
-// be guessed.
+// uploads holds the lists that wait to be launched, by an id that cannot be guessed.
 type uploads struct {
-	places chan struct{} // one is taken for each upload
+	places chan struct{} // each upload takes one
 
 	mu   sync.Mutex
 	kept map[string]*upload
@@ -52,7 +51,7 @@ func newUploads() *uploads {
 	return &uploads{places: make(chan struct{}, maxUploads), kept: make(map[string]*upload)}
 }
 
-// enter takes a place for an upload that is about to come. There are only so many.
+// enter takes a place for an upload that is about to arrive.
 func (u *uploads) enter() error {
 	select {
 	case u.places <- struct{}{}:
@@ -64,7 +63,7 @@ func (u *uploads) enter() error {
 
 func (u *uploads) leave() { <-u.places }
 
-// keep keeps an upload, and its place, for a while.
+// keep keeps an upload and its place for uploadLife.
 func (u *uploads) keep(up *upload) (id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -81,7 +80,7 @@ func (u *uploads) find(id string) (*upload, bool) {
 	return up, ok
 }
 
-// drop deletes an upload, once nobody reads it.
+// drop deletes an upload when it is not being read.
 func (u *uploads) drop(id string) {
 	u.mu.Lock()
 	up, ok := u.kept[id]
@@ -97,10 +96,10 @@ func (up *upload) close() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
 	up.gone = true
-	_ = up.file.Close() // was only read
+	_ = up.file.Close() // it was only read
 }
 
-// read hands out the list from its beginning, for one reader at a time.
+// read reads the list from its beginning. Readers take turns.
 func (up *upload) read(use func(launch.Request) error) error {
 	up.mu.Lock()
 	defer up.mu.Unlock()
@@ -114,7 +113,7 @@ func (up *upload) read(use func(launch.Request) error) error {
 
 var errExpired = wishf(http.StatusGone, "this list is no longer kept: upload it again")
 
-// receive reads a form with one file, in whatever order its fields come.
+// receive reads a form with one file. Its fields come in any order.
 func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *upload, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxForm)
 	parts, err := r.MultipartReader()
@@ -154,7 +153,7 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 	}
 }
 
-// putAside puts the file of a form aside.
+// putAside saves the file of a form.
 func putAside(part *multipart.Part) (*upload, error) {
 	file, err := scratch.File()
 	if err != nil {
@@ -170,14 +169,14 @@ func putAside(part *multipart.Part) (*upload, error) {
 	return up, nil
 }
 
-// nameOf is a file's name as it was on the other machine, without its folders.
+// nameOf is a file's name on the sender's machine, without its folders.
 func nameOf(part *multipart.Part) string {
 	_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	name := filepath.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
 	return strings.ToValidUTF8(name[:min(len(name), 200)], "")
 }
 
-// asUpload says what is wrong with an upload that could not be read to its end.
+// asUpload says why an upload could not be read to its end.
 func asUpload(err error) error {
 	var long *http.MaxBytesError
 	var disk *fs.PathError

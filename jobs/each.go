@@ -9,13 +9,31 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
-	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
+
+// eachCampaign calls do for every campaign, with the time by Redis's clock. When do fails
+// for one, it is still called for the others.
+func eachCampaign(ctx context.Context, st *store.Store, do func(ctx context.Context, name string, now time.Time) error) error {
+	names, err := st.Names(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := st.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, do(ctx, name, now))
+	}
+	return errors.Join(errs...)
+}
 
 // chunksAtOnce is how many chunks are read or changed at once.
 const chunksAtOnce = 8
@@ -162,8 +180,6 @@ func chunksOf(open []store.Due) []int {
 	return chunks
 }
 
-func allChunks(c campaign.Campaign) []int { return allOf(c.Chunks) }
-
 // allOf are the numbers from 0 to n.
 func allOf(n int) []int {
 	all := make([]int, n)
@@ -174,9 +190,9 @@ func allOf(n int) []int {
 }
 
 // eachLedger reads chunks without their contacts, several at once.
-func (q *Queue) eachLedger(ctx context.Context, c campaign.Campaign, chunks []int, do func(context.Context, *store.Chunk) error) error {
-	return eachChunk(ctx, c.Name, chunks, func(ctx context.Context, n int) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: n})
+func (q *Queue) eachLedger(ctx context.Context, name string, chunks []int, do func(context.Context, *store.Chunk) error) error {
+	return eachChunk(ctx, name, chunks, func(ctx context.Context, n int) error {
+		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
 		if err != nil {
 			return err
 		}

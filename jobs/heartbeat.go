@@ -8,6 +8,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 )
 
 // heartbeats are those of a worker that arrived. They never change; nil is none.
@@ -92,30 +93,49 @@ func (w *Worker) look(ctx context.Context) error {
 // heartbeat must not fail because of it.
 func (w *Worker) Quotas(ctx context.Context) map[string]store.Quota {
 	now, quotas := time.Now(), make(map[string]store.Quota)
-	for _, a := range w.agents {
-		status, err := a.quota.Status(ctx)
+	for _, r := range w.runners {
+		status, err := r.agent.Quota.Status(ctx)
 		if err != nil {
 			continue
 		}
-		quota := store.Quota{
-			Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
-			Others: status.OthersPerWindow, Reason: status.Reason, Blocked: status.Blocked,
-			Failures: status.Failures, Probing: status.Probing,
-		}
-		if status.Wait > 0 {
-			quota.Next = now.Add(status.Wait).UTC()
-		}
-		quotas[a.name] = quota
+		quotas[r.agent.Name] = QuotaOf(status, now)
 	}
 	return quotas
+}
+
+// QuotaOf is the state of a quota as people are shown it.
+func QuotaOf(status ratelimit.Status, now time.Time) store.Quota {
+	quota := store.Quota{
+		Limit: status.Limit, Remaining: status.Remaining, Window: status.Window.Seconds(),
+		Others: status.OthersPerWindow, Blocked: status.Blocked,
+		Failures: status.Failures, Probing: status.Probing,
+	}
+	if code, waits := quotaReasons[status.Reason]; waits {
+		quota.Reason = campaign.Say(code)
+	}
+	if status.Wait > 0 {
+		quota.Next = now.Add(status.Wait).UTC()
+	}
+	return quota
+}
+
+// quotaReasons say why the next request waits. A test holds the two texts equal.
+var quotaReasons = map[ratelimit.Reason]campaign.Code{
+	ratelimit.Full:    campaign.MsgQuotaFull,
+	ratelimit.Pace:    campaign.MsgQuotaPace,
+	ratelimit.Refused: campaign.MsgQuotaRefused,
+	ratelimit.Failing: campaign.MsgQuotaFailing,
+	ratelimit.Probe:   campaign.MsgQuotaProbe,
+	ratelimit.Held:    campaign.MsgQuotaHeld,
+	ratelimit.Lost:    campaign.MsgQuotaLost,
 }
 
 // quotaKeys are where each agent's quota is kept, for processes that have no token.
 func (w *Worker) quotaKeys() map[string]string {
 	keys := make(map[string]string)
-	for _, a := range w.agents {
-		if kept, ok := a.quota.(interface{ Key() string }); ok {
-			keys[a.name] = kept.Key()
+	for _, r := range w.runners {
+		if kept, ok := r.agent.Quota.(interface{ Key() string }); ok {
+			keys[r.agent.Name] = kept.Key()
 		}
 	}
 	return keys

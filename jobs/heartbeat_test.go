@@ -6,8 +6,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 )
 
 func TestHeartbeats(t *testing.T) {
@@ -163,4 +165,14 @@ func away(outages []outage, at time.Duration) bool {
 		}
 	}
 	return false
+}
+
+func TestTheHeartbeatGivesTheReasonsOfTheQuota(t *testing.T) {
+	for _, reason := range []ratelimit.Reason{
+		ratelimit.Full, ratelimit.Pace, ratelimit.Refused, ratelimit.Failing, ratelimit.Probe, ratelimit.Held, ratelimit.Lost,
+	} {
+		if got := campaign.Say(quotaReasons[reason]).String(); got != string(reason) {
+			t.Errorf("the heartbeat says %q, the quota's log %q", got, reason)
+		}
+	}
 }

@@ -13,10 +13,13 @@
 package jobs
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -24,6 +27,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/sending"
+	"campaign-runner/jobs/timings"
 )
 
 // TypeSend is the type of the only kind of task.
@@ -38,11 +42,8 @@ type payload struct {
 // newTask is the task of a chunk's release seq. Each release has an id of its
 // own, so that a forgotten task of an earlier one is never in the way, and a
 // release made twice acts once.
-func newTask(c campaign.Campaign, chunk, seq int) (*asynq.Task, error) {
-	body, err := json.Marshal(payload{c.Name, chunk})
-	if err != nil {
-		return nil, err
-	}
+func newTask(c campaign.Campaign, chunk, seq int) *asynq.Task {
+	body, _ := json.Marshal(payload{c.Name, chunk}) // a text and a number: it cannot fail
 	return asynq.NewTask(TypeSend, body,
 		asynq.TaskID(taskID(store.Ref{Campaign: c.Name, Chunk: chunk}, seq)),
 		asynq.Queue(queueOf(c)),
@@ -51,7 +52,7 @@ func newTask(c campaign.Campaign, chunk, seq int) (*asynq.Task, error) {
 		// strike; zero would mean 30 minutes.
 		asynq.MaxRetry(math.MaxInt32/2),
 		asynq.Timeout(30*24*time.Hour),
-	), nil
+	)
 }
 
 func taskID(ref store.Ref, seq int) string {
@@ -85,4 +86,111 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 		return later.After
 	}
 	return 5 * time.Second // a bug or a Redis in trouble: haste helps neither
+}
+
+// A runner carries out the tasks of one agent, which its server takes from the queues.
+type runner struct {
+	agent    Agent
+	server   *asynq.Server
+	store    *store.Store
+	queue    *Queue
+	sender   *sending.Sender
+	versions *versions
+	steady   func(now time.Time) bool // whether this worker may take others for dead
+	log      *slog.Logger
+}
+
+// run does what a task asks for, which depends on how its chunk and campaign stand:
+// it recovers the last claim and, if the campaign is running, makes a pass. Nil means
+// that nothing is left to do for now; a *sending.ComeBack asks to be run again.
+func (r *runner) run(ctx context.Context, ref store.Ref) error {
+	c, err := r.store.Campaign(ctx, ref.Campaign)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // purged meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	if c.Phase == campaign.Loading {
+		return nil // a task of an earlier load of that name
+	}
+	chunk, err := r.store.ReadChunk(ctx, ref)
+	if errors.Is(err, store.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.versions.newer(c, chunk) {
+		return r.haltOnLostWrites(ctx, c, chunk)
+	}
+	defer func() { r.versions.keep(c, chunk) }()
+	if wait, err := r.queue.recoverClaim(ctx, c, chunk, r.steady(time.Now())); err != nil {
+		return err
+	} else if wait > 0 {
+		return &sending.ComeBack{After: min(wait, timings.BusyWait), Why: "another worker is sending it"}
+	}
+	switch {
+	case c.Phase == campaign.CanceledPhase:
+		_, err := r.queue.cancelPending(ctx, chunk)
+		return err
+	case c.Phase != campaign.Running:
+		return nil // setting it running releases the chunk again
+	}
+	err = r.sender.Pass(ctx, c, chunk)
+	return errors.Join(err, r.queue.judgeCanary(ctx, c))
+}
+
+// haltOnLostWrites pauses a campaign because Redis has lost writes to it, until a
+// person has looked. To resume it is that person's word that the chunk may be sent as
+// it is.
+func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
+	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
+	err := r.queue.Halt(ctx, c.Name, campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name))
+	if err == nil {
+		r.versions.forget(c, chunk)
+	}
+	return err
+}
+
+// versions are those at which this process last saw each chunk. A chunk that has an
+// older one later comes from a Redis that has lost writes: restored from a backup,
+// restarted from a log without its end, or failed over to a replica that lagged.
+// Contacts that are pending in it may have been sent.
+type versions struct {
+	mu   sync.Mutex
+	seen map[chunkKey]int
+}
+
+type chunkKey struct {
+	ref     store.Ref
+	created time.Time // a name may be used again once its campaign is gone
+}
+
+// versionsKept bounds the chunks kept: some megabytes.
+const versionsKept = 100_000
+
+func newVersions() *versions { return &versions{seen: make(map[chunkKey]int)} }
+
+// newer reports whether we have seen a newer version of the chunk than this.
+func (v *versions) newer(c campaign.Campaign, chunk *store.Chunk) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.seen[chunkKey{chunk.Ref, c.CreatedAt}] > chunk.Version
+}
+
+// keep notes the chunk's version as it is now.
+func (v *versions) keep(c campaign.Campaign, chunk *store.Chunk) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.seen) >= versionsKept {
+		clear(v.seen)
+	}
+	v.seen[chunkKey{chunk.Ref, c.CreatedAt}] = chunk.Version
+}
+
+func (v *versions) forget(c campaign.Campaign, chunk *store.Chunk) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.seen, chunkKey{chunk.Ref, c.CreatedAt})
 }

@@ -54,7 +54,7 @@ func TestAShortListBeginsWithinAMinuteBehindAMillion(t *testing.T) {
 		case <-begun:
 			close(quota)
 			s.await("short")
-			if err := s.queue.Pause(t.Context(), "c", "seen enough"); err != nil {
+			if err := s.queue.Pause(t.Context(), "c", campaign.Text("seen enough")); err != nil {
 				t.Error(err)
 			}
 			return
@@ -123,10 +123,7 @@ func TestReleaseMovesATaskThatWaitsInALaneThatWasLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			task, err := newTask(s.campaign, 0, seqs[0])
-			if err != nil {
-				t.Fatal(err)
-			}
+			task := newTask(s.campaign, 0, seqs[0])
 			if _, err := s.queue.client.Enqueue(task, asynq.ProcessIn(tt.later)); err != nil {
 				t.Fatal(err)
 			}

@@ -17,7 +17,7 @@ import (
 // log is the campaign's log, an entry on each line: who, what, why, which contacts.
 func (s *stage) log() (lines []string) {
 	s.t.Helper()
-	texts, err := s.store.ReasonTexts(s.t.Context(), "c")
+	texts, err := s.store.Reasons(s.t.Context(), "c")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -31,8 +31,8 @@ func (s *stage) log() (lines []string) {
 			return lines
 		}
 		line := fmt.Sprintf("%s: %s", d.By, d.Action)
-		if d.Text != "" {
-			line += ": " + d.Text
+		if !d.Text.IsZero() {
+			line += ": " + d.Text.String()
 		}
 		if d.Request != "" {
 			line += " in " + d.Request
@@ -40,7 +40,7 @@ func (s *stage) log() (lines []string) {
 		for _, f := range d.Moved {
 			line += fmt.Sprintf("; %d from %v to %v", f.Count(), f.From, f.To)
 			if f.Reason != campaign.NoReason {
-				line += " for " + texts[f.Reason]
+				line += " for " + texts[f.Reason].String()
 			}
 		}
 		lines = append(lines, line)
@@ -58,7 +58,7 @@ func TestDecisionsAreLogged(t *testing.T) {
 		}
 	}
 	ctx := t.Context()
-	must(ops.Pause(ctx, "c", "lunch"))
+	must(ops.Pause(ctx, "c", campaign.Text("lunch")))
 	_, err := ops.Resume(ctx, "c")
 	must(err)
 	_, err = s.store.Suppress(ctx, []campaign.Phone{phoneOf(5)})
@@ -120,7 +120,7 @@ func TestDecisionsAreLogged(t *testing.T) {
 // What a person writes outlives a purge: no number may be in it.
 func TestReasonsHoldNoNumber(t *testing.T) {
 	s := newStage(t, 1)
-	if err := s.queue.By("ops").Pause(t.Context(), "c", "call +966 50 123 4567 first"); err != nil {
+	if err := s.queue.By("ops").Pause(t.Context(), "c", campaign.Text("call +966 50 123 4567 first")); err != nil {
 		t.Fatal(err)
 	}
 	if _, why := s.phase("c"); why != "call … first" {
@@ -135,7 +135,7 @@ func TestReasonsHoldNoNumber(t *testing.T) {
 func TestDecisionsStandWithoutTheLog(t *testing.T) {
 	s := newStage(t, 1)
 	s.rdb.Set(t.Context(), "c:{c}:log", "no stream", 0)
-	if err := s.queue.Pause(t.Context(), "c", "lunch"); err != nil {
+	if err := s.queue.Pause(t.Context(), "c", campaign.Text("lunch")); err != nil {
 		t.Error(err)
 	}
 	if phase, why := s.phase("c"); phase != campaign.Paused || why != "lunch" {

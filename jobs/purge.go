@@ -23,11 +23,11 @@ func (q *Queue) Purge(ctx context.Context, name string, force bool) error {
 			return err
 		}
 	}
-	return q.purge(ctx, c, "")
+	return q.purge(ctx, c, campaign.Message{})
 }
 
 // purge deletes what is left to delete, and logs that once.
-func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why string) error {
+func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why campaign.Message) error {
 	err := q.store.Purge(ctx, c.Name)
 	if errors.Is(err, store.ErrNotOver) {
 		return fmt.Errorf("purge %s: contacts of it are being sent, or wait to be; nothing was deleted, try again in a minute", c.Name)
@@ -84,37 +84,25 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 // retain purges campaigns that have been kept for as long as their settings say, and
 // ends purges that were interrupted. Several workers may do so at once.
 func (q *Queue) retain(ctx context.Context) error {
-	names, err := q.store.Names(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := q.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		c, err := q.store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			err = q.retainOne(ctx, c, now)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return eachCampaign(ctx, q.store, q.retainOne)
 }
 
-func (q *Queue) retainOne(ctx context.Context, c campaign.Campaign, now time.Time) error {
-	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), ""
+func (q *Queue) retainOne(ctx context.Context, name string, now time.Time) error {
+	c, err := q.store.Campaign(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	due, why := c.Kept() != nil && c.PurgedAt.IsZero(), campaign.Message{}
 	if days := c.Settings.KeepDays; days > 0 && c.Kept() == nil && !c.EndedAt.IsZero() && !now.Before(c.EndedAt.AddDate(0, 0, days)) {
 		tally, err := q.store.Tally(ctx, c.Name)
 		if err != nil {
 			return err
 		}
 		// It may have been set going again since it was over.
-		due, why = c.Phase != campaign.Loading && tally.Open() == 0, fmt.Sprintf("kept for %d days", days)
+		due, why = c.Phase != campaign.Loading && tally.Open() == 0, campaign.Say(campaign.MsgKept, "days", days)
 	}
 	if !due {
 		return nil

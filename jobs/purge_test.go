@@ -31,7 +31,7 @@ func TestPurge(t *testing.T) {
 		{"a running one by force", true, func(*stage) {}, ""},
 		{"a canceled one", false, func(s *stage) { s.cancel() }, ""},
 		{"one whose cancel was cut off", false, func(s *stage) {
-			if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.CanceledPhase, "", campaign.Running); err != nil {
+			if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.CanceledPhase, campaign.Message{}, campaign.Running); err != nil {
 				t.Fatal(err)
 			}
 		}, ""},

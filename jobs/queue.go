@@ -1,12 +1,21 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 // A Queue releases chunks and does what people ask of a campaign. It needs no running
@@ -22,14 +31,11 @@ type Queue struct {
 
 // NewQueue returns a Queue on the store's Redis. log may be nil.
 func NewQueue(st *store.Store, log *slog.Logger) *Queue {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
 	return &Queue{
 		store:     st,
 		client:    asynq.NewClientFromRedisClient(st.Redis()),
 		inspector: asynq.NewInspectorFromRedisClient(st.Redis()),
-		log:       log,
+		log:       cmp.Or(log, slog.New(slog.DiscardHandler)),
 	}
 }
 
@@ -42,8 +48,245 @@ func (q *Queue) By(who string) *Queue {
 
 // note records a decision on a campaign. The decision stands even if it cannot be
 // recorded. What others wrote into text must be masked.
-func (q *Queue) note(ctx context.Context, name string, action store.Action, text string) {
+func (q *Queue) note(ctx context.Context, name string, action store.Action, text campaign.Message) {
 	if err := q.store.Log(ctx, name, store.Decision{By: q.by, Action: action, Text: text}); err != nil {
 		q.log.WarnContext(ctx, "decision not logged", "campaign", name, "action", action, "error", err)
 	}
+}
+
+// lanes are an agent's queues with asynq's weights: while all are full, that many of
+// ten tasks come from each.
+var lanes = map[campaign.Lane]int{campaign.Urgent: 6, campaign.Normal: 3, campaign.Bulk: 1}
+
+func queueName(agent string, lane campaign.Lane) string {
+	if lane == campaign.Normal {
+		return agent
+	}
+	return agent + "-" + string(lane)
+}
+
+func queueOf(c campaign.Campaign) string {
+	return queueName(c.Settings.Agent, c.Settings.LaneFor(c.Chunks))
+}
+
+// OthersWait reports whether a task waits in another lane of the campaign's agent.
+func (q *Queue) OthersWait(c campaign.Campaign) (bool, error) {
+	for lane := range lanes {
+		queue := queueName(c.Settings.Agent, lane)
+		if queue == queueOf(c) {
+			continue
+		}
+		tasks, err := q.inspector.ListPendingTasks(queue, asynq.PageSize(1))
+		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			return false, fmt.Errorf("look into queue %s: %w", queue, err)
+		}
+		if len(tasks) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// paused are the lanes of the agents that somebody has paused in the asynq UI, as far
+// as they are known. asynq's inspector knows them, too, but measures the memory of
+// tasks for that, which not every Redis allows.
+func (q *Queue) paused(ctx context.Context, agents []string) map[string][]campaign.Lane {
+	pipe := q.store.Redis().Pipeline()
+	found := make(map[string]map[campaign.Lane]*redis.IntCmd)
+	for _, agent := range agents {
+		found[agent] = make(map[campaign.Lane]*redis.IntCmd)
+		for lane := range lanes {
+			found[agent][lane] = pipe.Exists(ctx, "asynq:{"+queueName(agent, lane)+"}:paused")
+		}
+	}
+	_, _ = pipe.Exec(ctx) // each answer has its own error
+	paused := make(map[string][]campaign.Lane)
+	for agent, lanes := range found {
+		for lane, exists := range lanes {
+			if exists.Val() == 1 {
+				paused[agent] = append(paused[agent], lane)
+			}
+		}
+	}
+	return paused
+}
+
+// hastenTaken makes the chunks of an agent's active tasks due soon. A worker may have
+// died right after it took a task, or Redis may have given it the task and lost only
+// the answer. A living sender keeps its chunk from being due.
+func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
+	const most = 1000 // tasks; no agent is served by more workers than that
+	var errs []error
+	for lane := range lanes {
+		active, err := q.inspector.ListActiveTasks(queueName(agent, lane), asynq.PageSize(most))
+		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			errs = append(errs, fmt.Errorf("look for active tasks of agent %s: %w", agent, err))
+		}
+		for _, task := range active {
+			ref, err := decodeTask(asynq.NewTask(task.Type, task.Payload))
+			if err != nil {
+				continue // the worker that takes it says so
+			}
+			if err := q.store.Hasten(ctx, ref, timings.KeepDue); err != nil {
+				if meetsAll(err) {
+					return err
+				}
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// releasedAtOnce is how many chunks one call to Redis releases. When a release is cut
+// off, the sweeper puts their tasks into the queue.
+const releasedAtOnce = 50
+
+// Release puts every open chunk of a running campaign into its queue, unless a task of
+// it waits there already. It returns how many.
+func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	open, err := q.store.Open(ctx, name, time.Time{}, 0)
+	if err != nil {
+		return 0, err
+	}
+	var released atomic.Int64
+	some := slices.Collect(slices.Chunk(open, releasedAtOnce))
+	err = eachChunk(ctx, name, allOf(len(some)), func(ctx context.Context, i int) error {
+		n, err := q.releaseOpen(ctx, c, some[i])
+		released.Add(int64(n))
+		if err == nil || meetsAll(err) || len(some[i]) == 1 {
+			return err
+		}
+		// One of them makes trouble: the others go on without it.
+		return eachChunk(ctx, name, chunksOf(some[i]), func(ctx context.Context, chunk int) error {
+			n, err := q.releaseOpen(ctx, c, []store.Due{{Chunk: chunk}})
+			released.Add(int64(n))
+			return err
+		})
+	})
+	return int(released.Load()), err
+}
+
+func (q *Queue) releaseOpen(ctx context.Context, c campaign.Campaign, open []store.Due) (int, error) {
+	turns, err := q.store.ChunkSeqs(ctx, c.Name, open)
+	if err != nil {
+		return 0, err
+	}
+	return q.release(ctx, c, turns...)
+}
+
+// release puts the next tasks of chunks into their queue, except chunks that have one
+// waiting there. It returns how many.
+func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.ChunkSeq) (released int, err error) {
+	var free []store.ChunkSeq
+	for _, turn := range turns {
+		ok, err := q.isFree(ctx, c, turn)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			free = append(free, turn)
+		}
+	}
+	next, err := q.store.Release(ctx, c.Name, timings.ReleaseDue, free...)
+	if err != nil {
+		return 0, err
+	}
+	for i, seq := range next {
+		if seq == 0 {
+			continue
+		}
+		// A conflict is our own call, repeated after its answer was lost.
+		if _, err := q.client.EnqueueContext(ctx, newTask(c, free[i].Ref.Chunk, seq)); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
+		}
+		released++
+	}
+	return released, nil
+}
+
+// isFree reports whether no task of a chunk waits where it should. It takes a task
+// out of a lane that the campaign has left, and says when a chunk that is not free is
+// due.
+func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.ChunkSeq) (bool, error) {
+	if due := canaryDue(c, turn.Ref.Chunk); due > 0 {
+		return false, q.store.SetDue(ctx, turn.Ref, due)
+	}
+	task, err := q.waiting(c, turn)
+	switch {
+	case err != nil:
+		return false, err
+	case task == nil:
+		return true, nil
+	case task.Queue != queueOf(c): // the campaign has changed lanes
+		return q.withdraw(ctx, turn.Ref, task)
+	default:
+		return false, q.store.SetDue(ctx, turn.Ref, dueOf(task))
+	}
+}
+
+// waiting is the task of the chunk's last release, if it waits in any of the
+// agent's queues. One that is active does not count: its worker may be gone.
+func (q *Queue) waiting(c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskInfo, error) {
+	if turn.Seq == 0 {
+		return nil, nil
+	}
+	queues := []string{queueOf(c)} // nearly always there
+	for lane := range lanes {
+		if other := queueName(c.Settings.Agent, lane); other != queues[0] {
+			queues = append(queues, other)
+		}
+	}
+	for _, queue := range queues {
+		info, err := q.inspector.GetTaskInfo(queue, taskID(turn.Ref, turn.Seq))
+		if isTaskMissing(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for the task of chunk %s: %w", turn.Ref, err)
+		}
+		if dueOf(info) == 0 {
+			return nil, nil
+		}
+		return info, nil
+	}
+	return nil, nil
+}
+
+// withdraw takes a waiting task out of its queue, so that the chunk can be released
+// into another. out is false when a worker has just taken the task. If a crash comes
+// in between, the sweeper soon finds the chunk.
+func (q *Queue) withdraw(ctx context.Context, ref store.Ref, task *asynq.TaskInfo) (out bool, err error) {
+	if err := q.store.Hasten(ctx, ref, timings.KeepDue); err != nil {
+		return false, err
+	}
+	err = q.inspector.DeleteTask(task.Queue, task.ID)
+	if err == nil || isTaskMissing(err) {
+		return true, nil
+	}
+	now, lost := q.inspector.GetTaskInfo(task.Queue, task.ID)
+	if lost == nil && now.State == asynq.TaskStateActive {
+		return false, nil
+	}
+	return false, fmt.Errorf("take chunk %s out of queue %s: %w", ref, task.Queue, err)
+}
+
+// dueOf is when the chunk of a task that waits is due; 0 when the task does not wait.
+func dueOf(task *asynq.TaskInfo) time.Duration {
+	switch task.State {
+	case asynq.TaskStatePending:
+		return timings.QueuedDue
+	case asynq.TaskStateRetry, asynq.TaskStateScheduled:
+		return max(time.Until(task.NextProcessAt), 0) + timings.KeepDue
+	}
+	return 0
+}
+
+// isTaskMissing reports whether asynq says that there is no such task.
+func isTaskMissing(err error) bool {
+	return errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound)
 }

@@ -95,7 +95,7 @@ func TestPauseAndResume(t *testing.T) {
 	s := newStage(t, 20, batchOf(10))
 	ctx := t.Context()
 	for _, reason := range []string{"lunch", "a long lunch"} {
-		if err := s.queue.Pause(ctx, "c", reason); err != nil {
+		if err := s.queue.Pause(ctx, "c", campaign.Text(reason)); err != nil {
 			t.Fatal(err)
 		}
 		if phase, got := s.phase("c"); phase != campaign.Paused || got != reason {
@@ -118,7 +118,7 @@ func TestPauseAndResume(t *testing.T) {
 func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
 	for _, from := range []campaign.Phase{campaign.Ready, campaign.Scheduled} {
 		s := newStage(t, 20, batchOf(10))
-		if _, _, err := s.store.SetPhase(t.Context(), "c", from, "", campaign.Running); err != nil {
+		if _, _, err := s.store.SetPhase(t.Context(), "c", from, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.queue.Resume(t.Context(), "c"); err == nil || !strings.Contains(err.Error(), "campaign start c") {
@@ -176,7 +176,7 @@ func TestCancelTakesADeadLoadBack(t *testing.T) {
 func TestSteeringWhatCannotBeSteered(t *testing.T) {
 	ctx := t.Context()
 	steer := map[string]func(s *stage, name string) error{
-		"pause":  func(s *stage, name string) error { return s.queue.Pause(ctx, name, "") },
+		"pause":  func(s *stage, name string) error { return s.queue.Pause(ctx, name, campaign.Message{}) },
 		"resume": func(s *stage, name string) error { _, err := s.queue.Resume(ctx, name); return err },
 		"cancel": func(s *stage, name string) error { _, err := s.queue.Cancel(ctx, name); return err },
 	}
@@ -230,7 +230,7 @@ func TestRerun(t *testing.T) {
 	})
 	t.Run("leaves a paused campaign paused", func(t *testing.T) {
 		s := newFailed(t)
-		if _, _, err := s.store.SetPhase(ctx, "c", campaign.Paused, "lunch", campaign.Running); err != nil {
+		if _, _, err := s.store.SetPhase(ctx, "c", campaign.Paused, campaign.Text("lunch"), campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		if done, err := s.queue.Rerun(ctx, "c", failed); done.Contacts != 10 || err != nil {
@@ -245,7 +245,7 @@ func TestRerun(t *testing.T) {
 		s.platform.answer = refuseAll(500, "oops")
 		s.send("w1", 0)
 		// Canceled, but cut off before it had canceled anybody.
-		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, "", campaign.Running); err != nil {
+		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		if done, err := s.queue.Rerun(ctx, "c", Selection{States: failed.States, Reason: "no such"}); done.Contacts != 0 || err != nil {

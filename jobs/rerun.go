@@ -2,8 +2,11 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,17 +44,17 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	q.note(ctx, name, store.ActionRerun, mask.Numbers(sel.String()))
+	q.note(ctx, name, store.ActionRerun, sel.message())
 	run, err := q.store.NextRun(ctx, name)
 	if err != nil {
 		return Rerunning{}, err
 	}
 	// Running first: contacts that are pending in a canceled campaign are soon canceled.
-	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, "", campaign.CanceledPhase, campaign.Running)
+	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
 	if err != nil {
 		return Rerunning{}, err
 	}
-	found.Contacts, err = q.moveSelected(ctx, c, allChunks(c), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
+	found.Contacts, err = q.moveSelected(ctx, c, allOf(c.Chunks), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
 	left = undone(left, err)
 	if !onlyUndone(left) || (was != campaign.Running && was != campaign.CanceledPhase) {
 		return found, left
@@ -93,7 +96,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		return func(i int) bool { return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) }, err
 	}
 	var all, left, reached atomic.Int64
-	err = q.eachLedger(ctx, c, allChunks(c), func(ctx context.Context, chunk *store.Chunk) error {
+	err = q.eachLedger(ctx, c.Name, allOf(c.Chunks), func(ctx context.Context, chunk *store.Chunk) error {
 		is, err := named(ctx, chunk)
 		if err != nil {
 			return err
@@ -116,7 +119,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 // moveSelected moves the contacts of the chunks that are selected.
 func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []int, wanted selector, move campaign.Move, action store.Action) (int, error) {
 	var moved atomic.Int64
-	err := q.eachLedger(ctx, c, chunks, func(ctx context.Context, chunk *store.Chunk) error {
+	err := q.eachLedger(ctx, c.Name, chunks, func(ctx context.Context, chunk *store.Chunk) error {
 		selected, err := wanted(ctx, chunk)
 		if err != nil {
 			return err
@@ -146,13 +149,14 @@ type Resolution struct {
 	Chunk    *int // only this chunk's; nil: all
 }
 
-func (r Resolution) String() string {
-	text := "the platform never saw them"
+// message says it in the log.
+func (r Resolution) message() campaign.Message {
+	text := campaign.Say(campaign.MsgNeverSeen)
 	if r.Accepted {
-		text = "the platform has them"
+		text = campaign.Say(campaign.MsgSent)
 	}
 	if r.Chunk != nil {
-		text += fmt.Sprintf(": chunk %d", *r.Chunk)
+		text = campaign.Say(campaign.MsgOfChunk, "what", text, "chunk", *r.Chunk)
 	}
 	return text
 }
@@ -167,7 +171,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	if err := c.Kept(); err != nil {
 		return 0, err
 	}
-	chunks := allChunks(c)
+	chunks := allOf(c.Chunks)
 	if res.Chunk != nil {
 		if *res.Chunk < 0 || *res.Chunk >= c.Chunks {
 			return 0, fmt.Errorf("resolve %s: chunk %d: it has %d, counted from 0", name, *res.Chunk, c.Chunks)
@@ -177,14 +181,16 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	move := campaign.Move{Cause: campaign.ConfirmNever}
 	if res.Accepted {
 		move.Cause = campaign.ConfirmSent
-		if move.Reason, err = q.store.ReasonCode(ctx, name, "confirmed by hand"); err != nil {
+		if move.Reason, err = q.store.ReasonCode(ctx, name, campaign.Say(campaign.MsgConfirmed)); err != nil {
 			return 0, err
 		}
 	}
-	unconfirmed := byRecord(func(r campaign.Record) bool { return r.State == campaign.Unconfirmed })
+	unconfirmed := func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		return func(i int) bool { return chunk.Record(i).State == campaign.Unconfirmed }, nil
+	}
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {
-		q.note(ctx, name, store.ActionResolve, res.String())
+		q.note(ctx, name, store.ActionResolve, res.message())
 	}
 	if !onlyUndone(err) || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
 		return contacts, err
@@ -192,3 +198,112 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	_, left := q.Release(ctx, name)
 	return contacts, undone(err, left)
 }
+
+// A Selection says which contacts to rerun.
+type Selection struct {
+	// States are any of Rerunnable, and Ended with a rule about outcomes.
+	States []campaign.State
+	Reason string // part of the reason's text, in any case; empty: any reason
+	Where  campaign.Rules
+}
+
+// message says it in the log.
+func (s Selection) message() campaign.Message {
+	var names []string
+	for _, state := range s.States {
+		names = append(names, state.String())
+	}
+	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
+	if s.Reason != "" {
+		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", mask.Numbers(strconv.Quote(s.Reason))))
+	}
+	for _, rule := range s.Where {
+		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
+	}
+	return campaign.Say(campaign.MsgSelection, "parts", parts)
+}
+
+// Rerunnable are the states from which a contact can be sent again on request, without
+// a rule about its outcome.
+var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
+
+func (s Selection) check() error {
+	for _, state := range s.States {
+		switch {
+		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():
+		case state == campaign.Ended:
+			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
+		default:
+			return fmt.Errorf("contacts that are %s are not sent again", state)
+		}
+	}
+	return nil
+}
+
+// ByOutcome reports whether a rule is about what the conversations came to.
+func (s Selection) ByOutcome() bool {
+	_, outcome, _ := s.Where.Need()
+	return outcome
+}
+
+// DefaultStates are the states that a selection without any means: those that a rule
+// names, else Ended if a rule is about outcomes, else Failed.
+func (s Selection) DefaultStates() []campaign.State {
+	if named := s.Where.States(); len(named) > 0 {
+		return named
+	}
+	if s.ByOutcome() {
+		return []campaign.State{campaign.Ended}
+	}
+	return []campaign.State{campaign.Failed}
+}
+
+// selectorOf selects the contacts that a selection names.
+func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (_ selector, err error) {
+	header := c.Settings.ColumnNames()
+	if sel.Where, err = sel.Where.On(header); err != nil {
+		return nil, err
+	}
+	reason, outcome, cells := sel.Where.Need()
+	var reasons map[campaign.Reason]campaign.Message
+	if reason || sel.Reason != "" {
+		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
+			return nil, err
+		}
+	}
+	like := make(map[campaign.Reason]bool)
+	for code, text := range reasons {
+		like[code] = text.Matches(sel.Reason)
+	}
+	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		var outcomes map[int]campaign.Outcome
+		var contacts []campaign.Contact
+		if outcome {
+			var err error
+			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
+				return nil, err
+			}
+		}
+		if cells {
+			whole, err := q.store.ReadChunk(ctx, chunk.Ref)
+			if err != nil {
+				return nil, err
+			}
+			contacts = whole.Contacts
+		}
+		return func(i int) bool {
+			r := chunk.Record(i)
+			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
+				return false
+			}
+			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
+			if cells {
+				facts.Cell = campaign.Cells(header, contacts[i].Fields)
+			}
+			return sel.Where.Of(facts)
+		}, nil
+	}, nil
+}
+
+// A selector says of a chunk which of its contacts are selected.
+type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)

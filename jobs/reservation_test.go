@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -185,7 +187,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			both := []func(*campaign.Settings){skipping}
 			d := newDuel(t, 20, both, both)
 			d.platform.answer = func([]velents.Row) error {
-				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, "by hand", campaign.Running); err != nil {
+				if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Paused, campaign.Text("by hand"), campaign.Running); err != nil {
 					t.Error(err)
 				}
 				return answer
@@ -194,7 +196,7 @@ func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) 
 			d.wantStates("c", map[campaign.State]int{campaign.Pending: 20})
 			d.platform.answer = func([]velents.Row) error { return nil }
 			d.run("d")
-			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, "", campaign.Paused); err != nil {
+			if _, _, err := d.store.SetPhase(t.Context(), "c", campaign.Running, campaign.Message{}, campaign.Paused); err != nil {
 				t.Fatal(err)
 			}
 			d.run("c")
@@ -290,7 +292,9 @@ func TestAReservationThatWasLeftBehind(t *testing.T) {
 
 func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 	for name, between := range map[string]func(*duel){
-		"paused": func(d *duel) { _, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, "", campaign.Running) },
+		"paused": func(d *duel) {
+			_, _, _ = d.store.SetPhase(d.t.Context(), "c", campaign.Paused, campaign.Message{}, campaign.Running)
+		},
 		"other settings": func(d *duel) {
 			to := d.campaign.Settings
 			to.DailyCap = 100
@@ -340,19 +344,31 @@ func (h beforeArg) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 func (h beforeArg) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return slices.Contains(cmd.Args(), any(h.arg)) }) {
+			h.do()
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // A sender whose begin Redis carries out too late has nobody sent by it, and asks again
 // by Redis's clock.
 func TestALateBeginIsAskedAgain(t *testing.T) {
+	newStage(t, 1).send("w0", 0) // from then on the server knows the script, and is not asked twice
 	s := newStage(t, 3)
 	runner := s.runner("w1")
 	slow := new(sync.Once)
 	s.rdb.AddHook(rewrite(func(cmd redis.Cmder) {
 		args := cmd.Args()
 		if slices.Contains(args, any("begin")) {
-			slow.Do(func() { args[len(args)-1] = "1000" }) // as though it had been frozen since
+			slow.Do(func() {
+				fence, err := strconv.ParseInt(fmt.Sprint(args[len(args)-1]), 10, 64)
+				if late := time.Until(time.UnixMilli(fence)); err != nil || late > timings.BeginPatience {
+					t.Errorf("the begin may come until %v from now, %v", late, err)
+				}
+				args[len(args)-1] = "1000" // as though it had been frozen since
+			})
 		}
 	}))
 	if later := s.sendAs(runner, 0); later == nil || later.After != 0 {
@@ -514,5 +530,26 @@ func TestATaskOfACampaignThatIsLoadingSendsNobody(t *testing.T) {
 	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 1})
 	if n := s.platform.count(); n > 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// Another campaign contacts two of the three just before their numbers are reserved.
+func TestTheContactRecordIsReadOnceTheNumbersAreReserved(t *testing.T) {
+	s := newStage(t, 3, skipping)
+	s.load("d", 2, skipping)
+	other, done := s.runner("w2"), false
+	s.rdb.AddHook(beforeArg{"reach:" + phoneOf(0).E164()[1:], func() {
+		if done {
+			return
+		}
+		done = true
+		if err := other.run(t.Context(), store.Ref{Campaign: "d"}); err != nil {
+			t.Error(err)
+		}
+	}})
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Canceled: 2, campaign.Accepted: 1})
+	if keys := s.reserved(); len(keys) > 0 {
+		t.Errorf("still reserved: %v", keys)
 	}
 }

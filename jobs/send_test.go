@@ -228,7 +228,7 @@ func TestFaultsOfTheTokenPauseTheAgent(t *testing.T) {
 	s := newStage(t, 10)
 	s.load("sibling", 10)
 	s.load("other", 10, func(c *campaign.Settings) { c.Agent = "other" })
-	if err := s.queue.Pause(t.Context(), "sibling", "by hand"); err != nil {
+	if err := s.queue.Pause(t.Context(), "sibling", campaign.Text("by hand")); err != nil {
 		t.Fatal(err)
 	}
 	s.load("cousin", 10)
@@ -511,7 +511,7 @@ func TestPhasesThatSendNobody(t *testing.T) {
 	ctx := t.Context()
 	t.Run("paused", func(t *testing.T) {
 		s := newStage(t, 10)
-		if err := s.queue.Pause(ctx, "c", ""); err != nil {
+		if err := s.queue.Pause(ctx, "c", campaign.Message{}); err != nil {
 			t.Fatal(err)
 		}
 		if later := s.send("w1", 0); later != nil {
@@ -522,7 +522,7 @@ func TestPhasesThatSendNobody(t *testing.T) {
 	t.Run("paused while the request is on its way", func(t *testing.T) {
 		s := newStage(t, 10, batchOf(10))
 		s.platform.answer = func(rows []velents.Row) error {
-			if err := s.queue.Pause(ctx, "c", ""); err != nil {
+			if err := s.queue.Pause(ctx, "c", campaign.Message{}); err != nil {
 				t.Error(err)
 			}
 			return refuseNamed(3)(rows)
@@ -534,7 +534,7 @@ func TestPhasesThatSendNobody(t *testing.T) {
 	})
 	t.Run("canceled", func(t *testing.T) {
 		s := newStage(t, 10)
-		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, "", campaign.Running); err != nil {
+		if _, _, err := s.store.SetPhase(ctx, "c", campaign.CanceledPhase, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		s.send("w1", 0)
@@ -641,7 +641,7 @@ func TestRedisFaultsAroundARequest(t *testing.T) {
 // always that of the first.
 func TestABeginThatIsRepeatedAfterAPauseLeavesNobodyUnconfirmed(t *testing.T) {
 	for name, meanwhile := range map[string]func(s *stage) error{
-		"paused": func(s *stage) error { return s.queue.Pause(t.Context(), "c", "") },
+		"paused": func(s *stage) error { return s.queue.Pause(t.Context(), "c", campaign.Message{}) },
 		"set otherwise": func(s *stage) error {
 			return s.rdb.HIncrBy(t.Context(), "c:{c}", "settings_version", 1).Err()
 		},
@@ -859,7 +859,7 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rdb.SAdd(t.Context(), "campaigns", "bad") // it makes trouble, and keeps no other from being paused
-	if err := s.queue.Pause(t.Context(), "halted", "by hand"); err != nil {
+	if err := s.queue.Pause(t.Context(), "halted", campaign.Text("by hand")); err != nil {
 		t.Fatal(err)
 	}
 	s.rdb.HSet(t.Context(), "c:{waiting}", "phase", "ready")
@@ -897,4 +897,54 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	if phase, _ := s.phase("c"); phase != campaign.Paused {
 		t.Errorf("c is %s", phase)
 	}
+}
+
+func TestNamedRowsCostOnePermitMore(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseNamed(1, 3)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Rejected: 2, campaign.Accepted: 3})
+	if s.quota.acquired != 2 {
+		t.Errorf("%d permits, want 2", s.quota.acquired)
+	}
+}
+
+func TestARetryWaits(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseAll(500, "down")
+	if later := s.send("w1", 0); later == nil || later.After <= 0 || later.After > 12*time.Second {
+		t.Errorf("comes back %+v", later)
+	}
+}
+
+// A firewall refuses rows between others that it lets through.
+func TestRefusalsAreInARowOnlyWithoutAnAcceptance(t *testing.T) {
+	s := newStage(t, 10, func(c *campaign.Settings) { c.RowsPerRequest = 1 })
+	request := 0
+	s.platform.answer = func([]velents.Row) error {
+		if request++; request == 1 || request == vagueLimit+1 {
+			return nil
+		}
+		return &velents.Error{Status: 403, Page: true, Message: "blocked"}
+	}
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 2, campaign.Rejected: 8})
+	if phase, _ := s.phase("c"); phase != campaign.Running {
+		t.Errorf("campaign is %s", phase)
+	}
+}
+
+func TestAChunkThatAnotherHasJustTakenIsLeftToIt(t *testing.T) {
+	s := newStage(t, 3)
+	taken := false
+	s.rdb.AddHook(beforeArg{"begin", func() {
+		if !taken {
+			taken = true
+			s.begin("other/1", 1)
+		}
+	}})
+	if later := s.send("w1", 0); later == nil || later.After < time.Second {
+		t.Errorf("comes back %+v", later)
+	}
+	s.want(map[campaign.State]int{campaign.Sending: 1, campaign.Pending: 2})
 }

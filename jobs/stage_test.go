@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/sending"
 	"campaign-runner/ratelimit"
@@ -52,37 +53,13 @@ func newStageOn(t *testing.T, rdb *redis.Client, contacts int, edit ...func(*cam
 
 func (s *stage) load(name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
 	s.t.Helper()
-	ctx := s.t.Context()
-	settings := campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 500, MaxAttempts: 3,
-		Columns: []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
-	}
+	settings := campaigntest.Settings(500, campaign.Column{Name: "phone"}, campaign.Column{Name: "name", Key: "name"})
+	settings.MaxAttempts = 3
 	for _, e := range edit {
 		e(&settings)
 	}
-	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: settings})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	chunks := 0
-	for from := 0; from < contacts; from += settings.ChunkSize {
-		var list []campaign.Contact
-		for i := from; i < min(from+settings.ChunkSize, contacts); i++ {
-			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164(), fmt.Sprint("name ", i)}})
-		}
-		if err := load.Add(ctx, chunks, list); err != nil {
-			s.t.Fatal(err)
-		}
-		chunks++
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {
-		s.t.Fatal(err)
-	}
-	c, err := s.store.Campaign(ctx, name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+	people := campaigntest.People(phoneOf(0), contacts, func(i int, number string) []string { return []string{number, fmt.Sprint("name ", i)} })
+	return campaigntest.Fixture{Store: s.store, T: s.t}.Load(campaigntest.List{Name: name, Settings: settings, Contacts: people})
 }
 
 func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
@@ -182,14 +159,14 @@ func (s *stage) reasons(state campaign.State) map[string]int {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	texts, err := s.store.ReasonTexts(s.t.Context(), "c")
+	texts, err := s.store.Reasons(s.t.Context(), "c")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	reasons := make(map[string]int)
 	for at, n := range tally.Reasons {
 		if at.State == state {
-			reasons[texts[at.Reason]] = n
+			reasons[texts[at.Reason].String()] = n
 		}
 	}
 	return reasons
@@ -202,7 +179,7 @@ func (s *stage) phase(name string) (campaign.Phase, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return c.Phase, c.PhaseReason
+	return c.Phase, c.PhaseReason.String()
 }
 
 // record is what is known of contact i of chunk 0.

@@ -14,11 +14,11 @@ import (
 
 // Pause lets nothing more of a campaign be sent. What is on its way still gets
 // its answer. Pausing again only changes the reason.
-func (q *Queue) Pause(ctx context.Context, name, reason string) error {
+func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message) error {
 	if err := q.mustBeOpen(ctx, name, "pause"); err != nil {
 		return err
 	}
-	reason = mask.Numbers(reason) // it is shown, logged, and outlives a purge
+	reason = reason.Mask(mask.Numbers) // it is shown, logged, and outlives a purge
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running, campaign.Paused)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (q *Queue) Pause(ctx context.Context, name, reason string) error {
 
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
 // already keeps its reason.
-func (q *Queue) Halt(ctx context.Context, name, reason string) error {
+func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
 	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
 	if halted {
 		q.note(ctx, name, store.ActionPause, reason)
@@ -46,32 +46,22 @@ func (q *Queue) Halt(ctx context.Context, name, reason string) error {
 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
 // contact left to send no longer runs: it is left alone, and its log too.
-func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error {
-	errs := []error{q.Halt(ctx, c.Name, reason)}
-	names, err := q.store.Names(ctx)
-	errs = append(errs, err)
-	for _, name := range names {
-		if name != c.Name {
-			errs = append(errs, q.haltIfOf(ctx, name, c.Settings.Agent, reason))
+func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
+	err := q.Halt(ctx, c.Name, reason)
+	return errors.Join(err, eachCampaign(ctx, q.store, func(ctx context.Context, name string, _ time.Time) error {
+		other, err := q.store.Campaign(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
 		}
-	}
-	return errors.Join(errs...)
-}
-
-// haltIfOf pauses a campaign that runs, if it is of the agent.
-func (q *Queue) haltIfOf(ctx context.Context, name, agent, reason string) error {
-	c, err := q.store.Campaign(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil || c.Settings.Agent != agent || c.Phase != campaign.Running {
-		return err
-	}
-	tally, err := q.store.Tally(ctx, name)
-	if err != nil || tally.Phase(c.Phase) != campaign.Running {
-		return err
-	}
-	return q.Halt(ctx, name, reason)
+		if err != nil || other.Settings.Agent != c.Settings.Agent || other.Phase != campaign.Running {
+			return err
+		}
+		tally, err := q.store.Tally(ctx, name)
+		if err != nil || tally.Phase(other.Phase) != campaign.Running {
+			return err
+		}
+		return q.Halt(ctx, name, reason)
+	}))
 }
 
 // Resume sets a paused campaign running and releases its open chunks. It returns how
@@ -91,7 +81,7 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 	if err := q.mustBeOpen(ctx, name, what); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, "", append(from, campaign.Running)...)
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, append(from, campaign.Running)...)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +89,7 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
 	}
 	if was != campaign.Running {
-		q.note(ctx, name, store.Action(what), "")
+		q.note(ctx, name, store.Action(what), campaign.Message{})
 	}
 	return q.Release(ctx, name)
 }
@@ -138,13 +128,17 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 			return 0, err
 		}
 		if now.After(c.LoadUntil) {
-			return 0, q.abandon(ctx, c)
+			load, err := q.store.BeginLoad(ctx, c)
+			if err != nil {
+				return 0, err
+			}
+			return 0, load.Abandon(ctx)
 		}
 	}
 	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, "",
+	was, ok, err := q.store.SetPhase(ctx, name, campaign.CanceledPhase, campaign.Message{},
 		campaign.Ready, campaign.Scheduled, campaign.Running, campaign.Paused, campaign.CanceledPhase)
 	if err != nil {
 		return 0, err
@@ -152,17 +146,8 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	if !ok {
 		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
 	}
-	q.note(ctx, name, store.ActionCancel, "")
+	q.note(ctx, name, store.ActionCancel, campaign.Message{})
 	return q.cancelOpen(ctx, name)
-}
-
-// abandon takes over the load of a campaign and takes it back.
-func (q *Queue) abandon(ctx context.Context, c campaign.Campaign) error {
-	load, err := q.store.BeginLoad(ctx, c)
-	if err != nil {
-		return err
-	}
-	return load.Abandon(ctx)
 }
 
 // CancelLeftovers cancels the contacts that a cut-off cancel has left pending, so that
@@ -182,11 +167,7 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		return 0, err
 	}
 	var canceled atomic.Int64
-	err = eachChunk(ctx, name, chunksOf(open), func(ctx context.Context, n int) error {
-		chunk, err := q.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
-		if err != nil {
-			return err
-		}
+	err = q.eachLedger(ctx, name, chunksOf(open), func(ctx context.Context, chunk *store.Chunk) error {
 		contacts, err := q.cancelPending(ctx, chunk)
 		canceled.Add(int64(contacts))
 		return err
@@ -211,4 +192,50 @@ func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
 		return fmt.Errorf("%s %s: it is still loading; nobody is contacted before its enqueue has ended", what, name)
 	}
 	return nil
+}
+
+// settingRounds bounds how often a change of settings is made again because another
+// change came in between.
+const settingRounds = 20
+
+// Set changes settings of a campaign, unless it is loading, and says which. Every
+// request that begins from then on goes by them. edit may be called several times. It
+// must not touch what the chunks are made of: Agent, Mode, ChunkSize and Columns.
+func (q *Queue) Set(ctx context.Context, name string, edit func(*campaign.Settings) error) (changed []campaign.Difference, err error) {
+	for range settingRounds {
+		c, err := q.store.Campaign(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		to := c.Settings
+		if err := edit(&to); err != nil {
+			return nil, fmt.Errorf("set %s: %w", name, err)
+		}
+		if changed = c.Settings.Differences(to); len(changed) == 0 {
+			return nil, q.follow(ctx, c)
+		}
+		err = q.store.ChangeSettings(ctx, c, to)
+		if errors.Is(err, store.ErrOutdated) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var told []campaign.Message
+		for _, d := range changed {
+			told = append(told, campaign.Say(campaign.MsgSetting, "setting", d.Flag, "to", d.Other, "from", d.Have))
+		}
+		q.note(ctx, name, store.ActionSet, campaign.Say(campaign.MsgSettings, "changes", told))
+		return changed, q.follow(ctx, c)
+	}
+	return nil, fmt.Errorf("set %s: %w %d times meanwhile", name, store.ErrOutdated, settingRounds)
+}
+
+// follow releases what may be sent by a running campaign's new settings: idle chunks,
+// and chunks whose task waits in a lane that it has left.
+func (q *Queue) follow(ctx context.Context, c campaign.Campaign) error {
+	if c.Phase != campaign.Running {
+		return nil // setting it running releases them
+	}
+	return q.releaseIfRunning(ctx, c.Name)
 }

@@ -133,7 +133,7 @@ func TestCanaryDoesNotWaitForContactsThatNeedAPerson(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t, tt.contacts, batchOf(10), canaryOf(10), tt.edit)
 			chunk := s.begin("w0/1", 9)
-			reason, err := s.store.ReasonCode(t.Context(), "c", tt.reason)
+			reason, err := s.store.ReasonCode(t.Context(), "c", campaign.Text(tt.reason))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestCanaryOfEverybodyHoldsNobody(t *testing.T) {
 // sweeper; a pause in the midst of a canary leaves the canary in force.
 func TestCanaryIsJudgedBySomebody(t *testing.T) {
 	s := newStage(t, 20, batchOf(10), canaryOf(10))
-	if err := s.queue.Pause(t.Context(), "c", "wait"); err != nil {
+	if err := s.queue.Pause(t.Context(), "c", campaign.Text("wait")); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.queue.Resume(t.Context(), "c"); n != 1 || err != nil {

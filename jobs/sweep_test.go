@@ -135,7 +135,7 @@ func TestSweepRecoversClaimsOfPausedAndCanceledCampaigns(t *testing.T) {
 	for phase, want := range map[campaign.Phase]campaign.State{campaign.Paused: campaign.Pending, campaign.CanceledPhase: campaign.Canceled} {
 		s := newStage(t, 10)
 		s.begin("dead/1", 4)
-		if _, _, err := s.store.SetPhase(t.Context(), "c", phase, "", campaign.Running); err != nil {
+		if _, _, err := s.store.SetPhase(t.Context(), "c", phase, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		s.sweep()
@@ -384,7 +384,7 @@ func TestPeopleReachAllButTheUnreadableChunk(t *testing.T) {
 
 func TestResumeReleasesAllButTheBadChunk(t *testing.T) {
 	s := newStage(t, 120, batchOf(1))
-	if err := s.queue.Pause(t.Context(), "c", "so"); err != nil {
+	if err := s.queue.Pause(t.Context(), "c", campaign.Text("so")); err != nil {
 		t.Fatal(err)
 	}
 	if err := spoil["a chunk of another type"](s, 60); err != nil {

@@ -288,7 +288,7 @@ func TestScheduledCampaignsStart(t *testing.T) {
 			s := newStage(t, 20, batchOf(10), func(c *campaign.Settings) {
 				c.StartAt, c.MaxLateness = time.Now().Add(tt.start).UTC(), 10*time.Minute
 			})
-			if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.Scheduled, "", campaign.Running); err != nil {
+			if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
@@ -304,7 +304,7 @@ func TestScheduledCampaignsStart(t *testing.T) {
 			if tt.phase == campaign.Running {
 				return
 			}
-			if err := s.queue.Pause(t.Context(), "c", ""); err == nil || !strings.Contains(err.Error(), "nobody is contacted before it starts") {
+			if err := s.queue.Pause(t.Context(), "c", campaign.Message{}); err == nil || !strings.Contains(err.Error(), "nobody is contacted before it starts") {
 				t.Errorf("paused: %v", err)
 			}
 			if n, err := s.queue.Start(t.Context(), "c"); n != 2 || err != nil {
@@ -316,7 +316,7 @@ func TestScheduledCampaignsStart(t *testing.T) {
 
 func TestSeveralWorkersStartACampaignOnce(t *testing.T) {
 	s := newStage(t, 40, batchOf(2), func(c *campaign.Settings) { c.StartAt, c.MaxLateness = time.Now().UTC(), time.Hour })
-	if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.Scheduled, "", campaign.Running); err != nil {
+	if _, _, err := s.store.SetPhase(t.Context(), "c", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	s.overdue()

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -22,14 +24,10 @@ import (
 	"campaign-runner/velents"
 )
 
-const (
-	defaultConcurrency = 4
-
-	// turn is how long a task may send while others wait in another lane. In dispatch
-	// mode it may have more than a minute of requests before it, and there are few
-	// places for tasks.
-	turn = 10 * time.Second
-)
+// turn is how long a task may send while others wait in another lane. In dispatch
+// mode it may have more than a minute of requests before it, and there are few
+// places for tasks.
+const turn = 10 * time.Second
 
 // An Agent is one API token with what belongs to it.
 type Agent struct {
@@ -75,10 +73,10 @@ func (w Watch) swept(action string) {
 // A Worker sends the chunks of its agents. Each agent has an asynq server of its own,
 // so that an agent which waits for its quota never holds up another.
 type Worker struct {
-	id      string
+	id      string // in heartbeats and claims
 	cfg     Config
 	queue   *Queue
-	agents  []*agentServer
+	runners []*runner
 	started time.Time
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
@@ -86,24 +84,11 @@ type Worker struct {
 	log     *slog.Logger
 }
 
-type agentServer struct {
-	name   string
-	quota  quota
-	server *asynq.Server
-	runner *runner
-}
-
 // NewWorker prepares a worker. It touches nothing before Run.
 func NewWorker(cfg Config) (*Worker, error) {
-	if cfg.Concurrency == 0 {
-		cfg.Concurrency = defaultConcurrency
-	}
-	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = timings.RequestTimeout
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Concurrency = cmp.Or(cfg.Concurrency, 4)
+	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, timings.RequestTimeout)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	switch {
 	case cfg.Concurrency < 0:
 		return nil, fmt.Errorf("worker: concurrency %d: want 1 or more", cfg.Concurrency)
@@ -121,9 +106,10 @@ func NewWorker(cfg Config) (*Worker, error) {
 			return nil, fmt.Errorf("worker: %w", err)
 		}
 		log := w.log.With("agent", a.Name)
-		w.agents = append(w.agents, &agentServer{a.Name, a.Quota, w.newServer(a.Name), &runner{
-			store: cfg.Store, queue: w.queue, sender: w.newSender(a, log), versions: versions, steady: w.steady, log: log,
-		}})
+		w.runners = append(w.runners, &runner{
+			agent: a, server: w.newServer(a.Name), sender: w.newSender(a, log),
+			store: cfg.Store, queue: w.queue, versions: versions, steady: w.steady, log: log,
+		})
 	}
 	return w, nil
 }
@@ -157,9 +143,6 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 	})
 }
 
-// ID names this worker in heartbeats and claims.
-func (w *Worker) ID() string { return w.id }
-
 // Run works until ctx is over. Then it begins nothing new, lets requests on
 // their way get their answers, writes those down, and leaves the rest in the
 // queues for others.
@@ -167,45 +150,33 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.beatWithin(ctx, timings.AliveFor); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	for _, a := range w.agents {
-		a.runner.sender.Worker.Stopping = ctx
-		if err := a.server.Start(w.handler(a.runner)); err != nil {
-			return fmt.Errorf("worker: agent %s: %w", a.name, err)
+	for _, r := range w.runners {
+		r.sender.Worker.Stopping = ctx
+		if err := r.server.Start(w.handler(r)); err != nil {
+			return fmt.Errorf("worker: agent %s: %w", r.agent.Name, err)
 		}
 	}
 	w.log.InfoContext(ctx, "worker started", "agents", w.agentNames())
 
+	sweeper := &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), watch: w.cfg.Watch, log: w.log}
 	// The heartbeat goes on while the last answers come in.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops sync.WaitGroup
-	loops.Go(func() { w.every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed") })
-	loops.Go(func() { w.every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at") })
-	loops.Go(func() { w.every(ctx, timings.SweepEvery, w.newSweeper().sweep, "sweep failed") })
-	loops.Go(func() { w.every(ctx, store.SampleEvery, w.sample, "campaigns not sampled") })
-	loops.Go(func() { w.every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged") })
-	loops.Go(func() { w.every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied") })
-	loops.Go(func() { w.every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten") })
+	every := func(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
+		loops.Go(func() { timings.Every(ctx, interval, w.log, trouble, do) })
+	}
+	every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed")
+	every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at")
+	every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed")
+	every(ctx, store.SampleEvery, w.sample, "campaigns not sampled")
+	every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged")
+	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
+	every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten")
 
 	<-ctx.Done()
 	w.stop(background, stop, &loops)
 	return nil
-}
-
-// every calls do at once and then every interval, until ctx is over.
-func (w *Worker) every(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
-			w.log.WarnContext(ctx, trouble, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // handler runs the tasks of one agent.
@@ -221,22 +192,17 @@ func (w *Worker) handler(r *runner) asynq.Handler {
 		}
 		defer w.inHand.PutTask()
 		err = r.run(ctx, ref)
-		var later *sending.ComeBack
-		if err != nil && !errors.As(err, &later) {
+		if err != nil && isFailure(err) {
 			w.log.ErrorContext(ctx, "chunk not worked off", "campaign", ref.Campaign, "chunk", ref.Chunk, "error", err)
 		}
 		return err
 	})
 }
 
-func (w *Worker) newSweeper() *sweeper {
-	return &sweeper{store: w.cfg.Store, queue: w.queue, steady: w.steady, agents: w.agentNames(), watch: w.cfg.Watch, log: w.log}
-}
-
 func (w *Worker) agentNames() []string {
-	names := make([]string, len(w.agents))
-	for i, a := range w.agents {
-		names[i] = a.name
+	names := make([]string, len(w.runners))
+	for i, r := range w.runners {
+		names[i] = r.agent.Name
 	}
 	slices.Sort(names)
 	return names
@@ -244,30 +210,19 @@ func (w *Worker) agentNames() []string {
 
 // sample adds to the series of every campaign.
 func (w *Worker) sample(ctx context.Context) error {
-	names, err := w.cfg.Store.Names(ctx)
-	if err != nil {
+	return eachCampaign(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
-	}
-	now, err := w.cfg.Store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		if _, err := w.cfg.Store.TakeSample(ctx, name, now); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	})
 }
 
 // emptyArchives deletes archived tasks: asynq v0.26 fails when too many of them
 // grow old together. Nothing is lost with them, a task authorises nothing.
 func (w *Worker) emptyArchives(context.Context) error {
 	var errs []error
-	for _, a := range w.agents {
+	for _, r := range w.runners {
 		for lane := range lanes {
-			queue := queueName(a.name, lane)
+			queue := queueName(r.agent.Name, lane)
 			if _, err := w.queue.inspector.DeleteAllArchivedTasks(queue); err != nil && !isQueueMissing(err) {
 				errs = append(errs, err)
 			}
@@ -281,3 +236,93 @@ func (w *Worker) emptyArchives(context.Context) error {
 func isQueueMissing(err error) bool {
 	return errors.Is(err, asynq.ErrQueueNotFound) || strings.Contains(err.Error(), "does not exist")
 }
+
+// stop ends a worker whose tasks have been told to stop: its answers are written down
+// first, then asynq and the loops end, the heartbeat last.
+func (w *Worker) stop(ctx context.Context, endLoops context.CancelFunc, loops *sync.WaitGroup) {
+	w.log.InfoContext(ctx, "worker stopping: requests on their way get their answers")
+	w.inHand.Close()
+	var servers sync.WaitGroup
+	for _, r := range w.runners {
+		servers.Go(r.server.Shutdown)
+	}
+	w.awaitAnswers(ctx)
+
+	// All that matters is written down. asynq and our loops repeat for half a minute
+	// what Redis does not answer, and cannot be told to stop that.
+	if !within(timings.LeaveWithin, servers.Wait) {
+		w.log.WarnContext(ctx, "asynq has not handed its tasks back: Redis does not answer it; others find them within two minutes")
+	}
+	endLoops()
+	within(timings.LeaveWithin, loops.Wait)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), timings.GoodbyeWithin)
+	defer cancel()
+	if err := w.cfg.Store.Goodbye(last, w.id); err != nil {
+		w.log.WarnContext(ctx, "others are not told that this worker is gone: they notice by themselves", "after", store.HeartbeatTTL, "error", err)
+	}
+}
+
+// awaitAnswers waits until every answer is written down, and says what it waits for.
+// Tasks without a request are left after StopGrace: most likely Redis does not answer.
+func (w *Worker) awaitAnswers(ctx context.Context) {
+	grace, tick := time.NewTimer(timings.StopGrace), time.NewTicker(timings.TellEvery)
+	defer grace.Stop()
+	defer tick.Stop()
+	var told sending.Waiting
+	for tasksMayBeLeft := false; !w.inHand.Leave(tasksMayBeLeft); {
+		_, now := w.inHand.Count()
+		if now != told {
+			for _, text := range now.Texts(time.Now()) {
+				w.log.InfoContext(ctx, text)
+			}
+			told = now
+		}
+		select {
+		case <-w.inHand.Changed():
+		case <-grace.C:
+			tasksMayBeLeft = true
+		case <-tick.C:
+			told = sending.Waiting{}
+		}
+	}
+	if tasks, _ := w.inHand.Count(); tasks > 0 {
+		w.log.WarnContext(ctx, "chunks are left as they are: Redis does not answer, and nothing of them is on its way", "chunks", tasks)
+	}
+}
+
+// within waits for something, and reports whether it came in time.
+func within(limit time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() { defer close(done); wait() }()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// ackClient is the Redis client that asynq's servers work on. It carries
+// asynq's scripts through even when their context is over.
+//
+// asynq v0.26 acknowledges a task under a context that it cancels on return. If Redis
+// is away at that moment, it repeats the acknowledgement under the dead context: that
+// never arrives, and the finished task runs again a minute later.
+type ackClient struct{ redis.UniversalClient }
+
+func (c ackClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.EvalSha(context.WithoutCancel(ctx), sha, keys, args...)
+}
+
+func (c ackClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
+}
+
+// asynqLogger passes asynq's own messages on.
+type asynqLogger struct{ log *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }

@@ -177,7 +177,7 @@ func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 		}
 	}
 	workers, err := s.store.Workers(t.Context())
-	if err != nil || len(workers) != 1 || workers[0].ID != w.ID() || workers[0].Quotas["default"].Remaining != 12 {
+	if err != nil || len(workers) != 1 || workers[0].ID != w.id || workers[0].Quotas["default"].Remaining != 12 {
 		t.Errorf("workers %+v, %v", workers, err)
 	}
 }

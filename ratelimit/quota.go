@@ -143,7 +143,7 @@ type Status struct {
 	Window          time.Duration
 	OthersPerWindow float64       // requests by others on the same token, estimated
 	Wait            time.Duration // until the next request may leave
-	Reason          string        // why it waits; empty when it need not
+	Reason          Reason        // why it waits; empty when it need not
 	Blocked         bool          // it waits because of a 429, of failures, or of a lost answer
 	Failures        int           // failed requests in a row
 	Probing         bool          // an answer was lost: requests go one by one, with one contact each, until one succeeds
@@ -309,14 +309,21 @@ func (q *Quota) tell(ctx context.Context, r reply) {
 // worthTelling is the shortest block that is logged.
 const worthTelling = 10 * time.Second
 
-var reasons = map[int64]string{
-	whyFull:    "the quota is used up",
-	whyPace:    "spread over the window",
-	whyRefused: "refused with 429",
-	whyFailing: "the platform is failing",
-	whyProbe:   "one request is finding out",
-	whyHeld:    "the platform asks to wait (503)",
-	whyLost:    "an answer was lost; one contact will find out",
+// A Reason is why the next request waits, in English.
+type Reason string
+
+const (
+	Full    Reason = "the quota is used up"
+	Pace    Reason = "spread over the window"
+	Refused Reason = "refused with 429"
+	Failing Reason = "the platform is failing"
+	Probe   Reason = "one request is finding out"
+	Held    Reason = "the platform asks to wait (503)"
+	Lost    Reason = "an answer was lost; one contact will find out"
+)
+
+var reasons = map[int64]Reason{
+	whyFull: Full, whyPace: Pace, whyRefused: Refused, whyFailing: Failing, whyProbe: Probe, whyHeld: Held, whyLost: Lost,
 }
 
 // Status is how the quota stands.
@@ -347,39 +354,4 @@ func (s *state) status(now int64, p policy) Status {
 		st.Blocked = now < s.Block
 	}
 	return st
-}
-
-// localBook keeps the state in this process.
-type localBook struct {
-	policy policy
-	start  time.Time
-	mu     sync.Mutex
-	state  state
-}
-
-func newLocalBook(p policy) *localBook {
-	return &localBook{policy: p, start: time.Now(), state: state{ID: identity()}}
-}
-
-// now is read off the monotonic clock.
-func (b *localBook) now() int64 {
-	return b.start.UnixMilli() + time.Since(b.start).Milliseconds()
-}
-
-func (b *localBook) acquire(_ context.Context, a ask) reply {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.acquire(b.now(), b.policy, a)
-}
-
-func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, permit, o)
-}
-
-func (b *localBook) look(context.Context) (state, int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state.clone(), b.now(), nil
 }

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# Rehearses a campaign: 2,000 contacts against a stand-in platform that has a
-# limit, is sometimes slow, sometimes fails, and once does its work while the answer
-# is lost on the way. Needs Go and nothing else.
-# Exits 0, or 3 when some contacts were refused or are unconfirmed, as campaign watch
-# does.
+# Rehearses a campaign: 2,000 contacts against a stand-in platform. That has a limit, is
+# sometimes slow, sometimes fails, and once does its work but loses the answer. Needs Go.
+# Exits 0, or 3 if some contacts were refused or are unconfirmed, as campaign watch does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +16,7 @@ unset "${!VELENTS_@}" "${!REDIS_@}" "${!WEBHOOK_@}" "${!ADMIN_@}" "${!NOTIFY_@}"
 
 out=$(mktemp -d "${TMPDIR:-/tmp}/campaign-demo.XXXXXX")
 
-# stop PID ends a child, after ten seconds by force.
+# stop PID ends a child, by force after ten seconds.
 stop() {
 	kill "$1" 2>/dev/null || true
 	for _ in {1..100}; do
@@ -32,18 +30,17 @@ trap 'for pid in $(jobs -p); do stop "$pid"; done' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# answers PORT: something listens there.
+# answers PORT succeeds if something listens there.
 answers() { (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; }
 
-# free_port prints a port that nobody listens on, below those that outgoing
-# connections are given.
+# free_port prints a free port, below those of outgoing connections.
 free_port() {
 	local port
 	while port=$((20000 + RANDOM % 12000)) && answers "$port"; do :; done
 	echo "$port"
 }
 
-# wait_for PID LOG COMMAND... waits until the command succeeds while PID lives.
+# wait_for PID LOG COMMAND... waits until the command succeeds, as long as PID lives.
 wait_for() {
 	local pid=$1 log=$2
 	for _ in {1..300}; do
@@ -78,7 +75,7 @@ echo "platform  $VELENTS_URL"
 echo "pages     http://127.0.0.1:$admin_port"
 echo "logs      $out"
 
-# through COMMAND... runs it and lets exit code 3 pass: done, not for everybody.
+# through COMMAND... runs it and accepts exit code 3: done, but not for everybody.
 code=0
 through() {
 	code=0
@@ -108,8 +105,8 @@ echo "$seen"
 echo "nobody was contacted twice"
 [[ $seen =~ cut_after=([0-9]+) ]]
 if ((BASH_REMATCH[1])); then
-	echo "requests whose work was done and whose answer was lost (502): ${BASH_REMATCH[1]}"
-	echo "their contacts are unconfirmed, and nobody sends them again unasked"
+	echo "requests whose answer was lost after the work was done (502): ${BASH_REMATCH[1]}"
+	echo "their contacts are unconfirmed: a person decides whether to send them again"
 fi
 
 say "Results: $out/results.csv"

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# need.sh NAME... makes sure that commands exist whose Debian packages have the same
-# name, or packages that have no such command: root on a machine with apt-get gets
-# them installed, everybody else is told what is missing.
+# need.sh NAME... makes sure that these commands, or Debian packages, are there. Root on a
+# machine with apt-get gets them installed. Others read what is missing.
 set -euo pipefail
 
-# have NAME: it is a command, or a package that is installed.
+# have NAME succeeds if NAME is a command or an installed package.
 have() {
 	command -v "$1" >/dev/null ||
 		[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
@@ -21,7 +20,7 @@ if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 echo "installing ${missing[*]}" >&2
-# A package may start a server when it is installed. Tests start their own.
+# Keep packages from starting servers: tests start their own.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
 	trap 'rm -f "$policy"' EXIT

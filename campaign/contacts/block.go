@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts/xlsx"
 )
 
 // All returns the rows in the order of the file, once. An error ends it: the source
@@ -134,15 +135,15 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 	case !p.valid && checkText(text) != nil:
 		row.refuse(NotUTF8, strings.ToValidUTF8(text, "\ufffd"))
 		return nil, nil
-	case !broken:
-		p.cells = appendCells(p.cells, text, comma, p.width+1)
-	default:
-		lazy := lazyCells(text, comma)
-		if len(lazy) != p.width {
+	case broken:
+		cells := appendCells(nil, text, comma, p.width+1)
+		if len(cells) != p.width {
 			row.refuse(BrokenQuotes, text)
 			return nil, nil
 		}
-		p.cells = append(p.cells, lazy...)
+		p.cells = append(p.cells, cells...)
+	default:
+		p.cells = appendCells(p.cells, text, comma, p.width+1)
 	}
 	if len(p.cells)-begin > p.width && areBlank(appendCells(nil, text, comma, len(text)+1)[p.width:]) {
 		p.cells = p.cells[:begin+p.width] // a spreadsheet wrote empty cells beyond the header
@@ -310,4 +311,85 @@ func unpin(b *block) {
 			}
 		}
 	}
+}
+
+// oddities count what a person should know about rows that are contacts nevertheless.
+type oddities map[oddCell]int
+
+// hiddenRow counts rows that are hidden and were read nevertheless.
+var hiddenRow = oddCell{column: -1}
+
+type oddCell struct {
+	column int
+	what   string // an error as the sheet shows it, or xlsx.NoValue
+}
+
+// sheetErrors are what a spreadsheet writes where it cannot calculate, in CSV, too.
+var sheetErrors = []string{
+	"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!", "#UNKNOWN!", "#GETTING_DATA",
+}
+
+// oddity returns what is odd about a cell; empty if nothing is.
+func oddity(cell string) string {
+	if len(cell) < 3 || cell[0] != '#' && cell[0] != xlsx.NoValue[0] {
+		return ""
+	}
+	if cell == xlsx.NoValue || slices.Contains(sheetErrors, cell) {
+		return cell
+	}
+	return ""
+}
+
+// faultsOf returns why cells with numbers or required values cannot be used, by their
+// column. Formulas without a value become empty.
+func (p *rowParser) faultsOf(fields []string) (faults map[int]Reason) {
+	for i, cell := range fields {
+		what := oddity(cell)
+		if what == "" {
+			continue
+		}
+		why := ErrorValue(what)
+		if what == xlsx.NoValue {
+			fields[i], why = "", FormulaWithoutValue
+		}
+		if !slices.Contains(p.phones, i) && !slices.ContainsFunc(p.required, func(r required) bool { return r.column == i }) {
+			p.odd[oddCell{i, what}]++
+			continue
+		}
+		if faults == nil {
+			faults = make(map[int]Reason)
+		}
+		faults[i] = why
+	}
+	return faults
+}
+
+// HiddenRows is how many of the rows returned are hidden and were read nevertheless.
+func (c *Reader) HiddenRows() int { return c.oddities[hiddenRow] }
+
+// Warnings say what a person should know about the rows returned so far.
+func (c *Reader) Warnings() (all []string) {
+	if n := c.HiddenRows(); n > 0 {
+		all = append(all, fmt.Sprintf("hidden rows of the sheet that are read all the same: %d; --skip-hidden-rows leaves them out", n))
+	}
+	for _, column := range c.phones {
+		if c.sheet != nil && c.sheet.hiddenColumn(column) {
+			all = append(all, fmt.Sprintf("the column of the phone numbers, %q, is hidden in the sheet", c.columns[column]))
+		}
+	}
+	if c.sheet != nil && len(c.sheet.starts) > 0 {
+		all = append(all, "lines are counted through all sheets: "+strings.Join(c.sheet.starts, ", "))
+	}
+	for i, name := range c.columns {
+		for _, what := range append([]string{xlsx.NoValue}, sheetErrors...) {
+			switch n := c.oddities[oddCell{i, what}]; {
+			case n == 0:
+			case what == xlsx.NoValue:
+				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", name, n))
+			default:
+				all = append(all, fmt.Sprintf("column %q: cells with %s instead of a value: %d", name, what, n))
+			}
+		}
+	}
+	return all
 }

@@ -98,7 +98,7 @@ func countryNamed(name string) *plan {
 	}
 	names := countryNames()
 	for {
-		if p, ok := names[strings.ReplaceAll(bareWords(words), " ", "")]; ok {
+		if p, ok := names[bareName(words)]; ok {
 			return p
 		}
 		rest := ""
@@ -114,8 +114,9 @@ func countryNamed(name string) *plan {
 	}
 }
 
-// bareWords removes articles and other filler words of Arabic and English.
-func bareWords(words string) string {
+// bareName is a name without spaces and without the articles and other filler words of
+// Arabic and English.
+func bareName(words string) string {
 	var kept []string
 	for word := range strings.SplitSeq(words, " ") {
 		switch {
@@ -128,7 +129,7 @@ func bareWords(words string) string {
 		}
 		kept = append(kept, word)
 	}
-	return strings.Join(kept, " ")
+	return strings.Join(kept, "")
 }
 
 // countryNames are the countries by every name that belongs to one of them alone,
@@ -137,7 +138,7 @@ func bareWords(words string) string {
 var countryNames = sync.OnceValue(func() map[string]*plan {
 	names := make(map[string]*plan)
 	add := func(name string, p *plan) {
-		key := strings.ReplaceAll(bareWords(campaign.Fold(name)), " ", "")
+		key := bareName(campaign.Fold(name))
 		if other, ok := names[key]; ok && other != p {
 			p = nil
 		}
@@ -159,8 +160,34 @@ var countryNames = sync.OnceValue(func() map[string]*plan {
 		}
 	}
 	for name, code := range otherNames {
-		names[strings.ReplaceAll(bareWords(campaign.Fold(name)), " ", "")] = world().byRegion[code]
+		names[bareName(campaign.Fold(name))] = world().byRegion[code]
 	}
 	delete(names, "na")
 	return names
 })
+
+// otherNames are names of countries that golang.org/x/text does not have.
+var otherNames = map[string]string{
+	"KSA": "SA", "K.S.A.": "SA", "Saudi": "SA", "السعودية": "SA", "العربية السعودية": "SA", "المملكة العربية السعودية": "SA", "سعودي": "SA",
+	"UAE": "AE", "Emirates": "AE", "U.A.E": "AE", "الإمارات": "AE", "الامارات العربية": "AE", "الإمارات العربية المتحدة": "AE",
+	"Dubai": "AE", "دبي": "AE", "Abu Dhabi": "AE", "أبوظبي": "AE",
+	"مصر": "EG", "جمهورية مصر العربية": "EG", "Misr": "EG",
+	"الأردن": "JO", "المملكة الأردنية الهاشمية": "JO", "فلسطين": "PS", "Palestine": "PS", "State of Palestine": "PS",
+	"سوريا": "SY", "سورية": "SY", "Syrian Arab Republic": "SY", "الجمهورية العربية السورية": "SY",
+	"لبنان": "LB", "عمان": "OM", "Iraq": "IQ", "اليمن": "YE", "الجمهورية اليمنية": "YE",
+	"UK": "GB", "U.K.": "GB", "Great Britain": "GB", "Britain": "GB", "England": "GB", "Scotland": "GB", "Wales": "GB", "بريطانيا": "GB", "انجلترا": "GB",
+	"USA": "US", "U.S.A.": "US", "U.S.": "US", "America": "US", "United States of America": "US", "أمريكا": "US", "امريكا": "US",
+	"Türkiye": "TR", "Turkey": "TR", "Turkiye": "TR", "Holland": "NL", "Netherlands": "NL", "Czech Republic": "CZ", "Czechia": "CZ",
+	"Russian Federation": "RU", "South Korea": "KR", "Korea, South": "KR", "Republic of Korea": "KR", "Republic of China": "TW", "Taiwan": "TW",
+	"Ivory Coast": "CI", "Cape Verde": "CV", "Swaziland": "SZ", "Macedonia": "MK", "Burma": "MM", "Viet Nam": "VN",
+	"Hong Kong": "HK", "Macau": "MO", "Macao": "MO", "Brunei Darussalam": "BN", "Iran, Islamic Republic of": "IR", "Vatican": "VA",
+	"Deutschland": "DE", "España": "ES", "Österreich": "AT", "Schweiz": "CH", "Suisse": "CH", "Maroc": "MA", "Algérie": "DZ", "Tunisie": "TN",
+	"Liban": "LB", "Égypte": "EG", "Arabie saoudite": "SA", "Emirats": "AE", "México": "MX", "Brasil": "BR", "Italia": "IT", "Belgique": "BE",
+}
+
+// statesAre are words before the names of countries, as campaign.Fold writes them.
+var statesAre = []string{
+	"the", "kingdom of", "state of", "sultanate of", "republic of", "arab republic of", "islamic republic of",
+	"hashemite kingdom of", "federal republic of", "people s republic of", "peoples republic of",
+	"دوله", "مملكه", "المملكه", "سلطنه", "جمهوريه", "الجمهوريه", "الجمهوريه العربيه",
+}

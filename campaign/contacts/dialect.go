@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"campaign-runner/campaign"
 )
@@ -79,17 +78,6 @@ func (f *File) findDialect(phoneColumns []string) error {
 		return err
 	}
 	sample := string(head)
-	if len(head) == sampleBytes { // the last character may be cut
-		for range utf8.UTFMax {
-			if r, size := utf8.DecodeLastRuneInString(sample); r != utf8.RuneError || size != 1 {
-				break
-			}
-			sample = sample[:len(sample)-1]
-		}
-	}
-	if f.format.Encoding != UTF8 && checkText(sample) != nil {
-		return fmt.Errorf("this is not text in %s", f.format.Encoding)
-	}
 	f.format.LineEnds = lineEndsOf(sample)
 	_, _, f.separator = separatorLine(sample)
 	if f.format.LineEnds == CR {

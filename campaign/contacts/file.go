@@ -321,5 +321,5 @@ func readHead(r io.Reader) ([]byte, error) {
 }
 
 func named(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return trimName(name) == "" })
 }

@@ -8,6 +8,223 @@ import (
 	"unicode"
 )
 
+const (
+	sampledRows  = 500 // that decide what the columns of a file are
+	maxTitleRows = 20  // above a header
+)
+
+// A sampled row is one of the first rows of a file.
+type sampled struct {
+	cells []string
+	line  int
+	begin int // of the row in the buffer
+	end   int
+}
+
+func (r sampled) filled() (n int) {
+	for _, cell := range r.cells {
+		if isFilled(cell) {
+			n++
+		}
+	}
+	return n
+}
+
+// sample reads the first rows without consuming them.
+func (c *Reader) sample() (rows []sampled) {
+	line := c.src.line
+	for pos := 0; pos < len(c.src.buf) && len(rows) < sampledRows; {
+		n, _ := c.src.row(c.src.buf[pos:])
+		if n == 0 {
+			break
+		}
+		text := string(trimLineEnd(c.src.buf[pos : pos+n]))
+		row := sampled{line: line, begin: pos, end: pos + n}
+		if checkText(text) == nil {
+			row.cells = appendCells(nil, text, c.src.comma, maxColumns+1)
+		}
+		rows = append(rows, row)
+		line += c.src.lines(c.src.buf[pos : pos+n])
+		pos += n
+	}
+	return rows
+}
+
+// findHeader finds the header and what its columns are, and goes to the first row below
+// it. With numbersOnly the file may be one number on each line, or have one column of
+// any name.
+func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
+	opt.PhoneColumns = named(opt.PhoneColumns)
+	rows := c.sample()
+	if len(rows) == 0 {
+		return fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", c.src.line, blockBytes)
+	}
+	at, err := headerAmong(rows, opt)
+	if err != nil {
+		return err
+	}
+	header, below := rows[at], cellsOf(rows[at+1:])
+	if numbersOnly && len(opt.PhoneColumns) == 0 && opt.HeaderLine == 0 && len(header.cells) == 1 && isNumberLike(header.cells[0]) {
+		c.columns, c.header = []string{"phone"}, header.line
+		c.usePhones([]int{0})
+		return nil
+	}
+	if err := c.useHeader(header); err != nil {
+		return err
+	}
+	if err := checkSpread(c.columns, below, rune(c.src.comma)); err != nil {
+		return fmt.Errorf("line %d: %w", header.line, err)
+	}
+	if n, broken := c.src.row(c.src.buf[header.begin:]); broken && n > 0 {
+		return fmt.Errorf("line %d: %s", header.line, BrokenQuotes)
+	}
+	if at > 0 && opt.HeaderLine == 0 && slices.ContainsFunc(rows[:at], func(r sampled) bool { return r.filled() > 0 }) {
+		c.remarks = append(c.remarks, fmt.Sprintf("line %d is taken for the header; what stands above it is not read", header.line))
+	}
+	if numbersOnly && len(opt.PhoneColumns) == 0 && len(c.columns) == 1 {
+		c.usePhones([]int{0})
+	} else {
+		phones, remark, err := findPhoneColumns(c.columns, opt.PhoneColumns, func(column int) bool { return c.looksLikeNumbers(below, column) })
+		if errors.Is(err, errNumberHeader) {
+			return fmt.Errorf("no phone column: line %d holds a number where the names of the columns should be", header.line)
+		}
+		if err != nil {
+			return c.orLower(rows, at, opt, err)
+		}
+		if c.usePhones(phones); remark != "" {
+			c.remarks = append(c.remarks, remark)
+		}
+	}
+	if err := c.findPlaces(opt, below); err != nil {
+		return err
+	}
+	c.src.line = header.line + c.src.lines(c.src.buf[header.begin:header.end])
+	c.src.buf = c.src.buf[header.end:]
+	return nil
+}
+
+func (c *Reader) usePhones(columns []int) { c.phones, c.byColumn = columns, make([]int, len(columns)) }
+
+func cellsOf(rows []sampled) [][]string {
+	cells := make([][]string, len(rows))
+	for i, row := range rows {
+		cells[i] = row.cells
+	}
+	return cells
+}
+
+// headerAmong finds the header among the first rows: the line asked for; the first row
+// that names a phone column, if only titles stand above it; or the first row that is
+// not empty.
+func headerAmong(rows []sampled, opt Options) (int, error) {
+	if opt.HeaderLine > 0 {
+		at := slices.IndexFunc(rows, func(r sampled) bool { return r.line == opt.HeaderLine })
+		if at < 0 {
+			return 0, fmt.Errorf("--header-line %d: no row begins on that line, among the first %d", opt.HeaderLine, sampledRows)
+		}
+		return at, nil
+	}
+	first := max(slices.IndexFunc(rows, func(r sampled) bool { return r.cells == nil || r.filled() > 0 }), 0)
+	for at := first; at < min(len(rows), first+maxTitleRows); at++ {
+		if at > first && slices.ContainsFunc(rows[at].cells, isNumberLike) || !namesPhones(rows[at].cells, opt.PhoneColumns) {
+			continue
+		}
+		above := rows[first:at]
+		switch {
+		case !slices.ContainsFunc(above, func(r sampled) bool { return r.filled() > 1 || slices.ContainsFunc(r.cells, isNumberLike) }):
+			return at, nil
+		case rows[first].filled() < rows[at].filled():
+			return 0, looksLikeHeader(rows[at])
+		}
+		break
+	}
+	return first, nil
+}
+
+func looksLikeHeader(row sampled) error {
+	return fmt.Errorf("line %d looks like the header: --header-line %d", row.line, row.line)
+}
+
+// namesPhones reports whether a cell is the name of a phone column.
+func namesPhones(cells, asked []string) bool {
+	return slices.ContainsFunc(cells, func(cell string) bool {
+		if len(cell) > maxNameBytes {
+			return false
+		}
+		if len(asked) == 0 {
+			return isPhoneName(cell)
+		}
+		return slices.ContainsFunc(asked, func(name string) bool { return isFilled(cell) && columnKey(name) == columnKey(cell) })
+	})
+}
+
+const maxNameBytes = 200
+
+// orLower returns why there is no phone column, or that the header stands below a
+// title.
+func (c *Reader) orLower(rows []sampled, at int, opt Options, why error) error {
+	if opt.HeaderLine > 0 || rows[at].filled() > 1 {
+		return why
+	}
+	for i := at + 1; i < min(len(rows), at+maxTitleRows); i++ {
+		switch {
+		case rows[i].filled() < 2:
+			continue
+		case slices.ContainsFunc(rows[i].cells, isNumberLike):
+			return why
+		}
+		err := looksLikeHeader(rows[i])
+		for k, name := range rows[i].cells {
+			if isFilled(name) && c.looksLikeNumbers(cellsOf(rows[i+1:]), k) {
+				return fmt.Errorf("%w --phone-column %s", err, quoteFlag(trimName(name)))
+			}
+		}
+		return err
+	}
+	return why
+}
+
+// looksLikeNumbers reports whether seven in ten filled cells of a column are phone numbers.
+func (c *Reader) looksLikeNumbers(rows [][]string, column int) bool {
+	cells, numbers := 0, 0
+	for _, cell := range filled(rows, column) {
+		cells++
+		switch r := c.parser.readAll(cell); r.why {
+		case "", NoCountryCode, TwoNumbers, HasExtension:
+			numbers++
+		}
+	}
+	return numbers > 0 && numbers*10 >= cells*7
+}
+
+func (c *Reader) useHeader(header sampled) error {
+	if header.cells == nil {
+		if err := checkText(string(c.src.buf[header.begin:header.end])); err != nil {
+			return fmt.Errorf("line %d: %w", header.line, err)
+		}
+		return fmt.Errorf("line %d: %s", header.line, BrokenQuotes)
+	}
+	c.header = header.line
+	for _, cell := range header.cells {
+		c.columns = append(c.columns, trimName(cell))
+	}
+	if err := checkHeader(c.columns); err != nil {
+		return fmt.Errorf("line %d: %w", header.line, err)
+	}
+	if at := len(c.columns) - len(rejectColumns); at > 0 && slices.Equal(c.columns[at:], rejectColumns) {
+		c.columns, c.corrected = c.columns[:at:at], true
+		for i, name := range c.columns {
+			c.columns[i] = UnescapeCell(name)
+		}
+	}
+	if at := len(c.columns) - 2; !c.corrected && at > 0 && c.columns[at] == rejectColumns[0] && c.columns[at+1] == rejectColumns[2] {
+		// Without the reasons, rows that were not chosen would be contacts.
+		return fmt.Errorf("line %d: these are rejects without their column %q: give them back with it", header.line, rejectColumns[1])
+	}
+	c.src.rows = max(maxBlockCells/len(c.columns), 1)
+	return nil
+}
+
 // findPhoneColumns returns the columns with the numbers in order of preference: the ones
 // asked for, or else the only one with a common name. fits reports whether the cells of a
 // column are phone numbers. remark is what to tell people about the choice.
@@ -100,13 +317,9 @@ func checkHeader(columns []string) error {
 // checkSpread finds lists of which every line stands in one cell, and cells whose
 // quotes follow a space and so are no quotes.
 func checkSpread(columns []string, sample [][]string, comma rune) error {
-	var name string
-	for _, column := range columns {
-		if column != "" && name != "" {
-			name = ""
-			break
-		}
-		name += column
+	name := ""
+	if filled := named(columns); len(filled) == 1 {
+		name = filled[0]
 	}
 	for _, sep := range []struct {
 		r    rune

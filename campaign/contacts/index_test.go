@@ -44,3 +44,24 @@ func TestIndexIsAMap(t *testing.T) {
 		}
 	})
 }
+
+func TestIndexGoesOnAtItsBeginning(t *testing.T) {
+	var x index
+	x.room(1)
+	var last []campaign.Phone
+	for p := campaign.Phone(966500000000); len(last) < 3; p++ {
+		if x.home(p) == len(x.slots)-1 {
+			last = append(last, p)
+		}
+	}
+	for i, p := range last {
+		if _, added := x.add(p, i+1); !added {
+			t.Errorf("number %d was there already", i)
+		}
+	}
+	for i, p := range last {
+		if line, added := x.add(p, 9); added || line != i+1 {
+			t.Errorf("number %d is of line %d, added %v", i, line, added)
+		}
+	}
+}

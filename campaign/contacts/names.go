@@ -1,12 +1,14 @@
 package contacts
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+
+	"campaign-runner/campaign"
 )
 
 // SameName reports whether two names of columns or values differ only in case and in
@@ -123,34 +125,75 @@ func columnNamed(columns []string, asked string) (int, error) {
 
 // theFirst sorts columns whose names differ only in a number: Mobile 1 before Mobile 2.
 func theFirst(columns []string, found []int) (sorted []int, ok bool) {
-	stem := func(i int) (string, int) {
+	stems, byNumber := make(map[string]bool), make(map[int]int)
+	for _, i := range found {
 		number := 0
-		name := strings.Map(func(r rune) rune {
+		stem := strings.Map(func(r rune) rune {
 			if unicode.IsDigit(r) {
 				number = number*10 + int(unicode.ToLower(r)&0xf)
 				return -1
 			}
 			return r
 		}, columnKey(columns[i]))
-		return name, number
+		stems[stem], byNumber[number] = true, i
 	}
-	first, _ := stem(found[0])
-	sorted = slices.Clone(found)
-	slices.SortStableFunc(sorted, func(a, b int) int {
-		_, x := stem(a)
-		_, y := stem(b)
-		return cmp.Compare(x, y)
-	})
-	for k, i := range sorted {
-		name, number := stem(i)
-		if name != first {
-			return nil, false
-		}
-		if k > 0 {
-			if _, before := stem(sorted[k-1]); before == number {
-				return nil, false
-			}
-		}
+	for _, number := range slices.Sorted(maps.Keys(byNumber)) {
+		sorted = append(sorted, byNumber[number])
 	}
-	return sorted, true
+	return sorted, len(stems) == 1 && len(sorted) == len(found)
+}
+
+// phoneNames matches the names of columns of phone numbers: words for a phone, for a
+// number and for its owner. A new header word goes into one of these lists, as nameKey
+// writes it.
+var phoneNames = regexp.MustCompile(`^(?:` + numberWords + `|` + ownerWords + `)*(?:` + phoneWords + `)(?:` + phoneWords + `|` + numberWords + `|` + ownerWords + `)*$`)
+
+const (
+	phoneWords = `phone|mobile|mob|cell|cellular|handphone|smartphone|msisdn|whatsapp|whats|wa|tel|telephone|telefon|telefono|telefone|telefoon|telefonu|gsm|e164|` +
+		`mobil|mobiltelefon|handy|portable|movil|celular|fone|cep|ceptelefonu|rufnummer|contact(?:number|num|no|nr)s?|phn|ph|` +
+		`(?:ال)?(?:هاتف|هواتف|جوال|جوالات|موبايل|موبيل|محمول|نقال|متحرك|واتساب|واتس|واتسب|تلفون|تليفون|تلفونات|خلوي|خليوي|جهازاتصال)|(?:رقم|ارقام)(?:ال|لل)?(?:تواصل|اتصال)`
+	numberWords = `number|numbers|numero|numara|numarasi|nummer|num|nr|no|nos|nbr|n|de|du|del|value|s|` +
+		`(?:ال|لل)?(?:رقم|ارقام|نمره)`
+	ownerWords = `contact|customer|client|member|lead|guest|student|patient|employee|buyer|user|subscriber|donor|primary|main|personal|private|default|` +
+		`billing|valid|full|my|your|the|recommended|required|mandatory|optional|withcountrycode|withcode|countrycodeincluded|intl|international|kunde|kunden|client|cliente|` +
+		`(?:ال|لل)?(?:عميل|عملاء|زبون|زبائن|شخصي|اساسي|رئيسي|خاص|مستخدم|طالب|موظف|مشترك|متبرع|ضيف|مريض|به|بالعميل)`
+)
+
+// numberNames are names that other columns have, too: their cells must be phone numbers.
+var numberNames = regexp.MustCompile(`^(?:number|numbers|to|recipients?|destination|contact|(?:ال)?(?:رقم|ارقام))$`)
+
+// Names of columns with the country of a number, as nameKey writes them.
+var (
+	codeNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp|country|intl|international)?(?:country|intl|international|dial|dialing|dialling|calling|isd|idd)(?:country|dial|dialing|dialling|calling|phone|mobile)?(?:code|codes|prefix|key)|isd|(?:phone|mobile|tel|telephone|whatsapp)code|countryphonecode|codedupays|indicatif(?:pays|telephonique)?|codepays|codigo(?:de)?pais|ulkekodu|landesvorwahl|landervorwahl|landerkennzahl|(?:ال)?(?:مفتاح|رمز|كود|نداء)(?:ال)?(?:دوله|بلد|دولي|دوليه|اتصال)(?:ال)?(?:دولي)?)$`)
+	landNames = regexp.MustCompile(`^(?:(?:phone|mobile|tel|telephone|whatsapp)?country(?:name|region|orregion|territory|iso|iso2|iso3|isocode|ofresidence|ofphone)?|residencecountry|iso2|iso3|countrycodeiso|isocountry(?:code)?|alpha2|pays|pais|land|ulke|(?:اسم)?(?:ال)?(?:دوله|بلد)(?:الاقامه)?)$`)
+	// weakNames have many meanings: they count only where nearly every cell has a plus.
+	weakNames = regexp.MustCompile(`^(?:prefix|code|cc|key|(?:ال)?(?:مفتاح|رمز|كود|بادئه))$`)
+)
+
+// isPhoneName reports whether a column of this name holds phone numbers. A number may
+// stand between its words: Phone 1 - Value.
+func isPhoneName(name string) bool {
+	key := nameKey(name)
+	if phoneNames.MatchString(key) || key == "e" && columnKey(name) == "e164" {
+		return true
+	}
+	return phoneNames.MatchString(strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, key))
+}
+
+// columnKey reduces a column name to one word, without differences of spelling.
+func columnKey(name string) string { return campaign.ColumnKey(name) }
+
+// nameKey is columnKey without digits at the end.
+func nameKey(name string) string { return strings.TrimRightFunc(columnKey(name), unicode.IsDigit) }
+
+// NamesPlace reports whether a column of this name may hold the country of the number
+// beside it.
+func NamesPlace(name string) bool {
+	key := nameKey(name)
+	return codeNames.MatchString(key) || landNames.MatchString(key)
 }

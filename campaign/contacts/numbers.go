@@ -18,7 +18,7 @@ import (
 // Numbers are the phone numbers of a file, such as a suppression list.
 type Numbers struct {
 	seen    index
-	counts  campaign.Counts
+	refused map[string]int // lines, by reason
 	remarks []string
 	notRead []string
 	leftOut []string
@@ -42,7 +42,7 @@ func ReadNumbers(r io.Reader, opt Options) (*Numbers, error) {
 	if err := n.take(&numberRows{rows: c.All()}); err != nil {
 		return nil, err
 	}
-	n.counts, n.remarks = c.Counts(), remarksOf(c)
+	n.refused, n.remarks = c.Counts().Refused, remarksOf(c)
 	return n, nil
 }
 
@@ -163,8 +163,8 @@ func (n *Numbers) add(other *Numbers) {
 		n.seen.add(phone, 0)
 	}
 	n.remarks = append(n.remarks, other.remarks...)
-	for reason, lines := range other.counts.Refused {
-		add(&n.counts.Refused, reason, lines)
+	for reason, lines := range other.refused {
+		add(&n.refused, reason, lines)
 	}
 }
 
@@ -204,7 +204,7 @@ func remarksOf(c *Reader) []string {
 // empty lines are not counted.
 func (n *Numbers) Unreadable() map[Reason]int {
 	lines := make(map[Reason]int)
-	for reason, count := range n.counts.Refused {
+	for reason, count := range n.refused {
 		if r := Reason(reason); r != Duplicate && r != EmptyLine {
 			lines[r] = count
 		}

@@ -22,6 +22,8 @@ func TestReadNumbers(t *testing.T) {
 		{"a header", "name,phone\nSara,0501234567\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567}, nil},
 		{"a header that names the only column otherwise", "asked to stop\n0501234567\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567}, nil},
 		{"a column asked for", "a,b\n1,+966501234567\n", contacts.Options{Reading: asking("b")}, []campaign.Phone{966501234567}, nil},
+		{"a second number that is told by its last digits", "0501234567/8\n0501234511 / 24\n", contacts.Options{Region: "SA"},
+			[]campaign.Phone{966501234567, 966501234568, 966501234511, 966501234524}, nil},
 		{"lines of no use", "0501234567\nSara\n050\n0501234568,x\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567},
 			map[contacts.Reason]int{contacts.NotANumber: 1, contacts.TooShort: 1, contacts.TooManyCells: 1}},
 		{"the first line of no use", "12345\n0501234567\n", contacts.Options{Region: "SA"}, []campaign.Phone{966501234567}, map[contacts.Reason]int{contacts.TooShort: 1}},

@@ -137,30 +137,26 @@ func (p *PhoneParser) readNow(cell string) (phone campaign.Phone, guessed bool, 
 }
 
 func (p *PhoneParser) parse(digits string, plus bool) (phone campaign.Phone, guessed bool, why Reason) {
-	if rest, ok := strings.CutPrefix(digits, "00"); ok {
+	rest, idd := strings.CutPrefix(digits, "00")
+	switch {
+	case idd:
 		// 00 stands for the plus nearly everywhere, even where the region dials another prefix.
-		phone, why := p.international(rest)
-		if why == "" || plus || p.home == nil {
-			return phone, false, why
+		if phone, why = p.international(rest); why != "" && !plus && p.home != nil {
+			phone, why = p.national(digits)
 		}
-		phone, why = p.national(digits)
-		return phone, false, why
-	}
-	if plus && digits[0] != '0' { // +050… is a local number with a stray plus
-		phone, why := p.international(digits)
-		return phone, false, why
-	}
-	if p.home == nil {
+	case plus && digits[0] != '0': // +050… is a local number with a stray plus
+		phone, why = p.international(digits)
+	case p.home == nil:
 		return p.unmarked(digits)
+	case digits[0] == '0' || len(digits) < minUnmarked:
+		phone, why = p.national(digits)
+	default:
+		var known bool
+		if phone, why, known = p.home.national(digits); !known || why != "" || !strings.HasPrefix(digits, p.home.code) {
+			return p.unmarked(digits)
+		} // else 966501234567 in Saudi Arabia
 	}
-	if digits[0] == '0' || len(digits) < minUnmarked {
-		phone, why := p.national(digits)
-		return phone, false, why
-	}
-	if phone, why, known := p.home.national(digits); known && why == "" && strings.HasPrefix(digits, p.home.code) {
-		return phone, false, "" // 966501234567 in Saudi Arabia
-	}
-	return p.unmarked(digits)
+	return phone, false, why
 }
 
 // minUnmarked is the fewest digits with which a country code counts without its plus. A
@@ -331,4 +327,62 @@ func isWrapping(r rune) bool {
 
 func isPunctuation(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`-‐‑‒–—―−()[]/`, r)
+}
+
+// mexican reads a mobile number of Mexico in the form used until 2019, which WhatsApp
+// still uses.
+func (p *PhoneParser) mexican(cell string) (campaign.Phone, bool) {
+	digits, plus := international(cell)
+	if len(digits) != 13 || !strings.HasPrefix(digits, "521") || !plus && p.home != nil && p.home.region != "MX" {
+		return 0, false
+	}
+	mobile, why := p.international("52" + digits[3:])
+	if why != "" || mobile.E164() != "+52"+digits[3:] {
+		return 0, false
+	}
+	return mobile.OtherSpelling()
+}
+
+// international returns the digits of a cell without a leading 00, and whether it has a
+// plus or 00.
+func international(cell string) (digits string, plus bool) {
+	if len(cell) > maxNumberBytes {
+		return "", false
+	}
+	var buf [maxNumberBytes]byte
+	read, plus, why := bare(buf[:0], cell)
+	if why != "" {
+		return "", false
+	}
+	digits, zeros := strings.CutPrefix(string(read), "00")
+	return digits, plus || zeros
+}
+
+// Told returns the numbers that another system may mean by a text, the likeliest first:
+// what Parse reads, and the same with a plus, because systems drop it. It is empty if
+// the text cannot be a number, such as a name or an id.
+func (p *PhoneParser) Told(text string) (numbers []campaign.Phone) {
+	text = strings.TrimSpace(text)
+	for _, address := range []string{"@s.whatsapp.net", "@c.us"} {
+		text = strings.TrimSuffix(text, address)
+	}
+	add := func(phone campaign.Phone) {
+		for _, other := range numbers {
+			if other.Person() == phone.Person() {
+				return
+			}
+		}
+		numbers = append(numbers, phone)
+	}
+	if phone, why := p.Parse(text); why == "" {
+		add(phone)
+	}
+	digits, plus := international(text)
+	if digits == "" || plus && len(numbers) > 0 {
+		return numbers
+	}
+	if phone, why := new(PhoneParser).Parse("+" + digits); why == "" {
+		add(phone)
+	}
+	return numbers
 }

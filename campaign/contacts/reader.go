@@ -6,9 +6,9 @@
 // packed or a workbook. File.Reader reads it; NewReader reads UTF-8 with a known
 // delimiter. What may be sent to whom, and how often, is left to the callers.
 //
-// What may have to grow has a table each: encodings (encodings), words in headers and
-// names of countries (words.go), files that are not lists (foreignFiles and foreignTexts),
-// delimiters (delimiters), reasons to refuse a line (Reason).
+// What may have to grow has a table each: encodings (encodings), words in headers
+// (phoneWords), names of countries (otherNames), files that are not lists (foreignFiles
+// and foreignTexts), delimiters (delimiters), reasons to refuse a line (Reason).
 //
 // # Why not gocsv or encoding/csv
 //
@@ -37,7 +37,9 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"campaign-runner/campaign"
@@ -261,3 +263,65 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 var errEmpty = errors.New("the file is empty")
 
 const bom = "\ufeff"
+
+// A Choice says which rows of a file become contacts; the others are NotChosen. The
+// zero value takes all rows.
+type Choice struct {
+	// Row decides on each row first, by its line and its cells in the order of the columns.
+	// Several goroutines call it. Nil: every row.
+	Row func(line int, cells []string) bool
+	// Sample takes only numbers whose rank is below it; 0: every number. See Sampler.
+	Sample uint64
+	// Limit takes the first contacts of the file; 0: all.
+	Limit int
+}
+
+func (c Choice) takes(p campaign.Phone) bool { return c.Sample == 0 || rank(p) < c.Sample }
+
+// rank puts numbers into an order that is always the same and has nothing to do with
+// them: the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
+// Number Generators, 2014), which maps no two numbers to the same rank. No phone number
+// has the greatest rank.
+func rank(p campaign.Phone) uint64 {
+	z := uint64(p.Person()) + 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// A Sampler finds the Choice.Sample that takes a given number of contacts: those of the
+// lowest ranks. It needs about ten bytes for each.
+type Sampler struct {
+	size  int
+	ranks []uint64 // the lowest, and some more
+	limit uint64   // ranks from here on are not among the lowest
+}
+
+// NewSampler returns a sampler for size contacts.
+func NewSampler(size int) *Sampler { return &Sampler{size: size, limit: math.MaxUint64} }
+
+// Add adds a contact to choose from.
+func (s *Sampler) Add(p campaign.Phone) {
+	if r := rank(p); r < s.limit {
+		s.ranks = append(s.ranks, r)
+	}
+	if len(s.ranks) > s.size+s.size/4+1000 {
+		s.trim()
+	}
+}
+
+// Sample is for a Choice that takes size of the contacts added, or all if there are no
+// more.
+func (s *Sampler) Sample() uint64 {
+	if len(s.ranks) < s.size {
+		return 0
+	}
+	s.trim()
+	return s.limit
+}
+
+func (s *Sampler) trim() {
+	slices.Sort(s.ranks)
+	s.ranks = s.ranks[:s.size]
+	s.limit = s.ranks[s.size-1] + 1
+}

@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"bytes"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -218,24 +219,22 @@ const maxNumberDigits = maxDigits + 4
 // alike reports whether parts are written in the same way: with a plus, with 00, with a
 // 0, or with equally many digits.
 func alike(parts []string) bool {
-	style := func(part string) (string, int) {
+	type style struct {
+		mark   string
+		digits int
+	}
+	styleOf := func(part string) style {
 		digits, plus, _ := bare(nil, part)
-		switch text := string(digits); {
+		switch {
 		case plus:
-			return "+", 0
-		case strings.HasPrefix(text, "00"):
-			return "00", 0
-		case strings.HasPrefix(text, "0"):
-			return "0", 0
-		default:
-			return "", len(digits)
+			return style{mark: "+"}
+		case bytes.HasPrefix(digits, []byte("00")):
+			return style{mark: "00"}
+		case bytes.HasPrefix(digits, []byte("0")):
+			return style{mark: "0"}
 		}
+		return style{digits: len(digits)}
 	}
-	first, n := style(parts[0])
-	for _, part := range parts[1:] {
-		if other, m := style(part); other != first || m != n {
-			return false
-		}
-	}
-	return true
+	first := styleOf(parts[0])
+	return !slices.ContainsFunc(parts, func(part string) bool { return styleOf(part) != first })
 }

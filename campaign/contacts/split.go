@@ -183,7 +183,9 @@ func (s *splitter) quoted(data []byte) (n int, ok bool) {
 	}
 }
 
-// appendCells appends up to most cells of a row that is not broken.
+// appendCells appends up to most cells of a row. A quote within a cell stands for
+// itself, also in a quoted cell if no separator follows it. It returns nil if a quoted
+// cell is never closed.
 func appendCells(cells []string, row string, comma byte, most int) []string {
 	for range most {
 		if len(row) == 0 || row[0] != '"' {
@@ -197,55 +199,18 @@ func appendCells(cells []string, row string, comma byte, most int) []string {
 		}
 		end := 1
 		for {
-			end += strings.IndexByte(row[end:], '"') + 1
-			if end == len(row) || row[end] != '"' {
-				break
-			}
-			end++
-		}
-		cells = append(cells, strings.ReplaceAll(row[1:end-1], `""`, `"`))
-		if end == len(row) {
-			return cells
-		}
-		row = row[end+1:]
-	}
-	return cells
-}
-
-// lazyCells returns the cells of a row with broken quotes, if there is one way to read
-// it: a quote within a cell stands for itself, also in a quoted cell if no separator
-// follows it. It is nil if a quoted cell is never closed.
-func lazyCells(row string, comma byte) (cells []string) {
-	for len(cells) <= maxColumns {
-		if len(row) == 0 || row[0] != '"' {
-			cell, rest, more := cutByte(row, comma)
-			cells = append(cells, cell)
-			if !more {
-				return cells
-			}
-			row = rest
-			continue
-		}
-		var cell strings.Builder
-		end := 1
-		for closed := false; !closed; {
 			n := strings.IndexByte(row[end:], '"')
 			if n < 0 {
 				return nil
 			}
-			cell.WriteString(row[end : end+n])
-			end += n + 1
-			switch {
-			case end == len(row) || row[end] == comma:
-				closed = true
-			case row[end] == '"':
+			if end += n + 1; end == len(row) || row[end] == comma {
+				break
+			}
+			if row[end] == '"' {
 				end++
-				fallthrough
-			default:
-				cell.WriteByte('"')
 			}
 		}
-		cells = append(cells, cell.String())
+		cells = append(cells, strings.ReplaceAll(row[1:end-1], `""`, `"`))
 		if end == len(row) {
 			return cells
 		}

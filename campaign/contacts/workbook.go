@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -219,8 +220,8 @@ func (s *sheetText) nextSheet() error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	header := s.header()
-	if header == nil {
+	at := slices.IndexFunc(s.first, func(names []string) bool { return namesPhones(names, s.phoneColumns) })
+	if at < 0 {
 		return fmt.Errorf("workbook: the first %d rows of the sheet %q do not name a column of phone numbers, which --all-sheets goes by", headerRows, read)
 	}
 	name := s.sheets[0].Name
@@ -238,7 +239,7 @@ func (s *sheetText) nextSheet() error {
 		}
 		var order []int
 		names := textsOf(row.Cells)
-		if order, missing, unknown = arrange(names, header); len(missing)+len(unknown) == 0 {
+		if order, missing, unknown = arrange(names, s.first[at]); len(missing)+len(unknown) == 0 {
 			s.order, s.base = order, s.line-row.Number
 			s.starts = append(s.starts, fmt.Sprintf("line %d is row %d of the sheet %q", s.line+1, row.Number+1, name))
 			return nil
@@ -255,15 +256,6 @@ func orNone(names []string) string {
 		return "none"
 	}
 	return quoteNames(names)
-}
-
-func (s *sheetText) header() []string {
-	for _, names := range s.first {
-		if namesPhones(names, s.phoneColumns) {
-			return names
-		}
-	}
-	return nil
 }
 
 // arrange returns, for each column of a sheet, the place of the header's column of the
@@ -333,20 +325,11 @@ func (s *sheetText) write(cells [][]byte) {
 }
 
 func appendCell(to, cell []byte) []byte {
-	quoted := false
-	for _, b := range cell {
-		quoted = quoted || b == '"' || b == ',' || b == '\n' || b == '\r'
-	}
-	if !quoted {
+	if !bytes.ContainsAny(cell, "\",\r\n") {
 		return append(to, cell...)
 	}
 	to = append(to, '"')
-	for _, b := range cell {
-		if b == '"' {
-			to = append(to, '"')
-		}
-		to = append(to, b)
-	}
+	to = append(to, bytes.ReplaceAll(cell, quote, []byte(`""`))...)
 	return append(to, '"')
 }
 

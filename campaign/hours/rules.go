@@ -86,5 +86,5 @@ func FindRule(name string) (Rule, error) {
 	if i := slices.Index(names, strings.ToLower(name)); i >= 0 {
 		return rules[i], nil
 	}
-	return Rule{}, fmt.Errorf("rules %q: want one of %s", name, strings.Join(names, ", "))
+	return Rule{}, fmt.Errorf("country %q: want one of %s", name, strings.Join(names, ", "))
 }

@@ -28,7 +28,7 @@ func TestRules(t *testing.T) {
 			}
 		})
 	}
-	if _, err := FindRule("atlantis"); err == nil || err.Error() != `rules "atlantis": want one of ae, sa, us` {
+	if _, err := FindRule("atlantis"); err == nil || err.Error() != `country "atlantis": want one of ae, sa, us` {
 		t.Errorf("a rule that is none: %v", err)
 	}
 }

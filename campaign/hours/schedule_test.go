@@ -29,12 +29,14 @@ func TestMakeWeek(t *testing.T) {
 		{"days alone are whole", nil, "sat-wed", "sat-wed 00:00-24:00"},
 		{"several windows", []string{"16:00-21:00", "09:00-13:00"}, "", "09:00-13:00,16:00-21:00"},
 		{"windows that touch are one", []string{"09:00-13:00", "12:00-15:00", "15:00-16:00"}, "", "09:00-16:00"},
+		{"a window within another adds nothing", []string{"09:00-15:00", "10:00-11:00"}, "", "09:00-15:00"},
 		{"the whole week is any time", []string{"00:00-24:00"}, "", ""},
 		{"over midnight, from the day on which it begins", []string{"21:00-02:00"}, "thu", "thu 21:00-24:00; fri 00:00-02:00"},
 		{"over midnight on all days", []string{"21:00-02:00"}, "", "00:00-02:00,21:00-24:00"},
 		{"up to midnight", []string{"21:00-00:00"}, "sat", "sat 21:00-24:00"},
 		{"no window", []string{"09:00"}, "", `hours "09:00": want FROM-TO such as 09:00-21:00`},
 		{"no time of the day", []string{"09:00-25:00"}, "", `hours "09:00-25:00": want FROM-TO such as 09:00-21:00`},
+		{"nor one past midnight", []string{"09:00-24:01"}, "", `hours "09:00-24:01": want FROM-TO such as 09:00-21:00`},
 		{"nor minutes", []string{"09:60-21:00"}, "", `hours "09:60-21:00": want FROM-TO such as 09:00-21:00`},
 		{"from the end of the day", []string{"24:00-02:00"}, "", `hours "24:00-02:00": want FROM-TO such as 09:00-21:00`},
 		{"an empty window", []string{"09:00-09:00"}, "", `hours "09:00-09:00": the window is empty; the whole day is 00:00-24:00`},
@@ -79,6 +81,7 @@ func TestIntersect(t *testing.T) {
 		{"09:00-21:00", "", "09:00-21:00"},
 		{"", "09:00-18:00", "09:00-18:00"},
 		{"sun-thu 08:00-12:00,16:00-22:00", "09:00-18:00", "sun-thu 09:00-12:00,16:00-18:00"},
+		{"09:00-12:00,15:00-18:00", "12:00-16:00", "15:00-16:00"}, // that they touch at 12:00 opens nothing
 	} {
 		got, err := week(t, tt.a).Intersect(week(t, tt.b))
 		if err != nil || got.String() != tt.want {

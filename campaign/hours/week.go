@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -33,6 +32,23 @@ func (w Week) Always() bool {
 		}
 	}
 	return w.sum() == 0 || w.sum() == 7*Day
+}
+
+// OpenDays names the days that are open, as MakeWeek reads them: those that are open
+// as a whole when the others are closed, or all when they are alike. ok is false when
+// the week says more than that.
+func (w Week) OpenDays() (days string, ok bool) {
+	var open [7]bool
+	alike, whole := true, true
+	for day, windows := range w {
+		alike = alike && slices.Equal(windows, w[0])
+		open[day] = slices.Equal(windows, []Window{{0, Day}})
+		whole = whole && (open[day] || len(windows) == 0)
+	}
+	if alike || !whole {
+		return "", alike
+	}
+	return daysText(open), true
 }
 
 func (w Week) sum() (minutes int) {
@@ -114,13 +130,14 @@ func parseWindow(text string) (Window, error) {
 // minuteOf reads HH:MM up to 24:00, or returns -1.
 func minuteOf(text string) int {
 	text = strings.TrimSpace(text)
-	h, m, ok := strings.Cut(text, ":")
-	hour, errHour := strconv.ParseUint(h, 10, 8)
-	minute, errMinute := strconv.ParseUint(m, 10, 8)
-	if !ok || errHour != nil || errMinute != nil || len(h) > 2 || len(m) != 2 || minute > 59 || hour*60+minute > Day {
+	if text == "24:00" {
+		return Day
+	}
+	at, err := time.Parse("15:04", text)
+	if err != nil {
 		return -1
 	}
-	return int(hour*60 + minute)
+	return at.Hour()*60 + at.Minute()
 }
 
 func parseDays(text string) (on [7]bool, err error) {

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -11,41 +10,19 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// Append adds the contacts of a file to a campaign that has been loaded, and sets
-// it running again if it was canceled or finished. The file's columns are those of
-// the campaign, in any order; numbers that are in the campaign already are
-// duplicates. Nobody of the file is contacted before all of it is stored. The same
-// file appended again changes nothing and tells the same.
+// Append adds the contacts of a file to a campaign that has been loaded, and sets it
+// running again if it was canceled or finished. The file has the campaign's columns, in
+// any order. Numbers that are in the campaign already are duplicates. Nobody of the
+// file is contacted before all of it is stored. The same file appended again changes
+// nothing and tells the same.
 //
-// Of the request, Mapping and Settings are not asked but for the phone columns: the
-// campaign has them.
+// Of Settings only the phone columns count, and Mapping does not: the campaign has them.
 func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
-	if err := campaign.CheckName(req.Name); err != nil {
+	c, err := l.growing(ctx, req)
+	if err != nil {
 		return Summary{}, err
 	}
-	c, err := l.Store.Campaign(ctx, req.Name)
-	switch {
-	case err != nil:
-		return Summary{}, err
-	case c.Phase == campaign.Loading:
-		return Summary{}, fmt.Errorf("append to %s: it is still loading", req.Name)
-	case c.Kept() != nil:
-		return Summary{}, c.Kept()
-	case c.Chunks == 0:
-		return Summary{}, fmt.Errorf("append to %s: nobody is in it; load the file under this name instead", req.Name)
-	}
-	if err := req.Choice.check(); err != nil {
-		return Summary{}, err
-	}
-	asked := req.Settings.Reading.PhoneColumns
-	req.Settings, req.Mapping = c.Settings, Mapping{}
-	req.Settings.Reading = c.Settings.Reading.Again()
-	switch {
-	case len(asked) > 0:
-		req.Settings.Reading.PhoneColumns = asked
-	case len(c.Settings.Reading.PhoneColumns) == 0:
-		req.Settings.Reading.PhoneColumns = []string{c.Settings.Columns[c.Settings.PhoneColumn].Name}
-	}
+	req.Mapping, req.Settings = Mapping{}, appendSettings(c.Settings, req.Settings.Reading.PhoneColumns)
 	src, err := l.openSources(ctx, req)
 	if err != nil {
 		return Summary{}, err
@@ -56,36 +33,24 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		return Summary{}, err
 	}
 	var out loaded
-	var warnings []string
-	if !again {
-		if out, warnings, err = l.appendList(ctx, req, c, src); err != nil {
-			return Summary{}, err
-		}
-		done = store.Appended{Counts: out.counts, Chunks: out.chunks}
-		if !req.DryRun {
-			if c, err = l.Store.Campaign(ctx, req.Name); err != nil {
-				return Summary{}, err
-			}
-		}
-	}
 	added := c
-	added.Counts, added.Chunks = done.Counts, done.Chunks
-	now, err := l.now(ctx, req.DryRun)
+	if again {
+		added.Counts, added.Chunks = done.Counts, done.Chunks
+		out.work, err = unmixed(added)
+	} else {
+		out, err = l.appendList(ctx, req, c, src)
+		added.Counts, added.Chunks = out.counts, out.chunks
+	}
 	if err != nil {
 		return Summary{}, err
 	}
-	mix := out.mix
-	if again {
-		if mix, err = unmixed(added); err != nil {
-			return Summary{}, err
-		}
+	s, err := l.summary(ctx, req, added, src, out, 0)
+	s.Canary = 0 // it was for the first list
+	if err != nil || req.DryRun {
+		return s, err
 	}
-	s := summarize(added, outlook(added.Settings, mix, l.Rate, 0, l.blockedUntil(ctx, added.Settings.Agent, now), now))
-	s.readFrom(src.contacts.list, out)
-	s.DryRun = req.DryRun
-	s.warn(append(warnings, out.warnings...)...)
-	if req.DryRun {
-		return s, nil
+	if c, err = l.Store.Campaign(ctx, req.Name); err != nil { // which may run again
+		return Summary{}, err
 	}
 	if err := l.release(ctx, c); err != nil {
 		return Summary{}, err
@@ -95,64 +60,91 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	return s, err
 }
 
+// growing is the campaign that a request adds to.
+func (l *Launcher) growing(ctx context.Context, req Request) (campaign.Campaign, error) {
+	if err := campaign.CheckName(req.Name); err != nil {
+		return campaign.Campaign{}, err
+	}
+	c, err := l.Store.Campaign(ctx, req.Name)
+	switch {
+	case err != nil:
+	case c.Phase == campaign.Loading:
+		err = fmt.Errorf("append to %s: it is still loading", req.Name)
+	case c.Kept() != nil:
+		err = c.Kept()
+	case c.Chunks == 0:
+		err = fmt.Errorf("append to %s: it has no contacts; load the file under this name instead", req.Name)
+	default:
+		err = req.Choice.check()
+	}
+	return c, err
+}
+
+// appendSettings are the campaign's settings for reading another file.
+func appendSettings(s campaign.Settings, phoneColumns []string) campaign.Settings {
+	s.Reading = s.Reading.Again()
+	switch {
+	case len(phoneColumns) > 0:
+		s.Reading.PhoneColumns = phoneColumns
+	case len(s.Reading.PhoneColumns) == 0:
+		s.Reading.PhoneColumns = []string{s.Columns[s.PhoneColumn].Name}
+	}
+	return s
+}
+
 // appendList reads a list and stores it behind the campaign's contacts.
-func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campaign, src *sources) (_ loaded, warnings []string, err error) {
-	var to *store.Append
-	if !req.DryRun {
-		if err := l.Queue.CancelLeftovers(ctx, c); err != nil {
-			return loaded{}, nil, err
-		}
-		if to, err = l.Store.BeginAppend(ctx, c.Name, src.fingerprint); err != nil {
-			return loaded{}, nil, err
-		}
-		c = to.Campaign()
+func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campaign, src *sources) (loaded, error) {
+	if req.DryRun {
+		in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
+		defer in.rejects.local.discard()
+		return l.readMore(ctx, req, c, src, in)
 	}
-	fail := func(err error) error {
-		if to == nil || errors.Is(err, store.ErrLoadLost) {
-			return err
-		}
-		err = l.abandon(ctx, to, c.Name, err)
-		if unfinished := (*UnfinishedError)(nil); errors.As(err, &unfinished) {
-			unfinished.Append = true
-		}
-		return err
+	if err := l.Queue.CancelLeftovers(ctx, c); err != nil {
+		return loaded{}, err
 	}
-	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: c.Settings.ColumnNames(), more: c.Counts.Rows > c.Counts.Contacts}}
-	in.rejects.local.path = req.RejectsFile
+	to, err := l.Store.BeginAppend(ctx, c.Name, src.fingerprint)
+	if err != nil {
+		return loaded{}, err
+	}
+	c = to.Campaign()
+	in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 	defer in.rejects.local.discard()
-	in.rejects.keep = func([]byte) error { return nil }
-	if to != nil {
-		in.load = to
-		in.rejects.keep = func(part []byte) error { return to.AddRejects(ctx, part) }
+	out, err := in.keep(ctx, to, func() (loaded, error) {
 		if err := l.hasRoom(ctx, c.Name, src.contacts.size); err != nil {
-			return loaded{}, nil, fail(err)
+			return loaded{}, err
 		}
+		return l.readMore(ctx, req, c, src, in)
+	})
+	if err != nil {
+		return loaded{}, abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
 	}
+	// From here on a Ctrl-C would leave open whether they are part of it.
+	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); err != nil {
+		return loaded{}, fmt.Errorf("%w; whether they were added is not known: the same command finds out", err)
+	}
+	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)
+	return out, nil
+}
+
+// readMore reads another file of a campaign, without the numbers that it has already.
+func (l *Launcher) readMore(ctx context.Context, req Request, c campaign.Campaign, src *sources, in *intake) (loaded, error) {
 	known, err := l.Store.ReadPhones(ctx, c)
 	if err != nil {
-		return loaded{}, nil, fail(err)
+		return loaded{}, err
 	}
-	lasting, err := l.lasting(ctx, req)
+	more, err := l.barred(ctx, req)
 	if err != nil {
-		return loaded{}, nil, fail(err)
+		return loaded{}, err
 	}
 	list := &list{source: src.contacts, settings: req.Settings, warnings: src.contacts.list.Warnings()}
-	held, err := src.suppressed(ctx, list)
+	barred, err := src.suppressed(ctx, list, append(barred{{known.Has, contacts.Duplicate}}, more...))
 	if err != nil {
-		return loaded{}, nil, fail(err)
+		return loaded{}, err
 	}
-	others, err := l.others(ctx, req.Choice.NotIn)
-	if err != nil {
-		return loaded{}, nil, fail(err)
-	}
-	held = append(append(append(hold{{known.Has, contacts.Duplicate}}, others...), held...), lasting...)
 	var unknown []string
-	opt := contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: held.reason}
+	opt := contacts.Options{Reading: req.Settings.Reading, Region: c.Settings.Region, Suppressed: barred.reason}
 	list.reader, err = src.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) (err error) {
 		if in.order, unknown, err = sameColumns(r.Columns(), c.Settings); err != nil {
-			return err
-		}
-		if err := placesLeftOut(unknown, c.Settings); err != nil {
 			return err
 		}
 		for i, column := range c.Settings.Columns {
@@ -160,32 +152,17 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 				r.Require(in.order[i], column.Key)
 			}
 		}
-		return nil
+		return placesLeftOut(unknown, c.Settings)
 	})
 	if err != nil {
-		return loaded{}, nil, fail(err)
+		return loaded{}, err
 	}
 	defer list.reader.Close()
 	list.warnings = append(list.warnings, list.reader.Remarks()...)
 	if len(unknown) > 0 {
 		list.warnings = append(list.warnings, fmt.Sprintf("the campaign has no column %s: left out", quoted(unknown)))
 	}
-	out, err := in.read(ctx, list)
-	if err == nil && to != nil {
-		err = to.AddIndex(ctx, list.reader.Contacts())
-	}
-	if err != nil {
-		return loaded{}, nil, fail(err)
-	}
-	if to == nil {
-		return out, list.warnings, nil
-	}
-	// From here on a Ctrl-C would leave open whether they are part of it.
-	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); err != nil {
-		return loaded{}, nil, fmt.Errorf("%w; whether they were added is not known: the same command finds out", err)
-	}
-	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)
-	return out, list.warnings, nil
+	return in.read(ctx, list)
 }
 
 // placesLeftOut refuses a file with a column of countries that the campaign's first

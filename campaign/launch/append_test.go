@@ -122,7 +122,7 @@ func TestAppendSetsRunning(t *testing.T) {
 	} {
 		t.Run(string(tt.before), func(t *testing.T) {
 			l, _, more := appended(t, redistest.Shared(t))
-			if _, _, err := stored(l).SetPhase(t.Context(), "spring", tt.before, "", campaign.Running); err != nil {
+			if _, _, err := stored(l).SetPhase(t.Context(), "spring", tt.before, campaign.Message{}, campaign.Running); err != nil {
 				t.Fatal(err)
 			}
 			got, err := l.Append(t.Context(), more)
@@ -170,7 +170,7 @@ func TestAppendsThatAreRefused(t *testing.T) {
 		{"a bad name", "a b", "phone\n", "campaign name: want"},
 		{"no such campaign", "summer", "phone\n", "no such campaign"},
 		{"one that is loading", "loading", "phone\n", "it is still loading"},
-		{"one of nobody", "nobody", "phone\n", "nobody is in it"},
+		{"one of nobody", "nobody", "phone\n", "it has no contacts"},
 		{"a column is missing", "spring", "phone,name\n+966500000030,x\n", `the file lacks columns of the campaign: "note"; its columns are "phone", "name"`},
 		{"no phone column", "spring", "name,note\nx,y\n", `no column "phone"`},
 		{"a line without end", "spring", "phone,name,note\n+966500000030,سارة,\n" + strings.Repeat("x", 3<<20), "line 3: longer than"},

@@ -21,8 +21,8 @@ import (
 // as not chosen.
 type Choice struct {
 	Where  campaign.Rules // all must be true: of a line of the file, or with From of the contact
-	Sample int            // so many contacts, the same ones each time; 0: all. Counted after refusals and duplicates
-	Limit  int            // the first so many contacts of those; 0: all
+	Sample int            // this many contacts, the same ones each time; 0: all. Counted after refusals and duplicates
+	Limit  int            // the first of those; 0: all
 	NotIn  []string       // campaigns whose contacts are left out
 }
 
@@ -51,41 +51,9 @@ func (c Choice) identity() any {
 	return []any{rules, c.Sample, c.Limit, slices.Compact(others)}
 }
 
-// others are the contacts of the campaigns that are left out.
-func (l *Launcher) others(ctx context.Context, names []string) (hold, error) {
-	var all hold
-	for _, name := range names {
-		if l.Store == nil {
-			return nil, errors.New("--not-in: a dry run does not ask Redis who is in a campaign")
-		}
-		c, err := l.loaded(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("--not-in: %w", err)
-		}
-		known, err := l.Store.ReadPhones(ctx, c)
-		if err != nil {
-			return nil, fmt.Errorf("--not-in %s: %w", name, err)
-		}
-		all = append(all, held{known.Has, contacts.Elsewhere})
-	}
-	return all, nil
-}
-
-// loaded is a campaign of which the contacts are there.
-func (l *Launcher) loaded(ctx context.Context, name string) (campaign.Campaign, error) {
-	c, err := l.Store.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
-	}
-	if err == nil {
-		err = c.Kept()
-	}
-	return c, err
-}
-
 // reader opens the file for its last reading, so that the choice is made in it.
-// prepare is told of each reader before its first row: a sample takes one reading
-// more, to find out whom it may take.
+// prepare is called with each reader before its first row: a sample takes a reading of
+// its own, to find out which contacts it may take.
 func (s *source) reader(ctx context.Context, opt contacts.Options, choice Choice, prepare func(*contacts.Reader) error) (*contacts.Reader, error) {
 	var cells func(fields []string) func(string) string
 	switch {
@@ -141,8 +109,8 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	if l.Store == nil {
 		return nil, errors.New("--from: a dry run does not ask Redis for a campaign's contacts")
 	}
-	c, err := l.loaded(ctx, req.From)
-	if err != nil {
+	c, err := l.Store.Campaign(ctx, req.From)
+	if err := cmp.Or(err, c.Loaded()); err != nil {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
 	header := c.Settings.ColumnNames()
@@ -169,13 +137,13 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	return src, nil
 }
 
-// spoolCampaign writes the contacts of a campaign, one after the other, and returns
-// the lines of those that the rules choose.
+// spoolCampaign writes the contacts of a campaign in order, and returns the lines that
+// the rules choose.
 func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, err error) {
 	reason, outcome, _ := where.Need()
-	var texts map[campaign.Reason]string
+	var reasons map[campaign.Reason]campaign.Message
 	if reason {
-		if texts, err = l.Store.ReasonTexts(ctx, c.Name); err != nil {
+		if reasons, err = l.Store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -209,7 +177,7 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 		for i, contact := range chunk.Contacts {
 			r, o := chunk.Record(i), outcomes[i]
-			if where.Of(campaign.Facts{Record: r, Reason: texts[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
+			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
 				chosen[line] = true
 			}
 			cells := slices.Clone(contact.Fields)
@@ -220,4 +188,64 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 	}
 	return chosen, nil
+}
+
+// barred are the numbers that must not be contacted.
+type barred []bar
+
+// A bar is some of them, and why.
+type bar struct {
+	has func(campaign.Phone) bool
+	why contacts.Reason
+}
+
+// reason is why a number is barred, by the first bar that has it; empty: it is not.
+func (b barred) reason(p campaign.Phone) contacts.Reason {
+	for _, some := range b {
+		if some.has(p) {
+			return some.why
+		}
+	}
+	return ""
+}
+
+// barred are the numbers that a request leaves out: those in campaigns that it names,
+// those on the do-not-contact list, and those contacted lately if it says so. The
+// last two are checked again before each request to the platform. A dry run without a
+// Store knows neither.
+func (l *Launcher) barred(ctx context.Context, req Request) (all barred, err error) {
+	for _, name := range req.Choice.NotIn {
+		if l.Store == nil {
+			return nil, errors.New("--not-in: a dry run does not ask Redis who is in a campaign")
+		}
+		c, err := l.Store.Campaign(ctx, name)
+		if err := cmp.Or(err, c.Loaded()); err != nil {
+			return nil, fmt.Errorf("--not-in: %w", err)
+		}
+		known, err := l.Store.ReadPhones(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("--not-in %s: %w", name, err)
+		}
+		all = append(all, bar{known.Has, contacts.Elsewhere})
+	}
+	if l.Store == nil {
+		return all, nil
+	}
+	suppressed, err := l.Store.ReadSuppressed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, bar{suppressed.Has, contacts.DoNotContact})
+	if days := req.Settings.SkipContactedDays; days > 0 {
+		now, err := l.Store.Now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		recent, err := l.Store.ReadContacted(ctx, now, days)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, bar{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
+	}
+	return all, nil
 }

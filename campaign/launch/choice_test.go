@@ -164,7 +164,7 @@ func TestLaunchFromACampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reason, err := stored(l).ReasonCode(ctx, "spring", "the line was busy")
+	reason, err := stored(l).ReasonCode(ctx, "spring", campaign.Text("the line was busy"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,19 +19,56 @@ type Mapping struct {
 
 // columnsFor decides which columns of a file go to the platform, and as what.
 //
-// A column fills the value key that it is mapped to, or else the agent's key of
-// its name, in any case. A key that is mapped or set is left to that. A key with
-// two columns is an error, and one without any.
+// A column fills the value key that it is mapped to, or else the agent's key of its
+// name, in any case. A key that is mapped or set is filled by that alone. A key with
+// two columns is an error, and so is one without any.
 //
-// Columns that the agent does not ask for go under their own names when that is
-// wanted, or when the agent's keys are not known; the phone's and those without a
-// name do not.
+// Columns that the agent does not ask for go under their own names if that is wanted
+// or if the agent's keys are not known, except the phone column and those without a
+// name.
 func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []string, err error) {
-	columns = make([]campaign.Column, len(header))
+	columns, by, err := mapped(header, found, wish)
+	if err != nil {
+		return nil, nil, err
+	}
+	filled := func(key string) bool {
+		_, set := wish.Constants[key]
+		return set || len(by[key]) > 0
+	}
+	explicit := make(map[string]bool)
+	for _, key := range found.keys {
+		explicit[key] = filled(key)
+	}
+	for i, name := range header {
+		if columns[i].Key != "" {
+			continue
+		}
+		for _, key := range found.keys {
+			switch {
+			case !contacts.SameName(name, key):
+			case explicit[key]:
+				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", name, key))
+			default:
+				columns[i].Key, by[key] = key, append(by[key], i)
+			}
+		}
+	}
+	if missing := slices.DeleteFunc(slices.Clone(found.keys), filled); len(missing) > 0 {
+		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s; --map COLUMN=KEY or --set KEY=VALUE fills them", suggested(missing, columns, phone), quoted(header))
+	}
+	if !found.keysKnown || wish.SendExtra {
+		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)
+	}
+	return columns, warnings, twice(columns, by)
+}
+
+// mapped gives columns the keys that --map says, and checks that --set says others. by
+// holds the columns of each key.
+func mapped(header []string, found checked, wish Mapping) (columns []campaign.Column, by map[string][]int, err error) {
+	columns, by = make([]campaign.Column, len(header)), make(map[string][]int)
 	for i, name := range header {
 		columns[i].Name = name
 	}
-	by := make(map[string][]int) // value key → columns
 	for _, name := range slices.Sorted(maps.Keys(wish.Columns)) {
 		key := wish.Columns[name]
 		i, err := theColumn(header, name)
@@ -54,41 +91,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 			return nil, nil, fmt.Errorf("--set %s: the column %q is mapped to it", key, header[by[key][0]])
 		}
 	}
-	settled := func(key string) bool {
-		_, set := wish.Constants[key]
-		return set || len(by[key]) > 0
-	}
-	explicit := make(map[string]bool)
-	for _, key := range found.keys {
-		explicit[key] = settled(key)
-	}
-	for i, name := range header {
-		if columns[i].Key != "" {
-			continue
-		}
-		for _, key := range found.keys {
-			switch {
-			case !contacts.SameName(name, key):
-			case explicit[key]:
-				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", name, key))
-			default:
-				columns[i].Key, by[key] = key, append(by[key], i)
-			}
-		}
-	}
-	var missing []string
-	for _, key := range found.keys {
-		if !settled(key) {
-			missing = append(missing, key)
-		}
-	}
-	if len(missing) > 0 {
-		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s; --map COLUMN=KEY or --set KEY=VALUE fills them", suggested(missing, columns, phone), quoted(header))
-	}
-	if !found.keysKnown || wish.SendExtra {
-		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)
-	}
-	return columns, warnings, twice(columns, by)
+	return columns, by, nil
 }
 
 // sendExtra gives the other columns their own names for keys.

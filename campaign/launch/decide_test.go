@@ -102,11 +102,11 @@ func TestColumns(t *testing.T) {
 func TestDifferenceNamesTheFlag(t *testing.T) {
 	base := campaign.Settings{Agent: "a", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 1, MaxAttempts: 1}
 	for want, change := range map[string]func(*campaign.Settings){
-		"--agent a, not b":          func(s *campaign.Settings) { s.Agent = "b" },
-		"--max-attempts 1, not 2":   func(s *campaign.Settings) { s.MaxAttempts = 2 },
-		"--retry-5xx own, not none": func(s *campaign.Settings) { s.Retry5xx = campaign.RetryNone },
-		"--region none, not SA":     func(s *campaign.Settings) { s.Region = "SA" },
-		"another file, suppression list, phone column, mapping or choice": func(*campaign.Settings) {},
+		"--agent a, not b":                                  func(s *campaign.Settings) { s.Agent = "b" },
+		"--max-attempts 1, not 2":                           func(s *campaign.Settings) { s.MaxAttempts = 2 },
+		"--retry-5xx own, not none":                         func(s *campaign.Settings) { s.Retry5xx = campaign.RetryNone },
+		"--region none, not SA":                             func(s *campaign.Settings) { s.Region = "SA" },
+		"another file, suppression list, mapping or choice": func(*campaign.Settings) {},
 	} {
 		asked := base
 		change(&asked)

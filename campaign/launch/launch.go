@@ -2,13 +2,12 @@
 // platform whether the campaign can work, reads the file, stores it and puts it
 // into the queue, in that order.
 //
-// It promises that nobody is contacted before the whole file is stored, that
-// every line of the file is counted, and that the same call can be made again
-// at any time: killed half-way, it starts the load anew; after success it
-// changes nothing and tells the same. Memory does not grow with the file but by
-// a phone number for each contact.
+// It promises that nobody is contacted before the whole file is stored, that every
+// line of the file is counted, and that the same launch can be repeated at any time:
+// killed half-way, it starts the load again; after success it changes nothing and
+// returns the same. Memory grows only by a phone number for each contact.
 //
-// Sending is the work of package jobs.
+// Package jobs sends.
 package launch
 
 import (
@@ -33,16 +32,16 @@ import (
 type Request struct {
 	Name        string
 	File        string            // of contacts; - for Stdin
-	From        string            // in place of File: the campaign whose contacts they are
+	From        string            // in place of File: the campaign that has the contacts
 	Choice      Choice            // which of them become contacts
 	Stdin       io.Reader         // needed for the File -
 	Called      string            // what people call Stdin; "standard input" when empty
-	Format      contacts.Format   // of File, as far as it is not to be found out
+	Format      contacts.Format   // of File, where the file does not tell
 	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
-	Settings    campaign.Settings // but for the columns, which the file has; a ChunkSize of 0 is the mode's own
-	RejectsFile string            // where refused lines go, if there are any; empty: nowhere but to Redis
-	DryRun      bool              // do all but store
+	Settings    campaign.Settings // without columns, which the file has; a ChunkSize of 0 is the mode's default
+	RejectsFile string            // for refused lines; empty: only Redis has them
+	DryRun      bool              // do everything except storing
 }
 
 // Check finds what is wrong with a request before anything is read.
@@ -74,15 +73,17 @@ func (r Request) Check() error {
 	if _, err := contacts.NewPhoneParser(settings.Region); err != nil {
 		return err
 	}
-	if base := settings.WebhookURL; base != "" {
-		if u, err := url.Parse(base); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return errors.New("webhook URL: want http:// or https:// and a host")
-		}
+	u, err := url.Parse(settings.WebhookURL)
+	switch {
+	case settings.WebhookURL == "" && len(settings.OptOutWhen) > 0:
+		return errors.New("--optout-when: set WEBHOOK_URL: without events nothing is learned of a contact")
+	case settings.WebhookURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
+		return errors.New("webhook URL: want http:// or https:// and a host")
 	}
 	return nil
 }
 
-// settings are those asked for with defaults filled in.
+// settings fills in what depends on the mode.
 func (r Request) settings() campaign.Settings {
 	s := r.Settings
 	byMode := campaign.DefaultBatchChunk
@@ -95,15 +96,42 @@ func (r Request) settings() campaign.Settings {
 
 // A Launcher launches campaigns of one agent.
 type Launcher struct {
-	Store    Store          // not needed for dry runs, which then do not know whom nobody may contact
+	Store    Store          // not needed for dry runs, which then do not know the do-not-contact list
 	Queue    queue          // not needed for dry runs
 	Platform platform       // nil: nothing is asked, and every column is sent
 	Quota    quota          // of the agent's token; needed with Platform
 	Rate     ratelimit.Rate // estimates go by it unless the platform names a limit
 
 	By       string                           // who launches, for the campaign's log; empty: the user of this process
-	Note     func(text string)                // told what a person may want to know meanwhile; may be nil
-	Progress func(read, size int64, rows int) // told often while the file is read, in bytes; may be nil
+	Note     func(text string)                // called with remarks for a person; may be nil
+	Progress func(read, size int64, rows int) // called often while the file is read, sizes in bytes; may be nil
+}
+
+// Store is all that a launch reads and writes; *store.Store is the real one.
+type Store interface {
+	BeginLoad(ctx context.Context, c campaign.Campaign) (*store.Load, error)
+	BeginAppend(ctx context.Context, name, fingerprint string) (*store.Append, error)
+	Appended(ctx context.Context, name, fingerprint string) (done store.Appended, ok bool, err error)
+	Log(ctx context.Context, name string, d store.Decision) error
+	AddSeen(ctx context.Context, agent string, seen campaign.Seen) error
+
+	// Of campaigns that are there.
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
+	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
+
+	// Numbers that are left out.
+	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
+	ReadSuppressed(ctx context.Context) (*store.Phones, error)
+	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
+
+	// Redis and the workers.
+	Now(ctx context.Context) (time.Time, error)
+	Memory(ctx context.Context, name string) (store.Memory, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
 }
 
 // queue puts chunks into the queue; *jobs.Queue is the real one.
@@ -128,22 +156,27 @@ type quota interface {
 	Report(ctx context.Context, t ratelimit.Permit, a ratelimit.Answer)
 }
 
-// An UnfinishedError ends a launch whose load had begun. Nobody of the campaign
-// is contacted, and the same launch starts it anew.
+// An UnfinishedError ends a launch after its load had begun. None of its contacts is
+// sent, and the same launch starts it again.
 type UnfinishedError struct {
 	Campaign string
-	Append   bool // contacts were to be added to it; those it has are sent
+	Append   bool // contacts were to be added to it; those that it has are sent
 	Err      error
 }
 
 func (e *UnfinishedError) Error() string {
-	if e.Append {
-		return fmt.Sprintf("%v; nobody of the file is added to %s: the same command starts anew", e.Err, e.Campaign)
-	}
-	return fmt.Sprintf("%v; the load of %s is unfinished and nobody of it is contacted: the same command starts it anew", e.Err, e.Campaign)
+	return fmt.Sprintf("%v; %s", e.Err, e.Left())
 }
 
 func (e *UnfinishedError) Unwrap() error { return e.Err }
+
+// Left says what the launch has left, and how it goes on.
+func (e *UnfinishedError) Left() string {
+	if e.Append {
+		return fmt.Sprintf("nobody of the file is added to %s: the same command starts anew", e.Campaign)
+	}
+	return fmt.Sprintf("%s is not loaded and nobody of it is contacted; the same command starts it anew", e.Campaign)
+}
 
 // An ExistsError says that the campaign has been loaded with something else.
 // Nothing was changed.
@@ -158,9 +191,9 @@ func (e *ExistsError) Error() string {
 
 func (e *ExistsError) Is(target error) bool { return target == store.ErrExists }
 
-// Launch loads a campaign and sets it running. A campaign that was loaded from
-// the same files and settings before is left as it is, but for chunks that are
-// still to be released; from others it is an ExistsError.
+// Launch loads a campaign and sets it running. A campaign that was loaded from the
+// same files and settings before stays as it is, and chunks that are not in the queue
+// yet are released. A campaign that was loaded from others is an ExistsError.
 func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := req.Check(); err != nil {
 		return Summary{}, err
@@ -173,18 +206,9 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err := src.apartFrom(req.RejectsFile); err != nil {
 		return Summary{}, err
 	}
-
 	if !req.DryRun {
-		switch c, err := l.Store.Campaign(ctx, req.Name); {
-		case errors.Is(err, store.ErrNotFound):
-		case err != nil:
-			return Summary{}, err
-		case c.Phase != campaign.Loading && c.Chunks == 0 && c.Fingerprint != src.fingerprint:
-			l.note("campaign %s has nobody in it so far; it is loaded anew", c.Name)
-		case c.Phase != campaign.Loading:
-			return l.again(ctx, req, c, src)
-		default:
-			l.noteTakeover(ctx, c)
+		if c, loaded, err := l.earlier(ctx, req.Name, src.fingerprint); loaded || err != nil {
+			return l.again(ctx, req, c, src, err)
 		}
 	}
 	if err := l.timely(ctx, req); err != nil {
@@ -194,86 +218,63 @@ func (l *Launcher) Launch(ctx context.Context, req Request) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	lasting, err := l.lasting(ctx, req)
+	barred, err := l.barred(ctx, req)
 	if err != nil {
 		return Summary{}, err
 	}
-	others, err := l.others(ctx, req.Choice.NotIn)
-	if err != nil {
-		return Summary{}, err
-	}
-	list, err := src.list(ctx, req, found, others, lasting)
+	list, err := src.list(ctx, req, found, barred)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer list.reader.Close()
-	if !req.DryRun {
-		// Workers that start afresh know by it what is not the platform's own word.
-		if err := l.Store.AddSeen(ctx, req.Settings.Agent, found.seen); err != nil {
-			return Summary{}, err
-		}
-	}
 	c := campaign.Campaign{Name: req.Name, Settings: list.settings, Fingerprint: src.fingerprint}
-	out, err := l.load(ctx, req, c, list)
+	out, err := l.load(ctx, req, c, list, found.seen)
 	if errors.Is(err, store.ErrExists) { // another enqueue was faster
 		c, err := l.Store.Campaign(ctx, req.Name)
-		if err != nil {
-			return Summary{}, err
-		}
-		return l.again(ctx, req, c, src)
+		return l.again(ctx, req, c, src, err)
 	}
 	if err != nil {
 		return Summary{}, err
 	}
 	c.Counts, c.Chunks, c.Phase = out.counts, out.chunks, phaseAfterLoad(c.Settings)
-	now, err := l.now(ctx, req.DryRun)
-	if err != nil {
-		return Summary{}, err
+	s, err := l.summary(ctx, req, c, src, out, found.limit)
+	if err != nil || req.DryRun {
+		return s, err
 	}
-	s := summarize(c, outlook(c.Settings, out.mix, l.Rate, found.limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.readFrom(src.contacts.list, out)
-	s.DryRun = req.DryRun
-	s.Canary = c.Settings.Canary
-	if !req.DryRun {
-		if err := l.release(ctx, c); err != nil {
-			return Summary{}, err
-		}
-		s.State = out.tally().Phase(c.Phase)
-	}
-	s.warn(found.warnings...)
-	s.warn(list.warnings...)
-	s.warn(out.warnings...)
-	return s, nil
+	var tally campaign.Tally
+	tally.States[campaign.Pending] = c.Counts.Contacts
+	s.State = tally.Phase(c.Phase)
+	return s, l.release(ctx, c)
 }
 
-// lasting are those whom no campaign may contact, and those contacted recently if
-// they are to be left out. A dry run without a Store does not know them. They are
-// looked for once more before each request.
-func (l *Launcher) lasting(ctx context.Context, req Request) (hold, error) {
-	if l.Store == nil {
-		return nil, nil
-	}
-	suppressed, err := l.Store.ReadSuppressed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := hold{{suppressed.Has, contacts.DoNotContact}}
-	if days := req.Settings.SkipContactedDays; days > 0 {
-		now, err := l.Store.Now(ctx)
-		if err != nil {
-			return nil, err
+// earlier looks for a campaign of this name that has been loaded. One without contacts
+// does not count, unless it came from the same files and settings.
+func (l *Launcher) earlier(ctx context.Context, name, fingerprint string) (c campaign.Campaign, loaded bool, err error) {
+	c, err = l.Store.Campaign(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return c, false, nil
+	case err != nil:
+		return c, false, err
+	case c.Phase == campaign.Loading:
+		if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
+			l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
+		} else {
+			l.note("an earlier load of %s was not finished; it starts anew", c.Name)
 		}
-		recent, err := l.Store.ReadContacted(ctx, now, days)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, held{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
+		return c, false, nil
+	case c.Chunks == 0 && c.Fingerprint != fingerprint:
+		l.note("campaign %s has no contacts so far; it is loaded anew", c.Name)
+		return c, false, nil
 	}
-	return all, nil
+	return c, true, nil
 }
 
 // again answers a launch of a campaign that has been loaded.
-func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, src *sources) (Summary, error) {
+func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, src *sources, err error) (Summary, error) {
+	if err != nil {
+		return Summary{}, err
+	}
 	if c.Fingerprint != src.fingerprint {
 		return Summary{}, &ExistsError{c.Name, difference(c.Settings, req.settings())}
 	}
@@ -284,17 +285,14 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if err != nil {
 		return Summary{}, err
 	}
-	now, err := l.now(ctx, false)
+	work, err := unmixed(c)
 	if err != nil {
 		return Summary{}, err
 	}
-	mix, err := unmixed(c)
+	s, err := l.summary(ctx, req, c, src, loaded{work: work}, l.limitNow(ctx))
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, mix, l.Rate, l.limitNow(ctx), l.blockedUntil(ctx, c.Settings.Agent, now), now))
-	s.readFrom(src.contacts.list, loaded{})
-	s.Canary = c.Settings.Canary
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
 		s.warn(err.Error())
@@ -308,8 +306,8 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	return s, nil
 }
 
-// release puts a running campaign into the queue. What it leaves undone, the
-// workers' sweeper does.
+// release puts a running campaign into the queue. The workers' sweeper does what is
+// left.
 func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
 	if c.Phase != campaign.Running {
 		return nil // a person has stopped it
@@ -320,24 +318,16 @@ func (l *Launcher) release(ctx context.Context, c campaign.Campaign) error {
 	return nil
 }
 
-func (l *Launcher) noteTakeover(ctx context.Context, c campaign.Campaign) {
-	if now, err := l.Store.Now(ctx); err == nil && now.Before(c.LoadUntil) {
-		l.note("another enqueue was loading %s until just now; this one takes over", c.Name)
-		return
-	}
-	l.note("an earlier load of %s was not finished; it starts anew", c.Name)
-}
-
 func (l *Launcher) progress(s *source, rows int) {
 	if l.Progress != nil {
 		l.Progress(s.read, s.size, rows)
 	}
 }
 
-// record tells the campaign's log what was loaded. What it cannot be told is done
-// all the same.
+// record writes into the campaign's log what was loaded. That it cannot is no reason
+// to fail.
 func (l *Launcher) record(ctx context.Context, name string, action store.Action, src *source, counts campaign.Counts) {
-	text := fmt.Sprintf("%s: %d contacts of %d rows", mask.Numbers(src.what), counts.Contacts, counts.Rows)
+	text := campaign.Say(campaign.MsgLoaded, "file", mask.Numbers(src.what), "contacts", counts.Contacts, "rows", counts.Rows)
 	if err := l.Store.Log(context.WithoutCancel(ctx), name, store.Decision{By: l.By, Action: action, Text: text}); err != nil {
 		l.note("%v", err)
 	}
@@ -354,10 +344,10 @@ func difference(have, asked campaign.Settings) string {
 	if all := have.Differences(asked); len(all) > 0 {
 		return fmt.Sprintf("%s %s, not %s", all[0].Flag, all[0].Have, all[0].Other)
 	}
-	return "another file, suppression list, phone column, mapping or choice"
+	return "another file, suppression list, mapping or choice"
 }
 
-// timely fails when what is asked for should have been over by now.
+// timely fails when the campaign should have started or finished already.
 func (l *Launcher) timely(ctx context.Context, req Request) error {
 	s := req.Settings
 	if s.StartAt.IsZero() && s.FinishBy.IsZero() {
@@ -390,14 +380,4 @@ func phaseAfterLoad(s campaign.Settings) campaign.Phase {
 		return campaign.Scheduled // the workers start it
 	}
 	return campaign.Running
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -186,7 +186,7 @@ func TestLaunchAgainChangesNothing(t *testing.T) {
 		}
 	})
 	t.Run("paused meanwhile, it is not released", func(t *testing.T) {
-		if _, _, err := stored(l).SetPhase(t.Context(), "spring", campaign.Paused, "", campaign.Running); err != nil {
+		if _, _, err := stored(l).SetPhase(t.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		released := len(queue.names)
@@ -238,9 +238,9 @@ func TestTheSameNameForSomethingElse(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, phone column, mapping or choice"},
-		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, phone column, mapping or choice"},
-		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "another file, suppression list, phone column, mapping or choice"},
+		{"another file", func(r *Request) { r.File = write(t, "other.csv", people(6)) }, "another file, suppression list, mapping or choice"},
+		{"a suppression list", func(r *Request) { r.Suppress = []string{write(t, "s", "+966500000000\n")} }, "another file, suppression list, mapping or choice"},
+		{"another phone column", func(r *Request) { r.Settings.Reading.PhoneColumns = []string{"phone"} }, "--phone-column none, not phone"},
 		{"another channel", func(r *Request) { r.Settings.ChannelID = 7 }, "--channel 3, not 7"},
 		{"another mode", func(r *Request) { r.Settings.Mode = campaign.Dispatch }, "--mode batch, not dispatch"},
 		{"another chunk size", func(r *Request) { r.Settings.ChunkSize = 0 }, "--chunk-size 10, not 500"},
@@ -506,7 +506,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		want   string // in the error
 	}{
 		{"bad campaign name", func(r *Request) { r.Name = "a b" }, "campaign name: want"},
-		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel: want"},
+		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel 0: want"},
 		{"bad region", func(r *Request) { r.Settings.Region = "XX" }, `region "XX"`},
 		{"bad webhook URL", func(r *Request) { r.Settings.WebhookURL = "example.org" }, "webhook URL: want"},
 		{"missing file", func(r *Request) { r.File = "nope.csv" }, "contact file nope.csv: no such file or directory"},
@@ -671,7 +671,7 @@ func TestUnreadableSuppressionLinesAreTold(t *testing.T) {
 	if err != nil || got.Suppressed != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they hold nobody back"}
+	want := []string{"suppression list " + req.Suppress[0] + ": 1 of its lines have no usable number, so they leave nobody out"}
 	if diff := cmp.Diff(want, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
@@ -816,7 +816,7 @@ func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
 func TestABlockOfHoursIsToldAtOnceAndPartOfTheEstimate(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	until := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
-	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: "refused with 429", Blocked: true}
+	blocked := store.Quota{Limit: 30, Window: 60, Next: until, Reason: campaign.Text("refused with 429"), Blocked: true}
 	if err := stored(l).Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": blocked}}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,60 +4,52 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 )
 
-// loaded is what came of reading a list.
+// loaded is what became of a list.
 type loaded struct {
 	counts      campaign.Counts
 	chunks      int
-	mix         mixture
+	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
+	work        plan.Work                      // by which clock each goes
 	rejectsFile string
 	warnings    []string
-	hidden      int // rows of a sheet that are hidden and were read all the same
-}
-
-// tally is that of a campaign which has just been loaded.
-func (l loaded) tally() campaign.Tally {
-	var t campaign.Tally
-	t.States[campaign.Pending] = l.counts.Contacts
-	return t
+	hidden      int // rows of a sheet that were read although they are hidden
 }
 
 // load stores a list as a campaign that runs. A dry run reads it and stores
 // nothing.
-func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list) (loaded, error) {
-	in := &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{columns: list.reader.Columns()}}
-	in.rejects.local.path = req.RejectsFile
+func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list, seen campaign.Seen) (loaded, error) {
+	in := l.intake(c, list.reader.Columns(), req.RejectsFile)
 	defer in.rejects.local.discard()
 	if req.DryRun {
-		in.rejects.keep = func([]byte) error { return nil }
 		return in.read(ctx, list)
 	}
 	if err := l.hasRoom(ctx, c.Name, list.source.size); err != nil {
+		return loaded{}, err
+	}
+	// Workers that start afresh tell by it which answers are the platform's own.
+	if err := l.Store.AddSeen(ctx, c.Settings.Agent, seen); err != nil {
 		return loaded{}, err
 	}
 	load, err := l.Store.BeginLoad(ctx, c)
 	if err != nil {
 		return loaded{}, err
 	}
-	in.load = load
-	in.rejects.keep = func(part []byte) error { return load.AddRejects(ctx, part) }
-	out, err := in.read(ctx, list)
-	if err == nil && c.Settings.WebhookURL != "" {
-		err = load.AddIndex(ctx, list.reader.Contacts())
-	}
-	if errors.Is(err, store.ErrLoadLost) {
-		return loaded{}, err
-	}
+	out, err := in.keep(ctx, load, func() (loaded, error) { return in.read(ctx, list) })
 	if err != nil {
-		return loaded{}, l.abandon(ctx, load, c.Name, err)
+		return loaded{}, abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})
 	}
 	// From here on a Ctrl-C would leave open whether the campaign runs.
 	if err := load.Finish(context.WithoutCancel(ctx), out.counts, out.chunks, phaseAfterLoad(c.Settings)); err != nil {
@@ -70,17 +62,21 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 // abandonPatience bounds the attempt to take a load back.
 const abandonPatience = 10 * time.Second
 
-// abandon takes back a load that the file has made fail. What was interrupted,
-// by a person or by Redis, stays and is started anew by the same command.
-func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.Context) error }, name string, failed error) error {
+// abandon takes back a load that failed because of its file. A load that was
+// interrupted, by a person or by Redis, stays; the same command starts it again. One
+// that another load has taken over is not ours any more.
+func abandon(ctx context.Context, load target, failed *UnfinishedError) error {
+	if errors.Is(failed, store.ErrLoadLost) {
+		return failed.Err
+	}
 	if ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, abandonPatience)
 		defer cancel()
 		if load.Abandon(ctx) == nil {
-			return failed
+			return failed.Err
 		}
 	}
-	return &UnfinishedError{Campaign: name, Err: failed}
+	return failed
 }
 
 // An intake takes the rows of a list: contacts into chunks, the others into the
@@ -88,21 +84,41 @@ func (l *Launcher) abandon(ctx context.Context, load interface{ Abandon(context.
 type intake struct {
 	name     string
 	settings campaign.Settings
-	load     chunkStore // nil: a dry run
+	load     target // nil: a dry run
 	rejects  rejects
 	order    []int // where the file has each of the campaign's columns; nil: as the campaign
 	progress func(src *source, rows int)
 }
 
-// A chunkStore takes the chunks of a list, counted from 0.
-type chunkStore interface {
-	Add(ctx context.Context, n int, contacts []campaign.Contact) error
+// A target takes a list: *store.Load or *store.Append.
+type target interface {
+	Add(ctx context.Context, n int, contacts []campaign.Contact) error // chunk n, from 0
+	AddRejects(ctx context.Context, part []byte) error
+	AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error
+	Abandon(ctx context.Context) error
+}
+
+// intake takes the rows of a list for a campaign. So far it stores nothing.
+func (l *Launcher) intake(c campaign.Campaign, columns []string, rejectsFile string) *intake {
+	return &intake{name: c.Name, settings: c.Settings, progress: l.progress, rejects: rejects{
+		columns: columns, more: c.Counts.Rows > c.Counts.Contacts, local: localFile{path: rejectsFile},
+	}}
+}
+
+// keep stores in a target what read reads.
+func (in *intake) keep(ctx context.Context, to target, read func() (loaded, error)) (loaded, error) {
+	in.load, in.rejects.keep = to, func(part []byte) error { return to.AddRejects(ctx, part) }
+	out, err := read()
+	if err == nil && in.settings.WebhookURL != "" {
+		err = to.AddIndex(ctx, out.numbers)
+	}
+	return out, err
 }
 
 // maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
 const maxChunkBytes = 16 << 20
 
-// progressRows is how often progress is told of.
+// progressRows is the number of rows between two reports of progress.
 const progressRows = 1000
 
 // chunksAhead is how many chunks may be on their way to Redis beyond one for
@@ -110,7 +126,7 @@ const progressRows = 1000
 const chunksAhead = 2
 
 func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
-	mix, err := newMixture(in.settings)
+	mix, err := newMixer(in.settings)
 	if err != nil {
 		return loaded{}, err
 	}
@@ -157,7 +173,10 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	if err != nil {
 		return loaded{}, err
 	}
-	out := loaded{counts: list.reader.Counts(), chunks: chunks, mix: mix.mixture(), warnings: list.reader.Warnings(), hidden: list.reader.HiddenRows()}
+	out := loaded{
+		counts: list.reader.Counts(), chunks: chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(),
+		warnings: append(list.warnings, list.reader.Warnings()...),
+	}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}
@@ -205,4 +224,78 @@ func arranged(cells []string, order []int) []string {
 		fields[i] = cells[at]
 	}
 	return fields
+}
+
+// hasRoom fails when a list may not fit into the memory limit of Redis. Compressed, a
+// list takes about half of listBytes and never more. A Redis that does not tell its
+// memory is no reason to stop.
+func (l *Launcher) hasRoom(ctx context.Context, name string, listBytes int64) error {
+	memory, err := l.Store.Memory(ctx, name)
+	if err != nil {
+		return nil //nolint:nilerr // a managed Redis may forbid INFO
+	}
+	if left := memory.Max - memory.Used; memory.Max > 0 && left < listBytes {
+		const mb = 1 << 20
+		return fmt.Errorf("redis: %.1f MB are free below its maxmemory of %.1f MB, and the list may need up to %.1f MB",
+			float64(max(left, 0))/mb, float64(memory.Max)/mb, float64(listBytes)/mb)
+	}
+	return nil
+}
+
+// A mixer finds out which contacts of a list go by which clock. It takes the chunks of
+// the list in any order.
+type mixer struct {
+	groups    *plan.Groups
+	byContact bool
+	mu        sync.Mutex
+	chunks    [][]plan.Part
+}
+
+func newMixer(s campaign.Settings) (*mixer, error) {
+	calendar, err := s.Hours.Calendar()
+	if err != nil {
+		return nil, err
+	}
+	return &mixer{groups: plan.NewGroups(calendar), byContact: calendar.ByContact()}, nil
+}
+
+// add takes chunk n. Numbers matter only if contacts have clocks of their own.
+func (m *mixer) add(n int, contacts []campaign.Contact) {
+	var parts []plan.Part
+	if m.byContact {
+		numbers := make([]string, len(contacts))
+		for i, c := range contacts {
+			numbers[i] = c.Phone.E164()
+		}
+		parts = m.groups.Parts(numbers)
+	} else {
+		parts = []plan.Part{{Group: m.groups.Of(""), Contacts: len(contacts)}}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.chunks) <= n {
+		m.chunks = append(m.chunks, nil)
+	}
+	m.chunks[n] = parts
+}
+
+func (m *mixer) work() plan.Work { return plan.Work{Groups: m.groups.List(), Chunks: m.chunks} }
+
+// unmixed is the work of a campaign that was loaded before. Its contacts are not
+// read again, so their own clocks are not known.
+func unmixed(c campaign.Campaign) (plan.Work, error) {
+	calendar, err := c.Settings.Hours.Calendar()
+	if err != nil {
+		return plan.Work{}, err
+	}
+	group := plan.Group{Clock: &hours.Clock{}}
+	if !calendar.ByContact() {
+		clock := calendar.Of("")
+		group = plan.Group{Name: clock.Name, Clock: clock}
+	}
+	work := plan.Work{Groups: []plan.Group{group}}
+	for left, size := c.Counts.Contacts, c.Settings.ChunkSize; left > 0; left -= size {
+		work.Chunks = append(work.Chunks, []plan.Part{{Contacts: min(left, size)}})
+	}
+	return work, nil
 }

@@ -31,8 +31,8 @@ type checked struct {
 
 const (
 	preflightTries = 3
-	// longestWait bounds a Retry-After that a person at the terminal is made to
-	// wait for: a window and a little more.
+	// longestWait bounds the wait of a person at the terminal: a window and a little
+	// more.
 	longestWait = 90 * time.Second
 	// limitPatience bounds the one request that only makes an estimate better.
 	limitPatience = 5 * time.Second
@@ -94,7 +94,7 @@ func (l *Launcher) Try(ctx context.Context, d velents.Dispatch) (velents.Answer,
 	return answer, tokenError(err)
 }
 
-// limitNow is the platform's limit if it is soon told, else 0.
+// limitNow is the platform's limit, or 0 if it does not say so soon.
 func (l *Launcher) limitNow(ctx context.Context) int {
 	if l.Platform == nil {
 		return 0
@@ -124,8 +124,10 @@ func (l *Launcher) ask(ctx context.Context, request func() (velents.Answer, erro
 			return answer, err
 		}
 		l.note("%v; trying again", err)
-		if err := sleep(ctx, wait); err != nil {
-			return velents.Answer{}, err
+		select {
+		case <-ctx.Done():
+			return velents.Answer{}, context.Cause(ctx)
+		case <-time.After(wait):
 		}
 	}
 }
@@ -143,7 +145,7 @@ func (l *Launcher) permit(ctx context.Context) (ratelimit.Permit, error) {
 }
 
 // blockedUntil is when the platform allows the next request of an agent, as its quota
-// or a worker says; zero: neither knows of a block.
+// or a worker knows; zero: there is no block.
 func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time) (until time.Time) {
 	if asked, ok := l.Quota.(interface {
 		Status(context.Context) (ratelimit.Status, error)
@@ -169,8 +171,8 @@ func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time
 
 var errQuotaWait = fmt.Errorf("the platform allows no request for more than %v", longestWait)
 
-// retryIn alone decides whether a request of the preflight is made again after
-// its try-th try, and when.
+// retryIn alone decides whether a request of the preflight is repeated after its
+// try-th try, and when.
 func retryIn(err error, try int) (wait time.Duration, again bool) {
 	var refused *velents.Error
 	var unanswered *velents.Unanswered

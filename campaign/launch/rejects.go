@@ -18,8 +18,8 @@ const rejectsPart = 1 << 20
 // convenience: when it cannot be written, the load goes on.
 type rejects struct {
 	columns []string
-	more    bool // Redis has rejects of the campaign already
-	keep    func(part []byte) error
+	more    bool                    // Redis has rejects of the campaign already
+	keep    func(part []byte) error // nil: a dry run
 	part    bytes.Buffer
 	csv     *contacts.RejectWriter // nil until a row is refused
 	local   localFile
@@ -52,10 +52,10 @@ func (r *rejects) Write(p []byte) (int, error) {
 }
 
 func (r *rejects) flush() error {
-	if r.part.Len() == 0 {
+	defer r.part.Reset()
+	if r.part.Len() == 0 || r.keep == nil {
 		return nil
 	}
-	defer r.part.Reset()
 	return r.keep(r.part.Bytes())
 }
 
@@ -77,7 +77,7 @@ func (r *rejects) finish() error {
 // A localFile appears under its path whole or not at all. Its first error is
 // kept and ends all writing.
 type localFile struct {
-	path string // empty: there is to be none
+	path string // empty: no file
 	file *os.File
 	err  error
 }
@@ -106,13 +106,12 @@ func (f *localFile) finish() {
 	if f.err == nil {
 		f.err = os.Rename(f.file.Name(), f.path)
 	}
-	if f.err != nil {
-		_ = os.Remove(f.file.Name())
+	if f.err == nil {
+		f.file = nil // there is nothing left to discard
 	}
-	f.file = nil
 }
 
-// discard removes what was not finished.
+// discard removes an unfinished file.
 func (f *localFile) discard() {
 	if f.file != nil {
 		_ = f.file.Close()
@@ -120,8 +119,8 @@ func (f *localFile) discard() {
 	}
 }
 
-// restoreRejects writes the rejects of a loaded campaign to a file. One that is
-// there stays: somebody may be correcting it.
+// restoreRejects writes the rejects of a loaded campaign to a file. An existing file
+// stays: a person may be correcting it.
 func (l *Launcher) restoreRejects(ctx context.Context, name, path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil

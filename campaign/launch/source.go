@@ -26,9 +26,8 @@ import (
 // stdin is the name by which a contact file is read from the standard input.
 const stdin = "-"
 
-// A source is a file that is read several times: for its fingerprint and for how
-// it is written, at the same time, and for what is in it. All must be the same
-// bytes.
+// A source is a file that is read several times: for its fingerprint and its format
+// at the same time, and then for its rows. All readings must see the same bytes.
 type source struct {
 	what string // for errors: "contact file list.csv"
 	file *os.File
@@ -92,7 +91,7 @@ func newSource(what string, file *os.File) (*source, error) {
 	return nil, err
 }
 
-// pathless is an error of package os without the path, which is told already.
+// pathless is an error of package os without its path, which the message has already.
 func pathless(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -127,7 +126,7 @@ func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []
 	return cmp.Or(group.Wait(), err)
 }
 
-// hash adds the file as it is now, from a place on, to a digest.
+// hash adds the file, from an offset on, to a digest.
 func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
 	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}); err != nil {
 		return fmt.Errorf("%s: %w", s.what, pathless(err))
@@ -138,8 +137,8 @@ func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
 // rewind begins the reading for what is in the file.
 func (s *source) rewind() { s.read, s.digest, s.hashed = 0, sha256.New(), 0 }
 
-// unchanged fails when the last reading was not of what the first one was of. What
-// was read in one go is compared as it was read; the rest is read once more.
+// unchanged fails when the last reading saw other bytes than the first. Bytes that were
+// read in order were hashed as they were read; the rest is read again.
 func (s *source) unchanged(ctx context.Context) error {
 	err := s.hash(ctx, s.digest, s.hashed)
 	if err == nil && !slices.Equal(s.digest.Sum(nil), s.sum) {
@@ -294,7 +293,7 @@ func (s *sources) print(req Request) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// A list is a contact file of which the header has been read.
+// A list is a contact file after its header was read.
 type list struct {
 	source   *source
 	reader   *contacts.Reader
@@ -302,21 +301,15 @@ type list struct {
 	warnings []string
 }
 
-// list opens the contact file for its last reading, with the suppression lists
-// read beside the lasting ones and those of other campaigns.
-func (s *sources) list(ctx context.Context, req Request, found checked, others, lasting hold) (_ *list, err error) {
-	l := &list{source: s.contacts, settings: req.settings(), warnings: s.contacts.list.Warnings()}
-	var mapped []string
-	suppressed, err := s.suppressed(ctx, l)
-	if err != nil {
+// list opens the contact file for its last reading, and leaves out the numbers that
+// are barred or on a suppression list.
+func (s *sources) list(ctx context.Context, req Request, found checked, barred barred) (_ *list, err error) {
+	l := &list{source: s.contacts, settings: req.settings(), warnings: slices.Concat(found.warnings, s.contacts.list.Warnings())}
+	if barred, err = s.suppressed(ctx, l, barred); err != nil {
 		return nil, err
 	}
-	suppressed = append(slices.Clone(others), append(suppressed, lasting...)...)
-	opt := contacts.Options{
-		Reading:    s.contacts.reading(req),
-		Region:     l.settings.Region,
-		Suppressed: suppressed.reason,
-	}
+	opt := contacts.Options{Reading: s.contacts.reading(req), Region: l.settings.Region, Suppressed: barred.reason}
+	var mapped []string
 	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
 		columns, warnings, err := columnsFor(r.Columns(), r.PhoneColumn(), found, req.Mapping)
 		if err != nil {
@@ -337,9 +330,8 @@ func (s *sources) list(ctx context.Context, req Request, found checked, others, 
 	return l, err
 }
 
-// suppressed reads the suppression lists.
-func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
-	var all hold
+// suppressed reads the suppression lists, and adds their numbers to those barred.
+func (s *sources) suppressed(ctx context.Context, l *list, all barred) (barred, error) {
 	reading := l.settings.Reading
 	reading.PhoneColumns = nil // those are the contact file's
 	for _, file := range s.suppress {
@@ -359,30 +351,12 @@ func (s *sources) suppressed(ctx context.Context, l *list) (hold, error) {
 			unreadable += n
 		}
 		if unreadable > 0 {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they hold nobody back", file.what, unreadable))
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they leave nobody out", file.what, unreadable))
 		}
 		for _, sheets := range append(numbers.NotRead(), numbers.LeftOut()...) {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they hold nobody back", file.what, sheets))
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they leave nobody out", file.what, sheets))
 		}
-		all = append(all, held{numbers.Has, contacts.Suppressed})
+		all = append(all, bar{numbers.Has, contacts.Suppressed})
 	}
 	return all, nil
-}
-
-// A hold are all who must not be contacted.
-type hold []held
-
-// held are some of them, and why.
-type held struct {
-	has func(campaign.Phone) bool
-	why contacts.Reason
-}
-
-func (h hold) reason(p campaign.Phone) contacts.Reason {
-	for _, some := range h {
-		if some.has(p) {
-			return some.why
-		}
-	}
-	return ""
 }

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -23,25 +24,32 @@ type Summary struct {
 	File      contacts.Format `json:"file"` // how the contact file is written
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
-	Calls            int      `json:"calls"`                         // requests that the campaign needs if all goes well
-	Canary           int      `json:"canary,omitempty"`              // the first contacts, after whom the rest waits; 0: nobody waits
+	Calls            int      `json:"calls"`                         // requests that the campaign needs if none fails
+	Canary           int      `json:"canary,omitempty"`              // the first contacts, after which the rest waits; 0: none
 	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit; 0: at once, or no limit is known
-	Plan             *Outlook `json:"plan,omitempty"`                // nil: there are neither hours nor times to mind, or it goes on already
-	CountryColumn    string   `json:"country_column,omitempty"`      // says whose country the numbers are of
-	CountryCode      string   `json:"country_code_column,omitempty"` // alike, by calling codes
+	Plan             *Outlook `json:"plan,omitempty"`                // nil: no hours, times or caps matter
+	CountryColumn    string   `json:"country_column,omitempty"`      // that tells the country of the numbers
+	CountryCode      string   `json:"country_code_column,omitempty"` // the same, by calling codes
 	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
-	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read all the same
+	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read although they are hidden
 	RejectsFile      string   `json:"rejects_file"`          // empty: no line was refused
 	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
 	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
 	Warnings         []string `json:"warnings"`
 }
 
-// readFrom tells of the file and what came of reading it.
-func (s *Summary) readFrom(file *contacts.File, out loaded) {
-	visible, hidden := file.SheetsNotRead()
-	s.File, s.RejectsFile = file.Format(), out.rejectsFile
+// summary tells of a campaign that was loaded or added to. A limit of 0 is not known.
+func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign, src *sources, out loaded, limit int) (Summary, error) {
+	now, err := l.now(ctx, req.DryRun)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := summarize(c, outlook(c.Settings, out.work, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	visible, hidden := src.contacts.list.SheetsNotRead()
+	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
+	s.warn(out.warnings...)
+	return s, nil
 }
 
 func (s *Summary) warn(texts ...string) {
@@ -63,10 +71,10 @@ type Outlook struct {
 	blocked time.Time
 }
 
-// outlook is the plan of contacts of whom nobody was sent. A limit of 0 is not known;
-// the quota lets nobody send until it is no longer blocked.
-func outlook(s campaign.Settings, mix mixture, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
-	w := plan.Work{Groups: mix.groups, Chunks: mix.chunks, PerCall: s.RequestRows(), PerDay: s.DailyCap, Start: s.StartAt, FinishBy: s.FinishBy}
+// outlook is the plan of a campaign of which nothing is sent yet. A limit of 0 is not
+// known. Nothing is sent before the end of a block.
+func outlook(s campaign.Settings, w plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
+	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
 	w.Midnight = s.DayOf(now).From.Location()
 	if blocked.After(w.Start) {
 		w.Start = blocked
@@ -83,6 +91,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		ChannelID: c.Settings.ChannelID,
+		Canary:    c.Settings.Canary,
 		Counts:    c.Counts,
 		Chunks:    c.Chunks,
 		Calls:     o.Calls,

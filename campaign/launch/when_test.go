@@ -110,11 +110,11 @@ func TestSummaryTellsWhoIsNotReachedInTime(t *testing.T) {
 }
 
 func TestHoursOfAZoneThatIsGone(t *testing.T) {
-	c := campaign.Campaign{Settings: campaign.Settings{Hours: hours.Schedule{Zone: "Atlantis/City"}}}
+	c := campaign.Campaign{Settings: campaign.Settings{When: campaign.When{Hours: hours.Schedule{Zone: "Atlantis/City"}}}}
 	if _, err := unmixed(c); err == nil {
 		t.Error("no error")
 	}
-	if _, err := newMixture(c.Settings); err == nil {
+	if _, err := newMixer(c.Settings); err == nil {
 		t.Error("no error")
 	}
 }

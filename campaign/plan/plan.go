@@ -178,8 +178,7 @@ func (r *rehearsal) nextWake() (first time.Time, ok bool) {
 // visit sends the contacts of a chunk that may be sent now, and lets the rest wait.
 func (r *rehearsal) visit(chunk int) {
 	ends := r.FinishBy
-	var open []Part
-	var rest []Part
+	var open, rest []Part
 	for _, part := range r.Chunks[chunk] {
 		s := r.state(part.Group)
 		if !s.open {

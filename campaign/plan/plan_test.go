@@ -81,6 +81,11 @@ func TestMake(t *testing.T) {
 			Plan{Calls: 2, Begins: after(2 * time.Hour), Ends: after(2*time.Hour + 2*time.Second), Steps: []Step{
 				{"Riyadh", 600, after(2 * time.Hour), after(2*time.Hour + 2*time.Second), 0},
 				{"Dubai", 400, after(2 * time.Hour), after(2*time.Hour + 2*time.Second), 0}}}},
+		{"a chunk of which nobody may be sent yet goes on with the first who may",
+			Work{Groups: []Group{{"Cairo", clock(t, nine, "Africa/Cairo")}, {"Riyadh", clock(t, nine, "Asia/Riyadh")}}, Chunks: even(2, 600, 400), PerCall: 500, Rate: 1},
+			Plan{Calls: 4, Begins: after(time.Hour), Ends: after(2*time.Hour + 2*time.Second), Steps: []Step{
+				{"Riyadh", 400, after(time.Hour), after(time.Hour + 2*time.Second), 0},
+				{"Cairo", 600, after(2 * time.Hour), after(2*time.Hour + 2*time.Second), 0}}}},
 		{"what the day does not hold goes on tomorrow",
 			Work{Groups: []Group{{"Dubai", clock(t, "09:00-10:00", "Asia/Dubai")}}, Chunks: even(100, 5000), PerCall: 1, Rate: 1},
 			Plan{Calls: 5000, Begins: monday, Ends: after(24*time.Hour + 1400*time.Second),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -58,32 +59,119 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 	return group.Wait()
 }
 
-// reasonTexts are the texts of a campaign's reasons. They are read again for an
-// unknown code: a text is always written before its code is used.
-type reasonTexts struct {
+// reasons are those of a campaign. They are read again for an unknown code: a reason is
+// always written before its code is used.
+type reasons struct {
 	store    catalog
 	campaign string
 
-	mu   sync.Mutex
-	text map[campaign.Reason]string
+	mu     sync.Mutex
+	byCode map[campaign.Reason]campaign.Message
 }
 
-func (r *reasonTexts) of(ctx context.Context, code campaign.Reason) (string, error) {
+func (r *reasons) of(ctx context.Context, code campaign.Reason) (campaign.Message, error) {
 	if code == campaign.NoReason {
-		return "", nil
+		return campaign.Message{}, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if text, ok := r.text[code]; ok {
-		return text, nil
+	if reason, ok := r.byCode[code]; ok {
+		return reason, nil
 	}
-	texts, err := r.store.ReasonTexts(ctx, r.campaign)
+	all, err := r.store.Reasons(ctx, r.campaign)
 	if err != nil {
-		return "", err
+		return campaign.Message{}, err
 	}
-	if _, ok := texts[code]; !ok {
-		texts[code] = fmt.Sprintf("reason %d", code) // Redis has lost its text
+	if _, ok := all[code]; !ok { // Redis has lost it
+		all[code] = campaign.Say(campaign.MsgLostReason, "code", int(code))
 	}
-	r.text = texts
-	return r.text[code], nil
+	r.byCode = all
+	return r.byCode[code], nil
+}
+
+// A Ticket is a contact's ticket as people see it.
+type Ticket struct {
+	Line   int                  `json:"line"`  // of the contact file
+	Phone  string               `json:"phone"` // masked
+	State  campaign.TicketState `json:"state"`
+	Rule   campaign.Rule        `json:"rule"`
+	ID     string               `json:"ticket_id"`
+	Reason campaign.Message     `json:"reason"`
+	Tries  int                  `json:"tries"`
+	At     time.Time            `json:"changed_at"`
+}
+
+// ListTickets calls yield for each ticket of a campaign, in the file's order.
+func ListTickets(ctx context.Context, s Store, c campaign.Campaign, yield func(Ticket) error) error {
+	return eachChunk(ctx, c, func(ctx context.Context, ref store.Ref) (list []Ticket, err error) {
+		tickets, err := ticketsOf(ctx, s, c, ref)
+		if err != nil || len(tickets) == 0 {
+			return nil, err
+		}
+		chunk, err := s.ReadChunk(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		for i, contact := range chunk.Contacts {
+			if t, has := tickets[i]; has {
+				list = append(list, Ticket{contact.Line, contact.Phone.String(), t.State, t.Rule, t.ID, t.Reason, t.Tries, t.At})
+			}
+		}
+		return list, nil
+	}, func(list []Ticket) error {
+		for _, t := range list {
+			if err := yield(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ticketsOf are the tickets of a chunk's contacts; nil when the campaign makes none.
+func ticketsOf(ctx context.Context, s chunks, c campaign.Campaign, ref store.Ref) (map[int]campaign.Ticket, error) {
+	if len(c.Settings.TicketRules) == 0 {
+		return nil, nil
+	}
+	return s.Tickets(ctx, ref)
+}
+
+// Unconfirmed is a chunk with contacts that the platform may or may not have.
+type Unconfirmed struct {
+	Chunk    int       `json:"chunk"`
+	Contacts int       `json:"contacts"`
+	First    time.Time `json:"first_at"` // when the first of them became unconfirmed
+	Last     time.Time `json:"last_at"`
+	Batches  string    `json:"batches"` // how its batches' names begin on the platform; empty in dispatch mode
+}
+
+// ListUnconfirmed lists the chunks of a campaign that have unconfirmed contacts.
+func ListUnconfirmed(ctx context.Context, s Store, name string) ([]Unconfirmed, error) {
+	c, err := loaded(ctx, s, name)
+	if err != nil {
+		return nil, err
+	}
+	list := []Unconfirmed{}
+	err = eachChunk(ctx, c, s.ReadLedger, func(chunk *store.Chunk) error {
+		lost := chunk.In(campaign.Unconfirmed)
+		if len(lost) == 0 {
+			return nil
+		}
+		u := Unconfirmed{Chunk: chunk.Ref.Chunk, Contacts: len(lost)}
+		if c.Settings.Mode == campaign.Batch {
+			u.Batches = fmt.Sprintf("%s/", chunk.Ref)
+		}
+		for _, i := range lost {
+			at := chunk.Record(i).ChangedAt()
+			if u.First.IsZero() || at.Before(u.First) {
+				u.First = at
+			}
+			if at.After(u.Last) {
+				u.Last = at
+			}
+		}
+		list = append(list, u)
+		return nil
+	})
+	return list, err
 }

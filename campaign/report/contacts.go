@@ -29,7 +29,7 @@ type Contact struct {
 	Line   int      // of the file
 	Fields []string // its cells
 	Record campaign.Record
-	Reason string
+	Reason campaign.Message
 }
 
 // A Page is some of the contacts that pass a filter, in their order.
@@ -70,9 +70,9 @@ func (f Filter) List(ctx context.Context, s Store, name string, place int, back 
 	if f.Text != "" || f.Phone != 0 {
 		most = maxScanCells
 	}
-	texts := &reasonTexts{store: s, campaign: name}
+	known := &reasons{store: s, campaign: name}
 	err = inOrder(ctx, c.Name, chunks, func(ctx context.Context, ref store.Ref) (part chunkPart, err error) {
-		return f.chunk(ctx, s, texts, ref, size)
+		return f.chunk(ctx, s, known, ref, size)
 	}, func(part chunkPart) error {
 		if back {
 			slices.Reverse(part.found)
@@ -142,7 +142,7 @@ type chunkPart struct {
 
 // chunk lists the contacts of one chunk. It reads the cells only if a record in the
 // ledger passes.
-func (f Filter) chunk(ctx context.Context, s chunks, texts *reasonTexts, ref store.Ref, size int) (part chunkPart, err error) {
+func (f Filter) chunk(ctx context.Context, s chunks, reasons *reasons, ref store.Ref, size int) (part chunkPart, err error) {
 	part.ref = ref
 	if len(f.States) > 0 || f.Reason != campaign.NoReason {
 		ledger, err := s.ReadLedger(ctx, ref)
@@ -169,7 +169,7 @@ func (f Filter) chunk(ctx context.Context, s chunks, texts *reasonTexts, ref sto
 		if !f.passes(record) || (f.Phone != 0 && f.Phone != contact.Phone) || !holds(contact, text) {
 			continue
 		}
-		found, err := contactOf(ctx, texts, ref, i, size, contact, record)
+		found, err := contactOf(ctx, reasons, ref, i, size, contact, record)
 		if err != nil {
 			return part, err
 		}
@@ -216,11 +216,11 @@ func FindContact(ctx context.Context, s Store, c campaign.Campaign, place int) (
 	if index < 0 || index >= chunk.Len() {
 		return Contact{}, fmt.Errorf("contact %d of %s: %w", place, c.Name, store.ErrGone)
 	}
-	return contactOf(ctx, &reasonTexts{store: s, campaign: c.Name}, ref, index, size, chunk.Contacts[index], chunk.Record(index))
+	return contactOf(ctx, &reasons{store: s, campaign: c.Name}, ref, index, size, chunk.Contacts[index], chunk.Record(index))
 }
 
-func contactOf(ctx context.Context, texts *reasonTexts, ref store.Ref, index, size int, c campaign.Contact, r campaign.Record) (Contact, error) {
-	reason, err := texts.of(ctx, r.Reason)
+func contactOf(ctx context.Context, reasons *reasons, ref store.Ref, index, size int, c campaign.Contact, r campaign.Record) (Contact, error) {
+	reason, err := reasons.of(ctx, r.Reason)
 	return Contact{
 		Place: ref.Chunk*size + index, Ref: ref, Index: index,
 		Phone: c.Phone, Line: c.Line, Fields: c.Fields, Record: r, Reason: reason,

@@ -4,122 +4,72 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 )
 
 // fixture is an empty Redis with what the tests do to campaigns in it.
-type fixture struct {
-	*store.Store
-	t testing.TB
+type fixture struct{ campaigntest.Fixture }
+
+func newFixture(t testing.TB) fixture {
+	return fixture{campaigntest.New(t, redistest.Shared(t))}
 }
 
-func newFixture(t testing.TB) fixture { return fixture{store.New(redistest.Shared(t)), t} }
+var settings = func() campaign.Settings {
+	s := campaigntest.Settings(2, campaign.Column{Name: "name", Key: "name"}, campaign.Column{Name: "phone"})
+	s.PhoneColumn = 1
+	return s
+}()
 
-var settings = campaign.Settings{
-	Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 2, MaxAttempts: 5,
-	Columns:     []campaign.Column{{Name: "name", Key: "name"}, {Name: "phone"}},
-	PhoneColumn: 1,
+// people are a list of the usual columns.
+func people(n int) []campaign.Contact {
+	return campaigntest.People(966501000000, n, func(i int, number string) []string { return []string{fmt.Sprintf("Name %d", i), number} })
 }
 
-// contact is the i-th contact of a list of the usual columns.
-func contact(i int) campaign.Contact {
-	phone := campaign.Phone(966501000000 + i)
-	return campaign.Contact{Phone: phone, Line: i + 2, Fields: []string{fmt.Sprintf("Name %d", i), phone.E164()}}
-}
-
-func people(from, n int) []campaign.Contact {
-	list := make([]campaign.Contact, n)
-	for i := range list {
-		list[i] = contact(from + i)
-	}
-	return list
-}
+// contact is the i-th of them.
+func contact(i int) campaign.Contact { return people(i + 1)[i] }
 
 func (f fixture) begin(name string, s campaign.Settings) *store.Load {
-	f.t.Helper()
-	l, err := f.BeginLoad(f.t.Context(), campaign.Campaign{Name: name, Settings: s})
+	f.T.Helper()
+	l, err := f.BeginLoad(f.T.Context(), campaign.Campaign{Name: name, Settings: s})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return l
 }
 
 // load makes a running campaign of the contacts.
 func (f fixture) load(name string, s campaign.Settings, list []campaign.Contact, refused map[string]int) {
-	f.t.Helper()
-	ctx := f.t.Context()
-	l := f.begin(name, s)
-	counts := campaign.Counts{Rows: len(list), Contacts: len(list), Refused: refused}
+	f.T.Helper()
+	counts := campaign.Counts{Refused: refused}
 	for _, n := range refused {
 		counts.Invalid += n
 		counts.Rows += n
 	}
-	chunks := 0
-	for ; len(list) > 0; chunks++ {
-		n := min(s.ChunkSize, len(list))
-		if err := l.Add(ctx, chunks, list[:n]); err != nil {
-			f.t.Fatal(err)
-		}
-		list = list[n:]
-	}
-	if err := l.AddRejects(ctx, []byte("name,phone,line,reason,original\n")); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := l.Finish(ctx, counts, chunks, campaign.Running); err != nil {
-		f.t.Fatal(err)
-	}
+	f.Load(campaigntest.List{Name: name, Settings: s, Contacts: list, Counts: counts, Rejects: "name,phone,line,reason,original\n"})
 }
 
 // at is when everything in these tests happens to contacts.
-var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+var at = campaigntest.At
 
-// move makes things happen to the contact with that ordinal. One that fails may have
-// been reached.
+// move makes things happen to the contact with that ordinal.
 func (f fixture) move(name string, ordinal int, reason string, causes ...campaign.Cause) {
-	f.t.Helper()
-	ctx := f.t.Context()
-	size := settings.ChunkSize
-	chunk, err := f.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: ordinal / size})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	code, err := f.ReasonCode(ctx, name, reason)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, cause := range causes {
-		done, err := f.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: []store.Move{{
-			Index: ordinal % size, Move: campaign.Move{Cause: cause, Reason: code, At: at, InDoubt: cause == campaign.Fail},
-		}}})
-		if err != nil || len(done.Moved) != 1 {
-			f.t.Fatalf("move contact %d by %v: %v, %v", ordinal, cause, done, err)
-		}
-	}
-	if key := "c:{" + name + "}"; f.Redis().HExists(ctx, key, "ended_at").Val() {
-		f.Redis().HSet(ctx, key, "ended_at", at.UnixMilli())
-	}
-}
-
-func (f fixture) phase(name string, to campaign.Phase, reason string) {
-	f.t.Helper()
-	if _, ok, err := f.SetPhase(f.t.Context(), name, to, reason, campaign.Running, campaign.Paused); !ok {
-		f.t.Fatalf("set phase of %s: %v", name, err)
-	}
+	f.T.Helper()
+	f.Move(name, []int{ordinal}, campaigntest.Step{Reason: reason}, causes...)
+	f.EndedAt(name, at)
 }
 
 func (f fixture) worker(id string, agents ...string) {
-	f.t.Helper()
-	if err := f.Heartbeat(f.t.Context(), store.Worker{ID: id, Agents: agents}); err != nil {
-		f.t.Fatal(err)
+	f.T.Helper()
+	if err := f.Heartbeat(f.T.Context(), store.Worker{ID: id, Agents: agents}); err != nil {
+		f.T.Fatal(err)
 	}
 }
 
@@ -164,23 +114,5 @@ func (o *outage) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			return err
 		}
 		return next(ctx, cmds)
-	}
-}
-
-// golden compares got with a file of testdata; -update rewrites the file.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	path := "testdata/" + file
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
 	}
 }

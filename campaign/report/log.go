@@ -2,9 +2,7 @@ package report
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,10 +12,10 @@ import (
 
 // A Decision is one entry of a campaign's log.
 type Decision struct {
-	At     time.Time    `json:"at"`
-	By     string       `json:"by"` // a user, a worker or a rule
-	Action store.Action `json:"action"`
-	Text   string       `json:"text"`
+	At     time.Time        `json:"at"`
+	By     string           `json:"by"` // a user, a worker or a rule
+	Action store.Action     `json:"action"`
+	Text   campaign.Message `json:"text"`
 
 	// Of a change to a chunk.
 	Chunk *int   `json:"chunk,omitempty"`
@@ -27,18 +25,18 @@ type Decision struct {
 
 // A Fate is what a decision did to contacts of a chunk.
 type Fate struct {
-	From   string `json:"from"` // state
-	To     string `json:"to"`
-	Reason string `json:"reason"`
-	Count  int    `json:"count"`
-	Places string `json:"places"` // in the chunk, from 0: "0-98,100"
+	From   string           `json:"from"` // state
+	To     string           `json:"to"`
+	Reason campaign.Message `json:"reason"`
+	Count  int              `json:"count"`
+	Places string           `json:"places"` // in the chunk, from 0: "0-98,100"
 }
 
 // A Log reads the log of a campaign, the oldest entry first.
 type Log struct {
 	campaign campaign.Campaign
 	reader   *store.LogReader
-	texts    reasonTexts
+	reasons  reasons
 	only     *place
 }
 
@@ -52,12 +50,9 @@ func ReadLog(ctx context.Context, s Store, name string, phone campaign.Phone) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{campaign: c, reader: s.ReadLog(name), texts: reasonTexts{store: s, campaign: name}}
+	l := &Log{campaign: c, reader: s.ReadLog(name), reasons: reasons{store: s, campaign: name}}
 	if phone != 0 {
-		if err := c.Kept(); err != nil {
-			return nil, err
-		}
-		at, err := findContact(ctx, s, c, phone)
+		at, err := placeOf(ctx, s, name, phone)
 		if err != nil {
 			return nil, err
 		}
@@ -75,38 +70,19 @@ func ReadContactLog(ctx context.Context, s Store, name string, ref store.Ref, in
 	return l, err
 }
 
-// findContact looks a number up in the index, or in the list when the campaign has
-// no index.
-func findContact(ctx context.Context, s chunks, c campaign.Campaign, phone campaign.Phone) (place, error) {
-	if c.Settings.WebhookURL != "" {
-		ref, index, err := s.Find(ctx, c, phone)
-		if errors.Is(err, store.ErrNotFound) {
-			err = fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
-		}
-		return place{ref.Chunk, index}, err
-	}
-	found := errors.New("found")
-	var at place
-	err := eachChunk(ctx, c, func(ctx context.Context, ref store.Ref) (place, error) {
-		chunk, err := s.ReadChunk(ctx, ref)
+// placeOf is the place of the contact with a number.
+func placeOf(ctx context.Context, s Store, name string, phone campaign.Phone) (place, error) {
+	for from := 0; from >= 0; {
+		page, err := Filter{Phone: phone}.List(ctx, s, name, from, false, 1)
 		if err != nil {
 			return place{}, err
 		}
-		return place{ref.Chunk, slices.IndexFunc(chunk.Contacts, func(c campaign.Contact) bool { return c.Phone == phone })}, nil
-	}, func(p place) error {
-		if p.index < 0 {
-			return nil
+		if len(page.Contacts) > 0 {
+			return place{page.Contacts[0].Ref.Chunk, page.Contacts[0].Index}, nil
 		}
-		at = p
-		return found
-	})
-	switch {
-	case errors.Is(err, found):
-		return at, nil
-	case err != nil:
-		return place{}, err
+		from = page.After
 	}
-	return place{}, fmt.Errorf("campaign %s: no contact %v in it", c.Name, phone)
+	return place{}, fmt.Errorf("campaign %s: no contact %v in it", name, phone)
 }
 
 // Next is the next entry; ok is false at the present end.
@@ -144,7 +120,7 @@ func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) 
 			}
 			moved.Contacts = []store.Span{{From: l.only.index, To: l.only.index}}
 		}
-		reason, err := l.texts.of(ctx, moved.Reason)
+		reason, err := l.reasons.of(ctx, moved.Reason)
 		if err != nil {
 			return d, err
 		}

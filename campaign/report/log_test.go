@@ -17,7 +17,7 @@ func TestLogOfOneFromTheIndex(t *testing.T) {
 	s.WebhookURL = "https://events.example.org"
 	l := f.begin("sale", s)
 	for _, err := range []error{
-		l.Add(t.Context(), 0, people(0, 2)),
+		l.Add(t.Context(), 0, people(2)),
 		l.AddIndex(t.Context(), maps.All(map[campaign.Phone]int{contact(0).Phone: 0, contact(1).Phone: 1})),
 		l.Finish(t.Context(), campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running),
 	} {
@@ -63,8 +63,8 @@ func TestLogWithoutRedis(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.load("sale", settings, people(0, 2), nil)
-			code, err := f.ReasonCode(t.Context(), "sale", "why not")
+			f.load("sale", settings, people(2), nil)
+			code, err := f.ReasonCode(t.Context(), "sale", campaign.Text("why not"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestLogWithoutRedis(t *testing.T) {
 
 func TestLogOfOneByItsPlace(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 4), nil)
+	f.load("sale", settings, people(4), nil)
 	ref := store.Ref{Campaign: "sale", Chunk: 1}
 	chunk, err := f.ReadLedger(t.Context(), ref)
 	if err != nil {

@@ -73,7 +73,7 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	}
 	if quota, ok := present.quotas[c.Settings.Agent]; ok {
 		if quota.Wait(present.now) == 0 { // over since the heartbeat
-			quota.Next, quota.Reason, quota.Blocked = time.Time{}, "", false
+			quota.Next, quota.Reason, quota.Blocked = time.Time{}, campaign.Message{}, false
 		}
 		o.Quota = &quota
 	}
@@ -82,21 +82,19 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 		return Overview{}, err
 	}
 	o.RequestsLeft = requestsLeft(c, openChunks, tally.Open())
-	if err := o.foresee(ctx, s, c, present); err != nil {
-		return Overview{}, err
-	}
-	texts := reasonTexts{store: s, campaign: name}
+	known := reasons{store: s, campaign: name}
 	for key, contacts := range tally.Reasons {
-		text, err := texts.of(ctx, key.Reason)
+		reason, err := known.of(ctx, key.Reason)
 		if err != nil {
 			return Overview{}, err
 		}
-		o.Reasons = append(o.Reasons, Reason{key.State.String(), text, contacts, key.Reason})
+		o.Reasons = append(o.Reasons, Reason{key.State.String(), reason, contacts, key.Reason})
 	}
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
-		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
-	return o, nil
+	err = o.foresee(ctx, s, c, present)
+	return o, err
 }
 
 // foresee adds the forecast to an overview.
@@ -121,9 +119,9 @@ func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p 
 		o.Opens = opens
 	}
 	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
-	if o.WaitingFor == "" || o.Paced && !blocked {
-		if text := hoursWait(*o, w, forecast, pending); text != "" {
-			o.WaitingFor, o.Paced = text, false
+	if o.WaitingFor.IsZero() || o.Paced && !blocked {
+		if wait := hoursWait(*o, w, forecast, pending); !wait.IsZero() {
+			o.WaitingFor, o.Paced = wait, false
 		}
 	}
 	return nil

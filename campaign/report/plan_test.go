@@ -28,7 +28,7 @@ func TestForetell(t *testing.T) {
 	f := newFixture(t)
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, -time.Hour, 3*time.Hour), Zone: "UTC"}
-	f.load("spring", s, people(0, 100), nil)
+	f.load("spring", s, people(100), nil)
 	f.move("spring", 0, "", campaign.Send, campaign.Accept)
 	f.move("spring", 1, "", campaign.Send, campaign.Accept)
 
@@ -58,24 +58,24 @@ func TestForetell(t *testing.T) {
 
 func TestABlockOfHoursIsPartOfEveryForecast(t *testing.T) {
 	f := newFixture(t)
-	f.load("spring", settings, people(0, 100), nil)
+	f.load("spring", settings, people(100), nil)
 	until := time.Now().Add(24 * time.Hour).Truncate(time.Second)
-	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: "refused with 429", Blocked: true})
+	f.quota("w", store.Quota{Limit: 60, Window: 60, Next: until, Reason: campaign.Text("refused with 429"), Blocked: true})
 	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
 	if err != nil || !got.Begins.Equal(until) || got.Ends.Before(until) {
 		t.Errorf("from %v to %v, %v; want from %v on", got.Begins, got.Ends, err, until)
 	}
 	o, err := report.Find(t.Context(), f.Store, "spring")
-	if err != nil || !o.Opens.Equal(until) || o.ETA.Before(until) || !strings.HasPrefix(o.WaitingFor, "waiting for the quota: refused with 429; the next request leaves at "+report.Moment(until)) {
+	if err != nil || !o.Opens.Equal(until) || o.ETA.Before(until) || !strings.HasPrefix(o.WaitingFor.String(), "waiting for the quota: refused with 429; the next request leaves at "+campaign.Moment(until)) {
 		t.Errorf("opens %v, ends %v, waiting for %q, %v", o.Opens, o.ETA, o.WaitingFor, err)
 	}
 }
 
 func (f fixture) quota(worker string, q store.Quota) {
-	f.t.Helper()
-	err := f.Heartbeat(f.t.Context(), store.Worker{ID: worker, Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": q}})
+	f.T.Helper()
+	err := f.Heartbeat(f.T.Context(), store.Worker{ID: worker, Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": q}})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestForetellByEachContactsOwnClock(t *testing.T) {
 	f := newFixture(t)
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, -time.Hour, 3*time.Hour), Zone: hours.ByContact}
-	list := people(0, 4)
+	list := people(4)
 	list[1].Phone, list[2].Phone = 8001234567, 8001234568 // international freephone
 	f.load("spring", s, list, nil)
 	got, err := report.Foretell(t.Context(), f.Store, "spring", ratelimit.Rate{})
@@ -105,7 +105,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 	load := func(name string, change func(*campaign.Settings)) {
 		s := settings
 		change(&s)
-		f.load(name, s, people(0, 10), nil)
+		f.load(name, s, people(10), nil)
 	}
 	f.quota("w", store.Quota{Limit: 30, Window: 60})
 	load("open", func(*campaign.Settings) {})
@@ -113,13 +113,13 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		s.Hours = hours.Schedule{Week: week(t, 2*time.Hour, 3*time.Hour), Zone: "UTC"}
 	})
 	load("scheduled", func(s *campaign.Settings) { s.StartAt = now.Add(5 * time.Hour) })
-	if _, _, err := f.SetPhase(t.Context(), "scheduled", campaign.Scheduled, "", campaign.Running); err != nil {
+	if _, _, err := f.SetPhase(t.Context(), "scheduled", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	load("capped", func(s *campaign.Settings) { s.DailyCap = 4 })
 	s := settings
 	s.Hours = hours.Schedule{Week: week(t, 0, time.Hour), Zone: hours.ByContact}
-	list := people(0, 10)
+	list := people(10)
 	for i := range list {
 		list[i].Phone = 8001234567 + campaign.Phone(i) // international freephone
 	}
@@ -144,7 +144,7 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		if opens := o.Opens; opens.IsZero() != (tt.opens == 0) || !opens.IsZero() && opens.Sub(now)-tt.opens > 2*time.Minute {
 			t.Errorf("%s opens at %v", tt.name, opens)
 		}
-		if !strings.HasPrefix(o.WaitingFor, tt.waiting) || tt.waiting == "" && o.WaitingFor != "" {
+		if !strings.HasPrefix(o.WaitingFor.String(), tt.waiting) || tt.waiting == "" && !o.WaitingFor.IsZero() {
 			t.Errorf("%s waits for %q", tt.name, o.WaitingFor)
 		}
 	}
@@ -153,10 +153,10 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		t.Errorf("four a day: ends at %v, %v", o.ETA, err)
 	}
 	f.Redis().HSet(t.Context(), "c:{capped}:day", "from", 0, "until", now.Add(48*time.Hour).UnixMilli(), "begun", 4)
-	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor, "its daily cap of 4 contacts is reached; it goes on at ") {
+	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "its daily cap of 4 contacts is reached; it goes on at ") {
 		t.Errorf("waits for %q, %v", o.WaitingFor, err)
 	}
-	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor, "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
+	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
 		t.Errorf("%d held, waits for %q, %v", o.Held, o.WaitingFor, err)
 	}
 }

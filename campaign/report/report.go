@@ -6,10 +6,11 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,20 +20,20 @@ import (
 
 // A Summary is a campaign in one row of a list.
 type Summary struct {
-	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"`
-	StateReason string         `json:"state_reason"`
-	Contacts    int            `json:"contacts"`
-	States      States         `json:"states"`
-	WaitingFor  string         `json:"waiting_for"` // a sentence; empty when it moves
-	Paced       bool           `json:"-"`           // it waits only for the quota
-	Agent       string         `json:"agent"`
-	Mode        campaign.Mode  `json:"mode"`
-	Channel     int            `json:"channel"`
-	Workers     int            `json:"workers"` // alive and serving the agent
-	CreatedAt   time.Time      `json:"created_at"`
-	EndedAt     time.Time      `json:"ended_at,omitzero"`  // when its last contact was sent
-	PurgedAt    time.Time      `json:"purged_at,omitzero"` // since when it has no personal data
+	Campaign    string           `json:"campaign"`
+	State       campaign.Phase   `json:"state"`
+	StateReason campaign.Message `json:"state_reason"`
+	Contacts    int              `json:"contacts"`
+	States      States           `json:"states"`
+	WaitingFor  campaign.Message `json:"waiting_for"` // empty when it moves
+	Paced       bool             `json:"-"`           // it waits only for the quota
+	Agent       string           `json:"agent"`
+	Mode        campaign.Mode    `json:"mode"`
+	Channel     int              `json:"channel"`
+	Workers     int              `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time        `json:"created_at"`
+	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when its last contact was sent
+	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it has no personal data
 }
 
 // Over reports whether nothing more happens without an operator.
@@ -99,11 +100,153 @@ func read(ctx context.Context, s catalog, name string) (campaign.Campaign, campa
 // loaded reads a campaign whose whole file has been stored.
 func loaded(ctx context.Context, s catalog, name string) (campaign.Campaign, error) {
 	c, err := s.Campaign(ctx, name)
-	if err == nil && c.Phase == campaign.Loading {
-		err = fmt.Errorf("campaign %s: its contact file is still being loaded", name)
+	return c, cmp.Or(err, c.Loaded())
+}
+
+// present is what all campaigns share.
+type present struct {
+	now     time.Time      // Redis's clock
+	workers map[string]int // alive, by agent
+	quotas  map[string]store.Quota
+	paused  map[string][]campaign.Lane
+	refused *store.NoWritesError // nil: Redis takes writes
+}
+
+func look(ctx context.Context, s fleet) (present, error) {
+	now, err := s.Now(ctx)
+	if err != nil {
+		return present{}, err
 	}
-	if err == nil {
-		err = c.Kept()
+	alive, err := s.Workers(ctx)
+	if err != nil {
+		return present{}, err
 	}
-	return c, err
+	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane)}
+	err = s.CheckWrites(ctx)
+	// With living workers, only the server that was asked takes none.
+	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
+		p.refused = refused
+	}
+	// All workers on a token see the same quota, so the latest look counts.
+	slices.SortStableFunc(alive, func(a, b store.Worker) int { return a.Looked.Compare(b.Looked) })
+	for _, w := range alive {
+		for _, agent := range w.Agents {
+			p.workers[agent]++
+		}
+		maps.Copy(p.quotas, w.Quotas)
+		maps.Copy(p.paused, w.Paused)
+	}
+	return p, nil
+}
+
+func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
+	s := Summary{
+		Campaign:  c.Name,
+		State:     tally.Phase(c.Phase),
+		Contacts:  c.Counts.Contacts,
+		States:    make(States),
+		Agent:     c.Settings.Agent,
+		Mode:      c.Settings.Mode,
+		Channel:   c.Settings.ChannelID,
+		Workers:   p.workers[c.Settings.Agent],
+		CreatedAt: c.CreatedAt,
+		PurgedAt:  c.PurgeBegan,
+	}
+	if s.State == c.Phase { // the reason of a pause does not explain an end
+		s.StateReason = c.PhaseReason
+	}
+	for _, state := range campaign.States() {
+		s.States[state.String()] = tally.States[state]
+	}
+	if s.Over() {
+		s.EndedAt = c.EndedAt
+	}
+	if p.refused != nil && s.State == campaign.Running {
+		s.WaitingFor = campaign.Text(p.refused.Error())
+	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor.IsZero() {
+		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
+	}
+	if s.WaitingFor.IsZero() {
+		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)
+		s.Paced = !s.WaitingFor.IsZero()
+	}
+	return s
+}
+
+// States counts contacts by the name of their state; it has every state.
+type States map[string]int
+
+// In counts the contacts in any of the states.
+func (s States) In(states ...campaign.State) int {
+	n := 0
+	for _, state := range states {
+		n += s[state.String()]
+	}
+	return n
+}
+
+// Open counts the contacts that are pending or sending.
+func (s States) Open() int { return s.In(campaign.Pending, campaign.Sending) }
+
+// Problems counts the contacts that a person should look at after the campaign.
+func (s States) Problems() int {
+	return s.In(campaign.Rejected, campaign.Failed, campaign.Unconfirmed)
+}
+
+// A Reason is how many contacts are in a state for it.
+type Reason struct {
+	State    string           `json:"state"`
+	Reason   campaign.Message `json:"reason"`
+	Contacts int              `json:"contacts"`
+
+	Code campaign.Reason `json:"-"`
+}
+
+// Refusals are the reasons for refused lines, the most frequent first. They have no
+// state.
+func Refusals(counts map[string]int) []Reason {
+	list := []Reason{}
+	for reason, n := range counts {
+		list = append(list, Reason{Reason: campaign.Text(reason), Contacts: n})
+	}
+	slices.SortFunc(list, func(a, b Reason) int {
+		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.Reason.String(), b.Reason.String()))
+	})
+	return list
+}
+
+// Store is all that reports read; *store.Store is the real one.
+type Store interface {
+	catalog
+	chunks
+	fleet
+}
+
+// catalog is about campaigns as a whole.
+type catalog interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
+	ExtractionKeys(ctx context.Context, name string) ([]string, error)
+	OpenChunks(ctx context.Context, name string) (int, error)
+	Begun(ctx context.Context, name string, now time.Time) (int, error)
+	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
+	ReadLog(name string) *store.LogReader
+}
+
+// chunks is about single contacts.
+type chunks interface {
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
+	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
+	Find(ctx context.Context, c campaign.Campaign, phone campaign.Phone) (ref store.Ref, index int, err error)
+}
+
+// fleet is about Redis and the workers.
+type fleet interface {
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	CheckWrites(ctx context.Context) error
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +13,14 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/golden"
 	"campaign-runner/internal/redistest"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata")
-
 func TestOverviewHoldsEverything(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 9), map[string]int{"too short": 3})
+	f.load("sale", settings, people(9), map[string]int{"too short": 3})
 	f.worker("w1", "default", "other")
 	f.worker("w2", "other")
 	f.move("sale", 0, "bad number", campaign.Send, campaign.Reject)
@@ -43,7 +42,7 @@ func TestOverviewHoldsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "overview.json", string(text)+"\n")
+	golden.Check(t, "overview.json", string(text)+"\n")
 	if got := o.States.Problems(); got != 4 {
 		t.Errorf("problems: %d, want 4", got)
 	}
@@ -63,10 +62,10 @@ func TestRedisThatTakesNoWritesIsTold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			rdb := redistest.Start(t).Client()
-			f := fixture{store.New(rdb), t}
-			f.load("sale", settings, people(0, 1), nil)
+			f := fixture{campaigntest.New(t, rdb)}
+			f.load("sale", settings, people(1), nil)
 			f.worker("w", "default")
-			f.phase("sale", tt.phase, "")
+			f.Pass("sale", tt.phase, "")
 			if tt.setting == "replicaof" {
 				if err := rdb.ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 					t.Fatal(err)
@@ -78,7 +77,7 @@ func TestRedisThatTakesNoWritesIsTold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.WaitingFor != tt.want {
+			if o.WaitingFor.String() != tt.want {
 				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.want)
 			}
 		})
@@ -101,20 +100,20 @@ func TestStateAndWhatItWaitsFor(t *testing.T) {
 			func(f fixture) { f.worker("w", "other") },
 			campaign.Running, "", "no live worker serves agent default (start one with: worker --agents default)", false},
 		{"a paused one says why and how to go on",
-			func(f fixture) { f.phase("sale", campaign.Paused, "401 from the platform") },
+			func(f fixture) { f.Pass("sale", campaign.Paused, "401 from the platform") },
 			campaign.Paused, "401 from the platform", "paused: 401 from the platform; go on with: campaign resume sale", false},
 		{"paused without a reason",
-			func(f fixture) { f.phase("sale", campaign.Paused, "") },
+			func(f fixture) { f.Pass("sale", campaign.Paused, "") },
 			campaign.Paused, "", "paused: by a person; go on with: campaign resume sale", false},
 		{"a ready one waits for a person",
-			func(f fixture) { f.phase("sale", campaign.Ready, "") },
+			func(f fixture) { f.Pass("sale", campaign.Ready, "") },
 			campaign.Ready, "", "it waits for a person; start it with: campaign start sale", false},
 		{"a ready one may have a reason to wait",
-			func(f fixture) { f.phase("sale", campaign.Ready, "canary of 1: 1 accepted") },
+			func(f fixture) { f.Pass("sale", campaign.Ready, "canary of 1: 1 accepted") },
 			campaign.Ready, "canary of 1: 1 accepted", "canary of 1: 1 accepted; start it with: campaign start sale", false},
 		{"finished once nobody is left, and no longer paused",
 			func(f fixture) {
-				f.phase("sale", campaign.Paused, "401 from the platform")
+				f.Pass("sale", campaign.Paused, "401 from the platform")
 				f.move("sale", 0, "", campaign.Send, campaign.Accept)
 			},
 			campaign.Finished, "", "", true},
@@ -122,25 +121,25 @@ func TestStateAndWhatItWaitsFor(t *testing.T) {
 			func(f fixture) {
 				f.worker("w", "default")
 				f.move("sale", 0, "", campaign.Send)
-				f.phase("sale", campaign.CanceledPhase, "")
+				f.Pass("sale", campaign.CanceledPhase, "")
 			},
 			campaign.CanceledPhase, "", "", false},
 		{"canceled and everybody accounted for is over",
 			func(f fixture) {
 				f.move("sale", 0, "", campaign.Cancel)
-				f.phase("sale", campaign.CanceledPhase, "")
+				f.Pass("sale", campaign.CanceledPhase, "")
 			},
 			campaign.CanceledPhase, "", "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.load("sale", settings, people(0, 1), nil)
+			f.load("sale", settings, people(1), nil)
 			tt.prepare(f)
 			o, err := report.Find(t.Context(), f.Store, "sale")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.State != tt.state || o.StateReason != tt.reason || o.WaitingFor != tt.waiting || o.Over() != tt.over {
+			if o.State != tt.state || o.StateReason.String() != tt.reason || o.WaitingFor.String() != tt.waiting || o.Over() != tt.over {
 				t.Errorf("state %q (%q), waiting for %q, over: %v", o.State, o.StateReason, o.WaitingFor, o.Over())
 			}
 		})
@@ -165,7 +164,7 @@ func TestLoadingIsNeverTakenForFinished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.State != campaign.Loading || o.WaitingFor != tt.waiting || o.Over() || len(o.States) != len(campaign.States()) {
+			if o.State != campaign.Loading || o.WaitingFor.String() != tt.waiting || o.Over() || len(o.States) != len(campaign.States()) {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -187,7 +186,7 @@ func TestListHasTheNewestFirst(t *testing.T) {
 		t.Errorf("without campaigns: %v, %v, want an empty list", list, err)
 	}
 	for i, name := range []string{"b", "c", "a"} {
-		f.load(name, settings, people(0, i), nil)
+		f.load(name, settings, people(i), nil)
 		f.Redis().HSet(t.Context(), "c:{"+name+"}", "created_at", 1000+i)
 	}
 	f.Redis().SAdd(t.Context(), "campaigns", "purged")
@@ -217,7 +216,7 @@ func TestUnconfirmed(t *testing.T) {
 			f := newFixture(t)
 			s := settings
 			s.Mode = tt.mode
-			f.load("sale", s, people(0, 7), nil)
+			f.load("sale", s, people(7), nil)
 			f.move("sale", 0, "", campaign.Send, campaign.Accept)
 			f.move("sale", 2, "timeout", campaign.Send, campaign.Lose)
 			f.move("sale", 3, "timeout", campaign.Send, campaign.Lose)
@@ -235,7 +234,7 @@ func TestUnconfirmed(t *testing.T) {
 
 func TestRejectsAreHandedOutAsStored(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 1), map[string]int{"too short": 2})
+	f.load("sale", settings, people(1), map[string]int{"too short": 2})
 	var out strings.Builder
 	lines, err := report.Rejects(t.Context(), f.Store, "sale", &out)
 	if err != nil || lines != 2 || out.String() != "name,phone,line,reason,original\n" {
@@ -286,7 +285,7 @@ func TestEveryFailureOfRedisIsTold(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.load("sale", settings, people(0, 20), nil)
+			f.load("sale", settings, people(20), nil)
 			f.move("sale", 0, "bad number", campaign.Send, campaign.Reject)
 			want := f.fail(tt.command, tt.nth)
 			if err := tt.do(f.Store); !errors.Is(err, want) {
@@ -307,28 +306,28 @@ func TestUnknownCampaign(t *testing.T) {
 func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 	now := time.Now()
 	soon := now.Add(time.Minute)
-	at := report.Clock(soon, now)
+	at := campaign.Clock(soon, now)
 	for _, tt := range []struct {
 		name    string
 		quota   store.Quota
 		waiting string
 	}{
-		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: "the quota is used up"},
+		{"until the next request", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("the quota is used up")},
 			"waiting for the quota: the quota is used up; the next request leaves at " + at},
-		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: "refused with 429", Blocked: true},
-			"waiting for the quota: refused with 429; the next request leaves at " + report.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
-		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true},
-			"waiting for the quota: refused with 429; the next request leaves at " + report.Clock(now.Add(20*time.Second), now)},
-		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: "spread over the window"}, ""},
+		{"for a day after a refusal", store.Quota{Limit: 30, Next: now.Add(24 * time.Hour), Reason: campaign.Text("refused with 429"), Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Moment(now.Add(24*time.Hour)) + "; sooner with: campaign agents unblock default"},
+		{"for a moment after a refusal", store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true},
+			"waiting for the quota: refused with 429; the next request leaves at " + campaign.Clock(now.Add(20*time.Second), now)},
+		{"for a moment only", store.Quota{Limit: 30, Next: now.Add(time.Second), Reason: campaign.Text("spread over the window")}, ""},
 		{"no longer", store.Quota{Limit: 30, Remaining: 3}, ""},
 		{"while one contact finds out", store.Quota{Limit: 30, Probing: true},
 			"waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds"},
-		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: "an answer was lost; one contact will find out", Blocked: true, Probing: true},
+		{"until one contact may find out", store.Quota{Limit: 30, Next: soon, Reason: campaign.Text("an answer was lost; one contact will find out"), Blocked: true, Probing: true},
 			"waiting for the quota: an answer was lost; one contact will find out; the next request leaves at " + at},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.load("sale", settings, people(0, 1), nil)
+			f.load("sale", settings, people(1), nil)
 			w := store.Worker{ID: "w", Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: tt.quota}}
 			if err := f.Heartbeat(t.Context(), w); err != nil {
 				t.Fatal(err)
@@ -337,7 +336,7 @@ func TestQuotaThatHoldsACampaignUp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o.WaitingFor != tt.waiting {
+			if o.WaitingFor.String() != tt.waiting {
 				t.Errorf("waiting for %q, want %q", o.WaitingFor, tt.waiting)
 			}
 			if o.Quota == nil || o.Quota.Limit != 30 {
@@ -351,11 +350,11 @@ func TestQuotaIsTheOneThatWasLookedAtLast(t *testing.T) {
 	now := time.Now()
 	for _, frozen := range []string{"a", "z"} { // whichever comes first in Redis
 		f := newFixture(t)
-		f.load("sale", settings, people(0, 1), nil)
+		f.load("sale", settings, people(1), nil)
 		for id, ago := range map[string]time.Duration{frozen: 6 * time.Second, "m": time.Second} {
 			quota := store.Quota{Limit: 30, Remaining: 30}
 			if id == "m" {
-				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: "refused with 429", Blocked: true}
+				quota = store.Quota{Limit: 30, Next: now.Add(20 * time.Second), Reason: campaign.Text("refused with 429"), Blocked: true}
 			}
 			w := store.Worker{ID: id, Agents: []string{settings.Agent}, Quotas: map[string]store.Quota{settings.Agent: quota}, Looked: now.Add(-ago)}
 			if err := f.Heartbeat(t.Context(), w); err != nil {
@@ -370,7 +369,7 @@ func TestQuotaIsTheOneThatWasLookedAtLast(t *testing.T) {
 
 func TestQueueThatIsPausedHoldsACampaignUp(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 1), nil)
+	f.load("sale", settings, people(1), nil)
 	for lane, want := range map[campaign.Lane]string{
 		campaign.Normal: "the normal queue of agent default is paused in the asynq UI; resume it there",
 		campaign.Bulk:   "",
@@ -383,7 +382,7 @@ func TestQueueThatIsPausedHoldsACampaignUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o.WaitingFor != want {
+		if o.WaitingFor.String() != want {
 			t.Errorf("%s paused: waiting for %q, want %q", lane, o.WaitingFor, want)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/golden"
 	"campaign-runner/internal/redistest"
 )
 
@@ -65,7 +67,7 @@ func TestResults(t *testing.T) {
 			if err != nil || n != tt.want {
 				t.Errorf("%d contacts, %v, want %d", n, err, tt.want)
 			}
-			golden(t, tt.golden, out.String())
+			golden.Check(t, tt.golden, out.String())
 		})
 	}
 }
@@ -86,10 +88,10 @@ func told(f fixture) {
 		{Conversation: "conv-3", Started: at, Turns: 3},
 	} {
 		f.move("told", i, "", campaign.Send, campaign.Start)
-		err := f.UpdateOutcomes(f.t.Context(), store.Ref{Campaign: "told", Chunk: i / 2}, []int{i % 2},
+		err := f.UpdateOutcomes(f.T.Context(), store.Ref{Campaign: "told", Chunk: i / 2}, []int{i % 2},
 			func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) { return o, nil })
 		if err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 }
@@ -121,7 +123,7 @@ func TestResultsTellWhatTheAgentLearned(t *testing.T) {
 			if err != nil || n != tt.want {
 				t.Errorf("%d contacts, %v, want %d", n, err, tt.want)
 			}
-			golden(t, tt.golden, out.String())
+			golden.Check(t, tt.golden, out.String())
 		})
 	}
 	for command, nth := range map[string]int{"smembers": 1, "hgetall": 2} { // hgetall reads the campaign first
@@ -140,7 +142,7 @@ func TestResultsGiveBackTheFile(t *testing.T) {
 	rdb := redistest.Shared(t)
 	rapid.Check(t, func(r *rapid.T) {
 		rdb.FlushDB(t.Context())
-		f := fixture{store.New(rdb), t}
+		f := fixture{campaigntest.New(t, rdb)}
 		cell := rapid.OneOf(rapid.String(), rapid.StringMatching(`['=+@-]{0,3}[0-9]{0,14}`))
 		var list []campaign.Contact
 		var want [][]string
@@ -191,7 +193,7 @@ func TestResultsGiveBackTheFile(t *testing.T) {
 
 func TestResultsStopAtTheFirstFailure(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 200), nil)
+	f.load("sale", settings, people(200), nil)
 	write := func(ctx context.Context, w io.Writer) error {
 		_, err := report.Results{}.Write(ctx, f.Store, "sale", w)
 		return err
@@ -226,11 +228,11 @@ func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestReasonWhoseTextIsLostHasItsNumber(t *testing.T) {
 	f := newFixture(t)
-	f.load("sale", settings, people(0, 2), nil)
+	f.load("sale", settings, people(2), nil)
 	f.move("sale", 0, "bad number", campaign.Send, campaign.Reject)
 	f.Redis().Del(t.Context(), "c:{sale}:reasons")
 	o, err := report.Find(t.Context(), f.Store, "sale")
-	if err != nil || len(o.Reasons) != 1 || o.Reasons[0].Reason != "reason 1" {
+	if err != nil || len(o.Reasons) != 1 || o.Reasons[0].Reason.String() != "reason 1" {
 		t.Errorf("%v, %v", o.Reasons, err)
 	}
 }
@@ -240,7 +242,7 @@ func BenchmarkResults(b *testing.B) {
 	f := newFixture(b)
 	s := settings
 	s.ChunkSize = campaign.DefaultBatchChunk
-	f.load("sale", s, people(0, size), nil)
+	f.load("sale", s, people(size), nil)
 	for _, format := range []report.Format{report.CSV, report.JSONLines} {
 		b.Run(fmt.Sprint(format), func(b *testing.B) {
 			for b.Loop() {

@@ -68,7 +68,7 @@ func TestWorkbooksOfArabicListsReadFromTheRight(t *testing.T) {
 			for _, name := range tt.columns {
 				s.Columns = append(s.Columns, campaign.Column{Name: name})
 			}
-			list := people(0, 1)
+			list := people(1)
 			list[0].Fields = make([]string, len(tt.columns))
 			f.load("sale", s, list, nil)
 			var out bytes.Buffer

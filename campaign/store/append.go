@@ -1,11 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,17 +28,8 @@ type Appended struct {
 
 // Appended is what an earlier append of this fingerprint has added to the campaign.
 func (s *Store) Appended(ctx context.Context, name, fingerprint string) (done Appended, ok bool, err error) {
-	text, err := s.rdb.HGet(ctx, keyCampaign(name), "appended:"+fingerprint).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return Appended{}, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &done)
-	}
-	if err != nil {
-		return Appended{}, false, fmt.Errorf("look for an append to %s: %w", name, err)
-	}
-	return done, true, nil
+	ok, err = decodeJSON(s.rdb.HGet(ctx, keyCampaign(name), "appended:"+fingerprint), &done)
+	return done, ok, wrap(err, "look for an append to %s", name)
 }
 
 // beginAppendScript takes the right to append. KEYS campaign; ARGV id. Answers the
@@ -53,13 +44,13 @@ return tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1')`)
 
 // BeginAppend first deletes what an unfinished append has left.
 func (s *Store) BeginAppend(ctx context.Context, name, fingerprint string) (*Append, error) {
-	a := &Append{right{store: s, field: "append", id: rand.Text()}, fingerprint}
+	a := &Append{right{store: s, field: "append", id: rand.Text(), rejects: keyAppendedRejects(name)}, fingerprint}
 	last, err := beginAppendScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, a.id).Int()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("append to %s: %w", name, err)
-	case last == -2:
-		return nil, fmt.Errorf("append to %s: it is not loaded", name)
+	if err == nil && last == -2 {
+		err = errors.New("it is not loaded")
+	}
+	if err != nil {
+		return nil, wrap(err, "append to %s", name)
 	}
 	if a.campaign, err = s.Campaign(ctx, name); err != nil {
 		return nil, err
@@ -100,8 +91,7 @@ func (a *Append) clear(ctx context.Context, last int) error {
 			ref := Ref{Campaign: name, Chunk: n}
 			keys = append(keys, keyChunk(ref), keyLedger(ref))
 		}
-		kept, err := clearAppendScript.Run(ctx, a.store.rdb, keys, a.id).Bool()
-		if err := wrote(kept, err, "clear what an append left"); err != nil || from+page > last {
+		if err := a.run(ctx, "clear what an append left", clearAppendScript, keys, a.id); err != nil || from+page > last {
 			return err
 		}
 	}
@@ -110,11 +100,11 @@ func (a *Append) clear(ctx context.Context, last int) error {
 // Abandon undoes an unfinished append.
 func (a *Append) Abandon(ctx context.Context) error {
 	last, err := a.store.rdb.HGet(ctx, keyCampaign(a.campaign.Name), "append_last").Int()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("abandon append: %w", err)
-	}
-	if errors.Is(err, redis.Nil) {
+	switch {
+	case errors.Is(err, redis.Nil):
 		last = -1
+	case err != nil:
+		return wrap(err, "abandon append")
 	}
 	return a.clear(ctx, last)
 }
@@ -137,9 +127,8 @@ func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) er
 	if err != nil {
 		return err
 	}
-	kept, err := appendChunkScript.Run(ctx, a.store.rdb, []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)},
-		a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk).Bool()
-	return wrote(kept, err, "store chunk "+ref.String())
+	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)}
+	return a.run(ctx, "store chunk "+ref.String(), appendChunkScript, keys, a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk)
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
@@ -168,29 +157,19 @@ return 1`)
 // again if any were added; a paused one stays paused.
 func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign, error) {
 	c := a.campaign
-	what := "finish append to " + c.Name
-	if err := added.Counts.Check(); err != nil {
-		return c, fmt.Errorf("%s: %w", what, err)
-	}
 	before := c.Chunks
 	c.Counts, c.Chunks = c.Counts.Add(added.Counts), c.Chunks+added.Chunks
 	c.Ends = append(c.Ends[:len(c.Ends):len(c.Ends)], before-1)
-	counts, err := json.Marshal(c.Counts)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", what, err)
-	}
-	summary, err := json.Marshal(added)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", what, err)
-	}
-	ends, err := json.Marshal(c.Ends)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", what, err)
+	counts, err1 := json.Marshal(c.Counts)
+	summary, err2 := json.Marshal(added)
+	ends, err3 := json.Marshal(c.Ends)
+	what := "finish append to " + c.Name
+	if err := cmp.Or(added.Counts.Check(), err1, err2, err3); err != nil {
+		return c, wrap(err, "%s", what)
 	}
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
-	kept, err := finishAppendScript.Run(ctx, a.store.rdb, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
-		"appended:"+a.fingerprint, summary, ends).Bool()
-	if err := wrote(kept, err, what); err != nil {
+	if err := a.run(ctx, what, finishAppendScript, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
+		"appended:"+a.fingerprint, summary, ends); err != nil {
 		return c, err
 	}
 	return a.store.Campaign(ctx, c.Name)

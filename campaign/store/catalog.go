@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,11 +19,8 @@ import (
 // Names lists all campaigns, sorted.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
 	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list campaigns: %w", err)
-	}
 	slices.Sort(names)
-	return names, nil
+	return names, wrap(err, "list campaigns")
 }
 
 // Campaign reads a campaign's settings, phase and counts.
@@ -32,36 +30,29 @@ func (s *Store) Campaign(ctx context.Context, name string) (campaign.Campaign, e
 	}
 	hash, err := s.rdb.HGetAll(ctx, keyCampaign(name)).Result()
 	if err != nil {
-		return campaign.Campaign{}, fmt.Errorf("read campaign %s: %w", name, err)
+		return campaign.Campaign{}, wrap(err, "read campaign %s", name)
 	}
 	c, err := decodeCampaign(name, hash)
-	if err != nil {
-		return campaign.Campaign{}, fmt.Errorf("read campaign %s: %w", name, err)
-	}
-	return c, nil
+	return c, wrap(err, "read campaign %s", name)
 }
 
 func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, error) {
 	c := campaign.Campaign{
 		Name:        name,
 		Phase:       campaign.Phase(hash["phase"]),
-		PhaseReason: hash["phase_reason"],
+		PhaseReason: campaign.ReadMessage(hash["phase_reason"]),
 		Fingerprint: hash["fingerprint"],
 	}
 	if c.Phase == "" {
 		return c, ErrNotFound
 	}
-	if err := json.Unmarshal([]byte(hash["settings"]), &c.Settings); err != nil {
-		return c, fmt.Errorf("settings: %w", err)
-	}
-	if counts := hash["counts"]; counts != "" {
-		if err := json.Unmarshal([]byte(counts), &c.Counts); err != nil {
-			return c, fmt.Errorf("counts: %w", err)
+	for field, to := range map[string]any{"settings": &c.Settings, "counts": &c.Counts, "ends": &c.Ends} {
+		text := hash[field]
+		if text == "" && field != "settings" {
+			continue
 		}
-	}
-	if ends := hash["ends"]; ends != "" {
-		if err := json.Unmarshal([]byte(ends), &c.Ends); err != nil {
-			return c, fmt.Errorf("ends: %w", err)
+		if err := json.Unmarshal([]byte(text), to); err != nil {
+			return c, wrap(err, "%s", field)
 		}
 	}
 	number := func(field string) int64 { n, _ := strconv.ParseInt(hash[field], 10, 64); return n }
@@ -80,25 +71,14 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	return c, nil
 }
 
-// emptyAsNotFound is ErrNotFound when a campaign's hash has no phase.
-func emptyAsNotFound(name string, phase campaign.Phase) error {
-	if phase == "" {
-		return fmt.Errorf("campaign %s: %w", name, ErrNotFound)
-	}
-	return nil
-}
-
 // Tally reads how many contacts are in each state.
 func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) {
 	hash, err := s.rdb.HGetAll(ctx, keyTally(name)).Result()
 	if err != nil {
-		return campaign.Tally{}, fmt.Errorf("read tally of %s: %w", name, err)
+		return campaign.Tally{}, wrap(err, "read tally of %s", name)
 	}
 	t, err := decodeTally(hash)
-	if err != nil {
-		return campaign.Tally{}, fmt.Errorf("read tally of %s: %w", name, err)
-	}
-	return t, nil
+	return t, wrap(err, "read tally of %s", name)
 }
 
 // decodeTally reads fields "state" and "state:reason", both as numbers, and
@@ -108,7 +88,7 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	for field, value := range hash {
 		count, err := strconv.Atoi(value)
 		if err != nil {
-			return t, fmt.Errorf("field %q: %w", field, err)
+			return t, wrap(err, "field %q", field)
 		}
 		left, right, both := strings.Cut(field, ":")
 		state, err := strconv.ParseUint(left, 10, 8)
@@ -151,29 +131,26 @@ return '-' .. phase`)
 
 // SetPhase moves a campaign from one of the given phases to another, with the reason
 // that people see. If it did not, was is the present phase.
-func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason string, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
-	args := []any{string(to), reason}
+func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
+	args := []any{string(to), reason.Line()}
 	for _, f := range from {
 		args = append(args, string(f))
 	}
 	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyWindow(name)}, args...).Text()
-	if err != nil {
-		return "", false, fmt.Errorf("set phase of %s: %w", name, err)
+	switch now, refused := strings.CutPrefix(answer, "-"); {
+	case err != nil:
+		return "", false, wrap(err, "set phase of %s", name)
+	case answer == "":
+		return "", false, wrap(ErrNotFound, "campaign %s", name)
+	default:
+		return campaign.Phase(now), !refused, nil
 	}
-	if len(answer) > 0 && answer[0] == '-' {
-		return campaign.Phase(answer[1:]), false, nil
-	}
-	was = campaign.Phase(answer)
-	return was, was != "", emptyAsNotFound(name, was)
 }
 
 // NextRun begins another run of a campaign and returns its number.
 func (s *Store) NextRun(ctx context.Context, name string) (uint8, error) {
 	run, err := s.rdb.HIncrBy(ctx, keyCampaign(name), "run", 1).Result()
-	if err != nil {
-		return 0, fmt.Errorf("begin run of %s: %w", name, err)
-	}
-	return uint8(min(run, 255)), nil
+	return uint8(min(run, 255)), wrap(err, "begin run of %s", name)
 }
 
 // lowerScript keeps the lowest positive value of a field. KEYS campaign; ARGV
@@ -185,10 +162,8 @@ return 1`)
 
 // LowerRequestRows notes that the platform takes no more than rows per request.
 func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
-	if err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err(); err != nil {
-		return fmt.Errorf("lower rows per request of %s: %w", name, err)
-	}
-	return nil
+	err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err()
+	return wrap(err, "lower rows per request of %s", name)
 }
 
 // explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id of
@@ -202,10 +177,96 @@ return 1`)
 
 // Explain says why the guard has paused a campaign. It reports false when that was
 // already explained or the guard's pause is over.
-func (s *Store) Explain(ctx context.Context, name, reason string) (bool, error) {
-	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped, reason, rand.Text()).Bool()
-	if err != nil {
-		return false, fmt.Errorf("explain the pause of %s: %w", name, err)
+func (s *Store) Explain(ctx context.Context, name string, reason campaign.Message) (bool, error) {
+	done, err := explainScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, guardTripped.Line(), reason.Line(), rand.Text()).Bool()
+	return done, wrap(err, "explain the pause of %s", name)
+}
+
+// ErrNotOver: contacts of the campaign are pending or sending.
+var ErrNotOver = errors.New("campaign is not over")
+
+// purgePage is how many keys or events are deleted at once: Redis serves others in
+// between.
+const purgePage = 500
+
+// beginPurgeScript stops all writing of personal data, and ends the right of an
+// unfinished append. KEYS campaign, open. Answers how many chunks there may be, -1
+// when the campaign is not over, -2 when it is not loaded. A repeated one answers
+// the same.
+var beginPurgeScript = redis.NewScript(luaNow + `
+local c = redis.call('HMGET', KEYS[1], 'phase', 'purge_began', 'chunks', 'append_last')
+if not c[1] or c[1] == 'loading' then return -2 end
+if not c[2] then
+  if redis.call('ZCARD', KEYS[2]) > 0 then return -1 end
+  redis.call('HSET', KEYS[1], 'purge_began', string.format('%.0f', now))
+  redis.call('HDEL', KEYS[1], 'append')
+end
+return math.max(tonumber(c[3] or '0'), tonumber(c[4] or '-1') + 1)`)
+
+// endPurgeScript marks a purge as done, once. KEYS campaign.
+var endPurgeScript = redis.NewScript(luaNow + `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[1], 'append_last')
+return redis.call('HSETNX', KEYS[1], 'purged_at', string.format('%.0f', now))`)
+
+// Purge deletes the personal data of a campaign that is over: rows, numbers, states
+// and outcomes of single contacts, rejects, events. Its totals stay, and its name,
+// so that the same load cannot contact anyone again. Once it has begun, no personal
+// data is written any more; the next call completes one that was interrupted.
+// ErrNotOver.
+//
+// The do-not-contact list and the contact record belong to no campaign and stay.
+func (s *Store) Purge(ctx context.Context, name string) error {
+	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name)}).Int()
+	switch {
+	case err != nil:
+	case chunks == -1:
+		err = ErrNotOver
+	case chunks < 0:
+		err = ErrNotFound
+	default:
+		err = s.purge(ctx, name, chunks)
 	}
-	return done, nil
+	return wrap(err, "purge %s", name)
+}
+
+func (s *Store) purge(ctx context.Context, name string, chunks int) error {
+	keys := keysOf(name, personalKeys)
+	for n := range chunks {
+		for _, key := range personalChunkKeys {
+			keys = append(keys, key(Ref{Campaign: name, Chunk: n}))
+		}
+	}
+	for page := range slices.Chunk(keys, purgePage) {
+		if err := s.rdb.Unlink(ctx, page...).Err(); err != nil {
+			return err
+		}
+	}
+	if err := s.dropEvents(ctx, name); err != nil {
+		return err
+	}
+	return endPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name)}).Err()
+}
+
+// dropEvents deletes the waiting events of a campaign.
+func (s *Store) dropEvents(ctx context.Context, name string) error {
+	for from := "-"; ; {
+		page, err := s.rdb.XRangeN(ctx, keyEvents, from, "+", purgePage).Result()
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, e := range decodeEvents(page) {
+			if e.Campaign == name {
+				ids = append(ids, e.ID)
+			}
+		}
+		if err := s.DoneEvents(ctx, ids); err != nil {
+			return err
+		}
+		if len(page) < purgePage {
+			return nil
+		}
+		from = "(" + page[len(page)-1].ID
+	}
 }

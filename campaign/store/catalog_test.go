@@ -22,28 +22,28 @@ func TestSetPhase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return c.Phase, c.PhaseReason
+			return c.Phase, c.PhaseReason.String()
 		}
-		was, changed, err := s.SetPhase(t.Context(), "sale", campaign.Paused, "lunch", campaign.Running, campaign.Scheduled)
+		was, changed, err := s.SetPhase(t.Context(), "sale", campaign.Paused, campaign.Text("lunch"), campaign.Running, campaign.Scheduled)
 		if was != campaign.Ready || changed || err != nil {
 			t.Errorf("from a phase that was not named: %v, %v, %v", was, changed, err)
 		}
 		if got, why := phase(); got != campaign.Ready || why != "" {
 			t.Errorf("is %s because of %q", got, why)
 		}
-		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, "token refused", campaign.Running, campaign.Ready, campaign.Paused); err != nil {
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, campaign.Text("token refused"), campaign.Running, campaign.Ready, campaign.Paused); err != nil {
 			t.Fatal(err)
 		}
 		if got, why := phase(); got != campaign.Paused || why != "token refused" {
 			t.Errorf("is %s because of %q", got, why)
 		}
-		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, "", campaign.Paused, campaign.Running); err != nil {
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, campaign.Message{}, campaign.Paused, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		if got, why := phase(); got != campaign.Running || why != "" {
 			t.Errorf("is %s because of %q", got, why)
 		}
-		if _, changed, err := s.SetPhase(t.Context(), "nobody", campaign.Running, "", campaign.Ready); changed || !errors.Is(err, ErrNotFound) {
+		if _, changed, err := s.SetPhase(t.Context(), "nobody", campaign.Running, campaign.Message{}, campaign.Ready); changed || !errors.Is(err, ErrNotFound) {
 			t.Errorf("no campaign: %v, %v", changed, err)
 		}
 	})
@@ -52,7 +52,7 @@ func TestSetPhase(t *testing.T) {
 func TestSetPhaseTellsWhereItWas(t *testing.T) {
 	s := New(redistest.Shared(t))
 	launch(t, s, "sale", 1, 1, campaign.Ready)
-	if was, changed, err := s.SetPhase(t.Context(), "sale", campaign.Running, "", campaign.Ready); was != campaign.Ready || !changed || err != nil {
+	if was, changed, err := s.SetPhase(t.Context(), "sale", campaign.Running, campaign.Message{}, campaign.Ready); was != campaign.Ready || !changed || err != nil {
 		t.Errorf("got %s, %v, %v", was, changed, err)
 	}
 }

@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	_ "embed"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"campaign-runner/campaign"
@@ -96,11 +99,11 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		read := chunk.ledger
 		planned, asked, refused, err := planMoves(read, todo)
 		if err != nil {
-			return done, fmt.Errorf("change chunk %s: %w", chunk.Ref, err)
+			return done, wrap(err, "change chunk %s", chunk.Ref)
 		}
 		done.Refused = append(done.Refused, refused...)
 		if c.Act == Begin && len(done.Refused) > 0 {
-			return Changed{}, fmt.Errorf("begin chunk %s: %w", chunk.Ref, ErrMoved)
+			return Changed{}, wrap(ErrMoved, "begin chunk %s", chunk.Ref)
 		}
 		answer, err := s.runChange(ctx, chunk.Ref, c, changesOf(read, planned))
 		if err != nil {
@@ -109,7 +112,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		if c.Contacted != nil {
 			done.Unrecorded, c.Contacted = answer.unrecorded, nil // once is enough
 		}
-		err = answer.err(chunk.Ref)
+		err = wrap(answer.refusal(), "chunk %s", chunk.Ref)
 		if err != nil {
 			planned = slices.Clone(read)
 		}
@@ -128,7 +131,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			return done, nil
 		}
 	}
-	return done, fmt.Errorf("change chunk %s: contacts moved %d times meanwhile: %w", chunk.Ref, maxRounds, ErrMoved)
+	return done, wrap(ErrMoved, "change chunk %s: contacts moved %d times meanwhile", chunk.Ref, maxRounds)
 }
 
 // planMoves is the ledger after the moves, and which of them its records allow.
@@ -194,3 +197,99 @@ type LateError struct{ Now time.Time }
 func (e *LateError) Error() string { return ErrLate.Error() }
 
 func (e *LateError) Is(target error) bool { return target == ErrLate }
+
+// Terms are what a request was decided by. Its Begin counts only while they hold.
+type Terms struct {
+	Version int          // of the campaign's settings
+	Cap     int          // contacts that may begin on one day; 0: no cap
+	Day     campaign.Day // that day
+}
+
+// TermsOf are the terms of a campaign as it was read, at a time by Redis's clock.
+func TermsOf(c campaign.Campaign, now time.Time) *Terms {
+	return &Terms{Version: c.Version, Cap: c.Settings.DailyCap, Day: c.Settings.DayOf(now)}
+}
+
+// args are the terms as change.lua takes them.
+func (t *Terms) args() []any {
+	if t == nil {
+		return []any{"", 0, "", 0}
+	}
+	return []any{t.Version, t.Cap, t.Day.From.UnixMilli(), t.Day.Until.UnixMilli()}
+}
+
+// ErrCapped: the daily cap leaves no room for these contacts.
+var ErrCapped = errors.New("the day's contacts have begun")
+
+// A CappedError is ErrCapped with how many contacts may still begin today.
+type CappedError struct{ Left int }
+
+func (e *CappedError) Error() string { return fmt.Sprintf("%v; %d may still begin", ErrCapped, e.Left) }
+
+func (e *CappedError) Is(target error) bool { return target == ErrCapped }
+
+// Begun is how many contacts of a campaign have begun today, without those that
+// turned out not to have been sent.
+func (s *Store) Begun(ctx context.Context, name string, now time.Time) (contacts int, err error) {
+	kept, err := s.rdb.HMGet(ctx, keyDay(name), "until", "begun").Result()
+	if err != nil {
+		return 0, wrap(err, "contacts of %s today", name)
+	}
+	number := func(i int) int64 { text, _ := kept[i].(string); n, _ := strconv.ParseInt(text, 10, 64); return n }
+	if number(0) <= now.UnixMilli() {
+		return 0, nil
+	}
+	return int(number(1)), nil
+}
+
+// The guard pauses a campaign when too many of its latest contacts were not
+// accepted. change.lua keeps their verdicts in a window and judges by it within the
+// change that adds a verdict, so no request begins in between.
+//
+// It looks at the latest guardVerdicts contacts, or at fewer from guardFewest on. In
+// batch mode it takes two full requests at least, because the platform names the bad
+// rows of a request before it accepts the others.
+const (
+	guardVerdicts = 200
+	guardFewest   = 50
+)
+
+// guardTripped is a campaign's reason to be paused until Explain gives a better one.
+var guardTripped = campaign.Say(campaign.MsgGuard)
+
+// guardOf is the guard as change.lua reads it: the share in ten-thousandths, the
+// fewest and the most contacts; empty: no guard.
+func guardOf(s campaign.Settings) string {
+	if s.MaxFailureShare == 0 {
+		return ""
+	}
+	rows := 1
+	if s.Mode == campaign.Batch {
+		rows = s.ChunkSize
+	}
+	return fmt.Sprintf("%d %d %d", s.MaxFailureShare, guardFewest, max(guardVerdicts, 2*rows))
+}
+
+// A Verdict is the result of one contact of a request.
+type Verdict struct {
+	Chunk  int
+	Index  int // of the contact in its chunk
+	State  campaign.State
+	Reason campaign.Reason
+}
+
+// verdictBytes is the width of a verdict in the window: state, index (2), reason
+// (2), chunk (4), little-endian.
+const verdictBytes = 9
+
+func decodeVerdicts(window string) (all []Verdict) {
+	for b := []byte(window); len(b) >= verdictBytes; b = b[verdictBytes:] {
+		all = append(all, Verdict{
+			State:  campaign.State(b[0]),
+			Index:  int(binary.LittleEndian.Uint16(b[1:])),
+			Reason: campaign.Reason(binary.LittleEndian.Uint16(b[3:])),
+			Chunk:  int(binary.LittleEndian.Uint32(b[5:])),
+		})
+	}
+	return all
+}

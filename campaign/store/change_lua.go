@@ -72,7 +72,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	if !c.Latest.IsZero() {
 		latest = strconv.FormatInt(c.Latest.UnixMilli(), 10)
 	}
-	args = append(args, c.Judge || c.Act == Recover, guardTripped, latest)
+	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), latest)
 	var cmd *redis.Cmd
 	var unrecorded error
 	switch {
@@ -85,7 +85,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	}
 	reply, err := cmd.Slice()
 	if err != nil {
-		return changeAnswer{}, fmt.Errorf("change chunk %s: %w", ref, err)
+		return changeAnswer{}, wrap(err, "change chunk %s", ref)
 	}
 	if len(reply) != 5 {
 		return changeAnswer{}, fmt.Errorf("change chunk %s: unexpected answer of %d parts", ref, len(reply))
@@ -105,7 +105,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	}
 	if status == "ok" {
 		if a.request, err = strconv.Atoi(detail); err != nil {
-			return a, fmt.Errorf("change chunk %s: request number: %w", ref, err)
+			return a, wrap(err, "change chunk %s: request number", ref)
 		}
 	}
 	return a, nil
@@ -122,37 +122,37 @@ type changeAnswer struct {
 	unrecorded error
 }
 
-// err is the refusal in an answer; nil when the change was made.
-func (a changeAnswer) err(ref Ref) error {
+// refusal is the one in an answer; nil when the change was made.
+func (a changeAnswer) refusal() error {
 	switch a.status {
 	case "ok":
 		return nil
 	case "phase":
-		return fmt.Errorf("chunk %s: campaign is %s: %w", ref, a.detail, ErrNotRunning)
+		return wrap(ErrNotRunning, "campaign is %s", a.detail)
 	case "outdated":
-		return fmt.Errorf("chunk %s: %w", ref, ErrOutdated)
+		return ErrOutdated
 	case "capped":
 		left, err := strconv.Atoi(a.detail)
 		if err != nil {
-			return fmt.Errorf("chunk %s: contacts left for the day: %w", ref, err)
+			return wrap(err, "contacts left for the day")
 		}
-		return fmt.Errorf("chunk %s: %w", ref, &CappedError{Left: left})
+		return &CappedError{Left: left}
 	case "busy":
 		until, err := strconv.ParseInt(a.detail, 10, 64)
 		if err != nil {
-			return fmt.Errorf("chunk %s: end of its claim: %w", ref, err)
+			return wrap(err, "end of its claim")
 		}
-		return fmt.Errorf("chunk %s: %w", ref, &BusyError{Left: timeOf(until).Sub(a.now)})
+		return &BusyError{Left: timeOf(until).Sub(a.now)}
 	case "unrecovered":
-		return fmt.Errorf("chunk %s: %w", ref, ErrUnrecovered)
+		return ErrUnrecovered
 	case "late":
-		return fmt.Errorf("chunk %s: %w", ref, &LateError{Now: a.now})
+		return &LateError{Now: a.now}
 	case "moved":
-		return fmt.Errorf("chunk %s: %w", ref, ErrMoved)
+		return ErrMoved
 	case "gone":
-		return fmt.Errorf("chunk %s: %w", ref, ErrGone)
+		return ErrGone
 	}
-	return fmt.Errorf("chunk %s: unknown answer %q", ref, a.status)
+	return fmt.Errorf("unknown answer %q", a.status)
 }
 
 // runRecorded writes the contact record and then runs the script, in one round trip:
@@ -185,4 +185,102 @@ func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign
 		change = changeScript.Eval(ctx, s.rdb, keys, args...)
 	}
 	return change, firstErr(record)
+}
+
+// errNotReplicated: the change was made, but too few replicas have it.
+var errNotReplicated = errors.New("too few replicas have the change")
+
+// replicaPatience bounds the wait for replicas.
+const replicaPatience = time.Second
+
+// runReplicated runs the script and waits until enough replicas have what it wrote.
+// WAIT counts the writes of its own connection, so both use one, to the server of
+// the keys. In a cluster whose slots have just moved the change fails, as it does
+// when a server is gone.
+func (s *Store) runReplicated(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	done := []*redis.Cmd{redis.NewCmd(ctx)}
+	server, err := s.serverOf(ctx, keys[0])
+	if err == nil {
+		err = runSome(ctx, server, changeScript, []call{{keys, args}}, done, []int{0}, s.replicas)
+	}
+	if err != nil {
+		done[0].SetErr(err)
+	}
+	return done[0]
+}
+
+// A call is one run of a script on keys of one slot.
+type call struct {
+	keys []string
+	args []any
+}
+
+// runEach runs a script once for each call, in one round trip; running it twice must
+// do no harm. With replicated it waits until enough replicas of each server have the
+// writes.
+func (s *Store) runEach(ctx context.Context, script *redis.Script, calls []call, replicated bool) ([]*redis.Cmd, error) {
+	done := make([]*redis.Cmd, len(calls))
+	if len(calls) == 0 {
+		return done, nil
+	}
+	all := make([]int, len(calls))
+	for i := range all {
+		all[i] = i
+	}
+	cluster, is := s.rdb.(*redis.ClusterClient)
+	if !replicated || !is {
+		// Without a cluster, replicas that have the begin have this too: it came before.
+		return done, runSome(ctx, s.rdb, script, calls, done, all, 0)
+	}
+	byServer := make(map[*redis.Client][]int)
+	for i, c := range calls {
+		server, err := cluster.MasterForKey(ctx, c.keys[0])
+		if err != nil {
+			return nil, err
+		}
+		byServer[server] = append(byServer[server], i)
+	}
+	for server, some := range byServer {
+		if err := runSome(ctx, server, script, calls, done, some, s.replicas); err != nil {
+			return nil, err
+		}
+	}
+	return done, nil
+}
+
+// runSome runs some of the calls on a server and waits for that many replicas.
+func runSome(ctx context.Context, rdb redis.UniversalClient, script *redis.Script, calls []call, done []*redis.Cmd, some []int, replicas int) error {
+	for _, run := range []func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd{script.EvalSha, script.Eval} {
+		var waited *redis.Cmd
+		_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
+			for _, i := range some {
+				done[i] = run(ctx, p, calls[i].keys, calls[i].args...)
+			}
+			if replicas > 0 {
+				waited = p.Do(ctx, "WAIT", replicas, millis(replicaPatience))
+			}
+			return nil
+		})
+		unknown := false
+		for _, i := range some {
+			switch err := done[i].Err(); {
+			case redis.HasErrorPrefix(err, "NOSCRIPT"):
+				unknown = true
+			case err != nil:
+				return err
+			}
+		}
+		if unknown {
+			continue // with the script's text: calls that have run answer the same
+		}
+		if waited == nil {
+			return nil
+		}
+		n, err := waited.Int()
+		if err == nil && n < replicas {
+			err = fmt.Errorf("%w: %d of %d", errNotReplicated, n, replicas)
+		}
+		return err
+	}
+	return errors.New("the script is not known")
 }

@@ -81,7 +81,7 @@ func TestSendAndCommit(t *testing.T) {
 		if held.Claim != "w/1" || held.ClaimUntil.Before(time.Now().Add(50*time.Minute)) || held.Version != 1 {
 			t.Errorf("claim %q until %v, version %d", held.Claim, held.ClaimUntil, held.Version)
 		}
-		reason, err := s.ReasonCode(t.Context(), "sale", "busy")
+		reason, err := s.ReasonCode(t.Context(), "sale", campaign.Text("busy"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestBeginByPhase(t *testing.T) {
 func TestCommitNeedsNoPhase(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		chunk := begin(t, s, sale0, "me/1", 0, 1)
-		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, "lunch", campaign.Running); err != nil {
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, campaign.Text("lunch"), campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		apply(t, s, chunk, Change{Act: Commit, Token: "me/1", Moves: append(moves(campaign.Accept, 0), moves(campaign.Retry, 1)...)})

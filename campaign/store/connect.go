@@ -202,5 +202,5 @@ func urlError(raw string, err error) error {
 	if errors.As(err, &bad) {
 		err = bad.Err // without the URL
 	}
-	return fmt.Errorf("REDIS_URL: %w", err)
+	return wrap(err, "REDIS_URL")
 }

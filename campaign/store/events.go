@@ -2,13 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
 )
 
 // Events of all campaigns wait in one stream until they are applied, and are then
@@ -49,10 +51,7 @@ func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	if err == nil && !kept {
 		err = ErrFull
 	}
-	if err != nil {
-		return fmt.Errorf("store event of %s: %w", e.Campaign, err)
-	}
-	return nil
+	return wrap(err, "store event of %s", e.Campaign)
 }
 
 // NextEvents takes the oldest events that no worker has taken, and waits for one
@@ -67,7 +66,7 @@ func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) (
 	case redis.HasErrorPrefix(err, "NOGROUP"):
 		return nil, s.makeEventGroup(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, wrap(err, "read events")
 	}
 	return decodeEvents(streams[0].Messages), nil
 }
@@ -75,10 +74,10 @@ func (s *Store) NextEvents(ctx context.Context, limit int, wait time.Duration) (
 // makeEventGroup creates the stream and its group when Redis has none.
 func (s *Store) makeEventGroup(ctx context.Context) error {
 	err := s.rdb.XGroupCreateMkStream(ctx, keyEvents, eventGroup, "0").Err()
-	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
-		return fmt.Errorf("make group of events: %w", err)
+	if redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return nil
 	}
-	return nil
+	return wrap(err, "make group of events")
 }
 
 // StaleEvents takes events that another worker took at least idle ago and has not
@@ -90,10 +89,7 @@ func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) 
 	if redis.HasErrorPrefix(err, "NOGROUP") {
 		return nil, s.makeEventGroup(ctx)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("take over events: %w", err)
-	}
-	return decodeEvents(messages), nil
+	return decodeEvents(messages), wrap(err, "take over events")
 }
 
 // DoneEvents deletes events from the stream.
@@ -106,19 +102,13 @@ func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
 		p.XDel(ctx, keyEvents, ids...)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("end events: %w", err)
-	}
-	return nil
+	return wrap(err, "end events")
 }
 
 // WaitingEvents counts the events that still have to be applied.
 func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
 	n, err := s.rdb.XLen(ctx, keyEvents).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count events: %w", err)
-	}
-	return int(n), nil
+	return int(n), wrap(err, "count events")
 }
 
 func decodeEvents(messages []redis.XMessage) []Event {
@@ -126,9 +116,123 @@ func decodeEvents(messages []redis.XMessage) []Event {
 	for i, m := range messages {
 		text := func(field string) string { t, _ := m.Values[field].(string); return t }
 		contact, _ := strconv.Atoi(text("contact"))
-		ms, _, _ := strings.Cut(m.ID, "-")
-		at, _ := strconv.ParseInt(ms, 10, 64)
-		events[i] = Event{ID: m.ID, At: timeOf(at), Campaign: text("campaign"), Contact: contact, Body: []byte(text("body"))}
+		events[i] = Event{ID: m.ID, At: streamTime(m.ID), Campaign: text("campaign"), Contact: contact, Body: []byte(text("body"))}
 	}
 	return events
+}
+
+// Events that match no contact are kept by campaign name, whether there is such a
+// campaign or not: a sorted set by time of packed entries. An event that comes twice
+// is one entry.
+const (
+	unmatchedKept = 7 * 24 * time.Hour
+	maxUnmatched  = 10_000 // per campaign; beyond that the oldest go
+)
+
+// An Unmatched event belongs to no contact; Why says how that was decided.
+type Unmatched struct {
+	Event
+	Why campaign.Message
+}
+
+// keepUnmatchedScript keeps events unless the campaign was purged meanwhile. KEYS
+// campaign, unmatched; ARGV the time before which entries are too old, most entries,
+// seconds to keep them, then time and packed entry of each.
+var keepUnmatchedScript = redis.NewScript(`
+if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[2], 'NX', ARGV[i], ARGV[i + 1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[2]))
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1`)
+
+// KeepUnmatched keeps events of a campaign for a week, unless it was purged.
+func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
+	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
+	for _, e := range events {
+		packed := binary.AppendUvarint(nil, uint64(e.Contact))
+		why := e.Why.Line()
+		packed = append(binary.AppendUvarint(packed, uint64(len(why))), why...)
+		args = append(args, e.At.UnixMilli(), s.encoder.EncodeAll(e.Body, packed))
+	}
+	err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err()
+	return wrap(err, "keep unmatched events of %s", name)
+}
+
+// Unmatched lists the events of a campaign that match no contact, the oldest first,
+// from the given place on.
+func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
+	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
+	if err != nil {
+		return nil, wrap(err, "read unmatched events of %s", name)
+	}
+	events := make([]Unmatched, len(members))
+	for i, m := range members {
+		packed, _ := m.Member.(string)
+		rest := []byte(packed)
+		contact, width := binary.Uvarint(rest)
+		rest = rest[max(width, 0):]
+		why, width := binary.Uvarint(rest)
+		rest = rest[max(width, 0):]
+		if width <= 0 || why > uint64(len(rest)) {
+			return nil, fmt.Errorf("read unmatched events of %s: damaged", name)
+		}
+		body, err := s.decoder.DecodeAll(rest[why:], nil)
+		if err != nil {
+			return nil, wrap(err, "read unmatched events of %s", name)
+		}
+		events[i] = Unmatched{Event{packed, timeOf(int64(m.Score)), name, int(contact), body}, campaign.ReadMessage(string(rest[:why]))}
+	}
+	return events, nil
+}
+
+// DropUnmatched deletes events that Unmatched has listed.
+func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	members := make([]any, len(ids))
+	for i, id := range ids {
+		members[i] = id
+	}
+	return wrap(s.rdb.ZRem(ctx, keyUnmatched(name), members...).Err(), "drop unmatched events of %s", name)
+}
+
+// EventCounts counts a campaign's events. One that a crash made to be applied twice
+// counts twice.
+type EventCounts struct {
+	Applied   int `json:"applied"`
+	Unmatched int `json:"unmatched"`
+	Kept      int `json:"kept"` // the unmatched that are still kept
+}
+
+// CountEvents adds to a campaign's counts.
+func (s *Store) CountEvents(ctx context.Context, name string, applied, unmatched int) error {
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HIncrBy(ctx, keyEventCounts(name), "applied", int64(applied))
+		p.HIncrBy(ctx, keyEventCounts(name), "unmatched", int64(unmatched))
+		p.Expire(ctx, keyEventCounts(name), countsKept)
+		return nil
+	})
+	return wrap(err, "count events of %s", name)
+}
+
+// countsKept is how long counts last after the last event: they may belong to a name
+// that is no campaign, and must go some day.
+const countsKept = 90 * 24 * time.Hour
+
+// EventCounts reads a campaign's counts.
+func (s *Store) EventCounts(ctx context.Context, name string) (EventCounts, error) {
+	var counts *redis.SliceCmd
+	var kept *redis.IntCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		counts = p.HMGet(ctx, keyEventCounts(name), "applied", "unmatched")
+		kept = p.ZCard(ctx, keyUnmatched(name))
+		return nil
+	})
+	if err != nil {
+		return EventCounts{}, wrap(err, "read event counts of %s", name)
+	}
+	number := func(i int) int { t, _ := counts.Val()[i].(string); n, _ := strconv.Atoi(t); return n }
+	return EventCounts{Applied: number(0), Unmatched: number(1), Kept: int(kept.Val())}, nil
 }

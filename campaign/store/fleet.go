@@ -3,8 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,15 +42,15 @@ type Worker struct {
 
 // A Quota is how an agent stands with its quota.
 type Quota struct {
-	Limit     int       `json:"limit"` // requests per window; 0: none is known
-	Remaining int       `json:"remaining"`
-	Window    float64   `json:"window_seconds"`
-	Others    float64   `json:"others_per_window"` // requests by others on the same token, estimated
-	Next      time.Time `json:"next"`              // when the next request may leave; zero: now
-	Reason    string    `json:"reason"`            // why it waits; empty when it need not
-	Blocked   bool      `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
-	Failures  int       `json:"failures"`          // failed requests in a row
-	Probing   bool      `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
+	Limit     int              `json:"limit"` // requests per window; 0: none is known
+	Remaining int              `json:"remaining"`
+	Window    float64          `json:"window_seconds"`
+	Others    float64          `json:"others_per_window"` // requests by others on the same token, estimated
+	Next      time.Time        `json:"next"`              // when the next request may leave; zero: now
+	Reason    campaign.Message `json:"reason"`            // why it waits; empty when it need not
+	Blocked   bool             `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
+	Failures  int              `json:"failures"`          // failed requests in a row
+	Probing   bool             `json:"probing"`           // an answer was lost: requests carry one contact, one by one, until one succeeds
 }
 
 // Wait is the time until the next request may leave.
@@ -59,19 +58,21 @@ func (q Quota) Wait(now time.Time) time.Duration { return max(0, q.Next.Sub(now)
 
 // Heartbeat keeps w alive for HeartbeatTTL.
 func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
+	w.Quotas = maps.Clone(w.Quotas)
+	for agent, quota := range w.Quotas {
+		quota.Reason = quota.Reason.Stored()
+		w.Quotas[agent] = quota
+	}
 	text, err := json.Marshal(w)
 	if err != nil {
-		return fmt.Errorf("heartbeat: %w", err)
+		return wrap(err, "heartbeat")
 	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, keyWorker(w.ID), text, HeartbeatTTL)
 		p.SAdd(ctx, keyWorkers, w.ID)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("heartbeat: %w", err)
-	}
-	return nil
+	return wrap(err, "heartbeat")
 }
 
 // Goodbye ends a worker's heartbeat at once.
@@ -81,10 +82,7 @@ func (s *Store) Goodbye(ctx context.Context, id string) error {
 		p.SRem(ctx, keyWorkers, id)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("end heartbeat: %w", err)
-	}
-	return nil
+	return wrap(err, "end heartbeat")
 }
 
 // Workers lists the living workers by id. A heartbeat that cannot be read, such as a
@@ -92,7 +90,7 @@ func (s *Store) Goodbye(ctx context.Context, id string) error {
 func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
 	ids, texts, err := s.heartbeats(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list workers: %w", err)
+		return nil, wrap(err, "list workers")
 	}
 	var alive []Worker
 	for i, text := range texts {
@@ -113,7 +111,7 @@ func (s *Store) Workers(ctx context.Context) ([]Worker, error) {
 func (s *Store) ForgetWorkers(ctx context.Context) error {
 	ids, texts, err := s.heartbeats(ctx)
 	if err != nil {
-		return fmt.Errorf("forget dead workers: %w", err)
+		return wrap(err, "forget dead workers")
 	}
 	var dead []any
 	for i, text := range texts {
@@ -124,10 +122,7 @@ func (s *Store) ForgetWorkers(ctx context.Context) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	if err := s.rdb.SRem(ctx, keyWorkers, dead...).Err(); err != nil {
-		return fmt.Errorf("forget dead workers: %w", err)
-	}
-	return nil
+	return wrap(s.rdb.SRem(ctx, keyWorkers, dead...).Err(), "forget dead workers")
 }
 
 // heartbeats are the ids of workers, sorted, and what each heartbeat says; empty
@@ -138,24 +133,12 @@ func (s *Store) heartbeats(ctx context.Context) (ids, texts []string, err error)
 		return nil, nil, err
 	}
 	slices.Sort(ids)
-	found := make([]*redis.StringCmd, len(ids))
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			found[i] = p.Get(ctx, keyWorker(id))
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, nil, err
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = keyWorker(id)
 	}
-	texts = make([]string, len(ids))
-	for i, text := range found {
-		if err := text.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, nil, err
-		}
-		texts[i] = text.Val()
-	}
-	return ids, texts, nil
+	texts, err = s.getAll(ctx, keys)
+	return ids, texts, err
 }
 
 // NewClaim is a token for a worker's claim. It names the worker, so that others can see
@@ -172,17 +155,14 @@ func (s *Store) ClaimIsDead(ctx context.Context, token string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, AskDead)
 	defer cancel()
 	n, err := s.rdb.Exists(ctx, keyWorker(token[:end])).Result()
-	if err != nil {
-		return false, fmt.Errorf("look for worker %s: %w", token[:end], err)
-	}
-	return n == 0, nil
+	return err == nil && n == 0, wrap(err, "look for worker %s", token[:end])
 }
 
 // Seen is what an agent was ever answered.
 func (s *Store) Seen(ctx context.Context, agent string) (campaign.Seen, error) {
 	fields, err := s.rdb.HMGet(ctx, keySeen(agent), "rate_headers", "accepted").Result()
 	if err != nil {
-		return campaign.Seen{}, fmt.Errorf("read what agent %s was answered: %w", agent, err)
+		return campaign.Seen{}, wrap(err, "read what agent %s was answered", agent)
 	}
 	return campaign.Seen{RateHeaders: fields[0] != nil, Accepted: fields[1] != nil}, nil
 }
@@ -199,10 +179,7 @@ func (s *Store) AddSeen(ctx context.Context, agent string, seen campaign.Seen) e
 	if len(fields) == 0 {
 		return nil
 	}
-	if err := s.rdb.HSet(ctx, keySeen(agent), fields...).Err(); err != nil {
-		return fmt.Errorf("keep what agent %s was answered: %w", agent, err)
-	}
-	return nil
+	return wrap(s.rdb.HSet(ctx, keySeen(agent), fields...).Err(), "keep what agent %s was answered", agent)
 }
 
 // leaseScript takes or renews a lease. KEYS lease; ARGV holder, ms.
@@ -216,8 +193,60 @@ return 1`)
 // saves work and protects nothing: two processes may believe they have it.
 func (s *Store) Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error) {
 	held, err := leaseScript.Run(ctx, s.rdb, []string{keyLease(work)}, holder, millis(length)).Bool()
-	if err != nil {
-		return false, fmt.Errorf("lease of %s: %w", work, err)
+	return held, wrap(err, "lease of %s", work)
+}
+
+// NoticesSince is when notices were first asked for on this Redis: now, if never
+// before. What ended earlier is no news.
+func (s *Store) NoticesSince(ctx context.Context, now time.Time) (time.Time, error) {
+	if err := s.rdb.SetNX(ctx, keyNoticesSince, now.UnixMilli(), 0).Err(); err != nil {
+		return time.Time{}, wrap(err, "since when notices are sent")
 	}
-	return held, nil
+	ms, err := s.rdb.Get(ctx, keyNoticesSince).Int64()
+	if err != nil {
+		return time.Time{}, wrap(err, "since when notices are sent")
+	}
+	return timeOf(ms), nil
+}
+
+// claimNoticeScript takes the right to send a notice. KEYS campaign; ARGV the news,
+// empty for none; ms until another may try, doubled with each try; most ms. Answers the
+// number of the try, 0 when the news was told or another has the right.
+var claimNoticeScript = redis.NewScript(luaNow + `
+local is = redis.call('HMGET', KEYS[1], 'phase', 'notice_told', 'notice_trying', 'notice_tries', 'notice_until')
+if not is[1] then return 0 end
+if ARGV[1] == '' then
+  redis.call('HDEL', KEYS[1], 'notice_told', 'notice_trying', 'notice_tries', 'notice_until')
+  return 0
+end
+if is[2] == ARGV[1] then return 0 end
+local tries = 0
+if is[3] == ARGV[1] then
+  if tonumber(is[5]) > now then return 0 end
+  tries = tonumber(is[4])
+end
+local wait = math.min(tonumber(ARGV[2]) * 2 ^ tries, tonumber(ARGV[3]))
+redis.call('HSET', KEYS[1], 'notice_trying', ARGV[1], 'notice_tries', tries + 1, 'notice_until', string.format('%.0f', now + wait))
+return tries + 1`)
+
+// ClaimNotice takes the right to send a notice, so that one worker sends each. words
+// say what is news about a campaign and stay the same until something new happens;
+// empty: nothing is news. It returns the number of the try, from 1, or 0 when the
+// news was told or another try is still due: after wait, doubled with each try, and
+// at most longest.
+func (s *Store) ClaimNotice(ctx context.Context, name, words string, wait, longest time.Duration) (try int, err error) {
+	try, err = claimNoticeScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, words, millis(wait), millis(longest)).Int()
+	return try, wrap(err, "claim notice of %s", name)
+}
+
+// endNoticeScript notes what was told. KEYS campaign; ARGV the words.
+var endNoticeScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'notice_told', ARGV[1])
+redis.call('HDEL', KEYS[1], 'notice_trying', 'notice_tries', 'notice_until')
+return 1`)
+
+// EndNotice notes that these words were told, or never will be.
+func (s *Store) EndNotice(ctx context.Context, name, words string) error {
+	return wrap(endNoticeScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, words).Err(), "end notice of %s", name)
 }

@@ -31,7 +31,7 @@ func TestGuardOf(t *testing.T) {
 func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
 	onSale(t, func(t *testing.T, s *Store) {
 		s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "2500 3 4")
-		reason, err := s.ReasonCode(t.Context(), "sale", "bad number")
+		reason, err := s.ReasonCode(t.Context(), "sale", campaign.Text("bad number"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,24 +61,24 @@ func TestGuardTellsWhatItHasPausedFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return c.Phase, c.PhaseReason
+			return c.Phase, c.PhaseReason.String()
 		}
-		if phase, why := phase(); phase != campaign.Paused || why != guardTripped {
+		if phase, why := phase(); phase != campaign.Paused || why != guardTripped.String() {
 			t.Errorf("%s: %s", phase, why)
 		}
-		if ok, err := s.Explain(t.Context(), "sale", "two of three"); err != nil || !ok {
+		if ok, err := s.Explain(t.Context(), "sale", campaign.Text("two of three")); err != nil || !ok {
 			t.Errorf("explained: %v, %v", ok, err)
 		}
 		if _, why := phase(); why != "two of three" {
 			t.Errorf("paused: %s", why)
 		}
-		if ok, err := s.Explain(t.Context(), "sale", "something else"); ok || err != nil {
+		if ok, err := s.Explain(t.Context(), "sale", campaign.Text("something else")); ok || err != nil {
 			t.Errorf("explained again: %v, %v", ok, err)
 		}
 		if done := commit(true); done.Tripped != nil {
 			t.Errorf("told again: %+v", done.Tripped)
 		}
-		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, "", campaign.Paused); err != nil {
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, campaign.Message{}, campaign.Paused); err != nil {
 			t.Fatal(err)
 		}
 		if done := commit(true); done.Tripped != nil || s.rdb.Exists(t.Context(), keyWindow("sale")).Val() != 0 {

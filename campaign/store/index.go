@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -46,12 +46,12 @@ func entryAt(b []byte) (phone campaign.Phone, ordinal int) {
 // list or the campaign has no index.
 func (s *Store) Find(ctx context.Context, c campaign.Campaign, phone campaign.Phone) (ref Ref, index int, err error) {
 	places, err := s.FindAll(ctx, c, []campaign.Phone{phone})
+	ordinal, ok := places[phone]
+	if err == nil && !ok {
+		err = wrap(ErrNotFound, "find contact in %s", c.Name)
+	}
 	if err != nil {
 		return Ref{}, 0, err
-	}
-	ordinal, ok := places[phone]
-	if !ok {
-		return Ref{}, 0, fmt.Errorf("find contact in %s: %w", c.Name, ErrNotFound)
 	}
 	return Ref{Campaign: c.Name, Chunk: ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize, nil
 }
@@ -63,23 +63,19 @@ func (s *Store) FindAll(ctx context.Context, c campaign.Campaign, phones []campa
 		return nil, nil
 	}
 	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find contact in %s: %w", c.Name, err)
+	if buckets == 0 {
+		return nil, wrap(exceptNil(err), "find contact in %s", c.Name)
 	}
 	fields := make([]string, len(phones))
 	for i, phone := range phones {
-		fields[i] = strconv.Itoa(bucketOf(phone, max(buckets, 1)))
+		fields[i] = strconv.Itoa(bucketOf(phone, buckets))
 	}
 	values, err := s.rdb.HMGet(ctx, keyIndex(c.Name), fields...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("find contact in %s: %w", c.Name, err)
+		return nil, wrap(err, "find contact in %s", c.Name)
 	}
 	places := make(map[campaign.Phone]int, len(phones))
-	for i, value := range values {
-		text, _ := value.(string)
+	for i, text := range textsOf(values) {
 		for packed := []byte(text); len(packed) >= entryBytes; packed = packed[entryBytes:] {
 			phone, ordinal := entryAt(packed)
 			_, found := places[phones[i]]
@@ -136,8 +132,7 @@ func (l *Load) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, 
 					args = append(args, n, packed[begin[n]*entryBytes:begin[n+1]*entryBytes])
 				}
 			}
-			kept, err := addIndexScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-			return wrote(kept, err, "store index")
+			return l.run(ctx, "store index", addIndexScript, keys, args...)
 		})
 	}
 	return group.Wait()
@@ -148,23 +143,20 @@ func (l *Load) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, 
 func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error {
 	name := a.campaign.Name
 	buckets, err := a.store.rdb.HGet(ctx, keyCampaign(name), "buckets").Int()
-	if errors.Is(err, redis.Nil) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("add to index of %s: %w", name, err)
+	if buckets == 0 {
+		return wrap(exceptNil(err), "add to index of %s", name)
 	}
 	byBucket := make(map[int][]byte)
 	for phone, ordinal := range contacts {
-		n := bucketOf(phone, max(buckets, 1))
+		n := bucketOf(phone, buckets)
 		var entry [entryBytes]byte
 		putEntry(entry[:], phone, a.firstOrdinal()+ordinal)
 		byBucket[n] = append(byBucket[n], entry[:]...)
 	}
 	for n, packed := range byBucket {
 		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("add to index of %s: %w", name, err)
+		if err := exceptNil(err); err != nil {
+			return wrap(err, "add to index of %s", name)
 		}
 		if err := a.setBucket(ctx, strconv.Itoa(n), append(a.before(have), packed...)); err != nil {
 			return err
@@ -195,8 +187,7 @@ return 1`)
 
 func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
 	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
-	kept, err := setBucketScript.Run(ctx, a.store.rdb, keys, a.id, field, packed).Bool()
-	return wrote(kept, err, "store index")
+	return a.run(ctx, "store index", setBucketScript, keys, a.id, field, packed)
 }
 
 // dropIndex takes an unfinished append out of the index.
@@ -214,8 +205,84 @@ func (a *Append) dropIndex(ctx context.Context) error {
 			}
 		}
 	}
-	if err := scan.Err(); err != nil {
-		return fmt.Errorf("clear what an append left: %w", err)
+	return wrap(scan.Err(), "clear what an append left")
+}
+
+// nobodysConversation marks one that two contacts have: it identifies neither.
+const nobodysConversation = 1<<32 - 1
+
+// Conversations have an index of their own, because an event may have no number. It is a
+// hash of buckets; each holds entries of 8 bytes of the conversation's hash and 4 of the
+// contact's ordinal, about 13 bytes of Redis for a contact with an event. conversationHash
+// is those eight bytes, and the bucket from four others.
+func conversationHash(conversation string) (hash string, bucket uint32) {
+	sum := sha256.Sum256([]byte(conversation))
+	return string(sum[:8]), binary.LittleEndian.Uint32(sum[8:])
+}
+
+// addConversationsScript adds entries. KEYS campaign, conversations; ARGV buckets if
+// there are none yet, then hash, bucket number before it is reduced, and packed
+// ordinal of each. An entry with another contact is marked as nobody's.
+var addConversationsScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+redis.call('HSETNX', KEYS[2], 'buckets', ARGV[1])
+local buckets = tonumber(redis.call('HGET', KEYS[2], 'buckets'))
+for i = 2, #ARGV, 3 do
+  local field = string.format('%.0f', tonumber(ARGV[i + 1]) % buckets)
+  local bucket = redis.call('HGET', KEYS[2], field) or ''
+  local at
+  for k = 1, #bucket, 12 do
+    if string.sub(bucket, k, k + 7) == ARGV[i] then at = k break end
+  end
+  if not at then
+    redis.call('HSET', KEYS[2], field, bucket .. ARGV[i] .. ARGV[i + 2])
+  elseif string.sub(bucket, at + 8, at + 11) ~= ARGV[i + 2] then
+    redis.call('HSET', KEYS[2], field, string.sub(bucket, 1, at + 7) .. '\255\255\255\255' .. string.sub(bucket, at + 12))
+  end
+end
+return 1`)
+
+// AddConversations stores contacts' ordinals by conversation. A conversation of two
+// contacts belongs to neither from then on.
+func (s *Store) AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error {
+	if len(ordinals) == 0 {
+		return nil
 	}
-	return nil
+	args := []any{c.Counts.Contacts/bucketContacts + 1}
+	for _, conversation := range slices.Sorted(maps.Keys(ordinals)) {
+		hash, bucket := conversationHash(conversation)
+		args = append(args, hash, bucket, binary.LittleEndian.AppendUint32(nil, uint32(ordinals[conversation])))
+	}
+	err := addConversationsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyConversations(c.Name)}, args...).Err()
+	return wrap(err, "add conversations of %s", c.Name)
+}
+
+// FindConversations are the ordinals of contacts by conversation, where known.
+func (s *Store) FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error) {
+	if len(conversations) == 0 {
+		return nil, nil
+	}
+	buckets, err := s.rdb.HGet(ctx, keyConversations(name), "buckets").Uint64()
+	if buckets == 0 {
+		return nil, wrap(exceptNil(err), "find conversation in %s", name)
+	}
+	fields, hashes := make([]string, len(conversations)), make([]string, len(conversations))
+	for i, conversation := range conversations {
+		hash, bucket := conversationHash(conversation)
+		hashes[i], fields[i] = hash, strconv.FormatUint(uint64(bucket)%buckets, 10)
+	}
+	values, err := s.rdb.HMGet(ctx, keyConversations(name), fields...).Result()
+	if err != nil {
+		return nil, wrap(err, "find conversation in %s", name)
+	}
+	ordinals := make(map[string]int)
+	for i, packed := range textsOf(values) {
+		for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
+			ordinal := binary.LittleEndian.Uint32([]byte(packed[8:]))
+			if packed[:8] == hashes[i] && ordinal != nobodysConversation {
+				ordinals[conversations[i]] = int(ordinal)
+			}
+		}
+	}
+	return ordinals, nil
 }

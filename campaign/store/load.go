@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -29,7 +30,8 @@ type right struct {
 	campaign campaign.Campaign
 	field    string // load, append
 	id       string
-	parts    int // of the rejects that are stored
+	rejects  string // the key of their parts
+	parts    int    // of the rejects that are stored
 }
 
 // rowsOf encodes the contacts of a chunk.
@@ -38,32 +40,25 @@ func (r *right) rowsOf(ref Ref, contacts []campaign.Contact) ([]byte, error) {
 		return nil, fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
 	}
 	rows, err := r.store.encodeRows(contacts, len(r.campaign.Settings.Columns))
-	if err != nil {
-		return nil, fmt.Errorf("store chunk %s: %w", ref, err)
-	}
-	return rows, nil
+	return rows, wrap(err, "store chunk %s", ref)
 }
 
-// wrote is the error of a script that answers false once the right is lost.
-func wrote(kept bool, err error, what string) error {
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w", what, err)
-	case !kept:
-		return fmt.Errorf("%s: %w", what, ErrLoadLost)
+// run runs a script that answers 0 once the right is lost.
+func (r *right) run(ctx context.Context, what string, script *redis.Script, keys []string, args ...any) error {
+	kept, err := script.Run(ctx, r.store.rdb, keys, args...).Bool()
+	if err == nil && !kept {
+		err = ErrLoadLost
 	}
-	return nil
+	return wrap(err, "%s", what)
 }
 
 // beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
 // Answers 1, or 0 when the campaign has been loaded.
-var beginLoadScript = redis.NewScript(`
+var beginLoadScript = redis.NewScript(luaNow + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV[1],
   'load_until', string.format('%.0f', now + tonumber(ARGV[2])),
   'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6],
@@ -75,27 +70,26 @@ return 1`)
 // when it was loaded already with at least one contact.
 func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, error) {
 	if err := errors.Join(campaign.CheckName(c.Name), c.Settings.Check()); err != nil {
-		return nil, fmt.Errorf("load %s: %w", c.Name, err)
+		return nil, wrap(err, "load %s", c.Name)
 	}
 	settings, err := json.Marshal(c.Settings)
 	if err != nil {
-		return nil, fmt.Errorf("load %s: settings: %w", c.Name, err)
+		return nil, wrap(err, "load %s: settings", c.Name)
 	}
-	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text()}}
+	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text(), rejects: keyRejects(c.Name)}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
 		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
+	switch {
+	case err != nil:
+	case !begun:
+		err = ErrExists
+	default: // listed only now: a listed campaign must be readable
+		if err = s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err == nil {
+			err = l.clear(ctx)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", c.Name, err)
-	}
-	if !begun {
-		return nil, fmt.Errorf("load %s: %w", c.Name, ErrExists)
-	}
-	// Listed only now: a listed campaign must be readable.
-	if err := s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err != nil {
-		return nil, fmt.Errorf("load %s: %w", c.Name, err)
-	}
-	if err := l.clear(ctx); err != nil {
-		return nil, fmt.Errorf("load %s: %w", c.Name, err)
+		return nil, wrap(err, "load %s", c.Name)
 	}
 	return l, nil
 }
@@ -117,7 +111,7 @@ func (l *Load) clear(ctx context.Context) error {
 	for {
 		open, err := l.store.Open(ctx, name, time.Time{}, 1000)
 		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+			return wrap(err, what)
 		}
 		keys, args := []string{keyCampaign(name), keyOpen(name)}, []any{l.id}
 		for _, o := range open {
@@ -127,8 +121,7 @@ func (l *Load) clear(ctx context.Context) error {
 		if len(open) == 0 {
 			keys = append(keys, keysOf(name, keptKeys[1:], personalKeys)...)
 		}
-		kept, err := clearScript.Run(ctx, l.store.rdb, keys, args...).Bool()
-		if err := wrote(kept, err, what); err != nil || len(open) == 0 {
+		if err := l.run(ctx, what, clearScript, keys, args...); err != nil || len(open) == 0 {
 			return err
 		}
 	}
@@ -136,10 +129,8 @@ func (l *Load) clear(ctx context.Context) error {
 
 // addChunkScript stores a chunk. KEYS campaign, chunk, ledger, open; ARGV load
 // id, lease ms, rows, ledger, chunk number. Answers 0 when the load was lost.
-var addChunkScript = redis.NewScript(`
+var addChunkScript = redis.NewScript(luaNow + `
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HSET', KEYS[1], 'load_until', string.format('%.0f', now + tonumber(ARGV[2])))
 redis.call('HSET', KEYS[2], 'rows', ARGV[3])
 redis.call('SET', KEYS[3], ARGV[4])
@@ -155,9 +146,8 @@ func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) erro
 		return err
 	}
 	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref), keyOpen(ref.Campaign)}
-	kept, err := addChunkScript.Run(ctx, l.store.rdb, keys,
-		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n).Bool()
-	return wrote(kept, err, "store chunk "+ref.String())
+	return l.run(ctx, "store chunk "+ref.String(), addChunkScript, keys,
+		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n)
 }
 
 // abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id. Answers
@@ -174,25 +164,24 @@ func (l *Load) Abandon(ctx context.Context) error {
 		return err
 	}
 	if err := l.store.rdb.SRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
-		return fmt.Errorf("abandon load: %w", err)
+		return wrap(err, "abandon load")
 	}
-	kept, err := abandonScript.Run(ctx, l.store.rdb, []string{keyCampaign(l.campaign.Name)}, l.id).Bool()
-	if err == nil && !kept { // another load has begun meanwhile, and may have finished
-		err = l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err()
+	err := l.run(ctx, "abandon load", abandonScript, []string{keyCampaign(l.campaign.Name)}, l.id)
+	if errors.Is(err, ErrLoadLost) { // another load has begun meanwhile, and may have finished
+		err = cmp.Or(l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err(), err)
 	}
-	return wrote(kept, err, "abandon load")
+	return err
 }
 
 // finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
 // chunks, contacts. Answers 0 when the load was lost; a repeated one answers 1.
-var finishLoadScript = redis.NewScript(`
+var finishLoadScript = redis.NewScript(luaNow + `
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 if tonumber(ARGV[5]) > 0 then
   redis.call('HSET', KEYS[2], '0', ARGV[5])
 else
-  local time = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'ended_at', string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)))
+  redis.call('HSET', KEYS[1], 'ended_at', string.format('%.0f', now))
 end
 redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
@@ -202,17 +191,55 @@ return 1`)
 // before.
 func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, phase campaign.Phase) error {
 	name := l.campaign.Name
-	if err := counts.Check(); err != nil {
-		return fmt.Errorf("finish load of %s: %w", name, err)
-	}
 	text, err := json.Marshal(counts)
-	if err != nil {
-		return fmt.Errorf("finish load of %s: %w", name, err)
+	if err := cmp.Or(counts.Check(), err); err != nil {
+		return wrap(err, "finish load of %s", name)
 	}
 	if err := l.store.rdb.SAdd(ctx, keyCampaigns, name).Err(); err != nil {
-		return fmt.Errorf("finish load of %s: %w", name, err)
+		return wrap(err, "finish load of %s", name)
 	}
-	kept, err := finishLoadScript.Run(ctx, l.store.rdb, []string{keyCampaign(name), keyTally(name)},
-		l.id, string(phase), text, chunks, counts.Contacts).Bool()
-	return wrote(kept, err, "finish load of "+name)
+	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)},
+		l.id, string(phase), text, chunks, counts.Contacts)
+}
+
+// Rejects calls yield with each part of the rejects file, in order.
+func (s *Store) Rejects(ctx context.Context, name string, yield func(part []byte) error) error {
+	const page = 16
+	for from := int64(0); ; from += page {
+		parts, err := s.rdb.LRange(ctx, keyRejects(name), from, from+page-1).Result()
+		if err != nil {
+			return wrap(err, "read rejects of %s", name)
+		}
+		for _, p := range parts {
+			part, err := s.decoder.DecodeAll([]byte(p), nil)
+			if err != nil {
+				return wrap(err, "read rejects of %s", name)
+			}
+			if err := yield(part); err != nil {
+				return err
+			}
+		}
+		if len(parts) < page {
+			return nil
+		}
+	}
+}
+
+// addPartScript appends to a list, once. KEYS campaign, list; ARGV field of the
+// right, its id, value, length of the list without it.
+var addPartScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[4]) then redis.call('RPUSH', KEYS[2], ARGV[3]) end
+return 1`)
+
+// AddRejects stores the next part of the rejects file, so that every machine can
+// hand it out. Call it for one part after another: they are kept in that order. An
+// append's parts join the file when it is finished.
+func (r *right) AddRejects(ctx context.Context, part []byte) error {
+	keys := []string{keyCampaign(r.campaign.Name), r.rejects}
+	err := r.run(ctx, "store rejects", addPartScript, keys, r.field, r.id, r.store.encoder.EncodeAll(part, nil), r.parts)
+	if err == nil {
+		r.parts++
+	}
+	return err
 }

@@ -230,7 +230,7 @@ func TestKilledLoadLeavesNothing(t *testing.T) {
 			return l.AddIndex(ctx, maps.All(map[campaign.Phone]int{966500000050: 0}))
 		},
 		func(ctx context.Context, l *Load) error {
-			_, err := l.store.ReasonCode(ctx, l.campaign.Name, "old")
+			_, err := l.store.ReasonCode(ctx, l.campaign.Name, campaign.Text("old"))
 			return err
 		},
 	}
@@ -289,7 +289,7 @@ func TestLoadedIsNotLoadedAgain(t *testing.T) {
 		launch(t, s, "sale", 3, 2, campaign.Ready)
 		before := dump(t, s, "sale")
 		for _, phase := range []campaign.Phase{campaign.Ready, campaign.Running, campaign.Paused, campaign.CanceledPhase} {
-			if _, _, err := s.SetPhase(t.Context(), "sale", phase, "", campaign.Ready, campaign.Running, campaign.Paused); err != nil {
+			if _, _, err := s.SetPhase(t.Context(), "sale", phase, campaign.Message{}, campaign.Ready, campaign.Running, campaign.Paused); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := s.BeginLoad(t.Context(), testCampaign("sale", 2)); !errors.Is(err, ErrExists) {
@@ -319,7 +319,7 @@ func TestFinishTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The campaign was changed meanwhile: the second call undoes nothing.
-		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, "lunch", campaign.Running); err != nil {
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Paused, campaign.Text("lunch"), campaign.Running); err != nil {
 			t.Fatal(err)
 		}
 		before := dump(t, s, "sale")

@@ -63,7 +63,7 @@ type Decision struct {
 	At     time.Time // by Redis's clock, when it was written
 	By     string    // a user, a worker or a rule; Log takes empty for the user of this process
 	Action Action
-	Text   string // why, or how much
+	Text   campaign.Message // why, or how much
 
 	// Only of a change to a chunk; Log does not write these.
 	Chunk   int
@@ -112,12 +112,13 @@ var processUser = sync.OnceValue(func() string {
 // by is the name in an entry.
 func (d Decision) by() string { return cmp.Or(d.By, processUser()) }
 
-// text is d's, cut to maxLogText.
+// text is the text of d, bounded, as Redis keeps it.
 func (d Decision) text() string {
-	if len(d.Text) <= maxLogText {
-		return d.Text
+	text := d.Text.Cut(maxLogText)
+	if text != d.Text {
+		return text.Line() + "…"
 	}
-	return strings.ToValidUTF8(d.Text[:maxLogText], "") + "…"
+	return text.Line()
 }
 
 // logScript adds an entry about a campaign that exists. KEYS campaign, log; ARGV
@@ -132,10 +133,8 @@ return 1`)
 // A lost answer of Redis may lead to two entries.
 func (s *Store) Log(ctx context.Context, name string, d Decision) error {
 	keys := []string{keyCampaign(name), keyLog(name)}
-	if err := logScript.Run(ctx, s.rdb, keys, maxLog, d.by(), string(d.Action), d.text()).Err(); err != nil {
-		return fmt.Errorf("log of %s: %w", name, err)
-	}
-	return nil
+	err := logScript.Run(ctx, s.rdb, keys, maxLog, d.by(), string(d.Action), d.text()).Err()
+	return wrap(err, "log of %s", name)
 }
 
 // logContactScript adds an entry about a contact. KEYS campaign, log, ledger; ARGV
@@ -152,10 +151,7 @@ return 1`)
 func (s *Store) LogContact(ctx context.Context, ref Ref, index int, d Decision) error {
 	keys := []string{keyCampaign(ref.Campaign), keyChunksLog(ref.Campaign), keyLedger(ref)}
 	err := logContactScript.Run(ctx, s.rdb, keys, maxChunksLog, d.by(), string(d.Action), d.text(), ref.Chunk, index, campaign.RecordSize).Err()
-	if err != nil {
-		return fmt.Errorf("log of %s: %w", ref.Campaign, err)
-	}
-	return nil
+	return wrap(err, "log of %s", ref.Campaign)
 }
 
 // A LogReader reads the log of a campaign, the oldest entry first.
@@ -185,7 +181,7 @@ func (r *LogReader) Next(ctx context.Context) (d Decision, ok bool, err error) {
 		s := &r.streams[i]
 		if len(s.page) == 0 {
 			if s.page, err = r.store.rdb.XRangeN(ctx, s.key, "("+s.last, "+", logPage).Result(); err != nil {
-				return Decision{}, false, fmt.Errorf("read log: %w", err)
+				return Decision{}, false, wrap(err, "read log")
 			}
 		}
 		if len(s.page) > 0 && (first == nil || streamTime(s.page[0].ID).Before(streamTime(first.page[0].ID))) {
@@ -198,7 +194,7 @@ func (r *LogReader) Next(ctx context.Context) (d Decision, ok bool, err error) {
 	m := first.page[0]
 	first.page, first.last = first.page[1:], m.ID
 	if d, err = decodeDecision(m); err != nil {
-		return Decision{}, false, fmt.Errorf("read log: entry %s: %w", m.ID, err)
+		return Decision{}, false, wrap(err, "read log: entry %s", m.ID)
 	}
 	return d, true, nil
 }
@@ -212,20 +208,20 @@ func streamTime(id string) time.Time {
 
 func decodeDecision(m redis.XMessage) (Decision, error) {
 	text := func(field string) string { t, _ := m.Values[field].(string); return t }
-	d := Decision{At: streamTime(m.ID), By: text("by"), Action: Action(text("action")), Text: text("text"), Request: text("request")}
+	d := Decision{At: streamTime(m.ID), By: text("by"), Action: Action(text("action")), Text: campaign.ReadMessage(text("text")), Request: text("request")}
 	moved := text("moved")
 	if moved == "" {
 		return d, nil
 	}
 	var err error
 	if d.Chunk, err = strconv.Atoi(text("chunk")); err != nil {
-		return d, fmt.Errorf("chunk: %w", err)
+		return d, wrap(err, "chunk")
 	}
 	for part := range strings.SplitSeq(moved, ";") {
 		var f Fate
 		head, spans, _ := strings.Cut(part, "=")
 		if _, err := fmt.Sscanf(head, "%d>%d:%d", &f.From, &f.To, &f.Reason); err != nil {
-			return d, fmt.Errorf("moved: %w", err)
+			return d, wrap(err, "moved")
 		}
 		for span := range strings.SplitSeq(spans, ",") {
 			from, to, run := strings.Cut(span, "-")
@@ -237,7 +233,7 @@ func decodeDecision(m redis.XMessage) (Decision, error) {
 				s.To, err = strconv.Atoi(to)
 			}
 			if err != nil {
-				return d, fmt.Errorf("moved: %w", err)
+				return d, wrap(err, "moved")
 			}
 			f.Contacts = append(f.Contacts, s)
 		}
@@ -245,3 +241,126 @@ func decodeDecision(m redis.XMessage) (Decision, error) {
 	}
 	return d, nil
 }
+
+// The series of a campaign is its tally over time. A sample is taken only when
+// contacts have moved, so a paused or finished campaign costs nothing.
+const (
+	// SampleEvery is the shortest time between two samples of a campaign.
+	SampleEvery = 5 * time.Second
+	// MaxSamples bounds the samples of a campaign. Beyond it every second one is
+	// dropped, so older ones lie further apart.
+	MaxSamples = 500
+)
+
+// A Sample is a campaign's tally at a moment, without its reasons. The tally stayed
+// so until the next one.
+type Sample struct {
+	At    time.Time
+	Tally campaign.Tally
+}
+
+// sampleScript appends a sample unless another worker has, or the campaign is gone.
+// KEYS campaign, series; ARGV the last sample as read, empty for none; the new one;
+// most samples. Answers whether it did.
+var sampleScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 or (redis.call('LINDEX', KEYS[2], -1) or '') ~= ARGV[1] then return 0 end
+if redis.call('LLEN', KEYS[2]) >= tonumber(ARGV[3]) then
+  local all = redis.call('LRANGE', KEYS[2], 0, -1)
+  redis.call('DEL', KEYS[2])
+  for i = 1, #all, 2 do redis.call('RPUSH', KEYS[2], all[i]) end
+end
+redis.call('RPUSH', KEYS[2], ARGV[2])
+return 1`)
+
+// TakeSample adds the present tally to a campaign's series when contacts have moved
+// and enough time has passed. Any number of workers may call it at any time.
+func (s *Store) TakeSample(ctx context.Context, name string, now time.Time) (taken bool, err error) {
+	var first, last *redis.StringCmd
+	var counts *redis.SliceCmd
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		first = p.LIndex(ctx, keySeries(name), 0)
+		last = p.LIndex(ctx, keySeries(name), -1)
+		counts = p.HMGet(ctx, keyTally(name), stateFields...)
+		return nil
+	})
+	if err := exceptNil(err); err != nil {
+		return false, wrap(err, "sample %s", name)
+	}
+	next := strconv.FormatInt(now.UnixMilli(), 10)
+	for _, count := range textsOf(counts.Val()) {
+		next += " " + cmp.Or(count, "0")
+	}
+	due, err := sampleDue(first.Val(), last.Val(), next)
+	if err != nil || !due {
+		return false, err
+	}
+	taken, err = sampleScript.Run(ctx, s.rdb, []string{keyCampaign(name), keySeries(name)}, last.Val(), next, MaxSamples).Bool()
+	return taken, wrap(err, "sample %s", name)
+}
+
+// sampleDue decides whether next follows the samples between first and last, which
+// are empty when there are none: it must differ, and come after a share of the time
+// that the series covers.
+func sampleDue(first, last, next string) (bool, error) {
+	now, err := decodeSample(next)
+	if err != nil {
+		return false, err
+	}
+	if last == "" {
+		return now.Tally.Contacts() > 0, nil
+	}
+	start, err := decodeSample(first)
+	if err != nil {
+		return false, err
+	}
+	before, err := decodeSample(last)
+	if err != nil {
+		return false, err
+	}
+	wait := max(SampleEvery, before.At.Sub(start.At)/MaxSamples)
+	return now.Tally.States != before.Tally.States && now.At.Sub(before.At) >= wait, nil
+}
+
+// Series are the samples of a campaign, the oldest first.
+func (s *Store) Series(ctx context.Context, name string) ([]Sample, error) {
+	list, err := s.rdb.LRange(ctx, keySeries(name), 0, -1).Result()
+	if err != nil {
+		return nil, wrap(err, "read series of %s", name)
+	}
+	series := make([]Sample, len(list))
+	for i, text := range list {
+		if series[i], err = decodeSample(text); err != nil {
+			return nil, wrap(err, "read series of %s", name)
+		}
+	}
+	return series, nil
+}
+
+// decodeSample reads the time in ms, and how many contacts are in each state.
+func decodeSample(text string) (Sample, error) {
+	var sample Sample
+	parts := strings.Fields(text)
+	if len(parts) != 1+len(sample.Tally.States) {
+		return Sample{}, fmt.Errorf("sample: want %d numbers, have %d", 1+len(sample.Tally.States), len(parts))
+	}
+	for i, part := range parts {
+		n, err := strconv.ParseInt(part, 10, 64)
+		switch {
+		case err != nil:
+			return Sample{}, wrap(err, "sample")
+		case i == 0:
+			sample.At = timeOf(n)
+		default:
+			sample.Tally.States[i-1] = int(n)
+		}
+	}
+	return sample, nil
+}
+
+// stateFields are the tally's fields for the states.
+var stateFields = func() (fields []string) {
+	for _, state := range campaign.States() {
+		fields = append(fields, strconv.Itoa(int(state)))
+	}
+	return fields
+}()

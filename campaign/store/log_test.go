@@ -38,21 +38,21 @@ func TestLogTellsWhatWasWritten(t *testing.T) {
 		launch(t, s, "sale", 14, 7, campaign.Running)
 		ref := Ref{Campaign: "sale", Chunk: 1}
 		chunk := begin(t, s, ref, "w/1", 0, 1, 2, 3, 5, 6)
-		why, err := s.ReasonCode(t.Context(), "sale", "422: not a number")
+		why, err := s.ReasonCode(t.Context(), "sale", campaign.Text("422: not a number"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		answered := moves(campaign.Accept, 0, 1, 3, 5, 6)
 		answered = append(answered, Move{Index: 2, Move: campaign.Move{Cause: campaign.Reject, Reason: why, At: noon}})
 		apply(t, s, chunk, Change{
-			Act: Commit, Token: "w/1", Moves: answered, Log: Decision{By: "worker w", Action: ActionRequest, Text: "422", Request: "1-1"},
+			Act: Commit, Token: "w/1", Moves: answered, Log: Decision{By: "worker w", Action: ActionRequest, Text: campaign.Text("422"), Request: "1-1"},
 		})
 		apply(t, s, chunk, Change{Act: Steer, Moves: moves(campaign.Cancel, 4), Log: Decision{By: "ops@desk", Action: ActionCancel}})
 		apply(t, s, chunk, Change{Act: Steer, Moves: moves(campaign.Cancel, 4), Log: Decision{By: "late@desk", Action: ActionCancel}})
 
 		sending, pending := campaign.Sending, campaign.Pending
 		want := []Decision{
-			{By: "worker w", Action: ActionRequest, Text: "422", Chunk: 1, Request: "1-1", Moved: []Fate{
+			{By: "worker w", Action: ActionRequest, Text: campaign.Text("422"), Chunk: 1, Request: "1-1", Moved: []Fate{
 				{From: sending, To: campaign.Accepted, Contacts: []Span{{0, 1}, {3, 3}, {5, 6}}},
 				{From: sending, To: campaign.Rejected, Reason: why, Contacts: []Span{{2, 2}}},
 			}},
@@ -113,7 +113,7 @@ func TestLogOfTheWholeCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []Decision{
-		{By: "dashboard", Action: ActionPause, Text: strings.Repeat("م", maxLogText)},
+		{By: "dashboard", Action: ActionPause, Text: campaign.Text(strings.Repeat("م", maxLogText))},
 		{Action: ActionResume},
 	} {
 		if err := s.Log(t.Context(), "sale", d); err != nil {
@@ -130,7 +130,7 @@ func TestLogOfTheWholeCampaign(t *testing.T) {
 	if len(got) != 2 || got[0].By != "dashboard" || got[1].By != processUser() || got[1].By == "" {
 		t.Fatalf("log %+v", got)
 	}
-	if text := got[0].Text; text != strings.Repeat("م", maxLogText/2)+"…" {
+	if text := got[0].Text.String(); text != strings.Repeat("م", maxLogText/2)+"…" {
 		t.Errorf("text of %d bytes: %s", len(text), text)
 	}
 	if at := got[0].At; at.Before(before.Truncate(time.Millisecond)) {

@@ -548,7 +548,7 @@ func (m *machine) personPauses(t *rapid.T) {
 		t.Skip("it mostly runs")
 	}
 	m.tick(t)
-	if _, _, err := m.store.SetPhase(t.Context(), m.name, to, "", m.phase); err != nil {
+	if _, _, err := m.store.SetPhase(t.Context(), m.name, to, campaign.Message{}, m.phase); err != nil {
 		t.Fatal(err)
 	}
 	m.phase, m.guard = to, false

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,14 +9,13 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 )
 
-// maxExtractionKeys bounds the keys of a campaign that become columns, and
-// maxKeyBytes their length. What lies beyond stays in the extraction.
 const (
 	// maxExtractionKeys bounds the keys of a campaign that become columns, and
 	// maxKeyBytes their length. Other keys stay in the extraction.
@@ -67,13 +67,13 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			var o campaign.Outcome
 			if old[i] != "" {
 				if err := json.Unmarshal([]byte(old[i]), &o); err != nil {
-					return fmt.Errorf("outcome of contact %d of chunk %s: %w", index, ref, err)
+					return wrap(err, "outcome of contact %d of chunk %s", index, ref)
 				}
 			}
 			next, turns := change(index, o)
 			text, err := json.Marshal(next)
 			if err != nil {
-				return fmt.Errorf("outcome of contact %d of chunk %s: %w", index, ref, err)
+				return wrap(err, "outcome of contact %d of chunk %s", index, ref)
 			}
 			if string(text) == old[i] || (old[i] == "" && !next.Known()) {
 				continue
@@ -81,7 +81,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			var history []byte
 			if turns != nil {
 				if history, err = json.Marshal(turns); err != nil {
-					return fmt.Errorf("history of contact %d of chunk %s: %w", index, ref, err)
+					return wrap(err, "history of contact %d of chunk %s", index, ref)
 				}
 				history = s.encoder.EncodeAll(history, nil)
 			}
@@ -97,7 +97,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 		}
 		left, err := outcomeScript.Run(ctx, s.rdb, keys, append(args, writes...)...).Int64Slice()
 		if err != nil {
-			return fmt.Errorf("write outcomes of chunk %s: %w", ref, err)
+			return wrap(err, "write outcomes of chunk %s", ref)
 		}
 		if len(left) == 0 {
 			return nil
@@ -107,7 +107,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 			contacts = append(contacts, int(index))
 		}
 	}
-	return fmt.Errorf("write outcomes of chunk %s: they changed %d times meanwhile: %w", ref, maxRounds, ErrMoved)
+	return wrap(ErrMoved, "write outcomes of chunk %s: they changed %d times meanwhile", ref, maxRounds)
 }
 
 // readOutcomes are the outcomes of contacts as stored.
@@ -117,14 +117,7 @@ func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]st
 		fields[i] = strconv.Itoa(index)
 	}
 	values, err := s.rdb.HMGet(ctx, keyOutcomes(ref), fields...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read outcomes of chunk %s: %w", ref, err)
-	}
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i], _ = v.(string)
-	}
-	return texts, nil
+	return textsOf(values), wrap(err, "read outcomes of chunk %s", ref)
 }
 
 // addKeys adds the keys of a JSON object that can name a column.
@@ -151,26 +144,160 @@ func (s *Store) History(ctx context.Context, ref Ref, index int) ([]campaign.Tur
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
-	var text []byte
 	if err == nil {
-		text, err = s.decoder.DecodeAll(packed, nil)
+		packed, err = s.decoder.DecodeAll(packed, nil)
 	}
 	var turns []campaign.Turn
 	if err == nil {
-		err = json.Unmarshal(text, &turns)
+		err = json.Unmarshal(packed, &turns)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("history of contact %d of chunk %s: %w", index, ref, err)
-	}
-	return turns, nil
+	return turns, wrap(err, "history of contact %d of chunk %s", index, ref)
 }
 
 // ExtractionKeys are the keys that the agent has extracted for any contact, sorted.
 func (s *Store) ExtractionKeys(ctx context.Context, name string) ([]string, error) {
 	keys, err := s.rdb.SMembers(ctx, keyExtractionKeys(name)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read extraction keys of %s: %w", name, err)
-	}
 	slices.Sort(keys)
-	return keys, nil
+	return keys, wrap(err, "read extraction keys of %s", name)
+}
+
+// ErrTicketsFull: the campaign has as many tickets as it may.
+var ErrTicketsFull = errors.New("as many tickets as the campaign may have")
+
+// A Place is one contact of a campaign.
+type Place struct {
+	Ref
+	Index int // in the chunk
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
+
+// SetTicket moves a contact's ticket from what was read to new; nil means none. An
+// open one is due again after due. It reports false when the ticket was another one
+// meanwhile; ErrTicketsFull when the campaign has most tickets.
+func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error) {
+	oldText, oldState, err1 := encodeTicket(old)
+	newText, newState, err2 := encodeTicket(new)
+	if err := cmp.Or(err1, err2); err != nil {
+		return false, wrap(err, "ticket of contact %s", at)
+	}
+	wait := int64(-1)
+	if new != nil && new.State.Open() {
+		wait = millis(due)
+	}
+	keys := []string{keyCampaign(at.Campaign), keyTickets(at.Ref), keyTicketsDue(at.Campaign), keyTicketTally(at.Campaign)}
+	moved, err := ticketScript.Run(ctx, s.rdb, keys, at.Index, fmt.Sprintf("%d/%d", at.Chunk, at.Index),
+		oldText, oldState, newText, newState, wait, most).Int()
+	if err == nil && moved < 0 {
+		err = ErrTicketsFull
+	}
+	return moved == 1, wrap(err, "ticket of contact %s", at)
+}
+
+// Ticket is the ticket of a contact; nil when it has none.
+func (s *Store) Ticket(ctx context.Context, at Place) (*campaign.Ticket, error) {
+	var t campaign.Ticket
+	found, err := decodeJSON(s.rdb.HGet(ctx, keyTickets(at.Ref), strconv.Itoa(at.Index)), &t)
+	if !found {
+		return nil, wrap(err, "ticket of contact %s", at)
+	}
+	return &t, nil
+}
+
+// Tickets are the tickets of a chunk's contacts, by index.
+func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, error) {
+	return readHash[campaign.Ticket](ctx, s, keyTickets(ref), "tickets of chunk "+ref.String())
+}
+
+// DueTickets are contacts whose tickets are due, the longest due first.
+func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]Place, error) {
+	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: keyTicketsDue(name), ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
+	}).Result()
+	if err != nil {
+		return nil, wrap(err, "list due tickets of %s", name)
+	}
+	due := make([]Place, len(members))
+	for i, member := range members {
+		p := Place{Ref: Ref{Campaign: name}}
+		if _, err := fmt.Sscanf(member, "%d/%d", &p.Chunk, &p.Index); err != nil {
+			return nil, wrap(err, "list due tickets of %s: %q", name, member)
+		}
+		due[i] = p
+	}
+	return due, nil
+}
+
+// TicketTally counts the tickets of a campaign by state.
+func (s *Store) TicketTally(ctx context.Context, name string) (map[campaign.TicketState]int, error) {
+	hash, err := s.rdb.HGetAll(ctx, keyTicketTally(name)).Result()
+	if err != nil {
+		return nil, wrap(err, "count tickets of %s", name)
+	}
+	tally := make(map[campaign.TicketState]int)
+	for state, text := range hash {
+		if tally[campaign.TicketState(state)], err = strconv.Atoi(text); err != nil {
+			return nil, wrap(err, "count tickets of %s", name)
+		}
+	}
+	return tally, nil
+}
+
+// ticketScript moves one ticket that nothing else has moved meanwhile.
+//
+// KEYS campaign, tickets, due, tally; ARGV index, chunk/index, old and new ticket,
+// each with its state (empty for none), ms until it is due again or -1, most tickets of
+// the campaign. Answers 1; 0 when it was another ticket meanwhile; -1 when the
+// campaign has its most. If the ticket is the new one already, only an earlier
+// answer was lost.
+var ticketScript = redis.NewScript(luaNow + `
+local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if present == new then return 1 end
+if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
+if old == '' then
+  local tickets = 0
+  for _, n in ipairs(redis.call('HVALS', KEYS[4])) do tickets = tickets + tonumber(n) end
+  if tickets >= tonumber(ARGV[8]) then return -1 end
+end
+if new == '' then redis.call('HDEL', KEYS[2], ARGV[1]) else redis.call('HSET', KEYS[2], ARGV[1], new) end
+if oldState ~= '' then redis.call('HINCRBY', KEYS[4], oldState, -1) end
+if newState ~= '' then redis.call('HINCRBY', KEYS[4], newState, 1) end
+if tonumber(ARGV[7]) < 0 then
+  redis.call('ZREM', KEYS[3], ARGV[2])
+else
+  local at = now + tonumber(ARGV[7])
+  redis.call('ZADD', KEYS[3], string.format('%.0f', at), ARGV[2])
+end
+return 1`)
+
+func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
+	if t == nil {
+		return "", "", nil
+	}
+	stored := *t
+	stored.Reason = t.Reason.Stored()
+	packed, err := json.Marshal(stored)
+	return string(packed), string(t.State), err
+}
+
+// readHash reads a hash of JSON by index.
+func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
+	hash, err := s.rdb.HGetAll(ctx, key).Result()
+	if err != nil {
+		return nil, wrap(err, "read %s", what)
+	}
+	all := make(map[int]T, len(hash))
+	for field, text := range hash {
+		index, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, wrap(err, "read %s", what)
+		}
+		var v T
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			return nil, wrap(err, "read %s: contact %d", what, index)
+		}
+		all[index] = v
+	}
+	return all, nil
 }

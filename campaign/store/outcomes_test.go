@@ -221,9 +221,9 @@ func TestUnmatchedEvents(t *testing.T) {
 	s := New(redistest.Shared(t))
 	ctx, now := t.Context(), time.Now().Truncate(time.Millisecond).UTC()
 	kept := []Unmatched{
-		{Event{Campaign: "sale", At: now.Add(-8 * 24 * time.Hour), Body: []byte("old")}, "why"},
-		{Event{Campaign: "sale", At: now, Contact: 300, Body: []byte("one")}, "why"},
-		{Event{Campaign: "sale", At: now.Add(time.Second), Body: []byte("two")}, ""},
+		{Event{Campaign: "sale", At: now.Add(-8 * 24 * time.Hour), Body: []byte("old")}, campaign.Text("why")},
+		{Event{Campaign: "sale", At: now, Contact: 300, Body: []byte("one")}, campaign.Text("why")},
+		{Event{Campaign: "sale", At: now.Add(time.Second), Body: []byte("two")}, campaign.Message{}},
 	}
 	for range 2 { // applied twice, kept once
 		if err := s.KeepUnmatched(ctx, "sale", kept); err != nil {

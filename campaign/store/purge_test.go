@@ -53,7 +53,7 @@ func lived(t *testing.T, s *Store) campaign.Campaign {
 
 	ref := Ref{Campaign: "sale"}
 	chunk := begin(t, s, ref, "w/1", 0, 1)
-	why, err := s.ReasonCode(ctx, "sale", "422: no such subscriber")
+	why, err := s.ReasonCode(ctx, "sale", campaign.Text("422: no such subscriber"))
 	must(err)
 	answered := moves(campaign.Accept, 0)
 	answered = append(answered, Move{Index: 1, Move: campaign.Move{Cause: campaign.Reject, Reason: why, At: noon}})
@@ -63,10 +63,10 @@ func lived(t *testing.T, s *Store) campaign.Campaign {
 		return o, []campaign.Turn{{Role: "customer", Text: "it is " + person(0).Phone.E164()}}
 	}))
 	apply(t, s, chunk, Change{Act: Commit, Moves: moves(campaign.End, 0)})
-	_, err = s.SetTicket(ctx, Place{ref, 0}, nil, &campaign.Ticket{State: campaign.TicketDue, Reason: "call " + person(0).Phone.E164()}, time.Hour, 5)
+	_, err = s.SetTicket(ctx, Place{ref, 0}, nil, &campaign.Ticket{State: campaign.TicketDue, Reason: campaign.Text("call " + person(0).Phone.E164())}, time.Hour, 5)
 	must(err)
 	event := []byte(`{"phone":"` + person(0).Phone.E164() + `"}`)
-	must(s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: event}, Why: "no such number"}}))
+	must(s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: event}, Why: campaign.Text("no such number")}}))
 	must(s.CountEvents(ctx, "sale", 1, 1))
 	for _, name := range []string{"sale", "other", "sale"} {
 		body := event
@@ -80,7 +80,7 @@ func lived(t *testing.T, s *Store) campaign.Campaign {
 	_, err = s.TakeSample(ctx, "sale", now)
 	must(err)
 	must(s.Log(ctx, "sale", Decision{By: "ops", Action: ActionPause}))
-	_, _, err = s.SetPhase(ctx, "sale", campaign.CanceledPhase, "", campaign.Running)
+	_, _, err = s.SetPhase(ctx, "sale", campaign.CanceledPhase, campaign.Message{}, campaign.Running)
 	must(err)
 	for n := 1; n < 3; n++ {
 		rest := read(t, s, Ref{Campaign: "sale", Chunk: n})

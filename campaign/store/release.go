@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -27,14 +25,14 @@ func (s *Store) Open(ctx context.Context, name string, before time.Time, limit i
 		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
 	}).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+		return nil, wrap(err, "list open chunks of %s", name)
 	}
 	open := make([]Due, len(members))
 	for i, m := range members {
 		text, _ := m.Member.(string)
 		chunk, err := strconv.Atoi(text)
 		if err != nil {
-			return nil, fmt.Errorf("list open chunks of %s: %w", name, err)
+			return nil, wrap(err, "list open chunks of %s", name)
 		}
 		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
 	}
@@ -44,20 +42,14 @@ func (s *Store) Open(ctx context.Context, name string, before time.Time, limit i
 // OpenChunks counts the chunks with contacts pending or sending.
 func (s *Store) OpenChunks(ctx context.Context, name string) (int, error) {
 	n, err := s.rdb.ZCard(ctx, keyOpen(name)).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count open chunks of %s: %w", name, err)
-	}
-	return int(n), nil
+	return int(n), wrap(err, "count open chunks of %s", name)
 }
 
 // Overdue counts the chunks of a campaign that were due by before and have not
 // moved.
 func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int, error) {
 	n, err := s.rdb.ZCount(ctx, keyOpen(name), "-inf", strconv.FormatInt(before.UnixMilli(), 10)).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count overdue chunks of %s: %w", name, err)
-	}
-	return int(n), nil
+	return int(n), wrap(err, "count overdue chunks of %s", name)
 }
 
 // A ChunkSeq is a chunk with the number of its releases.
@@ -77,8 +69,8 @@ func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]Chunk
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read releases of %s: %w", name, err)
+	if err := exceptNil(err); err != nil {
+		return nil, wrap(err, "read releases of %s", name)
 	}
 	for i, count := range counts {
 		turns[i].Seq, _ = strconv.Atoi(count.Val()) // missing: never released
@@ -92,10 +84,9 @@ func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]Chunk
 // count of each chunk. Answers the new counts, 0 for a chunk that another process
 // has released or that has nothing left to send; nothing when the campaign is not
 // running.
-var releaseScript = redis.NewScript(`
+var releaseScript = redis.NewScript(luaNow + `
 if redis.call('HGET', KEYS[1], 'phase') ~= 'running' then return {} end
-local time = redis.call('TIME')
-local due = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1]))
+local due = string.format('%.0f', now + tonumber(ARGV[1]))
 local counts = {}
 for i = 3, #KEYS do
   local number, count = ARGV[2 * i - 4], 0
@@ -121,11 +112,11 @@ func (s *Store) Release(ctx context.Context, name string, due time.Duration, tur
 		keys, args = append(keys, keyChunk(t.Ref)), append(args, t.Ref.Chunk, t.Seq)
 	}
 	counts, err := releaseScript.Run(ctx, s.rdb, keys, args...).Int64Slice()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("release chunks of %s: %w", name, err)
-	case len(counts) != len(turns):
-		return nil, fmt.Errorf("release chunks of %s: %w", name, ErrNotRunning)
+	if err == nil && len(counts) != len(turns) {
+		err = ErrNotRunning
+	}
+	if err != nil {
+		return nil, wrap(err, "release chunks of %s", name)
 	}
 	next = make([]int, len(counts))
 	for i, count := range counts {
@@ -136,9 +127,8 @@ func (s *Store) Release(ctx context.Context, name string, due time.Duration, tur
 
 // postponeScript gives later times to all open chunks that are due sooner. KEYS
 // open; ARGV ms from now.
-var postponeScript = redis.NewScript(`
-local time = redis.call('TIME')
-local due = string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1]))
+var postponeScript = redis.NewScript(luaNow + `
+local due = string.format('%.0f', now + tonumber(ARGV[1]))
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. due)) do
   redis.call('ZADD', KEYS[1], due, chunk)
 end
@@ -146,50 +136,39 @@ return 1`)
 
 // Postpone lets every open chunk of a campaign wait until due has passed.
 func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) error {
-	if err := postponeScript.Run(ctx, s.rdb, []string{keyOpen(name)}, millis(due)).Err(); err != nil {
-		return fmt.Errorf("postpone chunks of %s: %w", name, err)
-	}
-	return nil
+	err := postponeScript.Run(ctx, s.rdb, []string{keyOpen(name)}, millis(due)).Err()
+	return wrap(err, "postpone chunks of %s", name)
 }
 
 // dueScript sets when an open chunk is due. KEYS open; ARGV chunk number, ms from
 // now.
-var dueScript = redis.NewScript(`
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+var dueScript = redis.NewScript(luaNow + `
 return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])`)
 
 // SetDue sets when an open chunk is due, from now.
 func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
-	if err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err(); err != nil {
-		return fmt.Errorf("set due of chunk %s: %w", ref, err)
-	}
-	return nil
+	err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
+	return wrap(err, "set due of chunk %s", ref)
 }
 
 // hastenScript makes an open chunk due sooner, never later. KEYS open; ARGV chunk
 // number, ms from now.
-var hastenScript = redis.NewScript(`
-local time = redis.call('TIME')
-local by = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2])
+var hastenScript = redis.NewScript(luaNow + `
+local by = now + tonumber(ARGV[2])
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if due and tonumber(due) > by then redis.call('ZADD', KEYS[1], string.format('%.0f', by), ARGV[1]) end
 return 0`)
 
 // Hasten makes an open chunk due within due, if it was deferred longer.
 func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
-	if err := hastenScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err(); err != nil {
-		return fmt.Errorf("hasten chunk %s: %w", ref, err)
-	}
-	return nil
+	err := hastenScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
+	return wrap(err, "hasten chunk %s", ref)
 }
 
 // deferScript sets when a chunk is due, unless it was released meanwhile. KEYS
 // chunk, open; ARGV count of releases, chunk number, ms from now.
-var deferScript = redis.NewScript(`
+var deferScript = redis.NewScript(luaNow + `
 if (redis.call('HGET', KEYS[1], 'seq') or '0') ~= ARGV[1] then return 0 end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(ARGV[3])), ARGV[2])`)
 
 // Defer lets an open chunk wait until due has passed because none of its contacts
@@ -197,8 +176,6 @@ return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(AR
 // wins.
 func (s *Store) Defer(ctx context.Context, ref Ref, seq int, due time.Duration) error {
 	keys := []string{keyChunk(ref), keyOpen(ref.Campaign)}
-	if err := deferScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err(); err != nil {
-		return fmt.Errorf("defer chunk %s: %w", ref, err)
-	}
-	return nil
+	err := deferScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err()
+	return wrap(err, "defer chunk %s", ref)
 }

@@ -45,7 +45,7 @@ func TestRelease(t *testing.T) {
 				t.Errorf("an old count: %v, %v", ok, err)
 			}
 			for _, phase := range []campaign.Phase{campaign.Paused, campaign.CanceledPhase} {
-				if _, _, err := s.SetPhase(t.Context(), "sale", phase, "", campaign.Running, campaign.Paused); err != nil {
+				if _, _, err := s.SetPhase(t.Context(), "sale", phase, campaign.Message{}, campaign.Running, campaign.Paused); err != nil {
 					t.Fatal(err)
 				}
 				if _, ok, err := release(t, s, sale0, 3); ok || !errors.Is(err, ErrNotRunning) {

@@ -80,9 +80,8 @@ return 0`)
 	// standingScript reads contacts of a chunk with the clock that judges their begin.
 	// KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers ms and each
 	// record, '' for one that does not exist.
-	standingScript = redis.NewScript(`
-local time = redis.call('TIME')
-local size, answer = tonumber(ARGV[1]), {tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)}
+	standingScript = redis.NewScript(luaNow + `
+local size, answer = tonumber(ARGV[1]), {now}
 local purged = redis.call('HEXISTS', KEYS[1], 'purge_began') == 1
 for i = 2, #ARGV do
   local at = tonumber(ARGV[i]) * size
@@ -102,11 +101,11 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 		if over != nil {
 			old = over[i]
 		}
-		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner()), string(old), millis(reservationTTL)}}
+		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner()), string(old), millis(reservationTTL)}}
 	}
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
-		return nil, fmt.Errorf("reserve numbers: %w", err)
+		return nil, wrap(err, "reserve numbers")
 	}
 	others = make([]Owner, len(wanted))
 	for i, cmd := range done {
@@ -120,32 +119,25 @@ func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner)
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
 	calls := make([]call, len(held))
 	for i, r := range held {
-		calls[i] = call{keyReservation(r.Phone), []any{string(r.owner())}}
+		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner())}}
 	}
-	if _, err := s.runEach(ctx, giveBackScript, calls, false); err != nil {
-		return fmt.Errorf("give numbers back: %w", err)
-	}
-	return nil
+	_, err := s.runEach(ctx, giveBackScript, calls, false)
+	return wrap(err, "give numbers back")
 }
 
 // Owners looks up who has reserved each number.
 func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, error) {
-	cmds := make([]*redis.StringCmd, len(phones))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, phone := range phones {
-			cmds[i] = p.Get(ctx, keyReservation(phone))
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("look up reservations: %w", err)
+	keys := make([]string, len(phones))
+	for i, phone := range phones {
+		keys[i] = keyReservation(phone)
+	}
+	texts, err := s.getAll(ctx, keys)
+	if err != nil {
+		return nil, wrap(err, "look up reservations")
 	}
 	owners := make([]Owner, len(phones))
-	for i, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return nil, fmt.Errorf("look up reservations: %w", err)
-		}
-		owners[i] = Owner(cmd.Val())
+	for i, text := range texts {
+		owners[i] = Owner(text)
 	}
 	return owners, nil
 }
@@ -184,11 +176,11 @@ func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, erro
 			args = append(args, indexes[i])
 		}
 		reply, err := standingScript.Run(ctx, s.rdb, []string{keyCampaign(ref.Campaign), keyLedger(ref)}, args...).Slice()
-		if err != nil {
-			return nil, fmt.Errorf("look at reservations of chunk %s: %w", ref, err)
+		if err == nil && len(reply) != 1+len(places) {
+			err = fmt.Errorf("unexpected answer of %d parts", len(reply))
 		}
-		if len(reply) != 1+len(places) {
-			return nil, fmt.Errorf("look at reservations of chunk %s: unexpected answer of %d parts", ref, len(reply))
+		if err != nil {
+			return nil, wrap(err, "look at reservations of chunk %s", ref)
 		}
 		ms, _ := reply[0].(int64)
 		for n, i := range places {
@@ -198,10 +190,109 @@ func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, erro
 			}
 			ledger := campaign.Ledger(text)
 			if err := ledger.Check(1); err != nil {
-				return nil, fmt.Errorf("look at reservations of chunk %s: %w", ref, err)
+				return nil, wrap(err, "look at reservations of chunk %s", ref)
 			}
 			standings[i] = standingOf(untils[i], timeOf(ms), ledger.At(0))
 		}
 	}
 	return standings, nil
+}
+
+// RecordContacted writes into the contact record that people were contacted at a
+// time by Redis's clock. It is kept for campaign.MaxContactedDays.
+func (s *Store) RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
+	err := s.recordContacted(ctx, at, phones)
+	if err == nil {
+		s.forgetDays(ctx, dayOf(at))
+	}
+	return err
+}
+
+func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
+	day := dayOf(at)
+	if err := s.rdb.HSet(ctx, keyContactedDays, day, 1).Err(); err != nil {
+		return wrap(err, "record contacts: begin day")
+	}
+	_, err := s.contacted(day).add(ctx, persons(phones))
+	return wrap(err, "record contacts")
+}
+
+// DaysContacted reports for each number on which of the last days its owner was
+// contacted: first today, then days ago. It asks for all days in one round trip.
+func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {
+	var asked []*redis.BoolCmd // all days of the first number, then of the next
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, person := range persons(phones) {
+			for ago := range days {
+				that := s.contacted(dayOf(now) - int64(ago))
+				asked = append(asked, p.SIsMember(ctx, that.bucket(uint64(person)%phoneBuckets), uint64(person)/phoneBuckets))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, wrap(err, "look up who was contacted")
+	}
+	on := make([][]bool, len(phones))
+	for i := range phones {
+		for _, cmd := range asked[i*days : (i+1)*days] {
+			on[i] = append(on[i], cmd.Val())
+		}
+	}
+	return on, nil
+}
+
+// ReadContacted reads who was contacted today or on that many days before. Ask it
+// for Phone.Person.
+func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Phones, error) {
+	phones := new(Phones)
+	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
+		if err := phones.read(ctx, s.contacted(day)); err != nil {
+			return nil, wrap(err, "read who was contacted")
+		}
+	}
+	return phones, nil
+}
+
+func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
+
+// persons are the people behind numbers: the contact record has one number for each.
+func persons(phones []campaign.Phone) []campaign.Phone {
+	list := make([]campaign.Phone, len(phones))
+	for i, phone := range phones {
+		list[i] = phone.Person()
+	}
+	return list
+}
+
+// forgetDays deletes days that are too old, once a day. It may fail: the next
+// contacts try again.
+func (s *Store) forgetDays(ctx context.Context, day int64) {
+	if before := s.contactDay.Swap(day); before == day {
+		return
+	}
+	if err := s.deleteDays(ctx, day-campaign.MaxContactedDays); err != nil {
+		s.contactDay.Store(0)
+	}
+}
+
+// deleteDays deletes the days of the contact record before first.
+func (s *Store) deleteDays(ctx context.Context, first int64) error {
+	days, err := s.rdb.HKeys(ctx, keyContactedDays).Result()
+	if err != nil {
+		return err
+	}
+	for _, text := range days {
+		old, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || old >= first {
+			continue
+		}
+		if err := s.contacted(old).clear(ctx); err != nil {
+			return err
+		}
+		if err := s.rdb.HDel(ctx, keyContactedDays, text).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -81,10 +81,7 @@ func (s *Store) CheckWrites(ctx context.Context) error {
 	if refused := NoWrites(err); refused != nil {
 		return refused
 	}
-	if err != nil {
-		return fmt.Errorf("check that redis takes writes: %w", err)
-	}
-	return nil
+	return wrap(err, "check that redis takes writes")
 }
 
 // once is a command that go-redis does not repeat. It takes READONLY and NOREPLICAS
@@ -159,7 +156,7 @@ func (m Memory) Full() float64 {
 func (s *Store) Memory(ctx context.Context, name string) (Memory, error) {
 	server, err := s.serverOf(ctx, keyCampaign(name))
 	if err != nil {
-		return Memory{}, fmt.Errorf("memory of redis: %w", err)
+		return Memory{}, wrap(err, "memory of redis")
 	}
 	return memoryOf(ctx, server)
 }
@@ -185,10 +182,7 @@ func (s *Store) Fullest(ctx context.Context) (fullest Memory, err error) {
 
 func memoryOf(ctx context.Context, server redis.UniversalClient) (Memory, error) {
 	text, err := server.Info(ctx, "memory").Result()
-	if err != nil {
-		return Memory{}, fmt.Errorf("memory of redis: %w", err)
-	}
-	return Memory{Used: infoNumber(text, "used_memory"), Max: infoNumber(text, "maxmemory")}, nil
+	return Memory{Used: infoNumber(text, "used_memory"), Max: infoNumber(text, "maxmemory")}, wrap(err, "memory of redis")
 }
 
 // infoNumber is a field of Redis's INFO; 0 when it is missing.

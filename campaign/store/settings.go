@@ -18,7 +18,7 @@ var ErrOutdated = errors.New("the campaign's settings or the day have changed")
 // changeSettingsScript replaces settings that are still those that were read.
 //
 // KEYS campaign; ARGV version, settings, guard. Answers 1; 0 when they have
-// changed meanwhile; -1 when the campaign is not loaded.
+// changed in between; -1 when the campaign is not loaded.
 var changeSettingsScript = redis.NewScript(`
 local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings')
 if not is[1] or is[1] == 'loading' then return -1 end
@@ -30,7 +30,7 @@ return 1`)
 
 // ChangeSettings gives a campaign, as it was read, other settings. Requests that
 // begin from then on go by them. What its chunks and rows are made of (Agent, Mode,
-// ChunkSize, Columns) must stay. ErrOutdated when they have changed meanwhile.
+// ChunkSize, Columns) must stay. ErrOutdated when they have changed in between.
 func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to campaign.Settings) error {
 	if err := to.Check(); err != nil {
 		return fmt.Errorf("change settings of %s: %w", c.Name, err)
@@ -65,8 +65,8 @@ return 1`)
 
 // EndCanary lets the rest of a campaign go, in the phase and for the reason given.
 // It reports false when the campaign is no longer what was read.
-func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason string) (bool, error) {
-	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason, rand.Text()).Bool()
+func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason campaign.Message) (bool, error) {
+	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason.Line(), rand.Text()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("end canary of %s: %w", c.Name, err)
 	}

@@ -78,16 +78,16 @@ func TestEndCanary(t *testing.T) {
 		if err != nil || c.Canary != 2 {
 			t.Fatalf("canary of %d, %v", c.Canary, err)
 		}
-		if done, err := s.EndCanary(t.Context(), c, campaign.Ready, "seen"); !done || err != nil {
+		if done, err := s.EndCanary(t.Context(), c, campaign.Ready, campaign.Text("seen")); !done || err != nil {
 			t.Errorf("not ended: %v", err)
 		}
 		after, err := s.Campaign(t.Context(), "sale")
-		if err != nil || after.Canary != 0 || after.Phase != campaign.Ready || after.PhaseReason != "seen" || after.Version <= c.Version {
+		if err != nil || after.Canary != 0 || after.Phase != campaign.Ready || after.PhaseReason.String() != "seen" || after.Version <= c.Version {
 			t.Errorf("%+v, %v", after, err)
 		}
 		stale := after
 		stale.Canary = 2
-		if done, err := s.EndCanary(t.Context(), stale, campaign.Running, ""); done || err != nil {
+		if done, err := s.EndCanary(t.Context(), stale, campaign.Running, campaign.Message{}); done || err != nil {
 			t.Errorf("ended again: %v, %v", done, err)
 		}
 	})

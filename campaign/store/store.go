@@ -10,22 +10,26 @@
 //
 // Files, by what they keep (keys.go lists every key with its type):
 //
-//	catalog               which campaigns there are: settings, phase, tally
-//	load append rejects   a contact file becomes chunks; index, conversations: finding a contact
-//	chunk rows            contacts and ledger of one chunk
-//	change guard terms    moving contacts (change_lua: the call; replicas: waiting for them)
-//	release reasons       which chunks are due, and their releases; texts of reasons
-//	reservation contacted who may be contacted now; who was, by day (phoneset, phones: sets of numbers)
-//	suppression wishes    the do-not-contact list; opt-outs whose number is not known
-//	events unmatched      the platform's events; outcomes, tickets: what they led to
-//	fleet notices         workers, quotas, leases; who was notified
-//	log series verify     what was decided, how the tally went, whether everything adds up
-//	purge settings        deleting what is personal; changing settings
-//	connect server        opening Redis; its memory, durability, refusals
+//	catalog settings  which campaigns there are: settings, phase, tally; purging one
+//	load append       a contact file becomes chunks; its rejects
+//	index             finding a contact by number or conversation
+//	chunk             contacts and ledger of one chunk, and how its rows are encoded
+//	change            moving contacts, and by what right (change_lua: running the script)
+//	release reasons   which chunks are due, and their releases; texts of reasons
+//	reservation       who may be contacted now; who was, by day
+//	phones            sets of numbers
+//	suppression       the do-not-contact list; opt-outs whose number is not known
+//	events            the platform's events, and those that match no contact
+//	outcomes          what the events led to: conversations, tickets
+//	fleet             workers, quotas, leases; who was notified
+//	log verify        what was decided, how the tally went; whether everything adds up
+//	connect server    opening Redis; its memory, durability, refusals
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -75,10 +79,7 @@ func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 // clocks do not matter.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	now, err := s.rdb.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	return now, nil
+	return now, wrap(err, "redis time")
 }
 
 // ClockAhead is how far Redis's clock is ahead of this process's, give or take half
@@ -95,13 +96,10 @@ func (s *Store) ClockAhead(ctx context.Context) (ahead, giveOrTake time.Duration
 func (s *Store) Clock(ctx context.Context, name string) (time.Time, error) {
 	server, err := s.serverOf(ctx, keyCampaign(name))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
+		return time.Time{}, wrap(err, "redis time")
 	}
 	now, err := server.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("redis time: %w", err)
-	}
-	return now, nil
+	return now, wrap(err, "redis time")
 }
 
 // serverOf is the server that holds a key.
@@ -145,8 +143,88 @@ var (
 	ErrMoved = errors.New("contacts have moved")
 )
 
+// wrap says what failed; nil stays nil.
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
+}
+
+// exceptNil is err, except where it only says that a key is missing.
+func exceptNil(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	return err
+}
+
+// textsOf are the answers of HMGET; empty where a field is missing.
+func textsOf(values []any) []string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i], _ = value.(string)
+	}
+	return texts
+}
+
+// decodeJSON decodes what a command has read into v; found is false when there was
+// nothing.
+func decodeJSON(read *redis.StringCmd, v any) (found bool, err error) {
+	text, err := read.Bytes()
+	if err != nil {
+		return false, exceptNil(err)
+	}
+	err = json.Unmarshal(text, v)
+	return err == nil, err
+}
+
+// getAll reads strings in one round trip; empty where a key is missing.
+func (s *Store) getAll(ctx context.Context, keys []string) ([]string, error) {
+	cmds := make([]*redis.StringCmd, len(keys))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			cmds[i] = p.Get(ctx, key)
+		}
+		return nil
+	})
+	err = exceptNil(err)
+	texts := make([]string, len(keys))
+	for i, cmd := range cmds {
+		err = cmp.Or(err, exceptNil(cmd.Err()))
+		texts[i] = cmd.Val()
+	}
+	return texts, err
+}
+
+// luaNow begins a script that needs the clock of its server: now, in milliseconds.
+const luaNow = `
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)`
+
 // millis is a duration as scripts take it.
 func millis(d time.Duration) int64 { return d.Milliseconds() }
 
 // timeOf turns a script's milliseconds into a time.
 func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// RetryWrite repeats a write that must not be lost until it succeeds or patience is
+// over, whether ctx is cancelled or not. ErrGone and ErrMoved end it at once: they do
+// not pass.
+func RetryWrite(ctx context.Context, patience time.Duration, write func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	wait := 100 * time.Millisecond
+	for {
+		err := write(ctx)
+		if err == nil || errors.Is(err, ErrGone) || errors.Is(err, ErrMoved) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+			wait = min(2*wait, 5*time.Second)
+		}
+	}
+}

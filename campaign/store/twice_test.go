@@ -78,7 +78,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			return s.rdb.HGet(t.Context(), keyCampaign("sale"), "notice_told").Val() + " " + s.rdb.HGet(t.Context(), keyCampaign("sale"), "notice_tries").Val()
 		}},
 		{"a decision on a contact, which may be logged twice and moves none", func(t *testing.T, s *Store) error {
-			return s.LogContact(t.Context(), sale0, 1, Decision{By: "me", Action: ActionCancel, Text: "so"})
+			return s.LogContact(t.Context(), sale0, 1, Decision{By: "me", Action: ActionCancel, Text: campaign.Text("so")})
 		}, "pending pending pending pending", func(t *testing.T, s *Store) string {
 			var states []string
 			chunk := read(t, s, sale0)

@@ -20,8 +20,6 @@ type Verification struct {
 	Problems []string // empty: everything adds up
 }
 
-// verifyPage is the number of chunks read at once; verifyRounds bounds how often
-// chunks that changed meanwhile are read again.
 const (
 	// verifyPage is how many chunks are read at once; verifyRounds bounds how often
 	// chunks that changed meanwhile are read again.
@@ -54,14 +52,14 @@ func (s *Store) Verify(ctx context.Context, name string) (Verification, error) {
 	}
 	for page := range slices.Chunk(all, verifyPage) {
 		if err := v.read(ctx, page, func(redis.Pipeliner) {}); err != nil {
-			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
+			return Verification{}, wrap(err, "verify %s", name)
 		}
 	}
 	var busy []int
 	for range verifyRounds {
 		stale, err := v.recheck(ctx, busy)
 		if err != nil {
-			return Verification{}, fmt.Errorf("verify %s: %w", name, err)
+			return Verification{}, wrap(err, "verify %s", name)
 		}
 		if len(stale) == 0 {
 			return v.compare(c), nil

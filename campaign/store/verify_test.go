@@ -104,7 +104,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New(redistest.Shared(t))
 			launch(t, s, "sale", 5, 2, campaign.Running)
-			reason, err := s.ReasonCode(ctx, "sale", "busy")
+			reason, err := s.ReasonCode(ctx, "sale", campaign.Text("busy"))
 			if err != nil {
 				t.Fatal(err)
 			}

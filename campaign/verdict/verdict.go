@@ -7,8 +7,10 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -38,8 +40,8 @@ const (
 
 // A Verdict is what an answer means for the contacts of its request.
 type Verdict struct {
-	Cause  campaign.Cause // of every contact that is not among Refused
-	Reason string         // why, where that says more than the state; or why it is paused
+	Cause  campaign.Cause   // of every contact that is not among Refused
+	Reason campaign.Message // why, where that says more than the state; or why it is paused
 	// Refused are the contacts that the platform refused by name: by their place in
 	// the request, with its text for each.
 	Refused map[int]string
@@ -58,7 +60,7 @@ type Verdict struct {
 }
 
 // Of decides what the answer to a request with that many rows means: the first case that
-// matches, as in the table of docs/architecture.md. A request that certainly was not
+// matches, as in the table of docs/developers/sending.md. A request that certainly was not
 // carried out is made again. One that may have been is not, unless retry allows it.
 // seen is what earlier answers to the agent have shown.
 func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen campaign.Seen) Verdict {
@@ -72,22 +74,22 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 	if !errors.As(err, &refused) {
 		var unanswered *velents.Unanswered
 		if errors.As(err, &unanswered) && !unanswered.Sent {
-			return Verdict{Cause: campaign.Unsent, Reason: notSent(unanswered.Obstacle), Then: BackOff}
+			return Verdict{Cause: campaign.Unsent, Reason: campaign.Say(cmp.Or(obstacles[unanswered.Obstacle], campaign.MsgNotSent)), Then: BackOff}
 		}
-		return Verdict{Cause: campaign.Lose, Reason: "no answer: the request may have been carried out"}
+		return Verdict{Cause: campaign.Lose, Reason: campaign.Say(campaign.MsgNoAnswer)}
 	}
 
 	status, text := refused.Status, fmt.Sprintf("%d: %s", refused.Status, refused.Message)
 	switch {
 	case status/100 == 2 && refused.Page: // something answers in the platform's place
-		return Verdict{Cause: campaign.Lose, Reason: "the platform answers " + text + agentAdvice(status), Then: PauseAgent}
+		return Verdict{Cause: campaign.Lose, Reason: campaign.Say(campaign.MsgAnswers, "answer", text, "advice", agentAdvice(status)), Then: PauseAgent}
 	case status/100 == 2: // the platform may have acted, but its answer is unreadable
-		return Verdict{Cause: campaign.Lose, Reason: text}
+		return Verdict{Cause: campaign.Lose, Reason: campaign.Text(text)}
 	case status == http.StatusUnprocessableEntity:
 		return ofFields(refused, rows, mode)
 	case status == http.StatusRequestEntityTooLarge:
 		if rows == 1 {
-			return Verdict{Cause: campaign.Reject, Reason: text}
+			return Verdict{Cause: campaign.Reject, Reason: campaign.Text(text)}
 		}
 		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
 	case status == http.StatusBadRequest:
@@ -97,19 +99,19 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 		v.Firewall = true
 		return v
 	case status/100 == 3 && status != http.StatusSeeOther, slices.Contains(agentFaults, status):
-		return Verdict{Cause: campaign.Unsent, Reason: "the platform answers " + text + agentAdvice(status), Then: PauseAgent}
+		return Verdict{Cause: campaign.Unsent, Reason: campaign.Say(campaign.MsgAnswers, "answer", text, "advice", agentAdvice(status)), Then: PauseAgent}
 	case slices.Contains(requestFaults, status):
-		return Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: " + text, Then: PauseCampaign}
+		return Verdict{Cause: campaign.Unsent, Reason: campaign.Say(campaign.MsgRefuses, "answer", text), Then: PauseCampaign}
 	case status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 		return Verdict{Cause: campaign.Unsent, Then: Again}
 	case NoWorkDone(refused):
-		return Verdict{Cause: campaign.Unsent, Reason: text, Then: BackOff, Wait: refused.RetryAfter}
+		return Verdict{Cause: campaign.Unsent, Reason: campaign.Text(text), Then: BackOff, Wait: refused.RetryAfter}
 	case status/100 == 5 && (retry == campaign.RetryAll || retry != campaign.RetryNone && isOwn(refused, seen)):
-		return Verdict{Cause: campaign.Retry, Reason: text, Doubt: true, Then: BackOff, Wait: refused.RetryAfter}
+		return Verdict{Cause: campaign.Retry, Reason: campaign.Text(text), Doubt: true, Then: BackOff, Wait: refused.RetryAfter}
 	case status/100 != 4, slices.Contains(lostWork, status):
-		return Verdict{Cause: campaign.Lose, Reason: text}
+		return Verdict{Cause: campaign.Lose, Reason: campaign.Text(text)}
 	default:
-		return Verdict{Cause: campaign.Retry, Reason: text, Then: BackOff, Wait: refused.RetryAfter}
+		return Verdict{Cause: campaign.Retry, Reason: campaign.Text(text), Then: BackOff, Wait: refused.RetryAfter}
 	}
 }
 
@@ -144,37 +146,29 @@ func NoWorkDone(e *velents.Error) bool {
 	return e.Status == http.StatusServiceUnavailable && (e.JSON || e.HasRetryAfter)
 }
 
-// notSent says why nothing of a request was sent.
-func notSent(o velents.Obstacle) string {
-	text := "not sent: no connection to the platform"
-	if why := obstacles[o]; why != "" {
-		text += ": " + why
-	}
-	return text
-}
-
-var obstacles = map[velents.Obstacle]string{
-	velents.BadCertificate: "its certificate is not trusted, or has expired",
-	velents.NoName:         "DNS does not know its name; check VELENTS_URL",
-	velents.Refused:        "connection refused; check VELENTS_URL",
-	velents.BadProxy:       "the proxy is not reached, or lets nothing through; check HTTPS_PROXY",
-	velents.TooSlow:        "timeout while connecting",
-	velents.NoTLS:          "it does not speak TLS there; check VELENTS_URL",
-	velents.Closed:         "the connection had ended before",
-	velents.Unreachable:    "it is not reached",
+// obstacles say why nothing of a request was sent.
+var obstacles = map[velents.Obstacle]campaign.Code{
+	velents.BadCertificate: campaign.MsgCertificate,
+	velents.NoName:         campaign.MsgNoName,
+	velents.Refused:        campaign.MsgRefused,
+	velents.BadProxy:       campaign.MsgBadProxy,
+	velents.TooSlow:        campaign.MsgTooSlow,
+	velents.NoTLS:          campaign.MsgNoTLS,
+	velents.Closed:         campaign.MsgClosed,
+	velents.Unreachable:    campaign.MsgUnreachable,
 }
 
 // agentAdvice says what to look at when a campaign is paused for an answer.
-func agentAdvice(status int) string {
+func agentAdvice(status int) campaign.Message {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return "; check the agent's token"
+		return campaign.Say(campaign.MsgCheckToken)
 	case http.StatusPaymentRequired, http.StatusUnavailableForLegalReasons:
-		return "; check the account"
+		return campaign.Say(campaign.MsgCheckAccount)
 	case http.StatusProxyAuthRequired:
-		return "; check HTTPS_PROXY"
+		return campaign.Say(campaign.MsgCheckProxy)
 	}
-	return "; check VELENTS_URL"
+	return campaign.Say(campaign.MsgCheckURL)
 }
 
 // ofFields reads a validation error: which rows it names, or whether it is about the
@@ -183,7 +177,7 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 	text := fmt.Sprintf("%d: %s", refused.Status, refused.Message)
 	named := make(map[int]string)
 	whole, unusable := false, len(refused.Fields) == 0
-	for _, field := range sortedKeys(refused.Fields) {
+	for _, field := range slices.Sorted(maps.Keys(refused.Fields)) {
 		row, about := fieldOf(field, rows, mode)
 		switch about {
 		case oneRow:
@@ -202,7 +196,7 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 			if said == "" {
 				said = refused.Message
 			}
-			return Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: " + said, Then: PauseCampaign}
+			return Verdict{Cause: campaign.Unsent, Reason: campaign.Say(campaign.MsgRefuses, "answer", said), Then: PauseCampaign}
 		}
 	}
 	switch {
@@ -214,7 +208,7 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 	case whole && !unusable && rows > 1:
 		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
 	case whole && !unusable:
-		return Verdict{Cause: campaign.Reject, Reason: text}
+		return Verdict{Cause: campaign.Reject, Reason: campaign.Text(text)}
 	default:
 		return vagueRefusal(text, rows)
 	}
@@ -223,7 +217,7 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 // vagueRefusal is a refusal that names no contact: halving finds the one it is about.
 func vagueRefusal(text string, rows int) Verdict {
 	if rows == 1 {
-		return Verdict{Cause: campaign.Reject, Reason: text, Vague: true}
+		return Verdict{Cause: campaign.Reject, Reason: campaign.Text(text), Vague: true}
 	}
 	return Verdict{Cause: campaign.Unsent, Then: Halve}
 }
@@ -272,20 +266,11 @@ func joinText(a, b string) string {
 	return a + " " + b
 }
 
-func sortedKeys(fields map[string][]string) []string {
-	keys := make([]string, 0, len(fields))
-	for k := range fields {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // A Single is what an answer means for a request about one thing that is no contact,
 // a support ticket for example.
 type Single struct {
 	Cause  campaign.Cause // Accept, Unsent, Retry, Reject or Lose
-	Reason string
+	Reason campaign.Message
 	Wait   time.Duration // before it is tried again, at the least
 	// Broken says that nothing can work with this token before a person has looked.
 	Broken bool
@@ -298,7 +283,7 @@ func OfSingle(err error) Single {
 	v := Of(err, 1, campaign.Dispatch, campaign.RetryOwn, campaign.Seen{RateHeaders: true})
 	one := Single{Cause: v.Cause, Reason: v.Reason, Wait: v.Wait, Broken: v.Then == PauseAgent}
 	if text, named := v.Refused[0]; named {
-		one.Cause, one.Reason = campaign.Reject, text
+		one.Cause, one.Reason = campaign.Reject, campaign.Text(text)
 	}
 	if v.Then == PauseCampaign { // a field of the request, which is all there is
 		one.Cause = campaign.Reject
@@ -321,4 +306,28 @@ func ForQuota(a velents.Answer, err error) ratelimit.Answer {
 		report.Failed, report.Unsent = true, !unanswered.Sent
 	}
 	return report
+}
+
+// Class is what became of a request, in a word: 2xx, 4xx, 5xx, and 422 and 429 by
+// themselves; held when the platform takes no work for now; lost, unsent or withheld.
+func Class(err error) string {
+	var refused *velents.Error
+	var unanswered *velents.Unanswered
+	switch {
+	case err == nil:
+		return "2xx"
+	case errors.Is(err, ErrNotOurs):
+		return "withheld"
+	case errors.As(err, &refused) && refused.Status/100 == 2: // but its body is not the platform's
+		return "lost"
+	case errors.As(err, &refused) && (refused.Status == 422 || refused.Status == 429):
+		return fmt.Sprint(refused.Status)
+	case errors.As(err, &refused) && NoWorkDone(refused):
+		return "held"
+	case errors.As(err, &refused):
+		return fmt.Sprintf("%dxx", refused.Status/100)
+	case errors.As(err, &unanswered) && !unanswered.Sent:
+		return "unsent"
+	}
+	return "lost"
 }

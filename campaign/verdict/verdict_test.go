@@ -74,20 +74,20 @@ func TestVerdictOf(t *testing.T) {
 			want: Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}},
 		{name: "a single row that is too many is rejected",
 			err: refused(422, "too many", "rows", "At most 0."), rows: 1,
-			want: Verdict{Cause: campaign.Reject, Reason: "422: too many"}},
+			want: Verdict{Cause: campaign.Reject, Reason: campaign.Text("422: too many")}},
 		{name: "422 about the channel pauses the campaign with the platform's text",
 			err: refused(422, "invalid", "channel_id", "The selected channel id is invalid."), rows: 3,
-			want: Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: The selected channel id is invalid.", Then: PauseCampaign}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("the platform refuses the request: The selected channel id is invalid."), Then: PauseCampaign}},
 		{name: "a field of the request outweighs rows that are named",
 			err: refused(422, "invalid", "rows.0.phone", "bad", "webhook.link", "No."), rows: 3,
-			want: Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: No.", Then: PauseCampaign}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("the platform refuses the request: No."), Then: PauseCampaign}},
 		{name: "a field of the request without a text gives the message",
 			err: refused(422, "invalid", "name", ""), rows: 3,
-			want: Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: invalid", Then: PauseCampaign}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("the platform refuses the request: invalid"), Then: PauseCampaign}},
 		{name: "422 without fields is halved",
 			err: refused(422, "no"), rows: 2, want: Verdict{Cause: campaign.Unsent, Then: Halve}},
 		{name: "422 without fields rejects a single row, vaguely",
-			err: refused(422, "no"), rows: 1, want: Verdict{Cause: campaign.Reject, Reason: "422: no", Vague: true}},
+			err: refused(422, "no"), rows: 1, want: Verdict{Cause: campaign.Reject, Reason: campaign.Text("422: no"), Vague: true}},
 
 		{name: "dispatch names the contact by phone",
 			err: refused(422, "invalid", "phone", "bad"), rows: 1, mode: campaign.Dispatch,
@@ -97,26 +97,26 @@ func TestVerdictOf(t *testing.T) {
 			want: Verdict{Cause: campaign.Unsent, Refused: map[int]string{0: "bad"}}},
 		{name: "dispatch with a wrong channel pauses the campaign",
 			err: refused(422, "invalid", "channel_id", "bad"), rows: 1, mode: campaign.Dispatch,
-			want: Verdict{Cause: campaign.Unsent, Reason: "the platform refuses the request: bad", Then: PauseCampaign}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("the platform refuses the request: bad"), Then: PauseCampaign}},
 
 		{name: "400 is halved", err: refused(400, "malformed"), rows: 2, want: Verdict{Cause: campaign.Unsent, Then: Halve}},
 		{name: "400 rejects a single row, vaguely", err: refused(400, "malformed"), rows: 1,
-			want: Verdict{Cause: campaign.Reject, Reason: "400: malformed", Vague: true}},
+			want: Verdict{Cause: campaign.Reject, Reason: campaign.Text("400: malformed"), Vague: true}},
 		{name: "413 is halved, and remembered", err: refused(413, "too large"), rows: 2,
 			want: Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}},
 		{name: "413 rejects a single row", err: refused(413, "too large"), rows: 1,
-			want: Verdict{Cause: campaign.Reject, Reason: "413: too large"}},
+			want: Verdict{Cause: campaign.Reject, Reason: campaign.Text("413: too large")}},
 
 		{name: "no connection: nothing was sent", err: &velents.Unanswered{Err: errors.New("refused")}, rows: 2,
-			want: Verdict{Cause: campaign.Unsent, Reason: "not sent: no connection to the platform", Then: BackOff}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("not sent: no connection to the platform"), Then: BackOff}},
 		{name: "why there was no connection is told", err: &velents.Unanswered{Obstacle: velents.BadCertificate, Err: errors.New("x509")}, rows: 2,
-			want: Verdict{Cause: campaign.Unsent, Reason: "not sent: no connection to the platform: its certificate is not trusted, or has expired", Then: BackOff}},
+			want: Verdict{Cause: campaign.Unsent, Reason: campaign.Text("not sent: no connection to the platform: its certificate is not trusted, or has expired"), Then: BackOff}},
 		{name: "kept from leaving by ourselves: nothing was sent", err: &velents.Unanswered{Err: ErrNotOurs}, rows: 2,
 			want: Verdict{Cause: campaign.Unsent, Then: BackOff}},
 		{name: "no answer: nobody knows", err: &velents.Unanswered{Sent: true, Err: errors.New("reset")}, rows: 2,
-			want: Verdict{Cause: campaign.Lose, Reason: "no answer: the request may have been carried out"}},
+			want: Verdict{Cause: campaign.Lose, Reason: campaign.Text("no answer: the request may have been carried out")}},
 		{name: "an error of no known kind: nobody knows", err: errors.New("surprise"), rows: 2,
-			want: Verdict{Cause: campaign.Lose, Reason: "no answer: the request may have been carried out"}},
+			want: Verdict{Cause: campaign.Lose, Reason: campaign.Text("no answer: the request may have been carried out")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			mode := tt.mode
@@ -124,6 +124,7 @@ func TestVerdictOf(t *testing.T) {
 				mode = campaign.Batch
 			}
 			got := Of(tt.err, tt.rows, mode, campaign.RetryOwn, campaign.Seen{})
+			got.Reason = campaign.Text(got.Reason.String())
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
@@ -132,7 +133,7 @@ func TestVerdictOf(t *testing.T) {
 }
 
 // table is what answers mean for two contacts and for one, row by row, as the table
-// of docs/architecture.md has it. The answers are told as they stand on the wire.
+// of docs/developers/sending.md has it. The answers are told as they stand on the wire.
 var table = []struct {
 	name     string
 	statuses []int
@@ -249,10 +250,10 @@ func TestTableOfAnswers(t *testing.T) {
 					if got.Cause != want.Cause || got.Then != want.Then || got.Doubt != want.Doubt || got.Wait != want.Wait || got.Vague != want.Vague {
 						t.Errorf("%d rows: %+v for %v, want %+v", rows, got, err, want)
 					}
-					if said := got.Reason != ""; !said && slices.Contains([]campaign.Cause{campaign.Lose, campaign.Retry, campaign.Reject}, got.Cause) {
+					if got.Reason.IsZero() && slices.Contains([]campaign.Cause{campaign.Lose, campaign.Retry, campaign.Reject}, got.Cause) {
 						t.Errorf("%d rows: %+v says no reason", rows, got)
 					}
-					if paused := got.Then == PauseAgent || got.Then == PauseCampaign; paused && got.Reason == "" {
+					if paused := got.Then == PauseAgent || got.Then == PauseCampaign; paused && got.Reason.IsZero() {
 						t.Errorf("%d rows: paused without a reason", rows)
 					}
 				}
@@ -331,12 +332,45 @@ func TestQuotaIsToldWhatBecameOfARequest(t *testing.T) {
 			ratelimit.Answer{Status: 503, Failed: true, Held: true, RetryAfter: time.Minute, HasRetryAfter: true}},
 		{"maintenance until it is over", velents.Answer{Status: 503}, &velents.Error{Status: 503, JSON: true}, ratelimit.Answer{Status: 503, Failed: true, Held: true}},
 		{"a failure", velents.Answer{Status: 502}, &velents.Error{Status: 502}, ratelimit.Answer{Status: 502, Failed: true}},
+		{"a failure of its own", velents.Answer{Status: 500}, &velents.Error{Status: 500}, ratelimit.Answer{Status: 500, Failed: true}},
+		{"a refusal of the token", velents.Answer{Status: 499}, &velents.Error{Status: 499}, ratelimit.Answer{Status: 499}},
 		{"a lost answer", velents.Answer{}, &velents.Unanswered{Sent: true, Err: errors.New("reset")}, ratelimit.Answer{Failed: true}},
 		{"nothing sent", velents.Answer{}, &velents.Unanswered{Err: errors.New("no connection")}, ratelimit.Answer{Failed: true, Unsent: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, ForQuota(tt.answer, tt.err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOfSingle(t *testing.T) {
+	const failed = "500: down"
+	for _, tt := range []struct {
+		name   string
+		err    error
+		want   Single
+		reason string
+	}{
+		{"it is accepted", nil, Single{Cause: campaign.Accept}, ""},
+		{"the token is wrong", &velents.Error{Status: 401, Message: "who?", JSON: true},
+			Single{Cause: campaign.Unsent, Broken: true}, "the platform answers 401: who?; check the agent's token"},
+		{"a field is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"subject": {"Too long."}}},
+			Single{Cause: campaign.Reject}, "the platform refuses the request: Too long."},
+		{"the contact is refused", &velents.Error{Status: 422, Message: "invalid", JSON: true, Fields: map[string][]string{"phone": {"No phone."}}},
+			Single{Cause: campaign.Reject}, "No phone."},
+		{"the platform failed by itself", &velents.Error{Status: 500, Message: "down", JSON: true, RateHeaders: true, RetryAfter: time.Second},
+			Single{Cause: campaign.Retry, Wait: time.Second}, failed},
+		{"something else failed: the headers of the limit are missing", &velents.Error{Status: 500, Message: "down", JSON: true},
+			Single{Cause: campaign.Lose}, failed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := OfSingle(tt.err)
+			reason := got.Reason.String()
+			got.Reason = campaign.Message{}
+			if diff := cmp.Diff(tt.want, got); diff != "" || reason != tt.reason {
+				t.Errorf("reason %q (-want +got):\n%s", reason, diff)
 			}
 		})
 	}

@@ -14,47 +14,39 @@ import (
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
 	"campaign-runner/ratelimit"
 )
 
-// An agent is where an agent stands: with its quota, its workers and its work.
+// An agent is the state of an agent: its quota, its workers and its work.
 type agent struct {
-	Agent        string    `json:"agent"`
-	Workers      int       `json:"workers"`   // alive and serving it
-	Campaigns    int       `json:"campaigns"` // running
-	Pending      int       `json:"pending"`   // contacts of those
-	Known        bool      `json:"known"`     // whether its quota could be looked up: what follows
-	Limit        int       `json:"limit"`     // requests per window; 0: none is known
-	Remaining    int       `json:"remaining"`
-	Window       float64   `json:"window_seconds"`
-	Others       float64   `json:"others_per_window"`
-	Failures     int       `json:"failures"` // failed requests in a row
-	Probing      bool      `json:"probing"`  // after a lost answer: one contact a request, one by one, until one succeeds
-	Blocked      bool      `json:"blocked"`
+	Agent     string `json:"agent"`
+	Workers   int    `json:"workers"`   // live workers that serve it
+	Campaigns int    `json:"campaigns"` // running
+	Pending   int    `json:"pending"`   // contacts of its running campaigns
+	Known     bool   `json:"known"`     // whether its quota was found; if not, the fields below are empty
+	store.Quota
+	Next         time.Time `json:"next,omitzero"` // hides that of Quota, which JSON shows even when it is zero
 	BlockedUntil time.Time `json:"blocked_until,omitzero"`
-	Reason       string    `json:"reason"` // why the next request waits; empty when it need not
-	Next         time.Time `json:"next,omitzero"`
 
-	keys []string // where its quota is kept; several when workers have different tokens for it
+	keys []string // Redis keys of its quota; several when workers have different tokens for it
 }
 
 func (a *app) agents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agents",
-		Short: "Show each agent's quota and workers, and lift a block",
-		Long: `Show where each agent stands with its quota: what is left, whether and until when the
-platform has blocked it, and who serves it. Agents are those that living workers serve,
-that campaigns name, and that have a token in the environment.`,
+		Short: "Show each agent's quota and workers, or lift a block",
+		Long: `Show each agent's quota, whether and until when it is blocked, and how many workers
+serve it. The list has the agents that live workers serve, that campaigns name, and that
+have a token in the environment.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := a.findAgents(cmd.Context(), s)
-				if err != nil {
-					return err
-				}
-				return printTable(a, agentRows(list), map[string][]agent{"agents": list}, agentsText(list, time.Now()))
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			list, err := a.findAgents(ctx, s)
+			if err != nil {
+				return err
+			}
+			return printTable(a, list, agent.row, map[string][]agent{"agents": list}, agentsText(list, time.Now()))
+		}),
 	}
 	cli.Document(cmd, cli.AgentToken)
 	cmd.AddCommand(a.unblock())
@@ -74,16 +66,12 @@ type agentRow struct {
 	Reason       cell    `csv:"reason"`
 }
 
-func agentRows(list []agent) []agentRow {
-	rows := make([]agentRow, len(list))
-	for i, g := range list {
-		rows[i] = agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason)}
-	}
-	return rows
+func (g agent) row() agentRow {
+	return agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason.String())}
 }
 
-// findAgents looks all agents up, by name: those of living workers, of campaigns, and
-// those and the others that have a token here.
+// findAgents lists the agents of live workers, of campaigns and of tokens in this
+// environment, and the named others if they have a token. They are sorted by name.
 func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) ([]agent, error) {
 	agents := make(map[string]*agent)
 	of := func(name string) *agent {
@@ -116,7 +104,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 			found.Pending += c.States.In(campaign.Pending)
 		}
 	}
-	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{cli.DefaultAgent}, others) {
+	for _, name := range slices.Concat(cli.TokenAgents(os.Environ()), []string{campaign.DefaultAgent}, others) {
 		if _, err := cli.Token(a.getenv, name); err == nil {
 			of(name)
 		}
@@ -127,31 +115,21 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 		if token, err := cli.Token(a.getenv, name); err == nil && len(found.keys) == 0 {
 			found.keys = []string{ratelimit.Key(token)}
 		}
-		for _, key := range found.keys { // the one that waits longest is shown
+		for _, key := range found.keys { // show the one that waits longest
 			status, err := ratelimit.Look(ctx, s.Redis(), key)
 			if err != nil {
 				return nil, err
 			}
-			if next := time.Now().Add(status.Wait); !found.Known || next.After(found.Next) {
-				found.stand(status, next.UTC().Truncate(time.Millisecond))
+			if quota := jobs.QuotaOf(status, time.Now().Truncate(time.Millisecond)); !found.Known || quota.Next.After(found.Next) {
+				found.Known, found.Quota, found.Next, found.BlockedUntil = true, quota, quota.Next, time.Time{}
+				if quota.Blocked {
+					found.BlockedUntil = quota.Next
+				}
 			}
 		}
 		list = append(list, *found)
 	}
 	return list, nil
-}
-
-// stand fills in where a quota stands.
-func (g *agent) stand(s ratelimit.Status, next time.Time) {
-	g.Known, g.Limit, g.Remaining, g.Window, g.Others = true, s.Limit, s.Remaining, s.Window.Seconds(), s.OthersPerWindow
-	g.Failures, g.Probing, g.Blocked, g.Reason = s.Failures, s.Probing, s.Blocked, s.Reason
-	g.Next, g.BlockedUntil = time.Time{}, time.Time{}
-	if s.Wait > 0 {
-		g.Next = next
-	}
-	if s.Blocked {
-		g.BlockedUntil = next
-	}
 }
 
 func agentsText(list []agent, now time.Time) string {
@@ -160,25 +138,22 @@ func agentsText(list []agent, now time.Time) string {
 	}
 	rows := [][]string{{"AGENT", "WORKERS", "RUNNING", "PENDING", "QUOTA", ""}}
 	for _, g := range list {
-		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), g.quota(), g.standing(now)})
+		quota := "not known"
+		if g.Known {
+			quota = quotaLeft(g.Quota)
+		}
+		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), quota, g.standing(now)})
 	}
 	return table(rows, 1, 2, 3)
 }
 
-func (g agent) quota() string {
-	if !g.Known {
-		return "not known"
-	}
-	return quotaLeft(store.Quota{Limit: g.Limit, Remaining: g.Remaining, Window: g.Window, Others: g.Others})
-}
-
-// standing says what holds an agent up.
+// standing says why an agent does not send.
 func (g agent) standing(now time.Time) string {
 	switch {
 	case !g.Known:
 		return fmt.Sprintf("no live worker serves it, and %s is not set here", cli.TokenVariable(g.Agent))
 	case g.Blocked:
-		text := fmt.Sprintf("blocked until %s: %s", report.Clock(g.BlockedUntil, now), g.Reason)
+		text := fmt.Sprintf("blocked until %s: %s", campaign.Clock(g.BlockedUntil, now), g.Reason)
 		if g.Failures > 1 {
 			text += fmt.Sprintf(", %d failures in a row", g.Failures)
 		}
@@ -191,7 +166,7 @@ func (g agent) standing(now time.Time) string {
 	return ""
 }
 
-// lifted is what an unblock came to.
+// lifted is the result of an unblock.
 type lifted struct {
 	Agent   string    `json:"agent"`
 	Lifted  bool      `json:"lifted"` // false: it was not blocked
@@ -204,28 +179,23 @@ func (a *app) unblock() *cobra.Command {
 	return &cobra.Command{
 		Use:   "unblock AGENT",
 		Short: "Let an agent send at once, in all its workers",
-		Long: `Lift the block of an agent at once, in all its workers: after a Retry-After that is
-longer than you will wait, or when you know that the platform works again. If it does
-not, its next answer blocks the agent anew. After a lost answer the next request still
-carries one contact only.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("unblock: want the name of one agent, have %d", len(args))
-			}
-			_, err := campaign.AgentName(args[0])
+		Long: `Lift the block of an agent at once, in all its workers. Use it when a Retry-After is
+longer than you want to wait, or when you know that the platform works again. If the
+platform still fails, its next answer blocks the agent again. After a lost answer the
+next request still carries only one contact.`,
+		Args: oneName("unblock", "agent", func(name string) error {
+			_, err := campaign.AgentName(name)
 			return err
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := campaign.AgentName(args[0])
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error { return a.lift(cmd.Context(), s, name) })
-		},
+		}),
+		RunE: a.withStore(a.lift),
 	}
 }
 
-func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
+func (a *app) lift(ctx context.Context, s *store.Store, args []string) error {
+	name, err := campaign.AgentName(args[0])
+	if err != nil {
+		return err
+	}
 	list, err := a.findAgents(ctx, s, name)
 	if err != nil {
 		return err
@@ -242,12 +212,12 @@ func (a *app) lift(ctx context.Context, s *store.Store, name string) error {
 			return err
 		}
 		if until := now.Add(left).UTC().Truncate(time.Millisecond); left > 0 && until.After(done.Until) {
-			done.Lifted, done.Until, done.Reason = true, until, why
+			done.Lifted, done.Until, done.Reason = true, until, string(why)
 		}
 	}
 	text := fmt.Sprintf("agent %s is not blocked\n", name)
 	if done.Lifted {
-		text = fmt.Sprintf("agent %s may send again; it was blocked until %s: %s\n", name, report.Clock(done.Until, now), done.Reason)
+		text = fmt.Sprintf("agent %s may send again; it was blocked until %s: %s\n", name, campaign.Clock(done.Until, now), done.Reason)
 	}
 	return a.print(done, text)
 }

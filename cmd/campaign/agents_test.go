@@ -12,27 +12,27 @@ import (
 
 // block lets the platform block a token for a day.
 func (f fixture) block(token string, answer ratelimit.Answer) *ratelimit.Quota {
-	f.t.Helper()
+	f.T.Helper()
 	q, err := ratelimit.NewShared(f.Redis(), token, ratelimit.Config{})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	for _, a := range []ratelimit.Answer{{Status: 200, Known: true, Limit: 30, Remaining: 29}, answer} {
-		ticket, err := q.Acquire(f.t.Context())
+		ticket, err := q.Acquire(f.T.Context())
 		if err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
-		q.Report(f.t.Context(), ticket, a)
+		q.Report(f.T.Context(), ticket, a)
 	}
 	return q
 }
 
 // beat is a worker that serves the agent default with a token.
 func (f fixture) beat(token string) {
-	f.t.Helper()
-	err := f.Heartbeat(f.t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, QuotaKeys: map[string]string{"default": ratelimit.Key(token)}})
+	f.T.Helper()
+	err := f.Heartbeat(f.T.Context(), store.Worker{ID: "w", Agents: []string{"default"}, QuotaKeys: map[string]string{"default": ratelimit.Key(token)}})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 	"campaign-runner/jobs/events"
 )
 
-// unmatchedEvent is an event that belongs to no contact, without what is in it.
+// unmatchedEvent is an event that belongs to no contact, without its content.
 type unmatchedEvent struct {
 	At           time.Time `json:"at"`
 	Event        string    `json:"event"`
@@ -30,22 +31,22 @@ func (a *app) events() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "events [NAME]",
-		Short: "Count what the platform has told of a campaign, and see who asks not to be contacted",
+		Short: "Count the platform's events of a campaign, and list open wishes not to be contacted",
 		Long: `Count the events of a campaign: those that belong to a contact, and those that do
-not. These are kept for a week and tried again every few minutes; their contact may
-be sent later.
+not. Unmatched events are kept for a week and tried again every few minutes, because
+their contact may be sent later.
 
---open lists the wishes not to be contacted again, of one campaign or of all, of which
-it is not known whose they are: the event told no number, or one that nobody in the list
-has. They stay until an event of the same conversation tells the number or a person
-closes them. Find out who it was (the platform's dashboard knows the conversation), then
+--open lists the open wishes not to be contacted again, of one campaign or of all: the
+event told no number, or a number that is not in the list. A wish stays open until an
+event of the same conversation tells the number, or a person closes it. Find out who it
+was (the platform's dashboard knows the conversation), then
 
     campaign suppress add NUMBER
     campaign events --close ID
 
-Where the event told a number that is another person's than the contact's,
---close ID --suppress puts that number on the do-not-contact list, too.`,
-		Args: func(_ *cobra.Command, args []string) error {
+If the event told another number than the contact's, --close ID --suppress puts that
+number on the do-not-contact list, too.`,
+		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case f.suppress && f.close == "":
 				return errors.New("--suppress goes with --close ID")
@@ -55,28 +56,21 @@ Where the event told a number that is another person's than the contact's,
 				return errors.New("--open or --unmatched, not both")
 			case len(args) == 0 && (f.open || f.close != ""):
 				return nil
-			case len(args) != 1:
-				return fmt.Errorf("events: want the name of one campaign, have %d", len(args))
 			}
-			return campaign.CheckName(args[0])
+			return oneName("events", "campaign", campaign.CheckName)(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			return a.withStore(ctx, func(s *store.Store) error {
-				switch {
-				case f.close != "":
-					return a.closeWish(ctx, s, f.close, f.suppress)
-				case f.open && len(args) == 0:
-					return a.openWishes(ctx, s, "")
-				case f.open:
-					return a.openWishes(ctx, s, args[0])
-				}
-				return a.countEvents(ctx, s, args[0], f.unmatched)
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, args []string) error {
+			switch {
+			case f.close != "":
+				return a.closeWish(ctx, s, f.close, f.suppress)
+			case f.open:
+				return a.openWishes(ctx, s, strings.Join(args, "")) // one name, or none for all campaigns
+			}
+			return a.countEvents(ctx, s, args[0], f.unmatched)
+		}),
 	}
 	cmd.Flags().BoolVar(&f.unmatched, "unmatched", false, "list those that belong to no contact, numbers masked")
-	cmd.Flags().BoolVar(&f.open, "open", false, "list the wishes not to be contacted of which it is not known whose they are; of all campaigns without a NAME")
+	cmd.Flags().BoolVar(&f.open, "open", false, "list the open wishes not to be contacted; without a NAME those of all campaigns")
 	cmd.Flags().StringVar(&f.close, "close", "", "close the open wish with this `ID`: its person is on the do-not-contact list")
 	cmd.Flags().BoolVar(&f.suppress, "suppress", false, "with --close: put the number that the event told on the do-not-contact list first")
 	return cmd
@@ -85,7 +79,7 @@ Where the event told a number that is another person's than the contact's,
 func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unmatched bool) error {
 	counts, err := s.EventCounts(ctx, name)
 	if err == nil && counts == (store.EventCounts{}) {
-		_, err = s.Campaign(ctx, name) // events outlive a campaign, and may precede it
+		_, err = s.Campaign(ctx, name) // events may come before or after their campaign
 	}
 	if err != nil {
 		return err
@@ -117,19 +111,19 @@ func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unma
 	return a.print(page, text)
 }
 
-// openWish is a wish as it is shown: what was told in the place of a number is masked.
+// openWish is a wish with its number masked.
 type openWish struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
 	Campaign     string    `json:"campaign"`
-	Contact      int       `json:"contact,omitempty"` // its place in the list from 1, where the link names it
+	Contact      int       `json:"contact,omitempty"` // its place in the list from 1, if the link named it
 	Conversation string    `json:"conversation"`
 	Phone        string    `json:"phone"`
 	Rule         string    `json:"rule"`
 	Why          string    `json:"why"`
 }
 
-// listWishes are the open wishes of a campaign, or of all.
+// listWishes lists the open wishes of a campaign, or of all.
 func listWishes(ctx context.Context, s *store.Store, name string) ([]openWish, error) {
 	wishes, err := s.Wishes(ctx)
 	if err != nil {
@@ -138,7 +132,7 @@ func listWishes(ctx context.Context, s *store.Store, name string) ([]openWish, e
 	shown := []openWish{}
 	for _, w := range wishes {
 		if name == "" || name == w.Campaign {
-			shown = append(shown, openWish{w.ID, w.At, w.Campaign, w.Contact, w.Conversation, events.Mask(w.Told), w.Rule, w.Why})
+			shown = append(shown, openWish{w.ID, w.At, w.Campaign, w.Contact, w.Conversation, events.Mask(w.Told), w.Rule, w.Why.String()})
 		}
 	}
 	return shown, nil
@@ -168,13 +162,14 @@ func (a *app) openWishes(ctx context.Context, s *store.Store, name string) error
 	}{name, wishes}, text)
 }
 
-// closeWish closes a wish, and puts its number on the do-not-contact list if that is
-// asked for.
+// closeWish closes a wish. With suppress it first puts the number on the do-not-contact
+// list.
 func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress bool) error {
 	page := struct {
 		Closed     string `json:"closed"`
 		Suppressed int    `json:"suppressed"` // numbers that were not on the list before
 	}{Closed: id}
+	text := "closed " + id + "\n"
 	if suppress {
 		open, err := s.FindWishes(ctx, []string{id})
 		if err != nil {
@@ -195,13 +190,10 @@ func (a *app) closeWish(ctx context.Context, s *store.Store, id string, suppress
 		if page.Suppressed, err = s.Suppress(ctx, numbers[:1]); err != nil {
 			return err
 		}
+		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	if err := s.CloseWish(ctx, id); err != nil {
 		return err
-	}
-	text := "closed " + id + "\n"
-	if suppress {
-		text = fmt.Sprintf("closed %s, %s put on the do-not-contact list\n", id, cli.Count(page.Suppressed, "number", "numbers"))
 	}
 	return a.print(page, text)
 }
@@ -216,7 +208,7 @@ func listUnmatched(ctx context.Context, s *store.Store, name string) ([]unmatche
 		}
 		for _, e := range kept {
 			event, phone, conversation := events.Describe(e.Body)
-			all = append(all, unmatchedEvent{e.At, event, phone, conversation, e.Why})
+			all = append(all, unmatchedEvent{e.At, event, phone, conversation, e.Why.String()})
 		}
 		if len(kept) < page {
 			return all, nil

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/golden"
 )
 
 var times = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ][0-9:.]+(Z| AST)`)
@@ -19,9 +21,9 @@ func TestEvents(t *testing.T) {
 		return fmt.Appendf(nil, `{"event":{"type":%q},"conversation":{"id":"%s","phone":%q}}`, kind, conversation, phone)
 	}
 	err := f.KeepUnmatched(t.Context(), "sale", []store.Unmatched{
-		{Event: store.Event{At: now, Body: event("onStarted", "+966501000009", `a\u001b[2J`)}, Why: "no such number in the list"},
-		{Event: store.Event{At: now.Add(time.Second), Body: event("onEnded", "unknown", "b")}, Why: "no such number in the list"},
-		{Event: store.Event{At: now.Add(2 * time.Second), Body: []byte("junk")}, Why: "not readable"},
+		{Event: store.Event{At: now, Body: event("onStarted", "+966501000009", `a\u001b[2J`)}, Why: campaign.Text("no such number in the list")},
+		{Event: store.Event{At: now.Add(time.Second), Body: event("onEnded", "unknown", "b")}, Why: campaign.Text("no such number in the list")},
+		{Event: store.Event{At: now.Add(2 * time.Second), Body: []byte("junk")}, Why: campaign.Text("not readable")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +44,7 @@ func TestEvents(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
+			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
 	want := outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
@@ -59,9 +61,9 @@ func TestOpenWishes(t *testing.T) {
 	}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	_, err := f.OpenWishes(t.Context(), []store.Wish{
-		{ID: "0a1b2c3d4e", At: at, Campaign: "sale", Conversation: "a\x1b[2J", Told: "SA.1349502617838", Rule: "stop word", Why: "no number"},
-		{ID: "1a1b2c3d4e", At: at.Add(time.Second), Campaign: "sale", Contact: 7, Conversation: "b", Told: "whatsapp:+966501234567", Rule: "stop word", Why: "another number"},
-		{ID: "2a1b2c3d4e", At: at.Add(2 * time.Second), Campaign: "gone", Rule: "stop word", Why: "no number"},
+		{ID: "0a1b2c3d4e", At: at, Campaign: "sale", Conversation: "a\x1b[2J", Told: "SA.1349502617838", Rule: "stop word", Why: campaign.Text("no number")},
+		{ID: "1a1b2c3d4e", At: at.Add(time.Second), Campaign: "sale", Contact: 7, Conversation: "b", Told: "whatsapp:+966501234567", Rule: "stop word", Why: campaign.Text("another number")},
+		{ID: "2a1b2c3d4e", At: at.Add(2 * time.Second), Campaign: "gone", Rule: "stop word", Why: campaign.Text("no number")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +80,7 @@ func TestOpenWishes(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
+			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
 	for _, tt := range []struct {

@@ -15,13 +15,13 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-// followEvery is how often the log is looked at again.
+// followEvery is the time between two reads of the log.
 const followEvery = time.Second
 
 func (a *app) log() *cobra.Command {
 	var number string
 	var follow bool
-	cmd := a.on("log", "Tell what was decided of a campaign or a contact, when and by whom", func(ctx context.Context, s *store.Store, name string) error {
+	cmd := a.on("log", "Show the log of a campaign or a contact: what was decided, when and by whom", func(ctx context.Context, s *store.Store, name string) error {
 		phone, err := a.contactOf(ctx, s, name, number)
 		if err != nil {
 			return err
@@ -32,17 +32,17 @@ func (a *app) log() *cobra.Command {
 		}
 		return a.printLog(ctx, log, follow)
 	})
-	cmd.Long = `Tell what was decided of a campaign, the newest last: who loaded, paused, resumed,
-canceled or reran it, each request with what became of its contacts, and whom a rule
-kept from being contacted. --contact tells only what concerns one contact.
+	cmd.Long = `Show the log of a campaign, newest last: who loaded, paused, resumed, canceled or
+reran it, the result of each request, and the contacts that a rule kept from being
+sent. --contact shows only the entries about one contact and the campaign as a whole.
 
 The oldest requests of a long campaign may be gone: Redis keeps the last 50,000.`
-	cmd.Flags().StringVar(&number, "contact", "", "only what concerns the contact with this `NUMBER`, and the campaign as a whole")
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is decided from now on, until interrupted")
+	cmd.Flags().StringVar(&number, "contact", "", "only entries about the contact with this `NUMBER`, and the campaign as a whole")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new entries, until interrupted")
 	return cmd
 }
 
-// contactOf reads a number as the campaign's list was read; no number is 0.
+// contactOf reads a number by the rules of the campaign's list; "" is 0.
 func (a *app) contactOf(ctx context.Context, s *store.Store, name, number string) (campaign.Phone, error) {
 	if number == "" {
 		return 0, nil
@@ -93,8 +93,8 @@ func decisionText(d report.Decision) string {
 	case d.Chunk != nil:
 		what += fmt.Sprintf(" in chunk %d", *d.Chunk)
 	}
-	if d.Text != "" {
-		what += ": " + d.Text
+	if !d.Text.IsZero() {
+		what += ": " + d.Text.String()
 	}
 	var fates []string
 	for _, f := range d.Fates {
@@ -102,8 +102,8 @@ func decisionText(d report.Decision) string {
 		if f.To != f.From {
 			fate += " → " + f.To
 		}
-		if f.Reason != "" {
-			fate += " (" + f.Reason + ")"
+		if !f.Reason.IsZero() {
+			fate += fmt.Sprintf(" (%v)", f.Reason)
 		}
 		fates = append(fates, fate)
 	}

@@ -19,18 +19,18 @@ import (
 
 // decide lets things happen to "sale" that its log tells of.
 func (f fixture) decide() {
-	f.t.Helper()
-	ctx := f.t.Context()
+	f.T.Helper()
+	ctx := f.T.Context()
 	f.load("sale", 4)
 	log := func(d store.Decision) {
 		if err := f.Log(ctx, "sale", d); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
-	log(store.Decision{By: "nora@desk", Action: store.ActionPause, Text: "lunch"})
-	code, err := f.ReasonCode(ctx, "sale", "on the do-not-contact list")
+	log(store.Decision{By: "nora@desk", Action: store.ActionPause, Text: campaign.Text("lunch")})
+	code, err := f.ReasonCode(ctx, "sale", campaign.Text("on the do-not-contact list"))
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	for chunk, moves := range [][]store.Move{
 		{{Index: 1, Move: campaign.Move{Cause: campaign.Cancel, Reason: code, At: at}}},
@@ -38,14 +38,14 @@ func (f fixture) decide() {
 	} {
 		c, err := f.ReadLedger(ctx, store.Ref{Campaign: "sale", Chunk: chunk})
 		if err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 		d := store.Decision{By: "worker w", Action: store.ActionDefer}
 		if chunk == 1 {
-			d = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1", Text: "2xx"}
+			d = store.Decision{By: "worker w", Action: store.ActionRequest, Request: "1-1", Text: campaign.Text("2xx")}
 		}
 		if _, err := f.Apply(ctx, c, store.Change{Act: store.Steer, Moves: moves, Log: d}); err != nil {
-			f.t.Fatal(err)
+			f.T.Fatal(err)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func TestLogAsJSON(t *testing.T) {
 	}
 	chunk := 1
 	want := report.Decision{
-		At: d.At, By: "worker w", Action: store.ActionRequest, Text: "2xx", Chunk: &chunk, Batch: "sale/1/1-1",
+		At: d.At, By: "worker w", Action: store.ActionRequest, Text: campaign.Text("2xx"), Chunk: &chunk, Batch: "sale/1/1-1",
 		Fates: []report.Fate{{From: "pending", To: "sending", Count: 1, Places: "1"}},
 	}
 	if diff := cmp.Diff(want, d); diff != "" || d.At.IsZero() {

@@ -1,12 +1,12 @@
-// Command campaign shows and steers campaigns: where they stand, what became of
-// each contact, and stop, go on, or end.
+// Command campaign shows campaigns and their contacts, and starts, pauses, changes and
+// ends them.
 package main
 
 import (
 	"context"
 	"fmt"
 	"io"
-	_ "time/tzdata" // there may be none on the machine
+	_ "time/tzdata" // the machine may have none
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +18,7 @@ import (
 func main() { cli.Main("campaign", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
-	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	root := &cobra.Command{
 		Use:   "campaign",
 		Short: "See and steer campaigns",
@@ -30,58 +30,67 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(
-		a.list(), a.show(), a.watch(),
-		a.results(), a.rejects(),
-		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.verify(), a.plan(), a.log(), a.events(), a.purge(), a.suppress(),
-		a.tickets(), a.askPlatform(), a.agents(),
+		a.list(), a.show(), a.watch(), a.plan(), a.log(), a.verify(), a.results(), a.rejects(),
+		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.purge(),
+		a.events(), a.tickets(), a.suppress(), a.agents(), a.askPlatform(),
 	)
 	cli.Document(root, cli.RedisURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }
 
-// app is what the subcommands share.
+// app holds what the subcommands share.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json, csv      bool
 }
 
-// on is the subcommand verb for one campaign.
+// on makes a subcommand about one campaign.
 func (a *app) on(verb, short string, run func(ctx context.Context, s *store.Store, name string) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " NAME",
 		Short: short,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("%s: want the name of one campaign, have %d", verb, len(args))
-			}
-			return campaign.CheckName(args[0])
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error { return run(cmd.Context(), s, args[0]) })
-		},
+		Args:  oneName(verb, "campaign", campaign.CheckName),
+		RunE:  a.withStore(func(ctx context.Context, s *store.Store, args []string) error { return run(ctx, s, args[0]) }),
 	}
 }
 
-func (a *app) withStore(ctx context.Context, run func(*store.Store) error) error {
-	rdb, err := cli.OpenRedis(ctx, a.getenv)
-	if err != nil {
-		return err
-	}
-	defer rdb.Close()
-	return run(store.New(rdb))
+// onLoaded is on for a campaign that must be there; run gets it as it stands.
+func (a *app) onLoaded(verb, short string, run func(context.Context, *store.Store, campaign.Campaign) error) *cobra.Command {
+	return a.on(verb, short, func(ctx context.Context, s *store.Store, name string) error {
+		c, err := s.Campaign(ctx, name)
+		if err != nil {
+			return err
+		}
+		return run(ctx, s, c)
+	})
 }
 
-// note tells a person something that is no result.
+// oneName checks the only argument of a subcommand: the name of a campaign or an agent.
+func oneName(verb, what string, check func(string) error) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s: want the name of one %s, have %d", verb, what, len(args))
+		}
+		return check(args[0])
+	}
+}
+
+// withStore opens the store for run.
+func (a *app) withStore(run func(ctx context.Context, s *store.Store, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		rdb, err := cli.OpenRedis(cmd.Context(), a.getenv)
+		if err != nil {
+			return err
+		}
+		defer rdb.Close()
+		return run(cmd.Context(), store.New(rdb), args)
+	}
+}
+
+// note prints a remark to stderr.
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "campaign:", text) }
 
-// print prints a result: v with --json, otherwise the text.
-func (a *app) print(v any, text string) error {
-	if a.json {
-		return cli.PrintJSON(a.stdout, v)
-	}
-	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
+// print prints a result: v with --json, otherwise text.
+func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }

@@ -13,6 +13,8 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/golden"
 )
 
 func TestShown(t *testing.T) {
@@ -51,7 +53,7 @@ func TestShown(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, got.stdout)
+			golden.Check(t, tt.golden, got.stdout)
 		})
 	}
 }
@@ -102,13 +104,13 @@ func TestSteering(t *testing.T) {
 		{"set sale --daily-cap 500", outcome{"sale: nothing has changed\n", "", 0}},
 		{"set sale --daily-cap 0 --json", outcome{`{"campaign":"sale","changed":[{"setting":"--daily-cap","from":"500","to":"none"}]}` + "\n", "", 0}},
 		{"set sale --chunk-size 3", outcome{"", "campaign: change settings of sale: rows per request 3: want at most the 2 of a chunk\n", 1}},
-		{"set sale --chunk-size 0", outcome{"", "campaign: set sale: --chunk-size 0: want 1 to 2\n", 1}},
+		{"set sale --chunk-size 0", outcome{"", `campaign: invalid argument "0" for "--chunk-size" flag: want a number from 1 to 10000; campaign set -h shows how` + "\n", 2}},
 		{"set sale --hours 09:00-21:00 --days sun-thu --timezone Asia/Riyadh", outcome{"sale: --hours, --days or --timezone is sun-thu 09:00-21:00 in Asia/Riyadh now, was at any time\n", "", 0}},
 		{"set sale --timezone Asia/Dubai", outcome{"sale: --hours, --days or --timezone is sun-thu 09:00-21:00 in Asia/Dubai now, was sun-thu 09:00-21:00 in Asia/Riyadh\n", "", 0}},
 		{"set sale --hours 10:00-12:00", outcome{"", "campaign: set sale: --hours: they are sun-thu 09:00-21:00 in Asia/Dubai; say --days as well\n", 1}},
 		{"set sale --days mon", outcome{"", "campaign: set sale: --days: they are sun-thu 09:00-21:00 in Asia/Dubai; say --hours as well\n", 1}},
 		{"set sale", outcome{"", "campaign: set: say what, such as --daily-cap 500; campaign set -h shows how\n", 2}},
-		{"set sale --rules ae", outcome{"", "campaign: set: --rules are those of the launch; campaign set -h shows how\n", 2}},
+		{"set sale --rules ae", outcome{"", "campaign: set: --rules can only be said at the launch; campaign set -h shows how\n", 2}},
 		{"set sale --daily-cap -1", outcome{"", `campaign: invalid argument "-1" for "--daily-cap" flag: want a number from 0; campaign set -h shows how` + "\n", 2}},
 		{"set sale --priority high", outcome{"", `campaign: invalid argument "high" for "--priority" flag: want urgent, normal or bulk; campaign set -h shows how` + "\n", 2}},
 		{"cancel sale", outcome{"sale is canceled; 3 contacts will not be sent\n", "", 0}},
@@ -183,7 +185,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 }
 
 func TestRedisThatIsNotThere(t *testing.T) {
-	f := fixture{t: t, url: "redis://127.0.0.1:1/0"}
+	f := fixture{Fixture: campaigntest.Fixture{T: t}, url: "redis://127.0.0.1:1/0"}
 	for _, args := range [][]string{{"list"}, {"show", "sale"}, {"watch", "sale"}} {
 		got := f.run(args...)
 		if got.code != 1 || !strings.HasPrefix(got.stderr, "campaign: redis at 127.0.0.1:1: ") || strings.Count(got.stderr, "\n") != 1 {
@@ -229,7 +231,7 @@ func TestFiles(t *testing.T) {
 		if want := (outcome{"2 contacts written to " + path("r.csv") + "\n", "", 0}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
-		golden(t, "accepted.csv", read(t, path("r.csv")))
+		golden.Check(t, "accepted.csv", read(t, path("r.csv")))
 	})
 	t.Run("JSON lines by the name", func(t *testing.T) {
 		got := f.run("results", "sale", "-o", path("r.jsonl"), "--json")
@@ -255,7 +257,7 @@ func TestFiles(t *testing.T) {
 		if to, err := os.Readlink(path("link.csv")); err != nil || to != "old.csv" {
 			t.Errorf("link: %s, %v", to, err)
 		}
-		golden(t, "rejects.csv", read(t, path("old.csv")))
+		golden.Check(t, "rejects.csv", read(t, path("old.csv")))
 		if info, err := os.Stat(path("old.csv")); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("others may read who was contacted: %v, %v", info.Mode(), err)
 		}
@@ -276,7 +278,7 @@ func TestFiles(t *testing.T) {
 		if want := (outcome{"", "campaign: read chunk sale/3: no such chunk\n", 1}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
-		golden(t, "rejects.csv", read(t, path("old.csv")))
+		golden.Check(t, "rejects.csv", read(t, path("old.csv")))
 		if after, err := os.ReadDir(dir); err != nil || len(after) != len(before) {
 			t.Errorf("%d files, %v, want %d", len(after), err, len(before))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -16,17 +17,17 @@ import (
 
 func (a *app) plan() *cobra.Command {
 	var rate ratelimit.Rate
-	cmd := a.on("plan", "Show how what is left of a campaign will go", func(ctx context.Context, s *store.Store, name string) error {
+	cmd := a.on("plan", "Show how the rest of a campaign will go", func(ctx context.Context, s *store.Store, name string) error {
 		f, err := report.Foretell(ctx, s, name, rate)
 		if err != nil {
 			return err
 		}
 		return a.print(f, planText(f))
 	})
-	cmd.Long = `Show how what is left of a campaign will go: the requests it needs, who is called
-when, and when it ends. It is counted with the quota as a worker sees it, or --rate
-where none does, as if no other campaign used it, and with the share of requests
-that failed so far. Large lists are judged by a sample.`
+	cmd.Long = `Show how the rest of a campaign will go: the requests it needs, which contacts are
+called when, and when it ends. The plan uses the quota that a worker sees, or --rate if
+no worker sees one, and the share of requests that failed so far. It ignores other
+campaigns. For large lists it uses a sample.`
 	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
 	cli.Bind(cmd.Flags(), "rate", "VELENTS_RATE")
 	return cmd
@@ -39,48 +40,38 @@ func planText(f report.Foresight) string {
 	if !f.Measured {
 		quota = f.Rate + ", by --rate: no worker knows it"
 	}
-	facts := [][]string{{"  hours", f.Hours}, {"  quota", quota}, {"  calls", cli.Number(f.Calls)}}
-	if !f.Begins.IsZero() {
-		facts = append(facts, []string{"  begins", whenText(f.Begins, f.Now)})
-	}
-	if !f.Ends.IsZero() {
-		facts = append(facts, []string{"  ends", whenText(f.Ends, f.Now)})
+	facts := [][]string{
+		{"  hours", f.Hours}, {"  quota", quota}, {"  calls", cli.Number(f.Calls)},
+		{"  begins", whenText(f.Begins, f.Now)}, {"  ends", whenText(f.Ends, f.Now)},
 	}
 	if f.Missed > 0 {
-		facts = append(facts, []string{"  missed", missedText(f.Missed, f.FinishBy)})
+		facts = append(facts, []string{"  missed", fmt.Sprintf("%s not reached by %s", cli.Count(f.Missed, "contact is", "contacts are"), cli.Moment(f.FinishBy))})
 	}
 	if f.Held > 0 {
 		facts = append(facts, []string{"  held", cli.Count(f.Held, "contact waits for a person", "contacts wait for a person")})
 	}
-	b.WriteString(table(facts))
+	b.WriteString(factsText(facts))
 	if len(f.Steps) > 1 || len(f.Steps) == 1 && f.Steps[0].Name != "" {
 		rows := [][]string{{"ZONE", "CONTACTS", "FROM", "UNTIL"}}
 		for _, step := range f.Steps {
-			from, until := "never", ""
-			if !step.Opens.IsZero() {
-				from = whenText(step.Opens, f.Now)
-			}
-			if !step.Done.IsZero() {
-				until = whenText(step.Done, f.Now)
-			}
+			from, until := cmp.Or(whenText(step.Opens, f.Now), "never"), whenText(step.Done, f.Now)
 			if step.Missed > 0 {
 				until = cli.Number(step.Missed) + " missed"
 			}
 			rows = append(rows, []string{step.Name, cli.Number(step.Contacts), from, until})
 		}
-		b.WriteString("\n" + table(rows, 1))
+		section(&b, rows, 1)
 	}
 	return b.String()
 }
 
-// whenText is a time to come, as the reader's clock shows it.
+// whenText is a future time in the reader's zone; empty for the zero time.
 func whenText(at, now time.Time) string {
-	if !at.After(now) {
+	switch {
+	case at.IsZero():
+		return ""
+	case !at.After(now):
 		return "now"
 	}
 	return fmt.Sprintf("%s, in %s", cli.Moment(at), cli.About(max(at.Sub(now), time.Second)))
-}
-
-func missedText(contacts int, by time.Time) string {
-	return fmt.Sprintf("%s not reached by %s", cli.Count(contacts, "contact is", "contacts are"), cli.Moment(by))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
 	"campaign-runner/cmd/internal/cli"
@@ -19,19 +20,18 @@ import (
 	"campaign-runner/velents"
 )
 
-// askTimeout bounds what somebody at a terminal waits for: the answer to a request,
-// and before it the quota's leave for it.
+// askTimeout bounds the wait for a permit, and then the wait for the answer.
 const askTimeout = 30 * time.Second
 
-// An inquiry asks the platform with one token, under that token's quota.
+// An inquiry asks the platform with one token, within its quota.
 type inquiry struct {
 	quota    *ratelimit.Quota
-	token    string             // the variable that holds it
-	patience time.Duration      // for the quota's leave
-	note     func(waits string) // told when that does not come at once
+	token    string             // its environment variable
+	patience time.Duration      // for a permit
+	note     func(waits string) // called when the permit does not come at once
 }
 
-// A waitError says that the quota gave no leave in time.
+// A waitError says that no permit came in time.
 type waitError struct {
 	patience time.Duration
 	why      string
@@ -41,12 +41,11 @@ func (e *waitError) Error() string {
 	return fmt.Sprintf("not asked: gave up after %v, %s", e.patience, e.why)
 }
 
-// client is what velents needs to speak with the token of that variable, and the
-// token's quota.
+// client makes a configuration for velents and an inquiry, both for one token.
 func (a *app) client(s *store.Store, variable, token string) (velents.Config, inquiry, error) {
 	cfg := velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: askTimeout}
 	quota, err := ratelimit.NewShared(s.Redis(), token, ratelimit.Config{Timeout: askTimeout, Asks: true})
-	var once sync.Once // many tickets wait in turn
+	var once sync.Once // many tickets may wait
 	note := func(waits string) { once.Do(func() { a.note(waits) }) }
 	return cfg, inquiry{quota, variable, askTimeout, note}, err
 }
@@ -69,7 +68,7 @@ func (q inquiry) ask(ctx context.Context, request func() (velents.Answer, error)
 	return err
 }
 
-// waits says what the quota waits for, when that is worth telling.
+// waits says what a request waits for; empty for waits under a second.
 func (q inquiry) waits(ctx context.Context) string {
 	status, err := q.quota.Status(ctx)
 	if err != nil || status.Wait < time.Second {
@@ -78,43 +77,29 @@ func (q inquiry) waits(ctx context.Context) string {
 	return fmt.Sprintf("waiting for the quota: %s; the next request may leave at %s", status.Reason, cli.Moment(time.Now().Add(status.Wait)))
 }
 
-// A center is the Support Center as people ask it.
-type center struct {
-	inquiry
-	api *velents.Support
-}
-
-func (a *app) support(s *store.Store) (center, error) {
+// support is the Support Center, and an inquiry for its token.
+func (a *app) support(s *store.Store) (*velents.Support, inquiry, error) {
+	variable := cli.SupportToken.Variable
 	token := cli.SupportToken.Get(a.getenv)
 	if token == "" {
-		return center{}, cli.Usagef("%s is not set", cli.SupportToken.Variable)
+		return nil, inquiry{}, cli.Usagef("%s is not set", variable)
 	}
-	cfg, inquiry, err := a.client(s, cli.SupportToken.Variable, token)
+	cfg, q, err := a.client(s, variable, token)
 	if err != nil {
-		return center{}, err
+		return nil, inquiry{}, err
 	}
 	api, err := velents.NewSupport(cfg)
 	if err != nil {
-		return center{}, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.SupportToken.Variable, err)
+		err = cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
-	return center{inquiry, api}, nil
+	return api, q, err
 }
 
-// status is where a ticket stands by the Support Center's own word.
-func (c center) status(ctx context.Context, id string) (status string, err error) {
-	err = c.ask(ctx, func() (velents.Answer, error) {
-		t, answer, err := c.api.Ticket(ctx, id)
-		status = t.Status
-		return answer, err
-	})
-	return status, err
-}
-
-// A right is something a token may do, or not.
+// A right says whether a token may do something.
 type right struct {
-	Token     string `json:"token"` // the variable that holds it
+	Token     string `json:"token"` // its environment variable
 	Operation string `json:"operation"`
-	Allowed   *bool  `json:"allowed"` // null: not tried, because it would do something, or not known
+	Allowed   *bool  `json:"allowed"` // null: not known, or not tried because it would change something
 	Answer    string `json:"answer"`
 }
 
@@ -130,12 +115,21 @@ func (r right) mark() string {
 	return "no"
 }
 
-// untried reports whether the platform was not asked, on purpose.
+// right asks for one thing, and reads from the answer whether the token may have it.
+func (q inquiry) right(ctx context.Context, operation string, request func() (said string, answer velents.Answer, err error)) right {
+	var said string
+	err := q.ask(ctx, func() (answer velents.Answer, err error) {
+		said, answer, err = request()
+		return answer, err
+	})
+	return answered(q.token, operation, said, err)
+}
+
+// untried reports whether the platform was not asked on purpose.
 func (r right) untried() bool { return strings.HasPrefix(r.Answer, notTried) }
 
-// answered is what an answer says of the right to an operation. What could not be
-// read was allowed. A refusal says that the token may not; trouble of the platform,
-// a limit or a redirect says nothing of it.
+// answered reads the right to an operation from an answer. An unreadable answer means
+// yes, a refusal means no. Failures, limits and redirects mean nothing.
 func answered(token, operation, said string, err error) right {
 	r := right{Token: token, Operation: operation, Answer: said}
 	allowed := err == nil || errors.Is(err, velents.ErrUnreadable)
@@ -155,11 +149,7 @@ func answered(token, operation, said string, err error) right {
 }
 
 func (a *app) askPlatform() *cobra.Command {
-	cmd := a.on("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, name string) error {
-		c, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
+	cmd := a.onLoaded("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
 		rights, err := a.agentRights(ctx, s, c.Settings.Agent)
 		if err != nil {
 			return err
@@ -185,22 +175,22 @@ func (a *app) askPlatform() *cobra.Command {
 		err = a.print(struct {
 			Campaign string  `json:"campaign"`
 			Rights   []right `json:"rights"`
-		}{name, rights}, table(rows))
+		}{c.Name, rights}, table(rows))
 		if err == nil && missing > 0 {
 			err = fmt.Errorf("%s of %s did not get a good answer", cli.Count(missing, "operation", "operations"), cli.Number(len(rights)))
 		}
 		return err
 	})
-	cmd.Long = `Ask the platform with the token of the campaign's agent and, where it is set, with
-that of the Support Center: whether it takes them, whom they belong to, and what
-each may do. Nothing is changed and nobody is contacted; what would do either is
-listed as not tried. What the platform fails to answer is not known. Each question
-takes one request of its token's quota, and waits up to 30 seconds for it.`
+	cmd.Long = `Ask the platform whether it accepts the token of the campaign's agent and, if it is
+set, that of the Support Center, who owns them, and what each may do. This changes
+nothing and contacts no one: operations that would are listed as not tried. If the
+platform gives no answer, the right is not known. Each question takes one request of
+its token's quota, and waits up to 30 seconds for it.`
 	cli.Document(cmd, cli.PlatformURL, cli.AgentToken, cli.SupportToken)
 	return cmd
 }
 
-// notTried begins the answer of what is not asked.
+// notTried begins the answer for operations that are not tried.
 const notTried = "not tried: "
 
 func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]right, error) {
@@ -217,56 +207,41 @@ func (a *app) agentRights(ctx context.Context, s *store.Store, agent string) ([]
 	if err != nil {
 		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, variable, err)
 	}
-	var details, keys string
-	agentErr := q.ask(ctx, func() (velents.Answer, error) {
-		found, answer, err := api.Agent(ctx)
-		details = strings.TrimSpace(fmt.Sprintf("%s %s", found.Name, found.ID))
-		if answer.Rate.Known {
-			details += fmt.Sprintf("; %d requests a window, %d left", answer.Rate.Limit, answer.Rate.Remaining)
-		}
-		return answer, err
-	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	keysErr := q.ask(ctx, func() (velents.Answer, error) {
-		list, answer, err := api.ValueKeys(ctx)
-		keys = strings.Join(list, ", ")
-		return answer, err
-	})
 	return []right{
-		answered(variable, "read agent details", details, agentErr),
-		answered(variable, "read value keys", keys, keysErr),
+		q.right(ctx, "read agent details", func() (string, velents.Answer, error) {
+			found, answer, err := api.Agent(ctx)
+			details := strings.TrimSpace(fmt.Sprintf("%s %s", found.Name, found.ID))
+			if answer.Rate.Known {
+				details += fmt.Sprintf("; %d requests a window, %d left", answer.Rate.Limit, answer.Rate.Remaining)
+			}
+			return details, answer, err
+		}),
+		q.right(ctx, "read value keys", func() (string, velents.Answer, error) {
+			keys, answer, err := api.ValueKeys(ctx)
+			return strings.Join(keys, ", "), answer, err
+		}),
 		{variable, "batch, dispatch", nil, notTried + "it would contact somebody; 'enqueue test' does"},
 	}, ctx.Err()
 }
 
 func (a *app) supportRights(ctx context.Context, s *store.Store) ([]right, error) {
-	variable := cli.SupportToken.Variable
-	c, err := a.support(s)
+	api, q, err := a.support(s)
 	if err != nil {
 		return nil, err
 	}
-	var tenant, listed string
-	meErr := c.ask(ctx, func() (velents.Answer, error) {
-		me, answer, err := c.api.Me(ctx)
-		tenant = strings.TrimSpace(fmt.Sprintf("%s %s", me.Name, me.ID))
-		if len(me.Abilities) > 0 {
-			tenant += "; abilities " + strings.Join(me.Abilities, ", ")
-		}
-		return answer, err
-	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	listErr := c.ask(ctx, func() (velents.Answer, error) {
-		page, answer, err := c.api.ListTickets(ctx, nil)
-		listed = cli.Count(len(page.Tickets), "ticket", "tickets") + " on the first page"
-		return answer, err
-	})
 	return []right{
-		answered(variable, "tenant identity", tenant, meErr),
-		answered(variable, "list tickets", listed, listErr),
-		{variable, "create tickets", nil, notTried + "it would make one"},
+		q.right(ctx, "tenant identity", func() (string, velents.Answer, error) {
+			me, answer, err := api.Me(ctx)
+			tenant := strings.TrimSpace(fmt.Sprintf("%s %s", me.Name, me.ID))
+			if len(me.Abilities) > 0 {
+				tenant += "; abilities " + strings.Join(me.Abilities, ", ")
+			}
+			return tenant, answer, err
+		}),
+		q.right(ctx, "list tickets", func() (string, velents.Answer, error) {
+			page, answer, err := api.ListTickets(ctx, nil)
+			return cli.Count(len(page.Tickets), "ticket", "tickets") + " on the first page", answer, err
+		}),
+		{q.token, "create tickets", nil, notTried + "it would make one"},
 	}, ctx.Err()
 }

@@ -7,6 +7,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 )
 
@@ -35,7 +36,7 @@ func TestWhatOnlyLooksNeedsNoWrites(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			server := redistest.Start(t)
-			f := fixture{Store: store.New(server.Client()), t: t, url: server.URL()}
+			f := fixture{Fixture: campaigntest.New(t, server.Client()), url: server.URL()}
 			f.sale()
 			f.load("over", 1)
 			f.move("over", 0, "", campaign.Send, campaign.Accept)

@@ -23,19 +23,17 @@ func (a *app) list() *cobra.Command {
 		Use:   "list",
 		Short: "List all campaigns, the newest first",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := report.List(cmd.Context(), s)
-				if list == nil {
-					return err
-				}
-				return cmp.Or(printTable(a, listRows(list), map[string][]report.Summary{"campaigns": list}, listText(list)), err)
-			})
-		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			list, err := report.List(ctx, s)
+			if list == nil {
+				return err
+			}
+			return cmp.Or(printTable(a, list, rowOf, map[string][]report.Summary{"campaigns": list}, listText(list)), err)
+		}),
 	})
 }
 
-// A listRow is a campaign in the list as CSV.
+// A listRow is one campaign of the list as CSV.
 type listRow struct {
 	Campaign   string `csv:"campaign"`
 	State      string `csv:"state"`
@@ -46,12 +44,8 @@ type listRow struct {
 	WaitingFor cell   `csv:"waiting_for"`
 }
 
-func listRows(list []report.Summary) []listRow {
-	rows := make([]listRow, len(list))
-	for i, s := range list {
-		rows[i] = listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor)}
-	}
-	return rows
+func rowOf(s report.Summary) listRow {
+	return listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
 }
 
 func (a *app) show() *cobra.Command {
@@ -72,31 +66,30 @@ func listText(list []report.Summary) string {
 	for _, s := range list {
 		rows = append(rows, []string{
 			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
-			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor,
+			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor.String(),
 		})
 	}
 	return table(rows, 2, 3, 4)
 }
 
-// shownReasons bounds the reasons that people are shown; --json has them all.
+// shownReasons is the most reasons in the text; --json has them all.
 const shownReasons = 15
 
 func overviewText(o report.Overview) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
 	facts := [][]string{
-		{"  waiting", o.WaitingFor},
+		{"  waiting", o.WaitingFor.String()},
 		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
 		{"  quota", quotaText(o)},
 		{"  settings", settingsText(o)},
 		{"  created", local(o.CreatedAt)},
-		{"  ended", since(o.EndedAt)},
-		{"  purged", since(o.PurgedAt)},
+		{"  ended", local(o.EndedAt)},
+		{"  purged", local(o.PurgedAt)},
 	}
-	facts = slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" })
-	b.WriteString(table(facts))
+	b.WriteString(factsText(facts))
 
 	var states [][]string
 	for _, state := range campaign.States() {
@@ -104,28 +97,31 @@ func overviewText(o report.Overview) string {
 			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts), doubtText(o, state)})
 		}
 	}
-	if len(states) > 0 {
-		b.WriteString("\n" + table(states, 1, 2))
-	}
+	section(&b, states, 1, 2)
 
 	var reasons [][]string
 	for _, r := range o.Reasons[:min(len(o.Reasons), shownReasons)] {
-		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason})
+		reasons = append(reasons, []string{"  " + r.State, cli.Number(r.Contacts), r.Reason.String()})
 	}
-	if len(reasons) > 0 {
-		b.WriteString("\n" + table(reasons, 1))
-	}
+	section(&b, reasons, 1)
 	if more := len(o.Reasons) - shownReasons; more > 0 {
 		fmt.Fprintf(&b, "  and %s; all with --json\n", cli.Count(more, "more reason", "more reasons"))
 	}
-	if len(o.Refused) > 0 {
-		b.WriteString("\n" + refusedText(o))
+
+	var refused [][]string // most frequent first
+	for _, r := range report.Refusals(o.Refused) {
+		label := "  refused"
+		if strings.HasPrefix(r.Reason.String(), string(contacts.NotChosen)) {
+			label = "  left out"
+		}
+		refused = append(refused, []string{label, cli.Number(r.Contacts), r.Reason.String()})
 	}
+	section(&b, refused, 1)
 	return b.String()
 }
 
-// doubtText tells how many of the contacts in a state the platform may have reached,
-// where the state itself does not say that of all of them.
+// doubtText counts the contacts in a state that the platform may have reached. It is
+// empty for unconfirmed, which says so itself.
 func doubtText(o report.Overview, state campaign.State) string {
 	n := o.InDoubt.In(state)
 	if n == 0 || state == campaign.Unconfirmed {
@@ -134,7 +130,7 @@ func doubtText(o report.Overview, state campaign.State) string {
 	return fmt.Sprintf("of which %s may have been reached", cli.Number(n))
 }
 
-// settingsText tells what was chosen for the campaign.
+// settingsText lists the settings that were chosen.
 func settingsText(o report.Overview) string {
 	var list []string
 	for _, s := range o.Settings {
@@ -143,20 +139,20 @@ func settingsText(o report.Overview) string {
 	return strings.Join(list, "; ")
 }
 
-// quotaText tells where the agent stands with its quota, as far as is known.
+// quotaText is the state of the agent's quota; empty when no worker knows it.
 func quotaText(o report.Overview) string {
 	q := o.Quota
 	if q == nil {
 		return ""
 	}
 	text := quotaLeft(*q)
-	if q.Reason != "" && !o.Paced { // else that is what it waits for
-		text += fmt.Sprintf("; next at %s: %s", report.Clock(q.Next, time.Now()), q.Reason)
+	if !q.Reason.IsZero() && !o.Paced { // else the waiting line says so
+		text += fmt.Sprintf("; next at %s: %s", campaign.Clock(q.Next, time.Now()), q.Reason)
 	}
 	return text
 }
 
-// quotaLeft tells what is left of a quota.
+// quotaLeft says how much of a quota is left.
 func quotaLeft(q store.Quota) string {
 	text := "no limit is known"
 	if q.Limit > 0 {
@@ -168,7 +164,7 @@ func quotaLeft(q store.Quota) string {
 	return text
 }
 
-// etaText tells when a campaign ends, as far as that can be foretold.
+// etaText is when a campaign will end; empty when that is unknown.
 func etaText(o report.Overview) string {
 	if o.ETA.IsZero() {
 		return ""
@@ -180,7 +176,7 @@ func etaText(o report.Overview) string {
 	return text
 }
 
-// contactsText tells how many lines of the file are contacts.
+// contactsText counts the contacts and the lines that are none.
 func contactsText(o report.Overview) string {
 	text := fmt.Sprintf("%s in %s", cli.Number(o.Contacts), cli.Count(o.Chunks, "chunk", "chunks"))
 	if refused := o.Rows - o.Contacts - o.NotChosen; refused > 0 {
@@ -192,31 +188,27 @@ func contactsText(o report.Overview) string {
 	return text
 }
 
-// refusedText tells why lines of the file were refused, the most frequent first.
-func refusedText(o report.Overview) string {
-	var rows [][]string
-	for _, r := range report.Refusals(o.Refused) {
-		label := "  refused"
-		if strings.HasPrefix(r.Reason, string(contacts.NotChosen)) {
-			label = "  left out"
-		}
-		rows = append(rows, []string{label, cli.Number(r.Contacts), r.Reason})
-	}
-	return table(rows, 1)
-}
-
-// local is a time as the reader's clock shows it.
-func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// since is a time that may not have come.
-func since(t time.Time) string {
+// local is a time in the reader's zone; empty for the zero time.
+func local(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return local(t)
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
-// table aligns cells, those of the columns named to the right.
+// factsText is a table of names and values, without those that have no value.
+func factsText(facts [][]string) string {
+	return table(slices.DeleteFunc(facts, func(fact []string) bool { return fact[1] == "" }))
+}
+
+// section appends a table below an empty line, if it has rows.
+func section(b *strings.Builder, rows [][]string, right ...int) {
+	if len(rows) > 0 {
+		b.WriteString("\n" + table(rows, right...))
+	}
+}
+
+// table aligns cells in columns; right lists the columns that align right.
 func table(rows [][]string, right ...int) string {
 	var width []int
 	for _, row := range rows {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,85 +19,79 @@ import (
 	"campaign-runner/jobs"
 )
 
-// steered is what came of a pause, a resume or a cancel.
+// steered is the result of a pause, start, resume or cancel.
 type steered struct {
 	Campaign string         `json:"campaign"`
 	State    campaign.Phase `json:"state"`
-	Already  bool           `json:"already"`            // it was before
+	Already  bool           `json:"already"`            // it was in that state before
 	Released int            `json:"released,omitempty"` // chunks
 	Canceled int            `json:"canceled,omitempty"` // contacts
 }
 
-// partly reports whether an error only names chunks that were left out: the rest
-// was done, and is told.
+// partly reports whether an error only names chunks that were left out. The rest was
+// done, so the result is printed, too.
 func partly(err error) bool {
 	var left *jobs.UndoneError
 	return errors.As(err, &left)
 }
 
 func (a *app) pause() *cobra.Command {
-	reason := "by a person"
-	cmd := a.on("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
+	byPerson := campaign.Say(campaign.MsgByPerson)
+	reason := byPerson.String()
+	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		why := campaign.Text(reason)
+		if reason == byPerson.String() {
+			why = byPerson
+		}
+		if err := jobs.NewQueue(s, nil).Pause(ctx, before.Name, why); err != nil {
 			return err
 		}
-		if err := jobs.NewQueue(s, nil).Pause(ctx, name, reason); err != nil {
-			return err
-		}
-		done := steered{Campaign: name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
+		done := steered{Campaign: before.Name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
+		text := fmt.Sprintf("%s is paused: %s\n", before.Name, reason)
 		if done.Already {
-			return a.print(done, fmt.Sprintf("%s was paused already (%s); now: %s\n", name, cli.Printable(before.PhaseReason), reason))
+			text = fmt.Sprintf("%s was paused already (%s); now: %s\n", before.Name, cli.Printable(before.PhaseReason.String()), reason)
 		}
-		return a.print(done, fmt.Sprintf("%s is paused: %s\n", name, reason))
+		return a.print(done, text)
 	})
-	cmd.Flags().StringVar(&reason, "reason", reason, "why, for whoever looks at the campaign")
+	cmd.Flags().StringVar(&reason, "reason", reason, "why, for those who look at the campaign")
 	return cmd
 }
 
 func (a *app) start() *cobra.Command {
-	return a.setRunning("start", "Start a campaign that waits for that, or for its time", (*jobs.Queue).Start)
+	return a.steer("start", "Start a campaign that waits for that, or for its time", campaign.Running, (*jobs.Queue).Start, released)
 }
 
 func (a *app) resume() *cobra.Command {
-	return a.setRunning("resume", "Go on with a paused campaign", (*jobs.Queue).Resume)
+	return a.steer("resume", "Go on with a paused campaign", campaign.Running, (*jobs.Queue).Resume, released)
 }
 
-func (a *app) setRunning(verb, short string, run func(*jobs.Queue, context.Context, string) (int, error)) *cobra.Command {
-	return a.on(verb, short, func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
-		released, left := run(jobs.NewQueue(s, nil), ctx, name)
-		if left != nil && !partly(left) {
-			return left
-		}
-		done := steered{Campaign: name, State: campaign.Running, Already: before.Phase == campaign.Running, Released: released}
-		verb := "is"
-		if done.Already {
-			verb = "was already"
-		}
-		return cmp.Or(a.print(done, fmt.Sprintf("%s %s running; %s released\n", name, verb, cli.Count(released, "chunk", "chunks"))), left)
-	})
+func released(done *steered, chunks int) string {
+	done.Released = chunks
+	return cli.Count(chunks, "chunk", "chunks") + " released"
 }
 
 func (a *app) cancel() *cobra.Command {
-	return a.on("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", func(ctx context.Context, s *store.Store, name string) error {
-		before, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
-		canceled, left := jobs.NewQueue(s, nil).Cancel(ctx, name)
+	return a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
+		done.Canceled = contacts
+		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
+	})
+}
+
+// steer makes a command that takes a campaign to a phase; tell notes and says how many
+// chunks or contacts that moved.
+func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, string) (int, error), tell func(*steered, int) string) *cobra.Command {
+	return a.onLoaded(verb, short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		moved, left := run(jobs.NewQueue(s, nil), ctx, before.Name)
 		if left != nil && !partly(left) {
 			return left
 		}
-		done := steered{Campaign: name, State: campaign.CanceledPhase, Already: before.Phase == campaign.CanceledPhase, Canceled: canceled}
-		verb := "is"
+		done := steered{Campaign: before.Name, State: to, Already: before.Phase == to}
+		was := "is"
 		if done.Already {
-			verb = "was already"
+			was = "was already"
 		}
-		return cmp.Or(a.print(done, fmt.Sprintf("%s %s canceled; %s will not be sent\n", name, verb, cli.Count(canceled, "contact", "contacts"))), left)
+		text := fmt.Sprintf("%s %s %s; %s\n", before.Name, was, to, tell(&done, moved))
+		return cmp.Or(a.print(done, text), left)
 	})
 }
 
@@ -102,7 +99,7 @@ func (a *app) resolve() *cobra.Command {
 	var accepted, notSent bool
 	var chunk int
 	var cmd *cobra.Command
-	cmd = a.on("resolve", "Settle unconfirmed contacts, or list them", func(ctx context.Context, s *store.Store, name string) error {
+	cmd = a.on("resolve", "List unconfirmed contacts, or say what became of them", func(ctx context.Context, s *store.Store, name string) error {
 		var only *int
 		if cmd.Flags().Changed("chunk") {
 			only = &chunk
@@ -124,12 +121,12 @@ func (a *app) resolve() *cobra.Command {
 			Contacts int    `json:"contacts"`
 		}{name, as, contacts}, fmt.Sprintf("%s: %s %s\n", name, cli.Count(contacts, "unconfirmed contact", "unconfirmed contacts"), text)), left)
 	})
-	cmd.Long = `Settle contacts whose request may have arrived while its answer was lost.
+	cmd.Long = `Say what became of contacts whose answer was lost: their request may have arrived.
 
-Without a flag, list the chunks that have any. Look for their batches in the
-platform's own dashboard; their names there begin as shown. Then say what you
-found: --accepted, the platform has them, or --not-sent, it never saw them: they
-are sent again. Whoever is said to be not sent and was reached is reached twice.`
+Without a flag, list the chunks that have such contacts. Look for their batches in the
+platform's own dashboard; the list shows how their names begin. Then say what you
+found: --accepted if the platform has them, or --not-sent if it never saw them. Those
+are sent again. If you say --not-sent and the platform has them, they are contacted twice.`
 	cmd.Flags().BoolVar(&accepted, "accepted", false, "the platform has them")
 	cmd.Flags().BoolVar(&notSent, "not-sent", false, "the platform never saw them: send them")
 	cmd.Flags().IntVar(&chunk, "chunk", 0, "only this chunk's (default: all)")
@@ -147,15 +144,11 @@ func (a *app) listUnconfirmed(ctx context.Context, s *store.Store, name string, 
 	if err != nil {
 		return err
 	}
+	list := slices.DeleteFunc(found, func(u report.Unconfirmed) bool { return only != nil && *only != u.Chunk })
 	contacts := 0
 	rows := [][]string{{"CHUNK", "UNCONFIRMED", "FROM", "TO", "BATCHES NAMED"}}
-	list := []report.Unconfirmed{}
-	for _, u := range found {
-		if only != nil && *only != u.Chunk {
-			continue
-		}
+	for _, u := range list {
 		contacts += u.Contacts
-		list = append(list, u)
 		batches := ""
 		if u.Batches != "" {
 			batches = u.Batches + "…"
@@ -202,4 +195,56 @@ func (a *app) verify() *cobra.Command {
 		}
 		return err
 	})
+}
+
+func (a *app) purge() *cobra.Command {
+	var force, yes bool
+	cmd := a.onLoaded("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		name, already := before.Name, !before.PurgedAt.IsZero()
+		if !yes && !already {
+			if !cli.IsTerminal(a.stdin) {
+				return cli.Usagef("purge %s: it cannot be undone; say --yes", name)
+			}
+			if err := a.confirm(a.stdin, name); err != nil {
+				return err
+			}
+		}
+		if err := jobs.NewQueue(s, nil).Purge(ctx, name, force); err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%s is purged: %s gone, totals kept\n", name, cli.Count(before.Counts.Contacts, "contact is", "contacts are"))
+		if already {
+			text = fmt.Sprintf("%s was purged already\n", name)
+		}
+		return a.print(struct {
+			Campaign string `json:"campaign"`
+			Purged   bool   `json:"purged"`
+			Already  bool   `json:"already"`
+			Contacts int    `json:"contacts"`
+		}{name, true, already, before.Counts.Contacts}, text)
+	})
+	cmd.Long = `Delete the personal data of a campaign that is over: the rows and numbers of its list,
+the results of its contacts, conversations, refused lines and events. It cannot be
+undone, so export the results first. After it, no contact can be sent again or added,
+and new events of the platform are thrown away.
+
+It keeps the totals by state and reason, the output of 'show' and 'list', the log of
+the campaign as a whole, and the name, so that the same list under the same name
+contacts no one. The do-not-contact list and the contact record of the last 90 days
+belong to no campaign and stay.
+
+If a purge is interrupted, run it again, or a worker ends it within a minute.`
+	cmd.Flags().BoolVar(&force, "force", false, "cancel it first if it is not over")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// confirm asks for the campaign's name.
+func (a *app) confirm(in io.Reader, name string) error {
+	fmt.Fprintf(a.stderr, "This cannot be undone. Type the campaign's name to purge it: ")
+	typed, _ := bufio.NewReader(in).ReadString('\n') // at the end of the input, too, what was typed counts
+	if strings.TrimSpace(typed) != name {
+		return fmt.Errorf("purge %s: another name was typed; nothing was deleted", name)
+	}
+	return nil
 }

@@ -18,22 +18,22 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-// suppressed is what came of a change to the do-not-contact list.
+// suppressed is the result of a change to the do-not-contact list.
 type suppressed struct {
 	Numbers    int `json:"numbers"` // different numbers given
-	Changed    int `json:"changed"` // those that were not on the list before, or were and are gone
+	Changed    int `json:"changed"` // numbers added, or removed
 	Unreadable int `json:"unreadable"`
 
-	NotRead []string `json:"not_read,omitempty"` // sheets of the workbook that could not be read, and why
+	NotRead []string `json:"not_read,omitempty"` // unreadable sheets of the workbook, each with why
 }
 
 func (a *app) suppress() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "suppress",
-		Short: "The list of whom no campaign may contact",
-		Long: `The do-not-contact list holds whom no campaign may contact. It lasts: it is asked
-when a list is loaded, and again before each request. Whoever is put on it while a
-campaign runs becomes canceled.`,
+		Short: "The do-not-contact list: numbers that no campaign may contact",
+		Long: `The do-not-contact list holds the numbers that no campaign may contact. It is checked
+when a list is loaded, and again before each request. A contact that is put on it while
+its campaign runs is canceled.`,
 	}
 	cmd.AddCommand(
 		a.changeSuppressed("add", "Put numbers on the do-not-contact list", "put on the list", (*store.Store).Suppress),
@@ -65,7 +65,7 @@ func (a *app) changeSuppressed(verb, short, done string, change changeList) *cob
 				phones = append(phones, phone)
 			}
 			slices.Sort(phones)
-			return a.changeList(cmd.Context(), suppressed{}, slices.Compact(phones), done, change)
+			return a.changeList(cmd, suppressed{}, slices.Compact(phones), done, change)
 		},
 	}
 	regionFlag(cmd, &region)
@@ -77,8 +77,8 @@ func regionFlag(cmd *cobra.Command, region *string) {
 	cli.Bind(cmd.Flags(), "region", "VELENTS_REGION")
 }
 
-func (a *app) changeList(ctx context.Context, result suppressed, phones []campaign.Phone, done string, change changeList) error {
-	return a.withStore(ctx, func(s *store.Store) (err error) {
+func (a *app) changeList(cmd *cobra.Command, result suppressed, phones []campaign.Phone, done string, change changeList) error {
+	return a.withStore(func(ctx context.Context, s *store.Store, _ []string) (err error) {
 		result.Numbers = len(phones)
 		if result.Changed, err = change(s, ctx, phones); err != nil {
 			return fmt.Errorf("%w; the same command goes on", err)
@@ -88,18 +88,19 @@ func (a *app) changeList(ctx context.Context, result suppressed, phones []campai
 			return err
 		}
 		if len(result.NotRead) > 0 {
-			return cli.Partialf("%s; %s without a usable number: whoever is meant is not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
+			return cli.Partialf("%s; %s without a usable number: they are not on the list", strings.Join(result.NotRead, "; "), cli.Count(result.Unreadable, "line", "lines"))
 		}
 		if result.Unreadable > 0 {
-			return cli.Partialf("%s of the file without a usable number: whoever is meant is not on the list", cli.Count(result.Unreadable, "line", "lines"))
+			return cli.Partialf("%s of the file without a usable number: they are not on the list", cli.Count(result.Unreadable, "line", "lines"))
 		}
 		return nil
-	})
+	})(cmd, nil)
 }
 
 func (a *app) importSuppressed() *cobra.Command {
 	var opt contacts.Options
 	var format contacts.Format
+	var columns cli.SettingFlags
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
@@ -112,6 +113,11 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 			if _, err := contacts.NewPhoneParser(opt.Region); err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
+			var s campaign.Settings
+			if err := columns.Apply(&s); err != nil {
+				return cli.Usage(err)
+			}
+			opt.Reading = s.Reading
 			numbers, err := readNumbers(args[0], format, opt)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
@@ -123,12 +129,11 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}
-			return a.changeList(cmd.Context(), result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
+			return a.changeList(cmd, result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
 		},
 	}
 	regionFlag(cmd, &opt.Region)
-	cli.PhoneColumnFlag(cmd.Flags(), &opt.Reading, "the one with a common name")
-	cli.CountryColumnFlags(cmd.Flags(), &opt.Reading)
+	columns.Add(cmd.Flags(), campaign.LaunchSettings("phone-column", "country-column", "country-code-column"))
 	cmd.Flags().IntVar(&format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	cmd.Flags().StringVar(&format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: all that are not hidden)")
 	return cmd
@@ -140,7 +145,7 @@ func readNumbers(path string, format contacts.Format, opt contacts.Options) (*co
 	}
 	file, err := os.Open(path)
 	if named := (*os.PathError)(nil); errors.As(err, &named) {
-		err = named.Err // the path is told already
+		err = named.Err // the caller names the path
 	}
 	if err != nil {
 		return nil, err
@@ -166,28 +171,17 @@ func (a *app) listSuppressed() *cobra.Command {
 		Use:   "list",
 		Short: "Write the do-not-contact list as CSV",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				return a.export("", file, "number", func(w io.Writer) (int, error) { return writeSuppressed(cmd.Context(), s, w) })
-			})
-		},
-	}
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if a.json && toStdout(file) {
-			return errors.New("--json tells of a file: give -o FILE; the numbers themselves are CSV")
-		}
-		return nil
-	}
-	outputFlag(cmd, &file)
-	return cmd
-}
-
-func writeSuppressed(ctx context.Context, s *store.Store, w io.Writer) (numbers int, err error) {
-	return writeRows(w, func(yield func(contacts.Listed, error) bool) {
-		for phone, err := range s.Suppressed(ctx) {
-			if !yield(contacts.Listed{Phone: phone.E164()}, err) || err != nil {
-				return
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			numbers := func(yield func(contacts.Listed, error) bool) {
+				for phone, err := range s.Suppressed(ctx) {
+					if !yield(contacts.Listed{Phone: phone.E164()}, err) || err != nil {
+						return
+					}
+				}
 			}
-		}
-	})
+			return a.export("", file, "number", func(w io.Writer) (int, error) { return writeRows(w, numbers) })
+		}),
+	}
+	a.csvOutput(cmd, &file, "numbers")
+	return cmd
 }

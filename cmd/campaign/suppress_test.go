@@ -25,7 +25,7 @@ func TestDoNotContactList(t *testing.T) {
 		{[]string{"suppress", "list"}, 0, "phone\n", "0 numbers\n"},
 		{[]string{"suppress", "add", "+966500000001", "0500000001", "0500000002", "--region", "SA"}, 0, "2 numbers put on the list, 0 already\n", ""},
 		{[]string{"suppress", "add", "+966500000001", "--json"}, 0, `{"numbers":1,"changed":0,"unreadable":0}` + "\n", ""},
-		{[]string{"suppress", "import", file, "--region", "SA"}, 3, "2 numbers put on the list, 0 already\n", "campaign: 1 line of the file without a usable number: whoever is meant is not on the list\n"},
+		{[]string{"suppress", "import", file, "--region", "SA"}, 3, "2 numbers put on the list, 0 already\n", "campaign: 1 line of the file without a usable number: they are not on the list\n"},
 		{[]string{"suppress", "remove", "+966500000001", "+966500000002", "+966500000003", "+966500000009"}, 0, "3 numbers taken off the list, 1 already\n", ""},
 		{[]string{"suppress", "list"}, 0, "phone\n+966500000004\n", "1 number\n"},
 		{[]string{"suppress", "add", "12"}, 2, "", "campaign: number 1: number too short; nothing was changed\n"},

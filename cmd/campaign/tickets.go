@@ -17,7 +17,7 @@ import (
 	"campaign-runner/velents"
 )
 
-// shownTicket is a ticket with what the Support Center says of it, if asked.
+// shownTicket is a ticket with its status in the Support Center, if that was asked.
 type shownTicket struct {
 	report.Ticket
 	Status string `json:"status,omitempty"`
@@ -26,29 +26,25 @@ type shownTicket struct {
 func (a *app) tickets() *cobra.Command {
 	var again []string
 	var live bool
-	cmd := a.on("tickets", "List the tickets made of a campaign's contacts", func(ctx context.Context, s *store.Store, name string) error {
-		c, err := s.Campaign(ctx, name)
-		if err != nil {
-			return err
-		}
+	cmd := a.onLoaded("tickets", "List the tickets of a campaign's contacts", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
 		if len(again) > 0 {
 			return a.makeAgain(ctx, s, c, again)
 		}
 		return a.listTickets(ctx, s, c, live)
 	})
 	cmd.Long = `List the tickets that rules (enqueue --ticket-when) have made in the Support Center,
-with where each stands:
+and the state of each:
 
   due, creating  a worker with VELENTS_SUPPORT_TOKEN will make it, or is making it
   made           the Support Center has it
-  refused        it wants the ticket otherwise; the reason says how
+  refused        the Support Center refused it; the reason says why
   failed         errors used up its tries
   unconfirmed    the request may have arrived, its answer was lost
 
-No contact ever has two tickets: what is unconfirmed is made again only when you
-say so, after you have looked for it in the Support Center.`
-	cmd.Flags().StringSliceVar(&again, "again", nil, "make those again that are in these `STATES`: refused, failed, unconfirmed")
-	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the present status of each, one request a ticket")
+No contact ever has two tickets. An unconfirmed ticket is made again only when you say
+so: look for it in the Support Center first.`
+	cmd.Flags().StringSliceVar(&again, "again", nil, "make the tickets in these `STATES` again: refused, failed, unconfirmed")
+	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the status of each, one request per ticket")
 	cli.Document(cmd, cli.SupportToken, cli.PlatformURL)
 	return a.asCSV(cmd)
 }
@@ -65,12 +61,8 @@ type ticketRow struct {
 	Reason  cell   `csv:"reason"`
 }
 
-func ticketRows(list []shownTicket) []ticketRow {
-	rows := make([]ticketRow, len(list))
-	for i, t := range list {
-		rows[i] = ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule.String()), moment(t.At), cell(t.Reason)}
-	}
-	return rows
+func (t shownTicket) row() ticketRow {
+	return ticketRow{t.Line, t.Phone, string(t.State), cell(t.ID), cell(t.Status), cell(t.Rule.String()), moment(t.At), cell(t.Reason.String())}
 }
 
 func (a *app) makeAgain(ctx context.Context, s *store.Store, c campaign.Campaign, names []string) error {
@@ -111,7 +103,7 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	err = report.ListTickets(ctx, s, c, func(t report.Ticket) error {
 		said, err := status(t)
 		list = append(list, shownTicket{t, said})
-		rows = append(rows, []string{fmt.Sprint(t.Line), t.Phone, string(t.State), t.ID, said, t.Rule.String(), local(t.At), t.Reason})
+		rows = append(rows, []string{fmt.Sprint(t.Line), t.Phone, string(t.State), t.ID, said, t.Rule.String(), local(t.At), t.Reason.String()})
 		return err
 	})
 	if err != nil {
@@ -132,21 +124,16 @@ func (a *app) listTickets(ctx context.Context, s *store.Store, c campaign.Campai
 	if len(c.Settings.TicketRules) == 0 {
 		head = fmt.Sprintf("%s makes no tickets: it was enqueued without --ticket-when\n", c.Name)
 	}
-	if err := printTable(a, ticketRows(list), struct {
+	if err := printTable(a, list, shownTicket.row, struct {
 		Campaign string         `json:"campaign"`
 		States   map[string]int `json:"states"`
 		Tickets  []shownTicket  `json:"tickets"`
 	}{c.Name, counts, list}, head); err != nil {
 		return err
 	}
-	if tally[campaign.TicketDue] > 0 {
-		return a.noteNoDesk(ctx, s)
+	if tally[campaign.TicketDue] == 0 {
+		return nil
 	}
-	return nil
-}
-
-// noteNoDesk says when no worker is there to make tickets.
-func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
 	workers, err := s.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return w.Tickets }) {
 		a.note("no live worker makes tickets: set " + cli.SupportToken.Variable + " where one runs")
@@ -154,20 +141,24 @@ func (a *app) noteNoDesk(ctx context.Context, s *store.Store) error {
 	return err
 }
 
-// supportStatus asks the Support Center where a ticket stands.
+// supportStatus returns a function that asks for the status of a ticket.
 func (a *app) supportStatus(ctx context.Context, s *store.Store) (func(report.Ticket) (string, error), error) {
-	desk, err := a.support(s)
+	api, inquiry, err := a.support(s)
 	if err != nil {
 		return nil, err
 	}
-	return func(t report.Ticket) (string, error) {
+	return func(t report.Ticket) (status string, err error) {
 		if t.ID == "" {
 			return "", nil
 		}
-		status, err := desk.status(ctx, t.ID)
+		err = inquiry.ask(ctx, func() (velents.Answer, error) {
+			found, answer, err := api.Ticket(ctx, t.ID)
+			status = found.Status
+			return answer, err
+		})
 		var refused *velents.Error
 		if errors.As(err, &refused) {
-			return refused.Error(), nil // of this ticket; the others may be well
+			return refused.Error(), nil // only of this ticket
 		}
 		var late *waitError
 		if errors.As(err, &late) {

@@ -12,6 +12,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/golden"
 	"campaign-runner/ratelimit"
 	"campaign-runner/sandbox"
 	"campaign-runner/velents"
@@ -19,8 +20,8 @@ import (
 
 // ticketed is a campaign with tickets in several states.
 func (f fixture) ticketed() {
-	f.t.Helper()
-	ctx := f.t.Context()
+	f.T.Helper()
+	ctx := f.T.Context()
 	f.sale()
 	text, err := f.Redis().HGet(ctx, "c:{sale}", "settings").Bytes()
 	var settings campaign.Settings
@@ -35,17 +36,17 @@ func (f fixture) ticketed() {
 		err = f.Redis().HSet(ctx, "c:{sale}", "settings", text).Err()
 	}
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	for i, ticket := range map[int]campaign.Ticket{
 		0: {State: campaign.TicketMade, Rule: ruleOf("state=rejected"), ID: "T-1", Tries: 1, At: at},
-		5: {State: campaign.TicketRefused, Rule: ruleOf("state=failed"), Reason: "The department field is required.", Tries: 1, At: at},
+		5: {State: campaign.TicketRefused, Rule: ruleOf("state=failed"), Reason: campaign.Text("The department field is required."), Tries: 1, At: at},
 		7: {State: campaign.TicketDue, Rule: ruleOf("state=failed"), At: at},
 		8: {State: campaign.TicketUnconfirmed, Rule: ruleOf("state=failed"), Tries: 2, At: at},
 	} {
 		place := store.Place{Ref: store.Ref{Campaign: "sale", Chunk: i / 2}, Index: i % 2}
 		if ok, err := f.SetTicket(ctx, place, nil, &ticket, 0, 10); !ok || err != nil {
-			f.t.Fatal(ok, err)
+			f.T.Fatal(ok, err)
 		}
 	}
 }
@@ -66,7 +67,7 @@ func TestTickets(t *testing.T) {
 			if got.code != 0 {
 				t.Errorf("exit %d: %s", got.code, got.stderr)
 			}
-			golden(t, tt.golden, got.stdout)
+			golden.Check(t, tt.golden, got.stdout)
 			if tt.args[0] == "tickets" && !strings.Contains(got.stderr, "no live worker makes tickets") {
 				t.Errorf("stderr: %s", got.stderr)
 			}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
@@ -27,7 +29,7 @@ func (a *app) watch() *cobra.Command {
 		}
 		o, err := watch(ctx, to, interval, func(ctx context.Context) (report.Overview, error) { return report.Find(ctx, s, name) })
 		if ctx.Err() != nil && terminal {
-			fmt.Fprint(a.stderr, "\r") // back to before the ^C it has echoed, where the bar is redrawn from
+			fmt.Fprint(a.stderr, "\r") // the terminal has echoed ^C before the bar
 		}
 		to.close()
 		switch {
@@ -41,8 +43,7 @@ func (a *app) watch() *cobra.Command {
 		}
 		return ending(o)
 	})
-	cmd.Long = `Watch a campaign to its end, and say what holds it up meanwhile. At the end its
-overview goes to stdout.
+	cmd.Long = `Watch a campaign to its end, and say what it waits for. At the end, print its overview.
 
 Exit code 0: finished, 3: finished, but contacts were rejected, failed, are unconfirmed
 or were not sent by --finish-by, 1: canceled, 130: interrupted; the campaign goes on.`
@@ -56,7 +57,7 @@ or were not sent by --finish-by, 1: canceled, 130: interrupted; the campaign goe
 	return cmd
 }
 
-// ending is how a campaign that is over ends its watch.
+// ending is the error with which the watch of a campaign ends; nil if all went well.
 func ending(o report.Overview) error {
 	var left []string
 	for _, state := range []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed} {
@@ -70,7 +71,7 @@ func ending(o report.Overview) error {
 	}
 	late := 0
 	for _, r := range o.Reasons {
-		if r.State == campaign.Canceled.String() && strings.HasPrefix(r.Reason, hours.LateReason) {
+		if r.State == campaign.Canceled.String() && r.Reason.Is(campaign.MsgLate) {
 			late += r.Contacts
 		}
 	}
@@ -81,20 +82,20 @@ func ending(o report.Overview) error {
 	case o.State == campaign.CanceledPhase:
 		return fmt.Errorf("%s was canceled", o.Campaign)
 	case len(left) > 0:
-		return cli.Partialf("%s has finished, but not everybody was reached: %s", o.Campaign, strings.Join(left, ", "))
+		return cli.Partialf("%s has finished, but not all contacts were reached: %s", o.Campaign, strings.Join(left, ", "))
 	}
 	return nil
 }
 
-// screen is where a watch shows what it sees.
+// A screen shows the progress of a watch.
 type screen interface {
 	say(at time.Time, line string)                 // a line that stays
-	show(at time.Time, o report.Overview, p *pace) // how far it has got
+	show(at time.Time, o report.Overview, p *pace) // the progress
 	close()
 }
 
-// watch looks at a campaign until it is over, and returns its last overview.
-// Once it has seen the campaign, it bears with a Redis that is gone for a while.
+// watch reads a campaign until it is over, and returns its last overview. Once it has
+// seen the campaign, it goes on when Redis is gone for a while.
 func watch(ctx context.Context, to screen, interval time.Duration, find func(context.Context) (report.Overview, error)) (report.Overview, error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -120,8 +121,8 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 			said = line
 		}
 		if err == nil {
-			if now := o.State == campaign.Running && (o.WaitingFor == "" || o.Paced); now != moving {
-				moving, p = now, pace{} // what was measured before says nothing about what comes
+			if now := o.State == campaign.Running && (o.WaitingFor.IsZero() || o.Paced); now != moving {
+				moving, p = now, pace{} // the pace before says nothing about what comes
 			}
 			p.add(now, o.States.Open())
 			to.show(now, o, &p)
@@ -137,15 +138,15 @@ func watch(ctx context.Context, to screen, interval time.Duration, find func(con
 	}
 }
 
-// standing is a campaign's state, or why it does not move, as a line.
+// standing is a line: what a campaign waits for, or its state.
 func standing(o report.Overview) string {
-	if o.WaitingFor != "" {
-		return cli.Printable(o.Campaign + ": " + o.WaitingFor)
+	if !o.WaitingFor.IsZero() {
+		return cli.Printable(fmt.Sprintf("%s: %v", o.Campaign, o.WaitingFor))
 	}
 	return fmt.Sprintf("%s is %s", o.Campaign, o.State)
 }
 
-// A pace is how fast contacts got through lately.
+// A pace is the recent pace of a campaign.
 type pace struct{ seen []sighting }
 
 type sighting struct {
@@ -153,8 +154,8 @@ type sighting struct {
 	open int
 }
 
-// A pace is taken over paceWindow, and not told before paceLeast: a batch of
-// hundreds every few seconds would make it jump.
+// A pace is measured over paceWindow, and shown only after paceLeast: a batch of hundreds
+// every few seconds would make it jump.
 const (
 	paceWindow = time.Minute
 	paceLeast  = 5 * time.Second
@@ -170,8 +171,8 @@ func (p *pace) add(at time.Time, open int) {
 	}
 }
 
-// text is the pace and the time left: as it was foretold, or at this pace where
-// nothing was. It is empty while nothing can be told.
+// text is the pace and the time left: foretold if that is not 0, else at this pace. It is
+// empty while neither is known.
 func (p *pace) text(foretold time.Duration) string {
 	var speed string
 	if len(p.seen) > 0 {
@@ -190,7 +191,7 @@ func (p *pace) text(foretold time.Duration) string {
 	return join(speed, cli.About(max(foretold, time.Second))+" left")
 }
 
-// untilETA is how long it still takes by what is foretold; 0: nothing is.
+// untilETA is the time until the ETA; 0: there is none.
 func untilETA(o report.Overview, at time.Time) time.Duration {
 	if o.ETA.IsZero() {
 		return 0
@@ -198,10 +199,10 @@ func untilETA(o report.Overview, at time.Time) time.Duration {
 	return max(o.ETA.Sub(at), time.Second)
 }
 
-// lines is the screen where there is no terminal: a line at times.
+// lines is the screen where there is no terminal: it prints occasional lines.
 type lines struct {
 	w    io.Writer
-	next time.Time // when progress is worth a line again
+	next time.Time // earliest time of the next progress line
 }
 
 const linesEvery = 10 * time.Second
@@ -220,13 +221,13 @@ func (l *lines) show(at time.Time, o report.Overview, p *pace) {
 
 func (l *lines) close() {}
 
-// progress is how many contacts are through.
+// progress counts the contacts that are done.
 func progress(o report.Overview) string {
 	done := o.Contacts - o.States.Open()
 	return fmt.Sprintf("%s  %s of %s", report.Percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
 }
 
-// statesText is how many contacts are in each state.
+// statesText counts the contacts by state.
 func statesText(o report.Overview) string {
 	var text []string
 	for _, state := range campaign.States() {
@@ -237,7 +238,7 @@ func statesText(o report.Overview) string {
 	return strings.Join(text, ", ")
 }
 
-// join joins what is not empty.
+// join joins the parts that are not empty.
 func join(parts ...string) string {
 	var text []string
 	for _, part := range parts {
@@ -246,4 +247,46 @@ func join(parts ...string) string {
 		}
 	}
 	return strings.Join(text, ", ")
+}
+
+// bar is the screen of a terminal: a progress bar, the states below it, and above it the
+// lines that stay.
+type bar struct {
+	container    *mpb.Progress
+	done, states *mpb.Bar
+
+	mu           sync.Mutex // the container draws at any time
+	right, below string
+}
+
+func newBar(w io.Writer) *bar {
+	b := &bar{container: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh())}
+	text := func(s *string) decor.Decorator {
+		return decor.Any(func(decor.Statistics) string {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return *s
+		})
+	}
+	b.done = b.container.New(0, mpb.BarStyle().Rbound("] "), mpb.BarFillerTrim(), mpb.AppendDecorators(text(&b.right)))
+	b.states = b.container.New(0, mpb.NopStyle(), mpb.PrependDecorators(text(&b.below)))
+	return b
+}
+
+func (b *bar) say(at time.Time, line string) {
+	fmt.Fprintf(b.container, "%s %s\n", at.Format(time.TimeOnly), line)
+}
+
+func (b *bar) show(at time.Time, o report.Overview, p *pace) {
+	b.mu.Lock()
+	b.right, b.below = join(progress(o), p.text(untilETA(o, at))), statesText(o)
+	b.mu.Unlock()
+	b.done.SetTotal(int64(o.Contacts), false)
+	b.done.SetCurrent(int64(o.Contacts - o.States.Open()))
+}
+
+func (b *bar) close() {
+	b.done.Abort(false)
+	b.states.Abort(false)
+	b.container.Wait()
 }

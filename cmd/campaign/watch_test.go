@@ -17,12 +17,13 @@ import (
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/golden"
 )
 
 // glimpse is the campaign "sale" of 1,000 contacts with so many pending.
 func glimpse(state campaign.Phase, pending int, waitingFor string) report.Overview {
 	return report.Overview{Summary: report.Summary{
-		Campaign: "sale", State: state, Contacts: 1000, WaitingFor: waitingFor,
+		Campaign: "sale", State: state, Contacts: 1000, WaitingFor: campaign.Text(waitingFor),
 		States: report.States{"pending": pending, "accepted": 1000 - pending},
 	}}
 }
@@ -37,7 +38,7 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 		o, err := watch(t.Context(), &lines{w: &out}, time.Second, func(context.Context) (report.Overview, error) {
 			switch s := int(time.Since(begin).Seconds()); {
 			case s < 2:
-				return report.Overview{Summary: report.Summary{Campaign: "sale", State: campaign.Loading, WaitingFor: "its contact file is still being loaded"}}, nil
+				return report.Overview{Summary: report.Summary{Campaign: "sale", State: campaign.Loading, WaitingFor: campaign.Text("its contact file is still being loaded")}}, nil
 			case s < 5:
 				return glimpse(campaign.Running, 1000, nobody), nil
 			case s < 30:
@@ -55,7 +56,7 @@ func TestWatchTellsWhatHappens(t *testing.T) {
 			t.Errorf("%v, %v", o.State, err)
 		}
 		// The bubble's clock is in UTC and starts at midnight.
-		golden(t, "watch.txt", out.String())
+		golden.Check(t, "watch.txt", out.String())
 	})
 }
 
@@ -114,11 +115,11 @@ func TestWhoeverWasNotSentInTimeWasNotReached(t *testing.T) {
 	o := report.Overview{
 		Summary: report.Summary{Campaign: "sale", State: campaign.Finished, States: report.States{"accepted": 5, "canceled": 7}},
 		Reasons: []report.Reason{
-			{State: "canceled", Reason: "not sent by 2026-11-27T18:00:00Z, when the campaign was to finish", Contacts: 4},
-			{State: "canceled", Reason: "on the do-not-contact list", Contacts: 3},
+			{State: "canceled", Reason: campaign.Text("not sent by 2026-11-27T18:00:00Z, when the campaign was to finish"), Contacts: 4},
+			{State: "canceled", Reason: campaign.Text("on the do-not-contact list"), Contacts: 3},
 		},
 	}
-	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not everybody was reached: 4 not in time" {
+	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not all contacts were reached: 4 not in time" {
 		t.Errorf("ends with %v", err)
 	}
 }
@@ -134,7 +135,7 @@ func TestEnding(t *testing.T) {
 		{"everybody accepted", campaign.Finished, report.States{"accepted": 5}, 0, ""},
 		{"nobody to send", campaign.Finished, report.States{}, 0, ""},
 		{"some not", campaign.Finished, report.States{"accepted": 5, "rejected": 1000, "unconfirmed": 2}, 3,
-			"sale has finished, but not everybody was reached: 1,000 rejected, 2 unconfirmed"},
+			"sale has finished, but not all contacts were reached: 1,000 rejected, 2 unconfirmed"},
 		{"canceled", campaign.CanceledPhase, report.States{"canceled": 5, "failed": 1}, 1, "sale was canceled"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,11 +217,11 @@ func TestWatchOfARealCampaign(t *testing.T) {
 		f.move("sale", i, "", campaign.Send, campaign.Accept)
 	}
 	err := <-ended
-	if got, want := fmt.Sprint(err), "sale has finished, but not everybody was reached: 1 rejected, 1 failed (of which 1 may have been reached), 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
+	if got, want := fmt.Sprint(err), "sale has finished, but not all contacts were reached: 1 rejected, 1 failed (of which 1 may have been reached), 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
 		t.Errorf("exit %d, %s, want 3, %s", cli.ExitCode(err), got, want)
 	}
 	// When it ended is Redis's word, and not there yet if the campaign was read just before.
-	golden(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), ""))
+	golden.Check(t, "watch.json", endedAt.ReplaceAllString(stdout.String(), ""))
 	var said []string
 	for line := range strings.Lines(stderr.String()) {
 		said = append(said, strings.TrimSpace(line[len(time.TimeOnly):]))

@@ -10,24 +10,25 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
 // test makes one real dispatch.
 func (a *app) test() *cobra.Command {
 	var f agentFlags
-	var to, channel, region string
+	var to string
 	var values map[string]string
 	cmd := &cobra.Command{
 		Use:   "test --to NUMBER --channel voice|whatsapp|ID",
 		Short: "Contact one number, such as your own, before a launch",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			id, err := a.channelID(channel)
+			s, err := campaign.NewSettings(f.Given)
 			if err != nil {
-				return err
+				return cli.Usage(err)
 			}
-			numbers, err := contacts.NewPhoneParser(region)
+			numbers, err := contacts.NewPhoneParser(s.Region)
 			if err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
@@ -35,26 +36,22 @@ func (a *app) test() *cobra.Command {
 			if why != "" {
 				return cli.Usagef("--to: %s", why)
 			}
-			return a.try(cmd.Context(), f, phone, velents.Dispatch{ChannelID: id, Phone: phone.E164(), Values: values})
+			return a.try(cmd.Context(), s.Agent, f.rate, phone, velents.Dispatch{ChannelID: s.ChannelID, Phone: phone.E164(), Values: values})
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&to, "to", "", "`NUMBER` to contact")
-	flags.StringVar(&channel, "channel", "", channelUsage)
 	flags.StringToStringVar(&values, "value", nil, "`KEY=VALUE` of the agent; may be repeated")
-	flags.StringVar(&region, "region", "", "country of a number without a country code, such as SA")
-	f.add(flags)
-	cli.Bind(flags, "channel", "VELENTS_CHANNEL")
-	cli.Bind(flags, "region", "VELENTS_REGION")
+	a.addSettings(&f, flags, campaign.LaunchSettings("agent", "channel", "region"))
 	for _, required := range []string{"to", "channel"} {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
 	return cmd
 }
 
-func (a *app) try(ctx context.Context, f agentFlags, phone campaign.Phone, d velents.Dispatch) error {
-	l, err := a.launcher(ctx, f)
+func (a *app) try(ctx context.Context, agent string, rate ratelimit.Rate, phone campaign.Phone, d velents.Dispatch) error {
+	l, err := a.launcher(ctx, agent, rate)
 	if err != nil {
 		return err
 	}
@@ -67,7 +64,7 @@ func (a *app) try(ctx context.Context, f agentFlags, phone campaign.Phone, d vel
 	case errors.As(err, &unanswered) && unanswered.Sent:
 		return fmt.Errorf("%s may have been contacted, or not: %w", phone, unanswered)
 	case err != nil:
-		return explain(err, f.agent)
+		return explain(err, agent)
 	}
 	result := struct {
 		To             string `json:"to"` // masked
@@ -90,19 +87,23 @@ func (a *app) template() *cobra.Command {
 		Short: "Print the agent's template of a contact file",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := a.launcher(cmd.Context(), f)
+			s, err := campaign.NewSettings(f.Given)
+			if err != nil {
+				return cli.Usage(err)
+			}
+			l, err := a.launcher(cmd.Context(), s.Agent, f.rate)
 			if err != nil {
 				return err
 			}
 			csv, err := l.Template(cmd.Context())
 			if err != nil {
-				return explain(err, f.agent)
+				return explain(err, s.Agent)
 			}
 			return a.print(struct {
 				CSV string `json:"csv"`
 			}{string(csv)}, string(csv))
 		},
 	}
-	f.add(cmd.Flags())
+	a.addSettings(&f, cmd.Flags(), campaign.LaunchSettings("agent"))
 	return cmd
 }

@@ -1,227 +1,153 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
+	"campaign-runner/ratelimit"
 )
 
 const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as
 Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them, or
-- for the standard input. How it is written is found out and told. One column is the
-phone; those named like the agent's values, in any case, go with each contact.
+- for the standard input. Its encoding and delimiter are detected. One column is the
+phone; columns named like the agent's values, in any case, go with each contact.
 
-Of the rows --where, --sample, --limit and --not-in take some; the others are counted
+--where, --sample, --limit and --not-in choose some of the rows; the others are counted
 and listed as not chosen. With --from the contacts are those of another campaign, as
 '--from spring --where ended.no_answer' takes those who did not answer.
 
 The platform is asked first whether it takes the token and which values the agent
-wants. Nobody is contacted before the whole file is stored. The same command may
-be run again at any time: interrupted, it starts the load anew; after success it
-changes nothing and prints the same summary.
+wants. Nobody is contacted before the whole file is stored. The same command can be
+run again at any time: after an interruption it starts the load again; after success
+it changes nothing and prints the same summary.
 
 The summary goes to stdout, progress and remarks to stderr. Exit code 0: done,
 1: failed, 2: wrong usage, 3: done, but lines of the file were refused,
 130: interrupted.`
 
-// defaultMaxTickets keeps a campaign of which everybody failed from filling the
-// Support Center.
-const defaultMaxTickets = 1000
-
 type launchFlags struct {
 	agentFlags
-	request       launch.Request
-	file          fileFlags
-	choose        chooseFlags
-	optOutRules   []string
-	ticketRules   []string
-	when          whenFlags
-	steer         cli.SteerFlags
-	canaryGoOn    shareFlag
-	channel       string
-	mode          string
+	requestFlags
 	skipPreflight bool
 }
 
 func (a *app) enqueue() *cobra.Command {
 	var f launchFlags
-	settings := &f.request.Settings
 	cmd := &cobra.Command{
 		Use:   "enqueue CONTACTS|--from CAMPAIGN --name NAME --channel voice|whatsapp|ID",
 		Short: "Start a campaign from a contact file, or from another campaign's contacts",
 		Long:  launchHelp,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
-			case len(args) > 0 && f.request.From != "":
+			case len(args) > 0 && f.From != "":
 				return errors.New("want a contact file or --from, not both")
-			case len(args) != 1 && f.request.From == "":
+			case len(args) != 1 && f.From == "":
 				return fmt.Errorf("want one contact file, have %d arguments", len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				f.request.File = args[0]
+				f.File = args[0]
 			}
-			f.request.Stdin = cmd.InOrStdin()
-			if err := f.settle(cmd.Flags().Changed); err != nil {
+			f.Stdin = cmd.InOrStdin()
+			if err := a.apply(&f, cmd.Flags().Changed); err != nil {
 				return cli.Usage(err)
 			}
 			return a.launch(cmd.Context(), f)
 		},
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.request.Name, "name", "", "`NAME` of the campaign, which nothing else may have")
-	flags.StringVar(&f.channel, "channel", "", channelUsage)
-	f.agentFlags.add(flags)
-	flags.StringVar(&f.mode, "mode", string(campaign.Batch), "batch: one request carries a chunk; dispatch: one contact")
-	flags.IntVar(&settings.ChunkSize, "chunk-size", 0, "contacts per chunk (default 500, in dispatch mode 50)")
-	flags.StringVar(&settings.Region, "region", "", "country of numbers without a country code, such as SA")
-	cli.PhoneColumnFlag(flags, &settings.Reading, "the one with a common name")
-	cli.CountryColumnFlags(flags, &settings.Reading)
-	flags.BoolVar(&settings.Reading.StrictNumbers, "strict-numbers", false, "refuse doubtful numbers: in no known range, or of a country that was guessed")
-	flags.Var((*twoNumbersFlag)(&settings.Reading.FirstOfTwo), "two-numbers", "what to do with two numbers in one cell: refuse the line, or take the first")
-	f.file.add(flags)
-	flags.StringVar(&f.request.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
-	f.choose.add(flags)
-	flags.StringToStringVar(&f.request.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
-	flags.StringToStringVar(&f.request.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
-	flags.BoolVar(&f.request.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
-	flags.StringArrayVar(&f.request.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
-	flags.Var(&daysFlag{&settings.KeepDays, campaign.MaxKeepDays}, "keep-for", "purge what tells of people so many days after the campaign is over: 30d (default: never)")
-	flags.Var(&daysFlag{&settings.SkipContactedDays, campaign.MaxContactedDays}, "skip-contacted-within", "leave out whoever any campaign contacted within so many days: 7d")
-	flags.BoolVar(&settings.Unrecorded, "no-record", false, "do not record who was contacted, for --skip-contacted-within of others")
-	flags.BoolVar(&settings.NoHistory, "no-history", false, "do not keep what was said in the conversations, only what the agent learned")
-	f.when.add(flags)
-	flags.IntVar(&settings.Canary, "canary", 0, "send the first so many `CONTACTS`, then wait for 'campaign start'")
-	flags.Var(&f.canaryGoOn, "canary-go-on", "go on by itself unless more than this share of the canary, such as 5%, is rejected, failed or unconfirmed")
-	f.steer.Add(flags)
-	flags.IntVar(&settings.MaxAttempts, "max-attempts", 5, "requests per contact, the first included")
-	cli.AddRetry5xx(flags, &settings.Retry5xx)
-	flags.StringArrayVar(&f.optOutRules, "optout-when", nil, "never contact again, by any campaign, of whom the agent learns extraction.KEY=VALUE, as `RULE`; may be repeated")
-	flags.BoolVar(&settings.NoStopWords, "no-stop-words", false, "STOP and the like as an answer puts nobody on the do-not-contact list")
-	flags.StringArrayVar(&f.ticketRules, "ticket-when", nil, "make a ticket in the Support Center of each contact with state=STATE or extraction.KEY=VALUE, as `RULE`; may be repeated")
-	flags.StringToStringVar(&settings.TicketFields, "ticket-set", nil, "`KEY=VALUE`: a field of every ticket; may be repeated")
-	flags.IntVar(&settings.MaxTickets, "max-tickets", defaultMaxTickets, "most tickets of this campaign")
-	flags.StringVar(&f.request.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
-	flags.BoolVar(&f.request.DryRun, "dry-run", false, "do all but store, and ask Redis nothing: who is on the do-not-contact list is not known")
-	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
-	for flag, variable := range map[string]string{
-		"channel": "VELENTS_CHANNEL", "mode": "VELENTS_MODE", "chunk-size": "VELENTS_CHUNK_SIZE", "region": "VELENTS_REGION",
-		"max-attempts": "VELENTS_MAX_ATTEMPTS", "retry-5xx": "VELENTS_RETRY_5XX", "strict-5xx": "VELENTS_STRICT_5XX",
-	} {
-		cli.Bind(flags, flag, variable)
-	}
+	a.addFlags(&f, cmd.Flags())
 	for _, required := range []string{"name", "channel"} {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
 	return cmd
 }
 
-// settle fills in what depends on which flags were given, and refuses what must
-// not wait until the campaign is loaded.
-func (f *launchFlags) settle(given func(flag string) bool) error {
-	settings := &f.request.Settings
-	var err error
-	if settings.TicketRules, err = campaign.ParseRules(f.ticketRules, campaign.ParseTicketRule); err != nil {
-		return fmt.Errorf("--ticket-when: %w", err)
-	}
-	if settings.OptOutWhen, err = campaign.ParseRules(f.optOutRules, campaign.ParseOptOutRule); err != nil {
-		return fmt.Errorf("opt out when: %w", err)
-	}
-	parse := campaign.ParseFileRule
-	if f.request.From != "" {
-		parse = campaign.ParseRule
-	}
-	if f.request.Choice, err = f.choose.choice(given, parse); err != nil {
+func (a *app) addFlags(f *launchFlags, flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&f.Name, "name", "", "`NAME` of the campaign, which no other may have")
+	a.addSettings(&f.agentFlags, flags, campaign.LaunchSettings())
+	cli.Bind(flags, "strict-5xx", "VELENTS_STRICT_5XX")
+	flags.StringVar(&f.From, "from", "", "take the contacts of this `CAMPAIGN` in place of a file; --where then takes the rules of 'campaign results'")
+	f.requestFlags.add(flags)
+	flags.StringToStringVar(&f.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
+	flags.StringToStringVar(&f.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
+	flags.BoolVar(&f.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
+	flags.StringVar(&f.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "do everything except storing, and do not ask Redis: the do-not-contact list is not known")
+	flags.BoolVar(&f.skipPreflight, "skip-preflight", false, "do not ask the platform first; every column is sent")
+}
+
+// apply makes a request of the flags, and refuses what must not wait until the
+// campaign is loaded.
+func (a *app) apply(f *launchFlags, given func(flag string) bool) (err error) {
+	if f.Settings, err = campaign.NewSettings(f.Given); err != nil {
 		return err
 	}
-	if len(settings.TicketRules) == 0 {
-		if given("ticket-set") || given("max-tickets") {
-			return errors.New("--ticket-set, --max-tickets: say with --ticket-when for whom")
-		}
-		settings.MaxTickets = 0
+	f.Settings.WebhookURL = cli.WebhookURL.Get(a.getenv)
+	parse := campaign.ParseFileRule
+	if f.From != "" {
+		parse = campaign.ParseRule
+	}
+	if err := f.choose(given, parse); err != nil {
+		return err
 	}
 	if !given("rejects") {
-		f.request.RejectsFile = f.request.Name + "-rejects.csv"
-	} else if dir, err := os.Stat(filepath.Dir(f.request.RejectsFile)); err != nil || !dir.IsDir() {
-		return fmt.Errorf("--rejects %s: no such directory", f.request.RejectsFile)
+		f.RejectsFile = f.Name + "-rejects.csv"
+	} else if dir, err := os.Stat(filepath.Dir(f.RejectsFile)); err != nil || !dir.IsDir() {
+		return fmt.Errorf("--rejects %s: no such directory", f.RejectsFile)
 	}
-	if given("chunk-size") && f.request.Settings.ChunkSize == 0 {
-		return fmt.Errorf("--chunk-size 0: want 1 to %d", campaign.MaxChunkSize)
-	}
-	if given("canary") && settings.Canary < 1 {
-		return fmt.Errorf("--canary %d: want 1 or more contacts", settings.Canary)
-	}
-	if given("canary-go-on") {
-		settings.CanaryGoOn = (*campaign.Share)(&f.canaryGoOn)
-	}
-	f.steer.Settle(settings)
-	return f.when.settle(settings)
+	return f.Check()
 }
 
 func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
-	s := &f.request.Settings
-	s.Agent = string(f.agent)
-	s.Mode = campaign.Mode(f.mode)
-	s.Region = strings.ToUpper(s.Region)
-	s.WebhookURL = cli.WebhookURL.Get(a.getenv)
-	if len(s.OptOutWhen) > 0 && s.WebhookURL == "" {
-		return cli.Usagef("--optout-when: set WEBHOOK_URL: without events nobody tells what the agent learns")
-	}
-	f.request.Format = f.file.format
-	if s.ChannelID, err = a.channelID(f.channel); err != nil {
-		return err
-	}
-	if err := f.request.Check(); err != nil {
-		return cli.Usage(err)
-	}
 	l := &launch.Launcher{Rate: f.rate, Note: a.note}
 	if !f.skipPreflight {
-		if l, err = a.launcher(ctx, f.agentFlags); err != nil {
+		if l, err = a.launcher(ctx, f.Settings.Agent, f.rate); err != nil {
 			return err
 		}
 	}
-	if f.request.DryRun && f.request.From == "" && len(f.request.Choice.NotIn) == 0 {
-		return a.finish(ctx, l, f, l.Launch)
-	}
-	return a.withStore(ctx, func(st *store.Store) error {
+	if !f.DryRun || f.From != "" || len(f.Choice.NotIn) > 0 {
+		st, err := a.store(ctx)
+		if err != nil {
+			return err
+		}
 		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
-		return a.finish(ctx, l, f, l.Launch)
-	})
+	}
+	return a.finish(ctx, l, f.Request, l.Launch)
 }
 
 // finish launches or appends, and prints what came of it.
-func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags, launchOrAppend func(context.Context, launch.Request) (launch.Summary, error)) error {
-	req := f.request
+func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request, launchOrAppend func(context.Context, launch.Request) (launch.Summary, error)) error {
 	bar := newProgress(a.stderr, a.json)
 	l.Progress = bar.show
 	sum, err := launchOrAppend(ctx, req)
 	bar.close()
 	var unfinished *launch.UnfinishedError
 	switch {
-	case errors.As(err, &unfinished) && unfinished.Append && errors.Is(err, context.Canceled):
-		return cli.Interruptedf("interrupted: nobody of the file is added to %s; the same command starts anew", req.Name)
 	case errors.As(err, &unfinished) && errors.Is(err, context.Canceled):
-		return cli.Interruptedf("interrupted: %s is not loaded and nobody of it is contacted; the same command starts it anew", req.Name)
+		return cli.Interruptedf("interrupted: %s", unfinished.Left())
 	case err != nil:
-		return explain(err, f.agent)
+		return explain(err, req.Settings.Agent)
 	}
-	if err := a.print(output(sum), text(sum)); err != nil {
+	result := outputOf(sum)
+	if err := a.print(result, result.String()); err != nil {
 		return err
 	}
 	if !a.json {
@@ -239,7 +165,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, f launchFlags, lau
 	return nil
 }
 
-// rejectsAt is where the refused lines are to be found.
+// rejectsAt says where the refused lines are.
 func rejectsAt(sum launch.Summary) string {
 	switch {
 	case sum.RejectsFile != "":
@@ -250,7 +176,7 @@ func rejectsAt(sum launch.Summary) string {
 	return "'campaign rejects " + sum.Campaign + "'"
 }
 
-// noteWorkers says when nobody is there to send.
+// noteWorkers warns when no worker serves the agent.
 func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string) {
 	workers, err := st.Workers(ctx)
 	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {
@@ -258,47 +184,110 @@ func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string) {
 	}
 }
 
-// daysFlag is a number of days: "7d", or hours, rounded up: "36h".
-type daysFlag struct {
-	days *int
-	most int
-}
+func (a *app) append() *cobra.Command {
+	var f appendFlags
+	cmd := &cobra.Command{
+		Use:   "append NAME CONTACTS",
+		Short: "Add contacts to a campaign, such as its corrected rejects",
+		Long: `Add the contacts of a file to a campaign: its rejects once they are corrected, or any
+file with the campaign's columns, in any order. Numbers that are in the campaign
+already are duplicates. A campaign that is finished or canceled runs again.
 
-func (d *daysFlag) Set(text string) error {
-	unit := 24
-	number, isDays := strings.CutSuffix(text, "d")
-	if !isDays {
-		number, unit = strings.TrimSuffix(text, "h"), 1
+Nobody in the file is contacted before all of it is stored. The same command can be run
+again at any time: after an interruption it starts again; after success it changes
+nothing.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.Name, f.File, f.Stdin = args[0], args[1], cmd.InOrStdin()
+			if err := cmp.Or(campaign.CheckName(f.Name), f.choose(cmd.Flags().Changed, campaign.ParseFileRule), f.Apply(&f.Settings)); err != nil {
+				return cli.Usage(err)
+			}
+			if !cmd.Flags().Changed("rejects") {
+				f.RejectsFile = appendRejects(f.Name, f.File)
+			}
+			st, err := a.store(cmd.Context())
+			if err != nil {
+				return err
+			}
+			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
+			return a.finish(cmd.Context(), l, f.Request, l.Append)
+		},
 	}
-	n, err := strconv.Atoi(number)
-	if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= d.most {
-		*d.days = days
-		return nil
+	f.add(cmd.Flags())
+	return cmd
+}
+
+type appendFlags struct {
+	cli.SettingFlags
+	requestFlags
+	rate ratelimit.Rate
+}
+
+func (f *appendFlags) add(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	f.Add(flags, campaign.LaunchSettings("phone-column"))
+	flags.Lookup("phone-column").Usage = "column with the numbers (default: the campaign's); may be repeated, in order of preference"
+	f.requestFlags.add(flags)
+	flags.StringVar(&f.RejectsFile, "rejects", "", "`FILE` for refused lines (default that of the contacts, with -rejects; '' for none)")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "do everything except storing; the do-not-contact list is not known")
+	rateFlag(flags, &f.rate, "requests per window, for the estimate: 30/60s, or none")
+}
+
+// appendRejects is where refused lines go: beside the file, never into it.
+func appendRejects(name, file string) string {
+	if file == "-" {
+		file = name + "-more"
 	}
-	return fmt.Errorf("want a time from 1h to %dd", d.most)
+	base := strings.TrimSuffix(filepath.Base(file), ".gz")
+	return strings.TrimSuffix(base, filepath.Ext(base)) + "-rejects.csv"
 }
 
-func (d *daysFlag) String() string {
-	if d.days == nil || *d.days == 0 {
-		return ""
+// requestFlags are those that enqueue and append have in common: how the contact file is
+// written, where it does not tell itself, and which of its rows, or which contacts of a
+// campaign, are taken.
+type requestFlags struct {
+	launch.Request
+	where []string
+}
+
+func (f *requestFlags) add(flags *pflag.FlagSet) {
+	flags.Func("encoding", "`ENCODING` of the file: "+encodingNames()+" (default: found out)", func(text string) (err error) {
+		f.Format.Encoding, err = contacts.ParseEncoding(text)
+		return err
+	})
+	flags.Func("delimiter", "`DELIMITER` between cells: comma, semicolon, tab, pipe or an ASCII character (default: found out)", func(text string) (err error) {
+		f.Format.Delimiter, err = contacts.ParseDelimiter(text)
+		return err
+	})
+	flags.IntVar(&f.Format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
+	flags.StringVar(&f.Format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: the first that is not hidden)")
+	flags.BoolVar(&f.Format.AllSheets, "all-sheets", false, "read all sheets that are not hidden; they must have the same columns")
+	flags.BoolVar(&f.Format.SkipHiddenRows, "skip-hidden-rows", false, "refuse rows that are hidden in the sheet, by a filter or by hand")
+	flags.StringArrayVar(&f.where, "where", nil, "take only rows for which this `RULE` holds: COLUMN=VALUE or COLUMN!=VALUE; may be repeated, and then all must hold")
+	flags.IntVar(&f.Choice.Sample, "sample", 0, "take this many `CONTACTS`, spread over the list; the same ones each time")
+	flags.IntVar(&f.Choice.Limit, "limit", 0, "take this many `CONTACTS` from the beginning")
+	flags.StringArrayVar(&f.Choice.NotIn, "not-in", nil, "leave out the contacts of this `CAMPAIGN`; may be repeated")
+	flags.StringArrayVar(&f.Suppress, "suppress", nil, "`FILE` of numbers that must not be contacted; may be repeated")
+}
+
+// choose checks and completes the choice of rows; parse reads a rule.
+func (f *requestFlags) choose(given func(flag string) bool, parse func(string) (campaign.Rule, error)) (err error) {
+	for flag, n := range map[string]int{"sample": f.Choice.Sample, "limit": f.Choice.Limit} {
+		if given(flag) && n < 1 {
+			return fmt.Errorf("--%s %d: want 1 or more contacts", flag, n)
+		}
 	}
-	return fmt.Sprintf("%dd", *d.days)
-}
-func (*daysFlag) Type() string { return "DAYS" }
-
-// shareFlag is a share in per cent: "5%".
-type shareFlag campaign.Share
-
-func (s *shareFlag) Set(text string) error {
-	share, err := campaign.ParseShare(text)
-	*s = shareFlag(share)
-	return err
-}
-
-func (s *shareFlag) String() string {
-	if *s == 0 {
-		return ""
+	if f.Choice.Where, err = campaign.ParseRules(f.where, parse); err != nil {
+		return fmt.Errorf("--where %w", err)
 	}
-	return campaign.Share(*s).String()
+	return nil
 }
-func (*shareFlag) Type() string { return "SHARE" }
+
+func encodingNames() string {
+	names := make([]string, len(contacts.Encodings))
+	for i, e := range contacts.Encodings {
+		names[i] = string(e)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 	_ "time/tzdata" // there may be none on the machine
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
@@ -25,7 +26,11 @@ func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
 	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
-	defer func() { a.closeAll() }()
+	defer func() {
+		if a.rdb != nil {
+			_ = a.rdb.Close() // nothing is written through it any more
+		}
+	}()
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(a.append(), a.rerun(), a.test(), a.template(), a.rules())
@@ -33,125 +38,116 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
 }
 
-// app is what the subcommands share.
+// app is what the subcommands have in common.
 type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json           bool
-	closers        []io.Closer
-}
-
-func (a *app) closeAll() {
-	for _, c := range a.closers {
-		_ = c.Close() // nothing is written through them any more
-	}
+	rdb            redis.UniversalClient // nil until it is needed
 }
 
 // print prints a result: v with --json, otherwise the text.
-func (a *app) print(v any, text string) error {
-	if a.json {
-		return cli.PrintJSON(a.stdout, v)
-	}
-	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
+func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }
 
 func (a *app) note(text string) { fmt.Fprintln(a.stderr, "enqueue:", text) }
 
-func (a *app) withStore(ctx context.Context, do func(*store.Store) error) error {
-	rdb, err := cli.OpenRedis(ctx, a.getenv)
-	if err != nil {
-		return err
+func (a *app) redis(ctx context.Context) (_ redis.UniversalClient, err error) {
+	if a.rdb == nil {
+		a.rdb, err = cli.OpenRedis(ctx, a.getenv)
 	}
-	defer rdb.Close()
-	return do(store.New(rdb))
+	return a.rdb, err
 }
 
-// agentFlags are those of every command that speaks to the platform.
+func (a *app) store(ctx context.Context) (*store.Store, error) {
+	rdb, err := a.redis(ctx)
+	return store.New(rdb), err
+}
+
+// agentFlags are the flags of every command that speaks to the platform.
 type agentFlags struct {
-	agent agentName
-	rate  ratelimit.Rate
+	cli.SettingFlags
+	rate ratelimit.Rate
 }
 
-func (f *agentFlags) add(flags *pflag.FlagSet) {
-	f.agent = cli.DefaultAgent
-	flags.Var(&f.agent, "agent", "agent, whose token is VELENTS_TOKEN_NAME")
-	cli.Bind(flags, "agent", "VELENTS_AGENT")
-	flags.Var(&f.rate, "rate", "requests per window while the platform names no limit: 30/60s, or none")
+func (a *app) addSettings(f *agentFlags, flags *pflag.FlagSet, settings []campaign.Setting) {
+	f.Add(flags, settings)
+	if channel := flags.Lookup("channel"); channel != nil {
+		channel.Value = channelFlag{channel.Value, a.channelID}
+	}
+	for _, setting := range settings {
+		if setting.Variable != "" {
+			cli.Bind(flags, setting.Flag, setting.Variable)
+		}
+	}
+	rateFlag(flags, &f.rate, "requests per window while the platform names no limit: 30/60s, or none")
+}
+
+func rateFlag(flags *pflag.FlagSet, rate *ratelimit.Rate, usage string) {
+	flags.Var(rate, "rate", usage)
 	cli.Bind(flags, "rate", "VELENTS_RATE")
 }
 
-// An agentName is a flag's value: an agent's name as it is kept.
-type agentName string
-
-func (n *agentName) Set(text string) error {
-	name, err := campaign.AgentName(text)
-	*n = agentName(name)
-	return err
+// A channelFlag knows channels by their names.
+type channelFlag struct {
+	pflag.Value
+	id func(name string) (string, error)
 }
 
-func (n *agentName) String() string { return string(*n) }
+func (f channelFlag) Set(name string) error {
+	id, err := f.id(name)
+	if err != nil {
+		return err
+	}
+	return f.Value.Set(id)
+}
 
-func (n *agentName) Type() string { return "NAME" }
-
-// requestTimeout bounds a request that somebody at a terminal waits for.
+// requestTimeout bounds a request for which a person waits at a terminal.
 const requestTimeout = 30 * time.Second
 
-// launcher is one that may ask the platform.
-func (a *app) launcher(ctx context.Context, f agentFlags) (*launch.Launcher, error) {
-	token, err := cli.Token(a.getenv, string(f.agent))
+// launcher is a launcher that may ask the platform.
+func (a *app) launcher(ctx context.Context, agent string, rate ratelimit.Rate) (*launch.Launcher, error) {
+	token, err := cli.Token(a.getenv, agent)
 	if err != nil {
 		return nil, err
 	}
 	client, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(a.getenv), Token: token, Timeout: requestTimeout})
 	if err != nil {
-		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(string(f.agent)), err)
+		return nil, cli.Usagef("%s or %s: %w", cli.PlatformURL.Variable, cli.TokenVariable(agent), err)
 	}
-	quota, err := a.quota(ctx, token, f.rate)
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	return &launch.Launcher{Platform: client, Quota: quota, Rate: f.rate, Note: a.note}, nil
-}
-
-// quota is the one that the workers on the token share, when there is a Redis;
-// not every command needs one.
-func (a *app) quota(ctx context.Context, token string, rate ratelimit.Rate) (*ratelimit.Quota, error) {
+	// Its quota is the one that the workers on the token share. Not every command needs
+	// Redis: without it the quota is this process's own.
 	cfg := ratelimit.Config{Rate: rate, Asks: true, Timeout: requestTimeout}
-	rdb, err := cli.OpenRedis(ctx, a.getenv)
-	if err != nil {
-		return ratelimit.New(cfg)
+	var quota *ratelimit.Quota
+	if rdb, noRedis := a.redis(ctx); noRedis != nil {
+		quota, err = ratelimit.New(cfg)
+	} else {
+		quota, err = ratelimit.NewShared(rdb, token, cfg)
 	}
-	a.closers = append(a.closers, rdb)
-	return ratelimit.NewShared(rdb, token, cfg)
+	return &launch.Launcher{Platform: client, Quota: quota, Rate: rate, Note: a.note}, cli.Usage(err)
 }
 
 // explain names the token's variable in an error that is about it.
-func explain(err error, agent agentName) error {
+func explain(err error, agent string) error {
 	var refused *launch.TokenError
 	if errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", cli.TokenVariable(string(agent)), refused)
+		return fmt.Errorf("%s: %w", cli.TokenVariable(agent), refused)
 	}
 	return err
 }
 
-const channelUsage = "voice, whatsapp, or the platform's `ID` of a channel"
-
-func (a *app) channelID(channel string) (int, error) {
-	text := channel
+// channelID is the platform's id of a channel that is named or given by its id.
+func (a *app) channelID(channel string) (string, error) {
+	id := channel
 	switch channel {
 	case "voice":
-		return cli.VoiceChannel, nil
+		id = strconv.Itoa(cli.VoiceChannel)
 	case "whatsapp":
-		if text = cli.WhatsappChannel.Get(a.getenv); text == "" {
-			return 0, cli.Usagef("--channel whatsapp: set %s to the platform's id of that channel", cli.WhatsappChannel.Variable)
+		if id = cli.WhatsappChannel.Get(a.getenv); id == "" {
+			return "", fmt.Errorf("set %s to the platform's id of that channel", cli.WhatsappChannel.Variable)
 		}
 	}
-	id, err := strconv.Atoi(text)
-	if err != nil || id < 1 {
-		return 0, cli.Usagef("--channel %q: want voice, whatsapp or a positive id", text)
+	if n, err := strconv.Atoi(id); err != nil || n < 1 {
+		return "", fmt.Errorf("want voice, whatsapp or a positive id, have %q", id)
 	}
 	return id, nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/http/httptest"
@@ -25,11 +24,10 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/golden"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/sandbox"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
 	if os.Getenv("ENQUEUE_IS_MAIN") != "" {
@@ -108,23 +106,6 @@ const list = `phone,name,city,notes
 +966500000005,Stop,Riyadh,e
 `
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
 func TestSummary(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {
@@ -154,7 +135,7 @@ func TestSummary(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(here)
-			golden(t, tt.golden, first+"--- stderr\n"+errs)
+			golden.Check(t, tt.golden, first+"--- stderr\n"+errs)
 			if lines := strings.Count(string(rejects), "\n"); lines != 1+5 {
 				t.Errorf("%d lines of rejects, want a header and 5:\n%s", lines, rejects)
 			}
@@ -436,21 +417,21 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"no channel", "list.csv --name spring", nil, 2, `required flag(s) "channel" not set`},
 		{"an unknown flag", "list.csv --begin-at noon" + rest, nil, 2, "unknown flag: --begin-at"},
 		{"a bad name", "list.csv --name a/b --channel voice", nil, 2, "campaign name: want"},
-		{"a bad channel", "list.csv --name spring --channel fax", nil, 2, `--channel "fax": want voice, whatsapp or a positive id`},
+		{"a bad channel", "list.csv --name spring --channel fax", nil, 2, `"fax" for "--channel" flag: want voice, whatsapp or a positive id`},
 		{"WhatsApp without its id", "list.csv --name spring --channel whatsapp", nil, 2, "set VELENTS_CHANNEL_WHATSAPP"},
 		{"a bad id of WhatsApp", "list.csv --name spring --channel whatsapp", map[string]string{"VELENTS_CHANNEL_WHATSAPP": "x"}, 2, `"x"`},
-		{"a bad mode", "list.csv --mode fast" + rest, nil, 2, `mode "fast": want batch or dispatch`},
-		{"a bad chunk size", "list.csv --chunk-size -1" + rest, nil, 2, "chunk size -1: want 1 to 10000"},
-		{"a bad number of attempts", "list.csv --max-attempts 0" + rest, nil, 2, "max attempts 0"},
+		{"a bad mode", "list.csv --mode fast" + rest, nil, 2, `"fast" for "--mode" flag: want batch or dispatch`},
+		{"a bad chunk size", "list.csv --chunk-size -1" + rest, nil, 2, `"-1" for "--chunk-size" flag: want a number from 1 to 10000`},
+		{"a bad number of attempts", "list.csv --max-attempts 0" + rest, nil, 2, `"0" for "--max-attempts" flag: want a number from 1 to 200`},
 		{"a bad region", "list.csv --region Riyadh" + rest, nil, 2, `region "RIYADH"`},
 		{"a bad encoding", "list.csv --encoding latin" + rest, nil, 2, `encoding "latin": want one of`},
 		{"a bad delimiter", "list.csv --delimiter ,," + rest, nil, 2, `delimiter ",,": want comma`},
-		{"a bad choice of two numbers", "list.csv --two-numbers both" + rest, nil, 2, "want first or refuse"},
+		{"a bad choice of two numbers", "list.csv --two-numbers both" + rest, nil, 2, "want refuse or first"},
 		{"a bad line of the header", "list.csv --header-line -1" + rest, nil, 2, "--header-line -1: want 1 or more"},
 		{"a column of countries that may be nationalities", "nationality.csv --region SA --skip-preflight" + rest, nil, 1, `column 2 "Country" may give the country of the numbers, but 2 of 2 numbers beside it are not of the country it names: give --country-column Country or --country-code-column Country if it does, --country-column none if it does not`},
 		{"a bad mapping", "list.csv --map name" + rest, nil, 2, "name must be formatted as key=value"},
 		{"a bad number of days", "list.csv --skip-contacted-within 91d" + rest, nil, 2, "want a time from 1h to 90d"},
-		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `opt out when: "opt_out": want extraction.KEY=VALUE`},
+		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `"--optout-when" flag: "opt_out": want extraction.KEY=VALUE`},
 		{"an opt-out without events", "list.csv --optout-when extraction.a=b" + rest, nil, 2, "--optout-when: set WEBHOOK_URL"},
 		{"a time that is too long", "list.csv --keep-for 4000d" + rest, nil, 2, "want a time from 1h to 3650d"},
 		{"a number of days without its unit", "list.csv --skip-contacted-within 7" + rest, nil, 2, "want a time from 1h to 90d"},
@@ -472,7 +453,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"rejects into the list itself", "list.csv --rejects ./list.csv" + rest, nil, 1, "rejects file ./list.csv: that is the contact file"},
 		{"rejects over another file", "list.csv --rejects other.csv" + rest, nil, 1, "rejects file other.csv: there is another file of that name"},
 		{"rejects into no directory", "list.csv --rejects gone/r.csv" + rest, nil, 2, "--rejects gone/r.csv: no such directory"},
-		{"chunks of nobody", "list.csv --chunk-size 0" + rest, nil, 2, "--chunk-size 0: want 1 to"},
+		{"chunks of nobody", "list.csv --chunk-size 0" + rest, nil, 2, `"0" for "--chunk-size" flag: want a number from 1 to 10000`},
 		{"a test without number", "test --channel voice", nil, 2, `required flag(s) "to" not set`},
 		{"a test of a bad number", "test --channel voice --to 0500000001", nil, 2, "--to: no country code"},
 		{"a test in a bad region", "test --channel voice --to 1 --region XX", nil, 2, "--region"},
@@ -685,7 +666,7 @@ func TestRerun(t *testing.T) {
 	if code != 0 || out != `{"campaign":"spring","contacts":1,"left_out":0,"may_have_been_reached":1,"state":"running"}`+"\n" || !strings.Contains(errs, "no worker") {
 		t.Errorf("the failed: exit %d, %s%s", code, out, errs)
 	}
-	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, "", campaign.Running); err != nil {
+	if _, _, err := w.store.SetPhase(ctx, "spring", campaign.Paused, campaign.Message{}, campaign.Running); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs = w.run("rerun --state failed,unconfirmed spring")

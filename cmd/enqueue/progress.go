@@ -12,7 +12,7 @@ import (
 	"campaign-runner/cmd/internal/cli"
 )
 
-// lineEvery is how often progress is told where it cannot be redrawn.
+// lineEvery is the time between two lines of progress where no bar can be drawn.
 const lineEvery = 5 * time.Second
 
 // progress shows how far a file has been read: a bar on a terminal, elsewhere a

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
 )
@@ -27,8 +26,8 @@ conversation came to are, unless --state says otherwise, of those that have ende
   state=STATE            it is in this state
   reason=TEXT            this is a part of the reason for it
   column.NAME=VALUE      this stands in its line of the list
-The conversation of an earlier run tells nothing of whether somebody answered, and what
-is still told of it changes nothing any more.
+Only the conversation of the last run says whether a contact answered; later events of
+an earlier one change nothing.
 
 Of those that failed or are unconfirmed some may have been reached all the same: how
 many is said before they are sent again.
@@ -69,7 +68,7 @@ func (a *app) rerun() *cobra.Command {
 			}
 			sel.States = append(sel.States, state)
 		}
-		return a.withStore(cmd.Context(), func(st *store.Store) error { return a.sendAgain(cmd.Context(), st, args[0], sel, dryRun) })
+		return a.sendAgain(cmd.Context(), args[0], sel, dryRun)
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -81,7 +80,11 @@ func (a *app) rerun() *cobra.Command {
 	return cmd
 }
 
-func (a *app) sendAgain(ctx context.Context, st *store.Store, name string, sel jobs.Selection, dryRun bool) error {
+func (a *app) sendAgain(ctx context.Context, name string, sel jobs.Selection, dryRun bool) error {
+	st, err := a.store(ctx)
+	if err != nil {
+		return err
+	}
 	queue, verb := jobs.NewQueue(st, nil), "to be"
 	partly := func(err error) bool { undone := (*jobs.UndoneError)(nil); return errors.As(err, &undone) }
 	done, left := queue.Survey(ctx, name, sel)

@@ -12,106 +12,114 @@ import (
 )
 
 // output is the summary as --json prints it.
-func output(s launch.Summary) any {
-	return struct {
-		launch.Summary
-		EstimatedTime string `json:"estimated_time"`
-	}{s, estimatedTime(s)}
+type output struct {
+	launch.Summary
+	EstimatedTime string `json:"estimated_time"`
 }
 
-func estimatedTime(s launch.Summary) string {
-	return cli.About(time.Duration(s.EstimatedSeconds) * time.Second)
+func outputOf(s launch.Summary) output {
+	return output{s, cli.About(time.Duration(s.EstimatedSeconds) * time.Second)}
 }
 
-// text is the summary as people read it.
-func text(s launch.Summary) string {
-	var b strings.Builder
-	if s.DryRun {
-		fmt.Fprintf(&b, "Campaign %s: a dry run, nothing is stored\n\n", s.Campaign)
+// String is the summary as people read it.
+func (o output) String() string {
+	var p page
+	if o.DryRun {
+		fmt.Fprintf(&p, "Campaign %s: a dry run, nothing is stored\n\n", o.Campaign)
 	} else {
-		fmt.Fprintf(&b, "Campaign %s is %s\n\n", s.Campaign, s.State)
+		fmt.Fprintf(&p, "Campaign %s is %s\n\n", o.Campaign, o.State)
 	}
-	line := func(label, value string) { fmt.Fprintf(&b, "  %-17s %s\n", label, cli.Printable(value)) }
-	line("file read as", s.File.String())
-	count := func(label string, n int) { fmt.Fprintf(&b, "  %-17s %11s\n", label, cli.Number(n)) }
-	count("rows read", s.Rows)
-	count("contacts", s.Contacts)
-	if len(s.Countries) > 0 {
-		line("countries", perCountry(s.Countries))
+	p.line("file read as", o.File.String())
+	p.count("rows read", o.Rows)
+	p.count("contacts", o.Contacts)
+	p.numbers(o.Summary)
+	if o.NotChosen > 0 {
+		p.count("rows not chosen", o.NotChosen)
 	}
+	p.count("lines refused", o.Rows-o.Contacts-o.NotChosen)
+	for _, r := range report.Refusals(o.Refused) {
+		if r.Reason.String() != string(contacts.NotChosen) { // counted above
+			p.reason(r)
+		}
+	}
+	p.count("chunks", o.Chunks)
+	p.count("calls needed", o.Calls)
+	if o.Canary > 0 {
+		p.line("canary", "the first "+cli.Number(o.Canary)+", before the others")
+	}
+	p.line("estimated time", o.EstimatedTime)
+	if o.Plan != nil {
+		p.outlook(*o.Plan)
+	}
+	p.line("columns sent", strings.Join(o.Sent, ", "))
+	p.line("columns not sent", strings.Join(o.NotSent, ", "))
+	p.line("rejects", o.RejectsFile)
+	return p.String()
+}
+
+// shownCountries and shownZones bound what people are shown of each.
+const (
+	shownCountries = 15
+	shownZones     = 15
+)
+
+// A page has labels on the left and what they label on the right.
+type page struct{ strings.Builder }
+
+// line writes a line, if there is a value.
+func (p *page) line(label, value string) {
+	if value != "" {
+		fmt.Fprintf(p, "  %-17s %s\n", label, cli.Printable(value))
+	}
+}
+
+func (p *page) count(label string, n int) { p.line(label, fmt.Sprintf("%11s", cli.Number(n))) }
+
+func (p *page) reason(r report.Reason) {
+	fmt.Fprintf(p, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
+}
+
+// numbers tells of the numbers of the contacts.
+func (p *page) numbers(s launch.Summary) {
+	var countries []string
+	all := report.Refusals(s.Countries)
+	for _, country := range all[:min(len(all), shownCountries)] {
+		countries = append(countries, country.Reason.String()+" "+cli.Number(country.Contacts))
+	}
+	if more := len(all) - shownCountries; more > 0 {
+		countries = append(countries, fmt.Sprintf("and %d more, all with --json", more))
+	}
+	p.line("countries", strings.Join(countries, ", "))
 	for _, column := range []string{s.CountryColumn, s.CountryCode} {
 		if column != "" {
-			line("country by", "column "+column)
+			p.line("country by", "column "+column)
 		}
 	}
 	for _, from := range report.Refusals(s.PhoneColumns) {
-		line("numbers of", fmt.Sprintf("%11s  column %s", cli.Number(from.Contacts), from.Reason))
+		p.line("numbers of", fmt.Sprintf("%11s  column %s", cli.Number(from.Contacts), from.Reason))
 	}
-	if doubtful := report.Refusals(s.Doubtful); len(doubtful) > 0 {
-		n := 0
-		for _, d := range doubtful {
-			n += d.Contacts
-		}
-		count("doubtful numbers", n)
-		for _, d := range doubtful {
-			fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(d.Contacts), d.Reason)
-		}
+	doubtful := 0
+	for _, n := range s.Doubtful {
+		doubtful += n
 	}
-	if s.NotChosen > 0 {
-		count("rows not chosen", s.NotChosen)
+	if doubtful > 0 {
+		p.count("doubtful numbers", doubtful)
 	}
-	count("lines refused", s.Rows-s.Contacts-s.NotChosen)
-	for _, r := range report.Refusals(s.Refused) {
-		if r.Reason == string(contacts.NotChosen) {
-			continue // counted above
-		}
-		fmt.Fprintf(&b, "  %29s  %s\n", cli.Number(r.Contacts), r.Reason)
+	for _, r := range report.Refusals(s.Doubtful) {
+		p.reason(r)
 	}
-	count("chunks", s.Chunks)
-	count("calls needed", s.Calls)
-	if s.Canary > 0 {
-		line("canary", "the first "+cli.Number(s.Canary)+", before the others")
-	}
-	line("estimated time", estimatedTime(s))
-	if s.Plan != nil {
-		outlook(line, *s.Plan)
-	}
-	if len(s.Sent) > 0 {
-		line("columns sent", strings.Join(s.Sent, ", "))
-	}
-	if len(s.NotSent) > 0 {
-		line("columns not sent", strings.Join(s.NotSent, ", "))
-	}
-	if s.RejectsFile != "" {
-		line("rejects", s.RejectsFile)
-	}
-	return b.String()
-}
-
-// perCountry lists countries by their contacts.
-func perCountry(counts map[string]int) string {
-	var texts []string
-	all := report.Refusals(counts)
-	for _, country := range all[:min(len(all), shownCountries)] {
-		texts = append(texts, country.Reason+" "+cli.Number(country.Contacts))
-	}
-	if more := len(all) - shownCountries; more > 0 {
-		texts = append(texts, fmt.Sprintf("and %d more, all with --json", more))
-	}
-	return strings.Join(texts, ", ")
 }
 
 // outlook tells when contacts will be sent.
-func outlook(line func(label, value string), o launch.Outlook) {
-	line("hours", o.Hours)
-	if !o.Begins.IsZero() {
-		line("begins", cli.Moment(o.Begins))
-	}
-	if !o.Ends.IsZero() {
-		line("ends", cli.Moment(o.Ends))
-	}
-	if !o.FinishBy.IsZero() {
-		line("to finish by", cli.Moment(o.FinishBy))
+func (p *page) outlook(o launch.Outlook) {
+	p.line("hours", o.Hours)
+	for _, at := range []struct {
+		label string
+		time  time.Time
+	}{{"begins", o.Begins}, {"ends", o.Ends}, {"to finish by", o.FinishBy}} {
+		if !at.time.IsZero() {
+			p.line(at.label, cli.Moment(at.time))
+		}
 	}
 	if len(o.Steps) < 2 {
 		return
@@ -121,15 +129,9 @@ func outlook(line func(label, value string), o launch.Outlook) {
 		if !step.Opens.IsZero() {
 			when = "from " + cli.Moment(step.Opens)
 		}
-		line("", fmt.Sprintf("%11s  %s, %s", cli.Number(step.Contacts), step.Name, when))
+		p.line("", fmt.Sprintf("%11s  %s, %s", cli.Number(step.Contacts), step.Name, when))
 	}
 	if more := len(o.Steps) - shownZones; more > 0 {
-		line("", "and "+cli.Count(more, "more zone", "more zones")+"; all with --json")
+		p.line("", "and "+cli.Count(more, "more zone", "more zones")+"; all with --json")
 	}
 }
-
-// shownCountries bounds the countries that people are shown.
-const shownCountries = 15
-
-// shownZones bounds the zones that people are shown.
-const shownZones = 15

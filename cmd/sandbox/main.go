@@ -111,15 +111,13 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 // say prints a line: the text of the value, or its JSON with --json.
 func (o options) say(w io.Writer, v fmt.Stringer) error {
-	line := v.String()
+	var err error
 	if o.json {
-		b, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Errorf("print: %w", err)
-		}
-		line = string(b)
+		err = json.NewEncoder(w).Encode(v)
+	} else {
+		_, err = fmt.Fprintln(w, v)
 	}
-	if _, err := fmt.Fprintln(w, line); err != nil {
+	if err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil

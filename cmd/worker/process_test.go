@@ -18,6 +18,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/child"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs"
@@ -142,23 +143,9 @@ func slowPlatform(t *testing.T) (url string, underWay chan struct{}, answer chan
 // load makes a running campaign of one chunk.
 func load(t *testing.T, s *store.Store, contacts int) {
 	t.Helper()
-	l, err := s.BeginLoad(t.Context(), campaign.Campaign{Name: "sale", Settings: campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: contacts, MaxAttempts: 5, Columns: []campaign.Column{{Name: "phone"}},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []campaign.Contact
-	for i := range contacts {
-		phone := campaign.Phone(966500000000 + i)
-		list = append(list, campaign.Contact{Phone: phone, Line: i + 2, Fields: []string{phone.E164()}})
-	}
-	if err := l.Add(t.Context(), 0, list); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Finish(t.Context(), campaign.Counts{Rows: contacts, Contacts: contacts}, 1, campaign.Running); err != nil {
-		t.Fatal(err)
-	}
+	campaigntest.Fixture{Store: s, T: t}.Load(campaigntest.List{
+		Name: "sale", Settings: campaigntest.Settings(contacts, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000000, contacts, nil),
+	})
 	if _, err := jobs.NewQueue(s, nil).Release(t.Context(), "sale"); err != nil {
 		t.Fatal(err)
 	}

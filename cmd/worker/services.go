@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
@@ -201,4 +204,73 @@ func serve(ctx context.Context, what string, listener net.Listener, server *http
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+const (
+	clockEvery = time.Minute
+	// clockApart is how far the clocks of Redis and of this machine may be apart
+	// before a person should know: hours and limits go by Redis's clock, logs and
+	// what people type by this machine's.
+	clockApart = 5 * time.Second
+)
+
+// watchClock warns when this machine's clock and Redis's begin to differ, and says
+// when they agree again.
+func watchClock(ctx context.Context, st *store.Store, log *slog.Logger) {
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	apart := false
+	for {
+		ahead, giveOrTake, err := st.ClockAhead(ctx)
+		switch differ := ahead.Abs()-giveOrTake > clockApart; {
+		case err != nil: // others log that Redis does not answer
+		case differ && !apart:
+			log.WarnContext(ctx, "the clocks of Redis and of this machine differ: set both by NTP; hours, limits and starts go by that of Redis", "redis_ahead", ahead.Round(time.Millisecond))
+			apart = true
+		case !differ && apart:
+			log.InfoContext(ctx, "the clocks of Redis and of this machine agree again")
+			apart = false
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// embedRedis runs a Redis in this process at the address of a redis:// URL, so
+// that a first try needs nothing but this program.
+func embedRedis(redisURL string) (stop func(), err error) {
+	u, err := url.Parse(redisURL)
+	if err != nil || u.Scheme != "redis" || u.Host == "" || strings.Contains(u.Host, ",") {
+		return nil, cli.Usagef("--embedded-redis: REDIS_URL must be redis://127.0.0.1:PORT/DB")
+	}
+	host, port := u.Hostname(), u.Port()
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, cli.Usagef("--embedded-redis: REDIS_URL must be on this machine: redis://127.0.0.1:PORT/DB")
+	}
+	if port == "" {
+		port = "6379"
+	}
+	m := miniredis.NewMiniRedis()
+	if password, ok := u.User.Password(); ok {
+		m.RequireAuth(password)
+	}
+	if err := m.StartAddr(net.JoinHostPort(host, port)); err != nil {
+		return nil, fmt.Errorf("embedded redis: %w", err)
+	}
+	// miniredis expires keys only when its clock is moved on.
+	tick, done := time.NewTicker(time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				m.FastForward(time.Second)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { tick.Stop(); close(done); m.Close() }, nil
 }

@@ -30,7 +30,7 @@
   const url = document.body.dataset.events;
   if (!url) return;
 
-  // What somebody has open or types into is left alone until they are done.
+  // Parts that a visitor has open or types into are updated when they are done.
   const waiting = new Map();
   const inUse = (part) => part.querySelector("details.action[open]") !== null;
   function fill(id, html) {
@@ -71,7 +71,7 @@
   }
   // A browser gives up on some errors, and a proxy may go silent.
   setInterval(() => { if (source && (source.readyState === EventSource.CLOSED || Date.now() - last > 45000)) connect(); }, 5000);
-  // A page nobody sees needs no connection: browsers allow few of them.
+  // A hidden page needs no connection: browsers allow few of them.
   function seen() { if (document.hidden) { if (source) source.close(); source = null; } else if (!source) connect(); }
   document.addEventListener("visibilitychange", seen);
   seen();

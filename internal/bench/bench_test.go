@@ -1,6 +1,6 @@
 // Package bench holds the benchmarks that print what the runner costs beside its
 // baselines: bare encoding/csv, a task with a status hash for each contact, and
-// requests of which nothing is written down.
+// requests without any record of them.
 //
 // All runs on one machine in one go, with the commands themselves; each figure is
 // the median of several runs, and the baselines run between ours. Where other work
@@ -34,7 +34,7 @@ import (
 
 var (
 	rows = flag.Int("rows", 1_000_000, "contacts of the list")
-	runs = flag.Int("runs", 3, "runs of each measurement, of which the median counts")
+	runs = flag.Int("runs", 3, "runs of each measurement; the median counts")
 	ten  = flag.Bool("ten-million", false, "load ten million rows as well")
 )
 
@@ -175,7 +175,7 @@ func measured(do func()) cost {
 	return cost{wall: time.Since(began), cpu: used() - before}
 }
 
-// readBare reads a list with encoding/csv, as it is or at its fastest.
+// readBare reads a list with encoding/csv, in its plain or its fastest use.
 func (t *bench) readBare(path string, reuse bool) cost {
 	return measured(func() { t.readAll(path, reuse) })
 }

@@ -75,7 +75,7 @@ func (s sending) String() string {
 }
 
 // send sends a list and returns what it took, from the first accepted to the
-// last. It fails unless everybody was contacted once and the ledger knows it.
+// last. It fails unless every contact was contacted once and the ledger says so.
 func (t *bench) send(list string, contacts int, mode string) sending {
 	t.flush()
 	t.run("enqueue", nil, list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode)

@@ -28,21 +28,21 @@ type findings struct {
 	unreached int        // unconfirmed, or accepted by hand, and not reached
 	cut       int        // unconfirmed whose request had no answer
 	hurt      [harms]int // unconfirmed, answered, but their worker was hurt at that time
-	unseen    int        // unconfirmed of whom no request was seen to leave
-	unfounded int        // unconfirmed without a reason that we know of
+	unseen    int        // unconfirmed, and no request with them was seen to leave
+	unfounded int        // unconfirmed for no reason that we know
 	allowed   int        // the most contacts that hurt workers had in hand
 	platform  sandbox.Stats
 }
 
-// audit holds every contact against the platform's own ledger and the book of
+// audit compares every contact with the platform's own ledger and with the book of
 // the links:
 //
-//   - nobody was reached twice;
+//   - no contact was reached twice;
 //   - every contact of every file is in its campaign's results, once;
-//   - accepted was reached, and whoever was reached is accepted or unconfirmed:
-//     nobody reached can ever be sent again without a person's word;
-//   - unconfirmed is only whose request was cut after it had left a worker, or
-//     who was in the hands of a worker that was killed, frozen or cut off from
+//   - every accepted contact was reached, and every contact that was reached is
+//     accepted or unconfirmed: none of them can be sent again unless a person asks;
+//   - a contact is unconfirmed only if its request was cut after it had left a worker,
+//     or if it was in the hands of a worker that was killed, frozen or cut off from
 //     Redis (at most inHand contacts each time);
 //   - campaign verify agrees.
 func (w *world) audit() findings {
@@ -211,7 +211,7 @@ func (w *world) table(f findings) string {
 	line("states that the platform's ledger denies", f.lied)
 	b.WriteString("\n")
 	line("unconfirmed, or accepted by hand", f.states["unconfirmed"]+f.byHand)
-	line("  whom the platform never saw", f.unreached)
+	line("  that the platform never saw", f.unreached)
 	line("  because their request was cut after it had left", f.cut)
 	line("  answered, but their worker was killed", f.hurt[killed])
 	line("  answered, but their worker was frozen", f.hurt[frozen])

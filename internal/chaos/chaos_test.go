@@ -1,14 +1,14 @@
 //go:build chaos
 
-// Package chaos proves what the campaign runner promises, nobody twice and
-// nobody lost, while everything around it goes wrong.
+// Package chaos proves what the campaign runner promises while everything around it
+// goes wrong: no contact is reached twice, and none is lost.
 //
 // It builds the commands and runs them as processes: a redis-server with an
 // append-only file, the sandbox platform, and several workers, each with links
 // of its own to both. While campaigns run, a schedule that follows from a seed
 // kills, freezes, cuts and refuses, and people load, pause, rerun, resolve and
-// cancel. Then the faults end, the campaigns have to finish, and every contact
-// is held against the platform's own ledger. See audit for what must hold.
+// cancel. Then the faults end, the campaigns have to finish, and every contact is
+// compared with the platform's own ledger. See audit for what must be true.
 //
 // It is behind the build tag chaos: run it with make chaos.
 package chaos

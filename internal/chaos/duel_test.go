@@ -18,8 +18,8 @@ import (
 	"campaign-runner/internal/commands"
 )
 
-// A duel is two campaigns over one list at once, both of which leave out who was
-// contacted lately. Its numbers are taken from the end, lists take theirs from the front.
+// A duel is two campaigns over one list at once. Both skip contacts that were contacted
+// lately. Duels take their numbers from the end, lists from the front.
 type duel struct {
 	number int
 	files  [2]string // the same list, once backwards
@@ -63,7 +63,7 @@ func TestTwoCampaignsOverOneList(t *testing.T) {
 	}
 	w.finish(3 * time.Minute)
 	w.stopWorkers()
-	found := w.audit() // of the other lists, and that nobody at all was contacted twice
+	found := w.audit() // the other lists, and that no number at all was contacted twice
 	t.Logf("after %v of faults\n\n%s", *length, w.table(found))
 	var ledger struct{ Counts map[string]int }
 	w.look("/sandbox/ledger?all=1", &ledger)
@@ -158,7 +158,7 @@ func (w *world) decide(d *duel) {
 	}
 }
 
-// judge holds a duel against the platform's ledger. Of a campaign that was purged only
+// judge compares a duel with the platform's ledger. When a campaign was purged, only
 // that ledger is left.
 func (w *world) judge(d *duel, reached map[string]int, total map[string]int) {
 	told, unsure := make(map[string]int), make(map[string]bool)

@@ -198,13 +198,13 @@ func pausing(faults string) func(*world, int, *rand.Rand) (func() error, error) 
 	}
 }
 
-// resumeAfterPage is a person who sees that a page has paused a campaign, and that the
-// platform is back.
+// resumeAfterPage does what a person does on seeing that a page has paused a campaign
+// and that the platform is back.
 func (w *world) resumeAfterPage(l *list) {
 	resumed := false
 	err := commands.Await(time.Minute, func() error {
 		o, err := report.Find(w.t.Context(), w.store, l.name)
-		if err != nil || o.State != campaign.Paused || !pausedByPage(o.StateReason) {
+		if err != nil || o.State != campaign.Paused || !pausedByPage(o.StateReason.String()) {
 			return err
 		}
 		out := w.call("campaign", "resume", l.name)
@@ -337,7 +337,7 @@ func (w *world) suffer(seed uint64, length time.Duration) {
 		own := rand.New(rand.NewPCG(seed, uint64(s.at)))
 		var heal func() error
 		steps = append(steps, step{s.at, func() (err error) {
-			if s.part != people { // who counts what came of it
+			if s.part != people { // people count what came of it
 				w.count(s.name)
 			}
 			w.t.Log(s)

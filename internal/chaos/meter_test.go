@@ -23,7 +23,7 @@ type book struct {
 	mu       sync.Mutex
 	requests int
 	cutShort int               // requests without an answer
-	torn     int               // requests that did not even arrive whole: whom they held is not known
+	torn     int               // requests that did not arrive whole: their contacts are not known
 	cut      map[string]int    // by number: requests with it that had no answer
 	answered map[string]answer // by number: the last answer to a request with it
 }
@@ -149,9 +149,9 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.book.delivered(numbers, m.worker)
 }
 
-// speaksInstead tells an answer that something gives in the platform's place, which
-// says nothing of what became of the request: a web page, unless it is a refusal or
-// tells by Retry-After that nobody works.
+// speaksInstead reports whether something else answered in the platform's place, so
+// that it is not known what became of the request: a web page does, unless it is a
+// refusal or says by Retry-After that the platform is closed.
 func speaksInstead(status int, h http.Header) bool {
 	page := strings.HasPrefix(h.Get("Content-Type"), "text/html")
 	return page && (status/100 == 2 || status/100 == 5 && h.Get("Retry-After") == "")

@@ -43,7 +43,7 @@ func phone(list, n int) string { return fmt.Sprintf("+9665%08d", list*perList+n)
 // badNumbers are well-formed and refused by the platform.
 func badNumbers(list int) []string { return []string{phone(list, 3), phone(list, 1234)} }
 
-// newList writes a contact file. Here and there is a line that is of no use.
+// newList writes a contact file. A few of its lines are of no use.
 func (w *world) newList(mode campaign.Mode, size int) *list {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -208,7 +208,7 @@ func (w *world) recover() {
 	for _, l := range w.loaded() {
 		switch o := w.overview(l); o.State {
 		case campaign.Paused:
-			if !strings.HasPrefix(o.StateReason, "by ") && !pausedByPage(o.StateReason) {
+			if !strings.HasPrefix(o.StateReason.String(), "by ") && !pausedByPage(o.StateReason.String()) {
 				w.t.Errorf("%s was paused, and not by a person: %s", l.name, o.StateReason)
 			}
 			w.must("campaign", "resume", l.name)

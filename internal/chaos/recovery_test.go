@@ -40,7 +40,7 @@ func TestWorkOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	dead.retire() // nobody starts it again
+	dead.retire() // its supervisor does not start it again
 	dead.kill()
 	died := time.Now()
 	left = w.claimed(l, dead)
@@ -73,7 +73,7 @@ func TestWorkOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
 	if unconfirmed := f.states["unconfirmed"]; unconfirmed > sending {
 		t.Errorf("%d unconfirmed, though at most %d were on their way", unconfirmed, sending)
 	}
-	t.Logf("of %d contacts on their way %d are unconfirmed; nobody twice, nobody lost", sending, f.states["unconfirmed"])
+	t.Logf("of %d contacts on their way %d are unconfirmed; none twice, none lost", sending, f.states["unconfirmed"])
 }
 
 var workerID = regexp.MustCompile(`worker=(\w+)`)
@@ -149,6 +149,6 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 	if f.platform.Abandoned > 0 || w.book.cutShort > 0 {
 		t.Errorf("%d answers had no taker, %d requests no answer", f.platform.Abandoned, w.book.cutShort)
 	}
-	t.Logf("%d workers stopped under load: %d contacts, %d accepted, %d rejected, nobody unconfirmed, twice or lost",
+	t.Logf("%d workers stopped under load: %d contacts, %d accepted, %d rejected, none unconfirmed, twice or lost",
 		stopped, f.contacts, f.states["accepted"], f.states["rejected"])
 }

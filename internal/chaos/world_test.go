@@ -41,7 +41,7 @@ const (
 	lapse = 5 * time.Second
 )
 
-// The agents. Each mode has one of its own, so that neither holds up the other.
+// The agents. Each mode has one of its own, so that neither delays the other.
 var tokens = map[campaign.Mode]string{campaign.Batch: "default", campaign.Dispatch: "second"}
 
 // A world is everything there is: Redis, the platform, the workers and their
@@ -133,7 +133,7 @@ func (w *world) env(redis, platform string) []string {
 	}
 }
 
-// call runs a command of people's, who have links that are never cut.
+// call runs a command as people do: their links are never cut.
 func (w *world) call(name string, args ...string) commands.Outcome {
 	return w.callKilled(nil, name, args...)
 }
@@ -160,13 +160,13 @@ type worker struct {
 	retired bool
 	mine    bool // whether its end is our doing
 	frozen  time.Time
-	settled chan struct{} // closed when the supervisor has given up
+	stopped chan struct{} // closed when the supervisor has given up
 }
 
 func (w *world) startWorkers(n int) {
 	w.t.Helper()
 	for i := range n {
-		k := &worker{w: w, number: i, settled: make(chan struct{})}
+		k := &worker{w: w, number: i, stopped: make(chan struct{})}
 		k.redis = newLink(w.t, fmt.Sprintf("redis %d", i), w.redis.Addr)
 		behind := newLink(w.t, fmt.Sprintf("platform %d", i), strings.TrimPrefix(w.sandbox, "http://"))
 		k.platform = newMeter(w.t, i, w.book, behind)
@@ -175,7 +175,7 @@ func (w *world) startWorkers(n int) {
 			w.t.Fatal(err)
 		}
 		go k.supervise()
-		w.t.Cleanup(func() { k.retire(); k.current().Kill(); <-k.settled })
+		w.t.Cleanup(func() { k.retire(); k.current().Kill(); <-k.stopped })
 	}
 }
 
@@ -207,7 +207,7 @@ func (k *worker) retire() {
 
 // supervise starts the worker again a moment after it has ended.
 func (k *worker) supervise() {
-	defer close(k.settled)
+	defer close(k.stopped)
 	for {
 		p := k.current()
 		<-p.Done()

@@ -78,7 +78,7 @@ func readCompose(t *testing.T) compose {
 
 // What docker-compose.yml does not set itself can be set in .env.
 func TestEnvExampleNamesEverySetting(t *testing.T) {
-	settings := regexp.MustCompile("(?m)^\\| (`[A-Z_]+`.*?) \\|").FindAllStringSubmatch(readFile(t, "README.md"), -1)
+	settings := regexp.MustCompile("(?m)^\\| (`[A-Z_]+`.*?) \\|").FindAllStringSubmatch(readFile(t, "docs/operations.md"), -1)
 	example := readFile(t, ".env.example")
 	names := regexp.MustCompile("`([A-Z_]+)`")
 	found := 0
@@ -91,7 +91,7 @@ func TestEnvExampleNamesEverySetting(t *testing.T) {
 		}
 	}
 	if found < 10 {
-		t.Errorf("only %d settings were found in README.md", found)
+		t.Errorf("only %d settings were found in docs/operations.md", found)
 	}
 }
 

@@ -41,14 +41,13 @@ const (
 
 func TestMain(m *testing.M) { os.Exit(commands.Main(m)) }
 
-// TestQuota gives two agents more to send than their quota allows, all the time;
-// that one waits must not cost the other anything. Nor a third one, which gets a
-// few contacts in the midst of it.
+// TestQuota gives two agents more to send than their quota allows, all the time. While
+// one waits, the other must lose nothing, nor must a third agent, which gets a few
+// contacts in between.
 //
-// A machine that is busy with something else opens a window late now and then,
-// and nobody can use what is lost by that: it is enough to use the quota in one
-// of three spans, and when all have the test ends. Nothing excuses a refusal:
-// they are counted from the first request to the last.
+// On a busy machine a window sometimes opens late, and what is lost by that cannot be
+// used. So one span of three with the quota used to the full is enough, and the test
+// ends with it. Nothing excuses a refusal: all are counted, from the first request on.
 func TestQuota(t *testing.T) {
 	f := newFleet(t)
 	saturated := []string{"default", "second"}
@@ -149,7 +148,7 @@ func (f *fleet) launch(agent string, contacts int) {
 	}
 }
 
-// reach waits until each of the agents has opened so many windows.
+// reach waits until each of the agents has opened that many windows.
 func (f *fleet) reach(agents []string, windows int) map[string]sandbox.TokenStats {
 	f.t.Helper()
 	var stats map[string]sandbox.TokenStats

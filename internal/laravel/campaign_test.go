@@ -136,7 +136,7 @@ func TestMaintenance(t *testing.T) {
 		down        string // as php artisan down writes it
 		status      int
 		paused      bool
-		unconfirmed bool // who was in flight, and one contact for each probe
+		unconfirmed bool // contacts in flight, and one for each probe
 	}{
 		{"told as JSON with Retry-After it is waited for", `{"retry":2,"status":503}`, 503, false, false},
 		{"told as JSON alone it is waited for", `{"status":503}`, 503, false, false},
@@ -263,7 +263,7 @@ func TestServersThatEndInMidRequest(t *testing.T) {
 			list := people(500, "Sara")
 			f.launch("cut", list, "--chunk-size", fmt.Sprint(rows))
 			for n := range tt.times {
-				f.reached((n + 1) * 60) // and those who were last are being worked at
+				f.reached((n + 1) * 60) // and the platform works at the last of them
 				tt.end(f.p)
 				f.until(upIn, f.p.up)
 			}

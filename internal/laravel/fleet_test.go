@@ -32,7 +32,7 @@ type fleet struct {
 	env     []string
 	p       *platform
 	workers []*commands.Process
-	known   map[string]bool // who is on any list
+	known   map[string]bool // the numbers of all lists
 }
 
 func newFleet(t *testing.T, rate string) *fleet {
@@ -59,7 +59,7 @@ type person struct{ phone, value string }
 // number is the phone of the n-th person.
 func number(n int) string { return fmt.Sprintf("+9665%08d", n) }
 
-// people are so many of them, with a value each.
+// people are count persons with the same value.
 func people(count int, value string) []person {
 	list := make([]person, count)
 	for n := range list {
@@ -73,9 +73,9 @@ func (f *fleet) launch(name string, list []person, args ...string) {
 	f.t.Helper()
 	var text strings.Builder
 	text.WriteString("phone,first_name\n")
-	for _, who := range list {
-		fmt.Fprintf(&text, "%s,%s\n", who.phone, who.value)
-		f.known[who.phone] = true
+	for _, p := range list {
+		fmt.Fprintf(&text, "%s,%s\n", p.phone, p.value)
+		f.known[p.phone] = true
 	}
 	file := filepath.Join(f.dir, name+".csv")
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
@@ -137,7 +137,7 @@ func (f *fleet) until(limit time.Duration, wrong func() error) {
 	}
 }
 
-// reached waits until the platform has contacted so many.
+// reached waits until the platform has contacted at least that many.
 func (f *fleet) reached(atLeast int) {
 	f.t.Helper()
 	f.until(time.Minute, func() error {
@@ -167,9 +167,9 @@ type fate struct {
 	Attempts int    `json:"attempts"`
 }
 
-// audit holds every contact of the last campaign against Laravel's ledger: nobody
-// was contacted twice; nobody is lost; only who was reached is accepted, and who was
-// reached is accepted or unconfirmed, so that nobody is sent again unasked.
+// audit compares every contact of the last campaign with Laravel's ledger. None was
+// contacted twice and none is lost. Only contacts that were reached are accepted, and
+// all of them are accepted or unconfirmed, so that none is sent again unasked.
 func (f *fleet) audit(name string, list []person) map[string]fate {
 	f.t.Helper()
 	ledger := f.p.ledger()
@@ -202,9 +202,9 @@ func (f *fleet) audit(name string, list []person) map[string]fate {
 			f.t.Errorf("contact …%s is %s (%s) after %d attempts, reached: %v", c.Phone[len(c.Phone)-4:], c.State, c.Reason, c.Attempts, was)
 		}
 	}
-	for _, who := range list {
-		if _, ok := fates[who.phone]; !ok {
-			f.t.Errorf("contact …%s is lost", who.phone[len(who.phone)-4:])
+	for _, p := range list {
+		if _, ok := fates[p.phone]; !ok {
+			f.t.Errorf("contact …%s is lost", p.phone[len(p.phone)-4:])
 		}
 	}
 	if strangers := slices.DeleteFunc(slices.Collect(maps.Keys(ledger)), func(phone string) bool { return f.known[phone] }); len(strangers) > 0 {
@@ -245,7 +245,7 @@ func (f *fleet) statuses() map[int]int {
 	return counts
 }
 
-// tell shows what everybody said.
+// tell shows the logs of workers and platform.
 func (f *fleet) tell() {
 	f.t.Helper()
 	for _, w := range f.workers {

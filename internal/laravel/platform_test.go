@@ -30,7 +30,7 @@ const (
 	phpBytes    = 256 << 10          // and one larger than this by Laravel, for PHP has not read it
 	maxRows     = 40                 // of a batch
 	token       = "platform-token-1" // of the agent default
-	secondToken = "platform-token-2" // of nobody
+	secondToken = "platform-token-2" // no worker uses it
 	readTimeout = "2s"               // after which nginx gives PHP up
 	upIn        = 20 * time.Second
 )
@@ -149,7 +149,7 @@ func newPlatform(t *testing.T) *platform {
 	}
 	fpm := []string{fpmCommand(t), "-y", filepath.Join(dir, "php-fpm.conf")}
 	if root {
-		fpm = append(fpm, "-R") // it is nobody's but the test's
+		fpm = append(fpm, "-R") // it belongs to the test
 	}
 	p.serve(fpm...)
 	p.serve("nginx", "-c", filepath.Join(dir, "nginx.conf"), "-e", filepath.Join(dir, "nginx.log"))
@@ -210,7 +210,7 @@ func (p *platform) serve(command ...string) {
 }
 
 func (p *platform) up() error {
-	a, err := p.ask(http.MethodGet, "/Integration/Agent", secondToken, "") // whose window is nobody else's
+	a, err := p.ask(http.MethodGet, "/Integration/Agent", secondToken, "") // which has a window of its own
 	if err == nil && a.status != http.StatusOK {
 		err = fmt.Errorf("the platform answers %d: %s", a.status, a.body)
 	}

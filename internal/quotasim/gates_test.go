@@ -30,10 +30,10 @@ type gate struct {
 	name string
 	scenario
 	used    float64 // at least this part of the limit, by all together
-	refused float64 // at most so many of 1000 of ours answered 429
+	refused float64 // at most this many of 1000 of our requests answered 429
 	other   float64 // at most this part of the other client's refused
 	longest float64 // wait at most, in waiters / rate
-	calls   float64 // of Redis per request, at most
+	calls   float64 // to Redis per request, at most
 	check   func(result) (note string, ok bool)
 	quick   bool // part of the short form
 }
@@ -211,8 +211,8 @@ func fails(ctx context.Context, w *world) {
 	w.setFailing(false)
 }
 
-// probesOnly wants a failing platform to be left alone but for a request about
-// every minute, and to be used again soon after.
+// probesOnly wants about one request a minute to a failing platform, and full use of
+// it soon after it works again.
 func probesOnly(r result) (string, bool) {
 	from := r.world.marks[0]
 	sent := 0

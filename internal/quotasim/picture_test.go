@@ -33,7 +33,7 @@ func TestPicture(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			panels = append(panels, panel{s.title, r.world.window, r.world.limit, r.world.settled()})
+			panels = append(panels, panel{s.title, r.world.window, r.world.limit, r.world.steady()})
 		})
 	}
 	var svg bytes.Buffer

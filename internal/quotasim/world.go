@@ -4,6 +4,7 @@
 package quotasim
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -33,13 +34,13 @@ type scenario struct {
 	slower  bound // a second limit on the same requests
 }
 
-// bound is a limit of so many requests per window.
+// bound is a number of requests per window.
 type bound struct {
 	limit  int
 	window time.Duration
 }
 
-// world is a server, a network, and those who use it.
+// world is a server, a network, and their users.
 type world struct {
 	*server
 	rdb   *redis.Client
@@ -53,7 +54,7 @@ type world struct {
 	ours   tally
 	others tally
 	events []event
-	marks  []time.Time          // moments that a scenario wants to remember
+	marks  []time.Time          // moments that a scenario has marked
 	left   []time.Time          // when our requests left
 	heard  time.Time            // when the first was answered
 	kills  []context.CancelFunc // of the workers' processes
@@ -100,18 +101,30 @@ func (r result) otherRefused() float64 {
 func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if s.limit == 0 {
-		s.limit = 30
+	s.limit = cmp.Or(s.limit, 30)
+	s.window = cmp.Or(s.window, time.Minute)
+	s.warmUp = cmp.Or(s.warmUp, 2)
+	s.trips = cmp.Or(s.trips, trips{50 * time.Millisecond, 800 * time.Millisecond})
+	w := s.begin(db, seed)
+	defer w.rdb.Close()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	if err := s.startWorkers(ctx, w, &wg); err != nil {
+		return result{}, err
 	}
-	if s.window == 0 {
-		s.window = time.Minute
+	if s.other != nil {
+		wg.Go(func() { w.visit(ctx, s.other) })
 	}
-	if s.warmUp == 0 {
-		s.warmUp = 2
+	if s.beside != nil {
+		wg.Go(func() { s.beside(ctx, w) })
 	}
-	if s.trips == (trips{}) {
-		s.trips = trips{50 * time.Millisecond, 800 * time.Millisecond}
-	}
+	return s.measure(w), nil
+}
+
+// begin makes a world without workers.
+func (s scenario) begin(db *redis.Options, seed uint64) *world {
 	w := &world{seed: seed, trips: s.trips}
 	time.Sleep(time.Duration(w.rng(0).Float64() * float64(time.Minute))) // any phase of the clocks
 	w.server = newServer(s.kind, s.limit, s.window)
@@ -121,18 +134,19 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	}
 	w.base = float64(s.limit) / s.window.Seconds()
 	w.rdb, w.warp = inVirtualTime(db)
-	defer w.rdb.Close()
 	w.end = time.Now().Add(time.Duration(s.warmUp+s.windows) * s.window)
+	return w
+}
 
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+// startWorkers starts the workers. A worker whose process is killed lives again with a
+// new client.
+func (s scenario) startWorkers(ctx context.Context, w *world, wg *sync.WaitGroup) error {
 	var shared client // nil: each makes its own
 	for i := range s.workers {
 		if s.crowd > 0 && i%s.crowd == 0 {
 			var err error
 			if shared, err = s.client(w, float64(s.crowd)/float64(s.workers)); err != nil {
-				return result{}, err
+				return err
 			}
 		}
 		w.kills = append(w.kills, nil)
@@ -159,16 +173,14 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 			return nil
 		}
 		if err := lives(0); err != nil {
-			return result{}, err
+			return err
 		}
 	}
-	if s.other != nil {
-		wg.Go(func() { w.visit(ctx, s.other) })
-	}
-	if s.beside != nil {
-		wg.Go(func() { s.beside(ctx, w) })
-	}
+	return nil
+}
 
+// measure waits until the warm-up is over, and then until the end.
+func (s scenario) measure(w *world) result {
 	time.Sleep(time.Duration(s.warmUp) * s.window)
 	was, calls := w.nominal(), w.warp.calls.Load()
 	if !s.idle {
@@ -185,7 +197,7 @@ func (s scenario) run(ctx context.Context, db *redis.Options, seed uint64) (resu
 	r.callsPer = float64(w.warp.calls.Load()-calls) / sent
 	rate := sent / (time.Duration(s.windows) * s.window).Seconds()
 	r.longest = r.ours.longest.Seconds() * rate / float64(s.workers)
-	return r, nil
+	return r
 }
 
 func (w *world) rng(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, stream)) }
@@ -230,7 +242,7 @@ func (w *world) count(other bool, status int) {
 }
 
 // work sends one request after the other. When its context ends the process
-// is dead: nobody hears the answer.
+// is dead, and the answer is lost.
 func (w *world) work(ctx context.Context, worker int, life uint64, c client) {
 	rng := w.rng(uint64(worker)<<32 + life + 10)
 	for ctx.Err() == nil {
@@ -290,16 +302,15 @@ func (w *world) visit(ctx context.Context, part func(time.Duration) float64) {
 	}
 }
 
-// mark remembers this moment.
+// mark notes this moment.
 func (w *world) mark() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.marks = append(w.marks, time.Now())
 }
 
-// settled are the requests from the second window on, which opens with the
-// first of them.
-func (w *world) settled() []event {
+// steady are the requests from the second window on. The first of them opens it.
+func (w *world) steady() []event {
 	opened := w.events[0].at
 	for i, e := range w.events {
 		if e.at.Sub(opened) >= w.window {

@@ -3,8 +3,8 @@
 // Start runs one for a test that kills, freezes or configures its server;
 // StartSentinels and StartCluster run several that belong together. Shared hands
 // out databases of one server per test binary to the many tests that only want an
-// empty Redis. Servers listen on loopback only, keep nothing
-// on disk unless asked to, and end with the test binary however it ends.
+// empty Redis. Servers listen on loopback only, keep nothing on disk unless asked to,
+// and end with the test binary however it ends.
 //
 // Call either before entering a testing/synctest bubble: a bubble waits for
 // every goroutine started in it, and a server's lives as long as the server.
@@ -150,7 +150,7 @@ func launch(dir string, args []string) (addr string, proc *process, err error) {
 	return "", nil, err
 }
 
-// freeAddr is an address that nobody uses, most likely.
+// freeAddr is an address that is most likely free.
 func freeAddr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000))) }
 
 // process is one run of redis-server.

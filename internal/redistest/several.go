@@ -26,8 +26,8 @@ type Replicated struct {
 const (
 	masterName = "master"
 	sentinels  = 3
-	// downAfter is when sentinels take a master for gone. Less, and one that
-	// only waits for a busy machine would be.
+	// downAfter is how long sentinels wait before they take a master for gone. With
+	// less, they would also give up a master that only waits for a busy machine.
 	downAfter = 3 * time.Second
 )
 

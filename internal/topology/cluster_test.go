@@ -87,7 +87,7 @@ func TestEverythingWorksOnACluster(t *testing.T) {
 		w.finish(name)
 		w.audit(name, people)
 	}
-	// Two start and end for each that was reached.
+	// Two events for each contact that was reached: start and end.
 	w.call("campaign", "events", "sale")
 	w.await(func() error { return w.told("calls", 40) })
 	w.call("campaign", "results", "sale", "-o", filepath.Join(w.dir, "results.csv"))

@@ -41,8 +41,8 @@ func backwards(t *testing.T, file string) string {
 	return file
 }
 
-// duel sends one list by two campaigns at once, both of which leave out who was
-// contacted lately: everybody is contacted, by one of them.
+// duel sends one list by two campaigns at once. Both skip contacts that were contacted
+// lately: each contact is contacted by one of them.
 func duel(t *testing.T, redisURL string, meanwhile func()) {
 	const people = 600
 	w := newWorld(t, redisURL, "--latency", "500ms-1s")
@@ -90,7 +90,7 @@ func duel(t *testing.T, redisURL string, meanwhile func()) {
 		}
 		t.Logf("%s contacted %d", name, accepted)
 		if accepted == 0 {
-			t.Errorf("%s contacted nobody: the two did not meet", name)
+			t.Errorf("%s contacted none: the two did not meet", name)
 		}
 	}
 	for n := range people {

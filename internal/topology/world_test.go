@@ -127,8 +127,8 @@ func (w *world) list(first, people int) (file string) {
 func phone(n int) string { return fmt.Sprintf("+9665%08d", n) }
 
 // finish waits until a campaign is over. One that was paused because Redis had
-// lost writes goes on, as the runbook has it: with a replica that has every mark,
-// nobody who looks pending was contacted.
+// lost writes goes on, as the runbook says: a replica that has every mark shows no
+// contact as pending that was contacted.
 func (w *world) finish(name string) report.Overview {
 	w.Helper()
 	var o report.Overview
@@ -141,7 +141,7 @@ func (w *world) finish(name string) report.Overview {
 		if err != nil || out.Code != 0 {
 			return fmt.Errorf("%v %s", err, out.Said())
 		}
-		if strings.Contains(o.StateReason, "lost writes") {
+		if strings.Contains(o.StateReason.String(), "lost writes") {
 			w.call("campaign", "resume", name)
 		}
 		if !o.Over() {
@@ -174,7 +174,7 @@ func (w *world) stats() (s sandbox.Stats) {
 	return s
 }
 
-// awaitContacts waits until the platform has contacted so many.
+// awaitContacts waits until the platform has contacted n contacts.
 func (w *world) awaitContacts(n int) {
 	w.Helper()
 	w.await(func() error {
@@ -185,8 +185,8 @@ func (w *world) awaitContacts(n int) {
 	})
 }
 
-// audit holds the results of a campaign against the platform's ledger: nobody is
-// missing, nobody was contacted twice, and accepted says who was contacted.
+// audit compares the results of a campaign with the platform's ledger: no contact is
+// missing, none was contacted twice, and the accepted ones are those contacted.
 func (w *world) audit(name string, people int) {
 	w.Helper()
 	w.call("campaign", "verify", name)
@@ -235,7 +235,7 @@ func (w *world) fault(faults string) {
 	}
 }
 
-// told says whether the platform's events have told of the end of so many.
+// told fails unless events have told of the end of that many conversations.
 func (w *world) told(name string, ended int) error {
 	w.Helper()
 	if o := w.finish(name); o.States.In(campaign.Ended) != ended {
@@ -244,8 +244,8 @@ func (w *world) told(name string, ended int) error {
 	return nil
 }
 
-// readLogs reads what the workers have printed: each line is an object, one of a
-// request says of whom, and no number is in any.
+// readLogs checks what the workers have printed: each line is an object, a line about a
+// request says which one, and no line holds a phone number.
 func (w *world) readLogs() {
 	w.Helper()
 	number := regexp.MustCompile(`9665\d{8}`)

@@ -15,29 +15,6 @@ import (
 	"campaign-runner/velents"
 )
 
-// ledgers hold the contacts of the campaigns, with their states and outcomes.
-type ledgers interface {
-	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
-	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
-	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
-	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
-	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	Reload(ctx context.Context, chunk *store.Chunk) error
-	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
-	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
-	Clock(ctx context.Context, name string) (time.Time, error)
-	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
-}
-
-// Why an event is unmatched.
-const (
-	noCampaign = "no such campaign"
-	noContact  = "no such number in the list"
-	neverSent  = "the contact was never sent"
-	unreadable = "not readable"
-)
-
 // results are events by what became of them. Events that failed are in no list.
 type results struct {
 	applied   []store.Event
@@ -45,7 +22,7 @@ type results struct {
 	dropped   []store.Event
 }
 
-func (r *results) leave(why string, reports ...report) {
+func (r *results) leave(why campaign.Message, reports ...report) {
 	for _, left := range reports {
 		r.unmatched = append(r.unmatched, store.Unmatched{Event: left.Event, Why: why})
 	}
@@ -93,20 +70,11 @@ func (a *Applier) heedAndApply(ctx context.Context, name string, events []store.
 	return a.applyReports(ctx, c, reports)
 }
 
-// applyTo applies events of one campaign whose wishes have been heeded before.
-func (a *Applier) applyTo(ctx context.Context, name string, events []store.Event) (results, error) {
-	c, reports, _, err := a.read(ctx, name, events)
-	if err != nil {
-		return results{}, err
-	}
-	return a.applyReports(ctx, c, reports)
-}
-
 // applyReports applies events whose contacts have been looked for.
 func (a *Applier) applyReports(ctx context.Context, c campaign.Campaign, reports []report) (done results, err error) {
 	switch {
 	case c.Name == "":
-		done.leave(noCampaign, reports...)
+		done.leave(campaign.Say(campaign.MsgNoCampaign), reports...)
 		return done, nil
 	case c.Kept() != nil:
 		for _, r := range reports {
@@ -149,9 +117,9 @@ func (r *results) byChunk(c campaign.Campaign, reports []report) map[int][]repor
 		case errors.Is(report.fault, velents.ErrUnknownEvent):
 			r.dropped = append(r.dropped, report.Event) // a wish in it has been heeded
 		case report.fault != nil && !errors.Is(report.fault, velents.ErrNobody):
-			r.leave(unreadable, report)
+			r.leave(campaign.Say(campaign.MsgUnreadable), report)
 		case report.ordinal < 0:
-			r.leave(noContact, report)
+			r.leave(campaign.Say(campaign.MsgNoContact), report)
 		default:
 			number := report.ordinal / c.Settings.ChunkSize
 			report.index = report.ordinal % c.Settings.ChunkSize
@@ -163,8 +131,8 @@ func (r *results) byChunk(c campaign.Campaign, reports []report) map[int][]repor
 
 // applyToChunk applies reports about contacts of one chunk. It returns those that cannot
 // be theirs, by id, with the reason.
-func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]string, error) {
-	strangers := make(map[string]string)
+func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]campaign.Message, error) {
+	strangers := make(map[string]campaign.Message)
 	chunk, err := a.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: number})
 	gone := errors.Is(err, store.ErrGone)
 	if err != nil && !gone {
@@ -174,9 +142,9 @@ func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number 
 	for _, r := range reports {
 		switch {
 		case gone, r.index >= chunk.Len():
-			strangers[r.ID] = noContact
+			strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
 		case chunk.Record(r.index).Attempts == 0:
-			strangers[r.ID] = neverSent
+			strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
 		default:
 			byIndex[r.index] = append(byIndex[r.index], r)
 		}

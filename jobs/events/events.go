@@ -13,12 +13,14 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
 
@@ -44,7 +46,7 @@ const (
 	applyPatience = 20 * time.Second // for one batch
 )
 
-// What becomes of events, as Config.Count is told.
+// What became of events, for Config.Count.
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
@@ -57,13 +59,7 @@ const (
 
 // keeper is what the Applier needs of Redis; *store.Store is the real one.
 type keeper interface {
-	inbox
-	ledgers
-	wishes
-}
-
-// inbox holds the events, with those that were applied counted and the others kept.
-type inbox interface {
+	// The events: new ones, counts of those applied, and those kept without a contact.
 	NextEvents(ctx context.Context, limit int, wait time.Duration) ([]store.Event, error)
 	StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]store.Event, error)
 	DoneEvents(ctx context.Context, ids []string) error
@@ -71,13 +67,33 @@ type inbox interface {
 	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) error
 	Unmatched(ctx context.Context, name string, from, limit int) ([]store.Unmatched, error)
 	DropUnmatched(ctx context.Context, name string, ids []string) error
+	// The campaigns' contacts, with their states and outcomes.
 	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
+	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
+	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
+	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	Reload(ctx context.Context, chunk *store.Chunk) error
+	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
+	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
+	Clock(ctx context.Context, name string) (time.Time, error)
+	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
+	// The do-not-contact list, and the wishes that could not be fulfilled yet.
+	Wishes(ctx context.Context) ([]store.Wish, error)
+	FindWishes(ctx context.Context, ids []string) (map[string]store.Wish, error)
+	OpenWishes(ctx context.Context, wishes []store.Wish) (opened int, err error)
+	ResolveWishes(ctx context.Context, ids []string) error
+	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
+	Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error)
+	LogContact(ctx context.Context, ref store.Ref, index int, d store.Decision) error
 }
 
 // Config says what an Applier works on. A zero field but Store means its default.
 type Config struct {
 	Store  keeper
-	Count  func(what string, events int) // told what became of events; may be nil
+	Count  func(what string, events int) // counts what became of events; may be nil
 	Logger *slog.Logger                  // discards when nil
 }
 
@@ -93,10 +109,8 @@ func New(cfg Config) *Applier {
 	if cfg.Count == nil {
 		cfg.Count = func(string, int) {}
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Applier{store: cfg.Store, count: cfg.Count, log: cfg.Logger.With("component", "events")}
+	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
+	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
 }
 
 // Run applies events until ctx is over. It finishes a batch that it has begun.
@@ -175,7 +189,11 @@ func (a *Applier) retryOf(ctx context.Context, name string) error {
 		if err != nil || len(kept) == 0 {
 			return err
 		}
-		done, err := a.applyTo(ctx, name, withoutReasons(kept))
+		c, reports, _, err := a.read(ctx, name, withoutReasons(kept))
+		if err != nil {
+			return err
+		}
+		done, err := a.applyReports(ctx, c, reports) // their wishes have been heeded before
 		if err != nil {
 			return err
 		}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +19,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/webhook"
 	"campaign-runner/sandbox"
@@ -29,6 +30,7 @@ import (
 // phoneOf(1), …, and an applier.
 type stage struct {
 	*Applier
+	campaigntest.Fixture
 	store    *store.Store
 	t        testing.TB
 	rdb      *redis.Client
@@ -42,52 +44,29 @@ func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 
 func newStage(t testing.TB, contacts int) *stage {
 	t.Helper()
-	s := &stage{t: t, rdb: redistest.Shared(t), counts: make(map[string]int)}
-	s.store = store.New(s.rdb)
+	s := emptyStage(t)
+	s.campaign = s.load("c", contacts)
+	return s
+}
+
+func emptyStage(t testing.TB) *stage {
+	rdb := redistest.Shared(t)
+	s := &stage{Fixture: campaigntest.New(t, rdb), t: t, rdb: rdb, counts: make(map[string]int)}
+	s.store = s.Store
 	var mu sync.Mutex
-	s.Applier = New(Config{Store: s.store, Count: func(what string, n int) {
+	s.Applier = New(Config{Store: s.Store, Count: func(what string, n int) {
 		mu.Lock()
 		defer mu.Unlock()
 		s.counts[what] += n
 	}})
-	s.campaign = s.load("c", contacts)
 	return s
 }
 
 func (s *stage) load(name string, contacts int) campaign.Campaign {
 	s.t.Helper()
-	ctx := s.t.Context()
-	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: chunkSize, MaxAttempts: 3,
-		Columns: []campaign.Column{{Name: "phone"}},
-	}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	chunks := 0
-	index := make(map[campaign.Phone]int)
-	for from := 0; from < contacts; from += chunkSize {
-		var list []campaign.Contact
-		for i := from; i < min(from+chunkSize, contacts); i++ {
-			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164()}})
-			index[phoneOf(i)] = i
-		}
-		if err := load.Add(ctx, chunks, list); err != nil {
-			s.t.Fatal(err)
-		}
-		chunks++
-	}
-	if err := load.AddIndex(ctx, maps.All(index)); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {
-		s.t.Fatal(err)
-	}
-	c, err := s.store.Campaign(ctx, name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+	return s.Load(campaigntest.List{
+		Name: name, Settings: campaigntest.Settings(chunkSize, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(phoneOf(0), contacts, nil), Indexed: true,
+	})
 }
 
 // edit changes the settings of the campaign c.
@@ -105,21 +84,8 @@ func (s *stage) edit(change func(*campaign.Settings)) {
 // move makes things happen to the first contacts of each chunk.
 func (s *stage) move(contacts int, causes ...campaign.Cause) {
 	s.t.Helper()
-	for n := range s.campaign.Chunks {
-		chunk, err := s.store.ReadLedger(s.t.Context(), store.Ref{Campaign: "c", Chunk: n})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, cause := range causes {
-			var moves []store.Move
-			for i := range min(contacts, chunk.Len()) {
-				moves = append(moves, store.Move{Index: i, Move: campaign.Move{Cause: cause, Run: 1, At: noon}})
-			}
-			if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Steer, Moves: moves}); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-	}
+	places := slices.DeleteFunc(s.All("c"), func(place int) bool { return place%chunkSize >= contacts })
+	s.Move("c", places, campaigntest.Step{At: noon}, causes...)
 }
 
 // post puts events of a campaign into the stream, and apply applies all there are.
@@ -156,14 +122,7 @@ func (s *stage) outcome(i int) campaign.Outcome {
 	return all[i%chunkSize]
 }
 
-func (s *stage) state(i int) campaign.State {
-	s.t.Helper()
-	chunk, err := s.store.ReadLedger(s.t.Context(), store.Ref{Campaign: "c", Chunk: i / chunkSize})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return chunk.Record(i % chunkSize).State
-}
+func (s *stage) state(i int) campaign.State { return s.State("c", i) }
 
 // verify checks that the states add up.
 func (s *stage) verify() {
@@ -243,7 +202,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send)
 		s.rdb.Set(t.Context(), "contacted:days", "x", 0)
-		_, err := s.applyTo(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
+		_, err := s.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
 		if err == nil || s.state(0) != campaign.Sending {
 			t.Errorf("%v; contact is %s", err, s.state(0))
 		}
@@ -284,6 +243,22 @@ func TestNoHistoryIsKeptWhereNoneIsWanted(t *testing.T) {
 	}
 }
 
+func TestOneRetryMatchesAllThatItCan(t *testing.T) {
+	const contacts = batchEvents + chunkSize
+	s := newStage(t, contacts)
+	for i := range contacts {
+		s.post("c", eventOf("onStarted", i, fmt.Sprint("conversation ", i), `{}`))
+	}
+	s.applyAll()
+	s.move(chunkSize, campaign.Send)
+	if err := s.retry(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := s.store.EventCounts(t.Context(), "c"); err != nil || counts.Kept != 0 || counts.Applied != contacts {
+		t.Errorf("%+v, %v, want all %d applied", counts, err, contacts)
+	}
+}
+
 func TestUnmatchedEventsAreKeptAndMatchedLater(t *testing.T) {
 	s := newStage(t, 2)
 	ctx := t.Context()
@@ -307,14 +282,14 @@ func TestUnmatchedEventsAreKeptAndMatchedLater(t *testing.T) {
 		}
 		reasons := make(map[string]int)
 		for _, e := range kept {
-			reasons[e.Why]++
+			reasons[e.Why.String()]++
 		}
 		return reasons
 	}
-	if diff := cmp.Diff(map[string]int{neverSent: 1, noContact: 3, unreadable: 1}, why("c")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"the contact was never sent": 1, "no such number in the list": 3, "not readable": 1}, why("c")); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{noCampaign: 1}, why("gone")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"no such campaign": 1}, why("gone")); diff != "" {
 		t.Errorf("kept of another (-want +got):\n%s", diff)
 	}
 
@@ -507,7 +482,7 @@ func TestRedisAway(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := a.applyTo(t.Context(), "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
+	if _, err := a.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("apply: %v", err)
 	}
 }

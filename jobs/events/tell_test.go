@@ -97,6 +97,29 @@ func TestAConversation(t *testing.T) {
 	})
 }
 
+// The platform repeats events, and what it says at the end may change.
+func TestTwoLastWordsComeToTheSame(t *testing.T) {
+	last := func(word string, after time.Duration) heard {
+		return heard{velents.Event{Type: velents.EventEnded, ConversationID: "a", Extraction: json.RawMessage(word)}, noon.Add(after)}
+	}
+	want, _ := tellAll(campaign.Outcome{}, sent(0, 1), []heard{last(`{"a":1}`, 0), last(`{"a":2}`, time.Minute)})
+	got, _ := tellAll(campaign.Outcome{}, sent(0, 1), []heard{last(`{"a":2}`, 0), last(`{"a":1}`, time.Minute), last(`{"a":2}`, time.Hour), last(`{"a":1}`, 2*time.Hour)})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("in another order, and repeated (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheLongestHistoryIsKept(t *testing.T) {
+	turns := []velents.Turn{{Role: "customer", Text: "hello"}, {Role: "agent", Text: "hi"}}
+	update := func(turns []velents.Turn) heard {
+		return heard{velents.Event{Type: velents.EventUpdate, ConversationID: "a", History: turns}, noon}
+	}
+	o, history := tellAll(campaign.Outcome{}, sent(0, 1), []heard{update(turns[:1]), update(turns), update(turns[:1])})
+	if o.Turns != 2 || len(history) != 2 {
+		t.Errorf("%d turns, history %v", o.Turns, history)
+	}
+}
+
 func TestRerunsKeepTheNewerConversation(t *testing.T) {
 	ended := func(id string) velents.Event {
 		return velents.Event{Type: velents.EventEnded, ConversationID: id, Extraction: json.RawMessage(`{"from":"` + id + `"}`)}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -14,35 +15,172 @@ import (
 	"campaign-runner/velents"
 )
 
-// wishes holds the do-not-contact list, and the wishes that could not be fulfilled yet.
-type wishes interface {
-	Wishes(ctx context.Context) ([]store.Wish, error)
-	FindWishes(ctx context.Context, ids []string) (map[string]store.Wish, error)
-	OpenWishes(ctx context.Context, wishes []store.Wish) (opened int, err error)
-	ResolveWishes(ctx context.Context, ids []string) error
-	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
-	Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error)
-	LogContact(ctx context.Context, ref store.Ref, index int, d store.Decision) error
+// optOutOf alone decides whether an event says that its contact must not be contacted
+// again. It returns the rule that says so, or empty: a rule of the campaign about what the
+// agent learned, or a stop word as a whole message of the contact.
+func optOutOf(s campaign.Settings, e velents.Event) string {
+	facts := campaign.Facts{Outcome: campaign.Outcome{Extraction: e.Extraction}}
+	for _, rule := range s.OptOutWhen {
+		if rule.Of(facts) {
+			return rule.String()
+		}
+	}
+	if s.NoStopWords {
+		return ""
+	}
+	stopped := e.Message != nil && campaign.IsStopWord(e.Message.Customer) ||
+		slices.ContainsFunc(e.History, func(t velents.Turn) bool {
+			return saidByContact(t) && campaign.IsStopWord(t.Text)
+		})
+	if stopped {
+		return "stop word"
+	}
+	return ""
 }
 
-// Why a wish is open.
-const (
-	noNumber       = "the event tells no number, and nothing is known of its conversation"
-	unlistedNumber = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
-	anotherNumber  = "the contact is on the do-not-contact list; the event tells another number, which is not"
-	notApplied     = "the event could not be applied"
-	maxToldBytes   = 128
-)
+// heed puts people who ask for it in one of the events on the do-not-contact list, before
+// the events are applied and gone. Whatever else is known of a contact or a campaign, it is
+// that person's wish. Where it is not known who asks, the wish is kept open; an event that
+// tells more of its conversation ends it. Heeding an event again changes nothing.
+func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []report, indexed bool) error {
+	var ids []string
+	for _, r := range reports {
+		if conversation := conversationOf(r.says); conversation != "" {
+			ids = append(ids, conversationWish(r.Campaign, conversation))
+		}
+	}
+	before, err := a.store.FindWishes(ctx, ids)
+	if err != nil {
+		return err
+	}
+	h := hearing{rules: make(map[campaign.Phone]string), open: before, changed: make(map[string]store.Wish), numbers: make(map[string][]campaign.Phone)}
+	var errs []error
+	for _, r := range reports {
+		rule := optOutOf(c.Settings, r.says)
+		if rule == "" {
+			open, is := before[conversationWish(r.Campaign, conversationOf(r.says))]
+			if !is || r.ordinal < 0 && len(r.numbers) == 0 {
+				continue
+			}
+			rule = open.Rule
+		}
+		who, known, err := a.contactOf(ctx, c, r)
+		if err != nil {
+			errs = append(errs, err) // the wishes in other events are heeded
+			continue
+		}
+		h.hear(r, rule, who, known, c.Name != "" && c.Kept() == nil && (indexed || r.Contact > 0))
+	}
+	if err := a.suppress(ctx, c, h.rules); err != nil {
+		return err
+	}
+	if err := a.open(ctx, c.Name, h); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// A hearing is the result of the wishes in some events.
+type hearing struct {
+	rules    map[campaign.Phone]string   // of the numbers that go on the list
+	open     map[string]store.Wish       // that were open before, by id
+	changed  map[string]store.Wish       // to be kept open, by id
+	numbers  map[string][]campaign.Phone // told by wishes that are open for another number than the contact's, by id
+	resolved []string
+}
+
+// hear decides what becomes of the wish in an event. who is the contact's number, if the
+// contact is known; findable is whether what was told could have found the contact.
+func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findable bool) {
+	conversation := conversationWish(r.Campaign, conversationOf(r.says))
+	same := func(phone campaign.Phone) bool { return phone.Person() == who.Person() }
+	switch {
+	case known:
+		h.rules[who] = rule
+		h.resolved = append(h.resolved, conversation)
+		if len(r.numbers) > 0 && !slices.ContainsFunc(r.numbers, same) {
+			w := wishOf(r, rule, campaign.MsgWishAnother)
+			h.changed[w.ID], h.numbers[w.ID] = w, r.numbers
+		}
+	case len(r.numbers) > 0:
+		h.rules[r.numbers[0]] = rule
+		if findable {
+			w := wishOf(r, rule, campaign.MsgWishUnlisted)
+			h.changed[w.ID] = w
+		} else {
+			h.resolved = append(h.resolved, conversation)
+		}
+	default:
+		w := wishOf(r, rule, campaign.MsgWishNoNumber)
+		if _, told := h.changed[w.ID]; !told && !h.open[w.ID].Why.Is(campaign.MsgWishUnlisted) {
+			h.changed[w.ID] = w // else more is known already
+		}
+	}
+}
+
+// suppress puts numbers on the do-not-contact list, and logs those that are new there.
+func (a *Applier) suppress(ctx context.Context, c campaign.Campaign, rules map[campaign.Phone]string) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	phones := slices.Sorted(maps.Keys(rules))
+	before, err := a.store.FindSuppressed(ctx, phones)
+	if err != nil {
+		return err
+	}
+	added, err := a.store.Suppress(ctx, phones)
+	if err != nil || added == 0 {
+		return err
+	}
+	a.count(OptedOut, added)
+	a.log.InfoContext(ctx, "opted out", "campaign", c.Name, "numbers", added)
+	places, err := a.store.FindAll(ctx, c, phones)
+	if err != nil {
+		a.log.WarnContext(ctx, "opt-outs not logged", "campaign", c.Name, "error", err)
+	}
+	for i, phone := range phones {
+		at, listed := places[phone]
+		if before[i] || !listed {
+			continue
+		}
+		ref := store.Ref{Campaign: c.Name, Chunk: at / c.Settings.ChunkSize}
+		if err := a.store.LogContact(ctx, ref, at%c.Settings.ChunkSize, store.Decision{By: rules[phone], Action: store.ActionOptOut}); err != nil {
+			a.log.WarnContext(ctx, "opt-out not logged", "campaign", c.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+// contactOf is the number of the contact that an event is about, if it is known.
+func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) (phone campaign.Phone, known bool, err error) {
+	size := c.Settings.ChunkSize
+	switch {
+	case r.listed:
+		return r.numbers[0], true, nil
+	case c.Kept() != nil, r.ordinal < 0, size == 0:
+		return 0, false, nil
+	}
+	chunk, err := a.store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: r.ordinal / size})
+	if errors.Is(err, store.ErrGone) {
+		return 0, false, nil
+	}
+	if err != nil || r.ordinal%size >= len(chunk.Contacts) {
+		return 0, false, err
+	}
+	return chunk.Contacts[r.ordinal%size].Phone, true, nil
+}
+
+const maxToldBytes = 128
 
 // wishOf is the wish in an event, open for a reason. Wishes of one conversation are one
 // wish, and so are those that tell the same instead of a conversation.
-func wishOf(r report, rule, why string) store.Wish {
+func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	w := store.Wish{
 		At: r.At, Campaign: r.Campaign, Contact: r.Contact, Conversation: conversationOf(r.says),
-		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: why,
+		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: campaign.Say(why),
 	}
 	switch {
-	case why == anotherNumber:
+	case why == campaign.MsgWishAnother:
 		w.ID = wishID("number", w.Campaign, strconv.Itoa(w.Contact), r.numbers[0].Person().E164())
 	case w.Conversation != "":
 		w.ID = conversationWish(w.Campaign, w.Conversation)
@@ -115,7 +253,7 @@ func (a *Applier) openAll(ctx context.Context, events []store.Event) error {
 		}
 		r := reportsOf(c.Settings, []store.Event{e})[0]
 		if rule := optOutOf(c.Settings, r.says); rule != "" {
-			w := wishOf(r, rule, notApplied)
+			w := wishOf(r, rule, campaign.MsgWishNotApplied)
 			errs = append(errs, a.open(ctx, e.Campaign, hearing{changed: map[string]store.Wish{w.ID: w}}))
 		}
 	}
@@ -161,7 +299,7 @@ func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store
 	rules := make(map[campaign.Phone]string)
 	var resolved []string
 	for i, r := range reports {
-		if wishes[i].Why == anotherNumber {
+		if wishes[i].Why.Is(campaign.MsgWishAnother) {
 			listed, err := a.store.FindSuppressed(ctx, r.numbers)
 			if err != nil {
 				return err

@@ -19,7 +19,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-	"campaign-runner/internal/redistest"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/jobs"
 	"campaign-runner/jobs/webhook"
 	"campaign-runner/ratelimit"
@@ -34,54 +34,15 @@ const saudi = 0 // of people
 // launchPeople loads a campaign of people and has sent to all of them.
 func (s *stage) launchPeople(name string, mode campaign.Mode, sent bool) campaign.Campaign {
 	s.t.Helper()
-	ctx := s.t.Context()
-	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: campaign.Settings{
-		Agent: "default", Mode: mode, ChannelID: 3, ChunkSize: 3, MaxAttempts: 3, Region: "SA", Columns: []campaign.Column{{Name: "phone"}},
-	}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	settings := campaigntest.Settings(3, campaign.Column{Name: "phone"})
+	settings.Mode, settings.Region = mode, "SA"
 	var contacts []campaign.Contact
 	for i, phone := range people {
 		contacts = append(contacts, campaign.Contact{Phone: phone, Line: i + 2, Fields: []string{phone.E164()}})
 	}
-	chunks := 0
-	for part := range slices.Chunk(contacts, 3) {
-		if err := load.Add(ctx, chunks, part); err != nil {
-			s.t.Fatal(err)
-		}
-		chunks++
-	}
-	if err := load.AddIndex(ctx, func(yield func(campaign.Phone, int) bool) {
-		for i, phone := range people {
-			if !yield(phone, i) {
-				return
-			}
-		}
-	}); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: len(people), Contacts: len(people)}, chunks, campaign.Running); err != nil {
-		s.t.Fatal(err)
-	}
-	for n := 0; sent && n < chunks; n++ {
-		chunk, err := s.store.ReadLedger(ctx, store.Ref{Campaign: name, Chunk: n})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, cause := range []campaign.Cause{campaign.Send, campaign.Accept} {
-			var moves []store.Move
-			for i := range chunk.Len() {
-				moves = append(moves, store.Move{Index: i, Move: campaign.Move{Cause: cause, Run: 1, At: noon}})
-			}
-			if _, err := s.store.Apply(ctx, chunk, store.Change{Act: store.Steer, Moves: moves}); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-	}
-	c, err := s.store.Campaign(ctx, name)
-	if err != nil {
-		s.t.Fatal(err)
+	c := s.Load(campaigntest.List{Name: name, Settings: settings, Contacts: contacts, Indexed: true})
+	if sent {
+		s.Move(name, s.All(name), campaigntest.Step{At: noon}, campaign.Send, campaign.Accept)
 	}
 	return c
 }
@@ -118,6 +79,14 @@ func (s *stage) deliver(to webhook.Target, bodies ...string) {
 	s.applyAll()
 }
 
+// Why a wish is open, in English.
+const (
+	noNumber       = "the event tells no number, and nothing is known of its conversation"
+	unlistedNumber = "nobody in the list has the number that the event tells; it is on the do-not-contact list"
+	anotherNumber  = "the contact is on the do-not-contact list; the event tells another number, which is not"
+	notApplied     = "the event could not be applied"
+)
+
 // stopped are the places in people of those who are not to be contacted.
 func (s *stage) stopped() (places []int) {
 	s.t.Helper()
@@ -140,21 +109,9 @@ func (s *stage) open() (whys []string) {
 		s.t.Fatal(err)
 	}
 	for _, w := range wishes {
-		whys = append(whys, w.Why)
+		whys = append(whys, w.Why.String())
 	}
 	return whys
-}
-
-func newWishStage(t *testing.T) *stage {
-	s := &stage{t: t, rdb: redistest.Shared(t), counts: make(map[string]int)}
-	s.store = store.New(s.rdb)
-	var mu sync.Mutex
-	s.Applier = New(Config{Store: s.store, Count: func(what string, n int) {
-		mu.Lock()
-		defer mu.Unlock()
-		s.counts[what] += n
-	}})
-	return s
 }
 
 // A STOP whose number is spelled in another way than in the list is that contact's.
@@ -190,7 +147,7 @@ func TestStopInEverySpelling(t *testing.T) {
 	for _, tt := range spellings {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, mode := range []campaign.Mode{campaign.Batch, campaign.Dispatch} {
-				s := newWishStage(t)
+				s := emptyStage(t)
 				s.launchPeople("c", mode, true)
 				to := webhook.Target{Campaign: "c"}
 				if mode == campaign.Dispatch {
@@ -214,7 +171,7 @@ func TestStopInEverySpelling(t *testing.T) {
 // The next campaign's worker asks the platform for everybody but those who said STOP,
 // however the platform spelled them.
 func TestTheNextCampaignLeavesOutWhoSaidStop(t *testing.T) {
-	s := newWishStage(t)
+	s := emptyStage(t)
 	s.launchPeople("c", campaign.Batch, true)
 	s.deliver(webhook.Target{Campaign: "c"},
 		says("a", `"whatsapp:+9660501234567"`, "STOP"), says("b", `"525512345678"`, "إلغاء"), says("d", `5511987654321`, "Pare"), says("e", `"5491123456789"`, "basta"),
@@ -302,7 +259,7 @@ func TestStopAtALinkWithAContact(t *testing.T) {
 		{"a number that no contact has", `"+966509999999"`, []string{anotherNumber}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newWishStage(t)
+			s := emptyStage(t)
 			s.launchPeople("c", campaign.Dispatch, true)
 			to := webhook.Target{Campaign: "c", Contact: 2}
 			for range 2 {
@@ -350,7 +307,7 @@ func TestStopWithoutANumber(t *testing.T) {
 	to := webhook.Target{Campaign: "c"}
 	for _, phone := range []string{``, `""`, `null`, `"SA.1349502617838"`, `{"id":1}`} {
 		t.Run("phone is "+phone, func(t *testing.T) {
-			s := newWishStage(t)
+			s := emptyStage(t)
 			s.launchPeople("c", campaign.Batch, true)
 			s.deliver(to, says("known", `"+5215512345678"`, "hello"))
 			s.deliver(to, says("known", phone, "STOP"))
@@ -384,7 +341,7 @@ func TestStopWithoutANumber(t *testing.T) {
 // An open wish does not vanish with the week for which events are kept, nor with the
 // campaign.
 func TestAnOpenWishStaysOpen(t *testing.T) {
-	s := newWishStage(t)
+	s := emptyStage(t)
 	c := s.launchPeople("c", campaign.Batch, true)
 	s.deliver(webhook.Target{Campaign: "c"}, says("x", ``, "STOP"), says("", ``, "STOP"), says("", `"SA.1349"`, "STOP"))
 	if n := len(s.open()); n != 3 {
@@ -436,7 +393,7 @@ func TestStopOfACampaignThatIsGone(t *testing.T) {
 		{"unknown, with a number of an unknown region", "gone", `"0501234567"`, 0, nil, []string{noNumber}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newWishStage(t)
+			s := emptyStage(t)
 			s.launchPeople("c", campaign.Batch, true)
 			if err := s.store.Purge(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -454,7 +411,7 @@ func TestStopOfACampaignThatIsGone(t *testing.T) {
 
 // The number is on the list, and the person of the campaign is still to be found.
 func TestStopFromANumberThatNobodyHas(t *testing.T) {
-	s := newWishStage(t)
+	s := emptyStage(t)
 	s.launchPeople("c", campaign.Batch, true)
 	to := webhook.Target{Campaign: "c"}
 	s.deliver(to, says("x", `"+966509999999"`, "STOP"), says("x", ``, "STOP"))
@@ -490,7 +447,7 @@ func TestStopFromANumberThatNobodyHas(t *testing.T) {
 func TestAConversationOfTwoContacts(t *testing.T) {
 	for name, together := range map[string]bool{"in one batch": true, "one after the other": false} {
 		t.Run(name, func(t *testing.T) {
-			s := newWishStage(t)
+			s := emptyStage(t)
 			s.launchPeople("c", campaign.Batch, true)
 			to := webhook.Target{Campaign: "c"}
 			first, second := says("x", `"+966501234567"`, "hello"), says("x", `"+201145803442"`, "hello")
@@ -514,7 +471,7 @@ func TestAConversationOfTwoContacts(t *testing.T) {
 
 // Somebody may ask in an event that is of no other use.
 func TestStopInEventsOfNoOtherUse(t *testing.T) {
-	s := newWishStage(t)
+	s := emptyStage(t)
 	s.launchPeople("c", campaign.Batch, true)
 	s.deliver(webhook.Target{Campaign: "c"},
 		strings.Replace(says("x", `"+966501234567"`, "STOP"), "onMessage", "onSomething", 1),
@@ -532,7 +489,7 @@ func TestStopInEventsOfNoOtherUse(t *testing.T) {
 
 // Whatever else fails, a wish in an event that is given up stays open.
 func TestAWishInAnEventThatIsGivenUp(t *testing.T) {
-	s := newWishStage(t)
+	s := emptyStage(t)
 	s.launchPeople("c", campaign.Batch, true)
 	ctx := t.Context()
 	if err := s.fresh(ctx); err != nil { // makes the group
@@ -573,7 +530,7 @@ func TestAWishInAnEventThatIsGivenUp(t *testing.T) {
 func TestNoStopIsLost(t *testing.T) {
 	numbers := []string{``, `null`, `"SA.1349502617838"`, `"966501234567"`, `"+9660501234567"`, `"0501234567"`}
 	rapid.Check(t, func(rt *rapid.T) {
-		s := newWishStage(t)
+		s := emptyStage(t)
 		c := s.launchPeople("c", campaign.Batch, rapid.Bool().Draw(rt, "sent"))
 		type part struct {
 			conversation, phone, customer string

@@ -18,21 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
-)
-
-const (
-	namespace = "campaign_runner"
-	// maxCampaigns bounds the campaigns whose contacts are shown, the latest first.
-	maxCampaigns = 100
-	// overdueAfter is how late a chunk may be before it counts. Sweepers look every two
-	// seconds.
-	overdueAfter = time.Minute
-	// patience bounds what is read from Redis for one look.
-	patience = 5 * time.Second
 )
 
 // Metrics are those of one worker.
@@ -44,47 +32,22 @@ type Metrics struct {
 	swept    *prometheus.CounterVec
 }
 
-// reader is what the metrics read of the store; *store.Store is the real one.
-type reader interface {
-	campaigns
-	backlog
-	fleet
-}
-
-type campaigns interface {
-	Names(ctx context.Context) ([]string, error)
-	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
-	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	Overdue(ctx context.Context, name string, before time.Time) (int, error)
-}
-
-type backlog interface {
-	WaitingEvents(ctx context.Context) (int, error)
-	CountWishes(ctx context.Context) (int, error)
-}
-
-type fleet interface {
-	Now(ctx context.Context) (time.Time, error)
-	Workers(ctx context.Context) ([]store.Worker, error)
-	Fullest(ctx context.Context) (store.Memory, error)
-	Redis() redis.UniversalClient
-}
-
 // New returns the metrics of a worker on the store.
-func New(st reader) *Metrics {
+func New(st *store.Store) *Metrics {
+	warnings := func(ctx context.Context) []string { return store.DurabilityWarnings(ctx, st.Redis()) }
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "request_seconds",
-			Help:    "Requests to the platform, by what became of them: the status or its hundred, lost, unsent, withheld.",
+			Help:    "Requests to the platform, by result: the status or its hundred, lost, unsent, withheld.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"agent", "class"}),
 		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status", "204", "401", "503"),
-		events:   counter("events_total", "Events of the platform, by what became of them.", "result", "applied", "unmatched"),
+		events:   counter("events_total", "Events of the platform, by result.", "result", "applied", "unmatched"),
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
-		shared{st}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
+		shared{st, warnings}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -124,6 +87,17 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }
 
+const (
+	namespace = "campaign_runner"
+	// maxCampaigns bounds the campaigns whose contacts are shown, the latest first.
+	maxCampaigns = 100
+	// overdueAfter is how late a chunk may be before it counts. Sweepers look every two
+	// seconds.
+	overdueAfter = time.Minute
+	// patience bounds what is read from Redis for one look.
+	patience = 5 * time.Second
+)
+
 func gauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 }
@@ -138,7 +112,7 @@ var (
 	contactsDesc = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
 	overdueDesc  = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
 	waitingDesc  = gauge("events_waiting", "Events that are still to be applied.")
-	openDesc     = gauge("optouts_open", "Wishes not to be contacted of which it is not known whose they are.")
+	openDesc     = gauge("optouts_open", "Opt-outs whose number is not known yet.")
 
 	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
 	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
@@ -160,8 +134,24 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 	ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
+// reader is what the metrics read of the store; *store.Store is the real one.
+type reader interface {
+	Names(ctx context.Context) ([]string, error)
+	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+	WaitingEvents(ctx context.Context) (int, error)
+	CountWishes(ctx context.Context) (int, error)
+	Now(ctx context.Context) (time.Time, error)
+	Workers(ctx context.Context) ([]store.Worker, error)
+	Fullest(ctx context.Context) (store.Memory, error)
+}
+
 // shared collects what all workers share.
-type shared struct{ store reader }
+type shared struct {
+	store    reader
+	warnings func(context.Context) []string // about Redis
+}
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
@@ -189,7 +179,7 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 		return err
 	}
 	show(ch, openDesc, float64(open))
-	show(ch, warningsDesc, float64(len(store.DurabilityWarnings(ctx, s.store.Redis()))))
+	show(ch, warningsDesc, float64(len(s.warnings(ctx))))
 	if memory, err := s.store.Fullest(ctx); err == nil { // a managed Redis may hide it
 		show(ch, memoryDesc, float64(memory.Used))
 		show(ch, maxDesc, float64(memory.Max))
@@ -211,21 +201,6 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 		}
 	}
 	return nil
-}
-
-// whileUp leaves out a collector while Redis does not answer: asynq's own waits for
-// it longer than Prometheus waits for the metrics.
-type whileUp struct {
-	store fleet
-	prometheus.Collector
-}
-
-func (w whileUp) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if _, err := w.store.Now(ctx); err == nil {
-		w.Collector.Collect(ch)
-	}
 }
 
 func (s shared) collectWorkers(ctx context.Context, ch chan<- prometheus.Metric) error {
@@ -298,9 +273,24 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 		show(ch, remainingDesc, float64(quota.Remaining), agent)
 		show(ch, windowDesc, quota.Window, agent)
 		show(ch, othersDesc, quota.Others, agent)
-		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason)
+		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason.String())
 		if quota.Limit > 0 {
 			show(ch, usedDesc, 1-float64(quota.Remaining)/float64(quota.Limit), agent)
 		}
+	}
+}
+
+// whileUp leaves out a collector while Redis does not answer: asynq's own waits for
+// it longer than Prometheus waits for the metrics.
+type whileUp struct {
+	store reader
+	prometheus.Collector
+}
+
+func (w whileUp) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := w.store.Now(ctx); err == nil {
+		w.Collector.Collect(ch)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/metrics"
 )
@@ -32,21 +33,11 @@ func look(m *metrics.Metrics) []string {
 }
 
 func TestMetrics(t *testing.T) {
-	st := store.New(redistest.Shared(t))
-	ctx := t.Context()
-	load, err := st.BeginLoad(ctx, campaign.Campaign{Name: "sale", Settings: campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 500, MaxAttempts: 3, Columns: []campaign.Column{{Name: "phone"}},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	people := []campaign.Contact{{Phone: 966500000001, Line: 2, Fields: []string{"1"}}, {Phone: 966500000002, Line: 3, Fields: []string{"2"}}}
-	if err := load.Add(ctx, 0, people); err != nil {
-		t.Fatal(err)
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: 2, Contacts: 2}, 1, campaign.Running); err != nil {
-		t.Fatal(err)
-	}
+	f := campaigntest.New(t, redistest.Shared(t))
+	st, ctx := f.Store, t.Context()
+	f.Load(campaigntest.List{
+		Name: "sale", Settings: campaigntest.Settings(500, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000001, 2, nil),
+	})
 	if err := st.AddEvent(ctx, store.Event{Campaign: "sale"}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +52,7 @@ func TestMetrics(t *testing.T) {
 	}
 	m := metrics.New(st)
 	m.ShowQuotas(func(context.Context) map[string]store.Quota {
-		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: "refused with 429"}}
+		return map[string]store.Quota{"default": {Limit: 30, Remaining: 12, Window: 60, Others: 4.5, Next: time.Now(), Reason: campaign.Text("refused with 429")}}
 	})
 	m.Answered("default", "2xx", time.Second)
 	m.Answered("default", "429", 500*time.Millisecond)

@@ -2,14 +2,15 @@
 // started by a person, is canceled or has finished: a chat's incoming webhook, or a
 // program.
 //
-// Each such change is told at least once, by one of the workers, even when a command made
-// it while no worker was running. A notice has no phone number and no token in it: reasons
-// are masked when they are stored. A slow or broken address delays nothing else. Tries are
-// bounded: a notice that could not be delivered for hours is given up.
+// One of the workers posts a notice of each such change at least once, even when a command
+// made it while no worker was running. A notice has no phone number and no token in it:
+// reasons are masked when they are stored. A slow or broken address delays nothing else.
+// Tries are bounded: a notice that could not be delivered for hours is given up.
 package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 const (
@@ -79,9 +81,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("want http:// or https:// and a host")
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	return &Notifier{
 		store: st, url: address, host: u.Host, log: log.With("component", "notify"),
 		client: &http.Client{
@@ -94,18 +94,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 
 // Run posts notices until ctx is over.
 func (n *Notifier) Run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		if err := n.look(ctx); err != nil && ctx.Err() == nil {
-			n.log.WarnContext(ctx, "campaigns not looked at for notices", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	timings.Every(ctx, lookEvery, n.log, "campaigns not looked at for notices", n.look)
 }
 
 // look posts a notice for every campaign with news. When the address fails, the other
@@ -178,11 +167,11 @@ func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed
 }
 
 // wordsOf stay the same until a campaign has news; they are empty when there is nothing to
-// tell. A canceled campaign is told once its last answer is in.
+// tell. A canceled campaign has news once its last answer is in.
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
 	case waits(phase, c):
-		return string(phase) + ": " + c.PhaseReason
+		return string(phase) + ": " + c.PhaseReason.Line()
 	case phase == campaign.Finished, phase == campaign.CanceledPhase && tally.Open() == 0:
 		return fmt.Sprintf("%s %d", phase, c.EndedAt.UnixMilli())
 	}
@@ -193,7 +182,7 @@ func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 // paused, or it was to go on by itself and did not, after a canary or a missed start. A
 // campaign that was only loaded has no reason, and is no news.
 func waits(phase campaign.Phase, c campaign.Campaign) bool {
-	return phase == campaign.Paused || phase == campaign.Ready && c.PhaseReason != ""
+	return phase == campaign.Paused || phase == campaign.Ready && !c.PhaseReason.IsZero()
 }
 
 // stale reports whether a campaign was over before notices were asked for, or too long ago
@@ -205,7 +194,7 @@ func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool
 func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
 	if n.State == c.Phase { // else it is the reason for an earlier state
-		n.StateReason = c.PhaseReason
+		n.StateReason = c.PhaseReason.String()
 	}
 	var parts []string
 	for _, state := range campaign.States() {

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs"
 )
@@ -24,8 +24,7 @@ import (
 // A stage is a Redis with a running campaign "c" of two contacts, an address that
 // keeps what is posted to it, and two workers' notifiers.
 type stage struct {
-	*store.Store
-	t      *testing.T
+	campaigntest.Fixture
 	a, b   *Notifier
 	log    *bytes.Buffer
 	url    string
@@ -38,7 +37,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{Store: store.New(redistest.Shared(t)), t: t, log: new(bytes.Buffer), answer: func(http.ResponseWriter) {}}
+	s := &stage{Fixture: campaigntest.New(t, redistest.Shared(t)), log: new(bytes.Buffer), answer: func(http.ResponseWriter) {}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -57,69 +56,36 @@ func newStage(t *testing.T) *stage {
 }
 
 func (s *stage) notifier() *Notifier {
-	s.t.Helper()
+	s.T.Helper()
 	n, err := New(s.Store, s.url, slog.New(slog.NewTextHandler(s.log, nil)))
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return n
 }
 
 func (s *stage) load(name string, contacts int) {
-	s.t.Helper()
-	ctx := s.t.Context()
-	l, err := s.BeginLoad(ctx, campaign.Campaign{Name: name, Settings: campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: 5, MaxAttempts: 3, Columns: []campaign.Column{{Name: "phone"}},
-	}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var list []campaign.Contact
-	for i := range contacts {
-		phone := campaign.Phone(966500000000 + i)
-		list = append(list, campaign.Contact{Phone: phone, Line: i + 2, Fields: []string{phone.E164()}})
-	}
-	if err := l.Add(ctx, 0, list); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := l.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, 1, campaign.Running); err != nil {
-		s.t.Fatal(err)
-	}
+	s.T.Helper()
+	s.Load(campaigntest.List{
+		Name: name, Settings: campaigntest.Settings(5, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000000, contacts, nil),
+	})
 }
 
-func (s *stage) phase(name string, to campaign.Phase, why string) {
-	s.t.Helper()
-	if _, ok, err := s.SetPhase(s.t.Context(), name, to, why, campaign.Running, campaign.Paused, campaign.CanceledPhase); !ok {
-		s.t.Fatal(err)
-	}
-}
-
+// move makes things happen to all contacts of a campaign.
 func (s *stage) move(name string, causes ...campaign.Cause) {
-	s.t.Helper()
-	chunk, err := s.ReadLedger(s.t.Context(), store.Ref{Campaign: name})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, cause := range causes {
-		change := store.Change{Act: store.Steer}
-		for i := range chunk.Len() {
-			change.Moves = append(change.Moves, store.Move{Index: i, Move: campaign.Move{Cause: cause, Run: 1, At: time.Unix(1e9, 0)}})
-		}
-		if _, err := s.Apply(s.t.Context(), chunk, change); err != nil {
-			s.t.Fatal(err)
-		}
-	}
+	s.T.Helper()
+	s.Move(name, s.All(name), campaigntest.Step{At: time.Unix(1e9, 0)}, causes...)
 }
 
 // looked lets notifiers look, and returns what was posted meanwhile.
 func (s *stage) looked(notifiers ...*Notifier) []string {
-	s.t.Helper()
+	s.T.Helper()
 	s.mu.Lock()
 	s.texts = nil
 	s.mu.Unlock()
 	for _, n := range notifiers {
-		if err := n.look(s.t.Context()); err != nil {
-			s.t.Fatal(err)
+		if err := n.look(s.T.Context()); err != nil {
+			s.T.Fatal(err)
 		}
 	}
 	s.mu.Lock()
@@ -128,19 +94,19 @@ func (s *stage) looked(notifiers ...*Notifier) []string {
 }
 
 func (s *stage) want(texts []string, want ...string) {
-	s.t.Helper()
+	s.T.Helper()
 	if diff := cmp.Diff(want, texts); diff != "" {
-		s.t.Errorf("told (-want +got):\n%s", diff)
+		s.T.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 
 // soon lets the time pass after which a notice is tried again.
-func (s *stage) soon() { s.Redis().HSet(s.t.Context(), "c:{c}", "notice_until", 1) }
+func (s *stage) soon() { s.Redis().HSet(s.T.Context(), "c:{c}", "notice_until", 1) }
 
 func TestEachChangeIsToldOnce(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a, s.b))
-	if err := jobs.NewQueue(s.Store, nil).Pause(s.t.Context(), "c", "call +966 50 123 4567 first"); err != nil {
+	if err := jobs.NewQueue(s.Store, nil).Pause(s.T.Context(), "c", campaign.Text("call +966 50 123 4567 first")); err != nil {
 		t.Fatal(err)
 	}
 	const paused = "Campaign c is paused: call … first. 2 contacts: 2 pending."
@@ -148,13 +114,13 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	if s.last.State != campaign.Paused || s.last.StateReason != "call … first" || s.last.States["pending"] != 2 || s.last.States["ended"] != 0 || len(s.last.States) != len(campaign.States()) {
 		t.Errorf("posted %+v", s.last)
 	}
-	s.phase("c", campaign.Paused, "the platform answers 401")
+	s.Pass("c", campaign.Paused, "the platform answers 401")
 	s.want(s.looked(s.b, s.a), "Campaign c is paused: the platform answers 401. 2 contacts: 2 pending.")
-	s.phase("c", campaign.Running, "")
+	s.Pass("c", campaign.Running, "")
 	s.want(s.looked(s.a))
-	s.phase("c", campaign.Paused, "the platform answers 401")
+	s.Pass("c", campaign.Paused, "the platform answers 401")
 	s.want(s.looked(s.a, s.b), "Campaign c is paused: the platform answers 401. 2 contacts: 2 pending.")
-	s.phase("c", campaign.Running, "")
+	s.Pass("c", campaign.Running, "")
 	s.move("c", campaign.Send, campaign.Fail)
 	s.want(s.looked(s.b, s.a), "Campaign c has finished. 2 contacts: 2 failed.")
 	s.move("c", campaign.Rerun, campaign.Send, campaign.Accept) // between two looks
@@ -164,9 +130,9 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 
 func TestACampaignThatWaitsForAPersonIsToldOf(t *testing.T) {
 	s := newStage(t)
-	s.phase("c", campaign.Ready, "")
+	s.Pass("c", campaign.Ready, "")
 	s.want(s.looked(s.a, s.b))
-	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, "canary of 1: 1 accepted", campaign.Ready); !ok {
+	if _, ok, err := s.SetPhase(t.Context(), "c", campaign.Ready, campaign.Text("canary of 1: 1 accepted"), campaign.Ready); !ok {
 		t.Fatal(err)
 	}
 	s.want(s.looked(s.a, s.b), "Campaign c waits to be started: canary of 1: 1 accepted. 2 contacts: 2 pending.")
@@ -179,7 +145,7 @@ func TestACanceledCampaignIsToldOfOnceItIsOver(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a))
 	s.move("c", campaign.Send)
-	s.phase("c", campaign.CanceledPhase, "")
+	s.Pass("c", campaign.CanceledPhase, "")
 	s.want(s.looked(s.a))
 	s.move("c", campaign.Lose)
 	s.want(s.looked(s.a, s.b), "Campaign c is canceled. 2 contacts: 2 unconfirmed.")
@@ -203,7 +169,7 @@ func TestOldNews(t *testing.T) {
 func TestABrokenAddressIsTriedAgain(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a))
-	s.phase("c", campaign.Paused, "lunch")
+	s.Pass("c", campaign.Paused, "lunch")
 	elsewhere := 0
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
 	defer other.Close()
@@ -237,7 +203,7 @@ func TestANoticeIsGivenUp(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a))
 	s.answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusGone) }
-	s.phase("c", campaign.Paused, "lunch")
+	s.Pass("c", campaign.Paused, "lunch")
 	for range maxTries {
 		if got := s.looked(s.a); len(got) != 1 {
 			t.Fatalf("told %q", got)
@@ -254,8 +220,8 @@ func TestAFailureLeavesTheOthersForTheNextLook(t *testing.T) {
 	s := newStage(t)
 	s.load("d", 1)
 	s.want(s.looked(s.a))
-	s.phase("c", campaign.Paused, "lunch")
-	s.phase("d", campaign.Paused, "lunch")
+	s.Pass("c", campaign.Paused, "lunch")
+	s.Pass("d", campaign.Paused, "lunch")
 	s.answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
 	s.want(s.looked(s.a), "Campaign c is paused: lunch. 2 contacts: 2 pending.")
 	s.answer = func(http.ResponseWriter) {}
@@ -266,7 +232,7 @@ func TestARunEndsWithTheWorker(t *testing.T) {
 	s := newStage(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.answer = func(http.ResponseWriter) { cancel() }
-	s.phase("c", campaign.Paused, "lunch")
+	s.Pass("c", campaign.Paused, "lunch")
 	s.a.Run(ctx)
 	if len(s.texts) != 1 {
 		t.Errorf("told %q", s.texts)
@@ -277,7 +243,7 @@ func TestWithoutRedis(t *testing.T) {
 	s := newStage(t)
 	s.Redis().SAdd(t.Context(), "campaigns", "gone", "bad")
 	s.Redis().HSet(t.Context(), "c:{bad}", "phase", "running", "settings", "{")
-	s.phase("c", campaign.Paused, "lunch")
+	s.Pass("c", campaign.Paused, "lunch")
 	if err := s.a.look(t.Context()); err == nil || !strings.Contains(err.Error(), "bad") || len(s.texts) != 1 {
 		t.Errorf("got %v, told %q", err, s.texts)
 	}

@@ -3,8 +3,10 @@ package sending
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -28,11 +30,11 @@ func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verd
 	return v
 }
 
-// record commits what the answer means for the contacts and acts on it.
-func (p *pass) record(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
+// commitAnswer commits what the answer means for the contacts, and acts on it.
+func (p *pass) commitAnswer(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
 	change := store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue,
-		Log:   store.Decision{Request: p.nameOf(r.number), Text: verdict.Class(answer)},
+		Log:   store.Decision{Request: p.nameOf(r.number), Text: campaign.Text(verdict.Class(answer))},
 		Judge: v.Then != verdict.Again, // the good rows of a request come after the bad ones it names
 	}
 	var err error
@@ -67,7 +69,7 @@ func (p *pass) movesBy(ctx context.Context, piece []int, v verdict.Verdict) ([]s
 		move.InDoubt = v.Doubt
 		if text, named := v.Refused[place]; named {
 			move.Cause = campaign.Reject
-			if move.Reason, err = p.reason(ctx, text); err != nil {
+			if move.Reason, err = p.reason(ctx, campaign.Text(text)); err != nil {
 				return nil, err
 			}
 		} else if v.Cause == campaign.Unsent && v.Then != verdict.BackOff {
@@ -156,13 +158,13 @@ func (p *pass) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) 
 	p.agenda.finish(nil)
 	err = p.commit(ctx, store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Moves: Moves(suspects, campaign.Withdraw, campaign.NoReason),
-		Log: store.Decision{Text: "refused one after the other: taken back"},
+		Log: store.Decision{Text: campaign.Say(campaign.MsgVagueTakenBack)},
 	})
 	if err != nil {
 		return true, err
 	}
 	return true, p.Queue.Halt(ctx, p.campaign.Name,
-		fmt.Sprintf("the platform refused %d contacts one after the other without saying why: %s", len(suspects), v.Reason))
+		campaign.Say(campaign.MsgVague, "contacts", len(suspects), "answer", v.Reason))
 }
 
 // attemptOf is the attempt, counted from 1, that a request is for the contact of it
@@ -185,4 +187,142 @@ func (p *pass) logAnswer(request int, attempt uint8, answer error, moves []store
 		level, attrs = slog.LevelWarn, append(attrs, "answer", answer)
 	}
 	p.log.Log(context.Background(), level, "request answered", attrs...)
+}
+
+// commit writes a change under our claim, for as long as it takes Redis to come
+// back: an answer that was received must not be lost.
+func (p *pass) commit(ctx context.Context, change store.Change) error {
+	change.Act, change.Token, change.Terms = store.Commit, p.token, p.terms
+	change.Log.By, change.Log.Action = p.Worker.By, store.ActionRequest
+	change.Contacted, change.ContactedAt = Recorded(p.campaign, p.chunk.Contacts, change.Moves), p.clock.now()
+	return store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
+		done, err := p.Store.Apply(ctx, p.chunk, change)
+		if err != nil {
+			return err
+		}
+		if done.Unrecorded != nil {
+			p.log.WarnContext(ctx, "contacts not recorded: other campaigns will not know of them", "error", done.Unrecorded)
+			for _, m := range change.Moves {
+				p.reserved.abandon(m.Index)
+			}
+		}
+		if len(done.Refused) > 0 {
+			// Evidence came first, or the claim was taken over: what is written
+			// stands, and it is not ours to change.
+			p.log.InfoContext(ctx, "contacts left as they are", "contacts", len(done.Refused))
+		}
+		if len(done.Tripped) > 0 {
+			p.agenda.finish(nil)
+			return p.Queue.ExplainTrip(ctx, p.campaign, done.Tripped)
+		}
+		return nil
+	})
+}
+
+// reason is the code of a text, found for as long as a commit would be tried.
+func (p *pass) reason(ctx context.Context, reason campaign.Message) (code campaign.Reason, err error) {
+	err = store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
+		code, err = p.Store.ReasonCode(ctx, p.campaign.Name, reason)
+		return err
+	})
+	return code, err
+}
+
+// Moves are the moves of contacts that all move alike, now.
+func Moves(contacts []int, cause campaign.Cause, reason campaign.Reason) []store.Move {
+	now := time.Now()
+	list := make([]store.Move, len(contacts))
+	for i, index := range contacts {
+		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason, At: now}}
+	}
+	return list
+}
+
+// Recorded marks the moves that go into the contact record, and returns the people
+// they are about: those who were contacted by them, or may have been.
+func Recorded(c campaign.Campaign, contacts []campaign.Contact, moves []store.Move) (people []campaign.Phone) {
+	if c.Settings.Unrecorded {
+		return nil
+	}
+	for i, m := range moves {
+		if m.MayReach() && m.Index < len(contacts) {
+			moves[i].Recorded = true
+			people = append(people, contacts[m.Index].Phone)
+		}
+	}
+	return people
+}
+
+// A seen keeps what the answers to an agent have shown: in this process and, for
+// those that start later, in Redis. Its zero value has seen nothing.
+type seen struct {
+	mu     sync.Mutex
+	known  campaign.Seen
+	stored campaign.Seen // of that, what is in Redis
+}
+
+// note adds to what is known and to what is stored, and returns both.
+func (s *seen) note(known, stored campaign.Seen) (campaign.Seen, campaign.Seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known, s.stored = s.known.Or(known), s.stored.Or(stored)
+	return s.known, s.stored
+}
+
+// before is what answers had shown when err came. It stores what is new. When Redis
+// cannot say, a failure counts as not the platform's own, and a refusal as one of
+// every contact.
+func (s *seen) before(ctx context.Context, st Store, agent string, err error, log *slog.Logger) campaign.Seen {
+	ctx, cancel := context.WithTimeout(ctx, timings.SeenPatience)
+	defer cancel()
+	known, stored := s.note(campaign.Seen{}, campaign.Seen{})
+	if known != stored {
+		if failed := st.AddSeen(ctx, agent, known); failed != nil {
+			log.WarnContext(ctx, "what the platform's answers show is not kept", "error", failed)
+		} else {
+			s.note(known, known)
+		}
+	}
+	var refused *velents.Error
+	if !errors.As(err, &refused) || known.RateHeaders && known.Accepted {
+		return known
+	}
+	stored, failed := st.Seen(ctx, agent)
+	if failed != nil {
+		log.WarnContext(ctx, "what the platform's answers have shown is not known", "error", failed)
+		return known.Or(campaign.Seen{RateHeaders: true})
+	}
+	known, _ = s.note(stored, stored)
+	return known
+}
+
+// A backoff is the longest wait before each attempt.
+type backoff struct{ base, max time.Duration }
+
+// retryBackoff lets the five attempts that a contact has by default span about
+// a minute and a half, longer than a restart of the platform. What fails for
+// longer blocks the whole quota instead of using up attempts.
+var retryBackoff = backoff{base: 6 * time.Second, max: 10 * time.Minute}
+
+// delay is the longest wait before an attempt, counted from 1.
+func (b backoff) delay(attempt int) time.Duration {
+	if attempt <= 1 {
+		return 0
+	}
+	d := b.base
+	for range attempt - 2 {
+		if d *= 2; d >= b.max {
+			return b.max // before the doubling overflows
+		}
+	}
+	return min(d, b.max)
+}
+
+// jitter is a random part of d, any from none to all of it ("full jitter"), so
+// that chunks which failed together do not come back together.
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d)
 }

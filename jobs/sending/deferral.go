@@ -2,8 +2,8 @@ package sending
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,24 +19,15 @@ const longestIdle = 24 * time.Hour
 
 // A deferral is what keeps a contact from being sent now.
 type deferral struct {
-	until  time.Time // by Redis's clock; zero: a person must decide
-	reason string    // for people; empty: it goes without saying
-	cancel bool      // it is not to be sent at all
+	until  time.Time        // by Redis's clock; zero: a person must decide
+	reason campaign.Message // empty: it goes without saying
+	cancel bool             // it is not to be sent at all
 }
 
 // deferrals are the contacts that may not be sent now, and until when.
 type deferrals struct {
 	mu    sync.Mutex
 	until map[int]time.Time // by contact; zero: until a person decides
-}
-
-// neverMeet ends the reason of contacts whose zones have no hour in common.
-const neverMeet = " never meet"
-
-// NeedsPerson reports whether a contact with this reason waits until a person changes
-// something.
-func NeedsPerson(reason string) bool {
-	return reason == hours.NoZoneReason || strings.HasSuffix(reason, neverMeet)
 }
 
 // sift returns the contacts that may be sent now. It keeps until when the others are
@@ -47,12 +38,10 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	if contacts, err = p.siftContested(ctx, contacts, deferred); err != nil {
 		return nil, err
 	}
-	s := p.campaign.Settings
-	if s.Hours.IsZero() && s.Limits == (hours.Limits{}) && s.FinishBy.IsZero() &&
-		p.campaign.Canary == 0 && s.DailyCap == 0 && s.MaxContactAttempts == 0 || len(contacts) == 0 {
-		return contacts, p.putOff(ctx, contacts, deferred)
+	if len(contacts) == 0 {
+		return nil, p.putOff(ctx, nil, deferred)
 	}
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +53,7 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 			ready = append(ready, index)
 		}
 	}
-	if limited(s.Limits) { // here, too, so that no permit is taken in vain; admit decides
+	if limited(p.campaign.Settings.Limits) { // here, too, so that no permit is taken in vain; admit decides
 		if ready, err = p.siftByRecord(ctx, ready, now, deferred); err != nil {
 			return nil, err
 		}
@@ -73,19 +62,6 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 		return nil, err
 	}
 	return ready, p.putOff(ctx, ready, deferred)
-}
-
-// putOff keeps until when contacts are deferred, and writes down why.
-func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
-	p.deferred.mu.Lock()
-	for _, index := range ready {
-		delete(p.deferred.until, index)
-	}
-	for index, d := range deferred {
-		p.deferred.until[index] = d.until
-	}
-	p.deferred.mu.Unlock()
-	return p.explain(ctx, deferred)
 }
 
 // deferral is what the canary, the attempts, the end and the hours of the campaign
@@ -97,25 +73,25 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		return &deferral{until: now.Add(timings.KeepDue)} // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
-		return &deferral{reason: fmt.Sprintf("its attempts over all runs are used up: %d", s.MaxContactAttempts), cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MaxContactAttempts), cancel: true}
 	}
 	// A contact that a person asked for after the launch is not too late.
 	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && record.Run == 0 {
-		return &deferral{reason: hours.LateReason + end.UTC().Format(time.RFC3339) + ", when the campaign was to finish", cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
 	}
 	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
 	if clock == nil {
-		return &deferral{reason: hours.NoZoneReason}
+		return &deferral{reason: campaign.Say(campaign.MsgNoZone)}
 	}
 	d, known := opens[clock]
 	if !known {
 		switch at, err := clock.Opens(now); {
 		case err != nil:
-			d = deferral{reason: "the hours of " + clock.Name + neverMeet}
+			d = deferral{reason: campaign.Say(campaign.MsgNeverMeet, "zone", clock.Name)}
 		case at.After(now):
 			d = deferral{until: at}
 			if p.calendar.ByContact() {
-				d.reason = "waits for its hours in " + clock.Name
+				d.reason = campaign.Say(campaign.MsgHours, "zone", clock.Name)
 			}
 		default:
 			d = deferral{until: now}
@@ -145,12 +121,21 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 	return contacts[:left], nil
 }
 
-// explain writes down why contacts wait, and cancels those that are not to be sent.
-func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
-	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
-	codes := make(map[string]campaign.Reason)
+// putOff keeps until when contacts are deferred and writes down why. It cancels those
+// that are not to be sent.
+func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
+	p.deferred.mu.Lock()
+	for _, index := range ready {
+		delete(p.deferred.until, index)
+	}
 	for index, d := range deferred {
-		if d.reason == "" {
+		p.deferred.until[index] = d.until
+	}
+	p.deferred.mu.Unlock()
+	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
+	codes := make(map[campaign.Message]campaign.Reason)
+	for index, d := range deferred {
+		if d.reason.IsZero() {
 			continue
 		}
 		code, known := codes[d.reason]
@@ -180,7 +165,7 @@ func (p *pass) explain(ctx context.Context, deferred map[int]deferral) error {
 // may; otherwise it returns after. An idle chunk has no task: one that waits for days
 // would not hear of what is changed meanwhile. The sweeper releases the chunk.
 func (p *pass) idleOr(ctx context.Context, after *ComeBack) error {
-	now, err := p.Store.Now(ctx)
+	now, err := p.Store.Clock(ctx, p.campaign.Name)
 	if err != nil {
 		return err
 	}
@@ -218,3 +203,93 @@ func (p *pass) wake(now time.Time) (wake time.Time, idle bool) {
 	}
 	return wake, true
 }
+
+// admit finds which contacts of a request may begin before fence, by what is known
+// now: while the campaign runs a person may ask to be left alone, or be contacted by
+// another campaign. Contacts that must not be sent are canceled; those that may not be
+// sent yet stay pending. admit reserves the numbers of the others first and reads the
+// contact record then, so that no other campaign can contact them in between.
+func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitted []int, err error) {
+	if piece, err = p.sift(ctx, piece); err != nil || len(piece) == 0 { // time has passed since the permit was asked for
+		return nil, err
+	}
+	deferred := make(map[int]deferral)
+	if piece, err = p.siftSuppressed(ctx, piece, deferred); err != nil {
+		return nil, err
+	}
+	if piece, err = p.reserve(ctx, piece, fence, deferred); err != nil {
+		return nil, err
+	}
+	if admitted, err = p.siftByRecord(ctx, piece, p.clock.now(), deferred); err != nil {
+		return nil, err
+	}
+	if err := p.putOff(ctx, nil, deferred); err != nil {
+		return nil, err
+	}
+	p.giveBack(ctx, slices.Collect(maps.Keys(deferred)))
+	return admitted, nil
+}
+
+// siftSuppressed cancels contacts that are on the do-not-contact list.
+func (p *pass) siftSuppressed(ctx context.Context, piece []int, deferred map[int]deferral) (ready []int, err error) {
+	suppressed, err := p.Store.FindSuppressed(ctx, p.phonesOf(piece))
+	if err != nil {
+		return nil, err
+	}
+	for i, index := range piece {
+		if suppressed[i] {
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgDoNotContact), cancel: true}
+		} else {
+			ready = append(ready, index)
+		}
+	}
+	return ready, nil
+}
+
+func (p *pass) phonesOf(contacts []int) []campaign.Phone {
+	phones := make([]campaign.Phone, len(contacts))
+	for i, index := range contacts {
+		phones[i] = p.chunk.Contacts[index].Phone
+	}
+	return phones
+}
+
+// siftByRecord takes out contacts by the contact record: those that any campaign has
+// contacted too often for this one's rules, and those that another campaign has
+// contacted lately, where this one skips them. For the latter a request of our own
+// that is in the record does not count.
+func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
+	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
+	days := 0
+	if skip > 0 {
+		days = skip + 1 // today, too
+	}
+	if limited(limits) {
+		days = max(days, hours.DaysCounted)
+	}
+	if days == 0 || len(contacts) == 0 {
+		return contacts, nil
+	}
+	on, err := p.Store.DaysContacted(ctx, now, days, p.phonesOf(contacts))
+	if err != nil {
+		return nil, err
+	}
+	for i, index := range contacts {
+		wait := 0
+		if limited(limits) {
+			wait = limits.Wait(on[i][:hours.DaysCounted])
+		}
+		switch {
+		case skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true):
+			deferred[index] = deferral{reason: campaign.Say(campaign.MsgRecent, "days", skip), cancel: true}
+		case wait > 0:
+			until := now.Truncate(24*time.Hour).AddDate(0, 0, wait) // days of the record begin with those of UTC
+			deferred[index] = deferral{until: until, reason: campaign.Say(campaign.MsgLimits)}
+		default:
+			ready = append(ready, index)
+		}
+	}
+	return ready, nil
+}
+
+func limited(l hours.Limits) bool { return l.PerDay > 0 || l.PerWeek > 0 }

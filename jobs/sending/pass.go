@@ -2,8 +2,11 @@ package sending
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,48 +22,27 @@ import (
 // dispatch mode.
 const dispatchesInFlight = 4
 
-// A pass sends what is pending in a chunk, under one claim. What several requests at
-// once change has a lock of its own: clock, agenda, reserved and deferred.
-type pass struct {
-	*Sender
-	fixed
-	waiting  chan struct{} // holds the one request that waits for a permit
-	clock    redisClock    // of the server that holds the campaign
-	agenda   agenda
-	reserved reservations
-	deferred deferrals
-}
-
-// fixed is what stays the same for the whole pass; the chunk's ledger moves on.
-type fixed struct {
-	campaign campaign.Campaign
-	calendar *hours.Calendar
-	chunk    *store.Chunk
-	terms    *store.Terms // the settings and the day that the pass goes by
-	token    string       // the claim
-	log      *slog.Logger
-}
-
-// run sends who may be sent now and gives the claim up at the end.
-func (p *pass) run(ctx context.Context) error {
-	now, err := p.Store.Clock(ctx, p.campaign.Name)
+// Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
+// gives the claim up at the end. The campaign must be running, and the chunk's last claim
+// be over. Nil means that nothing is left to do for now; a *ComeBack asks to be run again.
+func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
+	p, err := s.newPass(ctx, c, chunk)
 	if err != nil {
 		return err
 	}
-	p.clock.set(now)
-	p.terms = store.TermsOf(p.campaign, now)
-	ready, err := p.sift(ctx, p.chunk.In(campaign.Pending))
+	defer p.agenda.end()
+	ready, err := p.sift(ctx, chunk.In(campaign.Pending))
 	if err != nil {
 		return err
 	}
 	if len(ready) == 0 {
 		return p.idleOr(ctx, &ComeBack{0, "contacts may be sent by now"})
 	}
-	p.agenda.push(cut(ready, p.campaign.RequestRows(), func(i int) int { return int(p.chunk.Record(i).Tries) })...)
+	p.agenda.push(cut(ready, c.RequestRows(), func(i int) int { return int(chunk.Record(i).Tries) })...)
 	stop := p.keepDue(ctx)
 
 	inFlight := 1
-	if p.campaign.Settings.Mode == campaign.Dispatch {
+	if c.Settings.Mode == campaign.Dispatch {
 		inFlight = dispatchesInFlight
 	}
 	var g errgroup.Group
@@ -72,6 +54,49 @@ func (p *pass) run(ctx context.Context) error {
 	return p.close(ctx, err)
 }
 
+// A pass is the work on a chunk under one claim. In dispatch mode several of its requests
+// are under way at once.
+type pass struct {
+	*Sender
+	// These never change. The chunk's ledger moves on, under its own lock.
+	campaign campaign.Campaign
+	calendar *hours.Calendar
+	chunk    *store.Chunk
+	terms    *store.Terms // the settings and the day that the pass goes by
+	token    string       // the claim
+	log      *slog.Logger
+	waiting  chan struct{} // holds the one request that waits for a permit
+	// These change, each under a lock of its own.
+	clock    redisClock // of the server that holds the campaign
+	agenda   agenda
+	reserved reservations
+	deferred deferrals
+}
+
+func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (*pass, error) {
+	calendar, err := c.Settings.Hours.Calendar()
+	if err != nil {
+		return nil, fmt.Errorf("hours of %s: %w", c.Name, err)
+	}
+	now, err := s.Store.Clock(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{
+		Sender: s, campaign: c, calendar: calendar, chunk: chunk, terms: store.TermsOf(c, now),
+		token:    store.NewClaim(s.Worker.ID, rand.Text()),
+		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
+		waiting:  make(chan struct{}, 1),
+		reserved: reservations{by: make(map[int]store.Reservation)},
+		deferred: deferrals{until: make(map[int]time.Time)},
+	}
+	p.clock.set(now)
+	p.agenda.turnAt = time.Now()
+	p.agenda.ended, p.agenda.end = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// sendPieces sends what stands on the agenda, one request after the other.
 func (p *pass) sendPieces(ctx context.Context) error {
 	for p.Worker.Stopping.Err() == nil {
 		piece, ok := p.agenda.next()
@@ -167,4 +192,98 @@ func (c *redisClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.said.Add(time.Since(c.heard))
+}
+
+// An agenda is what is still to be sent in a pass, and how the pass ends.
+type agenda struct {
+	ended context.Context // over once no further request is to begin
+	end   context.CancelFunc
+
+	mu     sync.Mutex
+	pieces [][]int       // the contacts of each request to come; the last is the next
+	turnAt time.Time     // when the present turn began
+	wait   time.Duration // before the chunk is looked at again; the longest asked for
+	over   bool          // no further request
+	after  *ComeBack     // why it is over, when it is to go on later
+	closed bool          // the last answer has given the claim up
+	vague  []int         // single contacts refused in a row without being named
+}
+
+// cut cuts contacts into requests of at most that size. Contacts that were tried
+// equally often go together, in half as many after each try, so that one contact
+// the platform stumbles over does not take its whole chunk with it.
+func cut(contacts []int, size int, tries func(contact int) int) (pieces [][]int) {
+	for from := 0; from < len(contacts); {
+		n := tries(contacts[from])
+		to := from + 1
+		for to < len(contacts) && to-from < size>>n && tries(contacts[to]) == n {
+			to++
+		}
+		pieces = append(pieces, contacts[from:to])
+		from = to
+	}
+	return pieces
+}
+
+// next takes the next piece.
+func (a *agenda) next() (piece []int, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over || len(a.pieces) == 0 {
+		return nil, false
+	}
+	last := len(a.pieces) - 1
+	piece, a.pieces = a.pieces[last], a.pieces[:last]
+	return piece, true
+}
+
+// push puts pieces before the others, in their order.
+func (a *agenda) push(pieces ...[]int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, piece := range slices.Backward(pieces) {
+		if len(piece) > 0 {
+			a.pieces = append(a.pieces, piece)
+		}
+	}
+}
+
+// halve puts the two halves of a piece before the others.
+func (a *agenda) halve(piece []int) { a.push(piece[:len(piece)/2], piece[len(piece)/2:]) }
+
+// finish lets no further request begin. after is nil when the chunk is not to come
+// back by itself, because its campaign has stopped or an error is returned.
+func (a *agenda) finish(after *ComeBack) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+	a.end()
+	if a.after == nil {
+		a.after = after
+	}
+}
+
+// postpone keeps the chunk from being looked at again for a while.
+func (a *agenda) postpone(wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wait = max(a.wait, wait)
+}
+
+// turnOver reports whether a turn has ended with contacts left, and begins the next.
+func (a *agenda) turnOver(turn time.Duration) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	over := !a.over && len(a.pieces) > 0 && time.Since(a.turnAt) >= turn
+	if over {
+		a.turnAt = time.Now()
+	}
+	return over
+}
+
+// close notes that the claim has been given up.
+func (a *agenda) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"campaign-runner/campaign"
@@ -18,14 +19,14 @@ import (
 // refusal looks like a lost answer.
 const maxBodyBytes = 900_000
 
-// A request is one that has begun: the ledger says "sending" of its contacts.
+// A request is one on its way through the steps of sendPiece.
 type request struct {
 	piece   []int // its contacts
-	number  int   // among all requests ever begun on the chunk
 	batch   velents.Batch
 	permit  ratelimit.Permit
-	claimed time.Time // just before it was begun
-	inHand  *openRequest
+	claimed time.Time    // just before it was begun
+	inHand  *openRequest // from then on
+	number  int          // among all requests ever begun on the chunk
 }
 
 // sendPiece sends the contacts of one request, or those of them who may be sent, and
@@ -48,69 +49,22 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 		p.agenda.push(piece[1:])
 		piece = piece[:1]
 	}
-	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
-	admitted, err := p.admit(ctx, piece, fence)
-	if err != nil || len(admitted) == 0 {
-		p.release(ctx, piece, *permit)
-		return err
-	}
-	if len(admitted) < len(batch.Rows) {
-		batch = p.batch(admitted)
-	}
-	r := request{piece: admitted, batch: batch, permit: *permit, claimed: time.Now()}
-	var ok bool
-	r.inHand, ok = p.Worker.InHand.begin()
+	r := &request{piece: piece, batch: batch, permit: *permit}
+	begun, err := p.begin(ctx, r)
 	defer r.inHand.done()
-	if !ok || !p.Worker.Alive(r.claimed) {
-		// Others may take this worker for dead, and what it begins for lost.
-		p.release(ctx, r.piece, r.permit)
-		p.agenda.finish(heartbeatIsLate)
-		return nil
-	}
-	begun, err := p.Store.Apply(ctx, p.chunk, store.Change{
-		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
-		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
-	})
-	if err != nil {
-		err = p.notBegun(ctx, r.piece, fence, err)
-		p.release(ctx, r.piece, r.permit)
+	if err != nil || !begun {
+		p.giveBack(ctx, piece)
+		p.Quota.Return(context.WithoutCancel(ctx), r.permit)
 		return err
 	}
-	p.clock.set(begun.Now)
-	r.number = begun.Request
-	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
-	return p.exchange(context.WithoutCancel(ctx), &r)
-}
-
-// exchange makes a request that has begun, and commits its answer. It runs under the
-// request's own timeout alone, whatever becomes of the task.
-func (p *pass) exchange(ctx context.Context, r *request) error {
-	began := time.Now()
-	r.inHand.sent()
-	answer, failed := p.attempt(velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) }), r.batch)
-	r.inHand.answered(time.Now().Add(timings.CommitPatience))
-	if p.Answered != nil {
-		p.Answered(p.campaign.Settings.Agent, verdict.Class(failed), time.Since(began))
-	}
+	ctx = context.WithoutCancel(ctx) // from here on only the request's own timeout ends it
+	answer, failed := p.attempt(ctx, r)
 	v := p.verdict(ctx, failed, len(r.piece))
 	// The ledger first: until then only this process knows the answer.
-	err := p.record(ctx, r, failed, v)
-	if errors.Is(failed, verdict.ErrNotOurs) {
-		p.Quota.Return(ctx, r.permit)
-		p.agenda.finish(heartbeatIsLate)
-	} else {
-		report := verdict.ForQuota(answer, failed)
-		report.Lost = v.Cause == campaign.Lose
-		p.Quota.Report(ctx, r.permit, report)
-	}
+	err = p.commitAnswer(ctx, r, failed, v)
+	p.report(ctx, r.permit, answer, failed, v)
 	p.giveBack(ctx, r.piece)
 	return err
-}
-
-// release gives back what was taken for a request that did not begin.
-func (p *pass) release(ctx context.Context, piece []int, permit ratelimit.Permit) {
-	p.giveBack(ctx, piece)
-	p.Quota.Return(context.WithoutCancel(ctx), permit)
 }
 
 // permit waits for the quota. It returns nil and no error when the pass is over or
@@ -137,6 +91,137 @@ func (p *pass) permit(ctx context.Context) (*ratelimit.Permit, error) {
 		return nil, nil
 	}
 	return nil, err
+}
+
+// begin reserves the numbers of a request's contacts and then writes down that they are
+// sending, except contacts that may not be sent after all. begun is false when no request
+// is to leave.
+func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
+	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
+	if r.piece, err = p.admit(ctx, r.piece, fence); err != nil || len(r.piece) == 0 {
+		return false, err
+	}
+	if len(r.piece) < len(r.batch.Rows) {
+		r.batch = p.batch(r.piece)
+	}
+	r.claimed = time.Now()
+	var ok bool
+	if r.inHand, ok = p.Worker.InHand.begin(); !ok || !p.Worker.Alive(r.claimed) {
+		// Others may take this worker for dead, and what it begins for lost.
+		p.agenda.finish(heartbeatIsLate)
+		return false, nil
+	}
+	done, err := p.Store.Apply(ctx, p.chunk, store.Change{
+		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
+		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
+	})
+	if err != nil {
+		return false, p.notBegun(ctx, r.piece, fence, err)
+	}
+	p.clock.set(done.Now)
+	r.number = done.Request
+	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
+	return true, nil
+}
+
+// notBegun decides what to do when a request could not begin.
+func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err error) error {
+	var busy *store.BusyError
+	var late *store.LateError
+	switch {
+	case errors.Is(err, store.ErrMoved):
+		// Evidence or a person got to some of them first: go on with the others.
+		pending := slices.DeleteFunc(slices.Clone(piece), func(i int) bool { return p.chunk.Record(i).State != campaign.Pending })
+		p.agenda.push(pending)
+	case errors.Is(err, store.ErrGone):
+		p.agenda.finish(nil)
+	case errors.Is(err, store.ErrNotRunning):
+		p.agenda.finish(nil)
+		return p.takeBack(ctx, piece, time.Time{})
+	case errors.Is(err, store.ErrOutdated):
+		p.agenda.finish(&ComeBack{0, "the settings have changed: the chunk is looked at again"})
+		return p.takeBack(ctx, piece, time.Time{})
+	case errors.As(err, &late):
+		p.clock.set(late.Now)
+		p.agenda.finish(&ComeBack{0, "Redis took too long to begin the request"})
+		return p.takeBack(ctx, piece, time.Time{})
+	case errors.Is(err, store.ErrCapped):
+		p.agenda.push(piece) // others were faster: sift finds out how many are left
+	case errors.As(err, &busy):
+		p.agenda.finish(&ComeBack{min(max(busy.Left, time.Second), timings.BusyWait), "another worker is sending it"})
+	case errors.Is(err, store.ErrUnrecovered):
+		p.agenda.finish(&ComeBack{0, "a dead claim must be recovered first"})
+	default:
+		// Redis may have done it and lost only the answer, or may do it yet. Nothing
+		// was sent.
+		return errors.Join(err, p.takeBack(ctx, piece, fence))
+	}
+	return nil
+}
+
+// errMayBegin keeps a sender from taking a begin back while Redis may still carry it
+// out.
+var errMayBegin = errors.New("a request may still begin")
+
+// takeBack makes contacts pending again that a begin without an answer may have
+// marked, so that they do not end up unconfirmed. A refusal, too, can be the answer to
+// a begin that was carried out and then repeated after a pause. A begin that may
+// still be on its way carries the fence: takeBack waits until that has passed.
+func (p *pass) takeBack(ctx context.Context, piece []int, fence time.Time) error {
+	err := store.RetryWrite(ctx, timings.CommitPatience, func(ctx context.Context) error {
+		if !fence.IsZero() {
+			if now, err := p.Store.Clock(ctx, p.campaign.Name); err != nil {
+				return err
+			} else if now.Sub(fence) < time.Millisecond {
+				return errMayBegin
+			}
+		}
+		chunk, err := p.Store.ReadLedger(ctx, p.chunk.Ref)
+		if err != nil || chunk.Claim != p.token {
+			return err
+		}
+		_, err = p.Store.Apply(ctx, chunk, store.Change{
+			Act: store.Commit, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Terms: p.terms,
+			Moves: Moves(piece, campaign.Unsent, campaign.NoReason),
+			Log:   store.Decision{By: p.Worker.By, Action: store.ActionRequest, Text: campaign.Say(campaign.MsgTakenBack)},
+		})
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrGone) {
+		p.reserved.abandon(piece...)
+	}
+	return err
+}
+
+// attempt makes the one request.
+func (p *pass) attempt(ctx context.Context, r *request) (answer velents.Answer, err error) {
+	began, s := time.Now(), p.campaign.Settings
+	ctx = velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) })
+	r.inHand.sent()
+	if s.Mode == campaign.Dispatch {
+		row := r.batch.Rows[0]
+		answer, err = p.Platform.Dispatch(ctx, velents.Dispatch{ChannelID: r.batch.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: r.batch.Webhook})
+	} else {
+		answer, err = p.Platform.Batch(ctx, r.batch)
+	}
+	r.inHand.answered(time.Now().Add(timings.CommitPatience))
+	p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	if p.Answered != nil {
+		p.Answered(s.Agent, verdict.Class(err), time.Since(began))
+	}
+	return answer, err
+}
+
+// report tells the quota what became of the permit.
+func (p *pass) report(ctx context.Context, permit ratelimit.Permit, answer velents.Answer, failed error, v verdict.Verdict) {
+	if errors.Is(failed, verdict.ErrNotOurs) {
+		p.Quota.Return(ctx, permit)
+		p.agenda.finish(heartbeatIsLate)
+		return
+	}
+	report := verdict.ForQuota(answer, failed)
+	report.Lost = v.Cause == campaign.Lose
+	p.Quota.Report(ctx, permit, report)
 }
 
 // claimTTL is how long a claim must last for one request.
@@ -174,16 +259,4 @@ func (p *pass) batch(piece []int) velents.Batch {
 		b.Webhook = p.Webhook(p.campaign, contact)
 	}
 	return b
-}
-
-// attempt makes the one request.
-func (p *pass) attempt(ctx context.Context, b velents.Batch) (answer velents.Answer, err error) {
-	defer func() {
-		p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
-	}()
-	if p.campaign.Settings.Mode == campaign.Dispatch {
-		row := b.Rows[0]
-		return p.Platform.Dispatch(ctx, velents.Dispatch{ChannelID: b.ChannelID, Phone: row.Phone, Values: row.Values, Webhook: b.Webhook})
-	}
-	return p.Platform.Batch(ctx, b)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // contestedReason is the reason of a contact that waits for another request.
-const contestedReason = "another request with this number is on its way"
+var contestedReason = campaign.Say(campaign.MsgContested)
 
 // reservations are those of a pass.
 type reservations struct {
@@ -24,7 +24,7 @@ type reservations struct {
 
 // abandon leaves these contacts' numbers reserved: it is not known what becomes of
 // the contacts, or the contact record does not know of them.
-func (r *reservations) abandon(contacts []int) {
+func (r *reservations) abandon(contacts ...int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, index := range contacts {
@@ -41,7 +41,7 @@ func (p *pass) reserves() bool {
 // reserve takes the reservations of contacts that are to begin before fence, and
 // returns the contacts for which it got one. It waits for none: a contact whose
 // number another request has is deferred.
-func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got []int, err error) {
+func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferred map[int]deferral) (got []int, err error) {
 	if !p.reserves() {
 		return piece, nil
 	}
@@ -50,7 +50,7 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got [
 	if err != nil {
 		return nil, err
 	}
-	standings, err := p.standings(ctx, owners)
+	standings, err := p.Store.Standings(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -70,21 +70,15 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time) (got [
 	for i, owner := range others { // "" unless somebody was faster
 		taken[free[i].Index] = owner == ""
 	}
-	deferred := make(map[int]deferral)
-	var out []int
 	for i, index := range piece {
 		if owners[i] == "" || taken[index] {
 			got = append(got, index)
 		} else {
-			out = append(out, index)
+			p.reserved.abandon(index) // it is another's
 			deferred[index] = contested(standings[i], p.clock.now())
 		}
 	}
-	if len(out) == 0 {
-		return got, nil
-	}
-	p.reserved.abandon(out) // they are others'
-	return got, p.putOff(ctx, nil, deferred)
+	return got, nil
 }
 
 // want notes the reservations that are about to be asked for: from then on each may
@@ -103,14 +97,6 @@ func (p *pass) want(piece []int, fence time.Time) []store.Reservation {
 		r.by[index] = wanted[i]
 	}
 	return wanted
-}
-
-// standings says how each owner stands; "" is no owner.
-func (p *pass) standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error) {
-	if slices.ContainsFunc(owners, func(o store.Owner) bool { return o != "" }) {
-		return p.Store.Standings(ctx, owners)
-	}
-	return make([]store.Standing, len(owners)), nil
 }
 
 // contested defers a contact for as long as its number is left to its owner.
@@ -142,23 +128,16 @@ func (p *pass) siftContested(ctx context.Context, contacts []int, deferred map[i
 	if err != nil {
 		return nil, err
 	}
-	standings, err := p.standings(ctx, owners)
+	standings, err := p.Store.Standings(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
-	waits := make(map[int]bool)
 	for i, index := range asked {
 		if owners[i] != "" && !standings[i].Free() {
-			waits[index] = true
 			deferred[index] = contested(standings[i], p.clock.now())
 		}
 	}
-	for _, index := range contacts {
-		if !waits[index] {
-			ready = append(ready, index)
-		}
-	}
-	return ready, nil
+	return slices.DeleteFunc(slices.Clone(contacts), func(index int) bool { _, waits := deferred[index]; return waits }), nil
 }
 
 // isContested reports whether the contact was deferred for another request.

@@ -7,13 +7,12 @@
 // two passes is for package jobs: tasks, dead senders, when a chunk is looked at again.
 // Most tests of a pass are there, too, since they need its queue.
 //
-// To read on: pass.go is the pass, request.go one request of it, answer.go what an
-// answer leads to. deferral.go, admit.go and reservation.go decide who may be sent.
+// To read on: pass.go is the pass, request.go one request of it, step by step, answer.go
+// what an answer leads to. deferral.go and reservation.go decide who may be sent.
 package sending
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"time"
@@ -70,8 +69,8 @@ type Quota interface {
 
 // Queue stops campaigns and knows what else waits; *jobs.Queue is the real one.
 type Queue interface {
-	Halt(ctx context.Context, name, reason string) error
-	HaltAgent(ctx context.Context, c campaign.Campaign, reason string) error
+	Halt(ctx context.Context, name string, reason campaign.Message) error
+	HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error
 	// ExplainTrip says why the guard has paused a campaign.
 	ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error
 	OthersWait(c campaign.Campaign) (bool, error)
@@ -84,12 +83,11 @@ type Store interface {
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	SetDue(ctx context.Context, ref store.Ref, due time.Duration) error
 	Defer(ctx context.Context, ref store.Ref, seq int, due time.Duration) error
-	// Redis's clocks: any server's, and that of the one which holds the campaign.
-	Now(ctx context.Context) (time.Time, error)
+	// The clock of the server that holds the campaign.
 	Clock(ctx context.Context, name string) (time.Time, error)
 	// The campaign: its day, its reasons, what the platform takes.
 	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)
-	ReasonCode(ctx context.Context, name, text string) (campaign.Reason, error)
+	ReasonCode(ctx context.Context, name string, reason campaign.Message) (campaign.Reason, error)
 	LowerRequestRows(ctx context.Context, name string, rows int) error
 	// Reservations, the contact record and the do-not-contact list.
 	Reserve(ctx context.Context, wanted []store.Reservation, over []store.Owner) (others []store.Owner, err error)
@@ -111,30 +109,3 @@ type ComeBack struct {
 }
 
 func (c *ComeBack) Error() string { return fmt.Sprintf("come back in %v: %s", c.After, c.Why) }
-
-// Pass sends the pending contacts of a chunk that may be sent now, under one claim.
-// The campaign must be running, and the chunk's last claim be over. Nil means that
-// nothing is left to do for now; a *ComeBack asks to be run again.
-func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
-	calendar, err := c.Settings.Hours.Calendar()
-	if err != nil {
-		return fmt.Errorf("hours of %s: %w", c.Name, err)
-	}
-	p := &pass{
-		Sender: s,
-		fixed: fixed{
-			campaign: c,
-			calendar: calendar,
-			chunk:    chunk,
-			token:    store.NewClaim(s.Worker.ID, rand.Text()),
-			log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
-		},
-		waiting:  make(chan struct{}, 1),
-		reserved: reservations{by: make(map[int]store.Reservation)},
-		deferred: deferrals{until: make(map[int]time.Time)},
-	}
-	p.agenda.turnAt = time.Now()
-	p.agenda.ended, p.agenda.end = context.WithCancel(context.Background())
-	defer p.agenda.end()
-	return p.run(ctx)
-}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -49,7 +51,7 @@ func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place)
 	case campaign.TicketCreating: // for longer than its claim: the worker that made it has died
 		lost := *ticket
 		lost.State, lost.Claim, lost.At = campaign.TicketUnconfirmed, "", now()
-		lost.Reason = "the worker died: the request may have been carried out"
+		lost.Reason = campaign.Say(campaign.MsgTicketLost)
 		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 		return err
 	case campaign.TicketDue:
@@ -120,7 +122,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 	if err == nil || errors.Is(err, velents.ErrUnreadable) {
 		next.State, next.ID = campaign.TicketMade, made.ID
 		if made.ID == "" {
-			next.Reason = "the Support Center did not name it"
+			next.Reason = campaign.Say(campaign.MsgTicketUnnamed)
 		}
 		return next, 0
 	}
@@ -138,7 +140,7 @@ func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next c
 	case fate.Broken:
 		m.broken = time.Now().Add(brokenWait)
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1
-		next.Reason = fmt.Sprintf("the Support Center refuses: %v; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL", err)
+		next.Reason = campaign.Say(campaign.MsgTicketRefused, "answer", err)
 		return next, brokenWait
 	case fate.Cause == campaign.Unsent:
 		next.State, next.Tries = campaign.TicketDue, t.Tries-1
@@ -162,4 +164,88 @@ func (m *Maker) record(ctx context.Context, at store.Place, old, new campaign.Ti
 		_, err := m.cfg.Store.SetTicket(ctx, at, &old, &new, wait, 0)
 		return err
 	})
+}
+
+// maxSubjectBytes is what a subject may take in the usual column of a database.
+const maxSubjectBytes = 200
+
+// compose makes the request for a contact's ticket; nil when the rule is no longer true of
+// the contact, or the contact is gone.
+//
+// The platform publishes only the subject of a ticket. The other fields are a guess; those
+// that a tenant asks for come from the campaign's TicketFields, which win.
+func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.Rule) (*velents.NewTicket, error) {
+	chunk, err := m.cfg.Store.ReadChunk(ctx, at.Ref)
+	if errors.Is(err, store.ErrGone) || err == nil && at.Index >= chunk.Len() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := m.cfg.Store.Outcomes(ctx, at.Ref)
+	if err != nil {
+		return nil, err
+	}
+	record, outcome := chunk.Record(at.Index), outcomes[at.Index]
+	if !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
+		return nil, nil
+	}
+	reasons, err := m.cfg.Store.Reasons(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	history, err := m.cfg.Store.History(ctx, at.Ref, at.Index)
+	if err != nil {
+		return nil, err
+	}
+	contact := chunk.Contacts[at.Index]
+	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason].String()}
+	more := map[string]any{
+		"campaign":    c.Name,
+		"phone":       contact.Phone.E164(),
+		"state":       record.State.String(),
+		"values":      c.Settings.Values(contact),
+		"description": describe(about, outcome, history),
+	}
+	if learned := outcome.Learned(); learned != nil {
+		more["extraction"] = learned
+	}
+	if outcome.Conversation != "" {
+		more["source_conversation_id"] = outcome.Conversation
+	}
+	if history != nil {
+		more["history"] = history
+	}
+	for key, value := range maps.All(c.Settings.TicketFields) {
+		more[key] = value
+	}
+	return &velents.NewTicket{Subject: about.String(), More: more}, nil
+}
+
+// subject is a ticket in one line, enough to know which number to call back, and why.
+type subject struct{ campaign, phone, rule, reason string }
+
+func (s subject) String() string {
+	text := fmt.Sprintf("%s: %s, %s", s.campaign, s.phone, s.rule)
+	if s.reason != "" {
+		text += ": " + s.reason
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxSubjectBytes)], "")
+}
+
+// describe writes what is known as text, for people who read no fields.
+func describe(about subject, o campaign.Outcome, history []campaign.Turn) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, about)
+	if o.Conversation != "" {
+		fmt.Fprintf(&b, "Conversation %s", o.Conversation)
+		if !o.Started.IsZero() {
+			fmt.Fprintf(&b, ", started %s", o.Started.UTC().Format(time.RFC3339))
+		}
+		fmt.Fprintln(&b)
+	}
+	for _, turn := range history {
+		fmt.Fprintf(&b, "%s: %s\n", turn.Role, turn.Text)
+	}
+	return b.String()
 }

@@ -15,14 +15,18 @@
 package tickets
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -59,7 +63,7 @@ type keeper interface {
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
 	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
-	ReasonTexts(ctx context.Context, name string) (map[campaign.Reason]string, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 }
 
 // desk is the Support Center; *velents.Support is the real one.
@@ -96,29 +100,14 @@ type Maker struct {
 
 // New returns a Maker.
 func New(cfg Config) *Maker {
-	if cfg.RequestTimeout == 0 {
-		cfg.RequestTimeout = time.Minute
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, time.Minute)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), full: make(map[string]bool), log: cfg.Logger}
 }
 
 // Run makes tickets until ctx is over. A request on its way gets its answer.
 func (m *Maker) Run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
-			m.log.WarnContext(ctx, "tickets not made", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	timings.Every(ctx, lookEvery, m.log, "tickets not made", m.look)
 }
 
 // look makes the tickets that are due, if no other worker does. When one campaign fails,
@@ -147,3 +136,104 @@ func (m *Maker) look(ctx context.Context) error {
 }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// find writes down which contacts are due a ticket, in the chunks that have changed since
+// they were last looked at. When one chunk cannot be read, the others still are.
+func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
+	marks, err := m.cfg.Store.Marks(ctx, c)
+	if err != nil {
+		return err
+	}
+	seen := m.seen[c.Name]
+	if len(seen) != len(marks) { // appended to, or new to us
+		seen = append(seen, make([]string, max(0, len(marks)-len(seen)))...)
+	}
+	m.seen[c.Name] = seen
+	var first error
+	failed := 0
+	for chunk, mark := range marks {
+		if mark == seen[chunk] || ctx.Err() != nil {
+			continue
+		}
+		err := m.findIn(ctx, c, store.Ref{Campaign: c.Name, Chunk: chunk})
+		if errors.Is(err, store.ErrTicketsFull) {
+			if !m.full[c.Name] {
+				m.log.WarnContext(ctx, "no more tickets", "campaign", c.Name, "max_tickets", c.Settings.MaxTickets)
+				m.full[c.Name] = true
+			}
+			return nil // look again: one of them may not be made after all
+		}
+		if err != nil {
+			if _, gone := m.cfg.Store.Now(ctx); gone != nil {
+				return err // Redis is gone, not this chunk
+			}
+			if failed++; first == nil {
+				first = err
+			}
+			continue
+		}
+		seen[chunk] = mark
+	}
+	if failed > 1 {
+		return fmt.Errorf("%w; and %d more chunks", first, failed-1)
+	}
+	return first
+}
+
+func (m *Maker) findIn(ctx context.Context, c campaign.Campaign, ref store.Ref) error {
+	chunk, err := m.cfg.Store.ReadLedger(ctx, ref)
+	if errors.Is(err, store.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	outcomes, err := m.cfg.Store.Outcomes(ctx, ref)
+	if err != nil {
+		return err
+	}
+	have, err := m.cfg.Store.Tickets(ctx, ref)
+	if err != nil {
+		return err
+	}
+	for i := range chunk.Len() {
+		rule := c.Settings.TicketRuleFor(chunk.Record(i), outcomes[i])
+		if _, has := have[i]; has || rule == (campaign.Rule{}) {
+			continue
+		}
+		due := campaign.Ticket{State: campaign.TicketDue, Rule: rule, At: now()}
+		if _, err := m.cfg.Store.SetTicket(ctx, store.Place{Ref: ref, Index: i}, nil, &due, 0, c.Settings.MaxTickets); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Repeatable are the states from which a ticket can be made again.
+var Repeatable = []campaign.TicketState{campaign.TicketRefused, campaign.TicketFailed, campaign.TicketUnconfirmed}
+
+// Again makes tickets due again that are in one of the states, and returns how many. An
+// unconfirmed ticket may exist already, so only an operator may ask for that.
+func Again(ctx context.Context, s keeper, c campaign.Campaign, states []campaign.TicketState) (n int, err error) {
+	for chunk := range c.Chunks {
+		ref := store.Ref{Campaign: c.Name, Chunk: chunk}
+		all, err := s.Tickets(ctx, ref)
+		if err != nil {
+			return n, err
+		}
+		for index, t := range all {
+			if !slices.Contains(states, t.State) {
+				continue
+			}
+			due := campaign.Ticket{State: campaign.TicketDue, Rule: t.Rule, At: now()}
+			moved, err := s.SetTicket(ctx, store.Place{Ref: ref, Index: index}, &t, &due, 0, 0)
+			if err != nil {
+				return n, err
+			}
+			if moved {
+				n++
+			}
+		}
+	}
+	return n, nil
+}

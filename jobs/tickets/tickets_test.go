@@ -19,6 +19,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
@@ -31,10 +32,9 @@ func phoneOf(i int) campaign.Phone { return campaign.Phone(966500000000 + i) }
 // A stage is a real Redis with a campaign "c", and a Support Center that answers
 // as the test says and remembers what it was asked.
 type stage struct {
-	t     *testing.T
-	rdb   *redis.Client
-	store *store.Store
-	desk  *httptest.Server
+	campaigntest.Fixture
+	rdb  *redis.Client
+	desk *httptest.Server
 
 	mu     sync.Mutex
 	asked  []map[string]any
@@ -47,33 +47,15 @@ func newStage(t *testing.T, contacts int, rules ...string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, rdb: redistest.Shared(t)}
-	s.store = store.New(s.rdb)
+	rdb := redistest.Shared(t)
+	s := &stage{Fixture: campaigntest.New(t, rdb), rdb: rdb}
 	s.desk = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.desk.Close)
-	ctx := t.Context()
-	load, err := s.store.BeginLoad(ctx, campaign.Campaign{Name: "c", Settings: campaign.Settings{
-		Agent: "default", Mode: campaign.Batch, ChannelID: 3, ChunkSize: chunkSize, MaxAttempts: 3,
-		Columns:     []campaign.Column{{Name: "phone"}, {Name: "name", Key: "name"}},
-		TicketRules: ticketRules, MaxTickets: 100, TicketFields: map[string]string{"priority": "high"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	chunks := 0
-	for from := 0; from < contacts; from += chunkSize {
-		var list []campaign.Contact
-		for i := from; i < min(from+chunkSize, contacts); i++ {
-			list = append(list, campaign.Contact{Phone: phoneOf(i), Line: i + 2, Fields: []string{phoneOf(i).E164(), fmt.Sprint("Person ", i)}})
-		}
-		if err := load.Add(ctx, chunks, list); err != nil {
-			t.Fatal(err)
-		}
-		chunks++
-	}
-	if err := load.Finish(ctx, campaign.Counts{Rows: contacts, Contacts: contacts}, chunks, campaign.Running); err != nil {
-		t.Fatal(err)
-	}
+	settings := campaigntest.Settings(chunkSize, campaign.Column{Name: "phone"}, campaign.Column{Name: "name", Key: "name"})
+	settings.TicketRules, settings.MaxTickets, settings.TicketFields = ticketRules, 100, map[string]string{"priority": "high"}
+	s.Load(campaigntest.List{Name: "c", Settings: settings, Contacts: campaigntest.People(phoneOf(0), contacts, func(i int, number string) []string {
+		return []string{number, fmt.Sprint("Person ", i)}
+	})})
 	return s
 }
 
@@ -117,80 +99,64 @@ func (s *stage) reply(status int, body string) {
 }
 
 func (s *stage) maker() *Maker {
-	s.t.Helper()
+	s.T.Helper()
 	desk, err := velents.NewSupport(velents.Config{BaseURL: s.desk.URL, Token: "App_1_2_secret"})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	quota, err := ratelimit.New(ratelimit.Config{Rate: ratelimit.Rate{Unlimited: true}})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	return New(Config{Store: s.store, Desk: desk, Quota: quota})
+	return New(Config{Store: s.Store, Desk: desk, Quota: quota})
 }
 
 // move makes things happen to contacts of the first chunk.
 func (s *stage) move(contacts []int, causes ...campaign.Cause) {
-	s.t.Helper()
-	chunk, err := s.store.ReadLedger(s.t.Context(), store.Ref{Campaign: "c"})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	reason, err := s.store.ReasonCode(s.t.Context(), "c", "503: try later")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, cause := range causes {
-		var moves []store.Move
-		for _, i := range contacts {
-			moves = append(moves, store.Move{Index: i, Move: campaign.Move{Cause: cause, Reason: reason, Run: 1, At: time.Unix(1_700_000_000, 0)}})
-		}
-		if _, err := s.store.Apply(s.t.Context(), chunk, store.Change{Act: store.Steer, Moves: moves}); err != nil {
-			s.t.Fatal(err)
-		}
-	}
+	s.T.Helper()
+	s.Move("c", contacts, campaigntest.Step{Reason: "503: try later", At: time.Unix(1_700_000_000, 0)}, causes...)
 }
 
 // tell makes the agent learn something of a contact of the first chunk.
 func (s *stage) tell(contact int, extraction string) {
-	s.t.Helper()
-	err := s.store.UpdateOutcomes(s.t.Context(), store.Ref{Campaign: "c"}, []int{contact}, func(_ int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+	s.T.Helper()
+	err := s.Store.UpdateOutcomes(s.T.Context(), store.Ref{Campaign: "c"}, []int{contact}, func(_ int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		o.Conversation, o.Started = "conv-1", time.Unix(1_700_000_000, 0)
 		o.Extraction = json.RawMessage(extraction)
 		return o, []campaign.Turn{{Role: "customer", Text: "أريد التحدث مع شخص"}}
 	})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 }
 
 func (s *stage) look(m *Maker) {
-	s.t.Helper()
-	if err := m.look(s.t.Context()); err != nil {
-		s.t.Fatal(err)
+	s.T.Helper()
+	if err := m.look(s.T.Context()); err != nil {
+		s.T.Fatal(err)
 	}
 }
 
 // hasten makes all tickets due now.
 func (s *stage) hasten() {
-	s.t.Helper()
-	due, err := s.store.DueTickets(s.t.Context(), "c", time.Unix(1<<40, 0), 1000)
+	s.T.Helper()
+	due, err := s.Store.DueTickets(s.T.Context(), "c", time.Unix(1<<40, 0), 1000)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for _, at := range due {
-		if err := s.rdb.ZAdd(s.t.Context(), "c:{c}:tickets_due", redis.Z{Member: fmt.Sprintf("%d/%d", at.Chunk, at.Index)}).Err(); err != nil {
-			s.t.Fatal(err)
+		if err := s.rdb.ZAdd(s.T.Context(), "c:{c}:tickets_due", redis.Z{Member: fmt.Sprintf("%d/%d", at.Chunk, at.Index)}).Err(); err != nil {
+			s.T.Fatal(err)
 		}
 	}
 }
 
 // states are those of the tickets of the first chunk, by contact.
 func (s *stage) states() map[int]campaign.TicketState {
-	s.t.Helper()
-	all, err := s.store.Tickets(s.t.Context(), store.Ref{Campaign: "c"})
+	s.T.Helper()
+	all, err := s.Store.Tickets(s.T.Context(), store.Ref{Campaign: "c"})
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	states := make(map[int]campaign.TicketState)
 	for i, ticket := range all {
@@ -200,9 +166,9 @@ func (s *stage) states() map[int]campaign.TicketState {
 }
 
 func (s *stage) wantStates(want map[int]campaign.TicketState) {
-	s.t.Helper()
+	s.T.Helper()
 	if diff := cmp.Diff(want, s.states()); diff != "" {
-		s.t.Errorf("tickets (-want +got):\n%s", diff)
+		s.T.Errorf("tickets (-want +got):\n%s", diff)
 	}
 }
 
@@ -229,7 +195,7 @@ func TestATicketTellsWhomToCallBackAndWhy(t *testing.T) {
 	if diff := cmp.Diff(want, s.asked, sortedBy(byPhone)); diff != "" {
 		t.Errorf("tickets (-want +got):\n%s", diff)
 	}
-	made, err := s.store.Ticket(t.Context(), store.Place{Ref: store.Ref{Campaign: "c"}})
+	made, err := s.Store.Ticket(t.Context(), store.Place{Ref: store.Ref{Campaign: "c"}})
 	if err != nil || made == nil || !strings.HasPrefix(made.ID, "T-") {
 		t.Errorf("%+v, %v", made, err)
 	}
@@ -265,7 +231,7 @@ func TestManyWorkersMakeEachTicketOnce(t *testing.T) {
 	const contacts = 60
 	s := newStage(t, contacts, "state=failed")
 	for n := range contacts / chunkSize {
-		chunk, err := s.store.ReadLedger(t.Context(), store.Ref{Campaign: "c", Chunk: n})
+		chunk, err := s.Store.ReadLedger(t.Context(), store.Ref{Campaign: "c", Chunk: n})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,12 +240,12 @@ func TestManyWorkersMakeEachTicketOnce(t *testing.T) {
 			for i := range chunkSize {
 				moves = append(moves, store.Move{Index: i, Move: campaign.Move{Cause: cause}})
 			}
-			if _, err := s.store.Apply(t.Context(), chunk, store.Change{Act: store.Steer, Moves: moves}); err != nil {
+			if _, err := s.Store.Apply(t.Context(), chunk, store.Change{Act: store.Steer, Moves: moves}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	c, err := s.store.Campaign(t.Context(), "c")
+	c, err := s.Store.Campaign(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +316,7 @@ func TestAnswersOfTheSupportCenter(t *testing.T) {
 			}
 			s.wantStates(map[int]campaign.TicketState{2: tt.want})
 			at := store.Place{Ref: store.Ref{Campaign: "c"}, Index: 2}
-			if got, err := s.store.Ticket(t.Context(), at); err != nil || got.Reason != tt.reason {
+			if got, err := s.Store.Ticket(t.Context(), at); err != nil || got.Reason.String() != tt.reason {
 				t.Errorf("reason %q, want %q (%v)", got.Reason, tt.reason, err)
 			}
 			if n := s.requests(); n != tt.requests {
@@ -380,14 +346,14 @@ func TestATicketWhoseAnswerWasLostIsNotMadeAgain(t *testing.T) {
 	}
 
 	s.answer = nil
-	c, err := s.store.Campaign(t.Context(), "c")
+	c, err := s.Store.Campaign(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := Again(t.Context(), s.store, c, []campaign.TicketState{campaign.TicketRefused}); n != 0 || err != nil {
+	if n, err := Again(t.Context(), s.Store, c, []campaign.TicketState{campaign.TicketRefused}); n != 0 || err != nil {
 		t.Errorf("%d refused, %v", n, err)
 	}
-	if n, err := Again(t.Context(), s.store, c, Repeatable); n != 1 || err != nil {
+	if n, err := Again(t.Context(), s.Store, c, Repeatable); n != 1 || err != nil {
 		t.Errorf("%d of all, %v", n, err)
 	}
 	s.look(m)
@@ -399,7 +365,7 @@ func TestATicketOfADeadWorkerIsNotMadeAgain(t *testing.T) {
 	s.move([]int{0}, campaign.Send, campaign.Fail)
 	at := store.Place{Ref: store.Ref{Campaign: "c"}}
 	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: ruleOf("state=failed"), Claim: "gone", Tries: 1}
-	if _, err := s.store.SetTicket(t.Context(), at, nil, &creating, time.Hour, 100); err != nil {
+	if _, err := s.Store.SetTicket(t.Context(), at, nil, &creating, time.Hour, 100); err != nil {
 		t.Fatal(err)
 	}
 	m := s.maker()
@@ -417,7 +383,7 @@ func TestATicketIsNotMadeOnceItsRuleHoldsNoMore(t *testing.T) {
 	s := newStage(t, 4, "state=failed")
 	s.move([]int{0}, campaign.Send, campaign.Fail)
 	m := s.maker()
-	c, err := s.store.Campaign(t.Context(), "c")
+	c, err := s.Store.Campaign(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -438,14 +404,14 @@ func TestACampaignHasNoMoreTicketsThanItMay(t *testing.T) {
 	at := func(i int) store.Place { return store.Place{Ref: store.Ref{Campaign: "c"}, Index: i} }
 	due := campaign.Ticket{State: campaign.TicketDue, Rule: ruleOf("state=failed")}
 	for i := range 2 {
-		if ok, err := s.store.SetTicket(t.Context(), at(i), nil, &due, 0, 2); !ok || err != nil {
+		if ok, err := s.Store.SetTicket(t.Context(), at(i), nil, &due, 0, 2); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 	}
-	if _, err := s.store.SetTicket(t.Context(), at(2), nil, &due, 0, 2); !errors.Is(err, store.ErrTicketsFull) {
+	if _, err := s.Store.SetTicket(t.Context(), at(2), nil, &due, 0, 2); !errors.Is(err, store.ErrTicketsFull) {
 		t.Errorf("%v", err)
 	}
-	tally, err := s.store.TicketTally(t.Context(), "c")
+	tally, err := s.Store.TicketTally(t.Context(), "c")
 	if err != nil || tally[campaign.TicketDue] != 2 {
 		t.Errorf("%v, %v", tally, err)
 	}
@@ -485,3 +451,53 @@ func (q stopping) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 }
 func (stopping) Report(context.Context, ratelimit.Permit, ratelimit.Answer) {}
 func (stopping) Return(context.Context, ratelimit.Permit)                   {}
+
+func TestATicketOnItsWayIsFinishedByAWorkerThatStops(t *testing.T) {
+	s := newStage(t, 4, "state=failed")
+	s.move([]int{0, 1}, campaign.Send, campaign.Fail)
+	ctx, stop := context.WithCancel(t.Context())
+	s.answer = func(w http.ResponseWriter, _ *http.Request, _ int) {
+		stop()
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"data":{"public_id":"T-1"}}`)
+	}
+	_ = s.maker().look(ctx)
+	s.wantStates(map[int]campaign.TicketState{0: campaign.TicketMade, 1: campaign.TicketDue})
+}
+
+// A frozenDesk is asked by a process that wakes up after its claim.
+type frozenDesk struct{}
+
+func (frozenDesk) CreateTicket(context.Context, velents.NewTicket) (velents.Ticket, velents.Answer, error) {
+	return velents.Ticket{}, velents.Answer{}, fmt.Errorf("create ticket: %w", verdict.ErrNotOurs)
+}
+
+// A countingQuota counts what comes back.
+type countingQuota struct{ returned, reported int }
+
+func (q *countingQuota) Acquire(context.Context) (ratelimit.Permit, error) {
+	return ratelimit.Permit{}, nil
+}
+func (q *countingQuota) Report(context.Context, ratelimit.Permit, ratelimit.Answer) { q.reported++ }
+func (q *countingQuota) Return(context.Context, ratelimit.Permit)                   { q.returned++ }
+
+func TestAPermitOfARequestThatDidNotLeaveIsReturned(t *testing.T) {
+	s := newStage(t, 1, "state=failed")
+	s.move([]int{0}, campaign.Send, campaign.Fail)
+	quota := &countingQuota{}
+	m := s.maker()
+	m.cfg.Desk, m.cfg.Quota = frozenDesk{}, quota
+	s.look(m)
+	if quota.returned != 1 || quota.reported != 0 {
+		t.Errorf("%d permits returned, %d reported", quota.returned, quota.reported)
+	}
+	s.wantStates(map[int]campaign.TicketState{0: campaign.TicketDue})
+}
+
+func TestARefusalByTheLimitIsNoTry(t *testing.T) {
+	limited := &velents.Error{Status: 429, Message: "slow down", JSON: true}
+	next, wait := (&Maker{}).after(campaign.Ticket{Rule: ruleOf("state=failed"), Tries: 3}, velents.Ticket{}, limited)
+	if next.State != campaign.TicketDue || next.Tries != 2 || wait != time.Second {
+		t.Errorf("%+v in %v", next, wait)
+	}
+}

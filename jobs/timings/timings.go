@@ -1,8 +1,11 @@
 // Package timings holds every duration of jobs whose relation to another one
-// matters. Its test says what each relation is for, and holds it.
+// matters. Its test says what each relation is for, and holds it. Every is the loop that
+// keeps an interval.
 package timings
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"campaign-runner/campaign/store"
@@ -101,4 +104,21 @@ const (
 // clock may stand still while a machine is paused, and the wall clock may be set back.
 func Elapsed(since, now time.Time) time.Duration {
 	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
+
+// Every calls do at once and then every interval, until ctx is over. It logs an error of do
+// as a warning, under the message trouble.
+func Every(ctx context.Context, interval time.Duration, log *slog.Logger, trouble string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, trouble, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

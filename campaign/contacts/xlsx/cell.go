@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,9 +33,9 @@ func (r *Rows) cell() error {
 		return fmt.Errorf("the cell in column %d twice", r.column)
 	}
 	style, _ := number(s.attr("s"))
-	kind := kindOf(s.attr("t"))
+	r.kind = append(r.kind[:0], s.attr("t")...)
 	begin := len(r.arena)
-	if err := r.content(kind, style); err != nil {
+	if err := r.content(style); err != nil {
 		return err
 	}
 	if len(r.arena) > maxRow {
@@ -45,22 +46,12 @@ func (r *Rows) cell() error {
 }
 
 // content appends to the arena what people see in the cell that was just opened.
-func (r *Rows) content(kind cellKind, style int) error {
+func (r *Rows) content(style int) error {
 	s := r.xml
 	var formula, hasValue, inline bool
 	r.value = r.value[:0]
 	begin := len(r.arena)
-	for depth := len(s.open); ; {
-		token, err := s.next()
-		if err != nil {
-			return err
-		}
-		if token == tokenClose && len(s.open) < depth {
-			break
-		}
-		if token != tokenOpen {
-			continue
-		}
+	err := s.children(func() (err error) {
 		switch {
 		case s.opened("v") && !hasValue:
 			hasValue = true
@@ -69,37 +60,37 @@ func (r *Rows) content(kind cellKind, style int) error {
 			inline = true
 			r.arena, err = s.richText(r.arena)
 		case s.opened("v"), s.opened("is"):
-			return errors.New("a cell with two values")
+			err = errors.New("a cell with two values")
 		case s.opened("f"):
 			formula = true
-			fallthrough
-		default:
-			err = s.skip()
 		}
-		if err != nil {
-			return err
-		}
-	}
-	switch {
-	case inline && (kind == kindInline || !hasValue):
+		return err
+	})
+	switch isText := string(r.kind) == "inlineStr"; {
+	case err != nil:
+		return err
+	case inline && (isText || !hasValue):
 		r.arena = r.styles.text(r.arena, begin, style)
 		return nil
 	case inline:
 		r.arena = r.arena[:begin]
 	}
 	if len(r.value) == 0 {
-		if formula && (!hasValue || kind != kindText && kind != kindInline) {
+		if kind := string(r.kind); formula && (!hasValue || kind != "str" && kind != "inlineStr") {
 			r.arena = append(r.arena, NoValue...)
 		}
 		return nil
 	}
-	return r.show(kind, style)
+	return r.show(style)
 }
 
-func (r *Rows) show(kind cellKind, style int) (err error) {
+// show appends the value as cells of its kind show it.
+func (r *Rows) show(style int) (err error) {
 	begin := len(r.arena)
-	switch kind {
-	case kindShared:
+	switch string(r.kind) {
+	case "", "n": // a number
+		r.arena = r.styles.number(r.arena, trimBlank(r.value), style)
+	case "s": // a text that cells share
 		n, ok := number(trimBlank(r.value))
 		if !ok {
 			n = -1
@@ -108,10 +99,7 @@ func (r *Rows) show(kind cellKind, style int) (err error) {
 			return err
 		}
 		r.arena = r.styles.text(r.arena, begin, style)
-	case kindText, kindInline, kindUnknown:
-		r.arena = unescape(append(r.arena, r.value...), begin)
-		r.arena = r.styles.text(r.arena, begin, style)
-	case kindBool:
+	case "b":
 		switch string(trimBlank(r.value)) {
 		case "1", "true":
 			r.arena = append(r.arena, "TRUE"...)
@@ -120,47 +108,15 @@ func (r *Rows) show(kind cellKind, style int) (err error) {
 		default:
 			return errors.New("a cell that is neither true nor false")
 		}
-	case kindError:
+	case "e": // an error, such as #N/A
 		r.arena = append(r.arena, r.value...)
-	case kindDate:
+	case "d":
 		r.arena = append(r.arena, isoDate(string(r.value))...)
-	default:
-		r.arena = r.styles.number(r.arena, trimBlank(r.value), style)
+	default: // the text of a formula, or inline
+		r.arena = unescape(append(r.arena, r.value...), begin)
+		r.arena = r.styles.text(r.arena, begin, style)
 	}
 	return nil
-}
-
-type cellKind uint8
-
-const (
-	kindNumber cellKind = iota
-	kindShared
-	kindText // a formula's result
-	kindInline
-	kindBool
-	kindError
-	kindDate
-	kindUnknown
-)
-
-func kindOf(text []byte) cellKind {
-	switch string(text) {
-	case "", "n":
-		return kindNumber
-	case "s":
-		return kindShared
-	case "str":
-		return kindText
-	case "inlineStr":
-		return kindInline
-	case "b":
-		return kindBool
-	case "e":
-		return kindError
-	case "d":
-		return kindDate
-	}
-	return kindUnknown
 }
 
 // NoValue is the text of a cell whose formula has no stored value, because the program
@@ -180,15 +136,7 @@ func isoDate(text string) string {
 	return day + " " + clock
 }
 
-func trimBlank(value []byte) []byte {
-	for len(value) > 0 && isBlank(value[0]) {
-		value = value[1:]
-	}
-	for len(value) > 0 && isBlank(value[len(value)-1]) {
-		value = value[:len(value)-1]
-	}
-	return value
-}
+func trimBlank(value []byte) []byte { return bytes.Trim(value, " \t\r\n") }
 
 // reference reads a cell's name, such as B7.
 func reference(ref []byte) (column, row int, ok bool) {

@@ -1,10 +1,10 @@
 package xlsx
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A format shows numbers, and sometimes texts. ECMA-376 calls its source a number
@@ -67,7 +67,7 @@ func parseFormat(code string) *format {
 		return general
 	}
 	f := new(format)
-	for _, text := range splitSections(code) {
+	for _, text := range sectionPattern.FindAllString(code, -1) {
 		s := parseSection(text)
 		if s.isText && (len(s.parts) > 1 || len(f.sections) > 0) {
 			f.text = &s
@@ -82,24 +82,14 @@ func parseFormat(code string) *format {
 	return f
 }
 
-// splitSections cuts a code at the semicolons that are not quoted.
-func splitSections(code string) (sections []string) {
-	begin := 0
-	for i := 0; i < len(code); i++ {
-		switch code[i] {
-		case '"':
-			i += 1 + strings.IndexByte(code[i+1:]+`"`, '"')
-		case '[':
-			i += 1 + strings.IndexByte(code[i+1:]+`]`, ']')
-		case '\\', '_', '*':
-			i++
-		case ';':
-			sections = append(sections, code[begin:i])
-			begin = i + 1
-		}
-	}
-	return append(sections, code[begin:])
-}
+// sectionPattern matches a section, up to a semicolon that is not quoted, tokenPattern
+// what has a meaning of its own in it, and denominator what stands behind the slash of a
+// fraction: a number, or its placeholders.
+var (
+	sectionPattern = regexp.MustCompile(`(?s)(?:"[^"]*"?|\[[^\]]*\]?|[\\_*].?|[^;])*`)
+	tokenPattern   = regexp.MustCompile(`(?s)^(?:"[^"]*"?|\[[^\]]*\]?|[\\_*].?|(?i:general|am/pm|a/p)|[eE][+-]|[yY]+|[mM]+|[dD]+|[hH]+|[sS]+|.)`)
+	denominator    = regexp.MustCompile(`^(0*[1-9][0-9]{0,3})?([0#?]*)`)
+)
 
 func parseSection(code string) section {
 	p := sectionParser{s: section{plain: true}}
@@ -143,109 +133,59 @@ func (p *sectionParser) literal(text string) {
 // commas handles commas after the last digit: each divides by a thousand.
 func (p *sectionParser) commas() { p.s.thousands, p.pending = p.s.thousands+p.pending, 0 }
 
-func (p *sectionParser) take(n int) string {
-	n = min(n, len(p.rest))
-	text := p.rest[:n]
-	p.rest = p.rest[n:]
-	return text
-}
-
-// run takes the first byte and its repetitions, in lower case.
-func (p *sectionParser) run() string {
-	n := 1
-	for n < len(p.rest) && p.rest[n]|0x20 == p.rest[0]|0x20 {
-		n++
-	}
-	return strings.ToLower(p.take(n))
-}
-
-func (p *sectionParser) char() string {
-	_, size := utf8.DecodeRuneInString(p.rest)
-	return p.take(size)
-}
-
-// enclosed takes the text between the first byte and end.
-func (p *sectionParser) enclosed(end string) string {
-	text, rest, _ := strings.Cut(p.rest[1:], end)
-	p.rest = rest
-	return text
-}
-
 func (p *sectionParser) next() {
 	s := &p.s
 	digits := s.whole+s.decimals > 0
-	switch c := p.rest[0]; {
+	token := tokenPattern.FindString(p.rest)
+	p.rest = p.rest[len(token):]
+	word := strings.ToLower(token)
+	switch c := word[0]; {
 	case c == '"':
-		if text := p.enclosed(`"`); text != "" {
+		if text := strings.Trim(token, `"`); text != "" {
 			p.literal(text)
 		}
 	case c == '\\':
-		p.take(1)
-		p.literal(p.char())
+		p.literal(token[1:])
 	case c == '_': // a space as wide as the next character
-		p.take(1)
-		p.char()
 		p.literal(" ")
 	case c == '*': // the next character fills the cell
-		p.take(1)
-		p.char()
 	case c == '[':
-		p.bracket(p.enclosed("]"))
+		p.bracket(strings.TrimSuffix(token[1:], "]"))
 	case c == '0', c == '#', c == '?':
-		p.digit()
+		p.digit(token)
 	case c == '.' && s.clock: // parts of a second
-		p.take(1)
 		p.rest = strings.TrimLeft(p.rest, "0")
 	case c == '.' && !p.point:
 		p.commas()
 		p.point = true
-		p.take(1)
 		p.add(partPoint, "")
 	case c == ',' && digits:
-		p.take(1)
 		p.pending++
 	case c == '%':
 		s.percents++
 		p.commas()
-		p.add(partLiteral, p.take(1))
-	case (c == 'E' || c == 'e') && digits && !s.hasPower() && len(p.rest) > 2 && (p.rest[1] == '+' || p.rest[1] == '-') && strings.IndexByte("0#?", p.rest[2]) >= 0:
+		p.add(partLiteral, token)
+	case c == 'e' && len(token) == 2 && digits && !s.hasPower() && p.rest != "" && strings.Contains("0#?", p.rest[:1]):
 		p.commas()
-		p.add(partPower, p.take(2))
-	case c == '/' && digits && s.fraction == 0 && len(p.rest) > 1 && strings.IndexByte("0#?123456789", p.rest[1]) >= 0:
+		p.add(partPower, token)
+	case c == '/' && digits && s.fraction == 0 && denominator.FindString(p.rest) != "":
 		p.fraction()
 	case c == '@':
-		p.take(1)
 		s.isText = true
 		p.add(partNumber, "")
-	default:
-		p.word()
-	}
-}
-
-// word takes a keyword, letters of a date or a time, or a character that stands for
-// itself.
-func (p *sectionParser) word() {
-	starts := func(word string) bool {
-		found := len(p.rest) >= len(word) && strings.EqualFold(p.rest[:len(word)], word)
-		if found {
-			p.take(len(word))
-		}
-		return found
-	}
-	switch {
-	case starts("general"):
-		p.s.general = true
+	case word == "general":
+		s.general = true
 		p.add(partNumber, "")
-	case starts("am/pm"), starts("a/p"):
-		p.s.isDate, p.s.clock = true, true
-	case strings.IndexByte("ymdhsYMDHS", p.rest[0]) >= 0:
-		p.time(p.run())
+	case word == "am/pm" || word == "a/p":
+		s.isDate, s.clock = true, true
+	case strings.Contains("ymdhs", word[:1]):
+		p.time(word)
 	default:
-		p.literal(p.char())
+		p.literal(token)
 	}
 }
 
-func (p *sectionParser) digit() {
+func (p *sectionParser) digit(placeholder string) {
 	s := &p.s
 	if p.pending > 0 && !p.point {
 		s.grouped, p.pending = true, 0
@@ -259,11 +199,11 @@ func (p *sectionParser) digit() {
 		s.decimals++
 	default:
 		s.whole++
-		if p.rest[0] == '0' {
+		if placeholder == "0" {
 			s.least++
 		}
 	}
-	p.add(partDigit, p.take(1))
+	p.add(partDigit, placeholder)
 }
 
 func (s *section) hasPower() bool {
@@ -293,25 +233,12 @@ func (p *sectionParser) bracket(text string) {
 	}
 }
 
-// fraction takes the slash of a fraction and its denominator.
+// fraction takes the denominator of a fraction.
 func (p *sectionParser) fraction() {
-	s := &p.s
-	p.take(1)
-	n := 0
-	for n < len(p.rest) && p.rest[n] >= '0' && p.rest[n] <= '9' {
-		n++
-	}
-	fixed, err := strconv.Atoi(p.rest[:n])
-	if err == nil && fixed > 0 && fixed < 10_000 {
-		s.fixed = fixed
-		p.take(n)
-	}
-	n = 0
-	for n < len(p.rest) && strings.IndexByte("0#?", p.rest[n]) >= 0 {
-		n++
-	}
-	p.take(n)
-	s.fraction = max(min(n, 4), 1)
+	m := denominator.FindStringSubmatch(p.rest)
+	p.rest = p.rest[len(m[0]):]
+	p.s.fixed, _ = strconv.Atoi(m[1]) // empty: 0
+	p.s.fraction = max(min(len(m[2]), 4), 1)
 	p.add(partSlash, "")
 }
 
@@ -354,19 +281,15 @@ func (f *format) section(v float64) (s *section, bare bool) {
 }
 
 func (s *section) appliesTo(v float64, last bool) bool {
-	switch s.compare {
-	case "<":
-		return v < s.limit
-	case "<=":
-		return v <= s.limit
-	case ">":
-		return v > s.limit
-	case ">=":
-		return v >= s.limit
-	case "=":
-		return v == s.limit
-	case "<>":
-		return v != s.limit
+	if s.compare == "" {
+		return last || v >= 0
 	}
-	return last || v >= 0
+	sign := "="
+	switch {
+	case v < s.limit:
+		sign = "<"
+	case v > s.limit:
+		sign = ">"
+	}
+	return strings.Contains(s.compare, sign)
 }

@@ -36,6 +36,7 @@ type Rows struct {
 	hidden  []columns
 	allRows bool // rows are hidden by default
 	arena   []byte
+	kind    []byte // of the cell: its attribute t
 	value   []byte
 	done    bool
 }

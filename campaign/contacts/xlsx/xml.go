@@ -53,7 +53,7 @@ type scanner struct {
 }
 
 func newScanner(src io.Reader) *scanner {
-	return &scanner{src: src, buf: make([]byte, bufferBytes), bindings: []binding{{"xml", spaceXML}}}
+	return &scanner{src: src, buf: make([]byte, bufferBytes), bindings: []binding{{"xml", spaceOther}}}
 }
 
 // more reads more data. It returns false at the end or on an error, which s.err then

@@ -1,145 +1,68 @@
 package cli
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/store"
 )
 
-// Bind lets a flag take its value from an environment variable when it is not
-// given: flag beats environment beats default. -h names the variable.
-func Bind(flags *pflag.FlagSet, flag, variable string) {
-	f := flags.Lookup(flag)
-	f.Usage += " [$" + variable + "]"
-	if f.Annotations == nil {
-		f.Annotations = make(map[string][]string)
-	}
-	f.Annotations[variableAnnotation] = []string{variable}
+// SettingFlags are the flags of settings of a campaign, as the table of package
+// campaign names them.
+type SettingFlags struct {
+	Given    campaign.Given // by the flags that were given
+	settings []campaign.Setting
 }
 
-const variableAnnotation = "environment variable"
-
-func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
-	var errs []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		variable := f.Annotations[variableAnnotation]
-		if len(variable) == 0 || f.Changed {
-			return
+// Add adds the flags of settings.
+func (f *SettingFlags) Add(flags *pflag.FlagSet, settings []campaign.Setting) {
+	f.Given, f.settings = make(campaign.Given), settings
+	for _, setting := range settings {
+		flag := flags.VarPF(&settingFlag{setting, f.Given}, setting.Flag, "", setting.Usage)
+		if setting.Switch {
+			flag.NoOptDefVal = "true"
 		}
-		if value := getenv(variable[0]); value != "" {
-			if err := flags.Set(f.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", variable[0], errors.Unwrap(err)))
-			}
-		}
-	})
-	return errors.Join(errs...)
-}
-
-// A Setting comes from the environment alone, because it is a secret, may hold
-// one, or belongs to the installation.
-type Setting struct {
-	Variable string
-	Default  string
-	Help     string
-}
-
-// Settings that several commands read.
-var (
-	RedisURL = Setting{"REDIS_URL", "redis://127.0.0.1:6379/0",
-		"redis:// or rediss://, redis+sentinel://HOST:PORT,…/MASTER/DB, redis+cluster://HOST:PORT,…"}
-	PlatformURL  = Setting{"VELENTS_URL", "https://velents-agents.velents.ai", "address of the platform"}
-	AgentToken   = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
-	SupportToken = Setting{"VELENTS_SUPPORT_TOKEN", "", "token of the Support Center, for tickets; none: no tickets are made"}
-	WebhookURL   = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
-)
-
-// VoiceChannel is the platform's id of that channel, as it was seen in use;
-// WhatsApp's is not published.
-const VoiceChannel = 3
-
-// WhatsappChannel is the other channel's id.
-var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name"}
-
-// Get is the setting's value, or its default.
-func (s Setting) Get(getenv func(string) string) string { return cmp.Or(getenv(s.Variable), s.Default) }
-
-// Document adds settings to the help of cmd and its subcommands.
-func Document(cmd *cobra.Command, settings ...Setting) {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
-	for _, s := range settings {
-		fmt.Fprintf(table, "  %s\t%s", s.Variable, s.Help)
-		if s.Default != "" {
-			fmt.Fprintf(table, " (default %s)", s.Default)
-		}
-		fmt.Fprintln(table)
-	}
-	_ = table.Flush() // into memory
-	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
-}
-
-// DefaultAgent is the agent of VELENTS_TOKEN.
-const DefaultAgent = "default"
-
-// TokenVariable is the environment variable of an agent's token.
-func TokenVariable(agent string) string {
-	if agent == DefaultAgent {
-		return AgentToken.Variable
-	}
-	return AgentToken.Variable + "_" + strings.ToUpper(strings.ReplaceAll(agent, "-", "_"))
-}
-
-// Token is the API token of an agent, which is named as campaign.AgentName has
-// it. The token must never be printed.
-func Token(getenv func(string) string, agent string) (string, error) {
-	variable := TokenVariable(agent)
-	token := strings.TrimSpace(getenv(variable))
-	if token == "" {
-		return "", fmt.Errorf("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, agent)
-	}
-	return token, nil
-}
-
-// TokenAgents lists the agents that have a token in an environment of
-// KEY=value, as os.Environ gives it. Variables that name no agent are left out.
-func TokenAgents(environ []string) []string {
-	var agents []string
-	for _, entry := range environ {
-		key, value, _ := strings.Cut(entry, "=")
-		agent := DefaultAgent
-		if name, ok := strings.CutPrefix(key, AgentToken.Variable+"_"); ok {
-			agent, _ = campaign.AgentName(name)
-		}
-		if agent != "" && key == TokenVariable(agent) && strings.TrimSpace(value) != "" {
-			agents = append(agents, agent)
+		if setting.Flag == "retry-5xx" {
+			flags.BoolFunc("strict-5xx", "the same as --retry-5xx none, if that is not given", func(text string) error {
+				on, err := strconv.ParseBool(text)
+				if err == nil && on && !flags.Changed("retry-5xx") {
+					err = flags.Set("retry-5xx", campaign.RetryNone.String())
+				}
+				return err
+			})
 		}
 	}
-	slices.Sort(agents)
-	return agents
 }
 
-// OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
-func OpenRedis(ctx context.Context, getenv func(string) string) (redis.UniversalClient, error) {
-	redis.SetLogger(silence{}) // a failure is told once, by its error
-	rdb, err := store.Connect(ctx, RedisURL.Get(getenv))
-	var unreachable *store.UnreachableError
-	if err != nil && !errors.As(err, &unreachable) {
-		return nil, Usage(err)
+// AddHidden adds flags that -h does not show, so that a command can say why it does
+// not take them. A flag that is there already stays.
+func (f *SettingFlags) AddHidden(flags *pflag.FlagSet, settings []campaign.Setting) {
+	hidden := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.Add(hidden, settings)
+	hidden.VisitAll(func(flag *pflag.Flag) { flag.Hidden = true })
+	flags.AddFlagSet(hidden)
+}
+
+// Apply puts into s what the flags say. The other settings stay.
+func (f *SettingFlags) Apply(s *campaign.Settings) error { return s.Apply(f.settings, f.Given) }
+
+// A settingFlag is the value of a setting's flag.
+type settingFlag struct {
+	campaign.Setting
+	given campaign.Given
+}
+
+func (f *settingFlag) Set(text string) error {
+	f.given[f.Flag] = append(f.given[f.Flag], text)
+	return f.Try(text)
+}
+
+func (f *settingFlag) String() string { return f.Default }
+
+func (f *settingFlag) Type() string {
+	if f.Switch {
+		return "bool"
 	}
-	return rdb, err
+	return f.Unit
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}

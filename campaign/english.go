@@ -1,0 +1,145 @@
+package campaign
+
+import "campaign-runner/campaign/hours"
+
+// english is what every code says, with its parameters in braces. Codes and the names
+// of their parameters are stored: they never change. Texts may.
+var english = make(map[Code]string)
+
+func define(name, text string) Code {
+	code := Code{name}
+	english[code] = text
+	return code
+}
+
+// Why a contact is in its state.
+var (
+	MsgNoAnswer     = define("no_answer", "no answer: the request may have been carried out")
+	MsgSenderDied   = define("sender_died", "the sender died: the request may have been carried out")
+	MsgConfirmed    = define("confirmed", "confirmed by hand")
+	MsgUsedUp       = define("used_up", "its attempts over all runs are used up: {attempts}")
+	MsgLate         = define("late", "not sent by {end}, when the campaign was to finish")
+	MsgNoZone       = define("no_zone", hours.NoZoneReason)
+	MsgNeverMeet    = define("never_meet", "the hours of {zone} never meet")
+	MsgHours        = define("hours", "waits for its hours in {zone}")
+	MsgContested    = define("contested", "another request with this number is on its way")
+	MsgDoNotContact = define("do_not_contact", "on the do-not-contact list")
+	MsgRecent       = define("recent", "contacted within the last {days} days")
+	MsgLimits       = define("limits", "contacted as often as its rules allow for now")
+	MsgOther        = define("other", "other") // the campaign has no room for more reasons
+	MsgLostReason   = define("lost_reason", "reason {code}")
+)
+
+// NeedsPerson reports whether a contact that is pending for this reason waits until a
+// person changes something.
+func (m Message) NeedsPerson() bool { return m.Is(MsgNoZone) || m.Is(MsgNeverMeet) }
+
+// Why nothing of a request was sent.
+var (
+	MsgNotSent     = define("not_sent", "not sent: no connection to the platform")
+	MsgCertificate = define("not_sent_certificate", "not sent: no connection to the platform: its certificate is not trusted, or has expired")
+	MsgNoName      = define("not_sent_name", "not sent: no connection to the platform: DNS does not know its name; check VELENTS_URL")
+	MsgRefused     = define("not_sent_refused", "not sent: no connection to the platform: connection refused; check VELENTS_URL")
+	MsgBadProxy    = define("not_sent_proxy", "not sent: no connection to the platform: the proxy is not reached, or lets nothing through; check HTTPS_PROXY")
+	MsgTooSlow     = define("not_sent_slow", "not sent: no connection to the platform: timeout while connecting")
+	MsgNoTLS       = define("not_sent_tls", "not sent: no connection to the platform: it does not speak TLS there; check VELENTS_URL")
+	MsgClosed      = define("not_sent_closed", "not sent: no connection to the platform: the connection had ended before")
+	MsgUnreachable = define("not_sent_unreachable", "not sent: no connection to the platform: it is not reached")
+)
+
+// Why a campaign is paused or waits for a person.
+var (
+	MsgByPerson     = define("by_person", "by a person")
+	MsgAnswers      = define("answers", "the platform answers {answer}; {advice}")
+	MsgCheckToken   = define("check_token", "check the agent's token")
+	MsgCheckAccount = define("check_account", "check the account")
+	MsgCheckProxy   = define("check_proxy", "check HTTPS_PROXY")
+	MsgCheckURL     = define("check_url", "check VELENTS_URL")
+	MsgRefuses      = define("refuses", "the platform refuses the request: {answer}")
+	MsgVague        = define("vague", "the platform refused {contacts} contacts one after the other without saying why: {answer}")
+	MsgGuard        = define("guard", "too many of the latest contacts were rejected, failed or unconfirmed")
+	MsgGuardTold    = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
+	MsgCanary       = define("canary", "canary of {contacts}: {states}")
+	MsgMissedStart  = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
+	MsgLostWrites   = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
+		"Contacts that are pending in it may have been contacted; look up the batches {campaign}/{chunk}/… in the platform's dashboard before you resume or cancel")
+)
+
+// Parts of these: contacts by state and reason, and where they are.
+var (
+	MsgState       = define("state", "{contacts} {state}")
+	MsgStateWhy    = define("state_why", "{contacts} {state} ({reasons:; })")
+	MsgReason      = define("reason", "{contacts} {reason}")
+	MsgMoreReasons = define("more_reasons", "{reasons} other reasons")
+	MsgLines       = define("lines", "chunk {chunk}: lines {places}")
+	MsgPlaces      = define("places", "chunk {chunk}: contacts {places}")
+	MsgAndMore     = define("and_more", "{some} and {more} more")
+	MsgMoreChunks  = define("more_chunks", "and in {chunks} more chunks")
+)
+
+// What the log says of a decision.
+var (
+	MsgLoaded         = define("loaded", "{file}: {contacts} contacts of {rows} rows")
+	MsgTime           = define("time", "its time has come")
+	MsgTakenBack      = define("taken_back", "not sent: whether it had begun was not known")
+	MsgVagueTakenBack = define("vague_taken_back", "refused one after the other: taken back")
+	MsgKept           = define("kept", "kept for {days} days")
+	MsgSettings       = define("settings", "{changes:; }")
+	MsgSetting        = define("setting", "{setting}: {to}, was {from}")
+	MsgSent           = define("resolved_sent", "the platform has them")
+	MsgNeverSeen      = define("resolved_never_seen", "the platform never saw them")
+	MsgOfChunk        = define("of_chunk", "{what}: chunk {chunk}")
+	MsgSelection      = define("selection", "{parts: }")
+	MsgWithReason     = define("with_reason", "with {reason} in their reason")
+	MsgWhere          = define("where", "where {rule}")
+)
+
+// Why a ticket is in its state.
+var (
+	MsgTicketLost    = define("ticket_lost", "the worker died: the request may have been carried out")
+	MsgTicketUnnamed = define("ticket_unnamed", "the Support Center did not name it")
+	MsgTicketRefused = define("ticket_refused", "the Support Center refuses: {answer}; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL")
+)
+
+// Why an event belongs to nobody, or the wish in one is still open.
+var (
+	MsgNoCampaign = define("event_no_campaign", "no such campaign")
+	MsgNoContact  = define("event_no_contact", "no such number in the list")
+	MsgNeverSent  = define("event_never_sent", "the contact was never sent")
+	MsgUnreadable = define("event_unreadable", "not readable")
+
+	MsgWishNoNumber   = define("wish_no_number", "the event tells no number, and nothing is known of its conversation")
+	MsgWishUnlisted   = define("wish_unlisted", "nobody in the list has the number that the event tells; it is on the do-not-contact list")
+	MsgWishAnother    = define("wish_another", "the contact is on the do-not-contact list; the event tells another number, which is not")
+	MsgWishNotApplied = define("wish_not_applied", "the event could not be applied")
+	MsgWishDamaged    = define("wish_damaged", "what was stored of it is damaged")
+)
+
+// Why the next request of an agent waits.
+var (
+	MsgQuotaFull    = define("quota_full", "the quota is used up")
+	MsgQuotaPace    = define("quota_pace", "spread over the window")
+	MsgQuotaRefused = define("quota_refused", "refused with 429")
+	MsgQuotaFailing = define("quota_failing", "the platform is failing")
+	MsgQuotaProbe   = define("quota_probe", "one request is finding out")
+	MsgQuotaHeld    = define("quota_held", "the platform asks to wait (503)")
+	MsgQuotaLost    = define("quota_lost", "an answer was lost; one contact will find out")
+)
+
+// What a campaign waits for.
+var (
+	MsgLoading      = define("loading", "its contact file is still being loaded")
+	MsgLoadDied     = define("load_died", "its enqueue has stopped; run it again")
+	MsgScheduled    = define("scheduled", "it starts at {start:moment}; start it now with: campaign start {campaign}")
+	MsgToStart      = define("to_start", "{reason}; start it with: campaign start {campaign}")
+	MsgWaitsPerson  = define("waits_person", "it waits for a person")
+	MsgPaused       = define("paused", "paused: {reason}; go on with: campaign resume {campaign}")
+	MsgNoWorker     = define("no_worker", "no live worker serves agent {agent} (start one with: worker --agents {agent})")
+	MsgQueuePaused  = define("queue_paused", "the {lane} queue of agent {agent} is paused in the asynq UI; resume it there")
+	MsgQuota        = define("quota", "waiting for the quota: {reason}; the next request leaves at {next:clock}")
+	MsgQuotaBlocked = define("quota_blocked", "waiting for the quota: {reason}; the next request leaves at {next:clock}; sooner with: campaign agents unblock {agent}")
+	MsgQuotaProbing = define("quota_probing", "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds")
+	MsgAllHeld      = define("all_held", "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}; end it with: campaign cancel {campaign}")
+	MsgDailyCap     = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
+	MsgOutsideHours = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
+)

@@ -1,0 +1,221 @@
+package campaign
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign/hours"
+)
+
+// A kind is how a setting is told, read and checked.
+type kind struct {
+	Switch  bool     // on or off
+	Number  bool     // the form asks for digits
+	Suffix  string   // of the number, which the form does not ask for
+	Choices []string // the only texts that it takes; nil: any
+
+	text  func(*Settings) string                  // as set reads it; empty: nothing is set
+	set   func(s *Settings, texts []string) error // of a setting that is not a list, the last text counts
+	valid func(*Settings) error                   // nil: every value makes sense; the error begins with the value
+}
+
+func value[T any](at func(*Settings) *T, text func(T) string, parse func(string) (T, error)) kind {
+	return kind{
+		text: func(s *Settings) string { return text(*at(s)) },
+		set: func(s *Settings, texts []string) (err error) {
+			*at(s), err = parse(texts[len(texts)-1])
+			return err
+		},
+	}
+}
+
+// unlessZero is text, and nothing for a zero value.
+func unlessZero[T comparable](text func(T) string) func(T) string {
+	return func(v T) string {
+		if v == *new(T) {
+			return ""
+		}
+		return text(v)
+	}
+}
+
+func same(text string) string           { return text }
+func plain(text string) (string, error) { return text, nil }
+
+// word is a text that is checked elsewhere.
+func word(at func(*Settings) *string) kind {
+	return value(at, same, plain)
+}
+
+func onOff(at func(*Settings) *bool) kind {
+	k := value(at, strconv.FormatBool, strconv.ParseBool)
+	k.Switch = true
+	return k
+}
+
+// list is the kind of a setting that may be given several times.
+func list[T any](at func(*Settings) *[]T, parse func(string) (T, error)) kind {
+	texts := func(s *Settings) (texts []string) {
+		for _, v := range *at(s) {
+			texts = append(texts, fmt.Sprint(v))
+		}
+		return texts
+	}
+	set := func(s *Settings, texts []string) error {
+		if len(texts) == 1 && texts[0] == "" { // as text gives an empty list
+			texts = nil
+		}
+		all := make([]T, len(texts))
+		for i, text := range texts {
+			var err error
+			if all[i], err = parse(text); err != nil {
+				return err
+			}
+		}
+		*at(s) = all
+		return nil
+	}
+	return kind{
+		text:  func(s *Settings) string { return strings.Join(texts(s), ", ") },
+		set:   set,
+		valid: func(s *Settings) error { return set(new(Settings), texts(s)) },
+	}
+}
+
+// number is a whole number from least to most; most 0: no bound.
+func number(at func(*Settings) *int, least, most int) kind {
+	parse := func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		switch bad := err != nil || n < least; {
+		case most > 0 && (bad || n > most):
+			return 0, fmt.Errorf("want a number from %d to %d", least, most)
+		case bad:
+			return 0, fmt.Errorf("want a number from %d", least)
+		}
+		return n, nil
+	}
+	k := value(at, unlessZero(strconv.Itoa), parse)
+	k.Number = true
+	k.valid = func(s *Settings) error {
+		switch n := *at(s); {
+		case n < least && most == 0:
+			return fmt.Errorf("%d: want 1 or more", n)
+		case n < least || most > 0 && n > most:
+			return fmt.Errorf("%d: want 1 to %d", n, most)
+		}
+		return nil
+	}
+	return k
+}
+
+// optional is a number that may also be 0, which means that nothing is set; people can
+// give 0 only where least is 0.
+func optional(at func(*Settings) *int, least, most int) kind {
+	k := number(at, least, most)
+	k.valid = number(at, 0, most).valid
+	return k
+}
+
+// choice is the kind of a setting that has one of a few values. A value whose text is
+// empty is valid, but people cannot choose it.
+func choice[T comparable](at func(*Settings) *T, values ...T) kind {
+	text := func(v T) string { return fmt.Sprint(v) }
+	var names []string
+	for _, v := range values {
+		if name := text(v); name != "" {
+			names = append(names, name)
+		}
+	}
+	last := len(names) - 1
+	want := fmt.Errorf("want %s or %s", strings.Join(names[:last], ", "), names[last])
+	k := value(at, text, func(name string) (v T, err error) {
+		if i := slices.IndexFunc(values, func(v T) bool { return text(v) == name }); i >= 0 && name != "" {
+			return values[i], nil
+		}
+		return v, want
+	})
+	k.Choices = names
+	k.valid = func(s *Settings) error {
+		if !slices.Contains(values, *at(s)) {
+			return fmt.Errorf("%q: %w", text(*at(s)), want)
+		}
+		return nil
+	}
+	return k
+}
+
+// days is a number of days, up to most: "7d", or "36h", which is rounded up.
+func days(at func(*Settings) *int, most int) kind {
+	k := value(at, unlessZero(func(n int) string { return fmt.Sprintf("%dd", n) }), func(text string) (int, error) {
+		unit := 24
+		number, isDays := strings.CutSuffix(text, "d")
+		if !isDays {
+			number, unit = strings.TrimSuffix(text, "h"), 1
+		}
+		n, err := strconv.Atoi(number)
+		if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= most {
+			return days, nil
+		}
+		return 0, fmt.Errorf("want a time from 1h to %dd", most)
+	})
+	k.Number, k.Suffix = true, "d"
+	k.valid = func(s *Settings) error {
+		if n := *at(s); n < 0 || n > most {
+			return fmt.Errorf("%d days: want at most %d", n, most)
+		}
+		return nil
+	}
+	return k
+}
+
+// moment is a time; one without an offset is by the clock of the hours.
+func moment(at func(*Settings) *time.Time) kind {
+	return kind{
+		text: func(s *Settings) string {
+			return unlessZero(func(t time.Time) string { return t.UTC().Format(time.RFC3339) })(*at(s))
+		},
+		set: func(s *Settings, texts []string) (err error) {
+			*at(s), err = hours.ParseTime(texts[len(texts)-1], s.Hours.Zone)
+			return err
+		},
+	}
+}
+
+// fields are values by key: KEY=VALUE, several with commas between them as in CSV.
+func fields(at func(*Settings) *map[string]string) kind {
+	return kind{
+		text: func(s *Settings) string {
+			var texts []string
+			for _, key := range slices.Sorted(maps.Keys(*at(s))) {
+				texts = append(texts, key+"="+(*at(s))[key])
+			}
+			return strings.Join(texts, ", ")
+		},
+		set: func(s *Settings, texts []string) (err error) {
+			all := make(map[string]string)
+			for _, text := range texts {
+				pairs := []string{strings.Trim(text, `"`)}
+				if strings.Count(text, "=") > 1 {
+					if pairs, err = csv.NewReader(strings.NewReader(text)).Read(); err != nil {
+						return err
+					}
+				}
+				for _, pair := range pairs {
+					key, value, ok := strings.Cut(pair, "=")
+					if !ok {
+						return errors.New("want KEY=VALUE")
+					}
+					all[key] = value
+				}
+			}
+			*at(s) = all
+			return nil
+		},
+	}
+}

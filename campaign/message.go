@@ -1,0 +1,206 @@
+package campaign
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Message tells people something: a code of the table in english.go with its
+// parameters, or somebody else's text as it was sent. String, %v and JSON give it in
+// English. The zero Message says nothing.
+//
+// In Redis it is one line, in which times and numbers stand in neutral form.
+type Message struct {
+	code    Code   // zero: it is a text
+	line    string // as in Redis
+	english string
+}
+
+// A Code names one thing that the runner can say.
+type Code struct{ name string }
+
+// mark begins the line of a code. Text never begins with it.
+const mark = "\x1f"
+
+// maxParameterBytes bounds each text among the parameters of a Message.
+const maxParameterBytes = 300
+
+// Text is a message of somebody else: the platform or a person.
+func Text(text string) Message {
+	text = strings.TrimLeft(strings.ToValidUTF8(text, "�"), mark)
+	return Message{line: text, english: text}
+}
+
+// Say is a message of the runner: a code, then the name and the value of each
+// parameter. A value is a text, a time, a number, a Message, or several of these two.
+func Say(code Code, parameters ...any) Message {
+	parts := append([]any{code.name}, parameters...)
+	for i, part := range parts {
+		parts[i] = neutral(part)
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(parts) // strings and numbers
+	return ReadMessage(mark + strings.TrimSuffix(b.String(), "\n"))
+}
+
+// ReadMessage reads a line. One without a mark is a text, such as an earlier version
+// stored for the runner's own reasons.
+func ReadMessage(line string) Message {
+	var parts []any
+	body, coded := strings.CutPrefix(line, mark)
+	if coded {
+		_ = json.Unmarshal([]byte(body), &parts) // a damaged line is a text
+	}
+	if len(parts) == 0 {
+		return Text(line)
+	}
+	name, _ := parts[0].(string)
+	return Message{code: Code{name}, line: line, english: render(parts)}
+}
+
+// Line is the message as Redis keeps it: of a code the mark and a JSON array of its
+// name and its parameters.
+func (m Message) Line() string { return m.line }
+
+// Stored is the message for JSON that goes to Redis: it gives its line.
+func (m Message) Stored() Message { return Message{line: m.line, english: m.line} }
+
+// Cut shortens a text to maxBytes. The texts in a code are bounded already.
+func (m Message) Cut(maxBytes int) Message {
+	return m.Mask(func(text string) string { return cut(text, maxBytes) })
+}
+
+// String is the message in English.
+func (m Message) String() string { return m.english }
+
+// MarshalText gives English.
+func (m Message) MarshalText() ([]byte, error) { return []byte(m.english), nil }
+
+// UnmarshalText reads a line.
+func (m *Message) UnmarshalText(line []byte) error {
+	*m = ReadMessage(string(line))
+	return nil
+}
+
+// IsZero reports whether the message says nothing.
+func (m Message) IsZero() bool { return m.line == "" }
+
+// Equal reports whether two messages say the same.
+func (m Message) Equal(other Message) bool { return m.line == other.line }
+
+// Is reports whether the message has that code, or is the English text that an earlier
+// version stored in its place.
+func (m Message) Is(code Code) bool {
+	fixed := place.Split(english[code], -1)
+	return m.code == code || m.code == Code{} &&
+		strings.HasPrefix(m.english, fixed[0]) && strings.HasSuffix(m.english, fixed[len(fixed)-1])
+}
+
+// Matches reports whether part is a part of the English text, in any case, or the name
+// of the code.
+func (m Message) Matches(part string) bool {
+	return containsFold(m.english, part) || m.code.name != "" && m.code.name == strings.TrimSpace(part)
+}
+
+// Mask applies mask to a text. The parameters of a code are masked by who says it.
+func (m Message) Mask(mask func(string) string) Message {
+	if m.code == (Code{}) {
+		return Text(mask(m.line))
+	}
+	return m
+}
+
+// several is the key of a list: a JSON array is one message.
+const several = "several"
+
+// neutral is a parameter as a line keeps it.
+func neutral(value any) any {
+	switch v := value.(type) {
+	case int:
+		return v
+	case time.Time:
+		return v.Format(time.RFC3339)
+	case Message:
+		if v.code != (Code{}) {
+			return json.RawMessage(v.line[len(mark):])
+		}
+	case []int:
+		return map[string]any{several: v}
+	case []Message:
+		list := make([]any, len(v))
+		for i, m := range v {
+			list[i] = neutral(m)
+		}
+		return map[string]any{several: list}
+	}
+	return cut(fmt.Sprint(value), maxParameterBytes)
+}
+
+// cut shortens a text to a number of bytes, between runes.
+func cut(text string, maxBytes int) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxBytes)], "")
+}
+
+// place is where an English text holds a parameter: {name}, or {name:how}. How is, of a
+// list, what separates it; of a number, its noun for one and for several; of a time,
+// "moment" or "clock", by the reader's own.
+var place = regexp.MustCompile(`\{(\w+)(?::([^}]+))?\}`)
+
+// render says a code with its parameters in English. Of a code that is not known, since
+// a later version wrote it, it says what there is.
+func render(parts []any) string {
+	name, _ := parts[0].(string)
+	text, known := english[Code{name}]
+	if !known {
+		text = name
+		for i := 1; i+1 < len(parts); i += 2 {
+			text += fmt.Sprintf(" %v={%v}", parts[i], parts[i])
+		}
+	}
+	return place.ReplaceAllStringFunc(text, func(found string) string {
+		named := place.FindStringSubmatch(found)
+		for i := 1; i+1 < len(parts); i += 2 {
+			if parts[i] == named[1] {
+				return renderValue(parts[i+1], named[2])
+			}
+		}
+		return "?"
+	})
+}
+
+func renderValue(value any, how string) string {
+	switch v := value.(type) {
+	case string:
+		switch at, err := time.Parse(time.RFC3339, v); {
+		case err == nil && how == "moment":
+			return Moment(at)
+		case err == nil && how == "clock":
+			return Clock(at, time.Now())
+		}
+		return v
+	case float64:
+		if one, many, noun := strings.Cut(how, "|"); noun {
+			return Count(int(v), one, many)
+		}
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		if len(v) > 0 {
+			return render(v)
+		}
+	case map[string]any:
+		list, _ := v[several].([]any)
+		texts := make([]string, len(list))
+		for i, m := range list {
+			texts[i] = renderValue(m, "")
+		}
+		return strings.Join(texts, cmp.Or(how, ", "))
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package plan
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"campaign-runner/campaign/hours"
+)
+
+// Groups sorts contacts into groups by their clocks. Goroutines may share it.
+type Groups struct {
+	calendar *hours.Calendar
+	mu       sync.Mutex
+	list     []Group
+	at       map[*hours.Clock]int
+}
+
+// NewGroups returns an empty Groups.
+func NewGroups(calendar *hours.Calendar) *Groups {
+	return &Groups{calendar: calendar, at: make(map[*hours.Clock]int)}
+}
+
+// Of returns the index of a contact's group, by its number in E.164. The number does
+// not matter if all contacts have the same clock.
+func (g *Groups) Of(e164 string) int {
+	clock := g.calendar.Of(e164)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i, known := g.at[clock]
+	if !known {
+		i = len(g.list)
+		g.at[clock] = i
+		group := Group{Name: hours.NoZoneReason, Clock: clock}
+		if clock != nil {
+			group.Name = clock.Name
+		}
+		g.list = append(g.list, group)
+	}
+	return i
+}
+
+// List returns the groups by index.
+func (g *Groups) List() []Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.list[:len(g.list):len(g.list)]
+}
+
+// Parts returns the parts of a chunk with these numbers, which have not been sent.
+func (g *Groups) Parts(numbers []string) (parts []Part) {
+	for _, number := range numbers {
+		parts = withContact(parts, g.Of(number), 0)
+	}
+	return parts
+}
+
+// withContact adds a contact to the part of its group and number of tries.
+func withContact(parts []Part, group, tries int) []Part {
+	i := slices.IndexFunc(parts, func(p Part) bool { return p.Group == group && p.Tries == tries })
+	if i < 0 {
+		return append(parts, Part{group, tries, 1})
+	}
+	parts[i].Contacts++
+	return parts
+}
+
+// idleShare is the part of a limit that an idle token may use at once.
+const idleShare = 0.4
+
+// AtLimit sets the pace of a limit of requests in each window; 0: no limit is known.
+func (w *Work) AtLimit(limit float64, window time.Duration) {
+	w.Rate, w.Burst = 0, 0
+	if limit > 0 && window > 0 {
+		w.Rate, w.Burst = limit/window.Seconds(), idleShare*limit
+	}
+}
+
+// SampleSize is how many chunks describe a campaign well enough. They are read often;
+// all chunks of a million contacts would be ten megabytes.
+const SampleSize = 400
+
+// Sample returns up to most of the chunks, spread evenly.
+func Sample(chunks, most int) []int {
+	some := make([]int, min(chunks, most))
+	for i := range some {
+		some[i] = i * chunks / len(some)
+	}
+	return some
+}
+
+// A Contact is a contact of a chunk in a sample.
+type Contact struct {
+	Group int
+	Tries int  // requests so far
+	Left  bool // still to be sent
+}
+
+// Learn derives the work from a sample of chunks: who is left in them, how many chunks
+// each of them stands for if left contacts remain in all, and how many requests fail.
+func (w *Work) Learn(sample [][]Contact, left int) {
+	inSample, made, failed := 0, 0, 0
+	w.Chunks = make([][]Part, len(sample))
+	for c, contacts := range sample {
+		for _, contact := range contacts {
+			made += contact.Tries
+			if !contact.Left {
+				failed += max(contact.Tries-1, 0)
+				continue
+			}
+			failed += contact.Tries
+			inSample++
+			w.Chunks[c] = withContact(w.Chunks[c], contact.Group, contact.Tries)
+		}
+	}
+	w.Weight = 1
+	if inSample > 0 {
+		w.Weight = float64(left) / float64(inSample)
+	}
+	if made > 0 {
+		w.Fails = float64(failed) / float64(made)
+	}
+}

@@ -1,0 +1,173 @@
+// Package webhook receives the platform's events. It makes the links that the
+// platform posts to, and the inbox behind them.
+//
+// The platform's events do not say which campaign they belong to, so the link does:
+// it names the campaign, and the contact if the request carries only one. It is
+// signed, so that events cannot be forged. The inbox stores an event before it
+// answers; package events finds out what it means.
+package webhook
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
+)
+
+// Path is where events arrive below the public address.
+const Path = "/webhooks/velents"
+
+// A Target is what the events of a link are about.
+type Target struct {
+	Campaign string
+	Contact  int // its place in the list, from 1; 0: the event's number says
+}
+
+// Link is the address for a target's events, below the public address base.
+func Link(base, secret string, to Target) string {
+	query := url.Values{"campaign": {to.Campaign}, "sig": {sign(secret, to)}}
+	if to.Contact > 0 {
+		query.Set("contact", strconv.Itoa(to.Contact))
+	}
+	return strings.TrimSuffix(base, "/") + Path + "?" + query.Encode()
+}
+
+// TargetOf reads a link's query. It reports false unless Link made this query with
+// the secret.
+func TargetOf(secret string, query url.Values) (Target, bool) {
+	to := Target{Campaign: query.Get("campaign")}
+	if text := query.Get("contact"); text != "" {
+		to.Contact, _ = strconv.Atoi(text) // any other text has another signature
+	}
+	return to, hmac.Equal([]byte(query.Get("sig")), []byte(sign(secret, to)))
+}
+
+func sign(secret string, to Target) string {
+	text := "campaign\x00" + to.Campaign
+	if to.Contact > 0 {
+		text = "contact\x00" + strconv.Itoa(to.Contact) + "\x00" + to.Campaign
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+const (
+	// maxBodyBytes bounds an event. A long conversation takes some ten thousand bytes.
+	maxBodyBytes = 1 << 20
+	// patience bounds storing: the platform waits for the answer, and may come again
+	// after a 503.
+	patience = 2 * time.Second
+)
+
+// keeper stores events; *store.Store is the real one.
+type keeper interface {
+	AddEvent(ctx context.Context, e store.Event) error
+}
+
+// An Inbox receives the platform's events. It answers 204 once one is stored, and
+// gives no reason when it refuses one.
+type Inbox struct {
+	Events keeper
+	Secret string // that signs the links
+	// Authorization is the header x-velents-authorization that the platform sends, as
+	// set in its dashboard; empty: it is not checked.
+	Authorization string
+	Received      func(status int) // called for each request; may be nil
+	Log           *slog.Logger
+}
+
+// ServeHTTP takes one event.
+func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := in.take(w, r)
+	if in.Received != nil {
+		in.Received(status)
+	}
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
+		return
+	}
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// take returns the status to answer.
+func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
+	if r.URL.Path != Path {
+		return http.StatusNotFound
+	}
+	if r.Method != http.MethodPost {
+		return http.StatusMethodNotAllowed
+	}
+	to, signed := TargetOf(in.Secret, r.URL.Query())
+	if !signed || !in.authorized(r) {
+		return http.StatusUnauthorized
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	if err != nil {
+		return http.StatusBadRequest
+	}
+	switch says, err := velents.ReadEvent(body); {
+	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link names the contact
+	case (errors.Is(err, velents.ErrNobody) || errors.Is(err, velents.ErrUnknownEvent)) && saysSomething(says):
+		// It may hold an opt-out.
+	case errors.Is(err, velents.ErrUnknownEvent):
+		in.Log.InfoContext(r.Context(), "event of no use", "campaign", to.Campaign, "error", err)
+		return http.StatusNoContent // it would be of no use a second time either
+	case err != nil:
+		in.Log.WarnContext(r.Context(), "event refused", "campaign", to.Campaign, "error", err)
+		return http.StatusBadRequest
+	}
+	// Not the request's own context: an event is worth keeping even when the
+	// platform no longer waits.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	if err := in.Events.AddEvent(ctx, store.Event{Campaign: to.Campaign, Contact: to.Contact, Body: body}); err != nil {
+		in.Log.WarnContext(ctx, "event not stored", "error", err)
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusNoContent
+}
+
+func saysSomething(e velents.Event) bool {
+	return e.Message != nil || len(e.History) > 0 || e.Extraction != nil
+}
+
+func (in *Inbox) authorized(r *http.Request) bool {
+	if in.Authorization == "" {
+		return true
+	}
+	have, want := sha256.Sum256([]byte(r.Header.Get("x-velents-authorization"))), sha256.Sum256([]byte(in.Authorization))
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
+}
+
+// NewServer serves the inbox. It is open to the internet, so slow clients are cut
+// off.
+func NewServer(inbox *Inbox) *http.Server {
+	return &http.Server{
+		Handler:           inbox,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // mistakes of strangers
+	}
+}

@@ -1,0 +1,149 @@
+package webhook_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/webhook"
+)
+
+// shelf keeps events in memory, or fails.
+type shelf struct {
+	events []store.Event
+	err    error
+}
+
+func (s *shelf) AddEvent(ctx context.Context, e store.Event) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return errors.New("storing may take for ever")
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if s.err == nil {
+		s.events = append(s.events, e)
+	}
+	return s.err
+}
+
+const started = `{"event":{"type":"onStarted","about":"conversation"},"conversation":{"id":7,"phone":"+966500000001","values":[]},"result":{"extraction":[]},"new":1}`
+
+// Events of no use, but for what is said in them.
+const (
+	nobodys = `{"event":{"type":"onMessage"},"result":{"message":{"customer":"STOP"}}}`
+	moved   = `{"event":{"type":"onMoved"},"conversation":{"id":7},"result":{"history":[{"role":"customer","message":"STOP"}]}}`
+)
+
+func target(link string) string { return strings.TrimPrefix(link, "http://in") }
+
+func TestInbox(t *testing.T) {
+	link := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"}))
+	single := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale", Contact: 3}))
+	for _, tt := range []struct {
+		name          string
+		method, link  string
+		body          string
+		authorization string
+		full          error
+		want          int
+		kept          []store.Event
+	}{
+		{"an event is stored as it came", "POST", link, started, "key", nil, 204, []store.Event{{Campaign: "sale", Body: []byte(started)}}},
+		{"one of a single contact", "POST", single, started, "key", nil, 204, []store.Event{{Campaign: "sale", Contact: 3, Body: []byte(started)}}},
+		{"the older shape of calls", "POST", link, `{"event":{"type":"ondone","about":"call"},"call":{"phone":"966500000001"}}`, "key", nil, 204,
+			[]store.Event{{Campaign: "sale", Body: []byte(`{"event":{"type":"ondone","about":"call"},"call":{"phone":"966500000001"}}`)}}},
+		{"an event of a new type is of no use", "POST", link, strings.Replace(started, "onStarted", "onMoved", 1), "key", nil, 204, nil},
+		{"another path", "POST", "/webhooks", started, "key", nil, 404, nil},
+		{"a look", "GET", link, "", "key", nil, 405, nil},
+		{"no signature", "POST", webhook.Path + "?campaign=sale", started, "key", nil, 401, nil},
+		{"the signature of another campaign", "POST", strings.Replace(link, "sale", "gift", 1), started, "key", nil, 401, nil},
+		{"another authorization", "POST", link, started, "Key", nil, 401, nil},
+		{"none", "POST", link, started, "", nil, 401, nil},
+		{"a huge body", "POST", link, `{"a":"` + strings.Repeat("x", 1<<20) + `"}`, "key", nil, 413, nil},
+		{"deep JSON", "POST", link, strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000), "key", nil, 400, nil},
+		{"no JSON", "POST", link, "event=1", "key", nil, 400, nil},
+		{"an empty body", "POST", link, "", "key", nil, 400, nil},
+		{"nobody's event", "POST", link, `{"event":{"type":"onStarted"}}`, "key", nil, 400, nil},
+		{"nobody's, in which somebody says something", "POST", link, nobodys, "key", nil, 204, []store.Event{{Campaign: "sale", Body: []byte(nobodys)}}},
+		{"nobody's, of a link that says whose", "POST", single, `{"event":{"type":"onStarted"}}`, "key", nil, 204, []store.Event{{Campaign: "sale", Contact: 3, Body: []byte(`{"event":{"type":"onStarted"}}`)}}},
+		{"an event of a new type in which somebody says something", "POST", link, moved, "key", nil, 204, []store.Event{{Campaign: "sale", Body: []byte(moved)}}},
+		{"Redis is away", "POST", link, started, "key", errors.New("gone"), 503, nil},
+		{"too many wait", "POST", link, started, "key", store.ErrFull, 503, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			kept := &shelf{err: tt.full}
+			told := 0
+			inbox := &webhook.Inbox{
+				Events: kept, Secret: "secret", Authorization: "key",
+				Received: func(status int) { told = status }, Log: slog.New(slog.DiscardHandler),
+			}
+			request := httptest.NewRequest(tt.method, tt.link, strings.NewReader(tt.body))
+			request.Header.Set("x-velents-authorization", tt.authorization)
+			answer := httptest.NewRecorder()
+			inbox.ServeHTTP(answer, request)
+			if answer.Code != tt.want || told != tt.want {
+				t.Errorf("answered %d, told %d, want %d", answer.Code, told, tt.want)
+			}
+			if body := strings.TrimSpace(answer.Body.String()); tt.want != 204 && body != http.StatusText(tt.want) {
+				t.Errorf("the answer says %q", body)
+			}
+			if diff := cmp.Diff(tt.kept, kept.events); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestInboxAnswersSoonWhenRedisIsFrozen(t *testing.T) {
+	server := redistest.Start(t)
+	rdb, err := store.Connect(t.Context(), server.URL()) // patient, as a worker's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rdb.Close()
+	inbox := &webhook.Inbox{Events: store.New(rdb), Secret: "secret", Log: slog.New(slog.DiscardHandler)}
+	post := func() int {
+		answer := httptest.NewRecorder()
+		inbox.ServeHTTP(answer, httptest.NewRequest("POST", target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"})), strings.NewReader(started)))
+		return answer.Code
+	}
+	if got := post(); got != 204 {
+		t.Errorf("answered %d, want 204", got)
+	}
+	server.Freeze()
+	if got := post(); got != 503 { // within its own patience of seconds, or this test would hang
+		t.Errorf("answered %d, want 503", got)
+	}
+	server.Thaw()
+	if got := post(); got != 204 {
+		t.Errorf("answered %d, want 204", got)
+	}
+}
+
+func TestSlowClientsAreCut(t *testing.T) {
+	server := webhook.NewServer(&webhook.Inbox{})
+	if server.ReadTimeout == 0 || server.ReadHeaderTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 {
+		t.Errorf("a timeout is missing: %+v", server)
+	}
+}
+
+func TestAnEventIsKeptThoughThePlatformHasHungUp(t *testing.T) {
+	kept := &shelf{}
+	inbox := &webhook.Inbox{Events: kept, Secret: "secret", Log: slog.New(slog.DiscardHandler)}
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	link := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"}))
+	inbox.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "POST", link, strings.NewReader(started)))
+	if len(kept.events) != 1 {
+		t.Error("the event is lost")
+	}
+}
