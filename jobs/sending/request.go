@@ -130,7 +130,11 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 	var late *store.LateError
 	switch {
 	case errors.Is(err, store.ErrMoved):
-		// Evidence or a person got to some of them first: go on with the others.
+		// Evidence or a person got to some of them first, maybe between this begin and
+		// its repetition: go on with the others.
+		if err := p.takeBack(ctx, piece, time.Time{}); err != nil {
+			return err
+		}
 		pending := slices.DeleteFunc(slices.Clone(piece), func(i int) bool { return p.chunk.Record(i).State != campaign.Pending })
 		p.agenda.push(pending)
 	case errors.Is(err, store.ErrGone):
