@@ -68,9 +68,6 @@ func list[T any](at func(*Settings) *[]T, parse func(string) (T, error)) kind {
 		return texts
 	}
 	set := func(s *Settings, texts []string) error {
-		if len(texts) == 1 && texts[0] == "" { // as text gives an empty list
-			texts = nil
-		}
 		all := make([]T, len(texts))
 		for i, text := range texts {
 			var err error

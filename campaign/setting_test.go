@@ -111,6 +111,7 @@ func TestSettingsOfALaunch(t *testing.T) {
 	}{
 		{"the last of several texts counts", Given{"daily-cap": {"5", "6"}}, func(s *Settings) { s.DailyCap = 6 }, ""},
 		{"all texts of a list count", Given{"optout-when": {"extraction.a=1", "extraction.b=2"}}, func(s *Settings) { s.OptOutWhen = rulesOf("extraction.a=1", "extraction.b=2") }, ""},
+		{"an empty rule is a mistake, not none", Given{"optout-when": {""}}, nil, `--optout-when: "": want extraction.KEY=VALUE`},
 		{"hours are rounded up to days", Given{"keep-for": {"36h"}}, func(s *Settings) { s.KeepDays = 2 }, ""},
 		{"a share of a canary", Given{"canary": {"50"}, "canary-go-on": {"5%"}}, func(s *Settings) { s.Canary, s.CanaryGoOn = 50, &share }, ""},
 		{"tickets have a limit", Given{"ticket-when": {"state=failed"}, "ticket-set": {"a=1,b=2", "c=3"}}, func(s *Settings) {
