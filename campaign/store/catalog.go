@@ -33,7 +33,10 @@ func (s *Store) Campaign(ctx context.Context, name string) (campaign.Campaign, e
 		return campaign.Campaign{}, wrap(err, "read campaign %s", name)
 	}
 	c, err := decodeCampaign(name, hash)
-	return c, wrap(err, "read campaign %s", name)
+	if err != nil {
+		return campaign.Campaign{}, wrap(err, "read campaign %s", name)
+	}
+	return c, nil
 }
 
 func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, error) {

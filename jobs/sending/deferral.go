@@ -226,7 +226,7 @@ func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitte
 	if err := p.putOff(ctx, nil, deferred); err != nil {
 		return nil, err
 	}
-	p.giveBack(ctx, slices.Collect(maps.Keys(deferred)))
+	p.giveBack(ctx, slices.Collect(maps.Keys(deferred)), fence)
 	return admitted, nil
 }
 

@@ -24,6 +24,7 @@ type request struct {
 	piece   []int // its contacts
 	batch   velents.Batch
 	permit  ratelimit.Permit
+	fence   time.Time    // by Redis's clock; its begin and its reservations count until then
 	claimed time.Time    // just before it was begun
 	inHand  *openRequest // from then on
 	number  int          // among all requests ever begun on the chunk
@@ -53,7 +54,7 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 	begun, err := p.begin(ctx, r)
 	defer r.inHand.done()
 	if err != nil || !begun {
-		p.giveBack(ctx, piece)
+		p.giveBack(ctx, piece, r.fence)
 		p.Quota.Return(context.WithoutCancel(ctx), r.permit)
 		return err
 	}
@@ -63,7 +64,7 @@ func (p *pass) sendPiece(ctx context.Context, piece []int) error {
 	// The ledger first: until then only this process knows the answer.
 	err = p.commitAnswer(ctx, r, failed, v)
 	p.report(ctx, r.permit, answer, failed, v)
-	p.giveBack(ctx, r.piece)
+	p.giveBack(ctx, r.piece, r.fence)
 	return err
 }
 
@@ -97,8 +98,8 @@ func (p *pass) permit(ctx context.Context) (*ratelimit.Permit, error) {
 // sending, except contacts that may not be sent after all. begun is false when no request
 // is to leave.
 func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
-	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
-	if r.piece, err = p.admit(ctx, r.piece, fence); err != nil || len(r.piece) == 0 {
+	r.fence = p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
+	if r.piece, err = p.admit(ctx, r.piece, r.fence); err != nil || len(r.piece) == 0 {
 		return false, err
 	}
 	if len(r.piece) < len(r.batch.Rows) {
@@ -112,11 +113,11 @@ func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
 		return false, nil
 	}
 	done, err := p.Store.Apply(ctx, p.chunk, store.Change{
-		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
+		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: r.fence,
 		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
 	})
 	if err != nil {
-		return false, p.notBegun(ctx, r.piece, fence, err)
+		return false, p.notBegun(ctx, r.piece, r.fence, err)
 	}
 	p.clock.set(done.Now)
 	r.number = done.Request

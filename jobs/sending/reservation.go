@@ -162,13 +162,14 @@ func (p *pass) isContested(ctx context.Context, index int) (bool, error) {
 	return reason == code, nil
 }
 
-// giveBack gives the contacts' reservations back. It keeps those of contacts that are
-// sending: their answer is not written down.
-func (p *pass) giveBack(ctx context.Context, piece []int) {
+// giveBack gives back the contacts' reservations that have this fence: a later request of
+// the pass may have its own by now. It keeps those of contacts that are sending: their
+// answer is not written down.
+func (p *pass) giveBack(ctx context.Context, piece []int, fence time.Time) {
 	var mine []store.Reservation
 	p.reserved.mu.Lock()
 	for _, index := range piece {
-		if reservation, is := p.reserved.by[index]; is && p.chunk.Record(index).State != campaign.Sending {
+		if reservation, is := p.reserved.by[index]; is && reservation.Until.Equal(fence) && p.chunk.Record(index).State != campaign.Sending {
 			mine = append(mine, reservation)
 			delete(p.reserved.by, index)
 		}
