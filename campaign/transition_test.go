@@ -107,6 +107,19 @@ func TestNextRefusesWhatItDoesNotKnow(t *testing.T) {
 	})
 }
 
+func TestAContactIsHeldForAnotherReasonAlone(t *testing.T) {
+	held, ok := (Record{}).Next(Move{Cause: Hold, Reason: 3})
+	if !ok || held.Reason != 3 {
+		t.Fatal(held, ok)
+	}
+	if _, ok := held.Next(Move{Cause: Hold, Reason: 3}); ok {
+		t.Error("held again for the same reason")
+	}
+	if again, ok := held.Next(Move{Cause: Hold, Reason: 4}); !ok || again.Reason != 4 {
+		t.Error(again, ok)
+	}
+}
+
 // Whatever happens to a contact, in whatever order.
 func TestContactsLife(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

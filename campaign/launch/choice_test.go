@@ -101,6 +101,15 @@ func TestRowsThatWereNotChosenStayOut(t *testing.T) {
 	}
 }
 
+func TestARepeatedNumberBeyondTheLimitIsADuplicate(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	req := request(t, write(t, "list.csv", people(6)+"+966500000003,Again,\n"))
+	req.Choice.Limit = 5
+	if got, err := l.Launch(t.Context(), req); err != nil || got.Contacts != 5 || got.Duplicates != 1 || got.NotChosen != 1 {
+		t.Errorf("%+v, %v", got.Counts, err)
+	}
+}
+
 func TestSamplesAndTheRestShareNobody(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	list := people(300) + "0501234567,Bad,\n" + strings.Repeat("+966500000003,Again,\n", 5)

@@ -509,6 +509,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		{"bad channel", func(r *Request) { r.Settings.ChannelID = 0 }, "channel 0: want"},
 		{"bad region", func(r *Request) { r.Settings.Region = "XX" }, `region "XX"`},
 		{"bad webhook URL", func(r *Request) { r.Settings.WebhookURL = "example.org" }, "webhook URL: want"},
+		{"webhook URL without a host", func(r *Request) { r.Settings.WebhookURL = "https:///events" }, "webhook URL: want"},
 		{"missing file", func(r *Request) { r.File = "nope.csv" }, "contact file nope.csv: no such file or directory"},
 		{"a directory", func(r *Request) { r.File = "." }, "contact file .: it is a directory"},
 		{"a device", func(r *Request) { r.File = os.DevNull }, "not a regular file"},

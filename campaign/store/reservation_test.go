@@ -372,6 +372,28 @@ func TestAReservationIsOfAPerson(t *testing.T) {
 	}
 }
 
+func TestACampaignThatIsBeingPurgedReservesNothing(t *testing.T) {
+	s := New(redistest.Shared(t))
+	launch(t, s, "c", 1, 1, campaign.Running)
+	ref := Ref{Campaign: "c"}
+	chunk, err := s.ReadChunk(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Apply(t.Context(), chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute, Moves: []Move{{Move: campaign.Move{Cause: campaign.Send, At: time.Now()}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := Reservation{Phone: chunk.Contacts[0].Phone, Ref: ref, Token: "w/1", Until: time.Now().Add(-time.Minute)}.owner()
+	for _, sending := range []bool{true, false} {
+		standings, err := s.Standings(t.Context(), []Owner{owner})
+		if err != nil || standings[0].Sending != sending {
+			t.Errorf("standing %+v, %v, want sending: %t", standings, err, sending)
+		}
+		s.rdb.HSet(t.Context(), keyCampaign("c"), "purge_began", 1)
+	}
+}
+
 // A Redis that was frozen carries out, when it goes on, what dead callers had told it.
 func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 	server := redistest.Start(t)
