@@ -58,7 +58,7 @@ laravel: ## run workers against real Laravel behind php-fpm and nginx, in three 
 	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework
 	$(GO) test -tags=laravel -count=1 -v -timeout=15m ./internal/laravel
 
-mutants: ## check that the tests notice mistakes, in about ten minutes
+mutants: ## check that the tests notice mistakes, in about twenty minutes
 	@scripts/need.sh redis-server
 	$(GO) run ./internal/mutants
 
