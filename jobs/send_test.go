@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -673,23 +674,24 @@ func TestABeginThatIsRepeatedAfterAPauseLeavesNobodyUnconfirmed(t *testing.T) {
 // A trace of proof/claim.pml: the begin is carried out, its answer is lost, one of the
 // contacts turns out to have been reached, and the begin is repeated.
 func TestABeginThatIsRepeatedAfterEvidenceLeavesNobodyUnconfirmed(t *testing.T) {
-	s := newStage(t, 10)
-	s.platform.answer = refuseAll(500, "oops")
-	s.send("w1", 0) // everybody has an attempt now
-	s.platform.answer = func([]velents.Row) error { return nil }
-	runner := s.runner("w1")
-	repeat := &flakyRedis{on: "begin"}
-	repeat.again = func() {
-		now := time.Now()
-		<-time.After(now.Truncate(time.Second).Add(time.Second).Sub(now)) // records hold seconds
-		if _, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: sending.Moves([]int{2}, campaign.Start, 0)}); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		s := newStageOn(t, newColdRedis(t).client(t), 10)
+		s.platform.answer = refuseAll(500, "oops")
+		s.send("w1", 0) // everybody has an attempt now
+		s.platform.answer = func([]velents.Row) error { return nil }
+		runner := s.runner("w1")
+		repeat := &flakyRedis{on: "begin"}
+		repeat.again = func() {
+			time.Sleep(time.Second) // records hold seconds
+			if _, err := s.store.Apply(t.Context(), s.chunk(0), store.Change{Act: store.Commit, Moves: sending.Moves([]int{2}, campaign.Start, 0)}); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	s.rdb.AddHook(repeat)
-	s.sendAs(runner, 0)
-	s.check()
-	s.want(map[campaign.State]int{campaign.Accepted: 9, campaign.Started: 1})
+		s.rdb.AddHook(repeat)
+		s.sendAs(runner, 0)
+		s.check()
+		s.want(map[campaign.State]int{campaign.Accepted: 9, campaign.Started: 1})
+	})
 }
 
 func TestEvidenceThatComesBeforeTheRequestKeepsItFromLeaving(t *testing.T) {
