@@ -59,7 +59,14 @@ func alike(a, b campaign.Record) bool {
 }
 
 // evidenceStates are the states that a change may reach without a claim.
-var evidenceStates = string([]byte{byte(campaign.Accepted), byte(campaign.Started), byte(campaign.Ended)})
+var evidenceStates = func() (states string) {
+	for _, state := range campaign.States() {
+		if state.Evidence() {
+			states += string([]byte{byte(state)})
+		}
+	}
+	return states
+}()
 
 func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
 	args := []any{
