@@ -41,9 +41,13 @@ func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error
 	if len(contacts) == 0 {
 		return nil, p.putOff(ctx, nil, deferred)
 	}
-	now, err := p.Store.Clock(ctx, p.campaign.Name)
-	if err != nil {
-		return nil, err
+	// Redis is asked only where something goes by the time. A rule that is forgotten here
+	// is kept all the same, by the clock as this pass last heard it.
+	now := p.clock.now()
+	if s := p.campaign.Settings; !s.Hours.IsZero() || !s.FinishBy.IsZero() || s.DailyCap > 0 || limited(s.Limits) {
+		if now, err = p.Store.Clock(ctx, p.campaign.Name); err != nil {
+			return nil, err
+		}
 	}
 	opens := make(map[*hours.Clock]deferral)
 	for _, index := range contacts {
