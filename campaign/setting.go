@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -203,6 +204,9 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // Apply puts into s what was given of the settings named. The others stay.
 func (s *Settings) Apply(settings []Setting, given Given) error {
 	if given["hours"] != nil && given["days"] != nil {
+		if nameDays(given["hours"]) {
+			return &SettingError{"days", errors.New("--hours names the days already")}
+		}
 		s.Hours.Week = hours.Week{} // together they replace it
 	}
 	for _, setting := range settings {

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -24,8 +25,13 @@ func setDays(s *Settings, texts []string) (err error) {
 	return err
 }
 
+// nameDays reports whether hours come with the days that they are for.
+func nameDays(texts []string) bool {
+	return strings.ContainsFunc(strings.Join(texts, ""), unicode.IsLetter)
+}
+
 func setHours(s *Settings, texts []string) (err error) {
-	if strings.ContainsFunc(strings.Join(texts, ""), unicode.IsLetter) { // with the days that they are for
+	if nameDays(texts) {
 		s.Hours.Week, err = hours.ParseWeek(strings.Join(texts, ";"))
 		return err
 	}
@@ -87,12 +93,22 @@ func splitDates(text string) (parts []string) {
 	return parts
 }
 
+// datesShown is how many dates of a calendar are shown one by one.
+const datesShown = 6
+
 // calendar is the kind of an iCalendar file, which may also be given as the dates that
 // it closes.
 func calendar(at func(*Settings) *[]hours.Dates) kind {
 	k := dates(at)
 	k.File = true
-	plain := k.set
+	plain, whole := k.set, k.text
+	k.text = func(s *Settings) string {
+		text, closed := whole(s), *at(s)
+		if n := len(closed); n > datesShown { // two calendars are told apart by their sums
+			text = fmt.Sprintf("%d times from %s to %s (sum %.3x)", n, closed[0].From, closed[n-1].To, sha256.Sum256([]byte(text)))
+		}
+		return text
+	}
 	k.set = func(s *Settings, texts []string) (err error) {
 		text := texts[len(texts)-1]
 		if hours.IsCalendar(text) {
