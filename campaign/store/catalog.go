@@ -59,8 +59,7 @@ func (s *Store) ReadAll(ctx context.Context, names []string) ([]Reading, error) 
 			}
 			return nil
 		})
-		var reply redis.Error
-		if err != nil && !errors.As(err, &reply) { // else one of them is damaged
+		if err != nil && !wrongType(err) { // else one of them is damaged
 			return nil, wrap(err, "read campaigns")
 		}
 		for i, name := range page {

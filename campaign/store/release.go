@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -77,8 +76,7 @@ func (s *Store) firstScores(ctx context.Context, names []string, key func(name s
 			}
 			return nil
 		})
-		var reply redis.Error
-		if err != nil && !errors.As(err, &reply) { // else one of them is damaged
+		if err != nil && !wrongType(err) { // else one of them is damaged
 			return nil, wrap(err, "look for what is due")
 		}
 		for _, cmd := range cmds {

@@ -161,6 +161,9 @@ func exceptNil(err error) error {
 	return err
 }
 
+// wrongType reports whether err is about what a key holds, and not about Redis.
+func wrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
+
 // textsOf are the answers of HMGET; empty where a field is missing.
 func textsOf(values []any) []string {
 	texts := make([]string, len(values))
