@@ -81,6 +81,7 @@ type Worker struct {
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
 	looked  atomic.Pointer[look]
+	sampled store.Round
 	log     *slog.Logger
 }
 
@@ -211,7 +212,7 @@ func (w *Worker) agentNames() []string {
 
 // sample adds to the series of every campaign that may have moved.
 func (w *Worker) sample(ctx context.Context) error {
-	return eachLive(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+	return eachLive(ctx, w.cfg.Store, &w.sampled, func(ctx context.Context, name string, now time.Time) error {
 		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
 	})
