@@ -64,8 +64,8 @@ func (s *Store) FirstDues(ctx context.Context, names []string) ([]time.Time, err
 	return s.firstScores(ctx, names, keyOpen)
 }
 
-// firstScores are the lowest scores of sorted sets of campaigns, by ms; zero where there
-// is none.
+// firstScores are the lowest scores of sorted sets of campaigns, in ms; zero where there
+// is none, long ago where the set is damaged: who looks then is told.
 func (s *Store) firstScores(ctx context.Context, names []string, key func(name string) string) ([]time.Time, error) {
 	firsts := make([]time.Time, 0, len(names))
 	for page := range slices.Chunk(names, readPage) {
@@ -81,6 +81,9 @@ func (s *Store) firstScores(ctx context.Context, names []string, key func(name s
 		}
 		for _, cmd := range cmds {
 			var first time.Time
+			if cmd.Err() != nil {
+				first = timeOf(0)
+			}
 			for _, m := range cmd.Val() {
 				first = timeOf(int64(m.Score))
 			}
