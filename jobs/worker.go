@@ -135,7 +135,7 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 		Concurrency:              w.cfg.Concurrency,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
-		DelayedTaskCheckInterval: time.Second,
+		DelayedTaskCheckInterval: timings.ForwardEvery,
 		// Handlers end by themselves when the worker stops; asynq must not hand their
 		// chunks to others before.
 		ShutdownTimeout: w.cfg.RequestTimeout + timings.CommitPatience,

@@ -96,7 +96,7 @@ func TestActsRaiseTheirCampaignFirst(t *testing.T) {
 		}, true},
 		{"an outcome", func(ctx context.Context, s *Store) error {
 			return s.UpdateOutcomes(ctx, sale0, []int{0}, func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
-				return campaign.Outcome{Conversation: "k"}, nil
+				return campaign.Outcome{Conversation: "k", Started: time.Now()}, nil
 			})
 		}, false},
 		{"a purge", func(ctx context.Context, s *Store) error { return s.Purge(ctx, "sale") }, false},

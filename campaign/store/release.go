@@ -201,17 +201,12 @@ func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) er
 	return wrap(err, "postpone chunks of %s", name)
 }
 
-// dueScript sets when an open chunk is due. KEYS open; ARGV chunk number, ms from
-// now.
-var dueScript = redis.NewScript(luaNow + `
-return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])`)
-
 // SetDue sets when an open chunk is due, from now.
 func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
-	if err := s.Raise(ctx, ref.Campaign); err != nil {
-		return wrap(err, "set due of chunk %s", ref)
+	now, err := s.About(ctx)
+	if err == nil {
+		err = s.setDues(ctx, ref.Campaign, []Due{{Chunk: ref.Chunk, At: now.Add(due)}}, redis.ZAddArgs{XX: true})
 	}
-	err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
 	return wrap(err, "set due of chunk %s", ref)
 }
 
