@@ -32,7 +32,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,8 +44,6 @@ type Store struct {
 	rdb     redis.UniversalClient
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
-
-	packing sync.Pool // of *[]byte: buffers in which rows are packed
 
 	replicas int // that must have a Begin
 
@@ -64,7 +61,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, encoder: encoder, decoder: decoder}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server
