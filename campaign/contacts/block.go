@@ -42,6 +42,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			for more && len(free) > 0 {
 				b := free[len(free)-1]
 				b.text, b.spans, srcErr = c.src.next(b.spans[:0])
+				b.end = c.src.cut
 				if more = srcErr == nil && len(b.spans) > 0; !more {
 					break
 				}
@@ -55,7 +56,9 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			b := <-queue
 			<-b.done
 			c.choose(b)
-			unpin(b)
+			if !c.reuse {
+				unpin(b)
+			}
 			for i := range b.rows {
 				c.count(&b.rows[i])
 				if !yield(b.rows[i], nil) {
@@ -74,12 +77,14 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 	}
 }
 
-// A block is a run of rows on its way through a worker. Its slices are reused; its text
-// and cells are not.
+// A block is a run of rows on its way through a worker. Its slices are reused, those of
+// cells only if Options allow it; its text is not.
 type block struct {
 	text  string
+	end   int64 // bytes of the source to the end of the block
 	spans []span
 	rows  []Row
+	cells []string
 	err   error // of the row after the last of rows
 	odd   oddities
 	done  chan struct{}
@@ -96,9 +101,14 @@ func (c *Reader) parse(b *block) {
 	if c.corrected {
 		p.width += len(rejectColumns)
 	}
-	p.valid, p.clean = checkText(b.text) == nil, strings.IndexByte(b.text, 0) < 0
+	p.valid, p.clean = c.sound || checkText(b.text) == nil, strings.IndexByte(b.text, 0) < 0
 	// Each cell but the first of its row has a separator.
-	p.cells = make([]string, 0, min(len(b.spans)*p.width, len(b.text)+len(b.spans))+1)
+	if n := min(len(b.spans)*p.width, len(b.text)+len(b.spans)) + 1; c.reuse {
+		p.cells = slices.Grow(b.cells[:0], n)
+		defer func() { b.cells = p.cells }()
+	} else {
+		p.cells = make([]string, 0, n)
+	}
 	for _, s := range b.spans {
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
@@ -272,6 +282,9 @@ func (c *Reader) choose(b *block) {
 	}
 	if c.allNumbers {
 		return // Numbers collects them
+	}
+	if c.size > 0 { // as many rows are to come as have come in these bytes
+		c.seen.expected = int(float64(c.seen.len()+len(b.rows)) / float64(b.end) * float64(c.size))
 	}
 	for part := range slices.Chunk(b.rows, fetchRows) {
 		c.seen.fetch(part)

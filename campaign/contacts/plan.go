@@ -194,6 +194,32 @@ func (w *plans) international(digits string) (phone campaign.Phone, why Reason, 
 	return p.significant(digits[len(p.code):])
 }
 
+// plain reads a plus and digits, as most lists have them. ok is false if that takes a
+// closer look.
+func (w *plans) plain(cell string) (r reading, ok bool) {
+	if len(cell) <= minDigits || len(cell) > 1+maxDigits || cell[0] != '+' || cell[1] == '0' {
+		return r, false
+	}
+	for _, c := range []byte(cell[1:]) {
+		if c < '0' || c > '9' {
+			return r, false
+		}
+		r.phone = r.phone*10 + campaign.Phone(c-'0')
+	}
+	p := w.of(cell[1:])
+	if p == nil {
+		return r, false
+	}
+	digits := cell[1+len(p.code):]
+	if p.trunk.matches(digits) || p.main.isDoubtful(digits) || p.main.check(len(digits)) != "" {
+		return r, false
+	}
+	if r.country = p; len(p.sharing) > 0 || !p.ranges().valid(digits) {
+		r.country, r.doubt = w.doubt(cell[1:])
+	}
+	return r, true
+}
+
 func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if !p.simple || len(digits) < 4 || p.idd.matches(digits) {
 		return 0, "", false
