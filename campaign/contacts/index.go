@@ -84,7 +84,7 @@ func (x *index) fetch(rows []Row) (seen uint32) {
 
 // maxGrowth bounds by how much the table may grow beyond its numbers because more are
 // expected: the beginning of a file may be unlike the rest.
-const maxGrowth = 16
+const maxGrowth = 64
 
 func (x *index) room(n int) {
 	need := len(x.lines) + n

@@ -73,7 +73,7 @@ func TestTheTableGrowsByWhatIsExpectedWithinReason(t *testing.T) {
 	}{
 		{"nothing is expected", 0, 1000, 2048},
 		{"what is expected fits at once", 10_000, 1000, 16_384},
-		{"fewer came than expected so far", 1 << 40, 1000, 32_768},
+		{"fewer came than expected so far", 1 << 40, 1000, 131_072},
 		{"more came than expected", 10, 1000, 2048},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

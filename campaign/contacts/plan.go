@@ -15,20 +15,20 @@ import (
 // decide the common ones without the library, which takes 20 to 30 µs each. What a plan
 // cannot decide is left to the library; a test holds the two equal.
 type plan struct {
-	code    string         // country calling code
-	region  string         // ISO 3166 alpha-2; 001 for numbers that belong to no country
-	index   int            // its place among all plans
-	leading prefix         // of its numbers, where countries share the calling code
-	sharing []*plan        // of the main plan: all that share the calling code, in the order of the library
-	ranges  func() *ranges // built on first use
-	idd     prefix         // dialled before a foreign number
-	trunk   prefix         // dialled before a number of the country: the 0 of 0501234567
-	dialled string         // the trunk prefix in plain digits
-	simple  bool           // the trunk prefix is plain digits and is dropped, not rewritten
-	general *regexp.Regexp // matches every number of the country
-	lengths uint32         // bit n: numbers may have n digits after the calling code
-	local   uint32         // bit n: numbers of n digits work only within an area
-	main    *plan          // whose lengths hold for all that share the calling code
+	code    string                // country calling code
+	region  string                // ISO 3166 alpha-2; 001 for numbers that belong to no country
+	index   int                   // its place among all plans
+	leading prefix                // of its numbers, where countries share the calling code
+	sharing []*plan               // of the main plan: all that share the calling code, in the order of the library
+	ranges  func() *ranges        // built on first use
+	idd     prefix                // dialled before a foreign number
+	trunk   prefix                // dialled before a number of the country: the 0 of 0501234567
+	dialled string                // the trunk prefix in plain digits
+	simple  bool                  // the trunk prefix is plain digits and is dropped, not rewritten
+	general func() *regexp.Regexp // matches every number of the country; compiled on first use
+	lengths uint32                // bit n: numbers may have n digits after the calling code
+	local   uint32                // bit n: numbers of n digits work only within an area
+	main    *plan                 // whose lengths hold for all that share the calling code
 }
 
 // A prefix matches the first digits of a number. The zero prefix matches none.
@@ -65,7 +65,9 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 		idd:     newPrefix(m.GetInternationalPrefix()),
 		trunk:   newPrefix(m.GetNationalPrefixForParsing()),
 		dialled: m.GetNationalPrefix(),
-		general: regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$"),
+		general: sync.OnceValue(func() *regexp.Regexp {
+			return regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$")
+		}),
 	}
 	p.simple = p.trunk.pattern == nil && m.GetNationalPrefixTransformRule() == ""
 	p.lengths = lengthSet(m.GetGeneralDesc().GetPossibleLength())
@@ -226,14 +228,14 @@ func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known 
 	}
 	if rest, ok := strings.CutPrefix(digits, p.code); ok {
 		// The calling code without a plus, or digits that only look like it.
-		if p.trunk.matches(rest) || p.general.MatchString(digits) || !p.general.MatchString(rest) {
+		if p.trunk.matches(rest) || p.general().MatchString(digits) || !p.general().MatchString(rest) {
 			return 0, "", false
 		}
 		return p.significant(rest)
 	}
 	if p.trunk.matches(digits) {
 		rest := digits[len(p.trunk.literal):]
-		if p.check(len(rest)) != "" || p.general.MatchString(digits) {
+		if p.check(len(rest)) != "" || p.general().MatchString(digits) {
 			return 0, "", false
 		}
 		return p.significant(rest)
