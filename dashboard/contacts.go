@@ -301,7 +301,7 @@ func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) 
 	}
 	who := person{Campaign: c.Name, Contact: found, Outcome: outcomes[found.Index], Turns: turns}
 	if c.Settings.Mode == campaign.Batch && found.Record.Attempts > 0 {
-		who.Batches = found.Ref.String() + "/"
+		who.Batches = campaign.BatchPrefix(c.Name, found.Ref.Chunk)
 	}
 	for i, name := range names(c.Settings) {
 		note := "not sent"

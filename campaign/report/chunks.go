@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -193,7 +192,7 @@ func ListUnconfirmed(ctx context.Context, s Store, name string) ([]Unconfirmed, 
 		}
 		u := Unconfirmed{Chunk: chunk.Ref.Chunk, Contacts: len(lost)}
 		if c.Settings.Mode == campaign.Batch {
-			u.Batches = fmt.Sprintf("%s/", chunk.Ref)
+			u.Batches = campaign.BatchPrefix(c.Name, chunk.Ref.Chunk)
 		}
 		for _, i := range lost {
 			at := chunk.Record(i).ChangedAt()
