@@ -104,3 +104,6 @@ func (c Campaign) HeldBack(chunk, contacts int) int {
 	}
 	return contacts - min(max(c.Canary-chunk*c.Settings.ChunkSize, 0), contacts)
 }
+
+// BatchPrefix is how the names of a chunk's batches begin on the platform.
+func BatchPrefix(campaign string, chunk int) string { return fmt.Sprintf("%s/%d/", campaign, chunk) }
