@@ -26,7 +26,7 @@ func keyIndex(name string) string           { return keyCampaign(name) + ":idx" 
 func keyConversations(name string) string   { return keyCampaign(name) + ":conv" }            // hash: ordinals by conversation, in buckets
 func keyExtractionKeys(name string) string  { return keyCampaign(name) + ":extraction_keys" } // set
 func keyUnmatched(name string) string       { return keyCampaign(name) + ":unmatched" }       // sorted set: events by time
-func keyEventCounts(name string) string     { return keyCampaign(name) + ":events" }          // hash
+func keyUnmatchedCounts(name string) string { return keyUnmatched(name) + ":counts" }         // hash: unmatched, matched, bytes, dropped, dropped_bytes
 func keyTicketsDue(name string) string      { return keyCampaign(name) + ":tickets_due" }     // sorted set: chunk/index by time
 func keyTicketTally(name string) string     { return keyCampaign(name) + ":ticket_tally" }    // hash: tickets by state
 
@@ -43,7 +43,7 @@ func (r Ref) key(kind string) string {
 // A new key of a campaign goes into one of these lists. Purge deletes it if what it
 // holds can identify a person.
 var (
-	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyEventCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
+	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keyApplied, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
 
 	personalKeys = []func(name string) string{
 		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
@@ -63,11 +63,16 @@ const (
 	keyCampaigns     = "campaigns"       // set of names
 	keyWorkers       = "workers"         // set of ids; ForgetWorkers removes the dead
 	keyEvents        = "events"          // stream: events that wait to be applied
+	keyEventBytes    = "{events}:bytes"  // string: what they take; the braces put it into the stream's slot
 	keyWishes        = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot
 	keyClosedWishes  = "{wishes}:closed" // sorted set: ids by time
 	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
 	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
 )
+
+// keyApplied counts a campaign's applied events. It is in the stream's slot, so that an
+// event is counted when it is deleted, and only then.
+func keyApplied(name string) string { return "{events}:applied:" + name } // string with a TTL
 
 func keyWorker(id string) string  { return "worker:" + id }  // string with a TTL: the heartbeat
 func keySeen(agent string) string { return "seen:" + agent } // hash: what the agent was ever answered

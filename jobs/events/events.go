@@ -15,6 +15,7 @@ package events
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -25,10 +26,14 @@ import (
 )
 
 const (
-	// batchEvents bounds how many events are applied at a time, and chunksAtOnce how many
-	// chunks at once: a storm of events must leave Redis to the senders.
-	batchEvents  = 256
-	chunksAtOnce = 4
+	// batchEvents bounds how many events are applied at a time, and batchBytes about how
+	// much they take. The more there are of a chunk, the less does each cost.
+	batchEvents = 1024
+	fewEvents   = 16
+	batchBytes  = 8 << 20
+
+	// chunksAtOnce bounds the chunks that share round trips.
+	chunksAtOnce = 128
 
 	readWait = time.Second // for a new event; stopping takes as long
 
@@ -41,7 +46,10 @@ const (
 	// data makes an event fail.
 	giveUpAfter = 7 * 24 * time.Hour
 
-	retryEvery = 5 * time.Minute // of unmatched events
+	// Unmatched events are tried again every retryEvery, by one worker, retryEvents at a
+	// time.
+	retryEvery  = 5 * time.Minute
+	retryEvents = 64
 
 	applyPatience = 20 * time.Second // for one batch
 )
@@ -59,14 +67,15 @@ const (
 
 // keeper is what the Applier needs of Redis; *store.Store is the real one.
 type keeper interface {
-	// The events: new ones, counts of those applied, and those kept without a contact.
+	// The events: new ones, and those kept without a contact.
 	NextEvents(ctx context.Context, limit int, wait time.Duration) ([]store.Event, error)
 	StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]store.Event, error)
-	DoneEvents(ctx context.Context, ids []string) error
-	CountEvents(ctx context.Context, name string, applied, unmatched int) error
-	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) error
+	EndEvents(ctx context.Context, name string, applied, others []store.Event) error
+	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) (dropped int, err error)
+	HaveUnmatched(ctx context.Context, names []string) ([]string, error)
 	Unmatched(ctx context.Context, name string, from, limit int) ([]store.Unmatched, error)
-	DropUnmatched(ctx context.Context, name string, ids []string) error
+	Matched(ctx context.Context, name string, ids []string) error
+	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	// The campaigns' contacts, with their states and outcomes.
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
@@ -74,7 +83,7 @@ type keeper interface {
 	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
 	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	ReadRecords(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Reload(ctx context.Context, chunk *store.Chunk) error
 	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
@@ -102,6 +111,8 @@ type Applier struct {
 	store keeper
 	count func(string, int)
 	log   *slog.Logger
+	id    string // of this one among all, for leases
+	batch int    // events that fresh takes next
 }
 
 // New returns an Applier.
@@ -110,7 +121,7 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
+	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), id: rand.Text(), batch: fewEvents}
 }
 
 // Run applies events until ctx is over. It finishes a batch that it has begun.
@@ -139,16 +150,27 @@ func (a *Applier) every(ctx context.Context, pause time.Duration, do func(contex
 
 // fresh waits for new events and applies them.
 func (a *Applier) fresh(ctx context.Context) error {
-	events, err := a.store.NextEvents(ctx, batchEvents, readWait)
+	events, err := a.store.NextEvents(ctx, a.batch, readWait)
 	if err != nil {
 		return err
 	}
+	a.batch = batchAfter(events)
 	return a.apply(ctx, events)
+}
+
+// batchAfter is how many events to take after these: as many of their size as batchBytes
+// hold.
+func batchAfter(events []store.Event) int {
+	bytes := 1
+	for _, e := range events {
+		bytes += len(e.Body)
+	}
+	return min(max(batchBytes*max(len(events), 1)/bytes, fewEvents), batchEvents)
 }
 
 // stale applies events that another worker took and did not finish.
 func (a *Applier) stale(ctx context.Context) error {
-	events, err := a.store.StaleEvents(ctx, batchEvents, staleAfter)
+	events, err := a.store.StaleEvents(ctx, retryEvents, staleAfter)
 	if err != nil {
 		return err
 	}
@@ -166,14 +188,25 @@ func (a *Applier) stale(ctx context.Context) error {
 	if err := a.openAll(ctx, old); err != nil {
 		return errors.Join(applied, err) // they are kept: a wish in them would be lost
 	}
-	return errors.Join(applied, a.store.DoneEvents(ctx, idsOf(old)))
+	errs := []error{applied}
+	for _, e := range old {
+		errs = append(errs, a.store.EndEvents(ctx, e.Campaign, nil, []store.Event{e}))
+	}
+	return errors.Join(errs...)
 }
 
-// retry tries unmatched events and open wishes again: their contact may have been sent
-// since, or become known.
+// retry tries unmatched events and open wishes again, if no other worker does: their
+// contact may have been sent since, or become known.
 func (a *Applier) retry(ctx context.Context) error {
+	held, err := a.store.Lease(ctx, "unmatched", a.id, retryEvery)
+	if err != nil || !held {
+		return err
+	}
 	names, err := a.store.Names(ctx)
 	if err != nil {
+		return err
+	}
+	if names, err = a.store.HaveUnmatched(ctx, names); err != nil {
 		return err
 	}
 	var errs []error
@@ -183,33 +216,28 @@ func (a *Applier) retry(ctx context.Context) error {
 	return errors.Join(append(errs, a.retryWishes(ctx))...)
 }
 
-func (a *Applier) retryOf(ctx context.Context, name string) error {
+func (a *Applier) retryOf(ctx context.Context, name string) (failed error) {
 	for from := 0; ctx.Err() == nil; {
-		kept, err := a.store.Unmatched(ctx, name, from, batchEvents)
+		kept, err := a.store.Unmatched(ctx, name, from, retryEvents)
 		if err != nil || len(kept) == 0 {
-			return err
+			return errors.Join(failed, err)
 		}
 		c, reports, _, err := a.read(ctx, name, withoutReasons(kept))
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		done, err := a.applyReports(ctx, c, reports) // their wishes have been heeded before
-		if err != nil {
-			return err
-		}
+		failed = errors.Join(failed, err)
 		matched := idsOf(done.applied)
-		if err := a.store.DropUnmatched(ctx, name, matched); err != nil {
-			return err
+		if err := a.store.Matched(ctx, name, matched); err != nil {
+			return errors.Join(failed, err)
 		}
 		if len(matched) > 0 {
 			a.count(Applied, len(matched))
-			if err := a.store.CountEvents(ctx, name, len(matched), -len(matched)); err != nil {
-				return err
-			}
 		}
 		from += len(kept) - len(matched)
 	}
-	return nil
+	return failed
 }
 
 func withoutReasons(unmatched []store.Unmatched) []store.Event {
