@@ -67,7 +67,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, inbox: trips{rdb: rdb}, applying: trips{rdb: rdb}, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server

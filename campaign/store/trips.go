@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -10,14 +11,15 @@ import (
 )
 
 // trips let commands of several goroutines share round trips, and waits for the disk:
-// those that come while a trip is under way go together on the next. Nobody waits for
-// others to come.
+// those that come while as many trips as may are under way go together on the next. None
+// waits for others to come.
 type trips struct {
-	rdb redis.UniversalClient
+	rdb  redis.UniversalClient
+	most int // at once
 
 	mu      sync.Mutex
 	waiting []rider
-	making  bool // trips
+	making  int // goroutines that make trips
 }
 
 // A rider is one caller's part of a trip.
@@ -36,8 +38,8 @@ func (t *trips) pipelined(ctx context.Context, queue func(redis.Pipeliner)) erro
 	r := rider{ctx, queue, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, r)
-	if !t.making {
-		t.making = true
+	if t.making < t.most {
+		t.making++
 		go t.run()
 	}
 	t.mu.Unlock()
@@ -52,11 +54,14 @@ func (t *trips) pipelined(ctx context.Context, queue func(redis.Pipeliner)) erro
 // run makes trips until nobody waits.
 func (t *trips) run() {
 	for {
+		runtime.Gosched() // those who are about to come are taken along
 		t.mu.Lock()
 		n := min(len(t.waiting), maxRiders)
 		riders := t.waiting[:n:n]
 		t.waiting = t.waiting[n:]
-		t.making = n > 0
+		if n == 0 {
+			t.making--
+		}
 		t.mu.Unlock()
 		if n == 0 {
 			return

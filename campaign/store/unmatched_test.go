@@ -208,6 +208,7 @@ func TestEventsThatComeTogetherAreWrittenTogether(t *testing.T) {
 	hook := &heldTrip{first: make(chan struct{}), leave: make(chan struct{})}
 	rdb.AddHook(hook)
 	s := New(rdb)
+	s.inbox.most = 1
 	const events = 100
 	errs := make(chan error, events)
 	add := func(i int) {

@@ -47,7 +47,12 @@ func TestEvents(t *testing.T) {
 			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
-	want := outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
+	f.Redis().HSet(t.Context(), "c:{sale}:unmatched_counts", "dropped", 1200, "dropped_bytes", 5000)
+	want := outcome{"sale: 1,200 events applied, 3 unmatched, 3 of them kept (1 KB)\n", "campaign: 1,200 unmatched events (5 KB) dropped: newer ones needed their room\n", 0}
+	if got := f.run("events", "sale"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	want = outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
 	if got := f.run("events", "sael"); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

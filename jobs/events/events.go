@@ -19,6 +19,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
@@ -31,6 +32,11 @@ const (
 	batchEvents = 1024
 	fewEvents   = 16
 	batchBytes  = 8 << 20
+
+	// In a storm events gather for gatherFor, so that those of a chunk, and of a
+	// conversation, are applied together. It is one when manyEvents came at once.
+	gatherFor  = 50 * time.Millisecond
+	manyEvents = 8
 
 	// chunksAtOnce bounds the chunks that share round trips.
 	chunksAtOnce = 128
@@ -111,8 +117,9 @@ type Applier struct {
 	store keeper
 	count func(string, int)
 	log   *slog.Logger
-	id    string // of this one among all, for leases
-	batch int    // events that fresh takes next
+	id    string       // of this one among all, for leases
+	batch atomic.Int64 // events that fresh takes next
+	storm atomic.Bool  // the last batch had many events, and there were no more
 }
 
 // New returns an Applier.
@@ -121,23 +128,28 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), id: rand.Text(), batch: fewEvents}
+	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), id: rand.Text()}
+	a.batch.Store(fewEvents)
+	return a
 }
 
 // Run applies events until ctx is over. It finishes a batch that it has begun.
 func (a *Applier) Run(ctx context.Context) {
 	var g sync.WaitGroup
-	g.Go(func() { a.every(ctx, 0, a.fresh) })
-	g.Go(func() { a.every(ctx, staleEvery, a.stale) })
-	g.Go(func() { a.every(ctx, retryEvery, a.retry) })
+	g.Go(func() { a.every(ctx, a.gather, a.fresh) })
+	g.Go(func() { a.every(ctx, always(staleEvery), a.stale) })
+	g.Go(func() { a.every(ctx, always(retryEvery), a.retry) })
 	g.Wait()
 }
 
+func always(pause time.Duration) func() time.Duration { return func() time.Duration { return pause } }
+
 // every calls do until ctx is over, with a pause after each.
-func (a *Applier) every(ctx context.Context, pause time.Duration, do func(context.Context) error) {
+func (a *Applier) every(ctx context.Context, pause func() time.Duration, do func(context.Context) error) {
 	for ctx.Err() == nil {
-		wait := pause
-		if err := do(ctx); err != nil && ctx.Err() == nil {
+		err := do(ctx)
+		wait := pause()
+		if err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "events not applied", "error", err)
 			wait = max(wait, time.Second)
 		}
@@ -150,12 +162,23 @@ func (a *Applier) every(ctx context.Context, pause time.Duration, do func(contex
 
 // fresh waits for new events and applies them.
 func (a *Applier) fresh(ctx context.Context) error {
-	events, err := a.store.NextEvents(ctx, a.batch, readWait)
+	batch := int(a.batch.Load())
+	events, err := a.store.NextEvents(ctx, batch, readWait)
 	if err != nil {
 		return err
 	}
-	a.batch = batchAfter(events)
+	a.storm.Store(len(events) >= manyEvents && len(events) < batch)
+	a.batch.Store(int64(batchAfter(events)))
 	return a.apply(ctx, events)
+}
+
+// gather is how long to wait before fresh is called again: not at all when a full batch
+// was there, or few events.
+func (a *Applier) gather() time.Duration {
+	if a.storm.Load() {
+		return gatherFor
+	}
+	return 0
 }
 
 // batchAfter is how many events to take after these: as many of their size as batchBytes

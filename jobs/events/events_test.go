@@ -49,8 +49,9 @@ func newStage(t testing.TB, contacts int) *stage {
 	return s
 }
 
-func emptyStage(t testing.TB) *stage {
-	rdb := redistest.Shared(t)
+func emptyStage(t testing.TB) *stage { return stageOn(t, redistest.Shared(t)) }
+
+func stageOn(t testing.TB, rdb *redis.Client) *stage {
 	s := &stage{Fixture: campaigntest.New(t, rdb), t: t, rdb: rdb, counts: make(map[string]int)}
 	s.store = s.Store
 	var mu sync.Mutex
