@@ -56,14 +56,16 @@ func (t *trips) run() {
 	for {
 		runtime.Gosched() // those who are about to come are taken along
 		t.mu.Lock()
-		n := min(len(t.waiting), maxRiders)
-		riders := t.waiting[:n:n]
-		t.waiting = t.waiting[n:]
-		if n == 0 {
+		riders := t.waiting
+		t.waiting = nil // what riders bring may be large: nothing of it is kept
+		if len(riders) > maxRiders {
+			riders, t.waiting = riders[:maxRiders:maxRiders], slices.Clone(riders[maxRiders:])
+		}
+		if len(riders) == 0 {
 			t.making--
 		}
 		t.mu.Unlock()
-		if n == 0 {
+		if len(riders) == 0 {
 			return
 		}
 		t.trip(riders)

@@ -28,7 +28,9 @@ func (r *results) leave(why campaign.Message, reports ...report) {
 	}
 }
 
-// apply applies events and finishes those that succeeded.
+// apply heeds the wishes in events, then applies the events and finishes those that
+// succeeded. When a wish cannot be written down, the events of its campaign are taken
+// again.
 func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
 	defer cancel()
@@ -37,14 +39,22 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 		byCampaign[e.Campaign] = append(byCampaign[e.Campaign], e)
 	}
 	var errs []error
+	var heeded []page
 	for name, events := range byCampaign {
-		done, err := a.heedAndApply(ctx, name, events)
+		p, err := a.heedAll(ctx, name, events)
+		if errs = append(errs, err); err == nil {
+			heeded = append(heeded, p)
+		}
+	}
+	for _, p := range heeded {
+		done, err := a.applyReports(ctx, p.campaign, p.reports)
 		errs = append(errs, err)
-		if err := a.keep(ctx, name, done.unmatched); err != nil {
-			return errors.Join(append(errs, err)...)
+		if err := a.keep(ctx, p.name, done.unmatched); err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		others := slices.Concat(withoutReasons(done.unmatched), done.dropped)
-		errs = append(errs, a.store.EndEvents(ctx, name, done.applied, others))
+		errs = append(errs, a.store.EndEvents(ctx, p.name, done.applied, others))
 		a.count(Applied, len(done.applied))
 		a.count(Unmatched, len(done.unmatched))
 		if len(done.dropped) > 0 {
@@ -52,6 +62,22 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// A page is events of one campaign whose wishes have been heeded.
+type page struct {
+	name     string
+	campaign campaign.Campaign // without a name if there is none
+	reports  []report
+}
+
+// heedAll reads events of one campaign and heeds the wishes in them.
+func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event) (page, error) {
+	c, reports, indexed, err := a.read(ctx, name, events)
+	if err == nil {
+		err = a.heed(ctx, c, reports, indexed)
+	}
+	return page{name, c, reports}, err
 }
 
 // keep keeps events that belong to no contact, and says when older ones had to go for
@@ -66,19 +92,6 @@ func (a *Applier) keep(ctx context.Context, name string, unmatched []store.Unmat
 		a.log.WarnContext(ctx, "unmatched events have gone for newer ones: see campaign events", "campaign", name, "events", dropped)
 	}
 	return err
-}
-
-// heedAndApply heeds the wishes in events of one campaign, then applies the events. When a
-// wish cannot be written down, they are taken again.
-func (a *Applier) heedAndApply(ctx context.Context, name string, events []store.Event) (results, error) {
-	c, reports, indexed, err := a.read(ctx, name, events)
-	if err != nil {
-		return results{}, err
-	}
-	if err := a.heed(ctx, c, reports, indexed); err != nil {
-		return results{}, err
-	}
-	return a.applyReports(ctx, c, reports)
 }
 
 // applyReports applies events whose contacts have been looked for.

@@ -114,7 +114,7 @@ func TestEventsAreCountedOnce(t *testing.T) {
 	}
 	// One dies after it has applied all and kept what it could not, another half-way through
 	// deleting them.
-	done, err := s.heedAndApply(ctx, "c", taken)
+	done, err := heedAndApply(ctx, s.Applier, "c", taken)
 	if err == nil {
 		err = s.keep(ctx, "c", done.unmatched)
 	}
@@ -178,7 +178,7 @@ func TestBatchesAreBoundedByBytes(t *testing.T) {
 	for _, tt := range []struct {
 		n, bytes, want int
 	}{
-		{0, 0, batchEvents}, {1, 500, batchEvents}, {16, 1 << 20, fewEvents}, {100, 100 << 10, 81}, {1000, 1000, batchEvents},
+		{1, 500, batchEvents}, {16, 1 << 20, fewEvents}, {100, 100 << 10, 81}, {1000, 1000, batchEvents},
 	} {
 		if got := batchAfter(events(tt.n, tt.bytes)); got != tt.want {
 			t.Errorf("after %d events of %d bytes: %d, want %d", tt.n, tt.bytes, got, tt.want)
@@ -205,5 +205,27 @@ func TestOnlyAStormGathers(t *testing.T) {
 		if got := s.gather(); got != tt.want {
 			t.Errorf("after %d events: %v, want %v", tt.events, got, tt.want)
 		}
+	}
+}
+
+// Several workers retry, and one of them does the work.
+func TestOneWorkerRetries(t *testing.T) {
+	s := newStage(t, 1)
+	s.post("c", eventOf("onStarted", 0, "a", `{}`))
+	s.applyAll()
+	for _, want := range []campaign.State{campaign.Accepted, campaign.Started} {
+		if err := s.retryInTurn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s.state(0) == campaign.Pending { // the first try found nobody
+			s.move(1, campaign.Send, campaign.Accept)
+			if err := New(Config{Store: s.store}).retryInTurn(t.Context()); err != nil { // of another worker
+				t.Fatal(err)
+			}
+		}
+		if got := s.state(0); got != want {
+			t.Errorf("contact is %s, want %s", got, want)
+		}
+		s.rdb.Del(t.Context(), "lease:unmatched") // its time is over
 	}
 }

@@ -52,10 +52,11 @@ const (
 	// data makes an event fail.
 	giveUpAfter = 7 * 24 * time.Hour
 
-	// Unmatched events are tried again every retryEvery, by one worker, retryEvents at a
-	// time.
+	// Unmatched events are tried again every retryEvery, retryEvents at a time, by the worker
+	// that comes first. The workers look every lookEvery whether it is time.
 	retryEvery  = 5 * time.Minute
 	retryEvents = 64
+	lookEvery   = time.Minute
 
 	applyPatience = 20 * time.Second // for one batch
 )
@@ -64,7 +65,7 @@ const (
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
-	Dropped   = "dropped" // the campaign has been purged, or the type is not known
+	Dropped   = "dropped" // the campaign has been purged, the type is not known, or newer unmatched ones needed the room
 
 	// Beside what became of their events:
 	OptedOut = "opted_out" // numbers put on the do-not-contact list
@@ -117,7 +118,6 @@ type Applier struct {
 	store keeper
 	count func(string, int)
 	log   *slog.Logger
-	id    string       // of this one among all, for leases
 	batch atomic.Int64 // events that fresh takes next
 	storm atomic.Bool  // the last batch had many events, and there were no more
 }
@@ -128,7 +128,7 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), id: rand.Text()}
+	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
 	a.batch.Store(fewEvents)
 	return a
 }
@@ -138,7 +138,7 @@ func (a *Applier) Run(ctx context.Context) {
 	var g sync.WaitGroup
 	g.Go(func() { a.every(ctx, a.gather, a.fresh) })
 	g.Go(func() { a.every(ctx, always(staleEvery), a.stale) })
-	g.Go(func() { a.every(ctx, always(retryEvery), a.retry) })
+	g.Go(func() { a.every(ctx, always(lookEvery), a.retryInTurn) })
 	g.Wait()
 }
 
@@ -168,7 +168,9 @@ func (a *Applier) fresh(ctx context.Context) error {
 		return err
 	}
 	a.storm.Store(len(events) >= manyEvents && len(events) < batch)
-	a.batch.Store(int64(batchAfter(events)))
+	if len(events) > 0 {
+		a.batch.Store(int64(batchAfter(events)))
+	}
 	return a.apply(ctx, events)
 }
 
@@ -188,7 +190,7 @@ func batchAfter(events []store.Event) int {
 	for _, e := range events {
 		bytes += len(e.Body)
 	}
-	return min(max(batchBytes*max(len(events), 1)/bytes, fewEvents), batchEvents)
+	return min(max(batchBytes*len(events)/bytes, fewEvents), batchEvents)
 }
 
 // stale applies events that another worker took and did not finish.
@@ -218,13 +220,19 @@ func (a *Applier) stale(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// retry tries unmatched events and open wishes again, if no other worker does: their
-// contact may have been sent since, or become known.
-func (a *Applier) retry(ctx context.Context) error {
-	held, err := a.store.Lease(ctx, "unmatched", a.id, retryEvery)
+// retryInTurn retries if no worker has done so for retryEvery.
+func (a *Applier) retryInTurn(ctx context.Context) error {
+	// Each try has a holder of its own, so that none renews the lease.
+	held, err := a.store.Lease(ctx, "unmatched", rand.Text(), retryEvery)
 	if err != nil || !held {
 		return err
 	}
+	return a.retry(ctx)
+}
+
+// retry tries unmatched events and open wishes again: their contact may have been sent
+// since, or become known.
+func (a *Applier) retry(ctx context.Context) error {
 	names, err := a.store.Names(ctx)
 	if err != nil {
 		return err

@@ -114,6 +114,15 @@ func (s *stage) applyAll() {
 	}
 }
 
+// heedAndApply does what apply does, and leaves the events where they are.
+func heedAndApply(ctx context.Context, a *Applier, name string, events []store.Event) (results, error) {
+	p, err := a.heedAll(ctx, name, events)
+	if err != nil {
+		return results{}, err
+	}
+	return a.applyReports(ctx, p.campaign, p.reports)
+}
+
 func (s *stage) outcome(i int) campaign.Outcome {
 	s.t.Helper()
 	all, err := s.store.Outcomes(s.t.Context(), store.Ref{Campaign: "c", Chunk: i / chunkSize})
@@ -203,7 +212,7 @@ func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
 		s := newStage(t, 1)
 		s.move(1, campaign.Send)
 		s.rdb.Set(t.Context(), "contacted:days", "x", 0)
-		_, err := s.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
+		_, err := heedAndApply(t.Context(), s.Applier, "c", []store.Event{{Campaign: "c", Body: []byte(eventOf("onStarted", 0, "a", `{}`))}})
 		if err == nil || s.state(0) != campaign.Sending {
 			t.Errorf("%v; contact is %s", err, s.state(0))
 		}
@@ -486,12 +495,12 @@ func TestRedisAway(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	defer rdb.Close()
 	a := New(Config{Store: store.New(rdb)})
-	for name, do := range map[string]func(context.Context) error{"fresh": a.fresh, "stale": a.stale, "retry": a.retry} {
+	for name, do := range map[string]func(context.Context) error{"fresh": a.fresh, "stale": a.stale, "retry": a.retry, "retry in turn": a.retryInTurn} {
 		if err := do(t.Context()); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if _, err := a.heedAndApply(t.Context(), "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
+	if _, err := heedAndApply(t.Context(), a, "c", []store.Event{{Campaign: "c"}}); err == nil || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("apply: %v", err)
 	}
 }
