@@ -83,10 +83,11 @@ func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event
 // keep keeps events that belong to no contact, and says when older ones had to go for
 // them.
 func (a *Applier) keep(ctx context.Context, name string, unmatched []store.Unmatched) error {
-	for i := range unmatched {
-		unmatched[i].Body = velents.ShortenEvent(unmatched[i].Body, store.MaxUnmatchedBytes)
+	short := slices.Clone(unmatched) // the stream has them as they came
+	for i := range short {
+		short[i].Body = velents.ShortenEvent(short[i].Body, store.MaxUnmatchedBytes)
 	}
-	dropped, err := a.store.KeepUnmatched(ctx, name, unmatched)
+	dropped, err := a.store.KeepUnmatched(ctx, name, short)
 	if dropped > 0 {
 		a.count(Dropped, dropped)
 		a.log.WarnContext(ctx, "unmatched events have gone for newer ones: see campaign events", "campaign", name, "events", dropped)

@@ -155,8 +155,19 @@ func TestALongUnmatchedEventIsAppliedLater(t *testing.T) {
 	long := `{"role":"customer","message":"` + strings.Repeat("what does it cost? ", 20_000) + `"},{"role":"customer","message":"I will"}`
 	s.post("c", eventOf("onEnded", 0, "a", `{"extraction":{"intent":"buy"},"history":[`+long+`]}`))
 	s.applyAll()
+	s.Applier.batch.Store(1)
+	s.post("c", eventOf("onEnded", 0, "a", `{"extraction":{"intent":"buy"},"history":[`+long+`]}`), eventOf("onEnded", 0, "b", `{}`))
+	if err := s.fresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.rdb.Get(t.Context(), "{events}:bytes").Val(); got != fmt.Sprint(len(eventOf("onEnded", 0, "b", `{}`))+len("c")+64) {
+		t.Errorf("%s bytes wait, beside the stream's one event", got)
+	}
+	if err := s.fresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	kept, err := s.store.Unmatched(t.Context(), "c", 0, 10)
-	if err != nil || len(kept) != 1 || len(kept[0].Body) > store.MaxUnmatchedBytes {
+	if err != nil || len(kept) != 2 || len(kept[0].Body) > store.MaxUnmatchedBytes {
 		t.Fatalf("%d events, %v", len(kept), err)
 	}
 	s.move(1, campaign.Send, campaign.Accept)
