@@ -165,17 +165,25 @@ type outcome struct {
 	Remaining  int64
 }
 
-// report takes what became of a permit. The zero outcome gives it back. If the permit
-// is of a state that was lost, only what blocks all processes counts.
-func (s *state) report(now int64, p policy, who int64, permit Permit, a outcome) reply {
+// told is what became of a permit. The zero outcome gives it back.
+type told struct {
+	permit  Permit
+	outcome outcome
+}
+
+// report takes what became of permits. If one is of a state that was lost, only what
+// blocks all processes counts of its outcome.
+func (s *state) report(now int64, p policy, who int64, all []told) reply {
 	now = s.advance(now, p)
-	if permit.state == s.ID {
-		s.learn(now, p, permit, a)
-	} else if a.Refused {
-		a.Limit = 0
-		s.refuse(now, p, 0, a)
-	} else if a.Held || a.Lost {
-		s.fail(now, a)
+	for _, t := range all {
+		if a := t.outcome; t.permit.state == s.ID {
+			s.learn(now, p, t.permit, a)
+		} else if a.Refused {
+			a.Limit = 0
+			s.refuse(now, p, 0, a)
+		} else if a.Held || a.Lost {
+			s.fail(now, a)
+		}
 	}
 	return s.reply(now, p, s.peer(now, ask{Peer: who}))
 }

@@ -438,16 +438,18 @@ else
       if s.lost > 0 then s.probe = permit[2] end
     end
   else -- report
-    local t = {state = number(), serial = number(), counted = number(), expired = number()}
-    local a = {counted = number() == 1, answered = number() == 1, failed = number() == 1, refused = number() == 1,
-      held = number() == 1, lost = number() == 1, retry_after = number(), limit = number(), remaining = number()}
-    if t.state == s.id then
-      learn(t, a)
-    elseif a.refused then
-      a.limit = 0
-      refuse(0, a)
-    elseif a.held or a.lost then
-      fail(a)
+    while arg < #args do
+      local t = {state = number(), serial = number(), counted = number(), expired = number()}
+      local a = {counted = number() == 1, answered = number() == 1, failed = number() == 1, refused = number() == 1,
+        held = number() == 1, lost = number() == 1, retry_after = number(), limit = number(), remaining = number()}
+      if t.state == s.id then
+        learn(t, a)
+      elseif a.refused then
+        a.limit = 0
+        refuse(0, a)
+      elseif a.held or a.lost then
+        fail(a)
+      end
     end
     me = peer(id, 0, 0)
   end

@@ -113,7 +113,7 @@ func TestBlocks(t *testing.T) {
 			s := quiet(30, 10)
 			s.Granted, s.Flight = 1, []flight{{Serial: 1, At: t0}}
 			tt.edit(&s)
-			s.report(t0, plain, 1, Permit{state: s.ID, serial: 1}, tt.answer)
+			s.report(t0, plain, 1, []told{{Permit{state: s.ID, serial: 1}, tt.answer}})
 			if block := max(0, s.Block-t0); block != tt.block || s.Failures != tt.failures {
 				t.Errorf("blocked for %d ms after %d failures, want %d and %d", block, s.Failures, tt.block, tt.failures)
 			}
@@ -123,7 +123,7 @@ func TestBlocks(t *testing.T) {
 
 func TestALostStatesRefusalIsHeard(t *testing.T) {
 	s := quiet(30, 10)
-	s.report(t0, plain, 1, Permit{state: s.ID + 1, serial: 1}, outcome{Refused: true, RetryAfter: 5000, Limit: 10})
+	s.report(t0, plain, 1, []told{{Permit{state: s.ID + 1, serial: 1}, outcome{Refused: true, RetryAfter: 5000, Limit: 10}}})
 	if s.Block != t0+5000 || s.Told != 30 {
 		t.Errorf("blocked until %d, told %d: want a block and nothing learned", s.Block-t0, s.Told)
 	}
