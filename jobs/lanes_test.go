@@ -183,12 +183,12 @@ type shortQuota struct {
 	taken atomic.Bool
 }
 
-func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+func (q *shortQuota) AcquireUpTo(ctx context.Context, _ int) ([]ratelimit.Permit, error) {
 	if q.taken.CompareAndSwap(false, true) {
-		return q.openQuota.Acquire(ctx)
+		return q.openQuota.AcquireUpTo(ctx, 1)
 	}
 	<-ctx.Done()
-	return ratelimit.Permit{}, ctx.Err()
+	return nil, ctx.Err()
 }
 
 func TestATaskThatGivesWayDoesNotWaitForPermits(t *testing.T) {
@@ -211,10 +211,10 @@ type crowdedQuota struct {
 	waiting, most atomic.Int32
 }
 
-func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+func (q *crowdedQuota) AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error) {
 	q.most.Store(max(q.most.Load(), q.waiting.Add(1)))
 	defer q.waiting.Add(-1)
-	return q.openQuota.Acquire(ctx)
+	return q.openQuota.AcquireUpTo(ctx, most)
 }
 
 func TestOneRequestOfATaskWaitsForAPermit(t *testing.T) {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +13,12 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
@@ -43,6 +46,7 @@ func BenchmarkSending(b *testing.B) {
 
 	batch := t.send(t.list("+9665", *rows), *rows, "batch")
 	dispatch := t.send(t.list("+9665", *rows/dispatchShare), *rows/dispatchShare, "dispatch")
+	perTask := t.sendByTasks(*rows / dispatchShare)
 	bare := t.sendBare(*rows) // last: it fills our memory, which a process that is started is charged for
 
 	cores := min(2, runtime.NumCPU())
@@ -51,7 +55,8 @@ func BenchmarkSending(b *testing.B) {
 	t.line("batch mode", "%.0f contacts/s, %.2f× bare requests (want at least 100,000 on two cores)", batch.rate, batch.rate/bare)
 	t.line("", "%s", batch)
 	t.line("", "%d busy cores would send %.0f contacts/s", cores, float64(cores)/batch.cpu().Seconds())
-	t.line("dispatch mode", "%.0f contacts/s", dispatch.rate)
+	t.line("a task per contact", "%.0f contacts/s", perTask)
+	t.line("dispatch mode", "%.0f contacts/s, %.2f× a task per contact (want at least 2×)", dispatch.rate, dispatch.rate/perTask)
 	t.line("", "%s", dispatch)
 	b.ReportMetric(batch.rate, "contacts/s")
 	b.ReportMetric(batch.rate/bare, "of-bare")
@@ -114,6 +119,50 @@ func (t *bench) send(list string, contacts int, mode string) sending {
 	return s
 }
 
+// sendByTasks is what dispatch mode is compared with: an asynq task for each contact, which
+// makes the request and writes a hash of its status, on the same Redis, with as many
+// requests at once.
+func (t *bench) sendByTasks(contacts int) (perSecond float64) {
+	t.flush()
+	t.taskPerRow(contacts)
+	platform := t.platform()
+	const inFlight = 4 * 32 // as a worker has in dispatch mode
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
+	var sent atomic.Int64
+	all := make(chan struct{})
+	server := asynq.NewServerFromRedisClient(t.rdb, asynq.Config{Concurrency: inFlight, LogLevel: asynq.ErrorLevel})
+	began := time.Now()
+	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		var contact struct {
+			Campaign, Phone string
+			Values          map[string]string
+		}
+		if err := json.Unmarshal(task.Payload(), &contact); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]any{"channel_id": 3, "phone": contact.Phone, "values": contact.Values})
+		if err != nil {
+			return err
+		}
+		if err := post(client, platform.url+"/Integration/Agent/Dispatch", body); err != nil {
+			return err
+		}
+		err = t.rdb.HSet(ctx, "contact:"+contact.Campaign+":"+contact.Phone, "state", "accepted", "attempts", 1, "updated_at", time.Now().Unix()).Err()
+		if sent.Add(1) == int64(contacts) {
+			close(all)
+		}
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-all
+	took := time.Since(began)
+	server.Shutdown()
+	platform.stop(contacts)
+	return float64(contacts) / took.Seconds()
+}
+
 // sendBare posts the requests of a list of the same contacts, encoded before, as
 // many at once as a worker does.
 func (t *bench) sendBare(contacts int) (perSecond float64) {
@@ -132,22 +181,7 @@ func (t *bench) sendBare(contacts int) (perSecond float64) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
 	began := time.Now()
 	for _, body := range bodies {
-		posts.Go(func() error {
-			req, err := http.NewRequest(http.MethodPost, platform.url+"/Integration/Agent/Batch", bytes.NewReader(body))
-			if err != nil {
-				return err
-			}
-			req.Header = http.Header{"Authorization": {"Bearer bench"}, "Content-Type": {"application/json"}}
-			res, err := client.Do(req)
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(io.Discard, res.Body)
-			if res.StatusCode != http.StatusOK {
-				err = errors.New(res.Status)
-			}
-			return errors.Join(err, res.Body.Close())
-		})
+		posts.Go(func() error { return post(client, platform.url+"/Integration/Agent/Batch", body) })
 	}
 	if err := posts.Wait(); err != nil {
 		t.Fatal(err)
@@ -155,6 +189,23 @@ func (t *bench) sendBare(contacts int) (perSecond float64) {
 	took := time.Since(began)
 	platform.stop(contacts)
 	return float64(contacts) / took.Seconds()
+}
+
+func post(client *http.Client, url string, body []byte) error {
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header = http.Header{"Authorization": {"Bearer bench"}, "Content-Type": {"application/json"}}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	if res.StatusCode != http.StatusOK {
+		err = errors.New(res.Status)
+	}
+	return errors.Join(err, res.Body.Close())
 }
 
 // A process is a command at work.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,11 +17,12 @@ import (
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 )
 
-// dispatchesInFlight is how many contacts of one chunk are under way at once in
-// dispatch mode.
-const dispatchesInFlight = 4
+// dispatchesInFlight is how many contacts of one chunk are under way at most in
+// dispatch mode. The quota lets fewer leave, if it has a limit.
+const dispatchesInFlight = 32
 
 // Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
 // gives the claim up at the end. The campaign must be running, and the chunk's last claim
@@ -31,7 +33,7 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 		return err
 	}
 	defer p.agenda.end()
-	ready, err := p.sift(ctx, chunk.In(campaign.Pending))
+	ready, err := p.sift(ctx, chunk.In(campaign.Pending), p.clock.now())
 	if err != nil {
 		return err
 	}
@@ -45,11 +47,7 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 	if c.Settings.Mode == campaign.Dispatch {
 		inFlight = dispatchesInFlight
 	}
-	var g errgroup.Group
-	for range inFlight {
-		g.Go(func() error { return p.sendPieces(ctx) })
-	}
-	err = g.Wait()
+	err = p.sendPieces(ctx, inFlight)
 	stop() // before close says when the chunk is due
 	return p.close(ctx, err)
 }
@@ -65,7 +63,9 @@ type pass struct {
 	terms    *store.Terms // the settings and the day that the pass goes by
 	token    string       // the claim
 	log      *slog.Logger
-	waiting  chan struct{} // holds the one request that waits for a permit
+	// Accepted requests that wait to be written down, and any that wait for their numbers
+	// to be given back.
+	accepted, answered ratelimit.Together[*request]
 	// These change, each under a lock of its own.
 	clock    redisClock // of the server that holds the campaign
 	agenda   agenda
@@ -86,7 +86,6 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 		Sender: s, campaign: c, calendar: calendar, chunk: chunk, terms: store.TermsOf(c, now),
 		token:    store.NewClaim(s.Worker.ID, rand.Text()),
 		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
-		waiting:  make(chan struct{}, 1),
 		reserved: reservations{by: make(map[int]store.Reservation)},
 		deferred: deferrals{until: make(map[int]time.Time)},
 	}
@@ -96,20 +95,47 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 	return p, nil
 }
 
-// sendPieces sends what stands on the agenda, one request after the other.
-func (p *pass) sendPieces(ctx context.Context) error {
+// sendPieces sends what stands on the agenda, with up to most requests under way at
+// once. Only one of a pass waits for permits: all of them would otherwise stand before
+// those of a shorter list.
+func (p *pass) sendPieces(ctx context.Context, most int) error {
+	var failed error
+	var all errgroup.Group
+	var underWay atomic.Int32
+	landed := make(chan struct{}, 1)
 	for p.Worker.Stopping.Err() == nil {
-		piece, ok := p.agenda.next()
-		if !ok {
-			return nil
+		n := int(underWay.Load()) // first, since each may put pieces back on the agenda
+		pieces := p.agenda.next(most - n)
+		if len(pieces) == 0 && n == 0 {
+			break
 		}
-		if err := p.sendPiece(ctx, piece); err != nil {
+		if len(pieces) == 0 {
+			<-landed
+			continue
+		}
+		begun, err := p.start(ctx, pieces)
+		if err != nil {
 			p.agenda.finish(nil)
-			return err
+			failed = err
 		}
-		p.giveWay(ctx)
+		underWay.Add(int32(len(begun)))
+		for _, r := range begun {
+			all.Go(func() error {
+				err := p.finish(ctx, r)
+				if err != nil {
+					p.agenda.finish(nil)
+				}
+				p.giveWay(ctx)
+				underWay.Add(-1)
+				select {
+				case landed <- struct{}{}:
+				default:
+				}
+				return err
+			})
+		}
 	}
-	return nil
+	return errors.Join(failed, all.Wait())
 }
 
 // giveWay ends the pass when its turn is over and others wait.
@@ -201,6 +227,7 @@ type agenda struct {
 
 	mu     sync.Mutex
 	pieces [][]int       // the contacts of each request to come; the last is the next
+	held   int           // more pieces, which wait for their permits
 	turnAt time.Time     // when the present turn began
 	wait   time.Duration // before the chunk is looked at again; the longest asked for
 	over   bool          // no further request
@@ -225,16 +252,22 @@ func cut(contacts []int, size int, tries func(contact int) int) (pieces [][]int)
 	return pieces
 }
 
-// next takes the next piece.
-func (a *agenda) next() (piece []int, ok bool) {
+// next takes up to most pieces.
+func (a *agenda) next(most int) (pieces [][]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.over || len(a.pieces) == 0 {
-		return nil, false
+	for !a.over && len(pieces) < most && len(a.pieces) > 0 {
+		last := len(a.pieces) - 1
+		pieces, a.pieces = append(pieces, a.pieces[last]), a.pieces[:last]
 	}
-	last := len(a.pieces) - 1
-	piece, a.pieces = a.pieces[last], a.pieces[:last]
-	return piece, true
+	return pieces
+}
+
+// hold notes how many pieces wait for their permits.
+func (a *agenda) hold(pieces int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = pieces
 }
 
 // push puts pieces before the others, in their order.
@@ -274,7 +307,7 @@ func (a *agenda) postpone(wait time.Duration) {
 func (a *agenda) turnOver(turn time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	over := !a.over && len(a.pieces) > 0 && time.Since(a.turnAt) >= turn
+	over := !a.over && len(a.pieces)+a.held > 0 && time.Since(a.turnAt) >= turn
 	if over {
 		a.turnAt = time.Now()
 	}
