@@ -33,8 +33,8 @@ func TestHowManyLeaveAtOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			at, _ := tt.state.next(t0, plain, 0)
-			if got := tt.state.grant(t0, at, plain, 20); at > t0 || got != tt.want || int64(len(tt.state.Flight)) != got {
-				t.Errorf("%d leave at %d, %d are in flight, want %d", got, at-t0, len(tt.state.Flight), tt.want)
+			if got := tt.state.grant(t0, at, plain, 20); at > t0 || got != tt.want || tt.state.inFlight() != got {
+				t.Errorf("%d leave at %d, %d are in flight, want %d", got, at-t0, tt.state.inFlight(), tt.want)
 			}
 		})
 	}
