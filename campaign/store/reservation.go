@@ -74,14 +74,15 @@ var (
 	// for each the owner in its way, '' when the key is ours: a repeated run must answer
 	// the same, which SET NX does not.
 	reserveScript = redis.NewScript(`
-local answer = {}
-for i, key in ipairs(KEYS) do
-  local mine, over, owner = ARGV[2 * i], ARGV[2 * i + 1], redis.call('GET', key)
+local answer, taken = {}, {}
+for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
+  local mine, over = ARGV[2 * i], ARGV[2 * i + 1]
+  owner = taken[KEYS[i]] or owner -- two of them may be for one person
   if owner and owner ~= mine and owner ~= over then
     answer[i] = owner
   else
-    if owner ~= mine then redis.call('SET', key, mine, 'PX', ARGV[1]) end
-    answer[i] = ''
+    if owner ~= mine then redis.call('SET', KEYS[i], mine, 'PX', ARGV[1]) end
+    taken[KEYS[i]], answer[i] = mine, ''
   end
 end
 return answer`)
@@ -89,11 +90,11 @@ return answer`)
 	// giveBackScript frees each key that its owner holds. KEYS reservations; ARGV owner of
 	// each.
 	giveBackScript = redis.NewScript(`
-local freed = 0
-for i, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[i] then freed = freed + redis.call('DEL', key) end
+local held = {}
+for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if owner == ARGV[i] then held[#held + 1] = KEYS[i] end
 end
-return freed`)
+return #held == 0 and 0 or redis.call('DEL', unpack(held))`)
 
 	// standingScript reads contacts of a chunk with the clock that judges their begin.
 	// KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers ms and each
