@@ -77,7 +77,7 @@ func TestALongTaskGivesWayToOtherLanes(t *testing.T) {
 	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
 		t.Fatal(err)
 	}
-	if later := s.sendAs(runner, 0); later == nil || later.After != 0 || s.platform.count() > 2*dispatchesInFlight {
+	if later := s.sendAs(runner, 0); later == nil || later.After != 0 || s.platform.count() > 2*dispatchesAtFirst {
 		t.Errorf("%d requests before it gives way: %v", s.platform.count(), later)
 	}
 	if _, err := s.queue.inspector.DeleteAllPendingTasks("default"); err != nil {

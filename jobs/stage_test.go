@@ -104,6 +104,7 @@ const (
 	maxBodyBytes = 900_000
 	vagueLimit   = 8
 
+	dispatchesAtFirst  = 4
 	dispatchesInFlight = 32
 	longestIdle        = 24 * time.Hour
 )

@@ -20,9 +20,28 @@ import (
 	"campaign-runner/ratelimit"
 )
 
-// dispatchesInFlight is how many contacts of one chunk are under way at most in
-// dispatch mode. The quota lets fewer leave, if it has a limit.
-const dispatchesInFlight = 32
+// In dispatch mode dispatchesAtFirst contacts of one chunk are under way at once, and one
+// more after each that is accepted, up to dispatchesInFlight. The quota lets fewer leave,
+// if it has a limit.
+const (
+	dispatchesAtFirst  = 4
+	dispatchesInFlight = 32
+)
+
+// A width is how many contacts of a chunk may be under way at once, as the latest answers
+// to an agent allow. Any but a 2xx makes it small again: fewer are on their way to a
+// platform that refuses them while the guard or a person stops the campaign.
+type width struct{ more atomic.Int32 } // beyond dispatchesAtFirst
+
+func (w *width) now() int { return dispatchesAtFirst + int(w.more.Load()) }
+
+func (w *width) learn(accepted bool) {
+	if n := w.more.Load(); !accepted {
+		w.more.Store(0)
+	} else if n < dispatchesInFlight-dispatchesAtFirst {
+		w.more.CompareAndSwap(n, n+1)
+	}
+}
 
 // Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
 // gives the claim up at the end. The campaign must be running, and the chunk's last claim
@@ -43,11 +62,7 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 	p.agenda.push(cut(ready, c.RequestRows(), func(i int) int { return int(chunk.Record(i).Tries) })...)
 	stop := p.keepDue(ctx)
 
-	inFlight := 1
-	if c.Settings.Mode == campaign.Dispatch {
-		inFlight = dispatchesInFlight
-	}
-	err = p.sendPieces(ctx, inFlight)
+	err = p.sendPieces(ctx)
 	stop() // before close says when the chunk is due
 	return p.close(ctx, err)
 }
@@ -95,17 +110,24 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 	return p, nil
 }
 
-// sendPieces sends what stands on the agenda, with up to most requests under way at
-// once. Only one of a pass waits for permits: all of them would otherwise stand before
-// those of a shorter list.
-func (p *pass) sendPieces(ctx context.Context, most int) error {
+// mostUnderWay is how many requests may be under way now.
+func (p *pass) mostUnderWay() int {
+	if p.campaign.Settings.Mode == campaign.Dispatch {
+		return p.width.now()
+	}
+	return 1
+}
+
+// sendPieces sends what stands on the agenda. Only one of a pass waits for permits: all
+// that may be under way would otherwise stand before those of a shorter list.
+func (p *pass) sendPieces(ctx context.Context) error {
 	var failed error
 	var all errgroup.Group
 	var underWay atomic.Int32
 	landed := make(chan struct{}, 1)
 	for p.Worker.Stopping.Err() == nil {
 		n := int(underWay.Load()) // first, since each may put pieces back on the agenda
-		pieces := p.agenda.next(most - n)
+		pieces := p.agenda.next(p.mostUnderWay() - n)
 		if len(pieces) == 0 && n == 0 {
 			break
 		}

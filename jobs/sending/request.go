@@ -272,6 +272,7 @@ func (p *pass) attempt(ctx context.Context, r *request) (answer velents.Answer, 
 	}
 	r.inHand.answered(time.Now().Add(timings.CommitPatience))
 	p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	p.width.learn(err == nil)
 	if p.Answered != nil {
 		p.Answered(s.Agent, verdict.Class(err), time.Since(began))
 	}

@@ -36,7 +36,8 @@ type Sender struct {
 	Answered func(agent, class string, took time.Duration)
 	Log      *slog.Logger
 
-	seen seen
+	seen  seen
+	width width
 }
 
 // A Worker is the process that sends.
