@@ -264,9 +264,11 @@ func (q *Quota) tidy() {
 	select {
 	case permits := <-q.turn:
 		q.turn <- nil
-		for _, p := range permits {
-			q.Return(context.Background(), p)
+		all := make([]told, len(permits))
+		for i, p := range permits {
+			all[i].permit = p
 		}
+		q.tellAll(context.Background(), all)
 	default: // another caller is asking, and tidies up after that
 	}
 }
@@ -299,13 +301,15 @@ func (q *Quota) Report(ctx context.Context, permit Permit, a Answer) {
 func (q *Quota) Return(ctx context.Context, permit Permit) { q.report(ctx, permit, outcome{}) }
 
 func (q *Quota) report(ctx context.Context, permit Permit, o outcome) {
-	q.reports.Do(told{permit, o}, func(all []told) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
-		defer cancel()
-		for part := range slices.Chunk(all, maxReports) {
-			q.heed(ctx, q.book.report(ctx, q.peer, part))
-		}
-	})
+	q.reports.Do(told{permit, o}, func(all []told) { q.tellAll(ctx, all) })
+}
+
+func (q *Quota) tellAll(ctx context.Context, all []told) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
+	defer cancel()
+	for part := range slices.Chunk(all, maxReports) {
+		q.heed(ctx, q.book.report(ctx, q.peer, part))
+	}
 }
 
 // maxReports bounds what one run of the script takes in.

@@ -31,11 +31,11 @@ func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verd
 }
 
 // commitAnswers commits the answer to one request, or those to several that are alike,
-// in one step. Each of them learns why its answer is not written down, if it is not.
+// in one step. Each of them learns what went wrong, if anything did.
 func (p *pass) commitAnswers(ctx context.Context, rs []*request) {
 	err := p.commitAnswer(ctx, rs[0], contactsOf(rs))
 	for _, r := range rs {
-		r.lost = err
+		r.err = err
 	}
 }
 

@@ -31,7 +31,7 @@ type request struct {
 
 	failed  error // its answer, if that is no 2xx
 	verdict verdict.Verdict
-	lost    error // why its answer is not written down
+	err     error // what kept its answer from being written down, or acted on
 }
 
 // contactsOf are the contacts of requests.
@@ -114,7 +114,7 @@ func (p *pass) finish(ctx context.Context, r *request) error {
 	}
 	p.report(ctx, r.permit, answer, failed, r.verdict)
 	p.answered.Do(r, func(rs []*request) { p.giveAllBack(ctx, rs) })
-	return r.lost
+	return r.err
 }
 
 // permits waits for the quota, and returns up to that many permits. It returns none and
