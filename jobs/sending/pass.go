@@ -142,16 +142,19 @@ func (p *pass) sendPieces(ctx context.Context) error {
 		}
 		underWay.Add(int32(len(begun)))
 		for _, r := range begun {
-			all.Go(func() error {
-				err := p.finish(ctx, r)
-				if err != nil {
-					p.agenda.finish(nil)
-				}
+			land := sync.OnceFunc(func() {
 				p.giveWay(ctx)
 				underWay.Add(-1)
 				select {
 				case landed <- struct{}{}:
 				default:
+				}
+			})
+			all.Go(func() error {
+				defer land()
+				err := p.finish(ctx, r, land)
+				if err != nil {
+					p.agenda.finish(nil)
 				}
 				return err
 			})

@@ -100,8 +100,9 @@ func among(piece, left []int) (kept, rest []int) {
 	return kept, left
 }
 
-// finish makes a request that has begun, and commits what became of its contacts.
-func (p *pass) finish(ctx context.Context, r *request) error {
+// finish makes a request that has begun, and commits what became of its contacts. It
+// calls land as soon as another may take its place, if that is before the end.
+func (p *pass) finish(ctx context.Context, r *request, land func()) error {
 	defer r.inHand.done()
 	ctx = context.WithoutCancel(ctx) // from here on only the request's own timeout ends it
 	answer, failed := p.attempt(ctx, r)
@@ -109,6 +110,9 @@ func (p *pass) finish(ctx context.Context, r *request) error {
 	// The ledger first: until then only this process knows the answer.
 	if r.failed == nil {
 		p.accepted.Do(r, func(rs []*request) { p.commitAnswers(ctx, rs) })
+		if r.err == nil { // its contacts are decided; others must have their numbers back first
+			land()
+		}
 	} else {
 		p.commitAnswers(ctx, []*request{r})
 	}
