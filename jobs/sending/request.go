@@ -181,7 +181,7 @@ func (p *pass) begin(ctx context.Context, rs []*request) (begun []*request, err 
 	p.clock.set(done.Now)
 	for _, r := range begun {
 		r.number = done.Request
-		r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
+		r.batch.Name = campaign.BatchPrefix(p.chunk.Ref.Campaign, p.chunk.Ref.Chunk) + p.nameOf(r.number)
 	}
 	return begun, nil
 }
