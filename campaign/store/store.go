@@ -33,7 +33,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,8 +45,6 @@ type Store struct {
 	rdb     redis.UniversalClient
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
-
-	packing sync.Pool // of *[]byte: buffers in which rows are packed
 
 	replicas int // that must have a Begin
 
@@ -68,7 +65,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, encoder: encoder, decoder: decoder}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server
