@@ -19,6 +19,8 @@ const (
 	// often that is repeated in one sweep while all of them only wait in their queue.
 	sweepChunks = 1000
 	sweepPages  = 100
+	// hastenTurns is how many sweeps share one look for tasks that were taken.
+	hastenTurns = 2
 )
 
 // A sweeper looks after chunks that should have moved and have not: it recovers the
@@ -33,6 +35,7 @@ type sweeper struct {
 	log    *slog.Logger
 
 	began  time.Time // when it first swept
+	sweeps int
 	round  store.Round
 	dues   map[string]time.Time // of campaigns whose chunks are not due yet: when the first is
 	queues map[string]*listed   // by agent
@@ -54,8 +57,10 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		s.began, s.dues, s.queues = time.Now(), make(map[string]time.Time), make(map[string]*listed)
 	}
 	var errs []error
-	for _, agent := range s.agents {
-		errs = append(errs, s.queue.hastenTaken(ctx, agent))
+	if s.sweeps++; s.sweeps%hastenTurns == 1 {
+		for _, agent := range s.agents {
+			errs = append(errs, s.queue.hastenTaken(ctx, agent))
+		}
 	}
 	live, now, err := s.store.Live(ctx)
 	if err != nil {
