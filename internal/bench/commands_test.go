@@ -24,7 +24,6 @@ var (
 	finished = flag.Int("finished", 5_000, "finished campaigns beside an idle worker")
 	waiting  = flag.Int("waiting", 20_000, "chunks that wait for the quota of three workers")
 	window   = flag.Duration("window", time.Minute, "how long commands are counted")
-	before   = flag.String("before", "", "folder with the commands of an earlier version, which is measured beside this one")
 )
 
 // scrapeEvery is how often Prometheus looks at a worker's metrics.
@@ -39,7 +38,8 @@ func BenchmarkCommands(b *testing.B) {
 	t.build("enqueue", "worker", "sandbox")
 	versions := map[string]string{"now": t.dir}
 	if *before != "" {
-		versions["before"] = *before
+		t.buildFrom(*before, earlier, "enqueue", "worker")
+		versions["before"] = filepath.Join(t.dir, earlier)
 	}
 	platform := t.platform()
 	told := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
