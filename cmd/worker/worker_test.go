@@ -267,6 +267,11 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"an address for notices that is none", env{"NOTIFY_URL": "hooks.example.org/secret"}, []string{"--admin-addr", "127.0.0.1:0"}, 2, "NOTIFY_URL: want http:// or https:// and a host"},
 		{"events without a secret", nil, []string{"--webhook-addr", "127.0.0.1:0"}, 2, "set WEBHOOK_SECRET"},
 		{"events where something is", env{"WEBHOOK_SECRET": "s"}, []string{"--webhook-addr", taken.Addr().String(), "--admin-addr", "127.0.0.1:0"}, 1, "webhook inbox: "},
+		{"a base path that is none", nil, []string{"--base-path", "/a b"}, 2, "base path"},
+		{"a proxy that is no address", nil, []string{"--trusted-proxy", "proxy.example.org"}, 2, "want an address or a network"},
+		{"a trusted proxy without a password", nil, []string{"--trusted-proxy", "127.0.0.1"}, 2, "needs ADMIN_PASSWORD"},
+		{"a certificate without its key", nil, []string{"--admin-tls-cert", "cert.pem"}, 2, "give both"},
+		{"a certificate that is none", nil, []string{"--admin-tls-cert", "worker_test.go", "--admin-tls-key", "worker_test.go", "--admin-addr", "127.0.0.1:0"}, 2, "--admin-tls-cert"},
 		{"admin pages where something is", nil, []string{"--admin-addr", taken.Addr().String()}, 1, "address already in use"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

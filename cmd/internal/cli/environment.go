@@ -34,7 +34,7 @@ func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 		if len(variable) == 0 || f.Changed {
 			return
 		}
-		if value := getenv(variable[0]); value != "" {
+		if value := strings.TrimSpace(getenv(variable[0])); value != "" {
 			if err := flags.Set(f.Name, value); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", variable[0], errors.Unwrap(err)))
 			}
@@ -68,8 +68,11 @@ const VoiceChannel = 3
 // WhatsappChannel is the other channel's id.
 var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name"}
 
-// Get is the setting's value, or its default.
-func (s Setting) Get(getenv func(string) string) string { return cmp.Or(getenv(s.Variable), s.Default) }
+// Get is the setting's value, or its default. White space around it is none of it: a
+// .env file with Windows' line ends leaves some behind each value.
+func (s Setting) Get(getenv func(string) string) string {
+	return cmp.Or(strings.TrimSpace(getenv(s.Variable)), s.Default)
+}
 
 // Document adds settings to the help of cmd and its subcommands.
 func Document(cmd *cobra.Command, settings ...Setting) {
