@@ -148,7 +148,7 @@ func (o options) logger(w io.Writer) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, handler)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, handler)), nil
+		return slog.New(slog.NewJSONHandler(cli.JSONScreen(w), handler)), nil
 	}
 	return nil, cli.Usagef("--log-format %q: want text or json", o.logFormat)
 }

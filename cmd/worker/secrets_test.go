@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode"
 
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/webhook"
@@ -82,5 +85,30 @@ func TestSecretsOfAWindowsFile(t *testing.T) {
 	}
 	if log := out.String(); strings.Contains(log, "can be guessed") || strings.Contains(log, "surely") || strings.Contains(log, "secret before") {
 		t.Errorf("the log:\n%s", log)
+	}
+}
+
+func TestLogsHoldNothingThatATerminalObeys(t *testing.T) {
+	const hostile = "a\x1b]0;taken\x07\r\x7f\u009b2J\u202egnp\u202c\u2066\u200f\u061c\nlevel=INFO"
+	for _, format := range []string{"text", "json"} {
+		var out bytes.Buffer
+		log, err := options{logFormat: format}.logger(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Warn("not applied", "error", errors.New(hostile), "campaign", hostile)
+		log.With("a", hostile).Error(hostile)
+		text := strings.TrimSuffix(out.String(), "\n")
+		if lines := strings.Split(text, "\n"); len(lines) != 2 {
+			t.Errorf("%s: %d lines: %q", format, len(lines), text)
+		}
+		for _, r := range text {
+			if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+				t.Errorf("%s: %U in %q", format, r, text)
+			}
+		}
+		if !strings.Contains(text, "gnp") {
+			t.Errorf("%s: it says nothing: %s", format, text)
+		}
 	}
 }
