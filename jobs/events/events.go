@@ -70,6 +70,7 @@ type keeper interface {
 	// The campaigns' contacts, with their states and outcomes.
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
 	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
 	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
 	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
@@ -87,6 +88,7 @@ type keeper interface {
 	ResolveWishes(ctx context.Context, ids []string) error
 	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
 	Suppress(ctx context.Context, phones []campaign.Phone) (added int, err error)
+	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	LogContact(ctx context.Context, ref store.Ref, index int, d store.Decision) error
 }
 
@@ -119,6 +121,7 @@ func (a *Applier) Run(ctx context.Context) {
 	g.Go(func() { a.every(ctx, 0, a.fresh) })
 	g.Go(func() { a.every(ctx, staleEvery, a.stale) })
 	g.Go(func() { a.every(ctx, retryEvery, a.retry) })
+	g.Go(func() { a.every(ctx, lateEvery, a.heedLate) })
 	g.Wait()
 }
 
