@@ -233,7 +233,10 @@ func TestWorkerWarnsOfARedisThatMayForget(t *testing.T) {
 }
 
 func TestBadCallsGetOneLine(t *testing.T) {
-	redis := redistest.Start(t)
+	redis, foreign := redistest.Start(t), redistest.Start(t)
+	if err := foreign.Client().LPush(t.Context(), "workers", "somebody's").Err(); err != nil {
+		t.Fatal(err)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -259,6 +262,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad log level", nil, []string{"--log-level", "loud"}, 2, "--log-level"},
 		{"no concurrency", nil, []string{"--concurrency", "0"}, 2, "--concurrency"},
 		{"a bad Redis address", env{"REDIS_URL": "nonsense"}, nil, 2, "REDIS_URL"},
+		{"a Redis of another program", env{"REDIS_URL": foreign.URL()}, nil, 1, "the key \"workers\" is not this program's"},
 		{"Redis down", env{"REDIS_URL": fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))}, nil, 1, "connection refused"},
 		{"a Redis inside, elsewhere", env{"REDIS_URL": "redis://192.0.2.1:6379"}, []string{"--embedded-redis"}, 2, "must be on this machine"},
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},

@@ -126,13 +126,16 @@ func TokenAgents(environ []string) []string {
 	return agents
 }
 
-// OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
+// OpenRedis connects to the Redis of REDIS_URL, which must be ours; the caller closes it.
 func OpenRedis(ctx context.Context, getenv func(string) string) (redis.UniversalClient, error) {
 	redis.SetLogger(silence{}) // a failure is reported once, by its error
 	rdb, err := store.Connect(ctx, RedisURL.Get(getenv))
 	var unreachable *store.UnreachableError
 	if err != nil && !errors.As(err, &unreachable) {
 		return nil, Usage(err)
+	}
+	if err == nil {
+		err = store.CheckForeign(ctx, rdb)
 	}
 	return rdb, err
 }
