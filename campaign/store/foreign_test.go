@@ -68,7 +68,7 @@ func TestOurOwnRedisIsNotRefused(t *testing.T) {
 	}
 	// A user who may not look is let through.
 	ctx := t.Context()
-	if err := rdb.Do(ctx, "ACL", "SETUSER", "blind", "on", ">x", "~*", "+@all", "-type").Err(); err != nil {
+	if err := rdb.Do(ctx, "ACL", "SETUSER", "blind", "on", ">x", "~*", "+@all", "-scard").Err(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rdb.Do(ctx, "ACL", "DELUSER", "blind") })
