@@ -12,8 +12,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -166,4 +168,18 @@ func observe(cmd *cobra.Command, begin func()) {
 	for _, sub := range cmd.Commands() {
 		observe(sub, begin)
 	}
+}
+
+// ParseDays reads a time such as 7d or 36h.
+func ParseDays(text string) (time.Duration, error) {
+	length, err := time.ParseDuration(text)
+	if number, isDays := strings.CutSuffix(text, "d"); isDays {
+		var n int
+		n, err = strconv.Atoi(number)
+		length = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || length <= 0 || length > 3650*24*time.Hour {
+		return 0, errors.New("want a time such as 7d or 36h")
+	}
+	return length, nil
 }
