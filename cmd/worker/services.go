@@ -99,7 +99,7 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 	if s.pages, err = forPages.listen(o.adminAddr); err != nil {
 		return fmt.Errorf("admin pages: %w", err)
 	}
-	s.log.InfoContext(ctx, "admin pages", "url", scheme+s.pages.Addr().String()+strings.TrimRight(o.basePath, "/"))
+	s.log.InfoContext(ctx, "admin pages", "url", strings.TrimRight(scheme+s.pages.Addr().String()+"/"+strings.Trim(o.basePath, "/"), "/"))
 	if o.webhookAddr == "" {
 		return nil
 	}
