@@ -62,20 +62,20 @@ func BenchmarkSending(b *testing.B) {
 
 	fmt.Printf("\nsending %d contacts without a limit, appendfsync always, %d cores, medians of %d runs\n", *rows, runtime.NumCPU(), *runs)
 	t.line("bare requests", "%.0f contacts/s", bare)
-	t.tell("batch mode", batch, oldBatch)
+	t.told("batch mode", batch, oldBatch)
 	t.line("", "%.2f× bare requests (want at least 0.11×)", middle(batch).rate/bare)
-	t.tell("batch mode, --no-record", unrecorded, oldUnrecorded)
+	t.told("batch mode, --no-record", unrecorded, oldUnrecorded)
 	t.line("", "%.2f× bare requests (want at least 0.13×)", middle(unrecorded).rate/bare)
-	t.tell("a task per contact", perTask, nil)
-	t.tell("dispatch mode", dispatch, oldDispatch)
+	t.told("a task per contact", perTask, nil)
+	t.told("dispatch mode", dispatch, oldDispatch)
 	t.line("", "%s a task per contact (want at least 2×)", times(dispatch, perTask))
 	b.ReportMetric(middle(batch).rate, "contacts/s")
 	b.ReportMetric(middle(batch).rate/bare, "of-bare")
 	b.ReportMetric(middle(dispatch).rate/middle(perTask).rate, "dispatch/task")
 }
 
-// tell prints what a sending took, and how that compares with the same before.
-func (t *bench) tell(what string, now, old []sending) {
+// told prints what a sending took, and how that compares with the same before.
+func (t *bench) told(what string, now, old []sending) {
 	s, cores := middle(now), min(2, runtime.NumCPU())
 	t.line(what, "%.0f contacts/s; %d busy cores would send %.0f/s", s.rate, cores, float64(cores)/s.cpu().Seconds())
 	t.line("", "%s", s)
