@@ -1,3 +1,5 @@
+# To pin a base image to what you have tried, put the digest that
+# docker buildx imagetools inspect IMAGE prints behind its tag: golang:1.26@sha256:…
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -7,7 +7,7 @@ CHAOS_SEED  ?= 0
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel mutants cover fuzz picture clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel mutants cover fuzz picture third-party clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ fuzz: ## fuzz every fuzz test for FUZZTIME
 picture: ## take the pictures of the README, in about a minute
 	@scripts/need.sh curl chromium
 	scripts/picture.sh
+
+third-party: ## list the licences of all linked modules in THIRD_PARTY.md
+	$(GO) run ./internal/thirdparty >THIRD_PARTY.md.new
+	@mv THIRD_PARTY.md.new THIRD_PARTY.md
 
 clean: ## remove what was built
 	rm -rf bin

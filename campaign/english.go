@@ -115,6 +115,7 @@ var (
 	MsgWishUnlisted   = define("wish_unlisted", "nobody in the list has the number that the event tells; it is on the do-not-contact list")
 	MsgWishAnother    = define("wish_another", "the contact is on the do-not-contact list; the event tells another number, which is not")
 	MsgWishNotApplied = define("wish_not_applied", "the event could not be applied")
+	MsgWishLate       = define("wish_late", "its campaign is over, and one link puts one number a minute on the do-not-contact list; its turn comes")
 	MsgWishDamaged    = define("wish_damaged", "what was stored of it is damaged")
 )
 

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -112,7 +110,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 			p.refuse(w, r, asWish(err))
 			return
 		}
-		http.Redirect(w, r, fmt.Sprintf("/campaigns/%s?did=%s&n=%d", c.Name, did, n), http.StatusSeeOther)
+		p.did(w, r, "/campaigns/"+c.Name, deeds[did](n))
 	}
 }
 
@@ -174,15 +172,4 @@ var deeds = map[string]func(n int) string{
 	"rerun":   func(n int) string { return campaign.Count(n, "contact", "contacts") + " to be sent again." },
 	"launch":  func(n int) string { return "Launched, with " + campaign.Count(n, "contact", "contacts") + "." },
 	"discard": func(int) string { return "Nothing was launched; the list is deleted." },
-}
-
-// done says what was just done, by the address of the page.
-func done(r *http.Request) string {
-	query := r.URL.Query()
-	deed, ok := deeds[query.Get("did")]
-	n, err := strconv.Atoi(cmp.Or(query.Get("n"), "0"))
-	if !ok || err != nil {
-		return ""
-	}
-	return deed(n)
 }

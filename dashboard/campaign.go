@@ -33,7 +33,7 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.show(w, r, http.StatusOK, "campaign", view{
-		Title: c.Name, Nav: "campaigns", Events: "/campaigns/" + c.Name + "/events", Flash: done(r), Body: s,
+		Title: c.Name, Nav: "campaigns", Events: p.link("/campaigns/" + c.Name + "/events"), Flash: p.done(r), Body: s,
 	})
 }
 

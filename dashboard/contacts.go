@@ -72,7 +72,7 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wish.filter.Phone != 0 && len(page.Contacts) == 1 {
-		http.Redirect(w, r, fmt.Sprintf("/campaigns/%s/contacts/%d", c.Name, page.Contacts[0].Place), http.StatusSeeOther)
+		http.Redirect(w, r, p.link(fmt.Sprintf("/campaigns/%s/contacts/%d", c.Name, page.Contacts[0].Place)), http.StatusSeeOther)
 		return
 	}
 	l, err := p.listing(r.Context(), c, wish, page)
@@ -173,10 +173,10 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 		l.On = max(page.After, 0)
 	default:
 		if page.Before > 0 {
-			l.Before = v.address(c.Name, "before", page.Before)
+			l.Before = p.link(v.address(c.Name, "before", page.Before))
 		}
 		if page.After >= 0 {
-			l.After = v.address(c.Name, "from", page.After)
+			l.After = p.link(v.address(c.Name, "from", page.After))
 		}
 	}
 	return l, nil

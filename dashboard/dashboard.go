@@ -13,13 +13,14 @@ package dashboard
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign/launch"
@@ -33,8 +34,15 @@ type Config struct {
 	Addr     string
 	User     string // admin when empty
 	Password string // empty: no password
-	Store    *store.Store
-	Metrics  http.Handler // served at /metrics
+	// BasePath is the path below which a proxy serves the pages, as /campaigns; empty:
+	// the root. /metrics, /healthz and /readyz stay at the root.
+	BasePath string
+	// TrustedProxies are believed which host was asked for. They need a password.
+	TrustedProxies []netip.Prefix
+	Store          *store.Store
+	Metrics        http.Handler // served at /metrics
+	// Stall is how long the body of a request may stand still on its way; 15 s.
+	Stall time.Duration
 
 	// Agents are those of this worker. The pages can launch campaigns for them.
 	Agents     map[string]launch.Launcher
@@ -61,25 +69,19 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.User == "" {
 		cfg.User = "admin"
 	}
+	if cfg.Stall == 0 {
+		cfg.Stall = stallAfter
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	rdb := cfg.Store.Redis()
-	mux := http.NewServeMux()
-	mux.Handle("/queues/", withPolicy(queuesPolicy, queues(rdb)))
-	mux.Handle("/queues", http.RedirectHandler("/queues/", http.StatusFound))
-	if cfg.Metrics != nil {
-		mux.Handle("GET /metrics", cfg.Metrics)
+	if cfg.BasePath, err = basePath(cfg.BasePath); err != nil {
+		return nil, err
 	}
-	mux.Handle("/", withPolicy(pagesPolicy, newPages(cfg).routes()))
-
-	guarded := http.NewCrossOriginProtection().Handler(mux)
-	if cfg.Password != "" {
-		guarded = withPassword(cfg.User, cfg.Password, guarded)
-	} else {
-		guarded = onlyAsLoopback(guarded)
+	if len(cfg.TrustedProxies) > 0 && cfg.Password == "" {
+		return nil, errors.New("a trusted proxy needs ADMIN_PASSWORD: without one, nothing that a proxy passes on is answered")
 	}
-
+	guarded := cfg.guarded()
 	all := http.NewServeMux()
 	all.Handle("/", withHeaders(guarded))
 	all.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -100,64 +102,37 @@ func New(cfg Config) (http.Handler, error) {
 	return all, nil
 }
 
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
+// guarded serves what only visitors who may come in see.
+func (cfg Config) guarded() http.Handler {
+	base := cfg.BasePath
+	mux := http.NewServeMux()
+	mux.Handle(base+"/queues/", withPolicy(queuesPolicy, queues(cfg.Store.Redis(), base)))
+	mux.Handle(base+"/queues", http.RedirectHandler(base+"/queues/", http.StatusFound))
+	if cfg.Metrics != nil {
+		mux.Handle("GET /metrics", cfg.Metrics)
+	}
+	mux.Handle(base+"/", withPolicy(pagesPolicy, http.StripPrefix(base, newPages(cfg).routes())))
+	if base != "" {
+		mux.Handle("GET /{$}", http.RedirectHandler(base+"/", http.StatusFound))
+	}
+	inside := onlyOwnForms(arriving(cfg.Stall, mux))
+	if cfg.Password == "" {
+		return onlyFromHere(inside)
+	}
+	return behind(cfg.TrustedProxies, withPassword(cfg.User, cfg.Password, inside))
 }
 
-// withPassword asks for a user and password. Both are compared in constant time.
-func withPassword(user, password string, next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(user + "\x00" + password))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u, p, _ := r.BasicAuth()
-		have := sha256.Sum256([]byte(u + "\x00" + p))
-		if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="campaign runner", charset="UTF-8"`)
-			http.Error(w, "user and password, please", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
+var basePaths = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
-// onlyAsLoopback refuses requests for any host but this machine. Another site could point
-// its name here and read the pages (DNS rebinding); without a password nothing else
-// stops it.
-func onlyAsLoopback(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if !isLoopback(host) {
-			http.Error(w, "use http://localhost, or set ADMIN_PASSWORD", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// Policies of what pages may load and run. asynqmon needs inline scripts and styles. Our
-// pages have none, so that text which slips through as markup does nothing.
-const (
-	pagesPolicy  = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	queuesPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-)
-
-func withPolicy(policy string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// withHeaders keeps pages out of frames and their addresses from other sites.
-func withHeaders(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		next.ServeHTTP(w, r)
-	})
+// basePath is a path as it stands before others: with a slash at its beginning and none
+// at its end; empty for the root.
+func basePath(text string) (string, error) {
+	path := strings.TrimRight(text, "/")
+	if path != "" && path[0] != '/' {
+		path = "/" + path
+	}
+	if !basePaths.MatchString(path) {
+		return "", fmt.Errorf("base path %q: want something like /campaigns", text)
+	}
+	return path, nil
 }

@@ -41,7 +41,7 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "home", view{Title: "Campaigns", Nav: "campaigns", Events: "/events", Reload: true, Flash: done(r), Body: h})
+	p.show(w, r, http.StatusOK, "home", view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events"), Reload: true, Flash: p.done(r), Body: h})
 }
 
 func (p *pages) readHome(ctx context.Context) (home, error) {

@@ -118,22 +118,23 @@ func (p preview) Estimate() string {
 // preview takes a list, does everything that a launch does except storing, and shows
 // the result.
 func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
-	if err := p.uploads.enter(); err != nil {
-		p.problem(w, r, nil, err)
-		return
-	}
-	given, up, err := receive(w, r)
+	given, up, err := p.uploads.receive(w, r)
 	if err == nil {
 		err = p.ready(up, given)
 	}
-	var shown preview
 	if err == nil {
-		shown, err = p.rehearse(r.Context(), up)
+		err = p.uploads.enter()
 	}
 	if err != nil {
 		if up != nil {
 			up.close()
 		}
+		p.problem(w, r, given, err)
+		return
+	}
+	shown, err := p.rehearse(r.Context(), up)
+	if err != nil {
+		up.close()
 		p.uploads.leave()
 		p.problem(w, r, given, err)
 		return
@@ -265,10 +266,10 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.uploads.drop(id)
-	http.Redirect(w, r, fmt.Sprintf("/campaigns/%s?did=launch&n=%d", sum.Campaign, sum.Contacts), http.StatusSeeOther)
+	p.did(w, r, "/campaigns/"+sum.Campaign, deeds["launch"](sum.Contacts))
 }
 
 func (p *pages) discard(w http.ResponseWriter, r *http.Request) {
 	p.uploads.drop(r.PathValue("id"))
-	http.Redirect(w, r, "/?did=discard", http.StatusSeeOther)
+	p.did(w, r, "/", deeds["discard"](0))
 }

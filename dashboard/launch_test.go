@@ -139,7 +139,8 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 			}
 			path := launchButton.FindStringSubmatch(page)[1]
 			res, _ = f.ask("POST", path+"/launch", nil)
-			if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != "/campaigns/spring?did=launch&n=2" {
+			to := res.Header.Get("Location")
+			if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/campaigns/spring?did=") {
 				t.Fatalf("%d %s", res.StatusCode, to)
 			}
 			c, err := f.Campaign(t.Context(), "spring")
@@ -149,7 +150,7 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 			if s := c.Settings; s.Canary != 1 || s.MaxFailureShare.String() != "20%" || s.DailyCap != 5 || s.Retry5xx != campaign.RetryNone {
 				t.Errorf("a safe start: %+v", s)
 			}
-			wantTexts(t, f.get("/campaigns/spring?did=launch&n=2"), "Launched, with 2 contacts.")
+			wantTexts(t, f.get(to), "Launched, with 2 contacts.")
 			// It is launched once: the list is no longer kept.
 			if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusGone || !strings.Contains(page, "upload it again") {
 				t.Errorf("again: %d", res.StatusCode)
@@ -208,7 +209,7 @@ func TestADiscardedListIsGone(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	_, page := f.upload("list.csv", list, filled(nil), false)
 	path := launchButton.FindStringSubmatch(page)[1]
-	if res, _ := f.ask("POST", path+"/discard", nil); res.Header.Get("Location") != "/?did=discard" {
+	if res, _ := f.ask("POST", path+"/discard", nil); !strings.HasPrefix(res.Header.Get("Location"), "/?did=") {
 		t.Errorf("discarding leads to %q", res.Header.Get("Location"))
 	}
 	for range 2 {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,15 +27,30 @@ var templateFiles embed.FS
 //go:embed static/*
 var staticFiles embed.FS
 
-// views holds the pages by name, each with the layout around it.
-var views = func() map[string]*template.Template {
-	frame := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+// viewsAt are the pages by name, each with the layout around it. Templates write the
+// addresses of pages from the root; base, the path that the pages are below, is put
+// before them here.
+func viewsAt(base string) map[string]*template.Template {
+	parse := func(t *template.Template, names ...string) *template.Template {
+		for _, name := range names {
+			text, err := templateFiles.ReadFile("templates/" + name + ".html")
+			if err != nil {
+				panic(err) // it is embedded
+			}
+			template.Must(t.New(name + ".html").Parse(rooted.ReplaceAllString(string(text), "${1}"+base+"/")))
+		}
+		return t
+	}
+	frame := parse(template.New("").Funcs(words), "layout", "parts")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error"} {
-		all[name] = template.Must(template.Must(frame.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	return all
-}()
+}
+
+// rooted matches the beginning of an address of ours in a template.
+var rooted = regexp.MustCompile(`((?:href|src|action|formaction|data-events)=")/`)
 
 // words format numbers and times in templates. Times are in UTC; the page's script shows
 // them in the reader's zone.
@@ -93,15 +109,20 @@ type view struct {
 type pages struct {
 	Config
 	store   reader
+	views   map[string]*template.Template
 	feed    *feed
 	uploads *uploads
+	flashes flashes
 }
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, store: cfg.Store, uploads: newUploads()}
+	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}}
 	p.feed = newFeed(p.fragments)
 	return p
 }
+
+// link is the address of a page, whose path is given from our own root.
+func (p *pages) link(path string) string { return p.BasePath + path }
 
 func (p *pages) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -149,7 +170,7 @@ func static(w http.ResponseWriter, r *http.Request) {
 // show writes a whole page, or none.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	var page bytes.Buffer
-	if err := views[name].ExecuteTemplate(&page, "layout", v); err != nil {
+	if err := p.views[name].ExecuteTemplate(&page, "layout", v); err != nil {
 		p.Logger.ErrorContext(r.Context(), "page not written", "page", name, "error", err)
 		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
 		return
@@ -162,9 +183,9 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 
 // fail writes a page that says in one line what went wrong.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
-	back := "/"
+	back := p.link("/")
 	if name := r.PathValue("name"); name != "" && campaign.CheckName(name) == nil && status != http.StatusNotFound {
-		back = "/campaigns/" + name
+		back = p.link("/campaigns/" + name)
 	}
 	title := cmp.Or(failures[status], http.StatusText(status))
 	p.show(w, r, status, "error", view{Title: title, Body: struct{ Title, Text, Back string }{title, text, back}})
@@ -260,13 +281,13 @@ func (p *pages) fragments(ctx context.Context, topic string) (map[string]string,
 		if err != nil {
 			return nil, err
 		}
-		return fill(views["home"], h, "agents", "list", "say")
+		return fill(p.views["home"], h, "agents", "list", "say")
 	}
 	c, err := p.readStanding(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
-	return fill(views["campaign"], c, "say", "head", "actions", "chart", "reasons", "facts")
+	return fill(p.views["campaign"], c, "say", "head", "actions", "chart", "reasons", "facts")
 }
 
 func fill(t *template.Template, data any, names ...string) (map[string]string, error) {

@@ -11,11 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// queues is the asynq UI. It shows payloads, because a task holds only the reference of
+// queues is the asynq UI, below base. It shows payloads, because a task holds only the reference of
 // its chunk.
-func queues(rdb redis.UniversalClient) http.Handler {
+func queues(rdb redis.UniversalClient, base string) http.Handler {
 	return withoutForeignStyles(asynqmon.New(asynqmon.Options{
-		RootPath:         "/queues",
+		RootPath:         base + "/queues",
 		RedisConnOpt:     sharedRedis{rdb},
 		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string { return string(payload) }),
 	}))

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign/contacts/scratch"
@@ -24,6 +25,8 @@ import (
 const (
 	maxUpload  = 256 << 20 // bytes
 	maxUploads = 8
+	maxRoom    = maxUploads * maxUpload // bytes of all that have come, or are on their way
+	maxFields  = 200                    // of a form
 	uploadLife = 30 * time.Minute
 )
 
@@ -34,6 +37,7 @@ type upload struct {
 	agent   string
 	file    *os.File
 	size    int64
+	room    *room // that its bytes take
 
 	mu   sync.Mutex // locked while the file is read
 	gone bool
@@ -41,7 +45,8 @@ type upload struct {
 
 // uploads holds the lists that wait to be launched, by an id that cannot be guessed.
 type uploads struct {
-	places chan struct{} // each upload takes one
+	places chan struct{} // each upload that has come takes one
+	room   room
 
 	mu   sync.Mutex
 	kept map[string]*upload
@@ -51,7 +56,19 @@ func newUploads() *uploads {
 	return &uploads{places: make(chan struct{}, maxUploads), kept: make(map[string]*upload)}
 }
 
-// enter takes a place for an upload that is about to arrive.
+// A room bounds the bytes of all uploads on the disk. Those on their way take no place,
+// but room for what has come of them.
+type room struct{ taken atomic.Int64 }
+
+func (r *room) take(bytes int64) error {
+	if r.taken.Add(bytes) > maxRoom {
+		r.taken.Add(-bytes)
+		return wishf(http.StatusServiceUnavailable, "too much is being uploaded: try again in a few minutes, or use enqueue")
+	}
+	return nil
+}
+
+// enter takes a place for an upload that has come.
 func (u *uploads) enter() error {
 	select {
 	case u.places <- struct{}{}:
@@ -95,8 +112,14 @@ func (u *uploads) drop(id string) {
 func (up *upload) close() {
 	up.mu.Lock()
 	defer up.mu.Unlock()
+	if up.gone {
+		return
+	}
 	up.gone = true
 	_ = up.file.Close() // it was only read
+	if up.room != nil {
+		up.room.taken.Add(-up.size)
+	}
 }
 
 // read reads the list from its beginning. Readers take turns.
@@ -114,7 +137,7 @@ func (up *upload) read(use func(launch.Request) error) error {
 var errExpired = wishf(http.StatusGone, "this list is no longer kept: upload it again")
 
 // receive reads a form with one file. Its fields come in any order.
-func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *upload, err error) {
+func (u *uploads) receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *upload, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxForm)
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -127,7 +150,8 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 			up = nil
 		}
 	}()
-	for left := int64(maxForm); ; {
+	left := int64(maxForm)
+	for fields := 0; ; fields++ {
 		part, err := parts.NextPart()
 		if err == io.EOF {
 			return form, up, nil
@@ -137,15 +161,16 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 		}
 		switch {
 		case part.FormName() == "file" && up == nil:
-			if up, err = putAside(part); err != nil {
+			if up, err = u.putAside(part); err != nil {
 				return nil, up, err
 			}
 		default:
-			text, err := io.ReadAll(io.LimitReader(part, left+1))
+			left -= int64(len(part.FormName()))
+			text, err := io.ReadAll(io.LimitReader(part, max(left, 0)+1))
 			if err != nil {
 				return nil, up, asUpload(err)
 			}
-			if left -= int64(len(text)); left < 0 {
+			if left -= int64(len(text)); left < 0 || fields == maxFields {
 				return nil, up, wishf(http.StatusRequestEntityTooLarge, "this form is too long")
 			}
 			form.Add(part.FormName(), string(text))
@@ -154,19 +179,28 @@ func receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *uploa
 }
 
 // putAside saves the file of a form.
-func putAside(part *multipart.Part) (*upload, error) {
+func (u *uploads) putAside(part *multipart.Part) (*upload, error) {
 	file, err := scratch.File()
 	if err != nil {
 		return nil, asUpload(err)
 	}
-	up := &upload{file: file, request: launch.Request{Called: "contact file " + nameOf(part)}}
-	if up.size, err = io.Copy(file, part); err != nil {
+	up := &upload{file: file, room: &u.room, request: launch.Request{Called: "contact file " + nameOf(part)}}
+	if _, err = io.Copy(up, part); err != nil {
 		return up, asUpload(err)
 	}
 	if up.size == 0 {
 		return up, wishf(http.StatusBadRequest, "choose a contact file that is not empty")
 	}
 	return up, nil
+}
+
+// Write adds to the file of an upload, while there is room.
+func (up *upload) Write(p []byte) (int, error) {
+	if err := up.room.take(int64(len(p))); err != nil {
+		return 0, err
+	}
+	up.size += int64(len(p))
+	return up.file.Write(p)
 }
 
 // nameOf is a file's name on the sender's machine, without its folders.
@@ -180,7 +214,12 @@ func nameOf(part *multipart.Part) string {
 func asUpload(err error) error {
 	var long *http.MaxBytesError
 	var disk *fs.PathError
+	var wish *wishError
 	switch {
+	case errors.As(err, &wish):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wishf(http.StatusRequestTimeout, "the upload has come to a standstill, or is too slow: try again, or use enqueue")
 	case errors.As(err, &long):
 		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; use enqueue for larger ones", maxUpload>>20)
 	case errors.As(err, &disk):

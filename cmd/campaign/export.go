@@ -113,7 +113,7 @@ func toStdout(file string) bool { return file == "-" }
 // export writes rows to a file or stdout, and reports how many.
 func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, err error)) error {
 	if toStdout(file) {
-		rows, err := write(a.stdout)
+		rows, err := write(cli.Screen(a.stdout, a.json))
 		if err == nil {
 			fmt.Fprintln(a.stderr, cli.Count(rows, noun, noun+"s"))
 		}
@@ -147,7 +147,7 @@ func writeFile(path string, write func(io.Writer) (int, error)) (n int, err erro
 			return 0, err
 		}
 		defer f.Close()
-		return write(f)
+		return write(cli.Screen(f, filepath.Ext(path) == ".jsonl"))
 	}
 	// Only the owner may read it: it holds personal data.
 	f, err := os.CreateTemp(filepath.Dir(place), "."+filepath.Base(place)+"-*")
@@ -229,7 +229,7 @@ func printTable[T, Row any](a *app, list []T, row func(T) Row, v any, text strin
 	if !a.csv {
 		return a.print(v, text)
 	}
-	_, err := writeRows(a.stdout, func(yield func(Row, error) bool) {
+	_, err := writeRows(cli.Screen(a.stdout, false), func(yield func(Row, error) bool) {
 		for _, item := range list {
 			if !yield(row(item), nil) {
 				return

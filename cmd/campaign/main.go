@@ -90,7 +90,7 @@ func (a *app) withStore(run func(ctx context.Context, s *store.Store, args []str
 }
 
 // note prints a remark to stderr.
-func (a *app) note(text string) { fmt.Fprintln(a.stderr, "campaign:", text) }
+func (a *app) note(text string) { cli.Note(a.stderr, "campaign", text) }
 
 // print prints a result: v with --json, otherwise text.
 func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }

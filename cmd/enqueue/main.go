@@ -49,7 +49,7 @@ type app struct {
 // print prints a result: v with --json, otherwise the text.
 func (a *app) print(v any, text string) error { return cli.Print(a.stdout, a.json, v, text) }
 
-func (a *app) note(text string) { fmt.Fprintln(a.stderr, "enqueue:", text) }
+func (a *app) note(text string) { cli.Note(a.stderr, "enqueue", text) }
 
 func (a *app) redis(ctx context.Context) (_ redis.UniversalClient, err error) {
 	if a.rdb == nil {

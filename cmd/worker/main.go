@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -21,11 +22,12 @@ import (
 func main() { cli.MainService("worker", worker(os.Environ)) }
 
 var (
-	adminUser     = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
-	adminPassword = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
-	webhookSecret = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
-	notifyURL     = cli.Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started, is canceled or has finished; none: no notices"}
-	webhookAuth   = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
+	adminUser       = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
+	adminPassword   = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
+	webhookSecret   = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
+	webhookPrevious = cli.Setting{Variable: "WEBHOOK_SECRET_PREVIOUS", Help: "signed links before WEBHOOK_SECRET was changed; they stay valid"}
+	notifyURL       = cli.Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started, is canceled or has finished; none: no notices"}
+	webhookAuth     = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
 )
 
 type options struct {
@@ -33,6 +35,10 @@ type options struct {
 	rate        ratelimit.Rate
 	share       float64
 	adminAddr   string
+	basePath    string
+	proxies     []netip.Prefix
+	tlsCert     string
+	tlsKey      string
 	webhookAddr string
 	embedded    bool
 	concurrency int
@@ -65,6 +71,14 @@ func worker(environ func() []string) cli.Run {
 		flags.Float64Var(&o.share, "quota-share", 1, "part of each token's quota to use; less leaves room for other systems on it")
 		cli.Bind(flags, "quota-share", "VELENTS_QUOTA_SHARE")
 		flags.StringVar(&o.adminAddr, "admin-addr", "127.0.0.1:8080", "where the admin pages are served")
+		flags.StringVar(&o.basePath, "base-path", "", "path below which a proxy serves the admin pages, as /campaigns; the root when not given")
+		cli.Bind(flags, "base-path", "ADMIN_BASE_PATH")
+		flags.Var((*proxyList)(&o.proxies), "trusted-proxy", "addresses of proxies, as 10.0.0.5 or 10.0.0.0/24, whose X-Forwarded-Host is believed")
+		cli.Bind(flags, "trusted-proxy", "ADMIN_TRUSTED_PROXY")
+		flags.StringVar(&o.tlsCert, "admin-tls-cert", "", "certificate, with its chain, to serve the admin pages by TLS; read again when it changes")
+		cli.Bind(flags, "admin-tls-cert", "ADMIN_TLS_CERT")
+		flags.StringVar(&o.tlsKey, "admin-tls-key", "", "its key")
+		cli.Bind(flags, "admin-tls-key", "ADMIN_TLS_KEY")
 		flags.StringVar(&o.webhookAddr, "webhook-addr", "", "where the platform's events are received, as :8081; nowhere when not given")
 		cli.Bind(flags, "webhook-addr", "WEBHOOK_ADDR")
 		flags.BoolVar(&o.embedded, "embedded-redis", false, "run a Redis inside, at the address of REDIS_URL; nothing survives a restart")
@@ -74,7 +88,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookAuth, notifyURL, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -93,6 +107,12 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	if o.webhookAddr != "" && webhookSecret.Get(getenv) == "" {
 		return cli.Usagef("--webhook-addr: set WEBHOOK_SECRET, which signs the links")
+	}
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return cli.Usagef("--admin-tls-cert and --admin-tls-key: give both, or none")
+	}
+	for _, warning := range o.warnings(getenv) {
+		log.WarnContext(ctx, warning)
 	}
 	if o.embedded {
 		stop, err := embedRedis(cli.RedisURL.Get(getenv))
@@ -128,7 +148,7 @@ func (o options) logger(w io.Writer) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, handler)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, handler)), nil
+		return slog.New(slog.NewJSONHandler(cli.JSONScreen(w), handler)), nil
 	}
 	return nil, cli.Usagef("--log-format %q: want text or json", o.logFormat)
 }

@@ -29,6 +29,7 @@ const asWorker = "TEST_RUNS_AS_WORKER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asWorker) != "" {
+		limitDescriptors()
 		main()
 		return
 	}
@@ -85,16 +86,26 @@ func startProcess(t *testing.T, redisURL, platform string, env ...string) *proce
 }
 
 // await waits for a line of its log.
-func (p *process) await(text string) {
+func (p *process) await(text string) string {
 	p.t.Helper()
 	var all []string
 	for line := range p.lines {
 		all = append(all, line)
 		if strings.Contains(line, text) {
-			return
+			return line
 		}
 	}
 	p.t.Fatalf("the log has no %q:\n%s", text, strings.Join(all, "\n"))
+	return ""
+}
+
+// awaitAddress waits until its log tells where something is served.
+func (p *process) awaitAddress(what string) string {
+	p.t.Helper()
+	line := p.await(what + `" url=`)
+	_, url, _ := strings.Cut(line, "://")
+	address, _, _ := strings.Cut(url, "/")
+	return address
 }
 
 func (p *process) signal(s syscall.Signal) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -39,7 +38,7 @@ type services struct {
 	maker    *tickets.Maker   // nil without VELENTS_SUPPORT_TOKEN
 	notifier *notify.Notifier // nil without NOTIFY_URL
 	pages    net.Listener
-	admin    http.Handler
+	admin    *http.Server
 	events   net.Listener // nil without --webhook-addr
 	inbox    *http.Server
 	log      *slog.Logger
@@ -64,28 +63,53 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 	}
 	shown.ShowQuotas(w.Quotas)
 	s.worker, s.applier = w, events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
-	s.admin, err = dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv), Store: st, Metrics: shown, Logger: log,
-		Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv),
+	pages, err := dashboard.New(dashboard.Config{
+		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv),
+		Store: st, Metrics: shown, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv),
 	})
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
-	if s.pages, err = net.Listen("tcp", o.adminAddr); err != nil {
-		return nil, fmt.Errorf("admin pages: %w", err)
+	inbox := &webhook.Inbox{
+		Events: st, Secret: webhookSecret.Get(getenv), Previous: webhookPrevious.Get(getenv), Authorization: webhookAuth.Get(getenv),
+		Received: shown.Received, Log: log,
 	}
-	log.InfoContext(ctx, "admin pages", "url", "http://"+s.pages.Addr().String())
+	return s, o.open(ctx, s, pages, inbox, len(tokens))
+}
+
+// open opens the ports of the pages and of the inbox.
+func (o options) open(ctx context.Context, s *services, pages http.Handler, inbox *webhook.Inbox, agents int) (err error) {
+	forPages, forInbox := pageBounds, inboxBounds
+	listeners := []*bounds{&forPages}
 	if o.webhookAddr != "" {
-		if s.events, err = net.Listen("tcp", o.webhookAddr); err != nil {
-			s.pages.Close()
-			return nil, fmt.Errorf("webhook inbox: %w", err)
-		}
-		log.InfoContext(ctx, "webhook inbox", "url", "http://"+s.events.Addr().String()+webhook.Path)
-		s.inbox = webhook.NewServer(&webhook.Inbox{
-			Events: st, Secret: webhookSecret.Get(getenv), Authorization: webhookAuth.Get(getenv), Received: shown.Received, Log: log,
-		})
+		listeners = append(listeners, &forInbox)
 	}
-	return s, nil
+	limit := descriptors()
+	if missing := fit(limit, agents, o.concurrency, listeners...); missing > 0 {
+		s.log.WarnContext(ctx, "this worker may open few files and connections: raise the limit (ulimit -n), or sending may stand still while the pages or the inbox are in use", "limit", limit, "wanted", limit+uint64(missing))
+	}
+	s.admin = forPages.server(pages, s.log)
+	scheme := "http://"
+	if o.tlsCert != "" {
+		scheme = "https://"
+		if s.admin.TLSConfig, err = tlsConfig(o.tlsCert, o.tlsKey, s.log); err != nil {
+			return cli.Usagef("--admin-tls-cert, --admin-tls-key: %w", err)
+		}
+	}
+	if s.pages, err = forPages.listen(o.adminAddr); err != nil {
+		return fmt.Errorf("admin pages: %w", err)
+	}
+	s.log.InfoContext(ctx, "admin pages", "url", strings.TrimRight(scheme+s.pages.Addr().String()+"/"+strings.Trim(o.basePath, "/"), "/"))
+	if o.webhookAddr == "" {
+		return nil
+	}
+	if s.events, err = forInbox.listen(o.webhookAddr); err != nil {
+		s.pages.Close()
+		return fmt.Errorf("webhook inbox: %w", err)
+	}
+	s.inbox = forInbox.server(inbox, s.log)
+	s.log.InfoContext(ctx, "webhook inbox", "url", "http://"+s.events.Addr().String()+webhook.Path)
+	return nil
 }
 
 // run runs the parts until ctx is over or one of them fails.
@@ -106,10 +130,8 @@ func (s *services) run(ctx context.Context) error {
 	g.Go(func() error { return s.worker.Run(ctx) })
 	g.Go(func() error { watchClock(ctx, s.store, s.log); return nil })
 	g.Go(func() error {
-		return serve(ctx, "admin pages", s.pages, &http.Server{
-			Handler: s.admin, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-			BaseContext: func(net.Listener) context.Context { return ctx }, // streams to open pages end with it
-		})
+		s.admin.BaseContext = func(net.Listener) context.Context { return ctx } // streams to open pages end with it
+		return serve(ctx, "admin pages", s.pages, s.admin)
 	})
 	err := g.Wait()
 	ended := make(chan struct{})
@@ -190,20 +212,6 @@ func (o options) maker(st *store.Store, log *slog.Logger, getenv func(string) st
 		return nil, cli.Usage(err)
 	}
 	return tickets.New(tickets.Config{Store: st, Desk: desk, Quota: quota, RequestTimeout: o.timeout, Logger: log}), nil
-}
-
-// serve answers requests until ctx is over.
-func serve(ctx context.Context, what string, listener net.Listener, server *http.Server) error {
-	stop := context.AfterFunc(ctx, func() {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		_ = server.Shutdown(last)
-	})
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
 }
 
 const (

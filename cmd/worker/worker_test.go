@@ -233,7 +233,10 @@ func TestWorkerWarnsOfARedisThatMayForget(t *testing.T) {
 }
 
 func TestBadCallsGetOneLine(t *testing.T) {
-	redis := redistest.Start(t)
+	redis, foreign := redistest.Start(t), redistest.Start(t)
+	if err := foreign.Client().LPush(t.Context(), "workers", "somebody's").Err(); err != nil {
+		t.Fatal(err)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -259,6 +262,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a bad log level", nil, []string{"--log-level", "loud"}, 2, "--log-level"},
 		{"no concurrency", nil, []string{"--concurrency", "0"}, 2, "--concurrency"},
 		{"a bad Redis address", env{"REDIS_URL": "nonsense"}, nil, 2, "REDIS_URL"},
+		{"a Redis of another program", env{"REDIS_URL": foreign.URL()}, nil, 1, "the key \"workers\" is not this program's"},
 		{"Redis down", env{"REDIS_URL": fmt.Sprintf("redis://127.0.0.1:%d", freePort(t))}, nil, 1, "connection refused"},
 		{"a Redis inside, elsewhere", env{"REDIS_URL": "redis://192.0.2.1:6379"}, []string{"--embedded-redis"}, 2, "must be on this machine"},
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},
@@ -267,6 +271,11 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"an address for notices that is none", env{"NOTIFY_URL": "hooks.example.org/secret"}, []string{"--admin-addr", "127.0.0.1:0"}, 2, "NOTIFY_URL: want http:// or https:// and a host"},
 		{"events without a secret", nil, []string{"--webhook-addr", "127.0.0.1:0"}, 2, "set WEBHOOK_SECRET"},
 		{"events where something is", env{"WEBHOOK_SECRET": "s"}, []string{"--webhook-addr", taken.Addr().String(), "--admin-addr", "127.0.0.1:0"}, 1, "webhook inbox: "},
+		{"a base path that is none", nil, []string{"--base-path", "/a b"}, 2, "base path"},
+		{"a proxy that is no address", nil, []string{"--trusted-proxy", "proxy.example.org"}, 2, "want an address or a network"},
+		{"a trusted proxy without a password", nil, []string{"--trusted-proxy", "127.0.0.1"}, 2, "needs ADMIN_PASSWORD"},
+		{"a certificate without its key", nil, []string{"--admin-tls-cert", "cert.pem"}, 2, "give both"},
+		{"a certificate that is none", nil, []string{"--admin-tls-cert", "worker_test.go", "--admin-tls-key", "worker_test.go", "--admin-addr", "127.0.0.1:0"}, 2, "--admin-tls-cert"},
 		{"admin pages where something is", nil, []string{"--admin-addr", taken.Addr().String()}, 1, "address already in use"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

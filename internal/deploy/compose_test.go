@@ -2,29 +2,35 @@
 package deploy
 
 import (
+	"bytes"
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/internal/child"
+	"campaign-runner/internal/commands"
 )
 
 // compose is as much of the format as the file uses: reading it is strict, so
 // that a misspelled key fails, and so does a fixed container_name or network
 // mode that would be in the way of scaling.
 type compose struct {
+	Confined any                `yaml:"x-confined"`
 	Services map[string]service `yaml:"services"`
 	Volumes  map[string]any     `yaml:"volumes"`
 	Configs  map[string]struct {
 		File string `yaml:"file"`
 	} `yaml:"configs"`
-	Secrets map[string]struct {
-		Environment string `yaml:"environment"`
-	} `yaml:"secrets"`
 }
 
 type service struct {
@@ -33,6 +39,12 @@ type service struct {
 		Context string `yaml:"context"`
 		Target  string `yaml:"target"`
 	} `yaml:"build"`
+	User        string            `yaml:"user"`
+	ReadOnly    bool              `yaml:"read_only"`
+	CapDrop     []string          `yaml:"cap_drop"`
+	SecurityOpt []string          `yaml:"security_opt"`
+	Tmpfs       []string          `yaml:"tmpfs"`
+	Entrypoint  string            `yaml:"entrypoint"`
 	Command     string            `yaml:"command"`
 	Profiles    []string          `yaml:"profiles"`
 	EnvFile     string            `yaml:"env_file"`
@@ -42,7 +54,6 @@ type service struct {
 		Source string `yaml:"source"`
 		Target string `yaml:"target"`
 	} `yaml:"configs"`
-	Secrets   []string `yaml:"secrets"`
 	Ports     []string `yaml:"ports"`
 	DependsOn map[string]struct {
 		Condition string `yaml:"condition"`
@@ -111,6 +122,12 @@ func TestServices(t *testing.T) {
 		if s.Healthcheck.Test == "" {
 			t.Errorf("%s: no health check", name)
 		}
+		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
+			t.Errorf("%s is not confined: %+v", name, s)
+		}
+		if s.Restart != "unless-stopped" {
+			t.Errorf("%s does not come back", name)
+		}
 		for _, port := range s.Ports {
 			if !strings.HasPrefix(port, "127.0.0.1:") {
 				t.Errorf("%s: port %s is published beyond this machine", name, port)
@@ -137,6 +154,48 @@ func TestRedisLosesNothing(t *testing.T) {
 	}
 	if !slices.Contains(redis.Volumes, "redis:/data") {
 		t.Errorf("volumes are %q: the data would not outlive the container", redis.Volumes)
+	}
+	if len(redis.Ports) > 0 {
+		t.Errorf("Redis is published at %v", redis.Ports)
+	}
+}
+
+// The command of the file is run here as it would be in its container.
+func TestRedisWantsAPassword(t *testing.T) {
+	dir := t.TempDir()
+	const password = "0123456789abcdef"
+	c := readCompose(t)
+	script, ok := strings.CutPrefix(c.Services["redis"].Command, "sh -c '")
+	if script, ok = strings.CutSuffix(script, "'"); !ok {
+		t.Fatalf("command %s", c.Services["redis"].Command)
+	}
+	script = strings.NewReplacer("$$", "$", "/tmp/", dir+"/", "--dir /data", "--port 0 --unixsocket "+dir+"/socket --dir "+dir).Replace(script)
+	server := exec.Command("sh", "-c", script)
+	server.Env = append(os.Environ(), "REDIS_PASSWORD="+password)
+	server.SysProcAttr = child.EndWithParent()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	ping := func(password string) error {
+		rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: dir + "/socket", Password: password})
+		defer rdb.Close()
+		return rdb.Ping(t.Context()).Err()
+	}
+	if err := commands.Await(10*time.Second, func() error { return ping(password) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []string{"", "another"} {
+		if err := ping(wrong); err == nil {
+			t.Errorf("Redis opens with %q", wrong)
+		}
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", server.Process.Pid))
+	if err != nil || !bytes.Contains(line, []byte("redis-server")) || bytes.Contains(line, []byte(password)) {
+		t.Errorf("its command line is %q, %v", line, err)
+	}
+	if url := c.Services["worker"].Environment["REDIS_URL"]; !strings.Contains(url, "redis://:${REDIS_PASSWORD:?") || !strings.HasSuffix(url, "@redis:6379/0") {
+		t.Errorf("workers use %s", url)
 	}
 }
 

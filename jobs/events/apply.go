@@ -157,7 +157,7 @@ func (r *results) byChunk(c campaign.Campaign, reports []report) []*part {
 	byChunk := make(map[int]*part)
 	for _, report := range reports {
 		switch {
-		case errors.Is(report.fault, velents.ErrUnknownEvent):
+		case report.late, errors.Is(report.fault, velents.ErrUnknownEvent):
 			r.dropped = append(r.dropped, report.Event) // a wish in it has been heeded
 		case report.fault != nil && !errors.Is(report.fault, velents.ErrNobody):
 			r.leave(campaign.Say(campaign.MsgUnreadable), report)

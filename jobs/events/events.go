@@ -86,6 +86,7 @@ type keeper interface {
 	// The campaigns' contacts, with their states and outcomes.
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
+	Tally(ctx context.Context, name string) (campaign.Tally, error)
 	FindAll(ctx context.Context, c campaign.Campaign, phones []campaign.Phone) (map[campaign.Phone]int, error)
 	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
 	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
@@ -139,6 +140,7 @@ func (a *Applier) Run(ctx context.Context) {
 	g.Go(func() { a.every(ctx, a.gather, a.fresh) })
 	g.Go(func() { a.every(ctx, always(staleEvery), a.stale) })
 	g.Go(func() { a.every(ctx, always(lookEvery), a.retryInTurn) })
+	g.Go(func() { a.every(ctx, always(lateEvery), a.heedLate) })
 	g.Wait()
 }
 

@@ -23,6 +23,7 @@ type report struct {
 	listed  bool             // the number in the list was found
 	ordinal int              // of the contact in the list; -1: it is not known
 	index   int              // of the contact in its chunk
+	late    bool             // the campaign is over: only a wish in it counts
 }
 
 // read reads events of one campaign and finds their contacts. A campaign that does not
@@ -32,6 +33,13 @@ func (a *Applier) read(ctx context.Context, name string, events []store.Event) (
 		return c, nil, false, err
 	}
 	reports = reportsOf(c.Settings, events)
+	late, err := a.late(ctx, c)
+	if err != nil {
+		return c, nil, false, err
+	}
+	for i := range reports {
+		reports[i].late = late
+	}
 	indexed, err = a.find(ctx, c, reports)
 	return c, reports, indexed, err
 }
@@ -99,7 +107,7 @@ func (a *Applier) findByConversation(ctx context.Context, c campaign.Campaign, r
 	for _, r := range reports {
 		conversation := conversationOf(r.says)
 		switch other, known := told[conversation]; {
-		case conversation == "", r.Contact > 0:
+		case conversation == "", r.Contact > 0, r.late && r.ordinal >= 0:
 		case r.ordinal < 0:
 			asked = append(asked, conversation)
 		case known && other != r.ordinal:

@@ -46,7 +46,7 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 	var ids []string
 	for _, r := range reports {
 		if conversation := conversationOf(r.says); conversation != "" {
-			ids = append(ids, conversationWish(r.Campaign, conversation))
+			ids = append(ids, conversationWish(r.Campaign, r.Contact, conversation))
 		}
 	}
 	before, err := a.store.FindWishes(ctx, ids)
@@ -58,7 +58,7 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 	for _, r := range reports {
 		rule := optOutOf(c.Settings, r.says)
 		if rule == "" {
-			open, is := before[conversationWish(r.Campaign, conversationOf(r.says))]
+			open, is := before[conversationWish(r.Campaign, r.Contact, conversationOf(r.says))]
 			if !is || r.ordinal < 0 && len(r.numbers) == 0 {
 				continue
 			}
@@ -68,6 +68,16 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 		if err != nil {
 			errs = append(errs, err) // the wishes in other events are heeded
 			continue
+		}
+		if number := numberOf(r, who, known); r.late && number != 0 {
+			may, err := a.mayStop(ctx, r, number)
+			if err != nil {
+				return err
+			}
+			if !may {
+				h.postpone(r, rule, number)
+				continue
+			}
 		}
 		h.hear(r, rule, who, known, c.Name != "" && c.Kept() == nil && (indexed || r.Contact > 0))
 	}
@@ -92,7 +102,7 @@ type hearing struct {
 // hear decides what becomes of the wish in an event. who is the contact's number, if the
 // contact is known; findable is whether what was told could have found the contact.
 func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findable bool) {
-	conversation := conversationWish(r.Campaign, conversationOf(r.says))
+	conversation := conversationWish(r.Campaign, r.Contact, conversationOf(r.says))
 	same := func(phone campaign.Phone) bool { return phone.Person() == who.Person() }
 	switch {
 	case known:
@@ -116,6 +126,17 @@ func (h *hearing) hear(r report, rule string, who campaign.Phone, known, findabl
 			h.changed[w.ID] = w // else more is known already
 		}
 	}
+}
+
+// numberOf is the number that a wish would put on the list; 0: none is known.
+func numberOf(r report, who campaign.Phone, known bool) campaign.Phone {
+	switch {
+	case known:
+		return who
+	case len(r.numbers) > 0:
+		return r.numbers[0]
+	}
+	return 0
 }
 
 // suppress puts numbers on the do-not-contact list, and logs those that are new there.
@@ -183,7 +204,7 @@ func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	case why == campaign.MsgWishAnother:
 		w.ID = wishID("number", w.Campaign, strconv.Itoa(w.Contact), r.numbers[0].Person().E164())
 	case w.Conversation != "":
-		w.ID = conversationWish(w.Campaign, w.Conversation)
+		w.ID = conversationWish(w.Campaign, w.Contact, w.Conversation)
 	case w.Contact > 0 || w.Told != "":
 		w.ID = wishID("told", w.Campaign, strconv.Itoa(w.Contact), w.Told)
 	default:
@@ -192,7 +213,12 @@ func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	return w
 }
 
-func conversationWish(campaign, conversation string) string {
+// conversationWish is the wish of a conversation. The link of one contact tells of that
+// contact alone, whichever conversation it names.
+func conversationWish(campaign string, contact int, conversation string) string {
+	if contact > 0 {
+		return wishID("conversation", campaign, conversation, strconv.Itoa(contact))
+	}
 	return wishID("conversation", campaign, conversation)
 }
 
@@ -285,6 +311,7 @@ func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store
 		return err
 	}
 	parser := numbersIn(c.Settings)
+	wishes = slices.DeleteFunc(wishes, func(w store.Wish) bool { return w.Why.Is(campaign.MsgWishLate) }) // see heedLate
 	reports := make([]report, len(wishes))
 	for i, w := range wishes {
 		reports[i] = report{

@@ -86,6 +86,9 @@ type keeper interface {
 type Inbox struct {
 	Events keeper
 	Secret string // that signs the links
+	// Previous is the secret before the present one was set; empty: there is none. Links
+	// that it has signed are valid, or people would not be heard who answer them.
+	Previous string
 	// Authorization is the header x-velents-authorization that the platform sends, as
 	// set in its dashboard; empty: it is not checked.
 	Authorization string
@@ -120,7 +123,7 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed
 	}
-	to, signed := TargetOf(in.Secret, r.URL.Query())
+	to, signed := in.targetOf(r.URL.Query())
 	if !signed || !in.authorized(r) {
 		return http.StatusUnauthorized
 	}
@@ -172,6 +175,13 @@ func (in *Inbox) store(ctx context.Context, e store.Event, says velents.Event) i
 	return http.StatusNoContent
 }
 
+func (in *Inbox) targetOf(query url.Values) (to Target, signed bool) {
+	if to, signed = TargetOf(in.Secret, query); !signed && in.Previous != "" {
+		to, signed = TargetOf(in.Previous, query)
+	}
+	return to, signed
+}
+
 // mayStop reports whether somebody asks in an event not to be contacted, in words. What a
 // rule of a campaign says of it is not known here.
 func mayStop(says velents.Event) bool {
@@ -189,18 +199,4 @@ func (in *Inbox) authorized(r *http.Request) bool {
 	}
 	have, want := sha256.Sum256([]byte(r.Header.Get("x-velents-authorization"))), sha256.Sum256([]byte(in.Authorization))
 	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
-}
-
-// NewServer serves the inbox. It is open to the internet, so slow clients are cut
-// off.
-func NewServer(inbox *Inbox) *http.Server {
-	return &http.Server{
-		Handler:           inbox,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      20 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // mistakes of strangers
-	}
 }

@@ -1,11 +1,13 @@
 package webhook_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -169,13 +171,6 @@ func TestInboxAnswersSoonWhenRedisIsFrozen(t *testing.T) {
 	}
 }
 
-func TestSlowClientsAreCut(t *testing.T) {
-	server := webhook.NewServer(&webhook.Inbox{})
-	if server.ReadTimeout == 0 || server.ReadHeaderTimeout == 0 || server.WriteTimeout == 0 || server.IdleTimeout == 0 {
-		t.Errorf("a timeout is missing: %+v", server)
-	}
-}
-
 func TestAnEventIsKeptThoughThePlatformHasHungUp(t *testing.T) {
 	kept := &shelf{}
 	inbox := &webhook.Inbox{Events: kept, Secret: "secret", Log: slog.New(slog.DiscardHandler)}
@@ -185,5 +180,32 @@ func TestAnEventIsKeptThoughThePlatformHasHungUp(t *testing.T) {
 	inbox.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, "POST", link, strings.NewReader(started)))
 	if len(kept.events) != 1 {
 		t.Error("the event is lost")
+	}
+}
+
+func TestWhatAnEventIsCalledIsLoggedMasked(t *testing.T) {
+	var log bytes.Buffer
+	inbox := &webhook.Inbox{Events: &shelf{}, Secret: "secret", Log: slog.New(slog.NewTextHandler(&log, nil))}
+	link := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"}))
+	for _, name := range []string{
+		"966501234567", "+966 50 123 4567", "on966501234567Moved", "966-50-123-4567", "٩٦٦٥٠١٢٣٤٥٦٧", "9\u200b6\u200b6501234567", "tel:+966501234567",
+		strings.Repeat("x", 36) + "966501234567",
+	} {
+		for _, body := range []string{`{"event":{"type":%q},"conversation":{"id":1}}`, `{"event":{"type":"onStarted","about":%q},"conversation":{"id":1}}`} {
+			answer := httptest.NewRecorder()
+			inbox.ServeHTTP(answer, httptest.NewRequest("POST", link, strings.NewReader(strings.Replace(body, "%q", strconv.Quote(name), 1))))
+			if answer.Code != http.StatusNoContent {
+				t.Errorf("%q: %d", name, answer.Code)
+			}
+		}
+	}
+	text := log.String()
+	if strings.Count(text, "event of no use") != 16 || !strings.Contains(text, "Moved") {
+		t.Errorf("the log says too little:\n%s", text)
+	}
+	for _, number := range []string{"50123", "1234567", "٥٠١٢٣", "u200b", "9665"} {
+		if strings.Contains(text, number) {
+			t.Errorf("the log has %q:\n%s", number, text)
+		}
 	}
 }

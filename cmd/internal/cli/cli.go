@@ -7,7 +7,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,14 +16,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
-	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts/scratch"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 )
 
@@ -136,7 +131,7 @@ func Report(w io.Writer, name string, err error) {
 	if refused := store.NoWrites(err); refused != nil {
 		text = refused.Error()
 	}
-	fmt.Fprintf(w, "%s: %s\n", name, text)
+	Note(w, name, text)
 }
 
 // Execute runs a command tree. Flags bound to the environment (Bind) are filled
@@ -173,49 +168,6 @@ func observe(cmd *cobra.Command, begin func()) {
 	for _, sub := range cmd.Commands() {
 		observe(sub, begin)
 	}
-}
-
-// Print prints a result: v as JSON, or text.
-func Print(w io.Writer, asJSON bool, v any, text string) error {
-	if asJSON {
-		return PrintJSON(w, v)
-	}
-	if _, err := io.WriteString(w, text); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
-
-// PrintJSON prints v as one object on one line.
-func PrintJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
-}
-
-// Number, Count, About and Moment write numbers and times for people.
-func Number(n int) string                  { return campaign.Number(n) }
-func Count(n int, one, many string) string { return campaign.Count(n, one, many) }
-func About(d time.Duration) string         { return report.About(d) }
-func Moment(t time.Time) string            { return campaign.Moment(t) }
-
-// Printable is a text from outside without what a terminal would obey.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
-// IsTerminal reports whether a person looks at, or types into, stream.
-func IsTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // ParseDays reads a time such as 7d or 36h.

@@ -34,7 +34,7 @@ func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 		if len(variable) == 0 || f.Changed {
 			return
 		}
-		if value := getenv(variable[0]); value != "" {
+		if value := strings.TrimSpace(getenv(variable[0])); value != "" {
 			if err := flags.Set(f.Name, value); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", variable[0], errors.Unwrap(err)))
 			}
@@ -68,8 +68,11 @@ const VoiceChannel = 3
 // WhatsappChannel is the other channel's id.
 var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name"}
 
-// Get is the setting's value, or its default.
-func (s Setting) Get(getenv func(string) string) string { return cmp.Or(getenv(s.Variable), s.Default) }
+// Get is the setting's value, or its default. White space around it is none of it: a
+// .env file with Windows' line ends leaves some behind each value.
+func (s Setting) Get(getenv func(string) string) string {
+	return cmp.Or(strings.TrimSpace(getenv(s.Variable)), s.Default)
+}
 
 // Document adds settings to the help of cmd and its subcommands.
 func Document(cmd *cobra.Command, settings ...Setting) {
@@ -123,13 +126,16 @@ func TokenAgents(environ []string) []string {
 	return agents
 }
 
-// OpenRedis connects to the Redis of REDIS_URL; the caller closes it.
+// OpenRedis connects to the Redis of REDIS_URL, which must be ours; the caller closes it.
 func OpenRedis(ctx context.Context, getenv func(string) string) (redis.UniversalClient, error) {
 	redis.SetLogger(silence{}) // a failure is reported once, by its error
 	rdb, err := store.Connect(ctx, RedisURL.Get(getenv))
 	var unreachable *store.UnreachableError
 	if err != nil && !errors.As(err, &unreachable) {
 		return nil, Usage(err)
+	}
+	if err == nil {
+		err = store.CheckForeign(ctx, rdb)
 	}
 	return rdb, err
 }
