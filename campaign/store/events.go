@@ -105,6 +105,32 @@ func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
 	return wrap(err, "end events")
 }
 
+// DropEvents deletes the waiting events that drop picks, and returns how many. One that a
+// worker has taken is deleted too; the worker goes on with it.
+func (s *Store) DropEvents(ctx context.Context, drop func(Event) bool) (dropped int, err error) {
+	const page = 500
+	for from := "-"; ; {
+		messages, err := s.rdb.XRangeN(ctx, keyEvents, from, "+", page).Result()
+		if err != nil {
+			return dropped, wrap(err, "read waiting events")
+		}
+		var ids []string
+		for _, e := range decodeEvents(messages) {
+			if drop(e) {
+				ids = append(ids, e.ID)
+			}
+		}
+		if err := s.DoneEvents(ctx, ids); err != nil {
+			return dropped, err
+		}
+		dropped += len(ids)
+		if len(messages) < page {
+			return dropped, nil
+		}
+		from = "(" + messages[len(messages)-1].ID
+	}
+}
+
 // WaitingEvents counts the events that still have to be applied.
 func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
 	n, err := s.rdb.XLen(ctx, keyEvents).Result()

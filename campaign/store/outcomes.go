@@ -53,7 +53,8 @@ return left`)
 
 // UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
 // outcome and returns the new one and a history; nil leaves the history. It is
-// called again for contacts that another process has changed meanwhile.
+// called again for contacts that another process has changed meanwhile, and not for
+// contacts that were erased.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
 	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
 	for range maxRounds {
@@ -69,6 +70,9 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 				if err := json.Unmarshal([]byte(old[i]), &o); err != nil {
 					return wrap(err, "outcome of contact %d of chunk %s", index, ref)
 				}
+			}
+			if o.Erased {
+				continue
 			}
 			next, turns := change(index, o)
 			text, err := json.Marshal(next)

@@ -64,10 +64,16 @@ func (a *Applier) heedAndApply(ctx context.Context, name string, events []store.
 	if err != nil {
 		return results{}, err
 	}
+	reports, dropped, err := a.withoutErased(ctx, c, reports)
+	if err != nil {
+		return results{}, err
+	}
 	if err := a.heed(ctx, c, reports, indexed); err != nil {
 		return results{}, err
 	}
-	return a.applyReports(ctx, c, reports)
+	done, err := a.applyReports(ctx, c, reports)
+	done.dropped = append(done.dropped, dropped...)
+	return done, err
 }
 
 // applyReports applies events whose contacts have been looked for.
@@ -143,6 +149,7 @@ func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number 
 		switch {
 		case gone, r.index >= chunk.Len():
 			strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
+		case chunk.Record(r.index).Erased: // nothing more is kept of it
 		case chunk.Record(r.index).Attempts == 0:
 			strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
 		default:
