@@ -53,10 +53,7 @@ func (c Campaign) Loaded() error {
 	return c.Kept()
 }
 
-var (
-	namePattern  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-)
+var agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // AgentName is an agent's name as it is stored: lower case, with - for _, so that
 // VELENTS_TOKEN_SALES_KSA, "sales_ksa" and "Sales-KSA" name the same agent.
@@ -73,17 +70,6 @@ func AgentName(name string) (string, error) {
 		}
 	}
 	return name, nil
-}
-
-// CheckName is an error unless name can name a campaign.
-func CheckName(name string) error {
-	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
-		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
-	}
-	if name[0] == '-' { // every later command would take it for a flag
-		return errors.New("campaign name: want a letter, a digit, . or _ at its beginning")
-	}
-	return nil
 }
 
 // RequestRows is the most contacts that one request may carry: as set, or fewer

@@ -18,15 +18,7 @@ import (
 	"campaign-runner/jobs/person"
 )
 
-func (a *app) person() *cobra.Command {
-	var f struct {
-		region, file               string
-		erase, mayBeContacted, yes bool
-	}
-	cmd := &cobra.Command{
-		Use:   "person NUMBER",
-		Short: "List what is kept of one person in all campaigns, write it to a file, or erase it",
-		Long: `List in which campaigns a person is, with states, times, outcomes and tickets, and on
+const personHelp = `List in which campaigns a person is, with states, times, outcomes and tickets, and on
 which lists. NUMBER may be - to read it from the standard input, so that it stands in no
 shell history and no list of processes. Campaigns without events are read as a whole,
 which takes about a second for 100,000 contacts.
@@ -43,8 +35,18 @@ next list with it would contact them again; --may-be-contacted leaves it off, un
 have asked not to be contacted.
 
 It cannot reach Redis's append-only file and backups, exported files, contact files,
-tickets in the Support Center, and the platform.`,
-		Args: cobra.ExactArgs(1),
+tickets in the Support Center, and the platform.`
+
+func (a *app) person() *cobra.Command {
+	var f struct {
+		region, file               string
+		erase, mayBeContacted, yes bool
+	}
+	cmd := &cobra.Command{
+		Use:   "person NUMBER",
+		Short: "List what is kept of one person in all campaigns, write it to a file, or erase it",
+		Long:  personHelp,
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.mayBeContacted && !f.erase {
 				return cli.Usagef("--may-be-contacted goes with --erase")

@@ -50,7 +50,7 @@ func (a *app) changeSuppressed(verb, short, done string, change changeList) *cob
 	cmd := &cobra.Command{
 		Use:   verb + " NUMBER...",
 		Short: short,
-		Long:  short + `.
+		Long: short + `.
 
 NUMBER may be - to read numbers from the standard input, one on each line, so that they
 stand in no shell history and no list of processes.`,
