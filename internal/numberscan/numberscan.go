@@ -48,7 +48,7 @@ func Find(t testing.TB, rdb redis.UniversalClient, numbers ...Number) (keys []st
 		}
 		look.values = append(look.values, value)
 		look.binary = append(look.binary, binary.LittleEndian.AppendUint64(nil, value), binary.BigEndian.AppendUint64(nil, value), binary.AppendUvarint(nil, value))
-		look.text = append(look.text, regexp.MustCompile(strings.Join(strings.Split(n.National, ""), `[^\pL\p{Nd}]{0,4}`)))
+		look.text = append(look.text, n.National)
 	}
 	var mu sync.Mutex
 	each := func(ctx context.Context, server redis.UniversalClient) error {
@@ -78,7 +78,7 @@ func Find(t testing.TB, rdb redis.UniversalClient, numbers ...Number) (keys []st
 type looker struct {
 	values []uint64
 	binary [][]byte
-	text   []*regexp.Regexp
+	text   []string // national digits
 }
 
 // key reports whether a key holds a number.
@@ -134,9 +134,11 @@ func (l looker) holds(value []byte, layers int) bool {
 			return true
 		}
 	}
-	plain := plainDigits(string(value))
-	if slices.ContainsFunc(l.text, func(number *regexp.Regexp) bool { return number.MatchString(plain) }) {
-		return true
+	for _, run := range digitRun.FindAllString(plainDigits(string(value)), -1) {
+		digits := notDigit.ReplaceAllString(run, "")
+		if slices.ContainsFunc(l.text, func(number string) bool { return strings.Contains(digits, number) }) {
+			return true
+		}
 	}
 	return layers > 0 && slices.ContainsFunc(inside(value), func(v []byte) bool { return l.holds(v, layers-1) })
 }
@@ -163,6 +165,8 @@ func plainDigits(text string) string {
 }
 
 var (
+	digitRun   = regexp.MustCompile(`[0-9](?:[^\pL0-9]{0,4}[0-9]){6,}`)
+	notDigit   = regexp.MustCompile(`[^0-9]`)
 	base64Text = regexp.MustCompile(`[A-Za-z0-9+/_-]{12,}`)
 	hexText    = regexp.MustCompile(`(?:[0-9A-Fa-f]{2}){8,}`)
 	unzstd, _  = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20)) // fails on bad options only
