@@ -28,8 +28,8 @@ file and the conversations, too.
 
 --erase takes the person out of everything: number and values, outcomes, conversations,
 refused lines, events that were not applied, the contact record. States and counts stay,
-so that 'verify' still adds up. Whoever is pending is canceled; if a request with them is
-on its way, the command waits for its answer. It may be interrupted and run again, and
+so that 'verify' still adds up. Contacts that are pending are canceled; if a request is on
+its way, the command waits for its answer. It may be interrupted and run again, and
 workers may be running. The number goes on the do-not-contact list, since otherwise the
 next list with it would contact them again; --may-be-contacted leaves it off, unless they
 have asked not to be contacted.

@@ -39,7 +39,7 @@ var layers = []layer{
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"campaign", []string{"campaign/hours"}},
 	{"campaign/store", []string{"campaign", "campaign/hours"}},
-	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx"}},
+	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx", "velents/mask"}},
 	{"campaign/verdict", []string{"campaign", "ratelimit", "velents"}},
 	{"campaign/report", []string{"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "ratelimit"}},
 	{"campaign/launch", []string{
