@@ -21,7 +21,7 @@ import (
 const personHelp = `List in which campaigns a person is, with states, times, outcomes and tickets, and on
 which lists. NUMBER may be - to read it from the standard input, so that it stands in no
 shell history and no list of processes. Campaigns without events are read as a whole,
-which takes about a second for 100,000 contacts.
+which takes longer.
 
 -o FILE writes all of it as JSON that only you may read: the number, the values of the
 file and the conversations, too.
