@@ -43,7 +43,9 @@ func (p Phone) E164() string {
 	if p == 0 {
 		return ""
 	}
-	return "+" + strconv.FormatUint(uint64(p), 10)
+	var buf [21]byte // the plus and 64 bits
+	buf[0] = '+'
+	return string(strconv.AppendUint(buf[:1], uint64(p), 10))
 }
 
 // String is the number masked to its last four digits: "+…4567".

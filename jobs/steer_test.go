@@ -469,7 +469,7 @@ func TestRerunByOutcome(t *testing.T) {
 		{where(t, "ended.answered"), 2},
 	} {
 		if found, err := s.queue.Survey(t.Context(), "c", tt.sel); found != (Rerunning{Contacts: tt.want}) || err != nil {
-			t.Errorf("%s: %+v, %v", tt.sel, found, err)
+			t.Errorf("%+v: %+v, %v", tt.sel, found, err)
 		}
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 6, campaign.Ended: 4})

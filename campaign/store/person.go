@@ -136,7 +136,7 @@ type erasing struct {
 }
 
 func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, phone campaign.Phone, e erasing) error {
-	packed, err1 := s.encodeRows(e.contacts, len(c.Settings.Columns))
+	rows, err1 := packed(e.contacts, len(c.Settings.Columns))
 	ticket, state, err2 := encodeTicket(e.ticket)
 	left, _, err3 := encodeTicket(e.ticket.Erased())
 	buckets, err4 := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
@@ -153,7 +153,7 @@ func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, pho
 		keyCampaign(c.Name), keyChunk(at.Ref), keyLedger(at.Ref), keyOutcomes(at.Ref), keyHistories(at.Ref), keyTickets(at.Ref),
 		keyTicketsDue(c.Name), keyTicketTally(c.Name), keyIndex(c.Name), keyChunksLog(c.Name),
 	}
-	answer, err := eraseScript.Run(ctx, s.rdb, keys, at.Index, []byte(old), []byte(record), hex.EncodeToString(sum[:]), packed,
+	answer, err := eraseScript.Run(ctx, s.rdb, keys, at.Index, []byte(old), []byte(record), hex.EncodeToString(sum[:]), rows,
 		ticket, state, left, erasedOutcome, bucketOf(phone, max(buckets, 1)), ordinal,
 		Decision{By: e.by}.by(), string(ActionErase), maxChunksLog, at.Chunk).Text()
 	switch {
@@ -164,6 +164,17 @@ func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, pho
 		err = ErrGone
 	}
 	return wrap(err, "erase contact %s", at)
+}
+
+// packed are rows as a load packs them.
+func packed(contacts []campaign.Contact, columns int) ([]byte, error) {
+	rows := NewRows(columns)
+	for _, c := range contacts {
+		if err := rows.Add(c); err != nil {
+			return nil, err
+		}
+	}
+	return rows.encode()
 }
 
 // erasedOutcome keeps an event that is just being applied from telling more of an erased

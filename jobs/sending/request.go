@@ -121,7 +121,7 @@ func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
 	}
 	p.clock.set(done.Now)
 	r.number = done.Request
-	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
+	r.batch.Name = campaign.BatchPrefix(p.chunk.Ref.Campaign, p.chunk.Ref.Chunk) + p.nameOf(r.number)
 	return true, nil
 }
 
