@@ -349,7 +349,7 @@ func TestUnmatchedNames(t *testing.T) {
 	s := New(redistest.Shared(t))
 	ctx := t.Context()
 	for _, name := range []string{"sale", "no-campaign", "a.b"} {
-		if err := s.KeepUnmatched(ctx, name, []Unmatched{{Event: Event{At: time.Now(), Body: []byte(name)}}}); err != nil {
+		if _, err := s.KeepUnmatched(ctx, name, []Unmatched{{Event: Event{At: time.Now(), Body: []byte(name)}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -122,9 +122,14 @@ func (t *bench) line(what, format string, args ...any) {
 }
 
 // build builds commands into the bench's folder.
-func (t *bench) build(commands ...string) {
+func (t *bench) build(commands ...string) { t.buildFrom("", "", commands...) }
+
+// buildFrom builds commands of another checkout into a folder of the bench's.
+func (t *bench) buildFrom(checkout, folder string, commands ...string) {
 	for _, name := range commands {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(t.dir, name), "campaign-runner/cmd/"+name).CombinedOutput(); err != nil {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(t.dir, folder, name), "campaign-runner/cmd/"+name)
+		cmd.Dir = checkout
+		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}

@@ -181,16 +181,9 @@ func (t *bench) start(command string, env []string, args ...string) *process {
 }
 
 // platform starts a sandbox without a limit.
-func (t *bench) platform() *process {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := t.start("sandbox", nil, "--addr", addr, "--limit", "0")
+func (t *bench) platform(args ...string) *process {
+	addr := freeAddr(t)
+	p := t.start("sandbox", nil, append([]string{"--addr", addr, "--limit", "0"}, args...)...)
 	p.url = "http://" + addr
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", addr)
@@ -202,6 +195,19 @@ func (t *bench) platform() *process {
 			t.Fatal(err)
 		}
 	}
+}
+
+// freeAddr is an address at which nothing listens.
+func freeAddr(t *bench) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }
 
 func (p *process) get(path string, into any) {

@@ -76,7 +76,8 @@ func (s *stage) tell(e store.Event, phone, conversation, said string, waiting bo
 		return
 	}
 	e.At = time.Now()
-	s.must(s.KeepUnmatched(s.T.Context(), e.Campaign, []store.Unmatched{{Event: e, Why: campaign.Say(campaign.MsgNoContact)}}))
+	_, err = s.KeepUnmatched(s.T.Context(), e.Campaign, []store.Unmatched{{Event: e, Why: campaign.Say(campaign.MsgNoContact)}})
+	s.must(err)
 }
 
 // live makes a campaign in which sara has everything that can be kept of her.
