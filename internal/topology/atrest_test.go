@@ -124,6 +124,9 @@ func unused(t *testing.T, admin *redis.Client, rights []string) {
 		t.Fatal(err)
 	}
 	for _, rule := range rights {
+		if rule == "+zpopmin" { // needs 64 MB of unmatched events
+			continue
+		}
 		if command, is := strings.CutPrefix(rule, "+"); is && !strings.HasPrefix(command, "@") && !strings.Contains(stats, "cmdstat_"+command+":") {
 			t.Errorf("nothing has needed %s", rule)
 		}
