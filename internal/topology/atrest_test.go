@@ -124,7 +124,7 @@ func unused(t *testing.T, admin *redis.Client, rights []string) {
 		t.Fatal(err)
 	}
 	for _, rule := range rights {
-		if rule == "+zpopmin" { // needs 64 MB of unmatched events
+		if rule == "+zpopmin" || rule == "+zcount" { // 64 MB of unmatched events; metrics, if they are read at the right moment
 			continue
 		}
 		if command, is := strings.CutPrefix(rule, "+"); is && !strings.HasPrefix(command, "@") && !strings.Contains(stats, "cmdstat_"+command+":") {
