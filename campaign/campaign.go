@@ -28,6 +28,7 @@ type Campaign struct {
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
 	Canary      int       // while the canary runs: only this many first contacts may be sent
 	CanaryRun   uint8     // the run that it belongs to
+	Erased      int       // contacts whose person was erased
 	Version     int       // of its settings and its canary; changes with each change of them
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it shows itself again
@@ -53,10 +54,7 @@ func (c Campaign) Loaded() error {
 	return c.Kept()
 }
 
-var (
-	namePattern  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-)
+var agentPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // AgentName is an agent's name as it is stored: lower case, with - for _, so that
 // VELENTS_TOKEN_SALES_KSA, "sales_ksa" and "Sales-KSA" name the same agent.
@@ -73,17 +71,6 @@ func AgentName(name string) (string, error) {
 		}
 	}
 	return name, nil
-}
-
-// CheckName is an error unless name can name a campaign.
-func CheckName(name string) error {
-	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
-		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
-	}
-	if name[0] == '-' { // every later command would take it for a flag
-		return errors.New("campaign name: want a letter, a digit, . or _ at its beginning")
-	}
-	return nil
 }
 
 // RequestRows is the most contacts that one request may carry: as set, or fewer

@@ -12,6 +12,11 @@ type Contact struct {
 	Fields []string // the row's cells as they stood in the file, one for each of the campaign's Columns
 }
 
+// Erased is what is left of c when its person is erased: its line, with empty cells.
+func (c Contact) Erased() Contact {
+	return Contact{Line: c.Line, Fields: make([]string, len(c.Fields))}
+}
+
 // A Column is one column of the contact file.
 type Column struct {
 	Name string `json:"name"`          // as in the file's header

@@ -24,6 +24,7 @@ var (
 	MsgHours        = define("hours", "waits for its hours in {zone}")
 	MsgContested    = define("contested", "another request with this number is on its way")
 	MsgDoNotContact = define("do_not_contact", "on the do-not-contact list")
+	MsgErased       = define("erased", "erased on request")
 	MsgRecent       = define("recent", "contacted within the last {days} days")
 	MsgLimits       = define("limits", "contacted as often as its rules allow for now")
 	MsgOther        = define("other", "other") // the campaign has no room for more reasons

@@ -21,6 +21,8 @@ type Record struct {
 	InDoubt bool
 	// Recorded: a request of this campaign stands in the contact record.
 	Recorded bool
+	// Erased: the contact's number and cells were erased. It is never sent again.
+	Erased bool
 }
 
 // MayHaveBeenReached reports whether it is unknown if the platform has reached the
@@ -33,6 +35,14 @@ func (r Record) ChangedAt() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(r.Changed), 0).UTC()
+}
+
+// Erase is r without its person, and whether that is possible: an open contact must be
+// canceled or answered first.
+func (r Record) Erase() (Record, bool) {
+	erased := r
+	erased.Erased = true
+	return erased, r.State.Valid() && !r.State.Open()
 }
 
 // A Reason is the code of a text in the campaign's reason dictionary.
@@ -51,6 +61,7 @@ const RecordSize = 11
 const (
 	markInDoubt = 1 << iota
 	markRecorded
+	markErased
 )
 
 // A Ledger holds the records of a chunk's contacts, in their order.
@@ -93,6 +104,7 @@ func DecodeRecord(b []byte) Record {
 		Changed:  binary.LittleEndian.Uint32(b[6:]),
 		InDoubt:  b[10]&markInDoubt != 0,
 		Recorded: b[10]&markRecorded != 0,
+		Erased:   b[10]&markErased != 0,
 	}
 }
 
@@ -107,5 +119,8 @@ func (r Record) encode(b []byte) {
 	}
 	if r.Recorded {
 		b[10] |= markRecorded
+	}
+	if r.Erased {
+		b[10] |= markErased
 	}
 }

@@ -25,6 +25,8 @@ type Outcome struct {
 	Said        bool            `json:"said,omitempty"`   // the contact has said something
 
 	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
+
+	Erased bool `json:"erased,omitempty"` // with its contact: it says nothing, and nothing is added to it
 }
 
 // A Standing says which of two reports about the same thing is the later one.

@@ -7,7 +7,8 @@ import (
 )
 
 // A Phone is a telephone number: its E.164 digits as a number, without the
-// plus. +966501234567 is Phone(966501234567). Zero is no number.
+// plus. +966501234567 is Phone(966501234567). Zero is no number, and empty as text: an
+// erased contact has none.
 //
 // Printing a Phone masks it, with every fmt verb, in slog and in JSON, so that a number
 // cannot reach a log or an error by accident. Only E164 gives it in full. Keep Phones in
@@ -39,13 +40,21 @@ func ParsePhone(e164 string) (Phone, error) {
 
 // E164 is the number in full, as the platform wants it: "+966501234567".
 func (p Phone) E164() string {
+	if p == 0 {
+		return ""
+	}
 	var buf [21]byte // the plus and 64 bits
 	buf[0] = '+'
 	return string(strconv.AppendUint(buf[:1], uint64(p), 10))
 }
 
 // String is the number masked to its last four digits: "+…4567".
-func (p Phone) String() string { return fmt.Sprintf("+…%04d", uint64(p)%10_000) }
+func (p Phone) String() string {
+	if p == 0 {
+		return ""
+	}
+	return fmt.Sprintf("+…%04d", uint64(p)%10_000)
+}
 
 // Format masks the number under every verb, %d and %#v included.
 func (p Phone) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(p.String())) }

@@ -81,7 +81,7 @@ var table = []Setting{
 	{Flag: "skip-contacted-within", Unit: "DAYS", Usage: "leave out contacts that any campaign contacted in this time: 7d",
 		Section: MoreSection, Label: "Leave out people that any campaign contacted in the last days", Example: "0",
 		kind: days(func(s *Settings) *int { return &s.SkipContactedDays }, MaxContactedDays)},
-	{Flag: "keep-for", Unit: "DAYS", Usage: "purge personal data this long after the campaign is over: 30d (default: never)",
+	{Flag: "keep-for", Unit: "DAYS", Usage: "purge personal data this long after the campaign is over: 30d (default: never)", Variable: "KEEP_FOR",
 		kind: days(func(s *Settings) *int { return &s.KeepDays }, MaxKeepDays)},
 	{Flag: "optout-when", Unit: "RULE", Usage: "put a contact on the do-not-contact list when the agent learns extraction.KEY=VALUE; may be repeated",
 		kind: list(func(s *Settings) *[]Rule { return &s.OptOutWhen }, ParseOptOutRule)},

@@ -6,8 +6,11 @@ import "time"
 var ticketStates = []State{Rejected, Failed, Unconfirmed, Ended, Canceled}
 
 // TicketRuleFor is the first rule that asks for a ticket of the contact; the zero Rule
-// when none does.
+// when none does, or the contact is erased.
 func (s Settings) TicketRuleFor(rec Record, o Outcome) Rule {
+	if rec.Erased {
+		return Rule{}
+	}
 	facts := Facts{Record: rec, Outcome: o}
 	for _, rule := range s.TicketRules {
 		if rule.Of(facts) {
@@ -36,6 +39,15 @@ func TicketStates() []TicketState {
 
 // Open reports whether something more will happen to the ticket by itself.
 func (s TicketState) Open() bool { return s == TicketDue || s == TicketCreating }
+
+// Erased is what is left of a ticket when its person is erased. One that is still to be
+// made goes altogether.
+func (t *Ticket) Erased() *Ticket {
+	if t == nil || t.State == TicketDue {
+		return nil
+	}
+	return &Ticket{State: t.State, Rule: t.Rule, Tries: t.Tries, At: t.At}
+}
 
 // A Ticket is the ticket of a contact. A contact has at most one, whatever becomes of it
 // later.

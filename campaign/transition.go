@@ -77,7 +77,7 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //
 // Doubt stays through retries and reruns until evidence comes or a person has looked.
 // A contact that was unconfirmed is rerun in doubt: its earlier request may have
-// reached it.
+// reached it. An erased contact never becomes pending again: there is nobody to send.
 func (r Record) Next(m Move) (Record, bool) {
 	if !r.State.Valid() {
 		return r, false
@@ -130,7 +130,7 @@ func (r Record) Next(m Move) (Record, bool) {
 		move(Pending, Unconfirmed)
 		next.Tries, next.InDoubt = 0, false
 	}
-	if !allowed {
+	if !allowed || r.Erased && next.State.Open() {
 		return r, false
 	}
 	return next, true

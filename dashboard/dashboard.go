@@ -48,6 +48,7 @@ type Config struct {
 	Agents     map[string]launch.Launcher
 	Channels   []Channel
 	WebhookURL string       // for campaigns launched here; see campaign.Settings
+	KeepDays   int          // likewise; 0: until somebody purges them
 	Logger     *slog.Logger // discards when nil
 }
 

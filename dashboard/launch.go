@@ -190,6 +190,9 @@ func (p *pages) ready(up *upload, form url.Values) error {
 		return &wishError{http.StatusBadRequest, onForm(err)}
 	}
 	up.request.Settings.WebhookURL = p.WebhookURL
+	if up.request.Settings.KeepDays == 0 {
+		up.request.Settings.KeepDays = p.KeepDays
+	}
 	if err := up.request.Check(); err != nil {
 		return &wishError{http.StatusBadRequest, err}
 	}

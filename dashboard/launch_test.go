@@ -315,3 +315,15 @@ func TestALaunchThatFailsCanBeMadeAgain(t *testing.T) {
 func TestAWorkerWithoutAgentsLaunchesNothing(t *testing.T) {
 	wantTexts(t, newFixture(t).get("/new"), "This worker serves no agent")
 }
+
+func TestCampaignsOfThePagesAreKeptForAsLongAsTheInstallationSays(t *testing.T) {
+	f := newFixture(t, withAgent(t), func(cfg *dashboard.Config) { cfg.KeepDays = 30 })
+	_, page := f.upload("list.csv", list, filled(nil), false)
+	path := launchButton.FindStringSubmatch(page)[1]
+	if res, _ := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("launch: %s", res.Status)
+	}
+	if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Settings.KeepDays != 30 {
+		t.Errorf("kept for %d days, %v", c.Settings.KeepDays, err)
+	}
+}

@@ -47,6 +47,9 @@ func (q *Queue) By(who string) *Queue {
 	return q
 }
 
+// Who acts, as By has set it.
+func (q *Queue) Who() string { return q.by }
+
 // note records a decision on a campaign. The decision stands even if it cannot be
 // recorded. What others wrote into text must be masked.
 func (q *Queue) note(ctx context.Context, name string, action store.Action, text campaign.Message) {

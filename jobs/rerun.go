@@ -383,7 +383,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		}
 		return func(i int) bool {
 			r := chunk.Record(i)
-			if !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
+			if r.Erased || !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
 				return false
 			}
 			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}

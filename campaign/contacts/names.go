@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"campaign-runner/campaign"
+	"campaign-runner/velents/mask"
 )
 
 // SameName reports whether two names of columns or values differ only in case and in
@@ -63,9 +64,7 @@ func trimName(name string) string {
 }
 
 // shown returns a column's name for a message, which must not contain a phone number.
-func shown(name string) string { return longDigits.ReplaceAllString(name, "…") }
-
-var longDigits = regexp.MustCompile(`(?:\p{Nd}[\s\p{Z}\-().]*){6,}`)
+func shown(name string) string { return mask.Numbers(name) }
 
 func quoteFlag(name string) string {
 	name = shown(name)

@@ -193,7 +193,7 @@ func remarksOf(c *Reader) []string {
 	country, code := c.CountryColumns()
 	for _, name := range []string{country, code} {
 		if name != "" {
-			remarks = append(remarks, fmt.Sprintf("column %q gives the country of the numbers", name))
+			remarks = append(remarks, fmt.Sprintf("column %q gives the country of the numbers", shown(name)))
 		}
 	}
 	return remarks

@@ -69,7 +69,7 @@ func (c *Reader) Warnings() (all []string) {
 	}
 	for _, column := range c.phones {
 		if c.sheet != nil && c.sheet.hiddenColumn(column) {
-			all = append(all, fmt.Sprintf("the column of the phone numbers, %q, is hidden in the sheet", c.columns[column]))
+			all = append(all, fmt.Sprintf("the column of the phone numbers, %q, is hidden in the sheet", shown(c.columns[column])))
 		}
 	}
 	if c.sheet != nil && len(c.sheet.starts) > 0 {
@@ -80,9 +80,9 @@ func (c *Reader) Warnings() (all []string) {
 			switch n := c.oddities[oddCell{i, what}]; {
 			case n == 0:
 			case what == xlsx.NoValue:
-				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", name, n))
+				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", shown(name), n))
 			default:
-				all = append(all, fmt.Sprintf("column %q: cells with %s instead of a value: %d", name, what, n))
+				all = append(all, fmt.Sprintf("column %q: cells with %s instead of a value: %d", shown(name), what, n))
 			}
 		}
 	}

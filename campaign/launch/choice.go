@@ -178,6 +178,9 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		}
 		for i, contact := range chunk.Contacts {
 			r, o := chunk.Record(i), outcomes[i]
+			if r.Erased {
+				continue
+			}
 			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
 				chosen[line] = true
 			}

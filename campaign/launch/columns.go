@@ -8,6 +8,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
+	"campaign-runner/velents/mask"
 )
 
 // Mapping says what people want sent beyond what the names of the columns say.
@@ -47,7 +48,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 			switch {
 			case !contacts.SameName(name, key):
 			case explicit[key]:
-				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", name, key))
+				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", mask.Numbers(name), key))
 			default:
 				columns[i].Key, by[key] = key, append(by[key], i)
 			}
@@ -173,7 +174,7 @@ func twice(columns []campaign.Column, by map[string][]int) error {
 		}
 		var names []string
 		for _, i := range by[key] {
-			names = append(names, fmt.Sprintf("%q (column %d)", columns[i].Name, i+1))
+			names = append(names, fmt.Sprintf("%q (column %d)", mask.Numbers(columns[i].Name), i+1))
 		}
 		return fmt.Errorf("%d columns fill the value %q: %s: choose one with --map, and give equal columns different names", len(names), key, strings.Join(names, ", "))
 	}
@@ -183,7 +184,7 @@ func twice(columns []campaign.Column, by map[string][]int) error {
 func quoted(names []string) string {
 	texts := make([]string, len(names))
 	for i, name := range names {
-		texts[i] = fmt.Sprintf("%q", name)
+		texts[i] = fmt.Sprintf("%q", mask.Numbers(name))
 	}
 	return strings.Join(texts, ", ")
 }

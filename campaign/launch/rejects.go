@@ -38,17 +38,19 @@ func (r *rejects) write(row contacts.Row) (err error) {
 			r.part.Reset()
 		}
 	}
-	return r.csv.Write(row)
+	if err := r.csv.Write(row); err != nil || r.part.Len() < rejectsPart {
+		return err
+	}
+	if err := r.csv.Flush(); err != nil { // a part holds whole rows
+		return err
+	}
+	return r.flush()
 }
 
 // Write takes the CSV.
 func (r *rejects) Write(p []byte) (int, error) {
 	r.local.write(p)
-	r.part.Write(p)
-	if r.part.Len() < rejectsPart {
-		return len(p), nil
-	}
-	return len(p), r.flush()
+	return r.part.Write(p)
 }
 
 func (r *rejects) flush() error {

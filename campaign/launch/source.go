@@ -321,6 +321,9 @@ func (s *sources) list(ctx context.Context, req Request, found checked, barred b
 	opt := contacts.Options{Reading: s.contacts.reading(req), Region: l.settings.Region, Suppressed: barred.reason}
 	var mapped []string
 	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
+		if err := namesNobody(r.Columns(), l.settings.Region); err != nil {
+			return err
+		}
 		columns, warnings, err := columnsFor(r.Columns(), r.PhoneColumn(), found, req.Mapping)
 		if err != nil {
 			return err
@@ -338,6 +341,19 @@ func (s *sources) list(ctx context.Context, req Request, found checked, barred b
 	})
 	l.warnings = append(l.warnings, mapped...)
 	return l, err
+}
+
+// namesNobody refuses a column that is named by a phone number: its header is a contact,
+// and names of columns outlive a purge.
+func namesNobody(columns []string, region string) error {
+	parser, err := contacts.NewPhoneParser(region)
+	if err != nil {
+		return err
+	}
+	if at := slices.IndexFunc(columns, func(name string) bool { return len(parser.Told(name)) > 0 }); at >= 0 {
+		return fmt.Errorf("the name of column %d is a phone number: is the line of the names missing?", at+1)
+	}
+	return nil
 }
 
 // suppressed reads the suppression lists, and adds their numbers to those barred.

@@ -25,12 +25,13 @@ type Overview struct {
 	Suppressed   int            `json:"suppressed"`
 	NotChosen    int            `json:"not_chosen"`
 	Refused      map[string]int `json:"refused"`
-	ETA          time.Time      `json:"eta,omitzero"`    // when its last request will have left; zero: not foreseeable
-	Opens        time.Time      `json:"opens,omitzero"`  // when the next contact may be sent; zero: now, or none is left
-	Held         int            `json:"held,omitzero"`   // contacts that only an operator can unblock, by a sample
-	Missed       int            `json:"missed,omitzero"` // contacts that will not be reached before it is to finish
-	Settings     []Setting      `json:"settings"`        // in force, by the flag that sets them
-	Quota        *store.Quota   `json:"quota"`           // of the agent, as a worker sees it; null when none is alive
+	Erased       int            `json:"erased,omitempty"` // contacts whose person was erased
+	ETA          time.Time      `json:"eta,omitzero"`     // when its last request will have left; zero: not foreseeable
+	Opens        time.Time      `json:"opens,omitzero"`   // when the next contact may be sent; zero: now, or none is left
+	Held         int            `json:"held,omitzero"`    // contacts that only an operator can unblock, by a sample
+	Missed       int            `json:"missed,omitzero"`  // contacts that will not be reached before it is to finish
+	Settings     []Setting      `json:"settings"`         // in force, by the flag that sets them
+	Quota        *store.Quota   `json:"quota"`            // of the agent, as a worker sees it; null when none is alive
 
 	// MayHaveBeenReached counts the contacts that the platform may have reached without
 	// our knowing: the unconfirmed, and those whose request ended in an error of the
@@ -63,6 +64,7 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 		Suppressed: c.Counts.Suppressed,
 		NotChosen:  c.Counts.NotChosen,
 		Refused:    c.Counts.Refused,
+		Erased:     c.Erased,
 	}
 	o.MayHaveBeenReached = tally.MayHaveBeenReached()
 	for _, state := range campaign.States() {

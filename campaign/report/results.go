@@ -45,7 +45,7 @@ func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (
 	}
 	e := &exporter{
 		Results: q, store: s, campaign: c, header: header,
-		columns: columnsOf(c.Settings, keys), reasons: &reasons{store: s, campaign: name},
+		columns: columnsOf(c, keys), reasons: &reasons{store: s, campaign: name},
 	}
 	if err := e.fits(); err != nil {
 		return 0, err
@@ -207,7 +207,7 @@ type row struct {
 }
 
 // ourColumns follow those of the file. Times are RFC 3339, UTC.
-func ourColumns(s campaign.Settings) []column {
+func ourColumns(of campaign.Campaign) []column {
 	columns := []column{
 		{"phone_e164", text, func(r row) string { return r.Phone.E164() }},
 		{"state", text, func(r row) string { return r.Record.State.String() }},
@@ -231,8 +231,16 @@ func ourColumns(s campaign.Settings) []column {
 			return "true"
 		}},
 	}
-	if len(s.TicketRules) > 0 { // the Support Center's id, or the state of a ticket that has none yet
+	if len(of.Settings.TicketRules) > 0 { // the Support Center's id, or the state of a ticket that has none yet
 		columns = append(columns, column{"ticket_id", text, func(r row) string { return cmp.Or(r.ticket.ID, string(r.ticket.State)) }})
+	}
+	if of.Erased > 0 { // such a row has no number and no cells
+		columns = append(columns, column{"erased", truth, func(r row) string {
+			if !r.Record.Erased {
+				return ""
+			}
+			return "true"
+		}})
 	}
 	return columns
 }
@@ -254,10 +262,10 @@ type columns struct {
 
 // columnsOf marks a column of the file that is named like one of ours, so that
 // "state" means the same in every file, and numbers columns of the same name.
-func columnsOf(s campaign.Settings, keys []string) columns {
-	c := columns{ours: ourColumns(s), keys: keys}
+func columnsOf(of campaign.Campaign, keys []string) columns {
+	c := columns{ours: ourColumns(of), keys: keys}
 	taken := make(map[string]bool)
-	for i, column := range s.Columns {
+	for i, column := range of.Settings.Columns {
 		name := cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
 		if lower := strings.ToLower(name); c.isOurs(lower) || strings.HasPrefix(lower, campaign.ExtractionPrefix) {
 			name += " (file)"

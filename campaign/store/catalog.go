@@ -151,6 +151,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Run = uint8(min(number("run"), 255))
 	c.Canary = int(number("canary"))
 	c.CanaryRun = uint8(min(number("canary_run"), 255))
+	c.Erased = int(number("erased"))
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
@@ -294,8 +295,7 @@ func (s *Store) Explain(ctx context.Context, name string, reason campaign.Messag
 // ErrNotOver: contacts of the campaign are pending or sending.
 var ErrNotOver = errors.New("campaign is not over")
 
-// purgePage is how many keys or events are deleted at once: Redis serves others in
-// between.
+// purgePage is how many keys are deleted at once: Redis serves others in between.
 const purgePage = 500
 
 // beginPurgeScript stops all writing of personal data, and ends the right of an
@@ -354,26 +354,8 @@ func (s *Store) purge(ctx context.Context, name string, chunks int) error {
 			return err
 		}
 	}
-	if err := s.dropEvents(ctx, name); err != nil {
+	if _, err := s.DropEvents(ctx, func(e Event) bool { return e.Campaign == name }); err != nil {
 		return err
 	}
 	return endPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name)}).Err()
-}
-
-// dropEvents deletes the waiting events of a campaign.
-func (s *Store) dropEvents(ctx context.Context, name string) error {
-	for from := "-"; ; {
-		page, err := s.rdb.XRangeN(ctx, keyEvents, from, "+", purgePage).Result()
-		if err != nil {
-			return err
-		}
-		ours := slices.DeleteFunc(decodeEvents(page), func(e Event) bool { return e.Campaign != name })
-		if err := s.EndEvents(ctx, name, nil, ours); err != nil {
-			return err
-		}
-		if len(page) < purgePage {
-			return nil
-		}
-		from = "(" + page[len(page)-1].ID
-	}
 }

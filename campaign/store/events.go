@@ -154,6 +154,34 @@ func (s *Store) EndEvents(ctx context.Context, name string, applied, others []Ev
 	return nil
 }
 
+// DropEvents deletes the waiting events that drop picks, and returns how many. One that a
+// worker has taken is deleted too; the worker goes on with it.
+func (s *Store) DropEvents(ctx context.Context, drop func(Event) bool) (dropped int, err error) {
+	const page = 500
+	for from := "-"; ; {
+		messages, err := s.rdb.XRangeN(ctx, keyEvents, from, "+", page).Result()
+		if err != nil {
+			return dropped, wrap(err, "read waiting events")
+		}
+		byCampaign := make(map[string][]Event)
+		for _, e := range decodeEvents(messages) {
+			if drop(e) {
+				byCampaign[e.Campaign] = append(byCampaign[e.Campaign], e)
+			}
+		}
+		for name, events := range byCampaign {
+			if err := s.EndEvents(ctx, name, nil, events); err != nil {
+				return dropped, err
+			}
+			dropped += len(events)
+		}
+		if len(messages) < page {
+			return dropped, nil
+		}
+		from = "(" + messages[len(messages)-1].ID
+	}
+}
+
 // WaitingEvents counts the events that still have to be applied.
 func (s *Store) WaitingEvents(ctx context.Context) (int, error) {
 	n, err := s.rdb.XLen(ctx, keyEvents).Result()

@@ -45,6 +45,7 @@ const (
 	ActionCancel  Action = "cancel"
 	ActionRerun   Action = "rerun"
 	ActionResolve Action = "resolve"
+	ActionErase   Action = "erase"   // a person was erased; nothing moves
 	ActionOptOut  Action = "opt-out" // a contact asked never to be contacted again; nothing moves
 )
 

@@ -273,6 +273,9 @@ func (s *Store) ReadPhones(ctx context.Context, c campaign.Campaign) (*Phones, e
 			mu.Lock()
 			defer mu.Unlock()
 			for _, contact := range chunk.Contacts {
+				if contact.Phone == 0 {
+					continue // erased
+				}
 				n := uint64(contact.Phone) % phoneBuckets
 				phones.buckets[n] = append(phones.buckets[n], uint64(contact.Phone)/phoneBuckets)
 			}

@@ -256,7 +256,8 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 	if err := s.rdb.HSet(ctx, keyContactedDays, day, 1).Err(); err != nil {
 		return wrap(err, "record contacts: begin day")
 	}
-	_, err := s.contacted(day).add(ctx, persons(phones))
+	known := slices.DeleteFunc(persons(phones), func(p campaign.Phone) bool { return p == 0 }) // erased meanwhile
+	_, err := s.contacted(day).add(ctx, known)
 	return wrap(err, "record contacts")
 }
 

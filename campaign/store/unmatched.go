@@ -134,33 +134,43 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 	return events, nil
 }
 
-// matchedScript deletes entries of events that have been applied. KEYS campaign,
-// unmatched, counts; ARGV the entries.
-var matchedScript = redis.NewScript(luaUnmatched + `
+// dropUnmatchedScript deletes entries. KEYS campaign, unmatched, counts; ARGV the count
+// that grows by them, ” for none, then the entries.
+var dropUnmatchedScript = redis.NewScript(luaUnmatched + `
 local matched = 0
-for _, entry in ipairs(ARGV) do
+for i = 2, #ARGV do
+  local entry = ARGV[i]
   if redis.call('ZREM', KEYS[2], entry) == 1 then
     matched, bytes = matched + 1, bytes - entryBytes(entry)
   end
 end
 if matched > 0 then
   redis.call('HSET', KEYS[3], 'bytes', string.format('%.0f', bytes))
-  redis.call('HINCRBY', KEYS[3], 'matched', matched)
+  if ARGV[1] ~= '' then redis.call('HINCRBY', KEYS[3], ARGV[1], matched) end
 end
 return matched`)
 
 // Matched deletes events that Unmatched has listed and that have been applied, and
 // counts them as such: each once, by the first to delete it.
 func (s *Store) Matched(ctx context.Context, name string, ids []string) error {
+	return s.dropUnmatched(ctx, name, "matched", ids)
+}
+
+// DropUnmatched deletes events that Unmatched has listed, because their person is erased.
+func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
+	return s.dropUnmatched(ctx, name, "", ids)
+}
+
+func (s *Store) dropUnmatched(ctx context.Context, name, count string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
+	args := []any{count}
+	for _, id := range ids {
+		args = append(args, id)
 	}
 	keys := []string{keyCampaign(name), keyUnmatched(name), keyUnmatchedCounts(name)}
-	return wrap(matchedScript.Run(ctx, s.rdb, keys, args...).Err(), "drop unmatched events of %s", name)
+	return wrap(dropUnmatchedScript.Run(ctx, s.rdb, keys, args...).Err(), "drop unmatched events of %s", name)
 }
 
 // EventCounts counts a campaign's events.

@@ -120,14 +120,22 @@ func (a *app) export(name, file, noun string, write func(io.Writer) (rows int, e
 		return err
 	}
 	rows, err := writeFile(file, write)
-	var place *fs.PathError
-	if errors.As(err, &place) {
-		return fmt.Errorf("%s: %w", file, place.Err) // not the temporary name
+	if placeless(err) != err {
+		return fmt.Errorf("%s: %w", file, placeless(err))
 	}
 	if err != nil {
 		return err
 	}
 	return a.print(exported{name, rows, file}, fmt.Sprintf("%s written to %s\n", cli.Count(rows, noun, noun+"s"), file))
+}
+
+// placeless is an error of a file without its name, which may be a temporary one.
+func placeless(err error) error {
+	var place *fs.PathError
+	if errors.As(err, &place) {
+		return place.Err
+	}
+	return err
 }
 
 // writeFile writes a temporary file and then renames it, so that path never holds half a

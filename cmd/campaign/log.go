@@ -37,7 +37,7 @@ reran it, the result of each request, and the contacts that a rule kept from bei
 sent. --contact shows only the entries about one contact and the campaign as a whole.
 
 The oldest requests of a long campaign may be gone: Redis keeps the last 50,000.`
-	cmd.Flags().StringVar(&number, "contact", "", "only entries about the contact with this `NUMBER`, and the campaign as a whole")
+	cmd.Flags().StringVar(&number, "contact", "", "only entries about the contact with this `NUMBER`, and the campaign as a whole; - reads it from the standard input")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new entries, until interrupted")
 	return cmd
 }
@@ -46,6 +46,10 @@ The oldest requests of a long campaign may be gone: Redis keeps the last 50,000.
 func (a *app) contactOf(ctx context.Context, s *store.Store, name, number string) (campaign.Phone, error) {
 	if number == "" {
 		return 0, nil
+	}
+	number, err := a.typedOne(number)
+	if err != nil {
+		return 0, err
 	}
 	c, err := s.Campaign(ctx, name)
 	if err != nil {

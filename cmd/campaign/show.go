@@ -185,6 +185,9 @@ func contactsText(o report.Overview) string {
 	if o.NotChosen > 0 {
 		text += fmt.Sprintf("; %s not chosen", cli.Count(o.NotChosen, "row", "rows"))
 	}
+	if o.Erased > 0 {
+		text += fmt.Sprintf("; %s erased", cli.Number(o.Erased))
+	}
 	return text
 }
 

@@ -50,14 +50,26 @@ func (a *app) changeSuppressed(verb, short, done string, change changeList) *cob
 	cmd := &cobra.Command{
 		Use:   verb + " NUMBER...",
 		Short: short,
-		Args:  cobra.MinimumNArgs(1),
+		Long: short + `.
+
+NUMBER may be - to read numbers from the standard input, one on each line, so that they
+stand in no shell history and no list of processes.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			parser, err := contacts.NewPhoneParser(region)
 			if err != nil {
 				return cli.Usagef("--region: %w", err)
 			}
 			var phones []campaign.Phone
-			for i, text := range args {
+			var texts []string
+			for _, arg := range args {
+				typed, err := a.typed(arg)
+				if err != nil {
+					return err
+				}
+				texts = append(texts, typed...)
+			}
+			for i, text := range texts {
 				phone, why := parser.Parse(text)
 				if why != "" {
 					return cli.Usagef("number %d: %s; nothing was changed", i+1, why)

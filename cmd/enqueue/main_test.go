@@ -144,6 +144,21 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestKeepForHasADefault(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	w.env["KEEP_FOR"] = "30d"
+	for name, want := range map[string]int{"spring": 30, "autumn --keep-for 7d": 7} {
+		if code, _, errs := w.run("list.csv --channel voice --region SA --name " + name); code != 3 {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		c, err := w.store.Campaign(t.Context(), strings.Fields(name)[0])
+		if err != nil || c.Settings.KeepDays != want {
+			t.Errorf("%s is kept for %d days, %v", name, c.Settings.KeepDays, err)
+		}
+	}
+}
+
 func TestWhatIsEnqueued(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", list)
@@ -435,6 +450,8 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `"--optout-when" flag: "opt_out": want extraction.KEY=VALUE`},
 		{"an opt-out without events", "list.csv --optout-when extraction.a=b" + rest, nil, 2, "--optout-when: set WEBHOOK_URL"},
 		{"a time that is too long", "list.csv --keep-for 4000d" + rest, nil, 2, "want a time from 1h to 3650d"},
+		{"a default that is too long", "list.csv" + rest, map[string]string{"KEEP_FOR": "4000d"}, 2, "KEEP_FOR: want a time from 1h to 3650d"},
+		{"a name that is a phone number", "list.csv --name 050-123-4567 --channel voice", nil, 2, "campaign name: it may hold a phone number"},
 		{"a number of days without its unit", "list.csv --skip-contacted-within 7" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},
 		{"a bad agent", "list.csv --agent a.b" + rest, nil, 2, "agent: want"},

@@ -88,7 +88,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, adminUser, adminPassword, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, adminUser, adminPassword, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }

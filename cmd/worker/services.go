@@ -63,9 +63,13 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 	}
 	shown.ShowQuotas(w.Quotas)
 	s.worker, s.applier = w, events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
+	keepDays, err := keepFor(getenv)
+	if err != nil {
+		return nil, err
+	}
 	pages, err := dashboard.New(dashboard.Config{
 		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv),
-		Store: st, Metrics: shown, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv),
+		Store: st, Metrics: shown, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv), KeepDays: keepDays,
 	})
 	if err != nil {
 		return nil, cli.Usage(err)
@@ -186,6 +190,18 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 // permitSlack is what a permit outlives its request by: while a request may still be
 // under way, a probe must wait for it.
 const permitSlack = 5 * time.Second
+
+// keepFor is for how many days campaigns are kept that are launched on the pages.
+func keepFor(getenv func(string) string) (days int, err error) {
+	var s campaign.Settings
+	if text := cli.KeepFor.Get(getenv); text != "" {
+		err = s.Apply(campaign.LaunchSettings("keep-for"), campaign.Given{"keep-for": {text}})
+	}
+	if err != nil {
+		return 0, cli.Usagef("KEEP_FOR: %w", err)
+	}
+	return s.KeepDays, nil
+}
 
 // channels are those whose ids are known, for launches from the pages.
 func channels(getenv func(string) string) []dashboard.Channel {

@@ -39,7 +39,7 @@ var layers = []layer{
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"campaign", []string{"campaign/hours"}},
 	{"campaign/store", []string{"campaign", "campaign/hours"}},
-	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx"}},
+	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx", "velents/mask"}},
 	{"campaign/verdict", []string{"campaign", "ratelimit", "velents"}},
 	{"campaign/report", []string{"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "ratelimit"}},
 	{"campaign/launch", []string{
@@ -50,6 +50,7 @@ var layers = []layer{
 	{"jobs", []string{"campaign", "campaign/store", "jobs/sending", "jobs/timings", "ratelimit", "velents/..."}},
 	{"jobs/webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"jobs/events", []string{"campaign", "campaign/contacts", "campaign/store", "velents"}},
+	{"jobs/person", []string{"campaign", "campaign/contacts", "campaign/store", "jobs", "jobs/events"}},
 	{"jobs/metrics", []string{"campaign", "campaign/store"}},
 	{"jobs/notify", []string{"campaign", "campaign/store", "jobs/timings"}},
 	{"jobs/tickets", []string{"campaign", "campaign/store", "campaign/verdict", "jobs/timings", "ratelimit", "velents"}},

@@ -36,12 +36,13 @@ type world struct {
 	dir     string
 	sandbox string // URL
 	env     []string
+	args    []string // of the workers
 	workers []*commands.Process
 }
 
 func newWorld(t *testing.T, redisURL string, sandbox ...string) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.ArtifactDir()}
+	w := &world{T: t, dir: t.ArtifactDir(), args: []string{"--wait-replicas", "1"}}
 	w.sandbox = commands.Sandbox(t, filepath.Join(w.dir, "sandbox.log"), append(sandbox, "--limit", "0")...)
 	w.env = []string{
 		"REDIS_URL=" + redisURL, "VELENTS_URL=" + w.sandbox, "VELENTS_TOKEN=token", "VELENTS_RATE=none",
@@ -50,11 +51,13 @@ func newWorld(t *testing.T, redisURL string, sandbox ...string) *world {
 	return w
 }
 
-// work starts a worker that lets no request leave before a replica has its mark.
+// work starts a worker. Unless args say otherwise, it lets no request leave before a
+// replica has its mark.
 func (w *world) work() {
 	w.Helper()
 	log := filepath.Join(w.dir, fmt.Sprintf("worker-%d.log", len(w.workers)))
-	p, err := commands.Start(log, w.env, "worker", "--admin-addr", "127.0.0.1:0", "--webhook-addr", "127.0.0.1:0", "--wait-replicas", "1", "--log-format", "json", "--log-level", "debug")
+	args := append([]string{"--admin-addr", "127.0.0.1:0", "--webhook-addr", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}, w.args...)
+	p, err := commands.Start(log, w.env, "worker", args...)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -48,6 +48,7 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	}
 	for _, p := range heeded {
 		done, err := a.applyReports(ctx, p.campaign, p.reports)
+		done.dropped = append(done.dropped, p.dropped...)
 		errs = append(errs, err)
 		if err := a.keep(ctx, p.name, done.unmatched); err != nil {
 			errs = append(errs, err)
@@ -69,15 +70,20 @@ type page struct {
 	name     string
 	campaign campaign.Campaign // without a name if there is none
 	reports  []report
+	dropped  []store.Event // of people who were erased
 }
 
 // heedAll reads events of one campaign and heeds the wishes in them.
 func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event) (page, error) {
 	c, reports, indexed, err := a.read(ctx, name, events)
+	if err != nil {
+		return page{}, err
+	}
+	reports, dropped, err := a.withoutErased(ctx, c, reports)
 	if err == nil {
 		err = a.heed(ctx, c, reports, indexed)
 	}
-	return page{name, c, reports}, err
+	return page{name, c, reports, dropped}, err
 }
 
 // keep keeps events that belong to no contact, and says when older ones had to go for
@@ -191,6 +197,7 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		switch {
 		case gone, r.index >= p.chunk.Len():
 			p.strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
+		case p.chunk.Record(r.index).Erased: // nothing more is kept of it
 		case p.chunk.Record(r.index).Attempts == 0:
 			p.strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
 		default:

@@ -188,7 +188,11 @@ func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) 
 	if err != nil || r.ordinal%size >= len(chunk.Contacts) {
 		return 0, false, err
 	}
-	return chunk.Contacts[r.ordinal%size].Phone, true, nil
+	phone = chunk.Contacts[r.ordinal%size].Phone
+	if phone == 0 && len(r.numbers) > 0 { // erased, so that what the event tells is all there is
+		phone = r.numbers[0]
+	}
+	return phone, phone != 0, nil
 }
 
 const maxToldBytes = 128

@@ -184,7 +184,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		return nil, err
 	}
 	record, outcome := chunk.Record(at.Index), outcomes[at.Index]
-	if !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
+	if record.Erased || !rule.Of(campaign.Facts{Record: record, Outcome: outcome}) {
 		return nil, nil
 	}
 	reasons, err := m.cfg.Store.Reasons(ctx, c.Name)
