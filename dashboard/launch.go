@@ -235,6 +235,7 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRehearsal, errTooSlow)
 	defer cancel()
 	l := p.Agents[up.agent]
+	l.Beside = report.Beside(p.store)
 	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
 	err := up.read(func(req launch.Request) (err error) {
 		req.DryRun = true
@@ -255,7 +256,7 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 	var sum launch.Summary
 	err := up.read(func(req launch.Request) (err error) {
 		l := p.Agents[up.agent]
-		l.Queue, l.By = p.queue(r), p.who(r)
+		l.Queue, l.By, l.Beside = p.queue(r), p.who(r), report.Beside(p.store)
 		// A person who closes the page has still asked for it.
 		sum, err = l.Launch(context.WithoutCancel(r.Context()), req)
 		return err

@@ -8,7 +8,6 @@ package report
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -51,24 +50,16 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	found, unread, err := s.Tallied(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	list := []Summary{}
-	var unread []error
-	for _, name := range names {
-		c, tally, err := read(ctx, s, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // purged meanwhile
-		}
-		if err != nil {
-			if _, gone := s.Now(ctx); gone != nil {
-				return nil, err
-			}
-			unread = append(unread, err)
-			continue
-		}
-		list = append(list, present.summary(c, tally))
+	for _, st := range found {
+		list = append(list, present.summary(st.Campaign, st.Tally))
 	}
 	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return list, errors.Join(unread...)
+	return list, unread
 }
 
 // Rejects writes the refused lines of a campaign's file as they were stored, and
@@ -109,6 +100,8 @@ type present struct {
 	workers map[string]int // alive, by agent
 	quotas  map[string]store.Quota
 	paused  map[string][]campaign.Lane
+	tokens  map[string]string // keys of the agents' tokens
+	alive   []store.Worker
 	refused *store.NoWritesError // nil: Redis takes writes
 }
 
@@ -121,13 +114,14 @@ func look(ctx context.Context, s fleet) (present, error) {
 	if err != nil {
 		return present{}, err
 	}
-	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane)}
+	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane), tokens: make(map[string]string), alive: alive}
 	err = s.CheckWrites(ctx)
 	// With living workers, only the server that was asked takes none.
 	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
 		p.refused = refused
 	}
 	// All workers on a token see the same quota, so the latest look counts.
+	alive = slices.Clone(alive)
 	slices.SortStableFunc(alive, func(a, b store.Worker) int { return a.Looked.Compare(b.Looked) })
 	for _, w := range alive {
 		for _, agent := range w.Agents {
@@ -135,6 +129,7 @@ func look(ctx context.Context, s fleet) (present, error) {
 		}
 		maps.Copy(p.quotas, w.Quotas)
 		maps.Copy(p.paused, w.Paused)
+		maps.Copy(p.tokens, w.QuotaKeys)
 	}
 	return p, nil
 }
@@ -227,6 +222,8 @@ type catalog interface {
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Tallied(ctx context.Context, names []string) (list []store.Counted, unread, err error)
+	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
 	OpenChunks(ctx context.Context, name string) (int, error)

@@ -327,10 +327,15 @@ func (s *Store) Series(ctx context.Context, name string) ([]Sample, error) {
 	if err != nil {
 		return nil, wrap(err, "read series of %s", name)
 	}
-	series := make([]Sample, len(list))
+	series, err := decodeSeries(list)
+	return series, wrap(err, "read series of %s", name)
+}
+
+func decodeSeries(list []string) (series []Sample, err error) {
+	series = make([]Sample, len(list))
 	for i, text := range list {
 		if series[i], err = decodeSample(text); err != nil {
-			return nil, wrap(err, "read series of %s", name)
+			return nil, err
 		}
 	}
 	return series, nil
