@@ -17,20 +17,16 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// eachCampaign calls do for every campaign, with the time by Redis's clock. When do fails
-// for one, it is still called for the others.
-func eachCampaign(ctx context.Context, st *store.Store, do func(ctx context.Context, name string, now time.Time) error) error {
-	names, err := st.Names(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := st.Now(ctx)
+// eachLive calls do for every campaign that has to be looked at, with the time by Redis's
+// clock. When do fails for one, it is still called for the others.
+func eachLive(ctx context.Context, st *store.Store, do func(ctx context.Context, name string, now time.Time) error) error {
+	live, now, err := st.Live(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
-		errs = append(errs, do(ctx, name, now))
+	for _, l := range live {
+		errs = append(errs, do(ctx, l.Campaign, now))
 	}
 	return errors.Join(errs...)
 }

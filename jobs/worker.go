@@ -164,6 +164,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed")
 	every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at")
 	every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed")
+	every(ctx, timings.ScanTry, sweeper.scan, "campaigns not scanned")
 	every(ctx, store.SampleEvery, w.sample, "campaigns not sampled")
 	every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged")
 	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
@@ -203,9 +204,9 @@ func (w *Worker) agentNames() []string {
 	return names
 }
 
-// sample adds to the series of every campaign.
+// sample adds to the series of every campaign that may have moved.
 func (w *Worker) sample(ctx context.Context) error {
-	return eachCampaign(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+	return eachLive(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
 		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
 	})

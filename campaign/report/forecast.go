@@ -25,7 +25,7 @@ type Forecaster struct {
 
 	mu      sync.Mutex
 	samples map[string]sample
-	rivals  []store.Counted // all that may share a token with others
+	rivals  []store.Reading // all that may share a token with others
 	read    time.Time       // when they were
 }
 
@@ -82,18 +82,18 @@ func (f forecast) opens() (first time.Time) {
 }
 
 // foreseeable reports whether a campaign goes on by itself.
-func foreseeable(st store.Counted) bool {
+func foreseeable(st store.Reading) bool {
 	phase := st.Tally.Phase(st.Phase)
 	return st.Tally.States[campaign.Pending] > 0 && (phase == campaign.Running || phase == campaign.Scheduled)
 }
 
 // of foretells one campaign beside those on its token.
-func (f *Forecaster) of(ctx context.Context, p present, st store.Counted) (forecast, error) {
+func (f *Forecaster) of(ctx context.Context, p present, st store.Reading) (forecast, error) {
 	rivals, err := f.others(ctx, p.now)
 	if err != nil {
 		return forecast{}, err
 	}
-	list := []store.Counted{st}
+	list := []store.Reading{st}
 	for _, r := range rivals {
 		if r.Name != st.Name && p.tokenOf(r.Settings.Agent) == p.tokenOf(st.Settings.Agent) {
 			list = append(list, r)
@@ -104,18 +104,18 @@ func (f *Forecaster) of(ctx context.Context, p present, st store.Counted) (forec
 }
 
 // others are the campaigns that go on by themselves, read again after a while.
-func (f *Forecaster) others(ctx context.Context, now time.Time) ([]store.Counted, error) {
+func (f *Forecaster) others(ctx context.Context, now time.Time) ([]store.Reading, error) {
 	f.mu.Lock()
 	rivals, read := slices.Clone(f.rivals), f.read
 	f.mu.Unlock()
 	if !read.IsZero() && now.Sub(read) < rivalsFor {
 		return rivals, nil
 	}
-	names, err := f.store.Names(ctx)
+	live, err := f.store.EverLive(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := f.store.Tallied(ctx, names) // one that cannot be read is sent by no worker
+	all, _, err := readAll(ctx, f.store, namesOf(live)) // one that cannot be read is sent by no worker
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +123,17 @@ func (f *Forecaster) others(ctx context.Context, now time.Time) ([]store.Counted
 	return f.others(ctx, now)
 }
 
+func namesOf(live []store.Live) []string {
+	names := make([]string, len(live))
+	for i, l := range live {
+		names[i] = l.Campaign
+	}
+	return names
+}
+
 // know is told all campaigns by somebody who has read them.
-func (f *Forecaster) know(all []store.Counted, now time.Time) {
-	var rivals []store.Counted
+func (f *Forecaster) know(all []store.Reading, now time.Time) {
+	var rivals []store.Reading
 	for _, st := range all {
 		if foreseeable(st) {
 			rivals = append(rivals, st)
@@ -140,8 +148,8 @@ func (f *Forecaster) know(all []store.Counted, now time.Time) {
 func (p present) tokenOf(agent string) string { return cmp.Or(p.tokens[agent], "agent "+agent) }
 
 // all foretells all campaigns, by name.
-func (f *Forecaster) all(ctx context.Context, p present, list []store.Counted) (map[string]forecast, error) {
-	byToken := make(map[string][]store.Counted)
+func (f *Forecaster) all(ctx context.Context, p present, list []store.Reading) (map[string]forecast, error) {
+	byToken := make(map[string][]store.Reading)
 	for _, st := range list {
 		if foreseeable(st) {
 			token := p.tokenOf(st.Settings.Agent)
@@ -161,14 +169,14 @@ func (f *Forecaster) all(ctx context.Context, p present, list []store.Counted) (
 }
 
 // token foretells campaigns that share a token. Those that began first are sent first.
-func (f *Forecaster) token(ctx context.Context, p present, list []store.Counted) (map[string]forecast, error) {
-	began := func(st store.Counted) time.Time {
+func (f *Forecaster) token(ctx context.Context, p present, list []store.Reading) (map[string]forecast, error) {
+	began := func(st store.Reading) time.Time {
 		if st.Settings.StartAt.After(st.CreatedAt) {
 			return st.Settings.StartAt
 		}
 		return st.CreatedAt
 	}
-	list = slices.SortedFunc(slices.Values(list), func(a, b store.Counted) int {
+	list = slices.SortedFunc(slices.Values(list), func(a, b store.Reading) int {
 		return cmp.Or(began(a).Compare(began(b)), cmp.Compare(a.Name, b.Name))
 	})
 	works, known, err := f.works(ctx, p, list)
@@ -185,7 +193,7 @@ func (f *Forecaster) token(ctx context.Context, p present, list []store.Counted)
 }
 
 // works is what is left of campaigns. Those that were purged meanwhile are left out.
-func (f *Forecaster) works(ctx context.Context, p present, list []store.Counted) (works []plan.Work, known []store.Counted, err error) {
+func (f *Forecaster) works(ctx context.Context, p present, list []store.Reading) (works []plan.Work, known []store.Reading, err error) {
 	chunks := min(f.chunks, max(sampledOfAll/max(len(list), 1), 1))
 	for _, st := range list {
 		w, err := f.work(ctx, p, st, chunks, sampleFor+time.Duration(len(list))*sampleSlack)
@@ -201,7 +209,7 @@ func (f *Forecaster) works(ctx context.Context, p present, list []store.Counted)
 }
 
 // work is what is left of a campaign, at the pace of its agent.
-func (f *Forecaster) work(ctx context.Context, p present, st store.Counted, chunks int, keep time.Duration) (plan.Work, error) {
+func (f *Forecaster) work(ctx context.Context, p present, st store.Reading, chunks int, keep time.Duration) (plan.Work, error) {
 	c, pending := st.Campaign, st.Tally.States[campaign.Pending]
 	f.mu.Lock()
 	s, ok := f.samples[c.Name]
@@ -301,7 +309,7 @@ func Beside(s Store) func(ctx context.Context, name, agent string) (own plan.Wor
 		if err != nil {
 			return plan.Work{}, nil, err
 		}
-		list = slices.DeleteFunc(list, func(st store.Counted) bool {
+		list = slices.DeleteFunc(list, func(st store.Reading) bool {
 			return st.Name == name || p.tokenOf(st.Settings.Agent) != p.tokenOf(agent)
 		})
 		others, _, err = f.works(ctx, p, list)

@@ -99,12 +99,12 @@ func (f *Forecaster) Find(ctx context.Context, name string) (Overview, error) {
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
 		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
-	err = o.foresee(ctx, f, store.Counted{Campaign: c, Tally: tally}, present)
+	err = o.foresee(ctx, f, store.Reading{Campaign: c, Tally: tally}, present)
 	return o, err
 }
 
 // foresee adds the forecast to an overview.
-func (o *Overview) foresee(ctx context.Context, f *Forecaster, st store.Counted, p present) error {
+func (o *Overview) foresee(ctx context.Context, f *Forecaster, st store.Reading, p present) error {
 	if !foreseeable(st) {
 		return nil
 	}

@@ -48,7 +48,7 @@ func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (F
 	}
 	forecaster := NewForecaster(s)
 	forecaster.chunks, forecaster.rate = plan.SampleSize, &rate
-	forecast, err := forecaster.of(ctx, present, store.Counted{Campaign: c, Tally: tally})
+	forecast, err := forecaster.of(ctx, present, store.Reading{Campaign: c, Tally: tally})
 	f.Plan, f.Measured, f.Rate = forecast.Plan, forecast.measured, rate.String()
 	if q := present.quotas[c.Settings.Agent]; f.Measured {
 		f.Rate = ratelimit.Rate{Limit: q.Limit, Window: time.Duration(q.Window * float64(time.Second))}.String()

@@ -8,6 +8,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -50,16 +51,33 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, unread, err := s.Tallied(ctx, names)
+	found, unread, err := readAll(ctx, s, names)
 	if err != nil {
 		return nil, err
 	}
 	list := []Summary{}
-	for _, st := range found {
-		list = append(list, present.summary(st.Campaign, st.Tally))
+	for _, r := range found {
+		list = append(list, present.summary(r.Campaign, r.Tally))
 	}
 	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return list, unread
+}
+
+// readAll reads campaigns that are there. unread says which of them cannot be read; err,
+// that Redis does not answer.
+func readAll(ctx context.Context, s catalog, names []string) (list []store.Reading, unread, err error) {
+	all, err := s.ReadAll(ctx, names)
+	var errs []error
+	for _, r := range all {
+		switch {
+		case errors.Is(r.Err, store.ErrNotFound): // abandoned meanwhile
+		case r.Err != nil:
+			errs = append(errs, r.Err)
+		default:
+			list = append(list, r)
+		}
+	}
+	return list, errors.Join(errs...), err
 }
 
 // Rejects writes the refused lines of a campaign's file as they were stored, and
@@ -220,9 +238,10 @@ type Store interface {
 // catalog is about campaigns as a whole.
 type catalog interface {
 	Names(ctx context.Context) ([]string, error)
+	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
-	Tallied(ctx context.Context, names []string) (list []store.Counted, unread, err error)
+	EverLive(ctx context.Context) ([]store.Live, error)
 	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)

@@ -167,6 +167,9 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	if err := cmp.Or(added.Counts.Check(), err1, err2, err3); err != nil {
 		return c, wrap(err, "%s", what)
 	}
+	if err := a.store.Raise(ctx, c.Name); err != nil {
+		return c, wrap(err, "%s", what)
+	}
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
 	if err := a.run(ctx, what, finishAppendScript, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
 		"appended:"+a.fingerprint, summary, ends); err != nil {

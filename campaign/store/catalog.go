@@ -18,9 +18,74 @@ import (
 
 // Names lists all campaigns, sorted.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
-	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
+	names, err := s.rdb.ZRange(ctx, keyCampaigns, 0, -1).Result()
 	slices.Sort(names)
 	return names, wrap(err, "list campaigns")
+}
+
+// Latest lists the campaigns whose load began last, the newest first: most of them, or
+// all when most is 0.
+func (s *Store) Latest(ctx context.Context, most int) ([]string, error) {
+	names, err := s.rdb.ZRevRange(ctx, keyCampaigns, 0, int64(most)-1).Result()
+	return names, wrap(err, "list campaigns")
+}
+
+// enlist makes a campaign known, by when its load began.
+func (s *Store) enlist(ctx context.Context, c campaign.Campaign) error {
+	return s.rdb.ZAdd(ctx, keyCampaigns, redis.Z{Score: float64(c.CreatedAt.UnixMilli()), Member: c.Name}).Err()
+}
+
+// A Reading is a campaign with its tally, as they were at one moment, or why they could
+// not be read.
+type Reading struct {
+	campaign.Campaign
+	Tally campaign.Tally
+	Err   error
+}
+
+// readPage is how many campaigns are read in one round trip.
+const readPage = 500
+
+// ReadAll reads campaigns with their tallies, in few round trips. One that is not there,
+// ErrNotFound, does not keep it from the others.
+func (s *Store) ReadAll(ctx context.Context, names []string) ([]Reading, error) {
+	all := make([]Reading, 0, len(names))
+	for page := range slices.Chunk(names, readPage) {
+		hashes, tallies := make([]*redis.MapStringStringCmd, len(page)), make([]*redis.MapStringStringCmd, len(page))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, name := range page {
+				// In this order one that is just being loaded is not taken for finished.
+				hashes[i], tallies[i] = p.HGetAll(ctx, keyCampaign(name)), p.HGetAll(ctx, keyTally(name))
+			}
+			return nil
+		})
+		var reply redis.Error
+		if err != nil && !errors.As(err, &reply) { // else one of them is damaged
+			return nil, wrap(err, "read campaigns")
+		}
+		for i, name := range page {
+			all = append(all, readingOf(name, hashes[i], tallies[i]))
+		}
+	}
+	return all, nil
+}
+
+func readingOf(name string, hash, tally *redis.MapStringStringCmd) (r Reading) {
+	if r.Err = hash.Err(); r.Err == nil {
+		r.Campaign, r.Err = decodeCampaign(name, hash.Val())
+	}
+	if r.Err != nil {
+		r.Name, r.Err = name, wrap(r.Err, "read campaign %s", name)
+		return r
+	}
+	if r.Phase == campaign.Loading {
+		return r // it has no tally yet
+	}
+	if r.Err = tally.Err(); r.Err == nil {
+		r.Tally, r.Err = decodeTally(tally.Val())
+	}
+	r.Err = wrap(r.Err, "read tally of %s", name)
+	return r
 }
 
 // Campaign reads a campaign's settings, phase and counts.
@@ -66,6 +131,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
+		"notice_until": &c.NoticeDue,
 	} {
 		if ms := number(field); ms > 0 {
 			*at = timeOf(ms)
@@ -135,6 +201,9 @@ return '-' .. phase`)
 // SetPhase moves a campaign from one of the given phases to another, with the reason
 // that people see. If it did not, was is the present phase.
 func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
+	if err := s.Raise(ctx, name); err != nil {
+		return "", false, wrap(err, "set phase of %s", name)
+	}
 	args := []any{string(to), reason.Line()}
 	for _, f := range from {
 		args = append(args, string(f))
@@ -220,6 +289,9 @@ return redis.call('HSETNX', KEYS[1], 'purged_at', string.format('%.0f', now))`)
 //
 // The do-not-contact list and the contact record belong to no campaign and stay.
 func (s *Store) Purge(ctx context.Context, name string) error {
+	if err := s.Raise(ctx, name); err != nil {
+		return wrap(err, "purge %s", name)
+	}
 	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name)}).Int()
 	switch {
 	case err != nil:

@@ -60,7 +60,8 @@ func keysOf(name string, kinds ...[]func(string) string) (keys []string) {
 
 // Keys that all campaigns share.
 const (
-	keyCampaigns     = "campaigns"       // set of names
+	keyCampaigns     = "campaigns"       // sorted set: names by the time their load began
+	keyLive          = "live"            // sorted set: names by when they must be looked at
 	keyWorkers       = "workers"         // set of ids; ForgetWorkers removes the dead
 	keyEvents        = "events"          // stream: events that wait to be applied
 	keyWishes        = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot

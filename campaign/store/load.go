@@ -55,7 +55,7 @@ func (r *right) run(ctx context.Context, what string, script *redis.Script, keys
 // beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
-// Answers 1, or 0 when the campaign has been loaded.
+// Answers when the load began, or 0 when the campaign has been loaded.
 var beginLoadScript = redis.NewScript(luaNow + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
@@ -64,7 +64,7 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
   'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6],
   'created_at', string.format('%.0f', now))
 redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
-return 1`)
+return now`)
 
 // BeginLoad creates the campaign c, or starts its unfinished load anew. ErrExists
 // when it was loaded already with at least one contact.
@@ -78,13 +78,14 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	}
 	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text(), rejects: keyRejects(c.Name)}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
-		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
+		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Int64()
 	switch {
 	case err != nil:
-	case !begun:
+	case begun == 0:
 		err = ErrExists
 	default: // listed only now: a listed campaign must be readable
-		if err = s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err == nil {
+		l.campaign.CreatedAt = timeOf(begun)
+		if err = s.enlist(ctx, l.campaign); err == nil {
 			err = l.clear(ctx)
 		}
 	}
@@ -163,12 +164,12 @@ func (l *Load) Abandon(ctx context.Context) error {
 	if err := l.clear(ctx); err != nil {
 		return err
 	}
-	if err := l.store.rdb.SRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
+	if err := l.store.rdb.ZRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
 		return wrap(err, "abandon load")
 	}
 	err := l.run(ctx, "abandon load", abandonScript, []string{keyCampaign(l.campaign.Name)}, l.id)
 	if errors.Is(err, ErrLoadLost) { // another load has begun meanwhile, and may have finished
-		err = cmp.Or(l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err(), err)
+		err = cmp.Or(l.store.enlist(ctx, l.campaign), err)
 	}
 	return err
 }
@@ -195,7 +196,7 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	if err := cmp.Or(counts.Check(), err); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
-	if err := l.store.rdb.SAdd(ctx, keyCampaigns, name).Err(); err != nil {
+	if err := cmp.Or(l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
 	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)},

@@ -341,6 +341,31 @@ func decodeSeries(list []string) (series []Sample, err error) {
 	return series, nil
 }
 
+// Recent are the latest samples of several campaigns, at most that many of each, the
+// oldest first.
+func (s *Store) Recent(ctx context.Context, names []string, most int) (map[string][]Sample, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	lists := make([]*redis.StringSliceCmd, len(names))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			lists[i] = p.LRange(ctx, keySeries(name), int64(-most), -1)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, wrap(err, "read series")
+	}
+	recent := make(map[string][]Sample, len(names))
+	for i, name := range names {
+		if recent[name], err = decodeSeries(lists[i].Val()); err != nil {
+			return nil, wrap(err, "read series of %s", name)
+		}
+	}
+	return recent, nil
+}
+
 // decodeSample reads the time in ms, and how many contacts are in each state.
 func decodeSample(text string) (Sample, error) {
 	var sample Sample

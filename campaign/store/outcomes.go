@@ -55,6 +55,9 @@ return left`)
 // outcome and returns the new one and a history; nil leaves the history. It is
 // called again for contacts that another process has changed meanwhile.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
+	if err := s.Raise(ctx, ref.Campaign); err != nil {
+		return wrap(err, "write outcomes of chunk %s", ref)
+	}
 	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
 	for range maxRounds {
 		old, err := s.readOutcomes(ctx, ref, contacts)
@@ -176,6 +179,9 @@ func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
 // open one is due again after due. It reports false when the ticket was another one
 // meanwhile; ErrTicketsFull when the campaign has most tickets.
 func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error) {
+	if err := s.Raise(ctx, at.Campaign); err != nil && !(old != nil && old.State == campaign.TicketCreating) { // an answer is written in any case
+		return false, wrap(err, "ticket of contact %s", at)
+	}
 	oldText, oldState, err1 := encodeTicket(old)
 	newText, newState, err2 := encodeTicket(new)
 	if err := cmp.Or(err1, err2); err != nil {
@@ -226,6 +232,12 @@ func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limi
 		due[i] = p
 	}
 	return due, nil
+}
+
+// FirstTickets are when the first open ticket of each campaign is due, in few round trips;
+// zero: it has none.
+func (s *Store) FirstTickets(ctx context.Context, names []string) ([]time.Time, error) {
+	return s.firstScores(ctx, names, keyTicketsDue)
 }
 
 // TicketTally counts the tickets of a campaign by state.

@@ -11,6 +11,7 @@
 // Files, by what they keep (keys.go lists every key with its type):
 //
 //	catalog settings  which campaigns there are: settings, phase, tally; purging one
+//	live              which of them have to be looked at, and when
 //	load append       a contact file becomes chunks; its rejects
 //	index             finding a contact by number or conversation
 //	chunk             contacts and ledger of one chunk, and how its rows are encoded
@@ -51,6 +52,7 @@ type Store struct {
 	replicas int // that must have a Begin
 
 	contactDay atomic.Int64 // on which this process last wrote into the contact record
+	raised     raised
 }
 
 // New returns a Store on rdb. The caller closes rdb.

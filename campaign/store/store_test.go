@@ -268,11 +268,11 @@ func TestLaterStepsFail(t *testing.T) {
 		call          func(*Store) error
 		want          string
 	}{
-		{"a load is not listed when it begins", "sadd", func(s *Store) error {
+		{"a load is not listed when it begins", "zadd", func(s *Store) error {
 			_, err := s.BeginLoad(t.Context(), testCampaign("sale", 1))
 			return err
 		}, "load sale: boom"},
-		{"a load that is given up stays listed", "srem", func(s *Store) error {
+		{"a load that is given up stays listed", "zrem", func(s *Store) error {
 			load, err := s.BeginLoad(t.Context(), testCampaign("sale", 1))
 			if err != nil {
 				return err

@@ -19,15 +19,15 @@ import (
 
 // makeDue makes a few of the tickets of a campaign that are due.
 func (m *Maker) makeDue(ctx context.Context, c campaign.Campaign) error {
-	if time.Now().Before(m.broken) {
-		return nil
-	}
 	at, err := m.cfg.Store.Now(ctx)
 	if err != nil {
 		return err
 	}
 	due, err := m.cfg.Store.DueTickets(ctx, c.Name, at, perCampaign)
-	if err != nil {
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	if err := m.cfg.Store.Raise(ctx, c.Name); err != nil { // those that are not made now must not be forgotten
 		return err
 	}
 	for _, place := range due {
