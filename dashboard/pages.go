@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
@@ -81,25 +82,35 @@ func quotaText(q store.Quota) string {
 
 // A view is a page with what its layout needs.
 type view struct {
-	Title  string
-	Nav    string // its entry in the navigation
-	Events string // address of its live parts; empty: it has none
-	Reload bool   // reloads itself where scripts are off
-	Flash  string // what was just done
-	Body   any
+	Title   string
+	Nav     string // its entry in the navigation
+	Events  string // address of its live parts; empty: it has none
+	Reload  bool   // reloads itself where scripts are off
+	Flash   string // what was just done
+	Trouble trouble
+	Body    any
 }
 
 // pages serves all pages but the asynq UI.
 type pages struct {
 	Config
-	store   reader
-	feed    *feed
-	uploads *uploads
+	store     reader
+	feed      *feed
+	uploads   *uploads
+	board     *report.Board
+	list      *known[*report.Snapshot] // of one name, which is empty
+	standings *known[standing]
+	seen      sights
 }
 
+// keptStandings is how many campaigns can be shown as they were when Redis does not
+// answer.
+const keptStandings = 100
+
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, store: cfg.Store, uploads: newUploads()}
+	p := &pages{Config: cfg, store: cfg.Store, uploads: newUploads(), board: report.NewBoard(cfg.Store)}
 	p.feed = newFeed(p.fragments)
+	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	return p
 }
 
@@ -192,7 +203,11 @@ func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		p.Logger.WarnContext(r.Context(), "page not served", "page", r.Pattern, "error", err)
 	}
-	p.fail(w, r, status, sentence(err.Error()))
+	text := sentence(err.Error())
+	if isDown(err) {
+		text = redisGone
+	}
+	p.fail(w, r, status, text)
 }
 
 // A wishError blames the request, not the server.
@@ -253,20 +268,43 @@ func (p *pages) queue(r *http.Request) *jobs.Queue {
 }
 
 // fragments are the live parts of a page, by the id of their element. The topic is a
-// campaign's name; empty means the list.
-func (p *pages) fragments(ctx context.Context, topic string) (map[string]string, error) {
-	if topic == "" {
-		h, err := p.readHome(ctx)
+// campaign's name, or a choice of the list.
+func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
+	if chosen, ok := strings.CutPrefix(topic, "/"); ok {
+		q, err := url.ParseQuery(strings.TrimPrefix(chosen, "?"))
 		if err != nil {
-			return nil, err
+			return content{}, err
 		}
-		return fill(views["home"], h, "agents", "list", "say")
+		snap, _, err := p.list.get(ctx, "", liveEvery/2)
+		if err != nil {
+			return content{}, err
+		}
+		return listContent(p.homeOf(snap, readFilter(q)))
 	}
-	c, err := p.readStanding(ctx, topic)
+	s, _, err := p.standings.get(ctx, topic, liveEvery/2)
 	if err != nil {
-		return nil, err
+		return content{}, err
 	}
-	return fill(views["campaign"], c, "say", "head", "actions", "chart", "reasons", "facts")
+	parts, err := fill(views["campaign"], s, "say", "head", "actions", "chart", "reasons", "facts")
+	return content{parts: parts}, err
+}
+
+// listContent is the list with its rows apart: most of them stay as they are.
+func listContent(h home) (content, error) {
+	parts, err := fill(views["home"], h, "agents", "say", "found", "empty", "paging")
+	if err != nil {
+		return content{}, err
+	}
+	c := content{parts: parts, rows: []string{}}
+	for _, r := range h.Campaigns {
+		cells, err := fill(views["home"], r, "row")
+		if err != nil {
+			return content{}, err
+		}
+		id := "r-" + r.Campaign
+		c.parts[id], c.rows = cells["row"], append(c.rows, id)
+	}
+	return c, nil
 }
 
 func fill(t *template.Template, data any, names ...string) (map[string]string, error) {

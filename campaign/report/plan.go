@@ -92,3 +92,12 @@ func PaceOf(series []store.Sample, states States, now time.Time) Pace {
 	p.Left = time.Duration(float64(states.Open()) / p.PerMinute * float64(time.Minute))
 	return p
 }
+
+// Until is the pace with the time left until a forecast's end, which allows for hours,
+// failures and other campaigns. Without a forecast it stays as it is.
+func (p Pace) Until(eta, now time.Time) Pace {
+	if eta.After(now) {
+		p.Left = eta.Sub(now)
+	}
+	return p
+}
