@@ -221,7 +221,7 @@ func (p *pages) channelID(text string) (string, error) {
 // A workbook of a million rows takes a tenth of it.
 const maxRehearsal = 2 * time.Minute
 
-var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at: use enqueue", maxRehearsal.Minutes())
+var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at here: split it, or ask who runs the worker", maxRehearsal.Minutes())
 
 // rehearse does everything that a launch does except storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {

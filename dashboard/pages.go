@@ -40,13 +40,15 @@ var views = func() map[string]*template.Template {
 // words format numbers and times in templates. Times are in UTC; the page's script shows
 // them in the reader's zone.
 var words = template.FuncMap{
-	"number": campaign.Number,
-	"count":  campaign.Count,
-	"quota":  quotaText,
-	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
-	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
-	"soon":   soonTag,
-	"axis":   func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
+	"number":  campaign.Number,
+	"count":   campaign.Count,
+	"quota":   quotaText,
+	"time":    func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
+	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
+	"soon":    soonTag,
+	"say":     say,
+	"written": written,
+	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
 
 // axisLayouts formats the times below a chart, by precision.
@@ -62,7 +64,7 @@ func timeTag(t time.Time, show, layout string) template.HTML {
 
 // soonTag leaves out the date of times in the next hours.
 func soonTag(t time.Time) template.HTML {
-	if time.Until(t) < 12*time.Hour {
+	if time.Until(t).Abs() < 12*time.Hour {
 		return timeTag(t, "clock", "15:04:05 UTC")
 	}
 	return timeTag(t, "full", "2006-01-02 15:04 UTC")

@@ -104,7 +104,7 @@ func (r row) Bar() []part {
 		if n == 0 {
 			continue
 		}
-		p := part{r.Campaign, state, n, report.Percent(n, r.Contacts), 0, max(n*1000/max(r.Contacts, 1), leastWidth)}
+		p := part{r.Campaign, state, n, "", 0, max(n*1000/max(r.Contacts, 1), leastWidth)}
 		parts = append(parts, p)
 		if rest -= p.Width; p.Width > parts[widest].Width {
 			widest = len(parts) - 1
@@ -112,6 +112,13 @@ func (r row) Bar() []part {
 	}
 	if len(parts) == 0 {
 		return nil
+	}
+	counts := make([]int, len(parts))
+	for i, p := range parts {
+		counts[i] = p.Contacts
+	}
+	for i, share := range report.Shares(counts) {
+		parts[i].Share = share
 	}
 	parts[widest].Width += rest // rounding leaves some, or takes too much
 	x := 0

@@ -182,7 +182,7 @@ func asUpload(err error) error {
 	var disk *fs.PathError
 	switch {
 	case errors.As(err, &long):
-		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; use enqueue for larger ones", maxUpload>>20)
+		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; split it, or ask who runs the worker", maxUpload>>20)
 	case errors.As(err, &disk):
 		return wishf(http.StatusServiceUnavailable, "keep the upload: %w", disk.Err)
 	}

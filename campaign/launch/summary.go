@@ -3,12 +3,10 @@ package launch
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/plan"
 	"campaign-runner/ratelimit"
 )
@@ -36,6 +34,8 @@ type Summary struct {
 	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
 	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
 	Warnings         []string `json:"warnings"`
+
+	Messages []campaign.Message `json:"-"` // the warnings, for who says them in other words
 }
 
 // summary tells of a campaign that was loaded or added to. A limit of 0 is not known.
@@ -56,9 +56,13 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 func (s *Summary) warn(texts ...string) {
 	for _, text := range texts {
 		if text != "" {
-			s.Warnings = append(s.Warnings, text)
+			s.say(campaign.Text(text))
 		}
 	}
+}
+
+func (s *Summary) say(m campaign.Message) {
+	s.Warnings, s.Messages = append(s.Warnings, m.String()), append(s.Messages, m)
 }
 
 // An Outlook is when a campaign's contacts will be sent.
@@ -143,19 +147,19 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 	}
 	s.warn(c.Settings.Hours.Warnings()...)
 	if o.blocked.After(o.Now) {
-		s.warn(fmt.Sprintf("the platform allows agent %s no request before %s; sooner with: campaign agents unblock %[1]s", c.Settings.Agent, o.blocked.UTC().Format(time.RFC3339)))
+		s.say(campaign.Say(campaign.MsgBlocked, "agent", c.Settings.Agent, "until", o.blocked.UTC()))
 	}
 	if c.Counts.Contacts == 0 {
-		s.warn("there is nobody to contact in this file")
+		s.say(campaign.Say(campaign.MsgNobody))
 	}
 	if n := c.Counts.Refused[string(contacts.TwoNumbers)]; n > 0 {
-		s.warn(fmt.Sprintf("lines with two numbers in a cell: %d; --two-numbers first takes the first of each", n))
+		s.say(campaign.Say(campaign.MsgTwoNumbers, "lines", n))
 	}
 	if o.Held > 0 {
-		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
+		s.say(campaign.Say(campaign.MsgHeld, "contacts", o.Held))
 	}
 	if o.Missed > 0 {
-		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, o.FinishBy.UTC().Format(time.RFC3339)))
+		s.say(campaign.Say(campaign.MsgMissed, "contacts", o.Missed, "end", o.FinishBy.UTC()))
 	}
 	return s
 }
