@@ -388,6 +388,12 @@ func TestAListOfManyInABrowser(t *testing.T) {
 		names[i] = fmt.Sprintf("offer-%03d", i)
 	}
 	f.Copy("spring", names...)
+	if err := f.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Redis().Persist(t.Context(), "worker:w").Val() { // it lives as long as the test
+		t.Fatal("there is no worker")
+	}
 	v := visit(t, f.URL)
 	v.open("/")
 	v.awaitText("#live", "live")

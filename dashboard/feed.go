@@ -29,6 +29,7 @@ const (
 // content is what a page shows live.
 type content struct {
 	parts map[string]string // HTML by the id of its element
+	since time.Time         // when it was so; zero: now
 	rows  []string          // ids of the rows of its list, in order, not nil; their HTML is among the parts. Nil: it has no list
 }
 
@@ -85,6 +86,7 @@ func (t trouble) event() event {
 // A feed reads each open page once for all its viewers and sends them what has changed.
 // With no viewer it reads nothing.
 type feed struct {
+	// read reads a page. With an error comes what is known of it.
 	read func(ctx context.Context, topic string) (content, error)
 
 	mu      sync.Mutex
@@ -213,6 +215,9 @@ func (f *feed) update(name string, failed error) error {
 	if err == nil {
 		t.content, t.trouble, t.read = now, trouble{}, time.Now()
 	} else if had.Text == "" {
+		if t.version == 0 && now.parts != nil {
+			t.content, t.read = now, now.since
+		}
 		t.trouble = trouble{troubleText(err), t.read}
 	}
 	news := t.content.news(before)

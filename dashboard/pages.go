@@ -277,18 +277,21 @@ func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
 		if err != nil {
 			return content{}, err
 		}
-		snap, _, err := p.list.get(ctx, "", liveEvery/2)
-		if err != nil {
+		snap, since, err := p.list.get(ctx, "", liveEvery/2)
+		if since.IsZero() {
 			return content{}, err
 		}
-		return listContent(p.homeOf(snap, readFilter(q)))
+		c, wrong := listContent(p.homeOf(snap, readFilter(q)))
+		c.since = since
+		return c, cmp.Or(err, wrong)
 	}
-	s, _, err := p.standings.get(ctx, topic, liveEvery/2)
-	if err != nil {
+	s, since, err := p.standings.get(ctx, topic, liveEvery/2)
+	if since.IsZero() {
 		return content{}, err
 	}
-	parts, err := fill(views["campaign"], s, "say", "head", "actions", "chart", "reasons", "facts")
-	return content{parts: parts}, err
+	s.Stale = err != nil
+	parts, wrong := fill(views["campaign"], s, "say", "head", "actions", "chart", "reasons", "facts")
+	return content{parts: parts, since: since}, cmp.Or(err, wrong)
 }
 
 // listContent is the list with its rows apart: most of them stay as they are.

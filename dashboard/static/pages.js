@@ -92,6 +92,8 @@
   }
   setInterval(age, 5000);
 
+  if (!trouble.hidden) say("not live", true);
+
   let source = null, last = 0;
   function connect() {
     if (source) source.close();
