@@ -88,7 +88,7 @@
     if (!since) { old.textContent = ""; return; }
     const seconds = Math.max(0, Math.round((Date.now() - since) / 1000));
     const [n, unit] = seconds < 90 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
-    old.textContent = `What is shown is of ${new Intl.DateTimeFormat(undefined, forms.second).format(since)}, ${n} ${unit}${n === 1 ? "" : "s"} ago.`;
+    old.textContent = `What you see is from ${new Intl.DateTimeFormat(undefined, forms.second).format(since)}, ${n} ${unit}${n === 1 ? "" : "s"} ago.`;
   }
   setInterval(age, 5000);
 
