@@ -33,7 +33,6 @@ type Campaign struct {
 	EndedAt     time.Time // when it last had no contacts left to send; the tally says whether that is still so
 	PurgeBegan  time.Time // when it began to delete personal data; zero: it has it all
 	PurgedAt    time.Time // when all of that was deleted; zero: not yet
-	NoticeDue   time.Time // when a notice that could not be delivered is tried again; zero: there is none
 }
 
 // Kept is an error if the contacts of a campaign were purged.

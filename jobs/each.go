@@ -17,16 +17,20 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// eachLive calls do for every campaign that has to be looked at, with the time by Redis's
+// eachLive calls do for every campaign that a loop has to look at, with the time by Redis's
 // clock. When do fails for one, it is still called for the others.
-func eachLive(ctx context.Context, st *store.Store, do func(ctx context.Context, name string, now time.Time) error) error {
+func eachLive(ctx context.Context, st *store.Store, r *store.Round, do func(ctx context.Context, name string, now time.Time) error) error {
 	live, now, err := st.Live(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, l := range live {
-		errs = append(errs, do(ctx, l.Campaign, now))
+	for _, name := range r.Due(live, now) {
+		err := do(ctx, name, now)
+		if err != nil {
+			r.Again(name)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

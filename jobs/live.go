@@ -53,21 +53,34 @@ func nextLook(r store.Reading, first, ticket, now time.Time) time.Time {
 // its next try.
 const waitsForMaker = time.Hour
 
-// rest finds when a campaign has to be looked at again that nobody has touched for a
-// while.
-func (s *sweeper) rest(ctx context.Context, l store.Live, now time.Time) error {
-	next, err := s.nextLookAt(ctx, []string{l.Campaign}, now)
-	if err != nil || next[0].damaged {
+// rest finds when those of the live campaigns have to be looked at again that nothing has
+// raised for a while.
+func (s *sweeper) rest(ctx context.Context, live []store.Live, now time.Time) error {
+	var names []string
+	for _, l := range live {
+		if now.Sub(l.Since) > store.LiveFor && len(names) < restAtOnce {
+			names = append(names, l.Campaign)
+		}
+	}
+	next, err := s.nextLookAt(ctx, names, now)
+	if err != nil {
 		return err
 	}
-	at := next[0].at
-	if !at.IsZero() && at.Before(now.Add(store.LiveFor)) {
-		return s.store.Raise(ctx, l.Campaign)
+	var errs []error
+	for i, name := range names { // the longest without an act are the first, in both lists
+		switch at := next[i].at; {
+		case next[i].damaged: // a sweep says so
+		case !at.IsZero() && at.Before(now.Add(store.LiveFor)):
+			errs = append(errs, s.store.Raise(ctx, name))
+		default:
+			_, err := s.store.TakeLastSample(ctx, name, now)
+			errs = append(errs, err, s.store.Rest(ctx, live[i], at))
+		}
 	}
-	return s.store.Rest(ctx, l, at)
+	return errors.Join(errs...)
 }
 
-// A look is when a campaign has to be looked at; damaged: it cannot be read.
+// A nextAt is when a campaign has to be looked at; damaged: it cannot be read.
 type nextAt struct {
 	at      time.Time
 	damaged bool
@@ -94,13 +107,17 @@ func (s *sweeper) nextLookAt(ctx context.Context, names []string, now time.Time)
 	return next, nil
 }
 
-// scanTurns is after how many scans every campaign was read, open chunks or not.
-const scanTurns = 30
+const (
+	// scanTurns is after how many scans every campaign was read, open chunks or not.
+	scanTurns = 30
+	// restAtOnce bounds the campaigns that one sweep lets rest: some commands each.
+	restAtOnce = 10
+)
 
 // scan makes campaigns live that should be and are not: Redis has lost the entry, or a
-// process was frozen between a raise and its act. When a worker starts, it reads all of
-// them. Then one of the workers looks every ScanEvery which have open chunks, and reads
-// only those, and one in scanTurns of the others.
+// process was frozen between a raise and its act. A worker that starts, and one of the
+// workers every ScanEvery, looks which have open chunks, and reads only those, and one in
+// scanTurns of the others.
 func (s *sweeper) scan(ctx context.Context) error {
 	first := s.scans == 0
 	due, err := s.store.Lease(ctx, "scan", rand.Text(), timings.ScanEvery)
@@ -133,7 +150,7 @@ func (s *sweeper) scan(ctx context.Context) error {
 	var doubtful []string
 	for i, name := range resting {
 		open := !firsts[i].IsZero() && !s.idle[name].Equal(firsts[i])
-		if first || open || i%scanTurns == s.scans%scanTurns {
+		if open || i%scanTurns == s.scans%scanTurns {
 			doubtful = append(doubtful, name)
 		}
 		idle[name] = firsts[i]

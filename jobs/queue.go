@@ -25,6 +25,7 @@ type Queue struct {
 	store     *store.Store
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	retained  store.Round
 	by        string // who acts, for the campaigns' logs; empty: the user of this process
 	log       *slog.Logger
 }

@@ -860,7 +860,7 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	if err := s.rdb.HSet(t.Context(), "c:{bad}", "settings", "{", "phase", "running").Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.rdb.SAdd(t.Context(), "campaigns", "bad") // it makes trouble, and keeps no other from being paused
+	s.rdb.ZAdd(t.Context(), "live", redis.Z{Member: "bad"}) // it makes trouble, and keeps no other from being paused
 	if err := s.queue.Pause(t.Context(), "halted", campaign.Text("by hand")); err != nil {
 		t.Fatal(err)
 	}

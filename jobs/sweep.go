@@ -32,8 +32,10 @@ type sweeper struct {
 	watch  Watch
 	log    *slog.Logger
 
-	began  time.Time          // when it first swept
-	queues map[string]*listed // by agent
+	began  time.Time // when it first swept
+	round  store.Round
+	dues   map[string]time.Time // of campaigns whose chunks are not due yet: when the first is
+	queues map[string]*listed   // by agent
 
 	scans int
 	idle  map[string]time.Time // campaigns that the last scan left alone, by the due time of their first chunk
@@ -49,22 +51,59 @@ type listed struct {
 // chunk that fails does not keep it from the others.
 func (s *sweeper) sweep(ctx context.Context) error {
 	if s.began.IsZero() {
-		s.began, s.queues = time.Now(), make(map[string]*listed)
+		s.began, s.dues, s.queues = time.Now(), make(map[string]time.Time), make(map[string]*listed)
 	}
 	var errs []error
 	for _, agent := range s.agents {
 		errs = append(errs, s.queue.hastenTaken(ctx, agent))
 	}
 	live, now, err := s.store.Live(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	overdue, err := s.overdue(ctx, live, now)
 	errs = append(errs, err)
-	for _, l := range live {
-		err := s.sweepCampaign(ctx, l.Campaign, now)
-		if err == nil && now.Sub(l.Since) > store.LiveFor && time.Since(s.began) >= timings.RestAfter {
-			err = s.rest(ctx, l, now)
-		}
-		errs = append(errs, err)
+	for _, name := range overdue {
+		errs = append(errs, s.sweepCampaign(ctx, name, now))
+	}
+	if time.Since(s.began) >= timings.RestAfter {
+		errs = append(errs, s.rest(ctx, live, now))
 	}
 	return errors.Join(errs...)
+}
+
+// overdue are the live campaigns with chunks that should have moved. One whose first chunk
+// is due later is not asked again before that, unless it is raised: whatever makes a chunk
+// due sooner raises it.
+func (s *sweeper) overdue(ctx context.Context, live []store.Live, now time.Time) (names []string, err error) {
+	dues := make(map[string]time.Time, len(live))
+	due := s.round.Due(live, now)
+	acted := make(map[string]bool, len(due))
+	for _, name := range due {
+		acted[name] = true
+	}
+	for _, l := range live {
+		first, known := s.dues[l.Campaign]
+		if acted[l.Campaign] || known && !first.IsZero() && !first.After(now) {
+			names = append(names, l.Campaign)
+		} else if known {
+			dues[l.Campaign] = first
+		}
+	}
+	firsts, err := s.store.FirstDues(ctx, names)
+	if err != nil {
+		s.round = store.Round{}
+		return nil, err
+	}
+	open := names[:0:0]
+	for i, name := range names {
+		dues[name] = firsts[i]
+		if !firsts[i].IsZero() && !firsts[i].After(now) {
+			open = append(open, name)
+		}
+	}
+	s.dues = dues
+	return open, nil
 }
 
 func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time) error {

@@ -124,7 +124,7 @@ func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	now, err := q.store.Now(ctx)
+	now, err := q.store.About(ctx)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ type Worker struct {
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
 	looked  atomic.Pointer[look]
+	sampled store.Round
 	log     *slog.Logger
 }
 
@@ -129,7 +130,7 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 		Concurrency:              w.cfg.Concurrency,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
-		DelayedTaskCheckInterval: time.Second,
+		DelayedTaskCheckInterval: timings.ForwardEvery,
 		// Handlers end by themselves when the worker stops; asynq must not hand their
 		// chunks to others before.
 		ShutdownTimeout: w.cfg.RequestTimeout + timings.CommitPatience,
@@ -206,7 +207,7 @@ func (w *Worker) agentNames() []string {
 
 // sample adds to the series of every campaign that may have moved.
 func (w *Worker) sample(ctx context.Context) error {
-	return eachLive(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+	return eachLive(ctx, w.cfg.Store, &w.sampled, func(ctx context.Context, name string, now time.Time) error {
 		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
 	})

@@ -41,6 +41,9 @@ type Reading struct {
 	campaign.Campaign
 	Tally campaign.Tally
 	Err   error
+
+	Told      string    // the words of the last notice that was sent; see ClaimNotice
+	NoticeDue time.Time // when one that could not be sent is tried again; zero: there is none
 }
 
 // readPage is how many campaigns are read in one round trip.
@@ -59,8 +62,7 @@ func (s *Store) ReadAll(ctx context.Context, names []string) ([]Reading, error) 
 			}
 			return nil
 		})
-		var reply redis.Error
-		if err != nil && !errors.As(err, &reply) { // else one of them is damaged
+		if err != nil && !wrongType(err) { // else one of them is damaged
 			return nil, wrap(err, "read campaigns")
 		}
 		for i, name := range page {
@@ -80,6 +82,10 @@ func readingOf(name string, hash, tally *redis.MapStringStringCmd) (r Reading) {
 	}
 	if r.Phase == campaign.Loading {
 		return r // it has no tally yet
+	}
+	r.Told = hash.Val()["notice_told"]
+	if ms, _ := strconv.ParseInt(hash.Val()["notice_until"], 10, 64); ms > 0 {
+		r.NoticeDue = timeOf(ms)
 	}
 	if r.Err = tally.Err(); r.Err == nil {
 		r.Tally, r.Err = decodeTally(tally.Val())
@@ -131,7 +137,6 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
-		"notice_until": &c.NoticeDue,
 	} {
 		if ms := number(field); ms > 0 {
 			*at = timeOf(ms)

@@ -20,7 +20,9 @@ const (
 	LiveFor = 10 * time.Minute
 	// raiseAgain is how long a process takes its own raise for good. It is so much shorter
 	// than LiveFor that the act which follows is seen.
-	raiseAgain = time.Minute
+	raiseAgain = 20 * time.Second
+	// actsWithin is how long after a raise its acts are looked for.
+	actsWithin = raiseAgain + 10*time.Second
 	// raisedKept bounds the campaigns of which a process knows when it raised them.
 	raisedKept = 10_000
 )
@@ -106,18 +108,57 @@ func (s *Store) live(ctx context.Context, until string) ([]Live, error) {
 	return live, nil
 }
 
-// ToLookAt lists the campaigns that a loop has to look at which last did so at last, by
-// this process's clock: those that are live, or all of them when one may have been live
-// and is no longer, and at its first look.
-func (s *Store) ToLookAt(ctx context.Context, last time.Time) (names []string, err error) {
-	if now := time.Now(); last.IsZero() || max(now.Sub(last), now.Round(0).Sub(last.Round(0))) > LiveFor/2 {
-		return s.Names(ctx)
-	}
-	live, _, err := s.Live(ctx)
+// A Round is what a loop over campaigns knows of its looks. Its zero value has not looked.
+type Round struct {
+	last  time.Time            // by this process's clock
+	looks map[string]time.Time // at live campaigns, by Redis's clock
+}
+
+// Again says that a live campaign is to be looked at in the next round, whether anything
+// raises it or not.
+func (r *Round) Again(name string) { delete(r.looks, name) }
+
+// Anew says that another process has looked meanwhile: the next round is one of all
+// campaigns.
+func (r *Round) Anew() { *r = Round{} }
+
+// Due are those of the live campaigns that have to be looked at in this round. For actsWithin after a
+// raise its act may come; then nothing happens until the next raise. An act that Redis kept
+// waiting for longer is seen before the campaign may rest.
+func (r *Round) Due(live []Live, now time.Time) (names []string) {
+	looks := make(map[string]time.Time, len(live))
 	for _, l := range live {
-		names = append(names, l.Campaign)
+		look := r.looks[l.Campaign]
+		acted, ends := l.Since.Add(actsWithin), l.Since.Add(LiveFor-raiseAgain)
+		if !look.After(acted) || now.After(ends) && !look.After(ends) {
+			names, look = append(names, l.Campaign), now
+		}
+		looks[l.Campaign] = look
 	}
-	return names, err
+	r.looks = looks
+	return names
+}
+
+// ToLookAt lists the campaigns that a loop has to look at in this round, with the time by
+// Redis's clock: live ones, and all there are when it has not looked for so long that some
+// may have been live meanwhile, and at its first look.
+func (s *Store) ToLookAt(ctx context.Context, r *Round) (names []string, now time.Time, err error) {
+	begun := time.Now()
+	live, now, err := s.Live(ctx)
+	if err != nil {
+		return nil, now, err
+	}
+	all := r.last.IsZero() || max(begun.Sub(r.last), begun.Round(0).Sub(r.last.Round(0))) > LiveFor/2
+	if all {
+		if names, err = s.Names(ctx); err != nil {
+			return nil, now, err
+		}
+	}
+	r.last = begun
+	if due := r.Due(live, now); !all {
+		names = due
+	}
+	return names, now, nil
 }
 
 // restScript moves a campaign that nothing has raised since it was read. KEYS live; ARGV

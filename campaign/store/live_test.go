@@ -96,7 +96,7 @@ func TestActsRaiseTheirCampaignFirst(t *testing.T) {
 		}, true},
 		{"an outcome", func(ctx context.Context, s *Store) error {
 			return s.UpdateOutcomes(ctx, sale0, []int{0}, func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
-				return campaign.Outcome{Conversation: "k"}, nil
+				return campaign.Outcome{Conversation: "k", Started: time.Now()}, nil
 			})
 		}, false},
 		{"a purge", func(ctx context.Context, s *Store) error { return s.Purge(ctx, "sale") }, false},
@@ -139,7 +139,6 @@ func TestActsRaiseTheirCampaignFirst(t *testing.T) {
 		})
 	}
 }
-
 
 // A campaign leaves the live ones only if nothing has raised it since it was read.
 func TestRest(t *testing.T) {
@@ -211,8 +210,8 @@ func TestRaisesAreRemembered(t *testing.T) {
 	if got := score(); got == 1 {
 		t.Error("it was not raised again after a minute")
 	}
-	if raiseAgain*5 > LiveFor {
-		t.Errorf("a raise counts for %v in its process, and %v for others", raiseAgain, LiveFor)
+	if raiseAgain >= actsWithin || 2*actsWithin > LiveFor {
+		t.Errorf("a raise counts for %v in its process, is watched for %v, and lasts %v", raiseAgain, actsWithin, LiveFor)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var r raised
@@ -231,17 +230,57 @@ func TestToLookAt(t *testing.T) {
 	launch(t, s, "quiet", 1, 1, campaign.Running)
 	s.rdb.Del(t.Context(), keyLive)
 	launch(t, s, "sale", 1, 1, campaign.Running)
+	var r Round
 	for _, tt := range []struct {
-		last time.Time
+		ago  time.Duration
 		want []string
 	}{
-		{time.Time{}, []string{"quiet", "sale"}},
-		{time.Now(), []string{"sale"}},
-		{time.Now().Add(-LiveFor), []string{"quiet", "sale"}},
+		{0, []string{"quiet", "sale"}}, // the first look
+		{0, []string{"sale"}},
+		{LiveFor, []string{"quiet", "sale"}},
 	} {
-		if got, err := s.ToLookAt(t.Context(), tt.last); err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("last %v ago: %v, %v", time.Since(tt.last), got, err)
+		r.last = r.last.Add(-tt.ago)
+		if got, _, err := s.ToLookAt(t.Context(), &r); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("after %v: %v, %v; want %v", tt.ago, got, err, tt.want)
 		}
+	}
+	if r.Anew(); !r.last.IsZero() {
+		t.Error("the next look is not the first")
+	}
+}
+
+// What was raised is looked at while its act may come, and once more before it may rest.
+func TestRound(t *testing.T) {
+	var r Round
+	began := time.Now()
+	raisedAt := began
+	for _, tt := range []struct {
+		at   time.Duration
+		want bool
+	}{
+		{0, true}, {time.Second, true}, {actsWithin, true}, {actsWithin + 5*time.Second, true},
+		{actsWithin + 7*time.Second, false}, {5 * time.Minute, false},
+		{LiveFor - raiseAgain + time.Second, true}, {LiveFor - time.Second, false},
+	} {
+		now := began.Add(tt.at)
+		if got := r.Due([]Live{{"sale", raisedAt}}, now); len(got) == 1 != tt.want {
+			t.Errorf("after %v: %v", tt.at, got)
+		}
+	}
+	later := began.Add(LiveFor)
+	if got := r.Due([]Live{{"sale", later}}, later.Add(time.Second)); len(got) != 1 {
+		t.Error("it was raised, and is not looked at")
+	}
+	r.Due([]Live{{"sale", later}}, later.Add(time.Minute))
+	if got := r.Due([]Live{{"sale", later}}, later.Add(2*time.Minute)); len(got) != 0 {
+		t.Error("it is looked at for ever")
+	}
+	r.Again("sale")
+	if got := r.Due([]Live{{"sale", later}}, later.Add(2*time.Minute)); len(got) != 1 {
+		t.Error("it was to be looked at again, and is not")
+	}
+	if r.Due(nil, later); len(r.looks) != 0 {
+		t.Errorf("it keeps %v", r.looks)
 	}
 }
 

@@ -55,9 +55,6 @@ return left`)
 // outcome and returns the new one and a history; nil leaves the history. It is
 // called again for contacts that another process has changed meanwhile.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
-	if err := s.Raise(ctx, ref.Campaign); err != nil {
-		return wrap(err, "write outcomes of chunk %s", ref)
-	}
 	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
 	for range maxRounds {
 		old, err := s.readOutcomes(ctx, ref, contacts)
@@ -93,6 +90,9 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 		}
 		if len(writes) == 0 {
 			return nil
+		}
+		if err := s.Raise(ctx, ref.Campaign); err != nil {
+			return wrap(err, "write outcomes of chunk %s", ref)
 		}
 		args := []any{maxExtractionKeys, len(names)}
 		for _, name := range slices.Sorted(maps.Keys(names)) {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -65,8 +64,8 @@ func (s *Store) FirstDues(ctx context.Context, names []string) ([]time.Time, err
 	return s.firstScores(ctx, names, keyOpen)
 }
 
-// firstScores are the lowest scores of sorted sets of campaigns, by ms; zero where there
-// is none.
+// firstScores are the lowest scores of sorted sets of campaigns, in ms; zero where there
+// is none, long ago where the set is damaged: who looks then is told.
 func (s *Store) firstScores(ctx context.Context, names []string, key func(name string) string) ([]time.Time, error) {
 	firsts := make([]time.Time, 0, len(names))
 	for page := range slices.Chunk(names, readPage) {
@@ -77,12 +76,14 @@ func (s *Store) firstScores(ctx context.Context, names []string, key func(name s
 			}
 			return nil
 		})
-		var reply redis.Error
-		if err != nil && !errors.As(err, &reply) { // else one of them is damaged
+		if err != nil && !wrongType(err) { // else one of them is damaged
 			return nil, wrap(err, "look for what is due")
 		}
 		for _, cmd := range cmds {
 			var first time.Time
+			if cmd.Err() != nil {
+				first = timeOf(0)
+			}
 			for _, m := range cmd.Val() {
 				first = timeOf(int64(m.Score))
 			}
@@ -200,17 +201,12 @@ func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) er
 	return wrap(err, "postpone chunks of %s", name)
 }
 
-// dueScript sets when an open chunk is due. KEYS open; ARGV chunk number, ms from
-// now.
-var dueScript = redis.NewScript(luaNow + `
-return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])`)
-
 // SetDue sets when an open chunk is due, from now.
 func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
-	if err := s.Raise(ctx, ref.Campaign); err != nil {
-		return wrap(err, "set due of chunk %s", ref)
+	now, err := s.About(ctx)
+	if err == nil {
+		err = s.setDues(ctx, ref.Campaign, []Due{{Chunk: ref.Chunk, At: now.Add(due)}}, redis.ZAddArgs{XX: true})
 	}
-	err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
 	return wrap(err, "set due of chunk %s", ref)
 }
 

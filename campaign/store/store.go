@@ -53,6 +53,8 @@ type Store struct {
 
 	contactDay atomic.Int64 // on which this process last wrote into the contact record
 	raised     raised
+	clock      atomic.Pointer[clock] // Redis's, as last asked
+	listed     sync.Map              // workers by id: when they were put into the set of workers
 }
 
 // New returns a Store on rdb. The caller closes rdb.
@@ -80,8 +82,32 @@ func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 // Now is Redis's clock. It alone decides about claims and due times, so the workers'
 // clocks do not matter.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	asked := time.Now()
 	now, err := s.rdb.Time(ctx).Result()
+	if err == nil {
+		s.clock.Store(&clock{asked: asked, said: now})
+	}
 	return now, wrap(err, "redis time")
+}
+
+// A clock is what Redis said the time is when it was asked.
+type clock struct{ asked, said time.Time }
+
+// clockHolds is how long an answer about the time is good enough for due times.
+const clockHolds = 5 * time.Second
+
+// About is Redis's clock, give or take a round trip: by what it said a moment ago, if
+// both of this process's clocks say since that it was a moment. It is good enough for
+// when a chunk is looked at, and for nothing else.
+func (s *Store) About(ctx context.Context) (time.Time, error) {
+	if c := s.clock.Load(); c != nil {
+		now := time.Now()
+		passed, wall := now.Sub(c.asked), now.Round(0).Sub(c.asked.Round(0))
+		if passed < clockHolds && (wall-passed).Abs() < time.Second {
+			return c.said.Add(passed), nil
+		}
+	}
+	return s.Now(ctx)
 }
 
 // ClockAhead is how far Redis's clock is ahead of this process's, give or take half
@@ -160,6 +186,9 @@ func exceptNil(err error) error {
 	}
 	return err
 }
+
+// wrongType reports whether err is about what a key holds, and not about Redis.
+func wrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
 // textsOf are the answers of HMGET; empty where a field is missing.
 func textsOf(values []any) []string {

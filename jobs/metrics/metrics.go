@@ -10,6 +10,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -46,7 +47,7 @@ func New(st *store.Store) *Metrics {
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
-		shared{st, warnings}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
+		shared{st, warnings}, &whileUp{store: st, Collector: queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -270,16 +271,46 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 }
 
 // whileUp leaves out a collector while Redis does not answer: asynq's own waits for
-// it longer than Prometheus waits for the metrics.
+// it longer than Prometheus waits for the metrics. What that collects costs dozens of
+// commands for each queue, so it is shown again for queuesEvery.
 type whileUp struct {
 	store reader
 	prometheus.Collector
+
+	mu   sync.Mutex
+	at   time.Time
+	kept []prometheus.Metric
 }
 
-func (w whileUp) Collect(ch chan<- prometheus.Metric) {
+// queuesEvery is how often asynq's queues are measured. It is less than a minute, so that
+// each minute has a value of its own.
+const queuesEvery = 50 * time.Second
+
+func (w *whileUp) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if _, err := w.store.Now(ctx); err == nil {
-		w.Collector.Collect(ch)
+	if _, err := w.store.Now(ctx); err != nil {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); w.kept == nil || now.Sub(w.at) >= queuesEvery {
+		w.at, w.kept = now, collected(w.Collector)
+	}
+	for _, m := range w.kept {
+		ch <- m
+	}
+}
+
+// collected is all that a collector has to show.
+func collected(c prometheus.Collector) (all []prometheus.Metric) {
+	ch := make(chan prometheus.Metric)
+	go func() {
+		defer close(ch)
+		c.Collect(ch)
+	}()
+	for m := range ch {
+		all = append(all, m)
+	}
+	return all
 }

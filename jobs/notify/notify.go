@@ -59,8 +59,7 @@ type Notice struct {
 
 // keeper is what notices need of the store; *store.Store is the real one.
 type keeper interface {
-	Now(ctx context.Context) (time.Time, error)
-	ToLookAt(ctx context.Context, last time.Time) ([]string, error)
+	ToLookAt(ctx context.Context, r *store.Round) ([]string, time.Time, error)
 	Raise(ctx context.Context, name string) error
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	NoticesSince(ctx context.Context, now time.Time) (time.Time, error)
@@ -77,8 +76,8 @@ type Notifier struct {
 	client *http.Client
 	log    *slog.Logger
 
-	since  time.Time       // campaigns that were over before are not told
-	last   time.Time       // when it looked last
+	since  time.Time // campaigns that were over before are not told
+	round  store.Round
 	todo   map[string]bool // campaigns that a look has not come to
 	broken bool            // the address failed the last time
 }
@@ -120,24 +119,18 @@ func (n *Notifier) Run(ctx context.Context) {
 // look posts a notice for every campaign with news. When the address fails, the other
 // campaigns wait for the next look.
 func (n *Notifier) look(ctx context.Context) error {
-	begun := time.Now()
-	now, err := n.store.Now(ctx)
-	if err != nil {
-		return err
-	}
-	if n.since.IsZero() {
-		if n.since, err = n.store.NoticesSince(ctx, now); err != nil {
-			return err
-		}
-	}
-	names, err := n.store.ToLookAt(ctx, n.last)
+	names, now, err := n.store.ToLookAt(ctx, &n.round)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		n.todo[name] = true
 	}
-	n.last = begun
+	if n.since.IsZero() {
+		if n.since, err = n.store.NoticesSince(ctx, now); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for rest := slices.Sorted(maps.Keys(n.todo)); len(rest) > 0; {
 		read, err := n.store.ReadAll(ctx, rest[:min(len(rest), readAtOnce)])
@@ -149,6 +142,9 @@ func (n *Notifier) look(ctx context.Context) error {
 			errs, rest = append(errs, err), rest[1:]
 			if err == nil {
 				delete(n.todo, r.Name)
+			}
+			if came == failed || !r.NoticeDue.IsZero() { // its next try comes by itself
+				n.round.Again(r.Name)
 			}
 			if came == failed {
 				return errors.Join(errs...)
@@ -180,12 +176,15 @@ func (n *Notifier) tell(ctx context.Context, r store.Reading, now time.Time) (ca
 	}
 	c, tally, name := r.Campaign, r.Tally, r.Name
 	words := wordsOf(c, tally)
+	if words == r.Told && r.NoticeDue.IsZero() {
+		return nothing, nil
+	}
+	if words != "" && stale(c, tally, now, n.since) {
+		return nothing, n.store.EndNotice(ctx, name, words)
+	}
 	try, err := n.store.ClaimNotice(ctx, name, words, retryWait, longestWait)
 	if err != nil || try == 0 {
 		return nothing, err
-	}
-	if stale(c, tally, now, n.since) {
-		return nothing, n.store.EndNotice(ctx, name, words)
 	}
 	if err := n.post(ctx, n.noticeOf(c, tally)); err != nil {
 		if ctx.Err() != nil {

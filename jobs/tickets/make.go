@@ -24,10 +24,7 @@ func (m *Maker) makeDue(ctx context.Context, c campaign.Campaign) error {
 		return err
 	}
 	due, err := m.cfg.Store.DueTickets(ctx, c.Name, at, perCampaign)
-	if err != nil || len(due) == 0 {
-		return err
-	}
-	if err := m.cfg.Store.Raise(ctx, c.Name); err != nil { // those that are not made now must not be forgotten
+	if err != nil {
 		return err
 	}
 	for _, place := range due {

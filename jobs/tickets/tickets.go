@@ -61,10 +61,11 @@ type keeper interface {
 	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
 	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
 	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
+	FirstTickets(ctx context.Context, names []string) ([]time.Time, error)
 	DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
 	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	Now(ctx context.Context) (time.Time, error)
-	ToLookAt(ctx context.Context, last time.Time) ([]string, error)
+	ToLookAt(ctx context.Context, r *store.Round) ([]string, time.Time, error)
 	Raise(ctx context.Context, name string) error
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
@@ -102,7 +103,7 @@ type Config struct {
 type Maker struct {
 	cfg    Config
 	holder string               // of the lease
-	last   time.Time            // when it looked last, as the holder
+	round  store.Round          // as the holder
 	seen   map[string][]string  // by campaign: the marks of its chunks when they were last looked at
 	next   map[string]time.Time // by campaign: when its marks are looked at again
 	full   map[string]bool      // campaigns that have as many tickets as they may
@@ -127,11 +128,10 @@ func (m *Maker) Run(ctx context.Context) {
 func (m *Maker) look(ctx context.Context) error {
 	if held, err := m.cfg.Store.Lease(ctx, "tickets", m.holder, leaseFor); err != nil || !held {
 		clear(m.seen) // the holder has looked at others meanwhile
-		m.last = time.Time{}
+		m.round.Anew()
 		return err
 	}
-	begun := time.Now()
-	names, err := m.cfg.Store.ToLookAt(ctx, m.last)
+	names, _, err := m.cfg.Store.ToLookAt(ctx, &m.round)
 	if err != nil {
 		return err
 	}
@@ -139,26 +139,39 @@ func (m *Maker) look(ctx context.Context) error {
 	for some := range slices.Chunk(names, readAtOnce) {
 		read, err := m.cfg.Store.ReadAll(ctx, some)
 		if err != nil {
-			return errors.Join(append(errs, err)...) // m.last stays: the next look begins anew
+			m.round.Anew()
+			return errors.Join(append(errs, err)...)
 		}
 		for _, r := range read {
 			errs = append(errs, m.lookAt(ctx, r))
 		}
 	}
-	m.last = begun
 	return errors.Join(errs...)
 }
 
-// lookAt makes the tickets of one campaign. One that needs another look stays live.
+// lookAt makes tickets of one campaign. While it has any that are open, or chunks that
+// were not looked at, it stays live.
 func (m *Maker) lookAt(ctx context.Context, r store.Reading) error {
-	c, err := r.Campaign, r.Err
-	if errors.Is(err, store.ErrNotFound) || err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
+	c := r.Campaign
+	if errors.Is(r.Err, store.ErrNotFound) || r.Err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
 		return nil
 	}
+	again, err := true, r.Err
 	if err == nil {
-		err = errors.Join(m.find(ctx, c), m.makeDue(ctx, c))
+		var more bool
+		waits := time.Now().Before(m.next[c.Name])
+		if !waits {
+			err = m.find(ctx, c)
+		}
+		first, failed := m.cfg.Store.FirstTickets(ctx, []string{c.Name})
+		if more = failed == nil && !first[0].IsZero(); more {
+			failed = m.makeDue(ctx, c)
+		}
+		err = errors.Join(err, failed)
+		again = err != nil || more || waits
 	}
-	if err != nil {
+	if again {
+		m.round.Again(r.Name)
 		err = errors.Join(err, m.cfg.Store.Raise(ctx, r.Name))
 	}
 	return err
@@ -169,14 +182,12 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 // find writes down which contacts are due a ticket, in the chunks that have changed since
 // they were last looked at. When one chunk cannot be read, the others still are.
 func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
-	if begun := time.Now(); begun.Before(m.next[c.Name]) {
-		return nil
-	} else {
-		m.next[c.Name] = begun.Add(min(time.Duration(c.Chunks)*markWait, longestMarkWait))
-	}
 	marks, err := m.cfg.Store.Marks(ctx, c)
 	if err != nil {
 		return err
+	}
+	if wait := min(time.Duration(c.Chunks)*markWait, longestMarkWait); wait > lookEvery {
+		m.next[c.Name] = time.Now().Add(wait)
 	}
 	seen := m.seen[c.Name]
 	if len(seen) != len(marks) { // appended to, or new to us

@@ -108,6 +108,11 @@ const (
 	ArchiveEvery = 10 * time.Minute
 	// TidyEvery is how often workers that have died are forgotten.
 	TidyEvery = time.Minute
+	// ForwardEvery is how often asynq looks for tasks whose wait is over: two commands for
+	// each queue.
+	ForwardEvery = 2 * time.Second
+	// PausedEvery is how often a worker looks which of its queues are paused.
+	PausedEvery = 5 * LookEvery
 	// LookEvery is how often a worker looks where its quotas and queues stand.
 	LookEvery = 2 * time.Second
 )
