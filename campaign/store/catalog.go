@@ -134,6 +134,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.RowsPerCall = int(number("rows_per_call"))
 	c.Run = uint8(min(number("run"), 255))
 	c.Canary = int(number("canary"))
+	c.CanaryRun = uint8(min(number("canary_run"), 255))
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
@@ -224,9 +225,24 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	}
 }
 
-// NextRun begins another run of a campaign and returns its number.
-func (s *Store) NextRun(ctx context.Context, name string) (uint8, error) {
-	run, err := s.rdb.HIncrBy(ctx, keyCampaign(name), "run", 1).Result()
+// nextRunScript begins another run, with a canary if that is not 0. KEYS campaign; ARGV
+// canary. Answers the number of the run.
+var nextRunScript = redis.NewScript(`
+local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
+if ARGV[1] ~= '0' then
+  redis.call('HSET', KEYS[1], 'canary', ARGV[1], 'canary_run', run)
+  redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
+end
+return run`)
+
+// NextRun begins another run of a campaign and returns its number. With a canary only
+// that many first contacts of the list may be sent until it ends; 0: all.
+func (s *Store) NextRun(ctx context.Context, name string, canary int) (uint8, error) {
+	err := s.Raise(ctx, name)
+	run := 0
+	if err == nil {
+		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, canary).Int()
+	}
 	return uint8(min(run, 255)), wrap(err, "begin run of %s", name)
 }
 
@@ -335,13 +351,8 @@ func (s *Store) dropEvents(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		var ids []string
-		for _, e := range decodeEvents(page) {
-			if e.Campaign == name {
-				ids = append(ids, e.ID)
-			}
-		}
-		if err := s.DoneEvents(ctx, ids); err != nil {
+		ours := slices.DeleteFunc(decodeEvents(page), func(e Event) bool { return e.Campaign != name })
+		if err := s.EndEvents(ctx, name, nil, ours); err != nil {
 			return err
 		}
 		if len(page) < purgePage {

@@ -36,7 +36,8 @@ type Sender struct {
 	Answered func(agent, class string, took time.Duration)
 	Log      *slog.Logger
 
-	seen seen
+	seen  seen
+	width width
 }
 
 // A Worker is the process that sends.
@@ -62,7 +63,7 @@ type Platform interface {
 // Quota says when a request may leave; *ratelimit.Quota is the real one. Each permit
 // is reported or returned once.
 type Quota interface {
-	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error)
 	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
 	Return(ctx context.Context, p ratelimit.Permit)
 }
