@@ -148,3 +148,12 @@ var (
 	MsgDailyCap     = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
 	MsgOutsideHours = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
 )
+
+// What a person should know before a launch.
+var (
+	MsgBlocked    = define("warn_blocked", "the platform allows agent {agent} no request before {until}; sooner with: campaign agents unblock {agent}")
+	MsgNobody     = define("warn_nobody", "there is nobody to contact in this file")
+	MsgTwoNumbers = define("warn_two_numbers", "lines with two numbers in a cell: {lines}; --two-numbers first takes the first of each")
+	MsgHeld       = define("warn_held", "contacts that are held: {contacts}; "+hours.NoZoneReason+", or its hours never come. --no-zone-hours decides about numbers without a zone")
+	MsgMissed     = define("warn_missed", "{contacts} contacts will not be reached by {end}, and are then canceled")
+)

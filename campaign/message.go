@@ -62,7 +62,7 @@ func ReadMessage(line string) Message {
 		return Text(line)
 	}
 	name, _ := parts[0].(string)
-	return Message{code: Code{name}, line: line, english: render(parts)}
+	return Message{code: Code{name}, line: line, english: Voice{}.render(parts)}
 }
 
 // Line is the message as Redis keeps it: of a code the mark and a JSON array of its
@@ -79,6 +79,30 @@ func (m Message) Cut(maxBytes int) Message {
 
 // String is the message in English.
 func (m Message) String() string { return m.english }
+
+// A Voice says messages in its own words. What it has none for, it says in English.
+type Voice struct {
+	Words map[Code]string                // what codes say, with their parameters in braces
+	Time  func(at, now time.Time) string // nil: by the process's own clock
+}
+
+// Say is the message in that voice.
+func (v Voice) Say(m Message) string {
+	var parts []any
+	if m.code == (Code{}) || json.Unmarshal([]byte(m.line[len(mark):]), &parts) != nil {
+		return m.english
+	}
+	return v.render(parts)
+}
+
+// Codes lists all that the runner can say, by name.
+func Codes() map[string]Code {
+	all := make(map[string]Code, len(english))
+	for code := range english {
+		all[code.name] = code
+	}
+	return all
+}
 
 // MarshalText gives English.
 func (m Message) MarshalText() ([]byte, error) { return []byte(m.english), nil }
@@ -153,11 +177,14 @@ func cut(text string, maxBytes int) string {
 // "moment" or "clock", by the reader's own.
 var place = regexp.MustCompile(`\{(\w+)(?::([^}]+))?\}`)
 
-// render says a code with its parameters in English. Of a code that is not known, since
-// a later version wrote it, it says what there is.
-func render(parts []any) string {
+// render says a code with its parameters. Of a code that is not known, since a later
+// version wrote it, it says what there is.
+func (v Voice) render(parts []any) string {
 	name, _ := parts[0].(string)
-	text, known := english[Code{name}]
+	text, known := v.Words[Code{name}]
+	if !known {
+		text, known = english[Code{name}]
+	}
 	if !known {
 		text = name
 		for i := 1; i+1 < len(parts); i += 2 {
@@ -168,37 +195,39 @@ func render(parts []any) string {
 		named := place.FindStringSubmatch(found)
 		for i := 1; i+1 < len(parts); i += 2 {
 			if parts[i] == named[1] {
-				return renderValue(parts[i+1], named[2])
+				return v.value(parts[i+1], named[2])
 			}
 		}
 		return "?"
 	})
 }
 
-func renderValue(value any, how string) string {
-	switch v := value.(type) {
+func (v Voice) value(value any, how string) string {
+	switch is := value.(type) {
 	case string:
-		switch at, err := time.Parse(time.RFC3339, v); {
+		switch at, err := time.Parse(time.RFC3339, is); {
+		case err == nil && v.Time != nil:
+			return v.Time(at, time.Now())
 		case err == nil && how == "moment":
 			return Moment(at)
 		case err == nil && how == "clock":
 			return Clock(at, time.Now())
 		}
-		return v
+		return is
 	case float64:
 		if one, many, noun := strings.Cut(how, "|"); noun {
-			return Count(int(v), one, many)
+			return Count(int(is), one, many)
 		}
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return strconv.FormatFloat(is, 'f', -1, 64)
 	case []any:
-		if len(v) > 0 {
-			return render(v)
+		if len(is) > 0 {
+			return v.render(is)
 		}
 	case map[string]any:
-		list, _ := v[several].([]any)
+		list, _ := is[several].([]any)
 		texts := make([]string, len(list))
 		for i, m := range list {
-			texts[i] = renderValue(m, "")
+			texts[i] = v.value(m, "")
 		}
 		return strings.Join(texts, cmp.Or(how, ", "))
 	}

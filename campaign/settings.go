@@ -155,6 +155,15 @@ const (
 // bulkChunks is the longest list, in chunks, that still runs in the normal lane.
 const bulkChunks = 50
 
+// LaneWeights are asynq's weights of an agent's lanes: while all are full, that many of
+// ten tasks come from each.
+var LaneWeights = map[Lane]int{Urgent: 6, Normal: 3, Bulk: 1}
+
+// LaneTurn is how long a task may send while others wait in another lane. In dispatch
+// mode it may have more than a minute of requests before it, and there are few places
+// for tasks.
+const LaneTurn = 10 * time.Second
+
 // LaneFor is the lane of a list of this many chunks, unless one was chosen.
 func (s Settings) LaneFor(chunks int) Lane {
 	switch {

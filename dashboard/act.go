@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -37,6 +34,9 @@ type choice struct {
 // Actions lists what a person may do to the campaign.
 func (s standing) Actions() []action {
 	var list []action
+	if s.Stale {
+		return nil
+	}
 	switch s.State {
 	case campaign.Running:
 		list = append(list, action{Do: "pause", Label: "Pause…", Explain: "Nothing more is sent until it is resumed. What is on its way still gets its answer.", Confirm: "Pause"})
@@ -117,8 +117,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 // asWish blames the request for an error, unless Redis is at fault or the campaign is gone.
 func asWish(err error) error {
 	var wish *wishError
-	var network net.Error
-	if errors.As(err, &wish) || errors.As(err, &network) || errors.Is(err, redis.ErrClosed) || errors.Is(err, store.ErrNotFound) {
+	if errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return &wishError{http.StatusConflict, err}

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/dashboard"
 	"campaign-runner/internal/redistest"
@@ -245,7 +246,7 @@ func TestACampaignInABrowser(t *testing.T) {
 	v := visit(t, f.URL)
 
 	v.open("/")
-	v.awaitText("#list", "No campaign yet")
+	v.awaitText("#empty", "No campaign yet")
 	v.awaitText("#live", "live")
 	v.picture("empty")
 
@@ -292,7 +293,7 @@ func TestACampaignInABrowser(t *testing.T) {
 	v.picture("paused")
 
 	v.open("/")
-	v.awaitText("#list", "paused")
+	v.awaitText("#rows", "paused")
 	v.picture("list")
 
 	v.open("/campaigns/spring-offer")
@@ -337,6 +338,89 @@ func TestACampaignInABrowser(t *testing.T) {
 	if got := v.download("a[href$='/rejects.csv']"); !strings.Contains(got, "too short") {
 		t.Errorf("the rejects are\n%s", got)
 	}
+}
+
+// TestThePagesWithoutRedisInABrowser stops a real Redis below open pages.
+func TestThePagesWithoutRedisInABrowser(t *testing.T) {
+	redis := redistest.Start(t, "--appendonly", "yes")
+	f := newFixtureOn(t, redis.Client())
+	for i := range 3 {
+		f.load(fmt.Sprint("spring-", i), 20)
+	}
+	for _, path := range []string{"/", "/campaigns/spring-0"} {
+		t.Run(path, func(t *testing.T) {
+			v := visit(t, f.URL)
+			v.open(path)
+			v.awaitText("#live", "live")
+			v.awaitText("main", "spring-0")
+			redis.Kill()
+			gone := time.Now()
+			v.awaitText("#trouble", "Redis does not answer")
+			t.Logf("told after %v", time.Since(gone))
+			v.awaitText("#live", "not live")
+			v.awaitText("#trouble", "ago")
+			v.awaitText("main", "spring-0")
+
+			reload := time.Now()
+			v.open(path)
+			v.awaitText("#trouble", "Redis does not answer")
+			v.awaitText("main", "spring-0")
+			t.Logf("a reload answers after %v", time.Since(reload))
+			if buttons := see[int](v, "document.querySelectorAll('#actions button').length"); buttons != 0 {
+				t.Errorf("%d buttons that can do nothing", buttons)
+			}
+			v.picture("without-redis" + strings.ReplaceAll(path, "/", "-"))
+			redis.Restart(t)
+			v.await("document.querySelector('#trouble').hidden")
+			v.awaitText("#live", "live")
+		})
+	}
+}
+
+// TestAListOfManyInABrowser finds campaigns among many.
+func TestAListOfManyInABrowser(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	f.load("held", 20)
+	f.Pass("held", campaign.Paused, "lunch")
+	names := make([]string, 298)
+	for i := range names {
+		names[i] = fmt.Sprintf("offer-%03d", i)
+	}
+	f.Copy("spring", names...)
+	if err := f.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Redis().Persist(t.Context(), "worker:w").Val() { // it lives as long as the test
+		t.Fatal("there is no worker")
+	}
+	v := visit(t, f.URL)
+	v.open("/")
+	v.awaitText("#live", "live")
+	v.awaitText("#found", "1–50 of 300 campaigns")
+	v.awaitText("#rows tbody", "held") // it needs somebody
+	if high := see[int](v, "document.documentElement.scrollHeight"); high > 6000 {
+		t.Errorf("the page is %d high", high)
+	}
+	v.picture("many")
+	v.click("#after")
+	v.awaitText("#found", "51–100 of 300 campaigns")
+	v.do(chromedp.SetValue("#q", "OFFER 29", chromedp.ByQuery))
+	v.click(".lens button")
+	v.awaitText("#found", "1–8 of 8 campaigns found")
+	if at := see[string](v, "location.search"); !strings.Contains(at, "q=OFFER+29") || strings.Contains(at, "page=") {
+		t.Errorf("the address is %s", at)
+	}
+	v.picture("found")
+	v.do(chromedp.Evaluate("window.stays = true", nil))
+	f.Pass("offer-295", campaign.Paused, "lunch")
+	v.awaitText("#rows tbody", "offer-295") // it comes first as soon as it is paused
+	v.awaitText("#rows tbody", "Paused: lunch")
+	if !see[bool](v, "window.stays === true") {
+		t.Error("the page was loaded anew")
+	}
+	v.open("/?state=paused&sort=name")
+	v.awaitText("#found", "1–2 of 2 campaigns found")
 }
 
 // download clicks on a link and returns the file that comes.

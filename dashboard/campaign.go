@@ -10,6 +10,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
 
@@ -19,26 +20,30 @@ type standing struct {
 	Whole report.Overview
 	Chart *chart // nil: nothing has moved yet
 	Find  string
+	Stale bool // Redis does not answer: it is as it was, and nothing can be done
 }
 
 func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
-	if err != nil {
+	name := r.PathValue("name")
+	if campaign.CheckName(name) != nil {
+		p.refuse(w, r, store.ErrNotFound)
+		return
+	}
+	s, since, err := p.standings.get(r.Context(), name, 0)
+	if err != nil && (since.IsZero() || !isDown(err)) {
 		p.refuse(w, r, err)
 		return
 	}
-	s, err := p.readStanding(r.Context(), c.Name)
+	v := view{Title: name, Nav: "campaigns", Events: p.link("/campaigns/" + name + "/events"), Flash: p.done(r)}
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		v.Trouble, s.Stale = trouble{troubleText(err), since}, true
 	}
-	p.show(w, r, http.StatusOK, "campaign", view{
-		Title: c.Name, Nav: "campaigns", Events: p.link("/campaigns/" + c.Name + "/events"), Flash: p.done(r), Body: s,
-	})
+	v.Body = s
+	p.show(w, r, http.StatusOK, "campaign", v)
 }
 
 func (p *pages) readStanding(ctx context.Context, name string) (standing, error) {
-	o, err := report.Find(ctx, p.store, name)
+	o, err := p.board.Forecaster.Find(ctx, name)
 	if err != nil {
 		return standing{}, err
 	}
@@ -50,12 +55,9 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 	if err != nil {
 		return standing{}, err
 	}
-	s := standing{row: row{Summary: o.Summary, Quota: o.Quota}, Whole: o, Chart: newChart(series, o.Summary, now)}
+	s := standing{row: row{report.Row{Summary: o.Summary, ETA: o.ETA}, o.Quota}, Whole: o, Chart: newChart(series, o.Summary, now)}
 	if o.State == campaign.Running {
-		s.Pace = report.PaceOf(series, o.States, now)
-		if o.ETA.After(now) {
-			s.Pace.Left = o.ETA.Sub(now) // it allows for hours and failures
-		}
+		s.Pace = report.PaceOf(series, o.States, now).Until(o.ETA, now)
 	}
 	return s, nil
 }

@@ -207,7 +207,7 @@ func reasonOptions(tally campaign.Tally, reasons map[campaign.Reason]campaign.Me
 	for i, code := range codes {
 		if i < shownOptions || code == f.Reason {
 			reason := cmp.Or(reasons[code], campaign.Say(campaign.MsgLostReason, "code", int(code)))
-			label := fmt.Sprintf("%v (%s)", reason, campaign.Number(counts[code]))
+			label := fmt.Sprintf("%s (%s)", plain(reason), campaign.Number(counts[code]))
 			options = append(options, option{strconv.Itoa(int(code)), label, code == f.Reason})
 		}
 	}

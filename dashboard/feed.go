@@ -2,15 +2,14 @@ package dashboard
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 )
 
@@ -19,17 +18,76 @@ const (
 	liveEvery = 2 * time.Second
 	// beatEvery is the time between two signs of life to a viewer while nothing changes.
 	beatEvery = 15 * time.Second
-	// livePatience bounds one read of Redis and one write to a viewer, so that a page
-	// says within five seconds that Redis is gone.
-	livePatience = 3 * time.Second
+	// livePatience bounds one read of Redis, so that a page says within five seconds
+	// that Redis is gone. writePatience bounds one write to a viewer.
+	livePatience  = 2 * time.Second
+	writePatience = 3 * time.Second
 	// maxViewers is the most pages open at once.
 	maxViewers = 500
 )
 
+// content is what a page shows live.
+type content struct {
+	parts map[string]string // HTML by the id of its element
+	since time.Time         // when it was so; zero: now
+	rows  []string          // ids of the rows of its list, in order, not nil; their HTML is among the parts. Nil: it has no list
+}
+
+// news are the events that make old into c.
+func (c content) news(old content) (news []event) {
+	if !slices.Equal(c.rows, old.rows) {
+		news = append(news, event{Rows: &c.rows})
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.parts)) {
+		if html, ok := old.parts[id]; !ok || html != c.parts[id] {
+			news = append(news, event{ID: id, HTML: c.parts[id]})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(old.parts)) {
+		if _, ok := c.parts[id]; !ok && !slices.Contains(old.rows, id) { // rows go with the order
+			news = append(news, event{ID: id})
+		}
+	}
+	return news
+}
+
+// trouble is why a page shows what is old; an empty Text: it does not.
+type trouble struct {
+	Text  string
+	Since time.Time // when what it shows was so
+}
+
+// An event tells a page's script the new content of an element, the order of its list's
+// rows, or that the page has trouble; one without text is over.
+type event struct {
+	ID      string    `json:"id,omitempty"`
+	HTML    string    `json:"html"` // empty: the element is emptied
+	Rows    *[]string `json:"rows,omitempty"`
+	Trouble *string   `json:"trouble,omitempty"`
+	Since   string    `json:"since,omitempty"` // of trouble: when what the page shows was so
+}
+
+// Age is how old that is, in words; empty while it is fresh.
+func (t trouble) Age() string {
+	if age := time.Since(t.Since); age >= time.Second {
+		return report.About(age)
+	}
+	return ""
+}
+
+func (t trouble) event() event {
+	e := event{Trouble: &t.Text}
+	if t.Text != "" && !t.Since.IsZero() {
+		e.Since = t.Since.UTC().Format(time.RFC3339)
+	}
+	return e
+}
+
 // A feed reads each open page once for all its viewers and sends them what has changed.
 // With no viewer it reads nothing.
 type feed struct {
-	read func(ctx context.Context, topic string) (parts map[string]string, err error)
+	// read reads a page. With an error comes what is known of it.
+	read func(ctx context.Context, topic string) (content, error)
 
 	mu      sync.Mutex
 	topics  map[string]*topic
@@ -41,12 +99,16 @@ type feed struct {
 // A topic is a page that has viewers.
 type topic struct {
 	viewers int
-	parts   map[string]string // HTML by the id of its element
-	trouble string            // why parts are old; empty: they are current
-	changed chan struct{}     // closed when parts or trouble change
+	content content
+	trouble trouble
+	read    time.Time     // when content was; zero: never
+	version int           // of content and trouble
+	last    message       // makes the version before into this one
+	whole   *message      // all of this version; nil: nobody has asked yet
+	changed chan struct{} // closed when the version changes
 }
 
-func newFeed(read func(context.Context, string) (map[string]string, error)) *feed {
+func newFeed(read func(context.Context, string) (content, error)) *feed {
 	return &feed{read: read, topics: make(map[string]*topic), wake: make(chan struct{}, 1)}
 }
 
@@ -92,97 +154,133 @@ func (f *feed) look() {
 	}
 }
 
-// run reads all topics every liveEvery, until there are none.
+// run reads all topics every liveEvery, and new ones at once, until there are none.
 func (f *feed) run() {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
-	for {
-		f.mu.Lock()
-		names := slices.Sorted(maps.Keys(f.topics))
-		f.running = len(names) > 0
-		f.mu.Unlock()
-		if len(names) == 0 {
+	for all := true; ; {
+		names := f.names(all)
+		if names == nil {
 			return
 		}
+		var gone error // once Redis does not answer, no other page waits for it
 		for _, name := range names {
-			f.update(name)
+			if err := f.update(name, gone); isDown(err) {
+				gone = err
+			}
 		}
 		select {
 		case <-tick.C:
+			all = true
 		case <-f.wake:
+			all = false
 		}
 	}
 }
 
-func (f *feed) update(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), livePatience)
-	defer cancel()
-	parts, err := f.read(ctx, name)
-	trouble := ""
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		trouble = "this campaign is no longer there"
-	case err != nil:
-		trouble = "Redis does not answer and what is shown is old: start it again, and all goes on by itself"
+// names lists the topics, or those that were never read. It is nil when the reader is to
+// end, because there are none.
+func (f *feed) names(all bool) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running = len(f.topics) > 0; !f.running {
+		return nil
+	}
+	names := []string{}
+	for name, t := range f.topics {
+		if all || t.version == 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// update reads a topic, unless it is known that this fails.
+func (f *feed) update(name string, failed error) error {
+	var now content
+	err := failed
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), livePatience)
+		defer cancel()
+		now, err = f.read(ctx, name)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.topics[name]
-	if t == nil || (trouble == t.trouble && (trouble != "" || maps.Equal(parts, t.parts))) {
-		return
+	if t == nil {
+		return err
 	}
-	if t.trouble = trouble; trouble == "" {
-		t.parts = parts
+	before, had := t.content, t.trouble
+	if err == nil {
+		t.content, t.trouble, t.read = now, trouble{}, time.Now()
+	} else if had.Text == "" {
+		if t.version == 0 && now.parts != nil {
+			t.content, t.read = now, now.since
+		}
+		t.trouble = trouble{troubleText(err), t.read}
 	}
+	news := t.content.news(before)
+	if t.trouble.Text != had.Text || t.version == 0 {
+		news = append(news, t.trouble.event())
+	}
+	if len(news) == 0 {
+		return err
+	}
+	t.version++
+	t.last, t.whole = encode(news), nil
 	close(t.changed)
 	t.changed = make(chan struct{})
+	return err
 }
 
-// now is what a topic shows. changed is closed when that changes.
-func (f *feed) now(t *topic) (parts map[string]string, trouble string, changed <-chan struct{}) {
+const redisGone = "Redis does not answer. Nothing is sent and nothing is lost meanwhile: start Redis again, and all goes on by itself."
+
+func troubleText(err error) string {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "This campaign is no longer there."
+	case isDown(err):
+		return redisGone
+	}
+	return "This cannot be read at the moment: " + err.Error() + "."
+}
+
+// next is what a viewer is sent who has been sent a version; changed is closed when there
+// is more. There is nothing before a topic has been read for the first time.
+func (f *feed) next(t *topic, seen int) (m message, version int, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return t.parts, t.trouble, t.changed
+	switch {
+	case t.version == seen:
+		return message{}, seen, t.changed
+	case t.version == seen+1 && seen > 0:
+		return t.last, t.version, t.changed
+	}
+	if t.whole == nil {
+		whole := encode(append(t.content.news(content{}), t.trouble.event()))
+		t.whole = &whole
+	}
+	return *t.whole, t.version, t.changed
 }
 
-// An event tells a page's script the new content of an element, or that the page has
-// trouble; an empty trouble is over.
-type event struct {
-	ID      string  `json:"id,omitempty"`
-	HTML    string  `json:"html"` // empty: the element is emptied
-	Trouble *string `json:"trouble,omitempty"`
-}
-
-// follow sends the parts of a topic that have changed, until ctx ends. Every beatEvery it
-// sends at least an empty list, so that each side notices when the other is gone.
-func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) error {
-	beat := time.NewTicker(beatEvery)
-	defer beat.Stop()
-	sent := make(map[string]string)
-	for told := "?"; ; {
-		parts, trouble, changed := f.now(t)
-		var news []event
-		for _, id := range slices.Sorted(maps.Keys(parts)) {
-			if html, ok := sent[id]; !ok || html != parts[id] {
-				news = append(news, event{ID: id, HTML: parts[id]})
-			}
+// follow sends what has changed of a topic, until ctx ends, and a beat where nothing has
+// for beatEvery, so that each side notices when the other is gone.
+func (f *feed) follow(ctx context.Context, t *topic, send func(message) error) error {
+	life := time.NewTicker(beatEvery)
+	defer life.Stop()
+	for seen := 0; ; {
+		m, version, changed := f.next(t, seen)
+		if version == seen {
+			m = beat()
 		}
-		for _, id := range slices.Sorted(maps.Keys(sent)) {
-			if _, ok := parts[id]; !ok {
-				news = append(news, event{ID: id})
-			}
-		}
-		if trouble != told && (parts != nil || trouble != "") {
-			news = append(news, event{Trouble: &trouble})
-			told = trouble
-		}
-		if err := send(news); err != nil {
+		seen = version
+		if err := send(m); err != nil {
 			return err
 		}
-		sent = parts
 		select {
 		case <-changed:
-		case <-beat.C:
+		case <-life.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -191,39 +289,31 @@ func (f *feed) follow(ctx context.Context, t *topic, send func([]event) error) e
 
 // live serves a page's changes as server-sent events.
 func (p *pages) live(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	if name != "" {
-		if _, err := p.known(r); err != nil {
+	topic := listTopic(r.URL.Query())
+	if name := r.PathValue("name"); name != "" {
+		ctx, cancel := context.WithTimeout(r.Context(), livePatience)
+		defer cancel()
+		// When Redis does not answer, the feed says so.
+		if _, err := p.known(r.WithContext(ctx)); err != nil && !isDown(err) {
 			p.refuse(w, r, err)
 			return
 		}
+		topic = name
 	}
-	t, ok := p.feed.join(name)
+	t, ok := p.feed.join(topic)
 	if !ok {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
 		return
 	}
-	defer p.feed.leave(name, t)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+	defer p.feed.leave(topic, t)
 	out := http.NewResponseController(w)
-	_ = p.feed.follow(r.Context(), t, func(news []event) error {
-		_ = out.SetWriteDeadline(time.Now().Add(livePatience)) // tests have no connection
-		if len(news) == 0 {
-			if _, err := fmt.Fprint(w, "event: beat\ndata:\n\n"); err != nil {
-				return err
-			}
-		}
-		for _, e := range news {
-			text, err := json.Marshal(e)
-			if err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintf(w, "data: %s\n\n", text); err != nil {
-				return err
-			}
+	s := newStream(w, r)
+	_ = p.feed.follow(r.Context(), t, func(m message) error {
+		_ = out.SetWriteDeadline(time.Now().Add(writePatience)) // tests have no connection
+		if err := s.write(m); err != nil {
+			return err
 		}
 		return out.Flush()
 	})
+	s.end()
 }

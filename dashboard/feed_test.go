@@ -1,11 +1,14 @@
 package dashboard
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,14 +28,22 @@ func told(f *feed, name string, duration time.Duration) []string {
 	}
 	defer f.leave(name, t)
 	var lines []string
-	_ = f.follow(ctx, t, func(news []event) error {
+	_ = f.follow(ctx, t, func(m message) error {
 		var line []string
-		for _, e := range news {
-			if e.Trouble != nil {
-				line = append(line, "trouble:"+*e.Trouble)
+		for data := range strings.Lines(string(m.plain)) {
+			data, ok := strings.CutPrefix(data, "data: ")
+			var e event
+			if !ok || json.Unmarshal([]byte(data), &e) != nil {
 				continue
 			}
-			line = append(line, e.ID+"="+e.HTML)
+			switch {
+			case e.Trouble != nil:
+				line = append(line, "trouble:"+*e.Trouble)
+			case e.Rows != nil:
+				line = append(line, "rows:"+strings.Join(*e.Rows, ","))
+			default:
+				line = append(line, e.ID+"="+e.HTML)
+			}
 		}
 		lines = append(lines, strings.Join(line, " "))
 		return nil
@@ -40,23 +51,32 @@ func told(f *feed, name string, duration time.Duration) []string {
 	return lines
 }
 
+// parts is a page without a list.
+func parts(ids ...string) content {
+	c := content{parts: make(map[string]string)}
+	for i := 0; i < len(ids); i += 2 {
+		c.parts[ids[i]] = ids[i+1]
+	}
+	return c
+}
+
 func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := newFeed(func(context.Context, string) (map[string]string, error) {
+		f := newFeed(func(context.Context, string) (content, error) {
 			switch after := time.Since(start); {
 			case after < 5*time.Second:
-				return map[string]string{"a": "1", "b": "1"}, nil
+				return parts("a", "1", "b", "1"), nil
 			case after < 9*time.Second:
-				return map[string]string{"a": "1", "b": "2"}, nil
+				return parts("a", "1", "b", "2"), nil
 			case after < 13*time.Second:
-				return nil, errors.New("redis is gone")
+				return content{}, context.DeadlineExceeded
 			case after < 17*time.Second:
-				return map[string]string{"a": "1", "b": "2"}, nil
+				return parts("a", "1", "b", "2"), nil
 			}
-			return nil, fmt.Errorf("campaign: %w", store.ErrNotFound)
+			return content{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
 		})
-		want := "a=1 b=1 trouble:|b=2|trouble:Redis does not answer and what is shown is old: start it again, and all goes on by itself|trouble:||trouble:this campaign is no longer there"
+		want := "a=1 b=1 trouble:|b=2|trouble:" + redisGone + "|trouble:||trouble:This campaign is no longer there."
 		got := strings.TrimPrefix(strings.Join(told(f, "sale", 20*time.Second), "|"), "|") // it may have come before the first look
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -69,14 +89,14 @@ func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 func TestAViewerIsToldWhatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := newFeed(func(context.Context, string) (map[string]string, error) {
+		f := newFeed(func(context.Context, string) (content, error) {
 			switch after := time.Since(start); {
 			case after < 5*time.Second:
-				return map[string]string{"a": "1", "b": "1"}, nil
+				return parts("a", "1", "b", "1"), nil
 			case after < 9*time.Second:
-				return map[string]string{"a": "", "b": "1"}, nil
+				return parts("a", "", "b", "1"), nil
 			}
-			return map[string]string{"a": ""}, nil
+			return parts("a", ""), nil
 		})
 		want := "a=1 b=1 trouble:|a=|b="
 		if got := strings.TrimPrefix(strings.Join(told(f, "sale", 12*time.Second), "|"), "|"); got != want {
@@ -92,9 +112,9 @@ func TestAViewerIsToldWhatIsGone(t *testing.T) {
 func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads atomic.Int64
-		f := newFeed(func(context.Context, string) (map[string]string, error) {
+		f := newFeed(func(context.Context, string) (content, error) {
 			reads.Add(1)
-			return map[string]string{"a": "1"}, nil
+			return parts("a", "1"), nil
 		})
 		done := make(chan []string)
 		for range 100 {
@@ -126,7 +146,7 @@ func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 
 func TestThereAreOnlySoManyViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFeed(func(context.Context, string) (map[string]string, error) { return nil, nil })
+		f := newFeed(func(context.Context, string) (content, error) { return content{}, nil })
 		joined := make(map[int]*topic)
 		for i := range maxViewers {
 			topic, ok := f.join("sale")
@@ -147,13 +167,129 @@ func TestThereAreOnlySoManyViewers(t *testing.T) {
 
 func TestAViewerThatIsGoneEndsItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFeed(func(context.Context, string) (map[string]string, error) { return nil, nil })
+		f := newFeed(func(context.Context, string) (content, error) { return content{}, nil })
 		gone := errors.New("gone")
 		topic, _ := f.join("sale")
-		if err := f.follow(t.Context(), topic, func([]event) error { return gone }); !errors.Is(err, gone) {
+		if err := f.follow(t.Context(), topic, func(message) error { return gone }); !errors.Is(err, gone) {
 			t.Error(err)
 		}
 		f.leave("sale", topic)
 		time.Sleep(time.Hour)
 	})
+}
+
+// What has changed of a list are its rows and their order, not the whole of it.
+func TestOfAListOnlyWhatHasChangedIsTold(t *testing.T) {
+	old := content{rows: []string{"r-a", "r-b", "r-c"}, parts: map[string]string{"say": "3", "r-a": "1", "r-b": "1", "r-c": "1"}}
+	for _, tt := range []struct {
+		name string
+		now  content
+		want string
+	}{
+		{"nothing", old, ``},
+		{"one row", content{rows: old.rows, parts: map[string]string{"say": "3", "r-a": "1", "r-b": "2", "r-c": "1"}}, `{"id":"r-b","html":"2"}`},
+		{"another order", content{rows: []string{"r-b", "r-a", "r-c"}, parts: old.parts}, `{"html":"","rows":["r-b","r-a","r-c"]}`},
+		{"a row comes and one goes", content{rows: []string{"r-d", "r-a", "r-b"}, parts: map[string]string{"say": "3", "r-d": "1", "r-a": "1", "r-b": "1"}},
+			`{"html":"","rows":["r-d","r-a","r-b"]}{"id":"r-d","html":"1"}`},
+		{"all are gone", content{rows: []string{}, parts: map[string]string{"say": ""}}, `{"html":"","rows":[]}{"id":"say","html":""}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			for _, e := range tt.now.news(old) {
+				text, err := json.Marshal(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += string(text)
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Once a page finds that Redis does not answer, no other waits for it: all are told
+// within five seconds.
+func TestAllPagesAreToldSoonThatRedisIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		gone := func() bool { return time.Since(start) > 3*time.Second }
+		f := newFeed(func(ctx context.Context, _ string) (content, error) {
+			if gone() {
+				<-ctx.Done() // a frozen server
+				return content{}, ctx.Err()
+			}
+			return parts("a", "1"), nil
+		})
+		const pages = 50
+		told := make(chan time.Duration)
+		for i := range pages {
+			go func() {
+				name := fmt.Sprint("page ", i)
+				topic, _ := f.join(name)
+				defer f.leave(name, topic)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_ = f.follow(ctx, topic, func(m message) error {
+					if strings.Contains(string(m.plain), redisGone) {
+						told <- time.Since(start) - 3*time.Second
+						cancel()
+					}
+					return nil
+				})
+			}()
+		}
+		for range pages {
+			if after := <-told; after > 5*time.Second {
+				t.Errorf("a page is told after %v", after)
+			}
+		}
+		time.Sleep(time.Hour) // until nobody reads any more
+	})
+}
+
+// However many look at a page, it is encoded and compressed once.
+func TestAMessageIsMadeOnceForAll(t *testing.T) {
+	f := newFeed(nil)
+	one := &topic{content: parts("a", "1"), version: 3, changed: make(chan struct{})}
+	first, _, _ := f.next(one, 0)
+	second, _, _ := f.next(one, 0)
+	if &first.deflated[0] != &second.deflated[0] {
+		t.Error("all of a page is made twice")
+	}
+	one.last = encode([]event{{ID: "a", HTML: "1"}})
+	if news, version, _ := f.next(one, 2); version != 3 || &news.deflated[0] != &one.last.deflated[0] {
+		t.Error("news are made twice")
+	}
+	if late, _, _ := f.next(one, 1); &late.deflated[0] != &first.deflated[0] {
+		t.Error("who is late is not sent all of it")
+	}
+}
+
+// The blocks of messages make one gzip stream, whichever of them a viewer is sent.
+func TestMessagesMakeAStream(t *testing.T) {
+	all := []message{encode([]event{{ID: "a", HTML: "<b>x</b>"}}), beat(), encode([]event{{ID: "a", HTML: strings.Repeat("y", 10_000)}})}
+	for _, from := range []int{0, 1, 2} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/events", nil)
+		r.Header.Set("Accept-Encoding", "br, gzip;q=0.8")
+		s := newStream(w, r)
+		want := ""
+		for _, m := range all[from:] {
+			if err := s.write(m); err != nil {
+				t.Fatal(err)
+			}
+			want += string(m.plain)
+		}
+		s.end()
+		unzipped, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(unzipped) // its sum is checked
+		if err != nil || string(got) != want {
+			t.Errorf("from %d on: %v, %q", from, err, got)
+		}
+	}
 }

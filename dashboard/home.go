@@ -1,13 +1,13 @@
 package dashboard
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"campaign-runner/campaign"
@@ -15,10 +15,14 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// home is the page that lists all campaigns.
+// home is the page that lists campaigns.
 type home struct {
+	filter
 	Agents    []agent
-	Campaigns []row
+	Campaigns []row // of this page of the list
+	Found     int   // on all its pages
+	All       int
+	Says      string // for screen readers; they read it aloud when it changes
 }
 
 // An agent is served by a worker, or a campaign waits for one to serve it.
@@ -28,68 +32,84 @@ type agent struct {
 	Quota   *store.Quota
 }
 
-// A row is a campaign in a list.
-type row struct {
-	report.Summary
-	report.Pace
-	Quota *store.Quota // of its agent; nil: unknown
-}
-
 func (p *pages) home(w http.ResponseWriter, r *http.Request) {
-	h, err := p.readHome(r.Context())
-	if err != nil {
+	chosen := readFilter(r.URL.Query())
+	snap, since, err := p.list.get(r.Context(), "", 0)
+	if since.IsZero() {
 		p.refuse(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "home", view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events"), Reload: true, Flash: p.done(r), Body: h})
+	v := view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r), Body: p.homeOf(snap, chosen)}
+	if err != nil {
+		v.Trouble = trouble{troubleText(err), since}
+	}
+	p.show(w, r, http.StatusOK, "home", v)
 }
 
-func (p *pages) readHome(ctx context.Context) (home, error) {
-	list, err := report.List(ctx, p.store)
-	if list == nil {
-		return home{}, err
+// homeOf is the list as somebody has chosen to see it.
+func (p *pages) homeOf(snap *report.Snapshot, chosen filter) home {
+	h := home{filter: chosen, Agents: agentsOf(snap), All: len(snap.Rows), Says: says(snap.Rows)}
+	found := chosen.find(snap.Rows)
+	h.Found = len(found)
+	h.Page = min(h.Page, h.Pages())
+	from := (h.Page - 1) * pageRows
+	for _, r := range found[from:min(from+pageRows, len(found))] {
+		h.Campaigns = append(h.Campaigns, row{*r, h.quota(r.Agent)})
 	}
-	if err != nil {
-		p.Logger.WarnContext(ctx, "campaigns not shown", "error", err)
-	}
-	now, err := p.store.Now(ctx)
-	if err != nil {
-		return home{}, err
-	}
-	workers, err := p.store.Workers(ctx)
-	if err != nil {
-		return home{}, err
-	}
-	h := home{Agents: agentsOf(workers, list)}
-	for _, s := range list {
-		pace, err := p.pace(ctx, s, now)
-		if err != nil {
-			return home{}, err
-		}
-		h.Campaigns = append(h.Campaigns, row{s, pace, h.quota(s.Agent)})
-	}
-	return h, nil
+	p.seen.add(h.Campaigns)
+	return h
 }
 
-// pace is the pace of a running campaign.
-func (p *pages) pace(ctx context.Context, s report.Summary, now time.Time) (report.Pace, error) {
-	if s.State != campaign.Running {
-		return report.Pace{}, nil
+// lookAt reads the list anew.
+func (p *pages) lookAt(ctx context.Context, _ string) (*report.Snapshot, error) {
+	snap, unread, err := p.board.Look(ctx, p.seen.names())
+	if unread != nil {
+		p.Logger.WarnContext(ctx, "campaigns not shown", "error", unread)
 	}
-	series, err := p.store.Series(ctx, s.Campaign)
-	return report.PaceOf(series, s.States, now), err
+	return snap, err
+}
+
+// sights are the campaigns that somebody sees in a list.
+type sights struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// seenFor is how long a row counts as seen after it was shown.
+const seenFor = 2 * liveEvery
+
+func (s *sights) add(rows []row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last = make(map[string]time.Time)
+	}
+	for _, r := range rows {
+		s.last[r.Campaign] = time.Now()
+	}
+}
+
+func (s *sights) names() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.last, func(_ string, at time.Time) bool { return time.Since(at) > seenFor })
+	names := make(map[string]bool, len(s.last))
+	for name := range s.last {
+		names[name] = true
+	}
+	return names
 }
 
 // agentsOf lists the agents that live workers serve, and those that campaigns need and
 // no worker serves.
-func agentsOf(workers []store.Worker, list []report.Summary) []agent {
+func agentsOf(snap *report.Snapshot) []agent {
 	byName := make(map[string]agent)
-	for _, s := range list {
+	for _, s := range snap.Rows {
 		if s.Workers == 0 && !s.Over() {
 			byName[s.Agent] = agent{Name: s.Agent}
 		}
 	}
-	for _, w := range workers {
+	for _, w := range snap.Workers {
 		for _, name := range w.Agents {
 			a := byName[name]
 			a.Name, a.Workers = name, a.Workers+1
@@ -111,133 +131,26 @@ func (h home) quota(name string) *store.Quota {
 	return nil
 }
 
-// Say is the text for screen readers. They read it aloud when it changes.
-func (h home) Say() string {
+// says counts campaigns by where they stand.
+func says(rows []report.Row) string {
+	counts, need := make(map[campaign.Phase]int), 0
+	for i := range rows {
+		counts[rows[i].State]++
+		if needOf(&rows[i]) == needsPerson {
+			need++
+		}
+	}
 	var parts []string
-	for _, c := range h.Campaigns {
-		if !c.Over() {
-			parts = append(parts, c.Say())
+	for _, state := range phases {
+		if n := counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(n), state))
 		}
 	}
-	return strings.Join(parts, " ")
-}
-
-// Say tells where a campaign stands, in steps of ten percent.
-func (r row) Say() string {
-	text := fmt.Sprintf("%s is %s", r.Campaign, r.State)
-	if r.State == campaign.Running && r.Contacts > 0 {
-		text += fmt.Sprintf(", %d %% through", r.Through()*10/r.Contacts*10)
-	}
-	return text + "."
-}
-
-// Through counts the contacts that have been sent, with any result.
-func (r row) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
-
-// Reached counts the contacts that the platform took.
-func (r row) Reached() int {
-	return r.States.In(campaign.Accepted, campaign.Started, campaign.Ended)
-}
-
-// Percent is the share of contacts that are through.
-func (r row) Percent() string { return report.Percent(r.Through(), r.Contacts) }
-
-// PaceText is the recent pace; empty when nothing moves.
-func (r row) PaceText() string {
-	if r.PerMinute == 0 {
-		return ""
-	}
-	if r.PerMinute < 10 {
-		return fmt.Sprintf("%.1f a minute", r.PerMinute)
-	}
-	return campaign.Number(int(r.PerMinute+0.5)) + " a minute"
-}
-
-// LeftText is the time left at this pace.
-func (r row) LeftText() string {
-	if r.Left == 0 {
-		return ""
-	}
-	return report.About(max(r.Left, time.Second))
-}
-
-// Waiting reports whether the campaign waits for something.
-func (r row) Waiting() bool { return !r.WaitingFor.IsZero() }
-
-// Paused reports whether a person or a rule has paused it.
-func (r row) Paused() bool { return r.State == campaign.Paused }
-
-// PausedFor is the reason for the pause.
-func (r row) PausedFor() campaign.Message {
-	return cmp.Or(r.StateReason, campaign.Say(campaign.MsgByPerson))
-}
-
-// Next is when the next request may leave; zero if the campaign does not wait for that.
-func (r row) Next() time.Time {
-	if !r.Paced || r.Quota == nil {
-		return time.Time{}
-	}
-	return r.Quota.Next
-}
-
-// A part is the contacts in one state as a part of a bar that is 1000 wide.
-type part struct {
-	Campaign string
-	State    campaign.State
-	Contacts int
-	Share    string
-	X, Width int
-}
-
-// barOrder is the order of states in a bar: reached contacts grow from the left, those to
-// be sent shrink at the right.
-var barOrder = []campaign.State{
-	campaign.Ended, campaign.Started, campaign.Accepted, campaign.Unconfirmed, campaign.Failed, campaign.Rejected,
-	campaign.Canceled, campaign.Sending, campaign.Pending,
-}
-
-// leastWidth is the width of the smallest part, so that one contact of a million is seen.
-const leastWidth = 5
-
-// Bar lists the states that have contacts.
-func (r row) Bar() []part {
-	var parts []part
-	widest, rest := 0, 1000
-	for _, state := range barOrder {
-		n := r.States.In(state)
-		if n == 0 {
-			continue
-		}
-		p := part{r.Campaign, state, n, report.Percent(n, r.Contacts), 0, max(n*1000/max(r.Contacts, 1), leastWidth)}
-		parts = append(parts, p)
-		if rest -= p.Width; p.Width > parts[widest].Width {
-			widest = len(parts) - 1
-		}
+	if need > 0 {
+		parts = append(parts, campaign.Count(need, "needs", "need")+" attention")
 	}
 	if len(parts) == 0 {
-		return nil
+		return ""
 	}
-	parts[widest].Width += rest // rounding leaves some, or takes too much
-	x := 0
-	for i := range parts {
-		parts[i].X = x
-		x += parts[i].Width
-	}
-	return parts
-}
-
-// Problems lists the states that a person should look at.
-func (r row) Problems() []part {
-	return slices.DeleteFunc(r.Bar(), func(p part) bool {
-		return p.State != campaign.Rejected && p.State != campaign.Failed && p.State != campaign.Unconfirmed
-	})
-}
-
-// Spoken is the bar in words.
-func (r row) Spoken() string {
-	var parts []string
-	for _, p := range r.Bar() {
-		parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(p.Contacts), p.State))
-	}
-	return strings.Join(parts, ", ")
+	return "Campaigns: " + strings.Join(parts, ", ") + "."
 }

@@ -225,7 +225,7 @@ func (p *pages) channelID(text string) (string, error) {
 // A workbook of a million rows takes a tenth of it.
 const maxRehearsal = 2 * time.Minute
 
-var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at: use enqueue", maxRehearsal.Minutes())
+var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at here: split it, or ask who runs the worker", maxRehearsal.Minutes())
 
 // rehearse does everything that a launch does except storing.
 func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
@@ -239,6 +239,7 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRehearsal, errTooSlow)
 	defer cancel()
 	l := p.Agents[up.agent]
+	l.Beside = report.Beside(p.store)
 	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
 	err := up.read(func(req launch.Request) (err error) {
 		req.DryRun = true
@@ -259,7 +260,7 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 	var sum launch.Summary
 	err := up.read(func(req launch.Request) (err error) {
 		l := p.Agents[up.agent]
-		l.Queue, l.By = p.queue(r), p.who(r)
+		l.Queue, l.By, l.Beside = p.queue(r), p.who(r), report.Beside(p.store)
 		// A person who closes the page has still asked for it.
 		sum, err = l.Launch(context.WithoutCancel(r.Context()), req)
 		return err

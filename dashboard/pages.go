@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
 )
@@ -55,13 +56,15 @@ var rooted = regexp.MustCompile(`((?:href|src|action|formaction|data-events)=")/
 // words format numbers and times in templates. Times are in UTC; the page's script shows
 // them in the reader's zone.
 var words = template.FuncMap{
-	"number": campaign.Number,
-	"count":  campaign.Count,
-	"quota":  quotaText,
-	"time":   func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
-	"second": func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
-	"soon":   soonTag,
-	"axis":   func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
+	"number":  campaign.Number,
+	"count":   campaign.Count,
+	"quota":   quotaText,
+	"time":    func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
+	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
+	"soon":    soonTag,
+	"say":     say,
+	"written": written,
+	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
 
 // axisLayouts formats the times below a chart, by precision.
@@ -77,7 +80,7 @@ func timeTag(t time.Time, show, layout string) template.HTML {
 
 // soonTag leaves out the date of times in the next hours.
 func soonTag(t time.Time) template.HTML {
-	if time.Until(t) < 12*time.Hour {
+	if time.Until(t).Abs() < 12*time.Hour {
 		return timeTag(t, "clock", "15:04:05 UTC")
 	}
 	return timeTag(t, "full", "2006-01-02 15:04 UTC")
@@ -97,27 +100,37 @@ func quotaText(q store.Quota) string {
 
 // A view is a page with what its layout needs.
 type view struct {
-	Title  string
-	Nav    string // its entry in the navigation
-	Events string // address of its live parts; empty: it has none
-	Reload bool   // reloads itself where scripts are off
-	Flash  string // what was just done
-	Body   any
+	Title   string
+	Nav     string // its entry in the navigation
+	Events  string // address of its live parts; empty: it has none
+	Reload  bool   // reloads itself where scripts are off
+	Flash   string // what was just done
+	Trouble trouble
+	Body    any
 }
 
 // pages serves all pages but the asynq UI.
 type pages struct {
 	Config
-	store   reader
-	views   map[string]*template.Template
-	feed    *feed
-	uploads *uploads
-	flashes flashes
+	store     reader
+	views     map[string]*template.Template
+	feed      *feed
+	uploads   *uploads
+	flashes   flashes
+	board     *report.Board
+	list      *known[*report.Snapshot] // of one name, which is empty
+	standings *known[standing]
+	seen      sights
 }
 
+// keptStandings is how many campaigns can be shown as they were when Redis does not
+// answer.
+const keptStandings = 100
+
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}}
+	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
 	p.feed = newFeed(p.fragments)
+	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	return p
 }
 
@@ -213,7 +226,11 @@ func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		p.Logger.WarnContext(r.Context(), "page not served", "page", r.Pattern, "error", err)
 	}
-	p.fail(w, r, status, sentence(err.Error()))
+	text := sentence(err.Error())
+	if isDown(err) {
+		text = redisGone
+	}
+	p.fail(w, r, status, text)
 }
 
 // A wishError blames the request, not the server.
@@ -274,20 +291,46 @@ func (p *pages) queue(r *http.Request) *jobs.Queue {
 }
 
 // fragments are the live parts of a page, by the id of their element. The topic is a
-// campaign's name; empty means the list.
-func (p *pages) fragments(ctx context.Context, topic string) (map[string]string, error) {
-	if topic == "" {
-		h, err := p.readHome(ctx)
+// campaign's name, or a choice of the list.
+func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
+	if chosen, ok := strings.CutPrefix(topic, "/"); ok {
+		q, err := url.ParseQuery(strings.TrimPrefix(chosen, "?"))
 		if err != nil {
-			return nil, err
+			return content{}, err
 		}
-		return fill(p.views["home"], h, "agents", "list", "say")
+		snap, since, err := p.list.get(ctx, "", liveEvery/2)
+		if since.IsZero() {
+			return content{}, err
+		}
+		c, wrong := p.listContent(p.homeOf(snap, readFilter(q)))
+		c.since = since
+		return c, cmp.Or(err, wrong)
 	}
-	c, err := p.readStanding(ctx, topic)
+	s, since, err := p.standings.get(ctx, topic, liveEvery/2)
+	if since.IsZero() {
+		return content{}, err
+	}
+	s.Stale = err != nil
+	parts, wrong := fill(p.views["campaign"], s, "say", "head", "actions", "chart", "reasons", "facts")
+	return content{parts: parts, since: since}, cmp.Or(err, wrong)
+}
+
+// listContent is the list with its rows apart: most of them stay as they are.
+func (p *pages) listContent(h home) (content, error) {
+	parts, err := fill(p.views["home"], h, "agents", "say", "found", "empty", "paging")
 	if err != nil {
-		return nil, err
+		return content{}, err
 	}
-	return fill(p.views["campaign"], c, "say", "head", "actions", "chart", "reasons", "facts")
+	c := content{parts: parts, rows: []string{}}
+	for _, r := range h.Campaigns {
+		cells, err := fill(p.views["home"], r, "row")
+		if err != nil {
+			return content{}, err
+		}
+		id := "r-" + r.Campaign
+		c.parts[id], c.rows = cells["row"], append(c.rows, id)
+	}
+	return c, nil
 }
 
 func fill(t *template.Template, data any, names ...string) (map[string]string, error) {

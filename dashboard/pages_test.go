@@ -18,7 +18,7 @@ import (
 )
 
 func TestAnEmptyListSaysHowToBegin(t *testing.T) {
-	wantTexts(t, newFixture(t).get("/"), "No campaign yet", `href="/new"`, "enqueue contacts.csv")
+	wantTexts(t, newFixture(t).get("/"), "No campaign yet", `href="/new"`)
 }
 
 func TestTheListTellsWhereEachCampaignStands(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/store"
 )
 
 // A moment is something that happened to a contact, or to its campaign.
@@ -17,6 +18,8 @@ type moment struct {
 	State string // of the contact from then on; empty: unchanged
 	Why   campaign.Message
 	By    string
+
+	request bool // the answer to one, or that there was none
 }
 
 // timeline lists what happened to a contact, earliest first.
@@ -45,18 +48,41 @@ func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) (
 			if d.Batch != "" {
 				what += " " + d.Batch
 			}
-			list = append(list, moment{At: d.At, What: what, State: fate.To, Why: fate.Reason, By: d.By})
+			list = append(list, moment{At: d.At, What: what, State: fate.To, Why: fate.Reason, By: d.By, request: d.Action == store.ActionRequest})
 		}
 	}
 	if changed := who.Record.ChangedAt(); !moved && !changed.IsZero() {
 		list = append(list, moment{At: changed, What: "last change", State: who.Record.State.String(), Why: who.Reason})
 	}
+	var talk []moment
 	if o := who.Outcome; o.Known() {
-		list = append(list, moment{At: o.Started, What: "the conversation began"})
-		if !o.Ended.IsZero() {
-			list = append(list, moment{At: o.Ended, What: "the conversation ended"})
-		}
+		talk = []moment{{At: o.Started, What: "the conversation began"}, {At: o.Ended, What: "the conversation ended"}}
 	}
+	return inOrder(list, talk), nil
+}
+
+// answerWithin is more than a request takes.
+const answerWithin = 2 * time.Minute
+
+// inOrder puts what happened in the order of things. That is by time, except that a
+// conversation comes after the request that began it: a request stands with the time at
+// which its answer was written down, and the platform's clock may be another. What has no
+// time has not happened.
+func inOrder(list, talk []moment) []moment {
 	slices.SortStableFunc(list, func(a, b moment) int { return a.At.Compare(b.At) })
-	return list, nil
+	least := 0 // the place before which a conversation cannot stand
+	for _, m := range talk {
+		if m.At.IsZero() {
+			continue
+		}
+		at := least
+		for i, other := range list {
+			if i >= least && !other.At.After(m.At) || least == 0 && other.request && !other.At.After(m.At.Add(answerWithin)) {
+				at = i + 1
+			}
+		}
+		list = slices.Insert(list, at, m)
+		least = at + 1
+	}
+	return list
 }

@@ -221,7 +221,7 @@ func asUpload(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return wishf(http.StatusRequestTimeout, "the upload has come to a standstill, or is too slow: try again, or use enqueue")
 	case errors.As(err, &long):
-		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; use enqueue for larger ones", maxUpload>>20)
+		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; split it, or ask who runs the worker", maxUpload>>20)
 	case errors.As(err, &disk):
 		return wishf(http.StatusServiceUnavailable, "keep the upload: %w", disk.Err)
 	}

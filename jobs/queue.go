@@ -58,9 +58,8 @@ func (q *Queue) note(ctx context.Context, name string, action store.Action, text
 	}
 }
 
-// lanes are an agent's queues with asynq's weights: while all are full, that many of
-// ten tasks come from each.
-var lanes = map[campaign.Lane]int{campaign.Urgent: 6, campaign.Normal: 3, campaign.Bulk: 1}
+// lanes are an agent's queues with asynq's weights.
+var lanes = campaign.LaneWeights
 
 func queueName(agent string, lane campaign.Lane) string {
 	if lane == campaign.Normal {

@@ -24,11 +24,6 @@ import (
 	"campaign-runner/velents"
 )
 
-// turn is how long a task may send while others wait in another lane. In dispatch
-// mode it may have more than a minute of requests before it, and there are few
-// places for tasks.
-const turn = 10 * time.Second
-
 // An Agent is one API token with what belongs to it.
 type Agent struct {
 	Name     string
@@ -119,7 +114,7 @@ func (w *Worker) newSender(a Agent, log *slog.Logger) *sending.Sender {
 	return &sending.Sender{
 		Store: w.cfg.Store, Queue: w.queue, Platform: a.Platform, Quota: a.Quota,
 		Worker: sending.Worker{
-			ID: w.id, By: w.queue.by, Alive: w.alive, InHand: w.inHand, RequestTimeout: w.cfg.RequestTimeout, Turn: turn,
+			ID: w.id, By: w.queue.by, Alive: w.alive, InHand: w.inHand, RequestTimeout: w.cfg.RequestTimeout, Turn: campaign.LaneTurn,
 		},
 		Webhook: w.cfg.Webhook, Answered: w.cfg.Watch.Answered, Log: log,
 	}

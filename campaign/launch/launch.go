@@ -22,6 +22,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
+	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
@@ -101,6 +102,11 @@ type Launcher struct {
 	Platform platform       // nil: nothing is asked, and every column is sent
 	Quota    quota          // of the agent's token; needed with Platform
 	Rate     ratelimit.Rate // estimates go by it unless the platform names a limit
+
+	// Beside says how a campaign of an agent would be sent beside the others on its token:
+	// at which pace and from when on, and what comes before it. Nil: it has the token for
+	// itself.
+	Beside func(ctx context.Context, name, agent string) (own plan.Work, others []plan.Work, err error)
 
 	By       string                           // who launches, for the campaign's log; empty: the user of this process
 	Note     func(text string)                // called with remarks for a person; may be nil

@@ -3,12 +3,10 @@ package launch
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
-	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/plan"
 	"campaign-runner/ratelimit"
 )
@@ -36,6 +34,8 @@ type Summary struct {
 	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
 	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
 	Warnings         []string `json:"warnings"`
+
+	Messages []campaign.Message `json:"-"` // the warnings, for who says them in other words
 }
 
 // summary tells of a campaign that was loaded or added to. A limit of 0 is not known.
@@ -44,7 +44,8 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	if err != nil {
 		return Summary{}, err
 	}
-	s := summarize(c, outlook(c.Settings, out.work, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	own, others := l.beside(ctx, c)
+	s := summarize(c, outlook(c.Settings, out.work, own, others, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
 	visible, hidden := src.contacts.list.SheetsNotRead()
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
@@ -55,9 +56,13 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 func (s *Summary) warn(texts ...string) {
 	for _, text := range texts {
 		if text != "" {
-			s.Warnings = append(s.Warnings, text)
+			s.say(campaign.Text(text))
 		}
 	}
+}
+
+func (s *Summary) say(m campaign.Message) {
+	s.Warnings, s.Messages = append(s.Warnings, m.String()), append(s.Messages, m)
 }
 
 // An Outlook is when a campaign's contacts will be sent.
@@ -71,17 +76,41 @@ type Outlook struct {
 	blocked time.Time
 }
 
-// outlook is the plan of a campaign of which nothing is sent yet. A limit of 0 is not
-// known. Nothing is sent before the end of a block.
-func outlook(s campaign.Settings, w plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
-	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
-	w.Midnight = s.DayOf(now).From.Location()
-	if blocked.After(w.Start) {
-		w.Start = blocked
+// beside is how a campaign would be sent, and what comes before it. An estimate is not
+// worth an error.
+func (l *Launcher) beside(ctx context.Context, c campaign.Campaign) (own plan.Work, others []plan.Work) {
+	if l.Beside == nil {
+		return plan.Work{}, nil
 	}
-	perWindow, window := rate.Count()
-	w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
-	return Outlook{plan.Make(w, now), s.Hours.String(), s.StartAt, s.FinishBy, now, blocked}
+	own, others, err := l.Beside(ctx, c.Name, c.Settings.Agent)
+	if err != nil {
+		l.note("not known what else is to be sent: %v", err)
+		return plan.Work{}, nil
+	}
+	return own, others
+}
+
+// outlook is the plan of a campaign of which nothing is sent yet, after others on its
+// token. A limit of 0 is not known; where own has a pace, it goes by that. Nothing is
+// sent before the end of a block.
+func outlook(s campaign.Settings, w, own plan.Work, others []plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
+	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
+	w.Midnight, w.Canary = s.DayOf(now).From.Location(), s.Canary
+	for _, until := range []time.Time{blocked, own.Start} {
+		if until.After(w.Start) {
+			w.Start = until
+		}
+	}
+	w.Agent, w.Lane, w.Turn = s.Agent, float64(campaign.LaneWeights[s.LaneFor(len(w.Chunks))]), own.Turn
+	w.Rate, w.Burst = own.Rate, own.Burst
+	if w.Rate == 0 {
+		perWindow, window := rate.Count()
+		w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
+	}
+	works := append(others, w)
+	works[0].Rate, works[0].Burst = w.Rate, w.Burst
+	plans := plan.Together(works, now)
+	return Outlook{plans[len(plans)-1], s.Hours.String(), s.StartAt, s.FinishBy, now, blocked}
 }
 
 // summarize tells of a loaded campaign.
@@ -118,19 +147,19 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 	}
 	s.warn(c.Settings.Hours.Warnings()...)
 	if o.blocked.After(o.Now) {
-		s.warn(fmt.Sprintf("the platform allows agent %s no request before %s; sooner with: campaign agents unblock %[1]s", c.Settings.Agent, o.blocked.UTC().Format(time.RFC3339)))
+		s.say(campaign.Say(campaign.MsgBlocked, "agent", c.Settings.Agent, "until", o.blocked.UTC()))
 	}
 	if c.Counts.Contacts == 0 {
-		s.warn("there is nobody to contact in this file")
+		s.say(campaign.Say(campaign.MsgNobody))
 	}
 	if n := c.Counts.Refused[string(contacts.TwoNumbers)]; n > 0 {
-		s.warn(fmt.Sprintf("lines with two numbers in a cell: %d; --two-numbers first takes the first of each", n))
+		s.say(campaign.Say(campaign.MsgTwoNumbers, "lines", n))
 	}
 	if o.Held > 0 {
-		s.warn(fmt.Sprintf("contacts that are held: %d; %s, or its hours never come. --no-zone-hours decides about numbers without a zone", o.Held, hours.NoZoneReason))
+		s.say(campaign.Say(campaign.MsgHeld, "contacts", o.Held))
 	}
 	if o.Missed > 0 {
-		s.warn(fmt.Sprintf("%d contacts will not be reached by %s, and are then canceled", o.Missed, o.FinishBy.UTC().Format(time.RFC3339)))
+		s.say(campaign.Say(campaign.MsgMissed, "contacts", o.Missed, "end", o.FinishBy.UTC()))
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -65,6 +66,12 @@ func withContact(parts []Part, group, tries int) []Part {
 	return parts
 }
 
+// InTurn is how many requests a chunk makes in its turn, if so many chunks are in hand
+// at once at that pace.
+func InTurn(rate float64, turn time.Duration, chunks int) float64 {
+	return math.Floor(turn.Seconds()*rate/float64(max(chunks, 1))) + 1
+}
+
 // idleShare is the part of a limit that an idle token may use at once.
 const idleShare = 0.4
 
@@ -100,10 +107,11 @@ type Contact struct {
 // each of them stands for if left contacts remain in all, and how many requests fail.
 func (w *Work) Learn(sample [][]Contact, left int) {
 	inSample, made, failed := 0, 0, 0
-	w.Chunks = make([][]Part, len(sample))
+	w.Chunks, w.Begun = make([][]Part, len(sample)), make([]int, len(sample))
 	for c, contacts := range sample {
+		tries := 0
 		for _, contact := range contacts {
-			made += contact.Tries
+			tries += contact.Tries
 			if !contact.Left {
 				failed += max(contact.Tries-1, 0)
 				continue
@@ -112,6 +120,8 @@ func (w *Work) Learn(sample [][]Contact, left int) {
 			inSample++
 			w.Chunks[c] = withContact(w.Chunks[c], contact.Group, contact.Tries)
 		}
+		made += tries
+		w.Begun[c] = tries / max(w.PerCall, 1)
 	}
 	w.Weight = 1
 	if inSample > 0 {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 )
 
@@ -25,13 +24,14 @@ type Overview struct {
 	Suppressed   int            `json:"suppressed"`
 	NotChosen    int            `json:"not_chosen"`
 	Refused      map[string]int `json:"refused"`
-	Erased       int            `json:"erased,omitempty"` // contacts whose person was erased
-	ETA          time.Time      `json:"eta,omitzero"`     // when its last request will have left; zero: not foreseeable
-	Opens        time.Time      `json:"opens,omitzero"`   // when the next contact may be sent; zero: now, or none is left
-	Held         int            `json:"held,omitzero"`    // contacts that only an operator can unblock, by a sample
-	Missed       int            `json:"missed,omitzero"`  // contacts that will not be reached before it is to finish
-	Settings     []Setting      `json:"settings"`         // in force, by the flag that sets them
-	Quota        *store.Quota   `json:"quota"`            // of the agent, as a worker sees it; null when none is alive
+	Erased       int            `json:"erased,omitempty"`     // contacts whose person was erased
+	ETA          time.Time      `json:"eta,omitzero"`         // when its last request will have left; zero: not foreseeable
+	CanaryEnds   time.Time      `json:"canary_ends,omitzero"` // when its canary will have left; the rest is taken to start at once
+	Opens        time.Time      `json:"opens,omitzero"`       // when the next contact may be sent; zero: now, or none is left
+	Held         int            `json:"held,omitzero"`        // contacts that only an operator can unblock, by a sample
+	Missed       int            `json:"missed,omitzero"`      // contacts that will not be reached before it is to finish
+	Settings     []Setting      `json:"settings"`             // in force, by the flag that sets them
+	Quota        *store.Quota   `json:"quota"`                // of the agent, as a worker sees it; null when none is alive
 
 	// MayHaveBeenReached counts the contacts that the platform may have reached without
 	// our knowing: the unconfirmed, and those whose request ended in an error of the
@@ -42,6 +42,12 @@ type Overview struct {
 
 // Find reads the overview of a campaign.
 func Find(ctx context.Context, s Store, name string) (Overview, error) {
+	return NewForecaster(s).Find(ctx, name)
+}
+
+// Find reads the overview of a campaign.
+func (f *Forecaster) Find(ctx context.Context, name string) (Overview, error) {
+	s := f.store
 	present, err := look(ctx, s)
 	if err != nil {
 		return Overview{}, err
@@ -95,42 +101,34 @@ func Find(ctx context.Context, s Store, name string) (Overview, error) {
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
 		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
-	err = o.foresee(ctx, s, c, present)
+	err = o.foresee(ctx, f, store.Reading{Campaign: c, Tally: tally}, present)
 	return o, err
 }
 
 // foresee adds the forecast to an overview.
-func (o *Overview) foresee(ctx context.Context, s Store, c campaign.Campaign, p present) error {
-	pending := o.States.In(campaign.Pending)
-	if pending == 0 || o.State != campaign.Running && o.State != campaign.Scheduled {
+func (o *Overview) foresee(ctx context.Context, f *Forecaster, st store.Reading, p present) error {
+	if !foreseeable(st) {
 		return nil
 	}
-	w, err := workOf(ctx, s, c, pending, p.now, liveSample)
+	forecast, err := f.of(ctx, p, st)
 	if err != nil {
 		return err
 	}
-	if o.Quota != nil {
-		w = atQuota(w, *o.Quota)
-	}
-	forecast := plan.Make(w, p.now.UTC())
 	o.Held = forecast.Held
-	if w.Rate > 0 {
-		o.ETA, o.Missed = forecast.Ends, forecast.Missed
+	if forecast.work.Rate > 0 {
+		o.ETA, o.Missed, o.CanaryEnds = forecast.Ends, forecast.Missed, forecast.Canary
 	}
-	if opens := forecast.Begins; opens.After(p.now) {
+	if opens := forecast.opens(); opens.After(p.now) {
 		o.Opens = opens
 	}
 	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
 	if o.WaitingFor.IsZero() || o.Paced && !blocked {
-		if wait := hoursWait(*o, w, forecast, pending); !wait.IsZero() {
+		if wait := hoursWait(*o, forecast.work, forecast.Plan, o.States.In(campaign.Pending)); !wait.IsZero() {
 			o.WaitingFor, o.Paced = wait, false
 		}
 	}
 	return nil
 }
-
-// liveSample bounds the chunks that are read for one look.
-const liveSample = 100
 
 // requestsLeft is how many requests a campaign still needs if all of them succeed.
 func requestsLeft(c campaign.Campaign, openChunks, open int) int {

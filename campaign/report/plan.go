@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"campaign-runner/campaign"
@@ -47,82 +46,14 @@ func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (F
 		Campaign: name, State: tally.Phase(c.Phase), Pending: tally.States[campaign.Pending],
 		Hours: c.Settings.Hours.String(), FinishBy: c.Settings.FinishBy, Now: present.now.UTC(),
 	}
-	w, err := workOf(ctx, s, c, f.Pending, present.now, plan.SampleSize)
-	if err != nil {
-		return Foresight{}, err
-	}
-	q, ok := present.quotas[c.Settings.Agent]
-	if ok {
-		w = atQuota(w, q)
-	}
-	if ok && q.Limit > 0 {
-		f.Measured = true
+	forecaster := NewForecaster(s)
+	forecaster.chunks, forecaster.rate = plan.SampleSize, &rate
+	forecast, err := forecaster.of(ctx, present, store.Reading{Campaign: c, Tally: tally})
+	f.Plan, f.Measured, f.Rate = forecast.Plan, forecast.measured, rate.String()
+	if q := present.quotas[c.Settings.Agent]; f.Measured {
 		f.Rate = ratelimit.Rate{Limit: q.Limit, Window: time.Duration(q.Window * float64(time.Second))}.String()
-	} else {
-		limit, window := rate.Count()
-		w.AtLimit(float64(limit), window)
-		f.Rate = rate.String()
 	}
-	f.Plan = plan.Make(w, f.Now)
-	return f, nil
-}
-
-// workOf is what is left of a campaign, by a sample of its chunks.
-func workOf(ctx context.Context, s Store, c campaign.Campaign, pending int, now time.Time, chunks int) (plan.Work, error) {
-	calendar, err := c.Settings.Hours.Calendar()
-	if err != nil {
-		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
-	}
-	w := plan.Work{PerCall: c.RequestRows(), Tries: c.Settings.MaxAttempts}
-	if c.Settings.FinishBy.After(now) { // later, all that is left was asked for by a rerun
-		w.FinishBy = c.Settings.FinishBy
-	}
-	if c.Phase == campaign.Scheduled {
-		w.Start = c.Settings.StartAt
-	}
-	if w.PerDay = c.Settings.DailyCap; w.PerDay > 0 {
-		w.Midnight = c.Settings.DayOf(now).From.Location()
-		if w.Today, err = s.Begun(ctx, c.Name, now); err != nil {
-			return plan.Work{}, err
-		}
-	}
-	read := s.ReadLedger
-	if calendar.ByContact() {
-		read, chunks = s.ReadChunk, min(chunks, sampledRows)
-	}
-	groups := plan.NewGroups(calendar)
-	var sample [][]plan.Contact
-	err = inOrder(ctx, c.Name, plan.Sample(c.Chunks, chunks), read, func(chunk *store.Chunk) error {
-		contacts := make([]plan.Contact, chunk.Len())
-		for i := range contacts {
-			record, number := chunk.Record(i), ""
-			if chunk.Contacts != nil {
-				number = chunk.Contacts[i].Phone.E164()
-			}
-			contacts[i] = plan.Contact{Group: groups.Of(number), Tries: int(record.Tries), Left: record.State == campaign.Pending}
-		}
-		sample = append(sample, contacts)
-		return nil
-	})
-	w.Groups = groups.List()
-	w.Learn(sample, pending)
-	return w, err
-}
-
-// sampledRows bounds the chunks whose rows are read for a plan: rows take longer
-// than ledgers.
-const sampledRows = 60
-
-// atQuota is the work at the pace of a quota, without the requests of others on the
-// token, and not before a block ends.
-func atQuota(w plan.Work, q store.Quota) plan.Work {
-	if q.Blocked && q.Next.After(w.Start) {
-		w.Start = q.Next
-	}
-	if q.Limit > 0 && q.Window > 0 {
-		w.AtLimit(max(float64(q.Limit)-q.Others, 1), time.Duration(q.Window*float64(time.Second)))
-	}
-	return w
+	return f, err
 }
 
 // paceWindow is how far back a pace looks. With batches of hundreds every few
@@ -159,5 +90,14 @@ func PaceOf(series []store.Sample, states States, now time.Time) Pace {
 	}
 	p := Pace{PerMinute: float64(through) / over.Minutes()}
 	p.Left = time.Duration(float64(states.Open()) / p.PerMinute * float64(time.Minute))
+	return p
+}
+
+// Until is the pace with the time left until a forecast's end, which allows for hours,
+// failures and other campaigns. Without a forecast it stays as it is.
+func (p Pace) Until(eta, now time.Time) Pace {
+	if eta.After(now) {
+		p.Left = eta.Sub(now)
+	}
 	return p
 }

@@ -51,23 +51,33 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.ReadAll(ctx, names)
+	found, unread, err := readAll(ctx, s, names)
 	if err != nil {
 		return nil, err
 	}
 	list := []Summary{}
-	var unread []error
+	for _, r := range found {
+		list = append(list, present.summary(r.Campaign, r.Tally))
+	}
+	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return list, unread
+}
+
+// readAll reads campaigns that are there. unread says which of them cannot be read; err,
+// that Redis does not answer.
+func readAll(ctx context.Context, s catalog, names []string) (list []store.Reading, unread, err error) {
+	all, err := s.ReadAll(ctx, names)
+	var errs []error
 	for _, r := range all {
 		switch {
 		case errors.Is(r.Err, store.ErrNotFound): // abandoned meanwhile
 		case r.Err != nil:
-			unread = append(unread, r.Err)
+			errs = append(errs, r.Err)
 		default:
-			list = append(list, present.summary(r.Campaign, r.Tally))
+			list = append(list, r)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return list, errors.Join(unread...)
+	return list, errors.Join(errs...), err
 }
 
 // Rejects writes the refused lines of a campaign's file as they were stored, and
@@ -108,6 +118,8 @@ type present struct {
 	workers map[string]int // alive, by agent
 	quotas  map[string]store.Quota
 	paused  map[string][]campaign.Lane
+	tokens  map[string]string // keys of the agents' tokens
+	alive   []store.Worker
 	refused *store.NoWritesError // nil: Redis takes writes
 }
 
@@ -120,13 +132,14 @@ func look(ctx context.Context, s fleet) (present, error) {
 	if err != nil {
 		return present{}, err
 	}
-	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane)}
+	p := present{now: now, workers: make(map[string]int), quotas: make(map[string]store.Quota), paused: make(map[string][]campaign.Lane), tokens: make(map[string]string), alive: alive}
 	err = s.CheckWrites(ctx)
 	// With living workers, only the server that was asked takes none.
 	if refused := store.NoWrites(err); refused != nil && !(refused.ReadOnly && len(alive) > 0) {
 		p.refused = refused
 	}
 	// All workers on a token see the same quota, so the latest look counts.
+	alive = slices.Clone(alive)
 	slices.SortStableFunc(alive, func(a, b store.Worker) int { return a.Looked.Compare(b.Looked) })
 	for _, w := range alive {
 		for _, agent := range w.Agents {
@@ -134,6 +147,7 @@ func look(ctx context.Context, s fleet) (present, error) {
 		}
 		maps.Copy(p.quotas, w.Quotas)
 		maps.Copy(p.paused, w.Paused)
+		maps.Copy(p.tokens, w.QuotaKeys)
 	}
 	return p, nil
 }
@@ -227,6 +241,8 @@ type catalog interface {
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	EverLive(ctx context.Context) ([]store.Live, error)
+	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
 	OpenChunks(ctx context.Context, name string) (int, error)

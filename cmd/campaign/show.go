@@ -92,9 +92,13 @@ func overviewText(o report.Overview) string {
 	b.WriteString(factsText(facts))
 
 	var states [][]string
-	for _, state := range campaign.States() {
-		if n := o.States.In(state); n > 0 {
-			states = append(states, []string{"  " + state.String(), cli.Number(n), report.Percent(n, o.Contacts), doubtText(o, state)})
+	counts := make([]int, len(campaign.States()))
+	for i, state := range campaign.States() {
+		counts[i] = o.States.In(state)
+	}
+	for i, share := range report.Shares(counts) {
+		if state := campaign.States()[i]; counts[i] > 0 {
+			states = append(states, []string{"  " + state.String(), cli.Number(counts[i]), share, doubtText(o, state)})
 		}
 	}
 	section(&b, states, 1, 2)

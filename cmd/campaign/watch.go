@@ -27,7 +27,8 @@ func (a *app) watch() *cobra.Command {
 		if terminal {
 			to = newBar(a.stderr)
 		}
-		o, err := watch(ctx, to, interval, func(ctx context.Context) (report.Overview, error) { return report.Find(ctx, s, name) })
+		forecaster := report.NewForecaster(s)
+		o, err := watch(ctx, to, interval, func(ctx context.Context) (report.Overview, error) { return forecaster.Find(ctx, name) })
 		if ctx.Err() != nil && terminal {
 			fmt.Fprint(a.stderr, "\r") // the terminal has echoed ^C before the bar
 		}

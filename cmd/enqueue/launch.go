@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
@@ -128,7 +129,7 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 		if err != nil {
 			return err
 		}
-		l.Store, l.Queue = st, jobs.NewQueue(st, nil)
+		l.Store, l.Queue, l.Beside = st, jobs.NewQueue(st, nil), report.Beside(st)
 	}
 	return a.finish(ctx, l, f.Request, l.Launch)
 }
@@ -209,7 +210,7 @@ nothing.`,
 			if err != nil {
 				return err
 			}
-			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Rate: f.rate, Note: a.note}
+			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Beside: report.Beside(st), Rate: f.rate, Note: a.note}
 			return a.finish(cmd.Context(), l, f.Request, l.Append)
 		},
 	}

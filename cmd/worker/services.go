@@ -52,6 +52,11 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 		if s.notifier, err = notify.New(st, address, log); err != nil {
 			return nil, cli.Usagef("NOTIFY_URL: %w", err)
 		}
+		if pages := adminURL.Get(getenv); pages != "" {
+			if err := s.notifier.Link(pages); err != nil {
+				return nil, cli.Usagef("ADMIN_URL: %w", err)
+			}
+		}
 	}
 	shown := metrics.New(st)
 	w, launchers, err := o.worker(st, shown, tokens, log, getenv)

@@ -15,6 +15,9 @@
       time.textContent = new Intl.DateTimeFormat(undefined, forms[time.dataset.show]).format(new Date(time.dateTime));
     }
   }
+  const zone = document.getElementById("zone");
+  const offset = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(new Date()).find((p) => p.type === "timeZoneName");
+  zone.textContent = `${Intl.DateTimeFormat().resolvedOptions().timeZone} (${offset ? offset.value : ""})`;
   const shown = new Map(); // what fills the live parts, as it came
   for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
   localise(document);
@@ -25,7 +28,12 @@
     if (button && e.target.method === "post") setTimeout(() => { button.disabled = true; button.textContent = button.dataset.busy || button.textContent; });
   });
   window.addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button[disabled]")) b.disabled = false; });
-  if (/[?&]did=/.test(location.search)) history.replaceState(null, "", location.pathname);
+  const here = new URL(location.href);
+  if (here.searchParams.has("did")) { // so that a reload does not say it again
+    here.searchParams.delete("did");
+    here.searchParams.delete("n");
+    history.replaceState(null, "", here);
+  }
 
   const url = document.body.dataset.events;
   if (!url) return;
@@ -51,21 +59,54 @@
   }
   document.addEventListener("toggle", () => { for (const [id, html] of [...waiting]) fill(id, html); }, true);
 
+  // The rows of a list, in order: those that are gone go, new ones are filled next.
+  function arrange(ids) {
+    const list = document.getElementById("rows");
+    if (!list) return;
+    const wanted = new Set(ids);
+    for (const row of [...list.tBodies]) if (!wanted.has(row.id)) { shown.delete(row.id); row.remove(); }
+    ids.forEach((id, i) => {
+      let row = document.getElementById(id);
+      if (!row) { row = document.createElement("tbody"); row.id = id; }
+      if (list.tBodies[i] !== row) list.insertBefore(row, list.tBodies[i] || null);
+    });
+  }
+
+  // The state of the page: live, old because of a trouble, or not connected.
   const live = document.getElementById("live");
+  const trouble = document.getElementById("trouble"), why = document.getElementById("why-old"), old = document.getElementById("how-old");
   function say(text, lost) { live.hidden = false; if (live.textContent !== text) live.textContent = text; live.classList.toggle("lost", lost); }
+  let since = null;
+  function tell(text, at) {
+    since = text && at ? new Date(at) : null;
+    why.textContent = text;
+    trouble.hidden = text === "";
+    age();
+    say(text ? "not live" : "live", text !== "");
+  }
+  function age() {
+    if (!since) { old.textContent = ""; return; }
+    const seconds = Math.max(0, Math.round((Date.now() - since) / 1000));
+    const [n, unit] = seconds < 90 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
+    old.textContent = `What you see is from ${new Intl.DateTimeFormat(undefined, forms.second).format(since)}, ${n} ${unit}${n === 1 ? "" : "s"} ago.`;
+  }
+  setInterval(age, 5000);
+
+  if (!trouble.hidden) say("not live", true);
 
   let source = null, last = 0;
   function connect() {
     if (source) source.close();
     last = Date.now();
     source = new EventSource(url);
-    source.onopen = () => { last = Date.now(); say("live", false); };
+    source.onopen = () => { last = Date.now(); if (trouble.hidden) say("live", false); };
     source.onerror = () => say("not connected, trying again", true);
     source.addEventListener("beat", () => { last = Date.now(); });
     source.onmessage = (e) => {
       last = Date.now();
       const news = JSON.parse(e.data);
-      if (news.trouble !== undefined) say(news.trouble || "live", news.trouble !== "");
+      if (news.trouble !== undefined) tell(news.trouble, news.since);
+      if (news.rows) arrange(news.rows);
       if (news.id) fill(news.id, news.html);
     };
   }

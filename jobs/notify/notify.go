@@ -53,7 +53,8 @@ type Notice struct {
 	StateReason string         `json:"state_reason"`
 	States      map[string]int `json:"states"` // contacts by state
 	Contacts    int            `json:"contacts"`
-	Text        string         `json:"text"` // a sentence, which chats show
+	URL         string         `json:"url,omitempty"` // of the campaign's page
+	Text        string         `json:"text"`          // a sentence, which chats show, and that address
 }
 
 // keeper is what notices need of the store; *store.Store is the real one.
@@ -70,7 +71,8 @@ type keeper interface {
 type Notifier struct {
 	store  keeper
 	url    string
-	host   string // the part of the address that may be logged: the rest may be secret
+	host   string   // the part of the address that may be logged: the rest may be secret
+	pages  *url.URL // nil: not known
 	client *http.Client
 	log    *slog.Logger
 
@@ -96,6 +98,17 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+// Link makes notices carry a link to the campaign's page, at the public address of the
+// pages.
+func (n *Notifier) Link(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.User != nil {
+		return errors.New("want http:// or https://, a host, and nothing secret")
+	}
+	n.pages = u
+	return nil
 }
 
 // Run posts notices until ctx is over.
@@ -173,7 +186,7 @@ func (n *Notifier) tell(ctx context.Context, r store.Reading, now time.Time) (ca
 	if err != nil || try == 0 {
 		return nothing, err
 	}
-	if err := n.post(ctx, noticeOf(c, tally)); err != nil {
+	if err := n.post(ctx, n.noticeOf(c, tally)); err != nil {
 		if ctx.Err() != nil {
 			return failed, nil // the worker stops; the next one tells
 		}
@@ -222,40 +235,56 @@ func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool
 	return !waits(tally.Phase(c.Phase), c) && (c.EndedAt.Before(since) || now.Sub(c.EndedAt) > oldest)
 }
 
-func noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
-	n := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
-	if n.State == c.Phase { // else it is the reason for an earlier state
-		n.StateReason = c.PhaseReason.String()
+func (n *Notifier) noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
+	told := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
+	if told.State == c.Phase { // else it is the reason for an earlier state
+		told.StateReason = voiceOf(c).Say(c.PhaseReason)
 	}
 	var parts []string
 	for _, state := range campaign.States() {
 		count := tally.States[state]
-		n.States[state.String()] = count
+		told.States[state.String()] = count
 		if count > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count, state))
 		}
 	}
-	what := "is " + string(n.State)
-	switch n.State {
+	what := "is " + string(told.State)
+	switch told.State {
 	case campaign.Finished:
 		what = "has finished"
 	case campaign.Ready:
 		what = "waits to be started"
 	}
-	n.Text = fmt.Sprintf("Campaign %s %s", c.Name, what)
-	if n.StateReason != "" {
-		n.Text += ": " + n.StateReason
+	told.Text = fmt.Sprintf("Campaign %s %s", c.Name, what)
+	if told.StateReason != "" {
+		told.Text += ": " + told.StateReason
 	}
 	noun := "contacts"
-	if n.Contacts == 1 {
+	if told.Contacts == 1 {
 		noun = "contact"
 	}
-	n.Text += fmt.Sprintf(". %d %s", n.Contacts, noun)
+	told.Text += fmt.Sprintf(". %d %s", told.Contacts, noun)
 	if len(parts) > 0 {
-		n.Text += ": " + strings.Join(parts, ", ")
+		told.Text += ": " + strings.Join(parts, ", ")
 	}
-	n.Text += "."
-	return n
+	told.Text += "."
+	if n.pages != nil {
+		told.URL = n.pages.JoinPath("campaigns", c.Name).String()
+		told.Text += " " + told.URL
+	}
+	return told
+}
+
+// voiceOf tells times by the clock of the campaign's hours, with its zone; by this
+// process's own, TZ, where it goes by each contact's.
+func voiceOf(c campaign.Campaign) campaign.Voice {
+	zone, err := time.LoadLocation(c.Settings.Hours.Zone)
+	return campaign.Voice{Time: func(at, _ time.Time) string {
+		if err != nil || c.Settings.Hours.Zone == "" {
+			return at.Local().Format("2006-01-02 15:04 MST")
+		}
+		return at.In(zone).Format("2006-01-02 15:04 ") + zone.String()
+	}}
 }
 
 // post makes one request. Its errors do not contain the address.

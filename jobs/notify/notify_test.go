@@ -261,3 +261,30 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A notice names the zone of its times, which is the campaign's, and leads to its page.
+func TestANoticeLeadsToThePageAndNamesItsZone(t *testing.T) {
+	s := newStage(t)
+	if err := s.a.Link("https://campaigns.example.org/admin/"); err != nil {
+		t.Fatal(err)
+	}
+	settings := campaigntest.Settings(5, campaign.Column{Name: "phone"})
+	settings.Hours.Zone = "Asia/Riyadh"
+	s.Load(campaigntest.List{Name: "late", Settings: settings, Contacts: campaigntest.People(966500000000, 1, nil)})
+	why := campaign.Say(campaign.MsgMissedStart, "start", time.Date(2026, 12, 1, 6, 0, 0, 0, time.UTC), "lateness", time.Hour)
+	if _, _, err := s.SetPhase(t.Context(), "late", campaign.Paused, why, campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	s.looked(s.a)
+	if want := "it was to start at 2026-12-01 09:00 Asia/Riyadh, and"; !strings.Contains(s.last.Text, want) || !strings.Contains(s.last.StateReason, want) {
+		t.Errorf("the notice is %q", s.last.Text)
+	}
+	if want := "https://campaigns.example.org/admin/campaigns/late"; s.last.URL != want || !strings.HasSuffix(s.last.Text, " "+want) {
+		t.Errorf("it leads to %q: %q", s.last.URL, s.last.Text)
+	}
+	for _, wrong := range []string{"ftp://x", "campaigns", "https://user:secret@host", "https://host/?token=x"} {
+		if s.a.Link(wrong) == nil {
+			t.Errorf("%s is taken", wrong)
+		}
+	}
+}
