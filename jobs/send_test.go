@@ -574,7 +574,7 @@ func TestDrainingSenderLeavesTheRest(t *testing.T) {
 		t.Errorf("wants to %v, want at once", later)
 	}
 	sent := len(s.platform.contacted())
-	if sent == 0 || sent > dispatchesInFlight {
+	if sent == 0 || sent > dispatchesAtFirst {
 		t.Errorf("%d contacts were sent after the drain", sent)
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: sent, campaign.Pending: 50 - sent})

@@ -334,7 +334,7 @@ func TestSettingsChangeInTheMidstOfAChunk(t *testing.T) {
 		return nil
 	}
 	later := s.send("w1", 0)
-	if later == nil || later.After != 0 || s.platform.count() > 10+2*dispatchesInFlight {
+	if later == nil || later.After != 0 || s.platform.count() > 10+dispatchesInFlight {
 		t.Errorf("%d requests by settings that are gone: %v", s.platform.count(), later)
 	}
 	accepted := s.platform.count()

@@ -367,13 +367,8 @@ func (s *Store) dropEvents(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		var ids []string
-		for _, e := range decodeEvents(page) {
-			if e.Campaign == name {
-				ids = append(ids, e.ID)
-			}
-		}
-		if err := s.DoneEvents(ctx, ids); err != nil {
+		ours := slices.DeleteFunc(decodeEvents(page), func(e Event) bool { return e.Campaign != name })
+		if err := s.EndEvents(ctx, name, nil, ours); err != nil {
 			return err
 		}
 		if len(page) < purgePage {

@@ -74,6 +74,23 @@ func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
 	return s.readChunk(ctx, ref, false)
 }
 
+// ReadRecords reads the ledger of a chunk and nothing else, on a trip that it shares.
+func (s *Store) ReadRecords(ctx context.Context, ref Ref) (*Chunk, error) {
+	var ledger *redis.StringCmd
+	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { ledger = p.Get(ctx, keyLedger(ref)) })
+	if err == nil {
+		err = ledger.Err()
+	}
+	if errors.Is(err, redis.Nil) {
+		err = ErrGone
+	}
+	if err != nil {
+		return nil, wrap(err, "read chunk %s", ref)
+	}
+	chunk := &Chunk{Ref: ref, ledger: campaign.Ledger(ledger.Val())}
+	return chunk, wrap(chunk.ledger.Check(len(chunk.ledger)/campaign.RecordSize), "read chunk %s", ref)
+}
+
 // Reload brings a chunk up to date, its contacts included.
 func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
 	now, err := s.ReadChunk(ctx, chunk.Ref)

@@ -20,7 +20,8 @@
 //	reservation       who may be contacted now; who was, by day
 //	phones            sets of numbers
 //	suppression       the do-not-contact list; opt-outs whose number is not known
-//	events            the platform's events, and those that match no contact
+//	events unmatched  the platform's events, and those that match no contact
+//	trips             how commands of several goroutines share round trips
 //	outcomes          what the events led to: conversations, tickets
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
@@ -47,6 +48,8 @@ type Store struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 
+	inbox, applying trips // of events that come in, and of those that are applied
+
 	replicas int // that must have a Begin
 
 	contactDay atomic.Int64 // on which this process last wrote into the contact record
@@ -66,7 +69,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, encoder: encoder, decoder: decoder}
+	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, encoder: encoder, decoder: decoder}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server

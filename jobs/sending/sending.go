@@ -37,6 +37,7 @@ type Sender struct {
 	Log      *slog.Logger
 
 	seen   seen
+	width  width
 	keeper keeper
 }
 
@@ -63,7 +64,7 @@ type Platform interface {
 // Quota says when a request may leave; *ratelimit.Quota is the real one. Each permit
 // is reported or returned once.
 type Quota interface {
-	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error)
 	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
 	Return(ctx context.Context, p ratelimit.Permit)
 }
