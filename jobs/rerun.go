@@ -146,25 +146,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		return found, nil, 0, left // whose contacts come first is not known
 	}
 	found.UsedUp = int(usedUp.Load())
-	last := -1 // the last contact of the list that is sent again
-	for n, places := range chunks {
-		for _, at := range places {
-			if sel.Limit > 0 && found.Contacts == sel.Limit {
-				break
-			}
-			found.Contacts++
-			last = n*c.Settings.ChunkSize + int(at.index)
-			if at.reached {
-				found.MayHaveBeenReached++
-			}
-			if found.Contacts == sel.Canary {
-				canary = last + 1
-			}
-		}
-	}
-	if found.Contacts <= sel.Canary {
-		canary = 0 // it would hold nobody back
-	}
+	last, canary := found.count(chunks, c.Settings.ChunkSize, sel)
 	var taken atomic.Int64 // more may be named by now
 	wanted = func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
 		is, err := named(ctx, chunk)
@@ -174,6 +156,32 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		}, err
 	}
 	return found, wanted, canary, left
+}
+
+// count counts the contacts that may be sent again, in the order of the list. It returns
+// the place in the list of the last that is, and how many first contacts of the list hold
+// the canary.
+func (r *Rerunning) count(chunks [][]place, size int, sel Selection) (last, canary int) {
+	last = -1
+	for n, places := range chunks {
+		for _, at := range places {
+			if sel.Limit > 0 && r.Contacts == sel.Limit {
+				break
+			}
+			r.Contacts++
+			last = n*size + int(at.index)
+			if at.reached {
+				r.MayHaveBeenReached++
+			}
+			if r.Contacts == sel.Canary {
+				canary = last + 1
+			}
+		}
+	}
+	if r.Contacts <= sel.Canary {
+		canary = 0 // it would hold nobody back
+	}
+	return last, canary
 }
 
 // A place is a contact of a chunk that a rerun may send.

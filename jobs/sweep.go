@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"campaign-runner/campaign"
@@ -19,6 +17,8 @@ const (
 	// often that is repeated in one sweep while all of them only wait in their queue.
 	sweepChunks = 1000
 	sweepPages  = 100
+	// hastenTurns is how many sweeps share one look for tasks that were taken.
+	hastenTurns = 2
 )
 
 // A sweeper looks after chunks that should have moved and have not: it recovers the
@@ -33,6 +33,7 @@ type sweeper struct {
 	log    *slog.Logger
 
 	began  time.Time // when it first swept
+	sweeps int
 	round  store.Round
 	dues   map[string]time.Time // of campaigns whose chunks are not due yet: when the first is
 	queues map[string]*listed   // by agent
@@ -54,8 +55,10 @@ func (s *sweeper) sweep(ctx context.Context) error {
 		s.began, s.dues, s.queues = time.Now(), make(map[string]time.Time), make(map[string]*listed)
 	}
 	var errs []error
-	for _, agent := range s.agents {
-		errs = append(errs, s.queue.hastenTaken(ctx, agent))
+	if s.sweeps++; s.sweeps%hastenTurns == 1 {
+		for _, agent := range s.agents {
+			errs = append(errs, s.queue.hastenTaken(ctx, agent))
+		}
 	}
 	live, now, err := s.store.Live(ctx)
 	if err != nil {
@@ -173,52 +176,6 @@ func (s *sweeper) sweepPage(ctx context.Context, c campaign.Campaign, overdue []
 		err = errors.Join(err, s.store.SetQueued(ctx, c.Name, now, chunks, at))
 	}
 	return len(unknown) == 0, err
-}
-
-// A sweptPage is a page of overdue chunks.
-type sweptPage struct {
-	campaign campaign.Campaign
-	now      time.Time
-	tasks    map[store.Ref]waitingTask // that wait in their queue
-
-	mu     sync.Mutex
-	queued map[time.Time][]int // chunks that only wait, by when they are due
-}
-
-func (p *sweptPage) task(chunk int) waitingTask {
-	return p.tasks[store.Ref{Campaign: p.campaign.Name, Chunk: chunk}]
-}
-
-// hasTask reports whether a task of the chunk waits in its lane.
-func (p *sweptPage) hasTask(chunk int) bool { return p.task(chunk).queue == queueOf(p.campaign) }
-
-// waits notes that nothing of a chunk is in hand, and that it has a task.
-func (p *sweptPage) waits(chunk int) {
-	at := p.task(chunk).due(p.now)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.queued == nil {
-		p.queued = make(map[time.Time][]int)
-	}
-	p.queued[at] = append(p.queued[at], chunk)
-}
-
-// waitingTasks are the tasks that wait for the campaign's agent. What was read lately is
-// good enough, unless the task of a chunk is missing that was found to wait.
-func (s *sweeper) waitingTasks(ctx context.Context, c campaign.Campaign, overdue []store.Due) (map[store.Ref]waitingTask, error) {
-	agent := c.Settings.Agent
-	if known := s.queues[agent]; known != nil && time.Since(known.at) < timings.ListEvery {
-		page := &sweptPage{campaign: c, tasks: known.tasks}
-		if !slices.ContainsFunc(overdue, func(d store.Due) bool { return d.Queued && !page.hasTask(d.Chunk) }) {
-			return known.tasks, nil
-		}
-	}
-	begun := time.Now()
-	tasks, err := s.queue.waitingTasks(ctx, agent)
-	if err == nil {
-		s.queues[agent] = &listed{begun, tasks}
-	}
-	return tasks, err
 }
 
 // sweepOne looks at one chunk. One that makes trouble is put off.

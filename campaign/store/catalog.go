@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 )
@@ -46,30 +47,45 @@ type Reading struct {
 	NoticeDue time.Time // when one that could not be sent is tried again; zero: there is none
 }
 
-// readPage is how many campaigns are read in one round trip.
-const readPage = 500
+// readPage is how many campaigns are read in one round trip, readsAtOnce how many of those
+// are under way.
+const (
+	readPage    = 250
+	readsAtOnce = 4
+)
 
 // ReadAll reads campaigns with their tallies, in few round trips. One that is not there,
 // ErrNotFound, does not keep it from the others.
 func (s *Store) ReadAll(ctx context.Context, names []string) ([]Reading, error) {
-	all := make([]Reading, 0, len(names))
-	for page := range slices.Chunk(names, readPage) {
-		hashes, tallies := make([]*redis.MapStringStringCmd, len(page)), make([]*redis.MapStringStringCmd, len(page))
-		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, name := range page {
-				// In this order one that is just being loaded is not taken for finished.
-				hashes[i], tallies[i] = p.HGetAll(ctx, keyCampaign(name)), p.HGetAll(ctx, keyTally(name))
-			}
-			return nil
-		})
-		if err != nil && !wrongType(err) { // else one of them is damaged
-			return nil, wrap(err, "read campaigns")
-		}
-		for i, name := range page {
-			all = append(all, readingOf(name, hashes[i], tallies[i]))
-		}
+	all := make([]Reading, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readsAtOnce) // while one page is decoded, Redis answers for the next
+	for from := 0; from < len(names); from += readPage {
+		to := min(from+readPage, len(names))
+		g.Go(func() error { return s.readPage(ctx, names[from:to], all[from:to]) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, wrap(err, "read campaigns")
 	}
 	return all, nil
+}
+
+func (s *Store) readPage(ctx context.Context, names []string, all []Reading) error {
+	hashes, tallies := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.MapStringStringCmd, len(names))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			// In this order one that is just being loaded is not taken for finished.
+			hashes[i], tallies[i] = p.HGetAll(ctx, keyCampaign(name)), p.HGetAll(ctx, keyTally(name))
+		}
+		return nil
+	})
+	if err != nil && !wrongType(err) { // else one of them is damaged
+		return err
+	}
+	for i, name := range names {
+		all[i] = readingOf(name, hashes[i], tallies[i])
+	}
+	return nil
 }
 
 func readingOf(name string, hash, tally *redis.MapStringStringCmd) (r Reading) {

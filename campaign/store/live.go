@@ -85,7 +85,7 @@ func (s *Store) LookAt(ctx context.Context, name string, at time.Time) error {
 // Live lists the campaigns that have to be looked at now, those without an act for the
 // longest time first, with the time by Redis's clock.
 func (s *Store) Live(ctx context.Context) (live []Live, now time.Time, err error) {
-	if now, err = s.Now(ctx); err != nil {
+	if now, err = s.About(ctx); err != nil {
 		return nil, now, err
 	}
 	live, err = s.live(ctx, strconv.FormatInt(now.UnixMilli(), 10))

@@ -79,20 +79,8 @@ func (a *app) rerun() *cobra.Command {
 		if sel.Where, err = campaign.ParseRules(where, campaign.ParseRule); err != nil {
 			return cli.Usagef("--where %w", err)
 		}
-		if startAt != "" {
-			if sel.StartAt, err = hours.ParseTime(startAt, ""); err != nil {
-				return cli.Usagef("--start-at: %w", err)
-			}
-			if !sel.StartAt.After(time.Now()) {
-				return cli.Usagef("--start-at: %s is over", startAt)
-			}
-		}
-		if since != "" {
-			if r.since, err = cli.ParseDays(since); err != nil {
-				return cli.Usagef("--since: %w", err)
-			}
-		} else if r.agent != "" {
-			return cli.Usagef("--agent: it needs --since")
+		if err := r.when(startAt, since); err != nil {
+			return err
 		}
 		if !cmd.Flags().Changed("state") {
 			states = nil
@@ -100,15 +88,8 @@ func (a *app) rerun() *cobra.Command {
 				states = append(states, state.String())
 			}
 		}
-		for _, text := range states {
-			state, err := campaign.ParseState(text)
-			switch {
-			case err == nil && state == campaign.Ended && !sel.ByOutcome():
-				return cli.Usagef("--state ended: say with --where what the conversations came to")
-			case err != nil || state != campaign.Ended && !slices.Contains(jobs.Rerunnable, state):
-				return cli.Usagef("--state %q: want some of %v, or ended with --where", text, jobs.Rerunnable)
-			}
-			sel.States = append(sel.States, state)
+		if err := r.take(states); err != nil {
+			return err
 		}
 		return r.run(cmd.Context(), args)
 	}
@@ -125,6 +106,41 @@ func (a *app) rerun() *cobra.Command {
 	flags.StringVar(&r.agent, "agent", "", "with --since, only of campaigns of this agent, by `NAME`")
 	flags.BoolVar(&r.dryRun, "dry-run", false, "only say how many it would be")
 	return cmd
+}
+
+// when takes the times that were asked for.
+func (r *rerun) when(startAt, since string) (err error) {
+	if startAt != "" {
+		if r.sel.StartAt, err = hours.ParseTime(startAt, ""); err != nil {
+			return cli.Usagef("--start-at: %w", err)
+		}
+		if !r.sel.StartAt.After(time.Now()) {
+			return cli.Usagef("--start-at: %s is over", startAt)
+		}
+	}
+	if since != "" {
+		if r.since, err = cli.ParseDays(since); err != nil {
+			return cli.Usagef("--since: %w", err)
+		}
+	} else if r.agent != "" {
+		return cli.Usagef("--agent: it needs --since")
+	}
+	return nil
+}
+
+// take takes the states that were asked for.
+func (r *rerun) take(states []string) error {
+	for _, text := range states {
+		state, err := campaign.ParseState(text)
+		switch {
+		case err == nil && state == campaign.Ended && !r.sel.ByOutcome():
+			return cli.Usagef("--state ended: say with --where what the conversations came to")
+		case err != nil || state != campaign.Ended && !slices.Contains(jobs.Rerunnable, state):
+			return cli.Usagef("--state %q: want some of %v, or ended with --where", text, jobs.Rerunnable)
+		}
+		r.sel.States = append(r.sel.States, state)
+	}
+	return nil
 }
 
 // A rerunOf is what a rerun of one campaign has come to.

@@ -122,7 +122,27 @@ func (t *bench) line(what, format string, args ...any) {
 }
 
 // build builds commands into the bench's folder.
-func (t *bench) build(commands ...string) { t.buildFrom("", "", commands...) }
+// With -before it builds those of that checkout, too.
+func (t *bench) build(commands ...string) {
+	t.buildFrom("", "", commands...)
+	if *before != "" {
+		t.buildFrom(*before, earlier, commands...)
+	}
+}
+
+var before = flag.String("before", "", "`folder` of an earlier checkout, whose commands are measured in between")
+
+// earlier is the folder of the commands of that checkout.
+const earlier = "before"
+
+// commandsOf returns the folders of the commands to be measured, by version.
+func (t *bench) commandsOf() map[string]string {
+	versions := map[string]string{"now": t.dir}
+	if *before != "" {
+		versions[earlier] = filepath.Join(t.dir, earlier)
+	}
+	return versions
+}
 
 // buildFrom builds commands of another checkout into a folder of the bench's.
 func (t *bench) buildFrom(checkout, folder string, commands ...string) {

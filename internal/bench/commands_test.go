@@ -36,17 +36,12 @@ func BenchmarkCommands(b *testing.B) {
 	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b)}
 	t.rdb = t.server.Client()
 	t.build("enqueue", "worker", "sandbox")
-	versions := map[string]string{"now": t.dir}
-	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
-		versions["before"] = filepath.Join(t.dir, earlier)
-	}
 	platform := t.platform()
 	told := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 	defer told.Close()
 	all := []string{"NOTIFY_URL=" + told.URL, "VELENTS_SUPPORT_TOKEN=support", "WEBHOOK_URL=https://example.org", "WEBHOOK_SECRET=secret"}
 	measured := make(map[string][]float64)
-	for version, dir := range versions {
+	for version, dir := range t.commandsOf() {
 		t.flush()
 		bare := t.perSecond(dir, platform, 1, nil)
 		t.finish(*finished, version == "before")

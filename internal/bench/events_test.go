@@ -17,12 +17,8 @@ import (
 )
 
 var (
-	told   = flag.Int("events", 84_000, "events that the platform posts, about")
-	before = flag.String("before", "", "`folder` of an earlier checkout, whose commands are measured beside ours")
+	told = flag.Int("events", 84_000, "events that the platform posts, about")
 )
-
-// earlier is the folder of the commands that -before builds.
-const earlier = "before/"
 
 // eventsPerContact is how many the sandbox posts in the mean: four, or three where the
 // agent learned nothing.
@@ -35,9 +31,6 @@ func BenchmarkEvents(b *testing.B) {
 	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b, "--appendonly", "yes", "--appendfsync", "always")}
 	t.rdb = t.server.Client()
 	t.build("enqueue", "campaign", "worker", "sandbox")
-	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
-	}
 	list := t.list("+9665", int(float64(*told)/eventsPerContact))
 	for _, mode := range []string{"batch", "dispatch"} {
 		b.Run(mode, func(b *testing.B) { t.compareEvents(b, list, mode) })
@@ -49,15 +42,15 @@ func (t *bench) compareEvents(b *testing.B, list, mode string) {
 	for range *runs {
 		ours = append(ours, t.tell(list, mode, ""))
 		if *before != "" {
-			theirs = append(theirs, t.tell(list, mode, earlier))
+			theirs = append(theirs, t.tell(list, mode, earlier+"/"))
 		}
 	}
-	rate := middle(ours, telling.rate)
+	rate := medianOf(ours, telling.rate)
 	fmt.Printf("\n%d events as fast as they are posted, appendfsync always, medians of %d runs\n", *told, *runs)
 	t.line(mode+" mode", "%.0f events/s (want at least 8,000); %s", rate, tellingOf(ours))
 	b.ReportMetric(rate, "events/s")
 	if len(theirs) > 0 {
-		was := middle(theirs, telling.rate)
+		was := medianOf(theirs, telling.rate)
 		t.line("before", "%.0f events/s; %s", was, tellingOf(theirs))
 		t.line("", "%.1f× before", rate/was)
 		b.ReportMetric(rate/was, "of-before")
@@ -75,8 +68,8 @@ type telling struct {
 
 func (e telling) rate() float64 { return float64(e.events) / (e.coming + e.after).Seconds() }
 
-// middle is the median of a figure.
-func middle(all []telling, of func(telling) float64) float64 {
+// medianOf is the median of a figure.
+func medianOf(all []telling, of func(telling) float64) float64 {
 	var figures []float64
 	for _, e := range all {
 		figures = append(figures, of(e))
@@ -87,12 +80,12 @@ func middle(all []telling, of func(telling) float64) float64 {
 
 func tellingOf(all []telling) string {
 	micros := func(of func(telling) time.Duration) float64 {
-		return middle(all, func(e telling) float64 { return float64(of(e)) / 1000 })
+		return medianOf(all, func(e telling) float64 { return float64(of(e)) / 1000 })
 	}
 	return fmt.Sprintf("%.0f/s while they came in; an event takes %.0f µs of the worker, %.0f of Redis, %.0f of the platform, and %.1f Redis commands; two busy cores would apply %.0f/s",
-		middle(all, func(e telling) float64 { return float64(e.early) / e.coming.Seconds() }),
+		medianOf(all, func(e telling) float64 { return float64(e.early) / e.coming.Seconds() }),
 		micros(func(e telling) time.Duration { return e.worker }), micros(func(e telling) time.Duration { return e.redis }),
-		micros(func(e telling) time.Duration { return e.platform }), middle(all, func(e telling) float64 { return e.commands }),
+		micros(func(e telling) time.Duration { return e.platform }), medianOf(all, func(e telling) float64 { return e.commands }),
 		2e6/micros(func(e telling) time.Duration { return e.worker + e.redis + e.platform }))
 }
 

@@ -44,19 +44,17 @@ func BenchmarkSending(b *testing.B) {
 	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b, "--appendonly", "yes", "--appendfsync", "always")}
 	t.rdb = t.server.Client()
 	t.build("enqueue", "campaign", "worker", "sandbox")
-	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
-	}
+
 	many, few := t.list("+9665", *rows), t.list("+9665", *rows/dispatchShare)
 	var batch, unrecorded, dispatch, perTask, oldBatch, oldUnrecorded, oldDispatch []sending
 	for range *runs {
-		batch = append(batch, t.send("", many, *rows, "batch"))
-		unrecorded = append(unrecorded, t.send("", many, *rows, "batch", "--no-record"))
-		dispatch = append(dispatch, t.send("", few, *rows/dispatchShare, "dispatch"))
-		if *before != "" {
-			oldBatch = append(oldBatch, t.send(earlier, many, *rows, "batch"))
-			oldUnrecorded = append(oldUnrecorded, t.send(earlier, many, *rows, "batch", "--no-record"))
-			oldDispatch = append(oldDispatch, t.send(earlier, few, *rows/dispatchShare, "dispatch"))
+		batch = append(batch, t.send(t.dir, many, *rows, "batch"))
+		unrecorded = append(unrecorded, t.send(t.dir, many, *rows, "batch", "--no-record"))
+		dispatch = append(dispatch, t.send(t.dir, few, *rows/dispatchShare, "dispatch"))
+		if old := t.commandsOf()[earlier]; old != "" {
+			oldBatch = append(oldBatch, t.send(old, many, *rows, "batch"))
+			oldUnrecorded = append(oldUnrecorded, t.send(old, many, *rows, "batch", "--no-record"))
+			oldDispatch = append(oldDispatch, t.send(old, few, *rows/dispatchShare, "dispatch"))
 		}
 		perTask = append(perTask, t.sendByTasks(*rows/dispatchShare))
 	}
@@ -64,37 +62,37 @@ func BenchmarkSending(b *testing.B) {
 
 	fmt.Printf("\nsending %d contacts without a limit, appendfsync always, %d cores, medians of %d runs\n", *rows, runtime.NumCPU(), *runs)
 	t.line("bare requests", "%.0f contacts/s", bare)
-	t.show("batch mode", batch, oldBatch)
-	t.line("", "%.2f× bare requests (want at least 0.11×)", typical(batch).rate/bare)
-	t.show("batch mode, --no-record", unrecorded, oldUnrecorded)
-	t.line("", "%.2f× bare requests (want at least 0.13×)", typical(unrecorded).rate/bare)
-	t.show("a task per contact", perTask, nil)
-	t.show("dispatch mode", dispatch, oldDispatch)
+	t.told("batch mode", batch, oldBatch)
+	t.line("", "%.2f× bare requests (want at least 0.11×)", middle(batch).rate/bare)
+	t.told("batch mode, --no-record", unrecorded, oldUnrecorded)
+	t.line("", "%.2f× bare requests (want at least 0.13×)", middle(unrecorded).rate/bare)
+	t.told("a task per contact", perTask, nil)
+	t.told("dispatch mode", dispatch, oldDispatch)
 	t.line("", "%s a task per contact (want at least 2×)", times(dispatch, perTask))
-	b.ReportMetric(typical(batch).rate, "contacts/s")
-	b.ReportMetric(typical(batch).rate/bare, "of-bare")
-	b.ReportMetric(typical(dispatch).rate/typical(perTask).rate, "dispatch/task")
+	b.ReportMetric(middle(batch).rate, "contacts/s")
+	b.ReportMetric(middle(batch).rate/bare, "of-bare")
+	b.ReportMetric(middle(dispatch).rate/middle(perTask).rate, "dispatch/task")
 }
 
-// show prints what a sending took, and how that compares with the same before.
-func (t *bench) show(what string, now, old []sending) {
-	s, cores := typical(now), min(2, runtime.NumCPU())
+// told prints what a sending took, and how that compares with the same before.
+func (t *bench) told(what string, now, old []sending) {
+	s, cores := middle(now), min(2, runtime.NumCPU())
 	t.line(what, "%.0f contacts/s; %d busy cores would send %.0f/s", s.rate, cores, float64(cores)/s.cpu().Seconds())
 	t.line("", "%s", s)
 	if len(old) > 0 {
-		t.line("", "before %.0f contacts/s, %s", typical(old).rate, typical(old))
+		t.line("", "before %.0f contacts/s, %s", middle(old).rate, middle(old))
 		t.line("", "%s before", times(now, old))
 	}
 }
 
 // times tells how many times as fast one is as the other.
 func times(a, b []sending) string {
-	x, y := typical(a), typical(b)
+	x, y := middle(a), middle(b)
 	return fmt.Sprintf("%.2f× (by processor %.2f×)", x.rate/y.rate, ratio(y.cpu(), x.cpu()))
 }
 
-// typical has the median of each figure, and the highest peak.
-func typical(all []sending) (m sending) {
+// middle has the median of each figure, and the highest peak.
+func middle(all []sending) (m sending) {
 	var rates []float64
 	var parts [3][]time.Duration
 	for _, s := range all {
@@ -135,13 +133,16 @@ func (s sending) String() string {
 
 // send sends a list and returns what it took, from the first accepted to the
 // last. It fails unless every contact was contacted once and the ledger says so. The
-// commands are those of a folder: ours, or earlier ones.
-func (t *bench) send(folder, list string, contacts int, mode string, more ...string) sending {
+// commands are those of a folder.
+func (t *bench) send(commands, list string, contacts int, mode string, more ...string) sending {
+	own := t.dir
+	t.dir = commands
+	defer func() { t.dir = own }()
 	t.flush()
-	t.run(folder+"enqueue", nil, append([]string{list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode}, more...)...)
+	t.run("enqueue", nil, append([]string{list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode}, more...)...)
 	platform := t.platform()
 	redisBefore := t.redisCPU()
-	worker := t.start(folder+"worker", []string{"VELENTS_URL=" + platform.url}, "--rate", "none", "--admin-addr", "127.0.0.1:0", "--log-level", "error")
+	worker := t.start("worker", []string{"VELENTS_URL=" + platform.url}, "--rate", "none", "--admin-addr", "127.0.0.1:0", "--log-level", "error")
 
 	st := store.New(t.rdb)
 	reach := func(n int, every time.Duration) int {

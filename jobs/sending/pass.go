@@ -177,29 +177,6 @@ func (p *pass) giveWay(ctx context.Context) {
 	}
 }
 
-// keepDue reports every KeepEvery that the chunk has a living sender, until stop is
-// called: the wait for a permit can be long.
-func (p *pass) keepDue(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(timings.KeepEvery)
-		defer tick.Stop()
-		for {
-			// A failure does no harm: the sweeper looks at the chunk early and finds
-			// the claim alive.
-			_ = p.Store.SetDue(ctx, p.chunk.Ref, timings.KeepDue)
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
 // close gives the claim up, unless the last answer has done so, and says what the
 // task is to do next.
 func (p *pass) close(ctx context.Context, failed error) error {

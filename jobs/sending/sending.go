@@ -36,8 +36,9 @@ type Sender struct {
 	Answered func(agent, class string, took time.Duration)
 	Log      *slog.Logger
 
-	seen  seen
-	width width
+	seen   seen
+	width  width
+	keeper keeper
 }
 
 // A Worker is the process that sends.
@@ -83,6 +84,8 @@ type Store interface {
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	SetDue(ctx context.Context, ref store.Ref, due time.Duration) error
+	SetDues(ctx context.Context, name string, dues []store.Due) error
+	About(ctx context.Context) (time.Time, error)
 	Defer(ctx context.Context, ref store.Ref, seq int, due time.Duration) error
 	// The clock of the server that holds the campaign.
 	Clock(ctx context.Context, name string) (time.Time, error)

@@ -110,7 +110,7 @@ const (
 	TidyEvery = time.Minute
 	// ForwardEvery is how often asynq looks for tasks whose wait is over: two commands for
 	// each queue.
-	ForwardEvery = 2 * time.Second
+	ForwardEvery = 3 * time.Second
 	// PausedEvery is how often a worker looks which of its queues are paused.
 	PausedEvery = 5 * LookEvery
 	// LookEvery is how often a worker looks where its quotas and queues stand.
