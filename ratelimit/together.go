@@ -7,13 +7,14 @@ import "sync"
 // time is spent waiting for others to come. A quota is told of answers so, and package
 // sending writes answers down so. The zero value is ready.
 type Together[T any] struct {
-	acting sync.Mutex
-	mu     sync.Mutex // guards next
-	next   *round[T]  // to be acted for when the present act is over
+	mu     sync.Mutex // guards the others
+	acting bool
+	next   *round[T] // to be acted for when the present act is over
 }
 
 type round[T any] struct {
 	items []T
+	turn  chan struct{} // closed when it may be acted for
 	done  chan struct{}
 }
 
@@ -24,8 +25,9 @@ func (g *Together[T]) Do(item T, act func([]T)) {
 	r := g.next
 	first := r == nil
 	if first {
-		r = &round[T]{done: make(chan struct{})}
+		r = &round[T]{turn: make(chan struct{}), done: make(chan struct{})}
 		g.next = r
+		g.begin()
 	}
 	r.items = append(r.items, item)
 	g.mu.Unlock()
@@ -33,11 +35,27 @@ func (g *Together[T]) Do(item T, act func([]T)) {
 		<-r.done
 		return
 	}
-	g.acting.Lock()
-	defer g.acting.Unlock()
+	<-r.turn
 	g.mu.Lock()
-	g.next = nil
+	g.next = nil // who comes from now on is acted for in the next round
 	g.mu.Unlock()
 	defer close(r.done)
+	defer g.end()
 	act(r.items)
+}
+
+// begin gives the next round its turn, if nobody acts. mu is held.
+func (g *Together[T]) begin() {
+	if g.next != nil && !g.acting {
+		g.acting = true
+		close(g.next.turn)
+	}
+}
+
+// end gives the turn to the next round.
+func (g *Together[T]) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.acting = false
+	g.begin()
 }
