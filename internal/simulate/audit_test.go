@@ -3,6 +3,8 @@
 package simulate
 
 import (
+	"errors"
+
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 )
@@ -14,8 +16,11 @@ func (w *world) audit() {
 	purged := false
 	for _, l := range w.lists {
 		found, err := w.admin.Verify(w.ctx, l.name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue // a person could not launch it
+		}
 		if err != nil {
-			purged = purged || l.purged
+			w.fail("verify %s: %v", l.name, err)
 			continue
 		}
 		for _, problem := range found.Problems {

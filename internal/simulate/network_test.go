@@ -125,7 +125,7 @@ func (l *link) pass() {
 func (l *link) arrival() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Now().Add(time.Duration(1 + l.rng.Int64N(int64(l.quick+l.slow))))
+	return time.Now().Add(time.Duration(l.rng.Int64N(int64(l.quick+l.slow) + 1)))
 }
 
 func (l *link) draw(share float64) bool {

@@ -30,7 +30,7 @@ type world struct {
 	platform *platform
 	events   *link // of the platform to the workers' inboxes
 	person   *person
-	admin    *store.Store // looks without a link
+	admin    *store.Store // looks without a delay
 	monitor  *monitor
 	trace    *trace
 	tokens   *tokens
@@ -66,8 +66,10 @@ func newWorld(t *testing.T, p plan) (w *world, stop func()) {
 	w.outside = redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, Dialer: func(context.Context, string, string) (net.Conn, error) {
 		return w.redis.connect()
 	}})
-	w.clients = append(w.clients, w.outside)
-	w.admin = store.New(w.outside)
+	direct := newLink(new(host), new(host), w.rng("direct"), 0, w.redis.connect)
+	looks := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, Dialer: direct.dial})
+	w.clients = append(w.clients, w.outside, looks)
+	w.admin = store.New(looks)
 	inbox := new(host)
 	w.events = newLink(new(host), inbox, w.rng("events"), 500*time.Millisecond, func() (net.Conn, error) { return w.someInbox() })
 	cfg := p.sandbox
