@@ -262,8 +262,8 @@ func (m *monitor) reached(number string, times int, who string) {
 	}
 }
 
-// forget takes the mirrors to what Redis holds after it has lost writes. risked are
-// campaigns.
+// forget takes the mirrors to what Redis holds after it has lost writes. With them it may
+// have lost the do-not-contact list.
 func (m *monitor) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

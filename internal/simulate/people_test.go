@@ -43,7 +43,6 @@ type list struct {
 	first, size int
 	mode        campaign.Mode
 	chunk       int
-	purged      bool
 }
 
 func (l *list) file(from, to int) string {
@@ -58,7 +57,7 @@ func (l *list) file(from, to int) string {
 // launch loads a list, again and again until it is loaded.
 func (p *person) launch(l *list) {
 	for i := range l.size {
-		p.w.monitor.known[number(l.first+i)] = true
+		p.w.monitor.know(number(l.first + i))
 	}
 	p.w.act("launch "+l.name, func(ctx context.Context) error {
 		_, err := p.launcher().Launch(ctx, p.request(l, l.file(0, l.size)))
@@ -245,7 +244,7 @@ func suppress(w *world, p *person, l *list, rng *rand.Rand) {
 	var phones []campaign.Phone
 	var numbers []string
 	for range 1 + rng.IntN(6) {
-		n := number(l.first + rng.IntN(l.size))
+		n := number(l.first + rng.IntN(w.sizeOf(l)))
 		phone, err := campaign.ParsePhone(n)
 		w.must(err)
 		phones, numbers = append(phones, phone), append(numbers, n)
@@ -261,8 +260,15 @@ func another(w *world, p *person, l *list, rng *rand.Rand) {
 	w.launched++
 	name := fmt.Sprintf("again-%d", w.launched)
 	w.mu.Unlock()
-	first := l.first + rng.IntN(l.size/2)
+	first := l.first + rng.IntN(w.sizeOf(l)/2)
 	p.launch(&list{name: name, first: first, size: 30 + rng.IntN(50), mode: modeOf(rng), chunk: 4 + rng.IntN(8)})
+}
+
+// sizeOf is how many numbers belong to a list by now.
+func (w *world) sizeOf(l *list) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return l.size
 }
 
 func modeOf(rng *rand.Rand) campaign.Mode {
@@ -273,9 +279,6 @@ func purge(w *world, p *person, l *list, rng *rand.Rand) {
 	if l.name == mainList {
 		return // something must be left to look at
 	}
-	w.mu.Lock()
-	l.purged = true // from now on it may be
-	w.mu.Unlock()
 	w.act("purge "+l.name, func(ctx context.Context) error { return p.queue.Purge(ctx, l.name, true) })
 }
 

@@ -106,11 +106,11 @@ func short(numbers []string) (ends []string) {
 	return ends
 }
 
-// A troubleOf is one way in which the platform fails for a while.
+// A trouble is one way in which the platform fails for a while. Some pause campaigns, until
+// a person resumes them at the end.
 type trouble struct {
 	name   string
 	faults sandbox.Faults
-	pauses bool // campaigns may be paused by it
 }
 
 // troubles are the answers of every kind, with the work done or not done.
@@ -125,14 +125,14 @@ var troubles = []trouble{
 	{name: "504 after the work", faults: sandbox.Faults{GatewayTimeout: 0.5}},
 	{name: "520 after the work", faults: sandbox.Faults{UnknownError: 0.5}},
 	{name: "PHP dies after the work", faults: sandbox.Faults{Fatal: 0.5}},
-	{name: "a web page after the work", faults: sandbox.Faults{WebPage: 0.3}, pauses: true},
-	{name: "sign-in pages", faults: sandbox.Faults{SignIn: true}, pauses: true},
+	{name: "a web page after the work", faults: sandbox.Faults{WebPage: 0.3}},
+	{name: "sign-in pages", faults: sandbox.Faults{SignIn: true}},
 	{name: "an outage", faults: sandbox.Faults{Outage: true}},
 	{name: "maintenance", faults: sandbox.Faults{Maintenance: true, MaintenanceRetry: 5}},
 	{name: "maintenance as a page", faults: sandbox.Faults{Maintenance: true, MaintenanceForm: sandbox.FormPage}},
-	{name: "maintenance as a redirect", faults: sandbox.Faults{Maintenance: true, MaintenanceForm: sandbox.FormRedirect}, pauses: true},
+	{name: "maintenance as a redirect", faults: sandbox.Faults{Maintenance: true, MaintenanceForm: sandbox.FormRedirect}},
 	{name: "429", faults: sandbox.Faults{TooMany: 0.7}},
-	{name: "401", faults: sandbox.Faults{Unauthorized: true}, pauses: true},
+	{name: "401", faults: sandbox.Faults{Unauthorized: true}},
 }
 
 // latency is how long the platform takes, in all of its moods.

@@ -46,7 +46,10 @@ const alone = "SIMULATE_ALONE"
 // repeats is how often a seed that fails is played again; enough failures end the test.
 const repeats, enough = 4, 3
 
-var failed atomic.Int32
+var (
+	failed atomic.Int32
+	worked atomic.Int64 // nanoseconds of processor time
+)
 
 // tooLong is real time: a schedule takes some seconds.
 const tooLong = 3 * time.Minute
@@ -75,7 +78,8 @@ func TestSimulate(t *testing.T) {
 	}
 	close(next)
 	all.Wait()
-	t.Logf("%d schedules from seed %d on in %v", played, *first, time.Since(began).Round(time.Second))
+	t.Logf("%d schedules from seed %d on in %v; %.2f s of processor time each",
+		played, *first, time.Since(began).Round(time.Second), time.Duration(worked.Load()).Seconds()/float64(played))
 }
 
 // playAlone plays a seed, and one that fails several times more, to say how surely it
@@ -110,6 +114,9 @@ func playOnce(seed uint64) (text string, err error) {
 	cmd.Env = append(os.Environ(), alone+"=1", "GOMAXPROCS=1", "GOGC=400")
 	cmd.SysProcAttr = child.EndWithParent()
 	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState != nil {
+		worked.Add(int64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()))
+	}
 	return string(out), err
 }
 

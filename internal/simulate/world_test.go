@@ -129,10 +129,10 @@ func (w *world) isWrong() bool {
 }
 
 // calm reports whether nothing has gone wrong for a while.
-func (w *world) calm(for_ time.Duration) bool {
+func (w *world) calm(lasted time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Since(w.quiet) > for_
+	return time.Since(w.quiet) > lasted
 }
 
 // play runs the plan to its end.
