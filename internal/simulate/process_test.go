@@ -80,7 +80,7 @@ func (w *world) newProcess(name string, replicas int) *process {
 	rdb := w.client(name, p.redis)
 	st := store.New(rdb)
 	st.WaitForReplicas(replicas)
-	log := w.trace.logger(name)
+	log := w.logger(name)
 	platform, err := velents.New(velents.Config{BaseURL: "http://localhost", Token: token, Timeout: requestTimeout, Dial: p.platform.dial})
 	w.must(err)
 	quota, err := ratelimit.NewShared(rdb, token, ratelimit.Config{Rate: w.plan.rate, Timeout: requestTimeout + permitSlack, Logger: log})
@@ -213,9 +213,14 @@ func (t *trace) add(format string, args ...any) {
 	t.lines = append(t.lines, fmt.Sprintf("%9.3f ", time.Since(t.began).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// logger writes what a process logs into the trace.
-func (t *trace) logger(name string) *slog.Logger {
-	return slog.New(slog.NewTextHandler(writer(func(line string) { t.add("%s: %s", name, line) }), &slog.HandlerOptions{
+// logger writes what a process logs into the trace, while it lives: the timers of one that
+// was killed go on.
+func (w *world) logger(name string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(writer(func(line string) {
+		if !w.isDead(name) {
+			w.trace.add("%s: %s", name, line)
+		}
+	}), &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == "worker" {
 				return slog.Attr{}

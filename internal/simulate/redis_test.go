@@ -4,6 +4,7 @@ package simulate
 
 import (
 	"hash/fnv"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -176,6 +177,7 @@ func (r *redisServer) snapshot() (all []saved) {
 			s.write = func(m *miniredis.Miniredis) { _, _ = m.SetAdd(key, members...) }
 		case "zset":
 			scores, _ := m.SortedSet(key)
+			scores = maps.Clone(scores) // it is the map itself
 			s.write = func(m *miniredis.Miniredis) {
 				for member, score := range scores {
 					_, _ = m.ZAdd(key, score, member)
