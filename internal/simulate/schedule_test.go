@@ -56,7 +56,7 @@ func (s stroke) String() string {
 }
 
 // goesOn is for how long things go wrong.
-const goesOn = 4 * time.Minute
+const goesOn = 3 * time.Minute
 
 func planOf(seed uint64) plan {
 	rng := rand.New(rand.NewPCG(seed, 1))
