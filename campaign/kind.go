@@ -16,6 +16,7 @@ import (
 // A kind is how a setting is told, read and checked.
 type kind struct {
 	Switch  bool     // on or off
+	File    bool     // the flag takes a file that holds the text
 	Number  bool     // the form asks for digits
 	Suffix  string   // of the number, which the form does not ask for
 	Choices []string // the only texts that it takes; nil: any

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,12 +114,18 @@ var table = []Setting{
 		kind: optional(func(s *Settings) *int { return &s.MaxTickets }, 1, 0)},
 	{Flag: "days", Unit: "DAYS", Usage: "contact people only on these days, such as sun-thu, sat-wed or mon,wed", At: Anytime,
 		Section: WhenSection, Label: "Days", Example: "sun-thu", kind: kind{set: setDays}},
-	{Flag: "hours", Unit: "FROM-TO", Usage: "contact people only at these times, such as 09:00-13:00,16:00-21:00; over midnight: 21:00-02:00", At: Anytime,
+	{Flag: "hours", Unit: "FROM-TO", Usage: "contact people only at these times: 09:00-13:00,16:00-21:00, over midnight 21:00-02:00, or by day \"sun-thu 09:00-21:00; fri 16:00-21:00\"", At: Anytime,
 		Name: "--hours, --days or --timezone", Section: WhenSection, Label: "Hours", Example: "09:00-13:00,16:00-21:00", kind: kind{text: hoursText, set: setHours}},
 	{Flag: "timezone", Unit: "ZONE", Usage: "by whose clock: one zone such as Asia/Riyadh, or contact: each contact's own, by the number", At: Anytime,
 		Section: WhenSection, Label: "By whose clock", Example: "Asia/Riyadh, or contact", kind: kind{set: word(func(s *Settings) *string { return &s.Hours.Zone }).set}},
 	{Flag: "no-zone-hours", Unit: "HOURS@ZONE", Usage: "with --timezone contact, for numbers that tell no zone: 09:00-21:00@Asia/Riyadh (default: they are held)", At: Anytime,
 		kind: kind{set: value(func(s *Settings) *hours.Zoned { return &s.Hours.NoZone }, nil, hours.ParseZoned).set}},
+	{Flag: "except", Unit: "DATES=HOURS", At: Anytime,
+		Usage:   "other hours on these dates: 2027-02-08..2027-03-08=21:00-01:00, or =closed; may be repeated; none: no such dates",
+		Section: WhenSection, Label: "Dates with other hours", Example: "2027-02-08..2027-03-08=21:00-01:00; 2027-03-09..2027-03-12=closed",
+		kind: dates(func(s *Settings) *[]hours.Dates { return &s.Hours.Except })},
+	{Flag: "calendar", Unit: "FILE", Usage: "contact nobody during the events of this iCalendar file (.ics); none: no calendar", At: Anytime,
+		kind: calendar(func(s *Settings) *[]hours.Dates { return &s.Hours.Closed })},
 	{Flag: "rules", Unit: "COUNTRY", Usage: "hours, days and attempts of ae, sa or us; 'enqueue rules' shows them. No legal advice",
 		kind: kind{text: func(s *Settings) string { return s.Rules }, set: setRules}},
 	{Flag: "start-at", Unit: "TIME", Usage: "contact nobody before: 2026-11-27T09:00:00+03:00, or \"2026-11-27 09:00\" with --timezone",
@@ -197,6 +204,9 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // Apply puts into s what was given of the settings named. The others stay.
 func (s *Settings) Apply(settings []Setting, given Given) error {
 	if given["hours"] != nil && given["days"] != nil {
+		if nameDays(given["hours"]) {
+			return &SettingError{"days", errors.New("--hours names the days already")}
+		}
 		s.Hours.Week = hours.Week{} // together they replace it
 	}
 	for _, setting := range settings {

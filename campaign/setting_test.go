@@ -95,6 +95,66 @@ func TestTextsOfSettingsAreReadBack(t *testing.T) {
 	}
 }
 
+func TestHoursAsPeopleHaveThem(t *testing.T) {
+	friday, err := os.ReadFile("../testdata/calendars/friday-prayer.ics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		given Given
+		want  string // the hours, or the error
+	}{
+		{"by day", Given{"hours": {"sun-thu 09:00-21:00; fri 16:00-21:00"}}, "sun-thu 09:00-21:00; fri 16:00-21:00 in UTC"},
+		{"by day, in two flags", Given{"hours": {"sun-thu 09:00-13:00,16:00-21:00", "fri 16:00-21:00"}}, "sun-thu 09:00-13:00,16:00-21:00; fri 16:00-21:00 in UTC"},
+		{"days beside hours with days", Given{"days": {"sun-thu"}, "hours": {"fri 16:00-21:00"}}, "--days: --hours names the days already"},
+		{"dates", Given{"except": {"2027-01-04=closed", "2027-01-05=sun-thu 10:00-12:00; fri 10:00-11:00; 2027-01-06..2027-01-07"}},
+			"at any time in UTC, except 2027-01-04=closed, except 2027-01-05=sun-thu 10:00-12:00; fri 10:00-11:00, except 2027-01-06..2027-01-07=closed"},
+		{"no dates", Given{"except": {"none"}, "calendar": {"none"}}, "at any time"},
+		{"nothing at all", Given{"except": {""}}, "--except: want DATES=HOURS such as 2027-03-09..2027-03-12=closed, or none"},
+		{"a calendar", Given{"calendar": {string(friday)}}, "at any time in UTC, by the calendar closed at "},
+		{"another file", Given{"calendar": {"name,phone\n"}}, "--calendar: want an iCalendar file (.ics), or none"},
+		{"an empty file", Given{"calendar": {""}}, "--calendar: want an iCalendar file (.ics), or none"},
+		{"dates that open", Given{"calendar": {"2027-01-04=09:00-10:00"}}, "--calendar: want an iCalendar file (.ics), or none"},
+		{"wider than the rules", Given{"rules": {"sa"}, "except": {"2027-02-10=20:00-01:00"}}, "09:00-22:00 in UTC, except 2027-02-10=20:00-22:00"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.given["timezone"] = []string{"UTC"}
+			s, err := NewSettings(tt.given)
+			got := s.Hours.String()
+			if err != nil {
+				got = err.Error()
+			}
+			if !strings.HasPrefix(got, tt.want) {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			for _, d := range (Settings{}).Differences(s) {
+				if len(d.Other) > 200 {
+					t.Errorf("%s is told at length: %s", d.Flag, d.Other)
+				}
+			}
+		})
+	}
+	later := Settings{When: When{Hours: hours.Schedule{Zone: "UTC"}}}
+	for _, text := range []string{"sun-thu 09:00-21:00; fri 16:00-21:00", "fri 10:00-11:00"} {
+		if err := later.Apply(RunningSettings(), Given{"hours": {text}}); err != nil || later.Hours.Week.String() != text {
+			t.Errorf("%s: %s, %v", text, later.Hours, err)
+		}
+	}
+	var a, b Settings
+	a.Hours.Zone, b.Hours.Zone = "Asia/Riyadh", "Asia/Dubai"
+	calendar := LaunchSettings("calendar")
+	for _, s := range []*Settings{&a, &b} {
+		if err := s.Apply(calendar, Given{"calendar": {string(friday)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Hours.Zone = a.Hours.Zone
+	if all := a.Differences(b); len(all) != 1 || all[0].Have == all[0].Other {
+		t.Errorf("of two calendars with as many dates: %v", all)
+	}
+}
+
 func TestSettingsOfALaunch(t *testing.T) {
 	sameRule := cmp.Comparer(func(a, b Rule) bool { return a == b })
 	plain, err := NewSettings(nil)

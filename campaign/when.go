@@ -2,10 +2,14 @@ package campaign
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"campaign-runner/campaign/hours"
 )
@@ -21,7 +25,16 @@ func setDays(s *Settings, texts []string) (err error) {
 	return err
 }
 
+// nameDays reports whether hours come with the days that they are for.
+func nameDays(texts []string) bool {
+	return strings.ContainsFunc(strings.Join(texts, ""), unicode.IsLetter)
+}
+
 func setHours(s *Settings, texts []string) (err error) {
+	if nameDays(texts) {
+		s.Hours.Week, err = hours.ParseWeek(strings.Join(texts, ";"))
+		return err
+	}
 	days, ok := s.Hours.Week.OpenDays()
 	if !ok {
 		return fmt.Errorf("they are %s; say --days as well", s.Hours)
@@ -30,12 +43,95 @@ func setHours(s *Settings, texts []string) (err error) {
 	return err
 }
 
-// hoursText tells the whole schedule, so that the other flags need no text.
-func hoursText(s *Settings) string {
-	if s.Hours.Week.Always() && s.Hours.Zone != "" { // which says when a day begins
-		return s.Hours.String() + " in " + s.Hours.Zone
+// noDates is what people say for a list of dates that is to be empty.
+const noDates = "none"
+
+// dates are days that have hours of their own.
+func dates(at func(*Settings) *[]hours.Dates) kind {
+	return kind{
+		text: func(s *Settings) string {
+			var texts []string
+			for _, d := range *at(s) {
+				texts = append(texts, d.String())
+			}
+			return strings.Join(texts, "; ")
+		},
+		set: func(s *Settings, texts []string) error {
+			*at(s) = nil
+			for _, text := range texts {
+				if strings.TrimSpace(text) == "" {
+					return errors.New("want DATES=HOURS such as 2027-03-09..2027-03-12=closed, or none")
+				}
+				for _, one := range splitDates(text) {
+					d, err := hours.ParseDates(one)
+					if err != nil {
+						return err
+					}
+					*at(s) = append(*at(s), d)
+				}
+			}
+			return nil
+		},
 	}
-	return s.Hours.String()
+}
+
+var beginsDate = regexp.MustCompile(`^\d{4}-`)
+
+// splitDates cuts a text before each semicolon or line that begins other dates. The
+// hours of dates may have semicolons too.
+func splitDates(text string) (parts []string) {
+	if text == noDates {
+		return nil
+	}
+	for part := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ';' || c == '\n' }) {
+		if part = strings.TrimSpace(part); len(parts) > 0 && !beginsDate.MatchString(part) {
+			parts[len(parts)-1] += "; " + part
+			continue
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// datesShown is how many dates of a calendar are shown one by one.
+const datesShown = 6
+
+// calendar is the kind of an iCalendar file, which may also be given as the dates that
+// it closes.
+func calendar(at func(*Settings) *[]hours.Dates) kind {
+	k := dates(at)
+	k.File = true
+	plain, whole := k.set, k.text
+	k.text = func(s *Settings) string {
+		text, closed := whole(s), *at(s)
+		if n := len(closed); n > datesShown { // two calendars are told apart by their sums
+			text = fmt.Sprintf("%d times from %s to %s (sum %.3x)", n, closed[0].From, closed[n-1].To, sha256.Sum256([]byte(text)))
+		}
+		return text
+	}
+	k.set = func(s *Settings, texts []string) (err error) {
+		text := texts[len(texts)-1]
+		if hours.IsCalendar(text) {
+			*at(s), err = hours.ParseCalendar(text, s.Hours.Zone, time.Now())
+			return err
+		}
+		err = plain(s, []string{text})
+		if err != nil || slices.ContainsFunc(*at(s), func(d hours.Dates) bool { return len(d.Closed) == 0 }) {
+			return errors.New("want an iCalendar file (.ics), or none")
+		}
+		return nil
+	}
+	return k
+}
+
+// hoursText tells the week and its zone, so that the other flags of both need no text.
+func hoursText(s *Settings) string {
+	h := s.Hours
+	h.Except, h.Closed = nil, nil
+	if h.Week.Always() && h.Zone != "" { // which says when a day begins
+		return h.String() + " in " + h.Zone
+	}
+	return h.String()
 }
 
 func setRules(s *Settings, texts []string) error {
@@ -46,7 +142,7 @@ func setRules(s *Settings, texts []string) error {
 
 // keepRules narrows hours that were given to those that the country's rules allow.
 func (s *Settings) keepRules(given Given) error {
-	flags := []string{"days", "hours", "timezone", "no-zone-hours", "rules"}
+	flags := []string{"days", "hours", "timezone", "no-zone-hours", "except", "calendar", "rules"}
 	if !slices.ContainsFunc(flags, func(flag string) bool { return given[flag] != nil }) {
 		return nil
 	}
@@ -60,6 +156,9 @@ func (s *Settings) keepRules(given Given) error {
 			return fmt.Errorf("--hours %s and --rules %s (%s): %w", s.Hours.Week, rule.Name, rule.Week, err)
 		}
 		s.Hours.Week = week
+		for i, d := range s.Hours.Except {
+			s.Hours.Except[i] = d.Within(rule.Week)
+		}
 	}
 	if err := s.Hours.Check(); err != nil {
 		return &SettingError{"timezone", err}

@@ -3,6 +3,7 @@ package hours
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,5 +87,12 @@ func FindRule(name string) (Rule, error) {
 	if i := slices.Index(names, strings.ToLower(name)); i >= 0 {
 		return rules[i], nil
 	}
+	if strings.EqualFold(name, "eg") {
+		return Rule{}, errors.New("country \"eg\": " + WhyNoEgypt + "; say --hours")
+	}
 	return Rule{}, fmt.Errorf("country %q: want one of %s", name, strings.Join(names, ", "))
 }
+
+// WhyNoEgypt is why no rule is named eg. Source: the measures against nuisance calls that
+// the NTRA published in May 2025, read in November 2026.
+const WhyNoEgypt = "Egypt's regulator says who may call and how a caller must be named, but no hours"

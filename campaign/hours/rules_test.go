@@ -33,6 +33,12 @@ func TestRules(t *testing.T) {
 	}
 }
 
+func TestEgyptHasNoRule(t *testing.T) {
+	if _, err := FindRule("EG"); err == nil || !strings.Contains(err.Error(), "no hours; say --hours") {
+		t.Errorf("Egypt: %v", err)
+	}
+}
+
 func TestLimitsCheck(t *testing.T) {
 	for _, l := range []Limits{{PerDay: 2}, {PerDay: -1}, {PerWeek: 8}, {PerWeek: -1}} {
 		if l.Check() == nil {

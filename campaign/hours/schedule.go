@@ -7,6 +7,7 @@
 package hours
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +31,11 @@ type Schedule struct {
 	// NoZone is for contacts whose numbers tell no zone, where Zone is ByContact. If it is
 	// zero they are not contacted.
 	NoZone Zoned `json:"no_zone,omitzero"`
+	// Except has other hours than the week. Of two for a day, the last counts.
+	Except []Dates `json:"except,omitempty"`
+	// Closed are dates, or parts of them, that a calendar closes, whatever Week and
+	// Except say.
+	Closed []Dates `json:"closed,omitempty"`
 }
 
 // A Zoned is a week in one zone.
@@ -82,12 +88,17 @@ func (z *Zoned) UnmarshalText(text []byte) (err error) {
 }
 
 // IsZero reports whether contacts may be contacted at any time.
-func (s Schedule) IsZero() bool { return s.Week.Always() && s.Zone == "" && s.NoZone.IsZero() }
+func (s Schedule) IsZero() bool { return s.Always() && s.Zone == "" && s.NoZone.IsZero() }
+
+// Always reports whether the hours of contacts with a zone are never closed.
+func (s Schedule) Always() bool {
+	return s.Week.Always() && len(s.Except) == 0 && len(s.Closed) == 0
+}
 
 // Check refuses a schedule that makes no sense.
 func (s Schedule) Check() error {
 	switch {
-	case s.Zone == "" && !s.Week.Always():
+	case s.Zone == "" && !s.Always():
 		return errors.New("hours and days need a time zone: the name of one, or contact for each contact's own")
 	case !s.NoZone.IsZero() && s.Zone != ByContact:
 		return errors.New("hours for contacts without a zone are for time zone contact only")
@@ -98,9 +109,9 @@ func (s Schedule) Check() error {
 	return err
 }
 
-// Warnings say what is easily missed about the schedule's zones.
+// Warnings say what is easily missed about the schedule's zones and dates.
 func (s Schedule) Warnings() []string {
-	var list []string
+	list := s.dateWarnings()
 	for _, zone := range []string{s.Zone, s.NoZone.Zone} {
 		if text := zoneWarning(zone); text != "" && !slices.Contains(list, text) {
 			list = append(list, text)
@@ -132,15 +143,25 @@ func zoneWarning(zone string) string {
 
 // String describes a schedule in a line.
 func (s Schedule) String() string {
-	if s.Week.Always() {
+	if s.Always() {
 		return "at any time"
 	}
-	text := s.Week.String() + " in " + s.Zone
+	text := cmp.Or(s.Week.String(), "at any time")
 	if s.Zone == ByContact {
-		text = s.Week.String() + " in each contact's own time zone"
+		text += " in each contact's own time zone"
+	} else {
+		text += " in " + s.Zone
 	}
 	if !s.NoZone.IsZero() {
 		text += ", without one " + s.NoZone.String()
+	}
+	for _, d := range s.Except {
+		text += ", except " + d.String()
+	}
+	if n := len(s.Closed); n == 1 {
+		text += ", by the calendar " + s.Closed[0].String()
+	} else if n > 1 {
+		text += fmt.Sprintf(", by the calendar closed at %d times from %s to %s", n, s.Closed[0].From, s.Closed[n-1].To)
 	}
 	return text
 }
@@ -169,16 +190,16 @@ func (s Schedule) Calendar() (*Calendar, error) {
 		return nil, err
 	}
 	c := &Calendar{schedule: s, byZones: make(map[string]*Clock)}
-	if s.Week.Always() {
+	if s.Always() {
 		c.fixed = &Clock{}
 		return c, nil
 	}
 	if s.Zone != ByContact {
-		c.fixed = clockOf(s.Week, s.Zone)
+		c.fixed = s.clockOf(s.Week, s.Zone)
 		return c, nil
 	}
 	if !s.NoZone.IsZero() {
-		c.noZone = clockOf(s.NoZone.Week, s.NoZone.Zone)
+		c.noZone = s.clockOf(s.NoZone.Week, s.NoZone.Zone)
 	}
 	return c, nil
 }
@@ -207,7 +228,7 @@ func (c *Calendar) In(zones []string) *Clock {
 	defer c.mu.Unlock()
 	clock, ok := c.byZones[key]
 	if !ok {
-		if clock = clockOf(c.schedule.Week, zones...); clock == nil {
+		if clock = c.schedule.clockOf(c.schedule.Week, zones...); clock == nil {
 			clock = c.noZone
 		}
 		c.byZones[key] = clock
@@ -216,8 +237,8 @@ func (c *Calendar) In(zones []string) *Clock {
 }
 
 // clockOf returns nil if a zone is not known.
-func clockOf(week Week, zones ...string) *Clock {
-	c := &Clock{Name: nameOf(zones), Week: week}
+func (s Schedule) clockOf(week Week, zones ...string) *Clock {
+	c := &Clock{Name: nameOf(zones), Week: week, Except: s.Except, Closed: s.Closed}
 	for _, name := range zones {
 		zone, err := LoadZone(name)
 		if err != nil {
@@ -238,91 +259,6 @@ func nameOf(zones []string) string {
 		return strings.Join(zones, " and ")
 	}
 	return fmt.Sprintf("%s and %d more zones", zones[0], len(zones)-1)
-}
-
-// A Clock says when the contacts of its zones may be contacted: when the week is open
-// in all zones at once. Without zones it is always open.
-type Clock struct {
-	Name  string // of its zones, for people
-	Week  Week
-	Zones []*time.Location
-}
-
-// horizon is how far ahead an opening is searched. Every window returns within a week;
-// a change of daylight saving time may skip it once.
-const horizon = 16 * 24 * time.Hour
-
-// Opens returns the first moment from at on when the clock is open. The error is
-// ErrNever if the zones are never open together.
-func (c *Clock) Opens(at time.Time) (time.Time, error) {
-	if c.Week.Always() {
-		return at, nil
-	}
-	for t := at; t.Sub(at) < horizon; {
-		opens := t
-		for _, zone := range c.Zones {
-			opens = c.Week.opens(opens, zone)
-		}
-		if opens.Equal(t) {
-			return t, nil
-		}
-		t = opens
-	}
-	return time.Time{}, ErrNever
-}
-
-// Closes returns the first moment after at, when the clock is open, when it is closed;
-// zero if there is none within the horizon.
-func (c *Clock) Closes(at time.Time) (first time.Time) {
-	if c.Week.Always() {
-		return first
-	}
-	for _, zone := range c.Zones {
-		if closes := c.Week.closes(at, zone); first.IsZero() || !closes.IsZero() && closes.Before(first) {
-			first = closes
-		}
-	}
-	return first
-}
-
-// opens returns the first moment from at on when the week is open in a zone. Local time
-// runs evenly between two changes of the offset. So a window in the hour that spring
-// skips does not come that day, and one in the hour that autumn repeats is open both
-// times.
-func (w Week) opens(at time.Time, zone *time.Location) time.Time {
-	for t := at; ; {
-		opens := t.Add(w.openIn(wall(t, zone)))
-		_, change := t.In(zone).ZoneBounds()
-		if change.IsZero() || opens.Before(change) || opens.Sub(at) > horizon {
-			return opens
-		}
-		t = change
-	}
-}
-
-// closes returns the first moment after at when the week is closed in a zone; zero if
-// there is none within the horizon.
-func (w Week) closes(at time.Time, zone *time.Location) time.Time {
-	for t := at; t.Sub(at) < horizon; {
-		since := wall(t, zone)
-		if w.openIn(since) > 0 {
-			return t
-		}
-		closes := t.Add(w.closedIn(since))
-		_, change := t.In(zone).ZoneBounds()
-		if change.IsZero() || closes.Before(change) {
-			return closes
-		}
-		t = change
-	}
-	return time.Time{}
-}
-
-// wall is the local time since the start of Sunday.
-func wall(t time.Time, zone *time.Location) time.Duration {
-	local := t.In(zone)
-	return time.Duration(local.Weekday())*Day*time.Minute + time.Duration(local.Hour())*time.Hour +
-		time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
 }
 
 // ParseTime reads a time with its offset (RFC 3339), or a local time of the zone:

@@ -31,8 +31,9 @@ func TestMakeWeek(t *testing.T) {
 		{"windows that touch are one", []string{"09:00-13:00", "12:00-15:00", "15:00-16:00"}, "", "09:00-16:00"},
 		{"a window within another adds nothing", []string{"09:00-15:00", "10:00-11:00"}, "", "09:00-15:00"},
 		{"the whole week is any time", []string{"00:00-24:00"}, "", ""},
-		{"over midnight, from the day on which it begins", []string{"21:00-02:00"}, "thu", "thu 21:00-24:00; fri 00:00-02:00"},
-		{"over midnight on all days", []string{"21:00-02:00"}, "", "00:00-02:00,21:00-24:00"},
+		{"over midnight, from the day on which it begins", []string{"21:00-02:00"}, "thu", "thu 21:00-02:00"},
+		{"over midnight on all days", []string{"21:00-02:00"}, "", "21:00-02:00"},
+		{"over two midnights that meet", []string{"12:00-11:00", "10:00-13:00"}, "", ""},
 		{"up to midnight", []string{"21:00-00:00"}, "sat", "sat 21:00-24:00"},
 		{"no window", []string{"09:00"}, "", `hours "09:00": want FROM-TO such as 09:00-21:00`},
 		{"no time of the day", []string{"09:00-25:00"}, "", `hours "09:00-25:00": want FROM-TO such as 09:00-21:00`},
@@ -69,7 +70,17 @@ func TestWeeksAreReadAsTheyAreWritten(t *testing.T) {
 			t.Fatalf("%q (-want +got):\n%s", w, diff)
 		}
 	})
-	for _, text := range []string{"mon-", "mon 09:00", "; 09:00-10:00"} {
+	for text, want := range map[string]string{
+		"sun-thu 09:00-21:00; fri 16:00-21:00":   "sun-thu 09:00-21:00; fri 16:00-21:00",
+		"fri 16:00-21:00;sun - thu 9:00 - 21:00": "sun-thu 09:00-21:00; fri 16:00-21:00",
+		"mon, wed 09:00-10:00":                   "mon,wed 09:00-10:00",
+		"sun-thu09:00-21:00":                     "sun-thu 09:00-21:00",
+	} {
+		if w, err := ParseWeek(text); err != nil || w.String() != want {
+			t.Errorf("%q is read as %q, %v", text, w, err)
+		}
+	}
+	for _, text := range []string{"mon-", "mon 09:00", "; 09:00-10:00", "mon 09:00-10:00 tue 09:00-10:00", "sun-thu"} {
 		if w, err := ParseWeek(text); err == nil {
 			t.Errorf("%q is read as %q", text, w)
 		}
@@ -82,6 +93,10 @@ func TestIntersect(t *testing.T) {
 		{"", "09:00-18:00", "09:00-18:00"},
 		{"sun-thu 08:00-12:00,16:00-22:00", "09:00-18:00", "sun-thu 09:00-12:00,16:00-18:00"},
 		{"09:00-12:00,15:00-18:00", "12:00-16:00", "15:00-16:00"}, // that they touch at 12:00 opens nothing
+		{"21:00-02:00", "09:00-22:00", "21:00-22:00"},
+		{"thu 21:00-02:00", "22:00-01:00", "thu 22:00-01:00"},
+		{"thu 21:00-02:00", "00:00-01:00", "fri 00:00-01:00"},
+		{"fri 00:00-01:00", "thu 21:00-02:00", "fri 00:00-01:00"},
 	} {
 		got, err := week(t, tt.a).Intersect(week(t, tt.b))
 		if err != nil || got.String() != tt.want {
@@ -102,6 +117,8 @@ func TestScheduleInJSON(t *testing.T) {
 		{},
 		{Week: week(t, "sun-thu 09:00-21:00"), Zone: "Asia/Riyadh"},
 		{Week: week(t, "09:00-21:00"), Zone: ByContact, NoZone: noZone},
+		{Zone: "Asia/Riyadh", Except: dates(t, "2027-02-08..2027-03-08=sun-thu 21:00-01:00; fri 22:00-24:00", "2027-03-13=00:00-24:00"),
+			Closed: dates(t, "2027-03-09..2027-03-12?=closed", "2027-03-19=closed 11:30-13:00,23:00-01:00")},
 	} {
 		text, err := json.Marshal(s)
 		if err != nil {
@@ -153,6 +170,12 @@ func TestScheduleCheck(t *testing.T) {
 		{"in each contact's own", Schedule{Week: nine, Zone: ByContact}, "", "09:00-21:00 in each contact's own time zone"},
 		{"and without one", Schedule{Week: nine, Zone: ByContact, NoZone: Zoned{nine, "UTC"}}, "",
 			"09:00-21:00 in each contact's own time zone, without one 09:00-21:00@UTC"},
+		{"other hours on a date", Schedule{Week: nine, Zone: "Asia/Riyadh", Except: dates(t, "2027-03-09")}, "", "09:00-21:00 in Asia/Riyadh, except 2027-03-09=closed"},
+		{"a calendar", Schedule{Zone: ByContact, Closed: dates(t, "2027-03-09")}, "", "at any time in each contact's own time zone, by the calendar 2027-03-09=closed"},
+		{"of several days", Schedule{Zone: "UTC", Closed: dates(t, "2027-03-09", "2027-03-19=closed 12:00-13:00")}, "",
+			"at any time in UTC, by the calendar closed at 2 times from 2027-03-09 to 2027-03-19"},
+		{"dates by no clock", Schedule{Closed: dates(t, "2027-03-09")}, "hours and days need a time zone: the name of one, or contact for each contact's own",
+			"at any time in , by the calendar 2027-03-09=closed"},
 		{"hours by no clock", Schedule{Week: nine}, "hours and days need a time zone: the name of one, or contact for each contact's own", "09:00-21:00 in "},
 		{"a zone that is none", Schedule{Week: nine, Zone: "Riyadh"}, `time zone "Riyadh": want a name such as Asia/Riyadh or America/New_York`, "09:00-21:00 in Riyadh"},
 		{"hours for the zoneless where there are none", Schedule{Week: nine, Zone: "UTC", NoZone: Zoned{nine, "UTC"}},

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// A Week holds the open windows of each day in local time, Sunday first. They are
-// sorted and do not touch. The zero Week is always open.
+// A Week holds the windows that begin on each day in local time, Sunday first. Those of
+// a day are sorted and do not touch. The zero Week is always open.
 type Week [7][]Window
 
-// A Window is open from one minute of a day to another, in minutes since midnight: From
-// < To <= Day.
+// A Window is open from one minute to another, in minutes since the midnight before it:
+// From < Day, From < To <= 2*Day. One over midnight belongs to the day on which it begins.
 type Window struct{ From, To int }
 
 // Day is the length of a day of local time in minutes.
@@ -26,12 +26,34 @@ var dayNames = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 // Always reports whether the week is always open.
 func (w Week) Always() bool {
-	for _, windows := range w {
-		if len(windows) > 0 && (len(windows) > 1 || windows[0] != Window{0, Day}) {
-			return false
+	for day := range w {
+		open := w.openOn(day)
+		if len(open) != 1 || open[0] != (Window{0, Day}) {
+			return w.sum() == 0
 		}
 	}
-	return w.sum() == 0 || w.sum() == 7*Day
+	return true
+}
+
+// openOn returns the windows in which a day of the week is open, those included that
+// began the day before.
+func (w Week) openOn(day int) []Window {
+	return openOf(w[(day+6)%7], w[day%7])
+}
+
+// openOf returns the windows in which a day is open, of those that begin on the day
+// before it and on itself.
+func openOf(before, on []Window) []Window {
+	var open []Window
+	for _, window := range before {
+		if window.To > Day {
+			open = append(open, Window{0, window.To - Day})
+		}
+	}
+	for _, window := range on {
+		open = append(open, Window{window.From, min(window.To, Day)})
+	}
+	return tidy(open)
 }
 
 // OpenDays names the days that are open, as MakeWeek reads them: those that are open
@@ -61,8 +83,7 @@ func (w Week) sum() (minutes int) {
 }
 
 // MakeWeek reads windows such as "09:00-13:00" and days such as "sun-thu" or
-// "mon,wed,sat-sun". No windows: all day; no days: every day. A window over midnight
-// belongs to the day on which it begins.
+// "mon,wed,sat-sun". No windows: all day; no days: every day.
 func MakeWeek(windows []string, days string) (Week, error) {
 	var w Week
 	if len(windows) == 0 && days == "" {
@@ -81,24 +102,30 @@ func MakeWeek(windows []string, days string) (Week, error) {
 			return w, err
 		}
 		for day := range on {
-			if !on[day] {
-				continue
-			}
-			if window.From < window.To {
+			if on[day] {
 				w[day] = append(w[day], window)
-				continue
-			}
-			next := (day + 1) % 7
-			w[day] = append(w[day], Window{window.From, Day})
-			if window.To > 0 {
-				w[next] = append(w[next], Window{0, window.To})
 			}
 		}
 	}
-	for day := range w {
-		w[day] = tidy(w[day])
+	return w.tidy(), nil
+}
+
+// tidy sorts the windows of each day and joins those that touch. A window of a day or
+// more is cut at midnight, so that it can be written.
+func (w Week) tidy() Week {
+	for range 2 { // what is cut may join a window of the next day, over the end of the week
+		for day := range w {
+			w[day] = tidy(w[day])
+			last := len(w[day]) - 1
+			if last < 0 || w[day][last].To <= Day || w[day][last].To-w[day][last].From < Day {
+				continue
+			}
+			next := (day + 1) % 7
+			w[next] = tidy(append(w[next], Window{0, w[day][last].To - Day}))
+			w[day][last].To = Day
+		}
 	}
-	return w, nil
+	return w
 }
 
 // tidy sorts windows and joins those that touch.
@@ -123,6 +150,8 @@ func parseWindow(text string) (Window, error) {
 		return w, fmt.Errorf("hours %q: want FROM-TO such as 09:00-21:00", text)
 	case w.From == w.To:
 		return w, fmt.Errorf("hours %q: the window is empty; the whole day is 00:00-24:00", text)
+	case w.To < w.From:
+		w.To += Day
 	}
 	return w, nil
 }
@@ -182,20 +211,19 @@ func ParseWeek(text string) (Week, error) {
 		return all, nil
 	}
 	for part := range strings.SplitSeq(text, ";") {
-		part = strings.TrimSpace(part)
-		days, windows, ok := strings.Cut(part, " ")
-		if !ok {
-			days, windows = "", part
+		begins := strings.IndexAny(part, "0123456789")
+		if begins < 0 {
+			return all, fmt.Errorf("hours %q: want DAYS FROM-TO such as sun-thu 09:00-21:00", strings.TrimSpace(part))
 		}
-		w, err := MakeWeek(strings.Split(windows, ","), days)
+		w, err := MakeWeek(strings.Split(part[begins:], ","), part[:begins])
 		if err != nil {
 			return all, err
 		}
 		for day := range all {
-			all[day] = tidy(append(all[day], w[day]...))
+			all[day] = append(all[day], w[day]...)
 		}
 	}
-	return all, nil
+	return all.tidy(), nil
 }
 
 // String is the week as ParseWeek reads it; empty if it is always open.
@@ -203,6 +231,11 @@ func (w Week) String() string {
 	if w.Always() {
 		return ""
 	}
+	return w.text()
+}
+
+// text is String, for a week that is always open too.
+func (w Week) text() string {
 	var parts []string
 	var told [7]bool
 	for day := range w {
@@ -228,7 +261,11 @@ func (w Week) String() string {
 }
 
 func (w Window) String() string {
-	return fmt.Sprintf("%02d:%02d-%02d:%02d", w.From/60, w.From%60, w.To/60, w.To%60)
+	to := w.To
+	if to > Day {
+		to -= Day
+	}
+	return fmt.Sprintf("%02d:%02d-%02d:%02d", w.From/60, w.From%60, to/60, to%60)
 }
 
 // daysText names days, with ranges across the end of the week; empty: all days.
@@ -279,51 +316,25 @@ func (w Week) Intersect(other Week) (Week, error) {
 	}
 	var both Week
 	for day := range w {
+		limits := other.openOn(day)
+		for _, b := range other.openOn(day + 1) {
+			limits = append(limits, Window{b.From + Day, b.To + Day})
+		}
 		for _, a := range w[day] {
-			for _, b := range other[day] {
-				if from, to := max(a.From, b.From), min(a.To, b.To); from < to {
+			for _, b := range tidy(limits) {
+				switch from, to := max(a.From, b.From), min(a.To, b.To); {
+				case from >= to:
+				case from >= Day: // all of it is on the next day
+					both[(day+1)%7] = append(both[(day+1)%7], Window{from - Day, to - Day})
+				default:
 					both[day] = append(both[day], Window{from, to})
 				}
 			}
 		}
 	}
+	both = both.tidy()
 	if both.sum() == 0 {
 		return both, ErrNever
 	}
 	return both, nil
-}
-
-// openIn is how long after a moment of the week, in local time, the week opens; 0 if it
-// is open. The week must not be always open.
-func (w Week) openIn(since time.Duration) time.Duration {
-	today := int(since / (Day * time.Minute))
-	for n := range 8 {
-		for _, window := range w[(today+n)%7] {
-			midnight := time.Duration(today+n) * Day * time.Minute
-			if midnight+time.Duration(window.To)*time.Minute > since {
-				return max(midnight+time.Duration(window.From)*time.Minute-since, 0)
-			}
-		}
-	}
-	return 0 // not reached: a week that is not always open has a window
-}
-
-// closedIn is how long after a moment when the week is open it closes.
-func (w Week) closedIn(since time.Duration) time.Duration {
-	end := since
-	for range 16 { // windows that meet at midnight are one
-		more := false
-		day := int(end / (Day * time.Minute))
-		for _, window := range w[day%7] {
-			midnight := time.Duration(day) * Day * time.Minute
-			from, to := midnight+time.Duration(window.From)*time.Minute, midnight+time.Duration(window.To)*time.Minute
-			if from <= end && end < to {
-				end, more = to, true
-			}
-		}
-		if !more {
-			break
-		}
-	}
-	return end - since
 }

@@ -37,6 +37,7 @@ func rulesText(rules []hours.Rule) string {
 		}
 		fmt.Fprintf(&b, "%s  %s\n    %s\n    from: %s\n    beware: %s\n\n", r.Name, r.About, strings.Join(limits, ", "), r.Source, r.Caveat)
 	}
+	b.WriteString("None for Egypt: " + hours.WhyNoEgypt + ".\n")
 	b.WriteString("These are settings to begin with, and no legal advice. 'enqueue -h' shows how to set others.\n")
 	return b.String()
 }

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"fmt"
+	"io"
+	"os"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -54,8 +57,30 @@ type settingFlag struct {
 }
 
 func (f *settingFlag) Set(text string) error {
+	if f.File && text != "none" {
+		var err error
+		if text, err = readText(text); err != nil {
+			return err
+		}
+	}
 	f.given[f.Flag] = append(f.given[f.Flag], text)
 	return f.Try(text)
+}
+
+// maxText bounds a file that a setting is read from.
+const maxText = 8 << 20
+
+func readText(name string) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxText+1))
+	if err == nil && len(text) > maxText {
+		err = fmt.Errorf("%s is larger than %d MB", name, maxText>>20)
+	}
+	return string(text), err
 }
 
 func (f *settingFlag) String() string { return f.Default }
