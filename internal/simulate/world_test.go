@@ -142,7 +142,7 @@ func (w *world) play() {
 		go pl.supervise()
 	}
 	rng := w.rng("lists")
-	w.firstSize = 100 + rng.IntN(120)
+	w.firstSize = 70 + rng.IntN(90)
 	main := &list{name: mainList, size: w.firstSize, mode: modeOf(rng), chunk: 3 + rng.IntN(8)}
 	w.background.Go(func() { w.person.launch(main) })
 	type step struct {
