@@ -82,8 +82,10 @@ func planOf(seed uint64) plan {
 	for range strokes {
 		p.add(rng, p.deck())
 	}
-	p.add(rng, people)
-	p.add(rng, people)
+	if p.kind != remembered { // whose campaigns leave no record for each other
+		p.add(rng, people)
+		p.add(rng, people)
+	}
 	slices.SortFunc(p.strokes, func(a, b stroke) int { return cmp.Compare(a.at, b.at) })
 	return p
 }
