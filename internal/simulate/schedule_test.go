@@ -226,7 +226,11 @@ var clocks = []card{{"Redis's clock is set by ", 0, 0, func(rng *rand.Rand) (str
 
 // losses take Redis back to what a replica has confirmed.
 var losses = slices.Repeat([]card{{"Redis fails over to its replica", 300 * time.Millisecond, 3 * time.Second, onWorld(
-	func(w *world) { w.redis.crash() },
+	func(w *world) {
+		w.redis.between(func() { w.redis.replica = w.redis.snapshot() })
+		time.Sleep(1500 * time.Millisecond) // what WAIT does not confirm from now on is lost
+		w.redis.crash()
+	},
 	func(w *world) { w.lose(w.redis.replica) },
 )}, {"the replica lags", time.Second, 5 * time.Second, onWorld(
 	func(w *world) { w.redis.between(func() { w.redis.lagging = true }) },
