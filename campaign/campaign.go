@@ -27,6 +27,7 @@ type Campaign struct {
 	Run         uint8     // 0 for the launch, one more for each rerun; stays at 255
 	RowsPerCall int       // most contacts per request, learned from refusals; 0: the chunk's
 	Canary      int       // while the canary runs: only this many first contacts may be sent
+	CanaryRun   uint8     // the run that it belongs to
 	Version     int       // of its settings and its canary; changes with each change of them
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it shows itself again
@@ -103,3 +104,6 @@ func (c Campaign) HeldBack(chunk, contacts int) int {
 	}
 	return contacts - min(max(c.Canary-chunk*c.Settings.ChunkSize, 0), contacts)
 }
+
+// BatchPrefix is how the names of a chunk's batches begin on the platform.
+func BatchPrefix(campaign string, chunk int) string { return fmt.Sprintf("%s/%d/", campaign, chunk) }

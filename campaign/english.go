@@ -92,6 +92,9 @@ var (
 	MsgSelection      = define("selection", "{parts: }")
 	MsgWithReason     = define("with_reason", "with {reason} in their reason")
 	MsgWhere          = define("where", "where {rule}")
+	MsgLimited        = define("limited", "at most {contacts:contact|contacts}")
+	MsgCanaryOf       = define("canary_of", "a canary of {contacts:contact|contacts}")
+	MsgStartsAt       = define("starts_at", "from {start:moment} on")
 )
 
 // Why a ticket is in its state.

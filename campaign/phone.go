@@ -38,7 +38,11 @@ func ParsePhone(e164 string) (Phone, error) {
 }
 
 // E164 is the number in full, as the platform wants it: "+966501234567".
-func (p Phone) E164() string { return "+" + strconv.FormatUint(uint64(p), 10) }
+func (p Phone) E164() string {
+	var buf [21]byte // the plus and 64 bits
+	buf[0] = '+'
+	return string(strconv.AppendUint(buf[:1], uint64(p), 10))
+}
 
 // String is the number masked to its last four digits: "+…4567".
 func (p Phone) String() string { return fmt.Sprintf("+…%04d", uint64(p)%10_000) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -300,7 +301,7 @@ func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) 
 	}
 	who := person{Campaign: c.Name, Contact: found, Outcome: outcomes[found.Index], Turns: turns}
 	if c.Settings.Mode == campaign.Batch && found.Record.Attempts > 0 {
-		who.Batches = found.Ref.String() + "/"
+		who.Batches = campaign.BatchPrefix(c.Name, found.Ref.Chunk)
 	}
 	for i, name := range names(c.Settings) {
 		note := "not sent"
@@ -332,21 +333,25 @@ var downloads = map[string]struct {
 // results serves the results of a campaign as a file.
 func (p *pages) results(file string) http.HandlerFunc {
 	as := downloads[file]
-	return p.file(file, as.kind, func(ctx context.Context, name string, w http.ResponseWriter) error {
+	return p.file(file, as.kind, func(ctx context.Context, name string, w io.Writer) error {
 		_, err := report.Results{Format: as.format, BOM: true}.Write(ctx, p.store, name, w)
+		if errors.Is(err, report.ErrTooLarge) {
+			return wishf(http.StatusBadRequest, "%w", err)
+		}
 		return err
 	})
 }
 
 // rejects serves the refused lines.
-func (p *pages) rejects(ctx context.Context, name string, w http.ResponseWriter) error {
+func (p *pages) rejects(ctx context.Context, name string, w io.Writer) error {
 	_, err := report.Rejects(ctx, p.store, name, w)
 	return err
 }
 
-// file serves the output of write as a download. On a late error it cuts the connection,
-// so that a browser does not take a part for the whole file.
-func (p *pages) file(suffix, kind string, write func(context.Context, string, http.ResponseWriter) error) http.HandlerFunc {
+// file serves the output of write as a download. If write fails before its first byte, a
+// page says why. Later it cuts the connection, so that a browser does not take a part for
+// the whole file.
+func (p *pages) file(suffix, kind string, write func(context.Context, string, io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := p.readable(r)
 		if err != nil {
@@ -356,11 +361,32 @@ func (p *pages) file(suffix, kind string, write func(context.Context, string, ht
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", c.Name+"-"+suffix))
-		if err := write(r.Context(), c.Name, w); err != nil {
+		out := &download{to: w}
+		switch err := write(r.Context(), c.Name, out); {
+		case err == nil:
+		case !out.begun:
+			w.Header().Del("Content-Disposition")
+			p.refuse(w, r, err)
+		default:
 			if !errors.Is(err, context.Canceled) {
 				p.Logger.WarnContext(r.Context(), "file not written whole", "campaign", c.Name, "file", suffix, "error", err)
 			}
 			panic(http.ErrAbortHandler)
 		}
 	}
+}
+
+// A download sends its first bytes at once: a browser then shows that the file comes.
+type download struct {
+	to    http.ResponseWriter
+	begun bool
+}
+
+func (d *download) Write(b []byte) (int, error) {
+	n, err := d.to.Write(b)
+	if !d.begun {
+		d.begun = true
+		_ = http.NewResponseController(d.to).Flush() // else they go out with the next ones
+	}
+	return n, err
 }

@@ -2,15 +2,19 @@ package dashboard_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/xuri/excelize/v2"
 
 	"campaign-runner/campaign"
@@ -188,18 +192,79 @@ func TestDownloads(t *testing.T) {
 }
 
 func TestADownloadThatCannotBeWholeIsCut(t *testing.T) {
-	f := newFixture(t)
-	f.load("spring", 20)
-	if err := f.Redis().Set(t.Context(), "c:{spring}:l:1", "damaged", 0).Err(); err != nil {
-		t.Fatal(err)
+	for name, begins := range map[string]bool{"results.csv": true, "results.xlsx": true, "results.jsonl": false} {
+		f := newFixture(t)
+		f.load("spring", 20)
+		for _, key := range []string{"c:{spring}:l:0", "c:{spring}:l:1"} {
+			if err := f.Redis().Set(t.Context(), key, "damaged", 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res, err := http.Get(f.URL + "/campaigns/spring/" + name)
+		var body bytes.Buffer
+		if err == nil {
+			_, err = body.ReadFrom(res.Body)
+			res.Body.Close()
+		}
+		switch {
+		case begins && err == nil:
+			t.Errorf("%s: half a file looks whole", name)
+		case !begins && (err != nil || res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Content-Disposition") != "" || !strings.Contains(body.String(), "chunk spring/")):
+			t.Errorf("%s, which had not begun: %v, %v\n%s", name, res, err, &body)
+		}
 	}
-	res, err := http.Get(f.URL + "/campaigns/spring/results.csv")
-	if err == nil {
-		_, err = new(bytes.Buffer).ReadFrom(res.Body)
+}
+
+// TestADownloadBeginsAtOnce holds back everything about contacts until the first bytes
+// have come.
+func TestADownloadBeginsAtOnce(t *testing.T) {
+	for name, begins := range map[string]string{"results.csv": "\ufeffphone,", "results.xlsx": "PK\x03\x04"} {
+		f := newFixture(t)
+		f.load("spring", 20)
+		come := make(heldBack)
+		f.Redis().AddHook(come)
+		res, err := http.Get(f.URL + "/campaigns/spring/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := make([]byte, len(begins))
+		if _, err := io.ReadFull(res.Body, first); err != nil || string(first) != begins {
+			t.Errorf("%s begins with %q: %v", name, first, err)
+		}
+		close(come)
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		res.Body.Close()
 	}
-	if err == nil {
-		t.Error("half a file looks whole")
+}
+
+// heldBack are the contacts in Redis, until it is closed.
+type heldBack chan struct{}
+
+func (heldBack) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (heldBack) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h heldBack) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(c redis.Cmder) bool { return strings.Contains(c.String(), " rows") }) {
+			<-h
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func TestASheetIsNotBegunThatCannotHoldTheResults(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	counts := fmt.Sprintf(`{"rows":%d,"contacts":%[1]d}`, 1<<20)
+	if err := f.Redis().HSet(t.Context(), "c:{spring}", "counts", counts).Err(); err != nil {
+		t.Fatal(err)
+	}
+	res, page := f.ask("GET", "/campaigns/spring/results.xlsx", nil)
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "1048576 rows: write .csv instead") {
+		t.Errorf("%v\n%s", res, page)
 	}
 }
 

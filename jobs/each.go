@@ -17,20 +17,20 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// eachCampaign calls do for every campaign, with the time by Redis's clock. When do fails
-// for one, it is still called for the others.
-func eachCampaign(ctx context.Context, st *store.Store, do func(ctx context.Context, name string, now time.Time) error) error {
-	names, err := st.Names(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := st.Now(ctx)
+// eachLive calls do for every campaign that a loop has to look at, with the time by Redis's
+// clock. When do fails for one, it is still called for the others.
+func eachLive(ctx context.Context, st *store.Store, r *store.Round, do func(ctx context.Context, name string, now time.Time) error) error {
+	live, now, err := st.Live(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
-		errs = append(errs, do(ctx, name, now))
+	for _, name := range r.Due(live, now) {
+		err := do(ctx, name, now)
+		if err != nil {
+			r.Again(name)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

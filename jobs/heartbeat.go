@@ -79,13 +79,20 @@ type look struct {
 	at     time.Time
 	quotas map[string]store.Quota
 	paused map[string][]campaign.Lane
+	asked  time.Time // when the queues were asked for paused
 }
 
 // look takes a new look. That is several calls to Redis, and heartbeats do not wait
 // for it.
 func (w *Worker) look(ctx context.Context) error {
 	now := time.Now()
-	w.looked.Store(&look{now.UTC(), w.Quotas(ctx), w.queue.paused(ctx, w.agentNames())})
+	next := &look{at: now.UTC(), quotas: w.Quotas(ctx), asked: now}
+	if last := w.looked.Load(); last != nil && now.Sub(last.asked) < timings.PausedEvery {
+		next.paused, next.asked = last.paused, last.asked
+	} else {
+		next.paused = w.queue.paused(ctx, w.agentNames())
+	}
+	w.looked.Store(next)
 	return nil
 }
 

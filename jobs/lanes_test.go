@@ -77,7 +77,7 @@ func TestALongTaskGivesWayToOtherLanes(t *testing.T) {
 	if _, err := s.queue.Release(t.Context(), "short"); err != nil {
 		t.Fatal(err)
 	}
-	if later := s.sendAs(runner, 0); later == nil || later.After != 0 || s.platform.count() > 2*dispatchesInFlight {
+	if later := s.sendAs(runner, 0); later == nil || later.After != 0 || s.platform.count() > 2*dispatchesAtFirst {
 		t.Errorf("%d requests before it gives way: %v", s.platform.count(), later)
 	}
 	if _, err := s.queue.inspector.DeleteAllPendingTasks("default"); err != nil {
@@ -183,12 +183,12 @@ type shortQuota struct {
 	taken atomic.Bool
 }
 
-func (q *shortQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+func (q *shortQuota) AcquireUpTo(ctx context.Context, _ int) ([]ratelimit.Permit, error) {
 	if q.taken.CompareAndSwap(false, true) {
-		return q.openQuota.Acquire(ctx)
+		return q.openQuota.AcquireUpTo(ctx, 1)
 	}
 	<-ctx.Done()
-	return ratelimit.Permit{}, ctx.Err()
+	return nil, ctx.Err()
 }
 
 func TestATaskThatGivesWayDoesNotWaitForPermits(t *testing.T) {
@@ -211,10 +211,10 @@ type crowdedQuota struct {
 	waiting, most atomic.Int32
 }
 
-func (q *crowdedQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+func (q *crowdedQuota) AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error) {
 	q.most.Store(max(q.most.Load(), q.waiting.Add(1)))
 	defer q.waiting.Add(-1)
-	return q.openQuota.Acquire(ctx)
+	return q.openQuota.AcquireUpTo(ctx, most)
 }
 
 func TestOneRequestOfATaskWaitsForAPermit(t *testing.T) {

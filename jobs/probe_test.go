@@ -24,10 +24,12 @@ import (
 // A probingQuota only gives permits for probes.
 type probingQuota struct{ *openQuota }
 
-func (q probingQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
-	t, err := q.openQuota.Acquire(ctx)
-	t.Probe = true
-	return t, err
+func (q probingQuota) AcquireUpTo(ctx context.Context, _ int) ([]ratelimit.Permit, error) {
+	permits, err := q.openQuota.AcquireUpTo(ctx, 1)
+	for i := range permits {
+		permits[i].Probe = true
+	}
+	return permits, err
 }
 
 func TestAProbeCarriesOneContact(t *testing.T) {

@@ -84,7 +84,7 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 // retain purges campaigns that have been kept for as long as their settings say, and
 // ends purges that were interrupted. Several workers may do so at once.
 func (q *Queue) retain(ctx context.Context) error {
-	return eachCampaign(ctx, q.store, q.retainOne)
+	return eachLive(ctx, q.store, &q.retained, q.retainOne)
 }
 
 func (q *Queue) retainOne(ctx context.Context, name string, now time.Time) error {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/sending"
@@ -159,7 +161,7 @@ func TestRetainGoesOnAfterTrouble(t *testing.T) {
 	s := newStage(t, 2, func(settings *campaign.Settings) { settings.KeepDays = 1 })
 	s.cancel()
 	s.rdb.HSet(t.Context(), "c:{c}", "ended_at", 5)
-	s.rdb.SAdd(t.Context(), "campaigns", "bad", "gone")
+	s.rdb.ZAdd(t.Context(), "live", redis.Z{Member: "bad"}, redis.Z{Member: "gone"})
 	s.rdb.HSet(t.Context(), "c:{bad}", "phase", "running", "settings", "{")
 	if err := s.queue.retain(t.Context()); err == nil || !strings.Contains(err.Error(), "campaign bad") {
 		t.Errorf("got %v", err)

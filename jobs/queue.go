@@ -25,6 +25,7 @@ type Queue struct {
 	store     *store.Store
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	retained  store.Round
 	by        string // who acts, for the campaigns' logs; empty: the user of this process
 	log       *slog.Logger
 }
@@ -111,33 +112,6 @@ func (q *Queue) paused(ctx context.Context, agents []string) map[string][]campai
 	return paused
 }
 
-// hastenTaken makes the chunks of an agent's active tasks due soon. A worker may have
-// died right after it took a task, or Redis may have given it the task and lost only
-// the answer. A living sender keeps its chunk from being due.
-func (q *Queue) hastenTaken(ctx context.Context, agent string) error {
-	const most = 1000 // tasks; no agent is served by more workers than that
-	var errs []error
-	for lane := range lanes {
-		active, err := q.inspector.ListActiveTasks(queueName(agent, lane), asynq.PageSize(most))
-		if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
-			errs = append(errs, fmt.Errorf("look for active tasks of agent %s: %w", agent, err))
-		}
-		for _, task := range active {
-			ref, err := decodeTask(asynq.NewTask(task.Type, task.Payload))
-			if err != nil {
-				continue // the worker that takes it says so
-			}
-			if err := q.store.Hasten(ctx, ref, timings.KeepDue); err != nil {
-				if meetsAll(err) {
-					return err
-				}
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // releasedAtOnce is how many chunks one call to Redis releases. When a release is cut
 // off, the sweeper puts their tasks into the queue.
 const releasedAtOnce = 50
@@ -151,6 +125,9 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 	}
 	open, err := q.store.Open(ctx, name, time.Time{}, 0)
 	if err != nil {
+		return 0, err
+	}
+	if open, err = q.withoutTask(ctx, c, open); err != nil {
 		return 0, err
 	}
 	var released atomic.Int64
@@ -169,6 +146,31 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 		})
 	})
 	return int(released.Load()), err
+}
+
+// withoutTask are the open chunks that are to be released: those whose task waits in
+// another lane, too. It says when the others are due.
+func (q *Queue) withoutTask(ctx context.Context, c campaign.Campaign, open []store.Due) (rest []store.Due, err error) {
+	now, err := q.store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := q.waitingTasks(ctx, c.Settings.Agent)
+	if err != nil {
+		return nil, err
+	}
+	var later []store.Due
+	for _, due := range open {
+		task, waits := tasks[store.Ref{Campaign: c.Name, Chunk: due.Chunk}]
+		if wait := canaryDue(c, due.Chunk); wait > 0 {
+			later = append(later, store.Due{Chunk: due.Chunk, At: now.Add(wait)})
+		} else if !waits || task.queue != queueOf(c) {
+			rest = append(rest, due)
+		} else if !due.Queued { // else it is due soon enough
+			later = append(later, store.Due{Chunk: due.Chunk, At: task.due(now)})
+		}
+	}
+	return rest, q.store.SetDues(ctx, c.Name, later)
 }
 
 func (q *Queue) releaseOpen(ctx context.Context, c campaign.Campaign, open []store.Due) (int, error) {
@@ -261,7 +263,12 @@ func (q *Queue) waiting(c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskIn
 // into another. out is false when a worker has just taken the task. If a crash comes
 // in between, the sweeper soon finds the chunk.
 func (q *Queue) withdraw(ctx context.Context, ref store.Ref, task *asynq.TaskInfo) (out bool, err error) {
-	if err := q.store.Hasten(ctx, ref, timings.KeepDue); err != nil {
+	at, err := q.store.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	soon := []store.Due{{Chunk: ref.Chunk, At: at.Add(timings.KeepDue)}}
+	if err := q.store.Hasten(ctx, ref.Campaign, soon); err != nil {
 		return false, err
 	}
 	err = q.inspector.DeleteTask(task.Queue, task.ID)

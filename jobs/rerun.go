@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,23 +41,35 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 			return Rerunning{}, left
 		}
 	}
-	found, wanted, err := q.survey(ctx, c, sel)
+	found, wanted, canary, err := q.survey(ctx, c, sel)
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
+	phase := campaign.Running
+	if !sel.StartAt.IsZero() {
+		later := c.Settings
+		later.StartAt, later.MaxLateness, later.FinishBy = sel.StartAt, cmp.Or(later.MaxLateness, time.Hour), time.Time{}
+		if err := q.store.ChangeSettings(ctx, c, later); err != nil {
+			return Rerunning{}, err
+		}
+		phase = campaign.Scheduled
+	}
 	q.note(ctx, name, store.ActionRerun, sel.message())
-	run, err := q.store.NextRun(ctx, name)
+	run, err := q.store.NextRun(ctx, name, canary)
 	if err != nil {
 		return Rerunning{}, err
 	}
-	// Running first: contacts that are pending in a canceled campaign are soon canceled.
-	was, _, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
+	// The phase first: contacts that are pending in a canceled campaign are soon canceled.
+	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
 	if err != nil {
 		return Rerunning{}, err
+	}
+	if phase == campaign.Scheduled && !moved {
+		return Rerunning{}, fmt.Errorf("rerun %s: it is %s meanwhile", name, was)
 	}
 	found.Contacts, err = q.moveSelected(ctx, c, allOf(c.Chunks), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
 	left = undone(left, err)
-	if !onlyUndone(left) || (was != campaign.Running && was != campaign.CanceledPhase) {
+	if !onlyUndone(left) || !moved || phase == campaign.Scheduled {
 		return found, left
 	}
 	_, err = q.Release(ctx, name)
@@ -69,51 +82,104 @@ func (q *Queue) Survey(ctx context.Context, name string, sel Selection) (Rerunni
 	if err != nil {
 		return Rerunning{}, err
 	}
-	found, _, err := q.survey(ctx, c, sel)
+	found, _, _, err := q.survey(ctx, c, sel)
 	return found, err
 }
 
-// survey counts the contacts that a selection names, and returns what selects those of
-// them that may be sent again.
-func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) (found Rerunning, wanted selector, err error) {
-	switch err := sel.check(); {
-	case err != nil:
-		return found, nil, fmt.Errorf("rerun %s: %w", c.Name, err)
+// mayRerun refuses selections that make no sense for a campaign as it is.
+func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection) error {
+	if err := sel.check(); err != nil {
+		return err
+	}
+	switch {
 	case c.Phase == campaign.Loading:
-		return found, nil, fmt.Errorf("rerun %s: it is still loading", c.Name)
+		return errors.New("it is still loading")
 	case c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected):
-		return found, nil, fmt.Errorf("rerun %s: by its rules (%s) contacts that were rejected are not sent again", c.Name, c.Settings.Rules)
+		return fmt.Errorf("by its rules (%s) contacts that were rejected are not sent again", c.Settings.Rules)
+	case sel.Canary == 0 && sel.StartAt.IsZero():
+		return nil
+	case c.Canary > 0:
+		return errors.New("its canary is not over: end that first")
+	case !sel.StartAt.IsZero() && c.Phase != campaign.Running && c.Phase != campaign.CanceledPhase:
+		return fmt.Errorf("it is %s: a start is for a campaign that is over%s", c.Phase, wayOn(c.Phase, c.Name))
+	}
+	// The others would be held back, too.
+	tally, err := q.store.Tally(ctx, c.Name)
+	if n := tally.Open(); err == nil && n > 0 && c.Phase != campaign.CanceledPhase {
+		err = fmt.Errorf("%d contacts are pending or sending: a canary or a start is for a campaign that is over", n)
+	}
+	return err
+}
+
+// survey counts the contacts that a selection names, and returns what selects those of
+// them that may be sent again, and how many first contacts of the list hold its canary.
+func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) (found Rerunning, wanted selector, canary int, err error) {
+	if err := q.mayRerun(ctx, c, sel); err != nil {
+		return found, nil, 0, fmt.Errorf("rerun %s: %w", c.Name, err)
 	}
 	if err := c.Kept(); err != nil {
-		return found, nil, err
+		return found, nil, 0, err
 	}
 	named, err := q.selectorOf(ctx, c, sel)
 	if err != nil {
-		return found, nil, err
+		return found, nil, 0, err
 	}
-	wanted = func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		is, err := named(ctx, chunk)
-		return func(i int) bool { return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) }, err
-	}
-	var all, left, reached atomic.Int64
-	err = q.eachLedger(ctx, c.Name, allOf(c.Chunks), func(ctx context.Context, chunk *store.Chunk) error {
+	chunks := make([][]place, c.Chunks) // of those that may be sent again
+	var usedUp atomic.Int64
+	left := q.eachLedger(ctx, c.Name, allOf(c.Chunks), func(ctx context.Context, chunk *store.Chunk) error {
 		is, err := named(ctx, chunk)
 		if err != nil {
 			return err
 		}
 		for i := range chunk.Len() {
-			if is(i) {
-				all.Add(1)
-				if r := chunk.Record(i); c.Settings.UsedUpForGood(r) {
-					left.Add(1)
-				} else if r.MayHaveBeenReached() {
-					reached.Add(1)
-				}
+			switch r := chunk.Record(i); {
+			case !is(i):
+			case c.Settings.UsedUpForGood(r):
+				usedUp.Add(1)
+			default:
+				chunks[chunk.Ref.Chunk] = append(chunks[chunk.Ref.Chunk], place{uint16(i), r.MayHaveBeenReached()})
 			}
 		}
 		return nil
 	})
-	return Rerunning{int(all.Load() - left.Load()), int(left.Load()), int(reached.Load())}, wanted, err
+	if left != nil && (sel.Limit > 0 || sel.Canary > 0) {
+		return found, nil, 0, left // whose contacts come first is not known
+	}
+	found.UsedUp = int(usedUp.Load())
+	last := -1 // the last contact of the list that is sent again
+	for n, places := range chunks {
+		for _, at := range places {
+			if sel.Limit > 0 && found.Contacts == sel.Limit {
+				break
+			}
+			found.Contacts++
+			last = n*c.Settings.ChunkSize + int(at.index)
+			if at.reached {
+				found.MayHaveBeenReached++
+			}
+			if found.Contacts == sel.Canary {
+				canary = last + 1
+			}
+		}
+	}
+	if found.Contacts <= sel.Canary {
+		canary = 0 // it would hold nobody back
+	}
+	var taken atomic.Int64 // more may be named by now
+	wanted = func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		is, err := named(ctx, chunk)
+		return func(i int) bool {
+			return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) && chunk.Ref.Chunk*c.Settings.ChunkSize+i <= last &&
+				(sel.Limit == 0 || taken.Add(1) <= int64(sel.Limit))
+		}, err
+	}
+	return found, wanted, canary, left
+}
+
+// A place is a contact of a chunk that a rerun may send.
+type place struct {
+	index   uint16
+	reached bool // maybe, by an earlier request
 }
 
 // moveSelected moves the contacts of the chunks that are selected.
@@ -205,6 +271,10 @@ type Selection struct {
 	States []campaign.State
 	Reason string // part of the reason's text, in any case; empty: any reason
 	Where  campaign.Rules
+
+	Limit   int       // contacts, the first of the list; 0: all
+	Canary  int       // contacts that are sent before the others wait for a person; 0: no canary
+	StartAt time.Time // zero: at once
 }
 
 // message says it in the log.
@@ -220,6 +290,15 @@ func (s Selection) message() campaign.Message {
 	for _, rule := range s.Where {
 		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
 	}
+	if s.Limit > 0 {
+		parts = append(parts, campaign.Say(campaign.MsgLimited, "contacts", s.Limit))
+	}
+	if s.Canary > 0 {
+		parts = append(parts, campaign.Say(campaign.MsgCanaryOf, "contacts", s.Canary))
+	}
+	if !s.StartAt.IsZero() {
+		parts = append(parts, campaign.Say(campaign.MsgStartsAt, "start", s.StartAt))
+	}
 	return campaign.Say(campaign.MsgSelection, "parts", parts)
 }
 
@@ -228,6 +307,9 @@ func (s Selection) message() campaign.Message {
 var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
 
 func (s Selection) check() error {
+	if s.Limit < 0 || s.Canary < 0 {
+		return errors.New("a limit and a canary are numbers of contacts")
+	}
 	for _, state := range s.States {
 		switch {
 		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():

@@ -50,7 +50,9 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 			return err
 		}
 		for i := range chunk.Len() - c.HeldBack(n, chunk.Len()) {
-			canary.Count(chunk.Record(i))
+			if r := chunk.Record(i); r.Run >= c.CanaryRun { // not those that a rerun left alone
+				canary.Count(r)
+			}
 		}
 		if canary.Open() > stuck(canary, reasons) {
 			return nil

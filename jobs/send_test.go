@@ -574,7 +574,7 @@ func TestDrainingSenderLeavesTheRest(t *testing.T) {
 		t.Errorf("wants to %v, want at once", later)
 	}
 	sent := len(s.platform.contacted())
-	if sent == 0 || sent > dispatchesInFlight {
+	if sent == 0 || sent > dispatchesAtFirst {
 		t.Errorf("%d contacts were sent after the drain", sent)
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: sent, campaign.Pending: 50 - sent})
@@ -870,7 +870,7 @@ func TestAFaultOfTheTokenIsNotLoggedByWhatIsOver(t *testing.T) {
 	if err := s.rdb.HSet(t.Context(), "c:{bad}", "settings", "{", "phase", "running").Err(); err != nil {
 		t.Fatal(err)
 	}
-	s.rdb.SAdd(t.Context(), "campaigns", "bad") // it makes trouble, and keeps no other from being paused
+	s.rdb.ZAdd(t.Context(), "live", redis.Z{Member: "bad"}) // it makes trouble, and keeps no other from being paused
 	if err := s.queue.Pause(t.Context(), "halted", campaign.Text("by hand")); err != nil {
 		t.Fatal(err)
 	}

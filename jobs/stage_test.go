@@ -104,7 +104,8 @@ const (
 	maxBodyBytes = 900_000
 	vagueLimit   = 8
 
-	dispatchesInFlight = 4
+	dispatchesAtFirst  = 4
+	dispatchesInFlight = 32
 	longestIdle        = 24 * time.Hour
 )
 
@@ -306,17 +307,17 @@ type openQuota struct {
 	reported []ratelimit.Answer
 }
 
-func (q *openQuota) Acquire(ctx context.Context) (ratelimit.Permit, error) {
+func (q *openQuota) AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error) {
 	if q.full.Load() {
 		<-ctx.Done()
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if ctx.Err() != nil {
-		return ratelimit.Permit{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	q.acquired++
-	return ratelimit.Permit{}, nil
+	q.acquired += most
+	return make([]ratelimit.Permit, most), nil
 }
 
 func (q *openQuota) Report(_ context.Context, _ ratelimit.Permit, a ratelimit.Answer) {

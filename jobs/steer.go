@@ -51,21 +51,27 @@ func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
 // contact left to send no longer runs: it is left alone, and its log too.
 func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
-	err := q.Halt(ctx, c.Name, reason)
-	return errors.Join(err, eachCampaign(ctx, q.store, func(ctx context.Context, name string, _ time.Time) error {
-		other, err := q.store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+	errs := []error{q.Halt(ctx, c.Name, reason)}
+	live, err := q.store.EverLive(ctx) // one that rests until its hours runs, too
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	names := make([]string, len(live))
+	for i, l := range live {
+		names[i] = l.Campaign
+	}
+	others, err := q.store.ReadAll(ctx, names)
+	errs = append(errs, err)
+	for _, other := range others {
+		switch {
+		case errors.Is(other.Err, store.ErrNotFound):
+		case other.Err != nil:
+			errs = append(errs, other.Err)
+		case other.Settings.Agent == c.Settings.Agent && other.Tally.Phase(other.Phase) == campaign.Running:
+			errs = append(errs, q.Halt(ctx, other.Name, reason))
 		}
-		if err != nil || other.Settings.Agent != c.Settings.Agent || other.Phase != campaign.Running {
-			return err
-		}
-		tally, err := q.store.Tally(ctx, name)
-		if err != nil || tally.Phase(other.Phase) != campaign.Running {
-			return err
-		}
-		return q.Halt(ctx, name, reason)
-	}))
+	}
+	return errors.Join(errs...)
 }
 
 // Resume sets a paused campaign running and releases its open chunks. It returns how

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"campaign-runner/campaign"
@@ -12,8 +14,14 @@ import (
 	"campaign-runner/jobs/timings"
 )
 
-// sweepChunks bounds the chunks of one campaign looked at in one sweep.
-const sweepChunks = 1000
+const (
+	// sweepChunks bounds the chunks of one campaign looked at at once, and sweepPages how
+	// often that is repeated in one sweep while all of them only wait in their queue.
+	sweepChunks = 1000
+	sweepPages  = 100
+	// hastenTurns is how many sweeps share one look for tasks that were taken.
+	hastenTurns = 2
+)
 
 // A sweeper looks after chunks that should have moved and have not: it recovers the
 // claims of dead workers, and releases chunks that have pending contacts and no task.
@@ -25,18 +33,82 @@ type sweeper struct {
 	agents []string // whose queues are watched
 	watch  Watch
 	log    *slog.Logger
+
+	began  time.Time // when it first swept
+	sweeps int
+	round  store.Round
+	dues   map[string]time.Time // of campaigns whose chunks are not due yet: when the first is
+	queues map[string]*listed   // by agent
+
+	scans int
+	idle  map[string]time.Time // campaigns that the last scan left alone, by the due time of their first chunk
 }
 
-// sweep looks once at every campaign. A queue, a campaign or a chunk that fails does
-// not keep it from the others.
+// listed are the waiting tasks of an agent at a time.
+type listed struct {
+	at    time.Time
+	tasks map[store.Ref]waitingTask
+}
+
+// sweep looks once at every campaign that has to be looked at. A queue, a campaign or a
+// chunk that fails does not keep it from the others.
 func (s *sweeper) sweep(ctx context.Context) error {
+	if s.began.IsZero() {
+		s.began, s.dues, s.queues = time.Now(), make(map[string]time.Time), make(map[string]*listed)
+	}
 	var errs []error
-	for _, agent := range s.agents {
-		if err := s.queue.hastenTaken(ctx, agent); err != nil {
-			errs = append(errs, err)
+	if s.sweeps++; s.sweeps%hastenTurns == 1 {
+		for _, agent := range s.agents {
+			errs = append(errs, s.queue.hastenTaken(ctx, agent))
 		}
 	}
-	return errors.Join(append(errs, eachCampaign(ctx, s.store, s.sweepCampaign))...)
+	live, now, err := s.store.Live(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	overdue, err := s.overdue(ctx, live, now)
+	errs = append(errs, err)
+	for _, name := range overdue {
+		errs = append(errs, s.sweepCampaign(ctx, name, now))
+	}
+	if time.Since(s.began) >= timings.RestAfter {
+		errs = append(errs, s.rest(ctx, live, now))
+	}
+	return errors.Join(errs...)
+}
+
+// overdue are the live campaigns with chunks that should have moved. One whose first chunk
+// is due later is not asked again before that, unless it is raised: whatever makes a chunk
+// due sooner raises it.
+func (s *sweeper) overdue(ctx context.Context, live []store.Live, now time.Time) (names []string, err error) {
+	dues := make(map[string]time.Time, len(live))
+	due := s.round.Due(live, now)
+	acted := make(map[string]bool, len(due))
+	for _, name := range due {
+		acted[name] = true
+	}
+	for _, l := range live {
+		first, known := s.dues[l.Campaign]
+		if acted[l.Campaign] || known && !first.IsZero() && !first.After(now) {
+			names = append(names, l.Campaign)
+		} else if known {
+			dues[l.Campaign] = first
+		}
+	}
+	firsts, err := s.store.FirstDues(ctx, names)
+	if err != nil {
+		s.round = store.Round{}
+		return nil, err
+	}
+	open := names[:0:0]
+	for i, name := range names {
+		dues[name] = firsts[i]
+		if !firsts[i].IsZero() && !firsts[i].After(now) {
+			open = append(open, name)
+		}
+	}
+	s.dues = dues
+	return open, nil
 }
 
 func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time) error {
@@ -51,25 +123,124 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if err != nil || c.Phase == campaign.Loading {
 		return err
 	}
-	if c.Phase == campaign.Scheduled { // none of it was ever sent
+	switch c.Phase {
+	case campaign.Scheduled: // none of it was ever sent
 		return s.queue.startDue(ctx, c, now)
-	}
-	err = eachChunk(ctx, name, chunksOf(overdue), func(ctx context.Context, n int) error {
-		ref := store.Ref{Campaign: name, Chunk: n}
-		err := s.sweepChunk(ctx, c, ref, now)
-		switch {
-		case err == nil || errors.Is(err, store.ErrNotRunning):
-			return nil
-		case meetsAll(err):
+	case campaign.Ready, campaign.Paused:
+		// Setting it running releases all of it. Until then only a dead sender matters.
+		if tally, err := s.store.Tally(ctx, name); err != nil || tally.States[campaign.Sending] == 0 {
 			return err
-		case errors.Is(err, store.ErrGone) && s.isPurged(ctx, name):
-			return nil
 		}
-		// Otherwise every sweep would look at it and log it, and many such chunks
-		// would come before the others.
-		return errors.Join(err, s.store.SetDue(ctx, ref, timings.TroubleDue))
-	})
-	return errors.Join(err, s.queue.judgeCanary(ctx, c))
+	}
+	for range sweepPages {
+		all, err := s.sweepPage(ctx, c, overdue, now)
+		if err == nil && all && len(overdue) == sweepChunks {
+			if overdue, err = s.store.Open(ctx, name, now, sweepChunks); err == nil {
+				continue
+			}
+		}
+		return errors.Join(err, s.queue.judgeCanary(ctx, c))
+	}
+	return nil
+}
+
+// sweepPage looks at overdue chunks; all is true when each of them just waits. Those that
+// are behind the canary, or were found to wait in their queue and still do, are not read
+// one by one.
+func (s *sweeper) sweepPage(ctx context.Context, c campaign.Campaign, overdue []store.Due, now time.Time) (all bool, err error) {
+	var later, rest []store.Due
+	page := &sweptPage{campaign: c, now: now}
+	for _, due := range overdue {
+		if wait := canaryDue(c, due.Chunk); wait > 0 && c.Phase == campaign.Running {
+			later = append(later, store.Due{Chunk: due.Chunk, At: now.Add(wait)})
+		} else {
+			rest = append(rest, due)
+		}
+	}
+	if err := s.store.SetDues(ctx, c.Name, later); err != nil {
+		return false, err
+	}
+	if c.Phase == campaign.Running && len(rest) > 0 {
+		if page.tasks, err = s.waitingTasks(ctx, c, rest); err != nil {
+			return false, err
+		}
+	}
+	var unknown []int
+	for _, due := range rest {
+		if due.Queued && page.hasTask(due.Chunk) {
+			page.waits(due.Chunk)
+		} else {
+			unknown = append(unknown, due.Chunk)
+		}
+	}
+	err = eachChunk(ctx, c.Name, unknown, func(ctx context.Context, n int) error { return s.sweepOne(ctx, page, n) })
+	for at, chunks := range page.queued {
+		err = errors.Join(err, s.store.SetQueued(ctx, c.Name, now, chunks, at))
+	}
+	return len(unknown) == 0, err
+}
+
+// A sweptPage is a page of overdue chunks.
+type sweptPage struct {
+	campaign campaign.Campaign
+	now      time.Time
+	tasks    map[store.Ref]waitingTask // that wait in their queue
+
+	mu     sync.Mutex
+	queued map[time.Time][]int // chunks that only wait, by when they are due
+}
+
+func (p *sweptPage) task(chunk int) waitingTask {
+	return p.tasks[store.Ref{Campaign: p.campaign.Name, Chunk: chunk}]
+}
+
+// hasTask reports whether a task of the chunk waits in its lane.
+func (p *sweptPage) hasTask(chunk int) bool { return p.task(chunk).queue == queueOf(p.campaign) }
+
+// waits notes that nothing of a chunk is in hand, and that it has a task.
+func (p *sweptPage) waits(chunk int) {
+	at := p.task(chunk).due(p.now)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.queued == nil {
+		p.queued = make(map[time.Time][]int)
+	}
+	p.queued[at] = append(p.queued[at], chunk)
+}
+
+// waitingTasks are the tasks that wait for the campaign's agent. What was read lately is
+// good enough, unless the task of a chunk is missing that was found to wait.
+func (s *sweeper) waitingTasks(ctx context.Context, c campaign.Campaign, overdue []store.Due) (map[store.Ref]waitingTask, error) {
+	agent := c.Settings.Agent
+	if known := s.queues[agent]; known != nil && time.Since(known.at) < timings.ListEvery {
+		page := &sweptPage{campaign: c, tasks: known.tasks}
+		if !slices.ContainsFunc(overdue, func(d store.Due) bool { return d.Queued && !page.hasTask(d.Chunk) }) {
+			return known.tasks, nil
+		}
+	}
+	begun := time.Now()
+	tasks, err := s.queue.waitingTasks(ctx, agent)
+	if err == nil {
+		s.queues[agent] = &listed{begun, tasks}
+	}
+	return tasks, err
+}
+
+// sweepOne looks at one chunk. One that makes trouble is put off.
+func (s *sweeper) sweepOne(ctx context.Context, page *sweptPage, n int) error {
+	ref := store.Ref{Campaign: page.campaign.Name, Chunk: n}
+	err := s.sweepChunk(ctx, page, ref)
+	switch {
+	case err == nil || errors.Is(err, store.ErrNotRunning):
+		return nil
+	case meetsAll(err):
+		return err
+	case errors.Is(err, store.ErrGone) && s.isPurged(ctx, ref.Campaign):
+		return nil
+	}
+	// Otherwise every sweep would look at it and log it, and many such chunks
+	// would come before the others.
+	return errors.Join(err, s.store.SetDue(ctx, ref, timings.TroubleDue))
 }
 
 // isPurged reports whether a campaign's chunks have been deleted on purpose.
@@ -78,9 +249,10 @@ func (s *sweeper) isPurged(ctx context.Context, name string) bool {
 	return errors.Is(err, store.ErrNotFound) || err == nil && c.Kept() != nil
 }
 
-func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store.Ref, now time.Time) error {
+func (s *sweeper) sweepChunk(ctx context.Context, page *sweptPage, ref store.Ref) error {
+	c := page.campaign
 	chunk, err := s.store.ReadLedger(ctx, ref)
-	if err != nil || chunk.Due.After(now) {
+	if err != nil || chunk.Due.After(page.now) {
 		return err // another sweeper was faster
 	}
 	lost := len(chunk.In(campaign.Sending))
@@ -102,6 +274,10 @@ func (s *sweeper) sweepChunk(ctx context.Context, c campaign.Campaign, ref store
 	case campaign.Running:
 		if len(chunk.In(campaign.Pending)) == 0 {
 			return nil // recovering the claim has closed it
+		}
+		if page.hasTask(ref.Chunk) {
+			page.waits(ref.Chunk)
+			return nil
 		}
 		released, err := s.queue.release(ctx, c, store.ChunkSeq{Ref: ref, Seq: chunk.Seq})
 		if released > 0 {

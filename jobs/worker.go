@@ -81,6 +81,7 @@ type Worker struct {
 	inHand  *sending.InHand
 	beats   atomic.Pointer[heartbeats]
 	looked  atomic.Pointer[look]
+	sampled store.Round
 	log     *slog.Logger
 }
 
@@ -134,7 +135,7 @@ func (w *Worker) newServer(agent string) *asynq.Server {
 		Concurrency:              w.cfg.Concurrency,
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                isFailure,
-		DelayedTaskCheckInterval: time.Second,
+		DelayedTaskCheckInterval: timings.ForwardEvery,
 		// Handlers end by themselves when the worker stops; asynq must not hand their
 		// chunks to others before.
 		ShutdownTimeout: w.cfg.RequestTimeout + timings.CommitPatience,
@@ -169,6 +170,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed")
 	every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at")
 	every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed")
+	every(ctx, timings.ScanTry, sweeper.scan, "campaigns not scanned")
 	every(ctx, store.SampleEvery, w.sample, "campaigns not sampled")
 	every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged")
 	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
@@ -208,9 +210,9 @@ func (w *Worker) agentNames() []string {
 	return names
 }
 
-// sample adds to the series of every campaign.
+// sample adds to the series of every campaign that may have moved.
 func (w *Worker) sample(ctx context.Context) error {
-	return eachCampaign(ctx, w.cfg.Store, func(ctx context.Context, name string, now time.Time) error {
+	return eachLive(ctx, w.cfg.Store, &w.sampled, func(ctx context.Context, name string, now time.Time) error {
 		_, err := w.cfg.Store.TakeSample(ctx, name, now)
 		return err
 	})

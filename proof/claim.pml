@@ -15,6 +15,8 @@
  * again (Record.Next), so the model keeps one bit for that: stale, "has changed
  * since it was read". -DSECONDS compares values without time instead.
  *
+ * -DGROUP: contacts that begin together may have a request each, as in dispatch mode.
+ *
  * Bounds, by -D: C contacts, FAULTS, PERSONS acts of people. A token is that of a
  * sender's present pass, or of any earlier one: so the number of passes has no bound.
  * Each NO_… takes one guard out.
@@ -69,8 +71,18 @@ typedef Pass {
   bool in[C];                   /* of the request at hand */
   bool stale[C];                /* changed since it has read it */
   bool spoken[C];               /* ghost: a person has acted on the contact meanwhile */
+#ifdef GROUP
+  bool waits[C];                /* begun, and its own request is still to be written */
+#endif
   bool applied                  /* the begin was carried out, and its reply was lost */
 };
+#ifdef GROUP
+#define WAITS(w, i) (s[w].waits[i])
+#define WAITING     (s[w].waits[0] || s[w].waits[1])
+#else
+#define WAITS(w, i) (false)
+#define WAITING     (false)
+#endif
 Pass s[N];
 bool young[N]; bool beats[N]; bool recent[N];
 
@@ -105,7 +117,7 @@ bool moves, mine; byte before, from; mtype:res res = OK;
 
 #define TALLY_RIGHT(i) assert(tally[led[i].state] == 1 + (C == 2 && led[0].state == led[C-1].state))
 
-#define MARK(i) s[0].stale[i] = (s[0].todo[i] || s[0].in[i]); s[1].stale[i] = (s[1].todo[i] || s[1].in[i]); late.stale[i] = late.in[i]
+#define MARK(i) s[0].stale[i] = (s[0].todo[i] || s[0].in[i] || WAITS(0, i)); s[1].stale[i] = (s[1].todo[i] || s[1].in[i] || WAITS(1, i)); late.stale[i] = late.in[i]
 
 /* One contact moves by the table; old is the state that its caller has read. */
 inline move(i, old, cause, inDoubt) {
@@ -279,7 +291,13 @@ inline settle(x, i) {
 #define READ(i)    s[w].todo[i] = (led[i].state == Pending); s[w].stale[i] = false
 #define HEARS(i)   if :: s[w].in[i] -> READ(i) :: else -> skip fi   /* a reply tells of its own contacts only */
 #define CLEAR(i)   s[w].in[i] = false; s[w].spoken[i] = false
-#define EMPTY(i)   s[w].todo[i] = false; s[w].in[i] = false; s[w].spoken[i] = false; s[w].stale[i] = false
+#ifdef GROUP
+#define LEAVE(i)   s[w].waits[i] = false;
+#define TAKE_UP(i) s[w].in[i] = s[w].waits[i]; s[w].waits[i] = false
+#else
+#define LEAVE(i)
+#endif
+#define EMPTY(i)   LEAVE(i) s[w].todo[i] = false; s[w].in[i] = false; s[w].spoken[i] = false; s[w].stale[i] = false
 #define TODO(i)    (s[w].todo[i])
 #define HOLD_BACK(i) late.in[i] = s[w].in[i]; late.stale[i] = s[w].stale[i]
 #define LET_GO(i)  late.in[i] = false; late.stale[i] = false
@@ -304,6 +322,17 @@ inline endPass() {
 }
 
 inline giveUp() { if :: claim == NOW(w) -> claim = 0; expired = false :: else -> skip fi; endPass() }
+
+/* The answer is written down. The next request of those that began with it, if any. */
+inline answered() {
+  EACH(HEARS); EACH(CLEAR); s[w].answer = Nothing;
+  if
+#ifdef GROUP
+  :: WAITING -> EACH(TAKE_UP); s[w].pc = Begun
+#endif
+  :: !WAITING -> recent[w] = false; s[w].pc = Ready
+  fi
+}
 
 /* A begin that did not happen, or of which it is not known, is taken back. */
 inline takeBack() { EACH(S_TAKE_BACK) }
@@ -335,7 +364,7 @@ inline begun() {
 inline write(a) {
   EACH(MAY_LEAVE); EACH(LEAVES);
   s[w].answer = a; EACH(COUNT);
-  recent[w] = false; s[w].pc = Answered
+  recent[w] = (recent[w] && WAITING); s[w].pc = Answered
 }
 
 #ifdef NO_LOOK
@@ -396,6 +425,12 @@ end: do
   :: d_step { s[w].pc == Unknown && CANNOT_BEGIN && faults > 0 ->  /* Redis is away for longer than timings.CommitPatience */
        faults--; EACH(EXCUSE); endPass() }
 
+#ifdef GROUP
+  /* each has a request of its own, and one is written first */
+  :: d_step { s[w].pc == Begun && s[w].in[0] && s[w].in[1] -> s[w].in[1] = false; s[w].waits[1] = true }
+  :: d_step { s[w].pc == Begun && s[w].in[0] && s[w].in[1] -> s[w].in[0] = false; s[w].waits[0] = true }
+#endif
+
   /* the request: stillOurs is asked just before it is written */
   :: d_step { s[w].pc == Begun && !OURS -> recent[w] = false; s[w].answer = NotSent; s[w].pc = Answered }
   :: d_step { s[w].pc == Begun && OURS -> write(Taken); EACH(REACH) }
@@ -412,7 +447,7 @@ end: do
   /* commit */
   :: d_step { s[w].pc == Answered -> EACH(S_COMMIT); EACH(IS_HEARD);
        if :: claim == NOW(w) -> expired = false :: else -> skip fi;
-       EACH(HEARS); EACH(CLEAR); s[w].answer = Nothing; recent[w] = false; s[w].pc = Ready }
+       answered() }
   :: d_step { s[w].pc == Answered && faults > 0 -> faults--; EACH(S_COMMIT);
        if :: claim == NOW(w) -> expired = false :: else -> skip fi }         /* it will be repeated */
   :: d_step { s[w].pc == Answered && faults > 0 && late.kind == None ->     /* Redis is away for minutes */
@@ -509,7 +544,7 @@ end: do
 /* A person who says "never" is right, and is slower than timings.WriteBy. Nobody reruns
  * a contact whose conversation has ended while a further request with it is under way. */
 #define ABOUT_TO(w, i) (s[w].pc == Begun && s[w].in[i] && recent[w])
-#define UNDER_WAY(w, i) (s[w].in[i] && (s[w].pc == Begun || s[w].pc == Answered))
+#define UNDER_WAY(w, i) ((s[w].in[i] || WAITS(w, i)) && (s[w].pc == Begun || s[w].pc == Answered))
 #define AGAIN(i) (led[i].state == Rejected || led[i].state == Failed || led[i].state == Unconfirmed || led[i].state == Canceled || \
                   (led[i].state == Ended && !UNDER_WAY(0, i) && !UNDER_WAY(1, i)))
 

@@ -12,6 +12,7 @@ cases='
 claim, 1 contact, 2 faults, 1 act     | claim | -DC=1 -DFAULTS=2 -DPERSONS=1 | whole
 claim, 2 contacts, 1 fault            | claim | -DC=2 -DFAULTS=1 -DPERSONS=0 | whole
 claim, 2 contacts, 2 faults, 2xx only | claim | -DC=2 -DFAULTS=2 -DPERSONS=0 -DNO_ERRORS -DNO_EVENTS | whole
+claim, 2 contacts that begin together | claim | -DC=2 -DFAULTS=1 -DPERSONS=0 -DGROUP | whole
 claim, every contact is decided       | claim | -DC=1 -DFAULTS=1 -DPERSONS=0 -DLIVE | live
 reservation, 2 faults                 | reservation | -DFAULTS=2 | whole
 rollback, replicas waited for         | rollback | | whole

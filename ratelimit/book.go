@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,13 +105,13 @@ func (b *sharedBook) acquire(ctx context.Context, a ask) reply {
 	return r
 }
 
-func (b *sharedBook) report(ctx context.Context, peer int64, permit Permit, o outcome) reply {
+func (b *sharedBook) report(ctx context.Context, peer int64, all []told) reply {
 	alone := b.outage()
 	if alone == nil {
 		err := b.handOver(ctx, peer)
 		var r reply
 		if err == nil {
-			r, err = b.callReport(ctx, peer, permit, o)
+			r, err = b.callReport(ctx, peer, all)
 		}
 		if err == nil {
 			b.found(ctx, r)
@@ -118,17 +119,25 @@ func (b *sharedBook) report(ctx context.Context, peer int64, permit Permit, o ou
 		}
 		alone = b.lost(ctx, err)
 	}
-	o.Limit = 0 // the headers speak of all processes, the state alone of this one
-	return b.guess(alone.report(ctx, peer, permit, o))
+	ours := slices.Clone(all)
+	for i := range ours {
+		ours[i].outcome.Limit = 0 // the headers speak of all processes, the state alone of this one
+	}
+	return b.guess(alone.report(ctx, peer, ours))
 }
 
 func (b *sharedBook) callAcquire(ctx context.Context, a ask) (reply, error) {
 	return b.call(ctx, opAcquire, a.Peer, a.Waited, a.Want)
 }
 
-func (b *sharedBook) callReport(ctx context.Context, peer int64, permit Permit, o outcome) (reply, error) {
-	return b.call(ctx, opReport, peer, permit.state, permit.serial, permit.counted, permit.expired,
-		flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), flag(o.Held), flag(o.Lost), o.RetryAfter, o.Limit, o.Remaining)
+func (b *sharedBook) callReport(ctx context.Context, peer int64, all []told) (reply, error) {
+	var args []int64
+	for _, t := range all {
+		o := t.outcome
+		args = append(args, t.permit.state, t.permit.serial, t.permit.counted, t.permit.expired,
+			flag(o.Counted), flag(o.Answered), flag(o.Failed), flag(o.Refused), flag(o.Held), flag(o.Lost), o.RetryAfter, o.Limit, o.Remaining)
+	}
+	return b.call(ctx, opReport, peer, args...)
 }
 
 func flag(b bool) int64 {
@@ -249,7 +258,7 @@ func (b *sharedBook) handOver(ctx context.Context, peer int64) error {
 		news = append(news, outcome{Lost: true})
 	}
 	for _, o := range news {
-		if _, err := b.callReport(ctx, peer, Permit{}, o); err != nil {
+		if _, err := b.callReport(ctx, peer, []told{{outcome: o}}); err != nil {
 			return err
 		}
 	}
@@ -309,10 +318,10 @@ func (b *localBook) acquire(_ context.Context, a ask) reply {
 	return b.state.acquire(b.now(), b.policy, a)
 }
 
-func (b *localBook) report(_ context.Context, peer int64, permit Permit, o outcome) reply {
+func (b *localBook) report(_ context.Context, peer int64, all []told) reply {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.report(b.now(), b.policy, peer, permit, o)
+	return b.state.report(b.now(), b.policy, peer, all)
 }
 
 func (b *localBook) look(context.Context) (state, int64, error) {

@@ -10,7 +10,7 @@ type state struct {
 	Span  span  `json:"span"`  // the server's window
 
 	Log    []entry  `json:"log,omitempty"`    // requests that count, by the time they were made
-	Flight []flight `json:"flight,omitempty"` // permits not reported yet, oldest first
+	Flight []flight `json:"flight,omitempty"` // permits not reported yet, in their order
 	Peers  []peer   `json:"peers,omitempty"`  // processes seen lately
 
 	Granted int64 `json:"granted"` // permits ever given
@@ -36,9 +36,12 @@ type entry struct {
 	Others int64 `json:"others"`
 }
 
+// A flight is a permit, or several in a row that were granted together: each call of the
+// script reads and writes all of them.
 type flight struct {
 	Serial int64 `json:"serial"`
-	At     int64 `json:"at"` // when it was granted
+	More   int64 `json:"more,omitempty"` // permits after that one
+	At     int64 `json:"at"`             // when they were granted
 }
 
 type peer struct {
@@ -144,10 +147,8 @@ func (s *state) grant(now, at int64, p policy, want int64) int64 {
 	if s.alone(now, p) {
 		n = 1
 	}
-	for range n {
-		s.Granted++
-		s.Flight = append(s.Flight, flight{Serial: s.Granted, At: now})
-	}
+	s.Flight = append(s.Flight, flight{Serial: s.Granted + 1, More: n - 1, At: now})
+	s.Granted += n
 	s.Paced = at + (n-1)*interval
 	return n
 }
@@ -165,17 +166,25 @@ type outcome struct {
 	Remaining  int64
 }
 
-// report takes what became of a permit. The zero outcome gives it back. If the permit
-// is of a state that was lost, only what blocks all processes counts.
-func (s *state) report(now int64, p policy, who int64, permit Permit, a outcome) reply {
+// told is what became of a permit. The zero outcome gives it back.
+type told struct {
+	permit  Permit
+	outcome outcome
+}
+
+// report takes what became of permits. If one is of a state that was lost, only what
+// blocks all processes counts of its outcome.
+func (s *state) report(now int64, p policy, who int64, all []told) reply {
 	now = s.advance(now, p)
-	if permit.state == s.ID {
-		s.learn(now, p, permit, a)
-	} else if a.Refused {
-		a.Limit = 0
-		s.refuse(now, p, 0, a)
-	} else if a.Held || a.Lost {
-		s.fail(now, a)
+	for _, t := range all {
+		if a := t.outcome; t.permit.state == s.ID {
+			s.learn(now, p, t.permit, a)
+		} else if a.Refused {
+			a.Limit = 0
+			s.refuse(now, p, 0, a)
+		} else if a.Held || a.Lost {
+			s.fail(now, a)
+		}
 	}
 	return s.reply(now, p, s.peer(now, ask{Peer: who}))
 }

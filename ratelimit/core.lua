@@ -13,14 +13,20 @@ local function limit()
   return p.limit
 end
 
+local function in_flight()
+  local n = 0
+  for _, f in ipairs(s.flight) do n = n + 1 + (f.more or 0) end
+  return n
+end
+
 local function used()
-  local n = #s.flight
+  local n = in_flight()
   for _, e in ipairs(s.log) do n = n + e.ours + e.others end
   return n
 end
 
 local function credits()
-  local ours = #s.flight
+  local ours = in_flight()
   for _, e in ipairs(s.log) do ours = ours + e.ours end
   return min(limit() - used(), max(1, floor(limit() * p.share / 1000)) - ours)
 end
@@ -42,6 +48,26 @@ local function awaited()
   if asked >= s.block and now < asked + patience then return asked end
 end
 
+-- Without "more" it is one permit.
+local function flight(serial, more, at)
+  if more == 0 then more = nil end
+  return {serial = serial, more = more, at = at}
+end
+
+local function land(serial)
+  for i, f in ipairs(s.flight) do
+    local before = serial - f.serial
+    local after = (f.more or 0) - before
+    if before >= 0 and after >= 0 then
+      table.remove(s.flight, i)
+      if after > 0 then table.insert(s.flight, i, flight(serial + 1, after - 1, f.at)) end
+      if before > 0 then table.insert(s.flight, i, flight(f.serial, before - 1, f.at)) end
+      return f.at, true
+    end
+  end
+  return 0, false
+end
+
 local function arrived(f) return now >= f.at + floor(s.span.window / 6) end
 
 local function drop(n)
@@ -49,7 +75,7 @@ local function drop(n)
   while n > dropped do
     local f, e = s.flight[1], s.log[1]
     if f and arrived(f) and (not e or f.at < e.at) then
-      table.remove(s.flight, 1)
+      land(f.serial)
       dropped = dropped + 1
     elseif e then
       local ours = min(n - dropped, e.ours)
@@ -82,19 +108,9 @@ end
 local function recent()
   local n = 0
   for _, f in ipairs(s.flight) do
-    if not arrived(f) then n = n + 1 end
+    if not arrived(f) then n = n + 1 + (f.more or 0) end
   end
   return n
-end
-
-local function land(serial)
-  for i, f in ipairs(s.flight) do
-    if f.serial == serial then
-      table.remove(s.flight, i)
-      return f.at, true
-    end
-  end
-  return 0, false
 end
 
 local function set_window(window)
@@ -266,10 +282,8 @@ local function grant(at, want)
     if step > 0 then n = min(n, 1 + floor((now + BATCH_AHEAD - at) / step)) end
   end
   if alone() then n = 1 end
-  for _ = 1, n do
-    s.granted = s.granted + 1
-    table.insert(s.flight, {serial = s.granted, at = now})
-  end
+  table.insert(s.flight, flight(s.granted + 1, n - 1, now))
+  s.granted = s.granted + n
   s.paced = at + (n - 1) * step
   return n
 end
@@ -438,16 +452,18 @@ else
       if s.lost > 0 then s.probe = permit[2] end
     end
   else -- report
-    local t = {state = number(), serial = number(), counted = number(), expired = number()}
-    local a = {counted = number() == 1, answered = number() == 1, failed = number() == 1, refused = number() == 1,
-      held = number() == 1, lost = number() == 1, retry_after = number(), limit = number(), remaining = number()}
-    if t.state == s.id then
-      learn(t, a)
-    elseif a.refused then
-      a.limit = 0
-      refuse(0, a)
-    elseif a.held or a.lost then
-      fail(a)
+    while arg < #args do
+      local t = {state = number(), serial = number(), counted = number(), expired = number()}
+      local a = {counted = number() == 1, answered = number() == 1, failed = number() == 1, refused = number() == 1,
+        held = number() == 1, lost = number() == 1, retry_after = number(), limit = number(), remaining = number()}
+      if t.state == s.id then
+        learn(t, a)
+      elseif a.refused then
+        a.limit = 0
+        refuse(0, a)
+      elseif a.held or a.lost then
+        fail(a)
+      end
     end
     me = peer(id, 0, 0)
   end

@@ -33,8 +33,8 @@ func TestHowManyLeaveAtOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			at, _ := tt.state.next(t0, plain, 0)
-			if got := tt.state.grant(t0, at, plain, 20); at > t0 || got != tt.want || int64(len(tt.state.Flight)) != got {
-				t.Errorf("%d leave at %d, %d are in flight, want %d", got, at-t0, len(tt.state.Flight), tt.want)
+			if got := tt.state.grant(t0, at, plain, 20); at > t0 || got != tt.want || tt.state.inFlight() != got {
+				t.Errorf("%d leave at %d, %d are in flight, want %d", got, at-t0, tt.state.inFlight(), tt.want)
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func TestBlocks(t *testing.T) {
 			s := quiet(30, 10)
 			s.Granted, s.Flight = 1, []flight{{Serial: 1, At: t0}}
 			tt.edit(&s)
-			s.report(t0, plain, 1, Permit{state: s.ID, serial: 1}, tt.answer)
+			s.report(t0, plain, 1, []told{{Permit{state: s.ID, serial: 1}, tt.answer}})
 			if block := max(0, s.Block-t0); block != tt.block || s.Failures != tt.failures {
 				t.Errorf("blocked for %d ms after %d failures, want %d and %d", block, s.Failures, tt.block, tt.failures)
 			}
@@ -123,7 +123,7 @@ func TestBlocks(t *testing.T) {
 
 func TestALostStatesRefusalIsHeard(t *testing.T) {
 	s := quiet(30, 10)
-	s.report(t0, plain, 1, Permit{state: s.ID + 1, serial: 1}, outcome{Refused: true, RetryAfter: 5000, Limit: 10})
+	s.report(t0, plain, 1, []told{{Permit{state: s.ID + 1, serial: 1}, outcome{Refused: true, RetryAfter: 5000, Limit: 10}}})
 	if s.Block != t0+5000 || s.Told != 30 {
 		t.Errorf("blocked until %d, told %d: want a block and nothing learned", s.Block-t0, s.Told)
 	}

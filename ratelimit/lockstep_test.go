@@ -61,10 +61,12 @@ func lockstep(t *rapid.T, rdb *redis.Client) {
 		var decide func() reply
 		peer := rapid.Int64Range(1, 4).Draw(t, "peer")
 		if rapid.Bool().Draw(t, "report") {
-			permit := recent(permits).Draw(t, "permit")
-			o := outcomes(m, core.limit(p), core.limit(p)-core.used()).Draw(t, "outcome")
-			got, err = script.callReport(ctx, peer, permit, o)
-			decide = func() reply { return core.report(now, p, peer, permit, o) }
+			all := make([]told, rapid.SampledFrom([]int{1, 1, 1, 2, 3, 20}).Draw(t, "told at once"))
+			for i := range all {
+				all[i] = told{recent(permits).Draw(t, "permit"), outcomes(m, core.limit(p), core.limit(p)-core.used()).Draw(t, "outcome")}
+			}
+			got, err = script.callReport(ctx, peer, all)
+			decide = func() reply { return core.report(now, p, peer, all) }
 		} else {
 			a := ask{
 				Peer:   peer,

@@ -12,7 +12,7 @@ func (s *state) limit(p policy) int64 {
 
 // used counts the requests that the server has not forgotten.
 func (s *state) used() int64 {
-	n := int64(len(s.Flight))
+	n := s.inFlight()
 	for _, e := range s.Log {
 		n += e.Ours + e.Others
 	}
@@ -22,7 +22,7 @@ func (s *state) used() int64 {
 // credits is what is left for us.
 func (s *state) credits(p policy) int64 {
 	limit := s.limit(p)
-	ours := int64(len(s.Flight))
+	ours := s.inFlight()
 	for _, e := range s.Log {
 		ours += e.Ours
 	}
@@ -76,7 +76,7 @@ func (s *state) drop(now, n int64) int64 {
 	for n > dropped {
 		lost := len(s.Flight) > 0 && s.arrived(now, s.Flight[0])
 		if lost && (len(s.Log) == 0 || s.Flight[0].At < s.Log[0].At) {
-			s.Flight = s.Flight[1:]
+			s.land(s.Flight[0].Serial)
 			dropped++
 			continue
 		}
@@ -100,12 +100,30 @@ func (s *state) drop(now, n int64) int64 {
 // land takes a permit out of flight and says when it was granted, if it was there.
 func (s *state) land(serial int64) (granted int64, ok bool) {
 	for i, f := range s.Flight {
-		if f.Serial == serial {
-			s.Flight = append(s.Flight[:i], s.Flight[i+1:]...)
-			return f.At, true
+		before := serial - f.Serial
+		after := f.More - before
+		if before < 0 || after < 0 {
+			continue
 		}
+		var others []flight
+		if before > 0 {
+			others = append(others, flight{Serial: f.Serial, More: before - 1, At: f.At})
+		}
+		if after > 0 {
+			others = append(others, flight{Serial: serial + 1, More: after - 1, At: f.At})
+		}
+		s.Flight = slices.Replace(s.Flight, i, i+1, others...)
+		return f.At, true
 	}
 	return 0, false
+}
+
+// inFlight counts the permits that are not reported yet.
+func (s *state) inFlight() (n int64) {
+	for _, f := range s.Flight {
+		n += 1 + f.More
+	}
+	return n
 }
 
 // arrived says that the server has counted a permit's request, or never will.
@@ -116,7 +134,7 @@ func (s *state) recent(now int64) int64 {
 	var n int64
 	for _, f := range s.Flight {
 		if !s.arrived(now, f) {
-			n++
+			n += 1 + f.More
 		}
 	}
 	return n

@@ -140,7 +140,7 @@ func TestAfterAnUnblockNoneWaitsForAProcessThatWasFirstAndIsGone(t *testing.T) {
 	s := state{ID: 1}
 	const now = 1_700_000_000_000
 	r := s.acquire(now, p, ask{Peer: 1, Want: 1})
-	s.report(now, p, 1, r.Permit, outcome{Refused: true, RetryAfter: 86_400_000})
+	s.report(now, p, 1, []told{{r.Permit, outcome{Refused: true, RetryAfter: 86_400_000}}})
 	for peer := range int64(3) {
 		if r := s.acquire(now+peer, p, ask{Peer: peer + 1, Want: 1}); r.Wait > lookAgain || r.Blocked < 86_000_000 {
 			t.Errorf("told to wait %d ms, of a block of %d", r.Wait, r.Blocked)

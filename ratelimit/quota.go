@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,7 +153,7 @@ type Status struct {
 // book keeps the state: in this process, or in Redis for all of them.
 type book interface {
 	acquire(context.Context, ask) reply
-	report(ctx context.Context, peer int64, permit Permit, o outcome) reply
+	report(ctx context.Context, peer int64, told []told) reply
 	look(context.Context) (s state, now int64, err error)
 }
 
@@ -164,8 +165,10 @@ type Quota struct {
 	peer    int64
 	gate    gate
 	turn    chan []Permit // the right to ask, with the permits that the last one to ask left
-	waiting atomic.Int64  // callers of Acquire
-	seen    seen          // to log changes
+	waiting atomic.Int64  // callers of AcquireUpTo
+	wanted  atomic.Int64  // permits that they want
+	reports Together[told]
+	seen    seen // to log changes
 }
 
 // seen is how the quota stood when this process heard of it last.
@@ -201,33 +204,56 @@ func identity() int64 { return 1 + rand.Int64N(1<<46) }
 
 // Acquire waits for a permit, first come first served, until its context ends.
 func (q *Quota) Acquire(ctx context.Context) (Permit, error) {
+	permits, err := q.AcquireUpTo(ctx, 1)
+	if err != nil {
+		return Permit{}, err
+	}
+	return permits[0], nil
+}
+
+// AcquireUpTo waits as Acquire does, and returns at most that many permits: those that
+// may be used at once, without what other callers are due.
+func (q *Quota) AcquireUpTo(ctx context.Context, most int) ([]Permit, error) {
 	came := time.Now()
 	q.waiting.Add(1)
-	var permits []Permit
+	q.wanted.Add(int64(most))
+	var permits, mine []Permit
 	var err error
 	select {
 	case permits = <-q.turn:
 	case <-ctx.Done():
 		q.waiting.Add(-1)
+		q.wanted.Add(int64(-most))
 		q.tidy()
-		return Permit{}, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("quota: wait: %w", context.Cause(ctx))
 	}
 	for len(permits) == 0 && err == nil {
 		if err = q.gate.wait(ctx); err == nil {
 			permits = q.ask(ctx, came)
 		}
 	}
-	q.waiting.Add(-1)
-	var p Permit
 	if err == nil {
-		p, permits = permits[0], permits[1:]
+		n := min(most, share(len(permits), int(q.waiting.Load()), int(q.wanted.Load())))
+		mine, permits = permits[:n:n], permits[n:]
 	}
+	q.waiting.Add(-1)
+	q.wanted.Add(int64(-most))
 	q.turn <- permits
 	q.tidy()
 	if err != nil {
-		return Permit{}, fmt.Errorf("quota: wait: %w", err)
+		return nil, fmt.Errorf("quota: wait: %w", err)
 	}
-	return p, nil
+	return mine, nil
+}
+
+// share is how many of the permits one of the callers may take: what it wants when all
+// can have that, else as many as each of the others. A long list must not wait before a
+// short one.
+func share(permits, callers, wanted int) int {
+	if permits >= wanted {
+		return permits
+	}
+	return (permits + callers - 1) / callers
 }
 
 // tidy gives back the permits that are left when no caller waits any more.
@@ -238,9 +264,11 @@ func (q *Quota) tidy() {
 	select {
 	case permits := <-q.turn:
 		q.turn <- nil
-		for _, p := range permits {
-			q.Return(context.Background(), p)
+		all := make([]told, len(permits))
+		for i, p := range permits {
+			all[i].permit = p
 		}
+		q.tellAll(context.Background(), all)
 	default: // another caller is asking, and tidies up after that
 	}
 }
@@ -252,7 +280,7 @@ func (q *Quota) ask(ctx context.Context, came time.Time) []Permit {
 	r := q.book.acquire(ctx, ask{
 		Peer:   q.peer,
 		Waited: time.Since(came).Milliseconds(),
-		Want:   max(1, q.waiting.Load()),
+		Want:   max(1, q.wanted.Load()),
 	})
 	q.heed(ctx, r)
 	permits := make([]Permit, r.Permits)
@@ -273,10 +301,19 @@ func (q *Quota) Report(ctx context.Context, permit Permit, a Answer) {
 func (q *Quota) Return(ctx context.Context, permit Permit) { q.report(ctx, permit, outcome{}) }
 
 func (q *Quota) report(ctx context.Context, permit Permit, o outcome) {
+	q.reports.Do(told{permit, o}, func(all []told) { q.tellAll(ctx, all) })
+}
+
+func (q *Quota) tellAll(ctx context.Context, all []told) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTimeout)
 	defer cancel()
-	q.heed(ctx, q.book.report(ctx, q.peer, permit, o))
+	for part := range slices.Chunk(all, maxReports) {
+		q.heed(ctx, q.book.report(ctx, q.peer, part))
+	}
 }
+
+// maxReports bounds what one run of the script takes in.
+const maxReports = 100
 
 // heed follows what the state says: when to ask next, and how the quota stands.
 func (q *Quota) heed(ctx context.Context, r reply) {

@@ -27,7 +27,7 @@ func (c *talk) send(at float64, a Answer) {
 	if r.Permits != 1 {
 		c.t.Fatalf("no permit at %v s: %+v", at, c.s)
 	}
-	c.s.report(now+100, c.p, 1, r.Permit, a.outcome())
+	c.s.report(now+100, c.p, 1, []told{{r.Permit, a.outcome()}})
 }
 
 func served(remaining int) Answer {

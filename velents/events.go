@@ -34,10 +34,6 @@ type Event struct {
 	AgentID        string
 	CreatedAt      time.Time // of the conversation
 
-	// Values are those of the contact, as they were sent. A value that is no string is in
-	// its JSON form.
-	Values map[string]string
-
 	// Extraction is the JSON object with what the agent learned; nil when it is empty.
 	Extraction json.RawMessage
 
@@ -91,32 +87,34 @@ func ReadEvent(raw []byte) (Event, error) {
 	if depth(raw) > maxEventDepth {
 		return Event{}, fmt.Errorf("event: nested deeper than %d", maxEventDepth)
 	}
+	// A field of another type than its own stays empty, which is no reason to refuse the
+	// others. One pass reads all: an event is read twice, and costs little else.
 	var wire wireEvent
-	if err := json.Unmarshal(raw, &wire); err != nil {
+	var wrong *json.UnmarshalTypeError
+	if err := json.Unmarshal(raw, &wire); err != nil && (!errors.As(err, &wrong) || wrong.Field == "") {
 		return Event{}, errors.New("event: not a JSON object")
 	}
-	eventType, err := typeOf(wire.Event.v.Type, wire.Event.v.About)
+	eventType, err := typeOf(wire.Event.Type, wire.Event.About)
 	if err != nil && !errors.Is(err, ErrUnknownEvent) {
 		return Event{}, err
 	}
 	conversation := wire.Conversation
-	if !conversation.ok {
+	if conversation.ID == "" && conversation.PublicID == "" && conversation.CreatedAt == "" {
 		conversation = wire.Call
 	}
 	e := Event{
 		Type:           eventType,
-		ConversationID: first(conversation.v.ID, conversation.v.PublicID, wire.ConversationID),
-		Phone:          phoneOf(conversation.v, wire.party, wire.Call.v),
-		ChannelID:      string(conversation.v.ChannelID),
-		AgentID:        string(wire.Agent.v.ID),
-		CreatedAt:      parseTime(conversation.v.CreatedAt),
-		Values:         values(conversation.v.Values.v),
-		Message:        exchange(wire.Result.v.Message),
-		History:        turns(wire.Result.v.History.v),
-		Recording:      first(wire.Result.v.Recording, wire.Result.v.CallRecordingURL),
+		ConversationID: first(conversation.ID, conversation.PublicID, wire.ConversationID),
+		Phone:          phoneOf(conversation.party, wire.party, wire.Conversation.party, wire.Call.party),
+		ChannelID:      string(conversation.ChannelID),
+		AgentID:        string(wire.Agent.ID),
+		CreatedAt:      parseTime(conversation.CreatedAt),
+		Message:        exchange(wire.Result.Message),
+		History:        turns(wire.Result.History),
+		Recording:      first(wire.Result.Recording, wire.Result.CallRecordingURL),
 	}
-	if e.Extraction = object(wire.Result.v.Extraction); e.Extraction == nil {
-		e.Extraction = object(wire.Result.v.Goals)
+	if e.Extraction = object(wire.Result.Extraction); e.Extraction == nil {
+		e.Extraction = object(wire.Result.Goals)
 	}
 	if err == nil && e.ConversationID == "" && e.Phone == "" {
 		err = fmt.Errorf("event: %w", ErrNobody)
@@ -126,8 +124,11 @@ func ReadEvent(raw []byte) (Event, error) {
 
 // phoneOf is the first text that looks like a number, of all places where an event may have
 // one; else the first text there, such as the id of a user without a number.
-func phoneOf(conversation wireConversation, whole party, call wireConversation) string {
-	all := slices.Concat(conversation.phones(), whole.phones(), call.phones())
+func phoneOf(places ...party) string {
+	var all []text
+	for _, p := range places {
+		all = append(all, p.phones()...)
+	}
 	if i := slices.IndexFunc(all, isNumberLike); i >= 0 {
 		return string(all[i])
 	}
@@ -156,18 +157,18 @@ type wireEvent struct {
 	party
 	ConversationID text `json:"conversation_id"`
 
-	Event        lenient[struct{ Type, About text }]
-	Agent        lenient[struct{ ID text }]
-	Conversation lenient[wireConversation]
-	Call         lenient[wireConversation]
-	Result       lenient[struct {
+	Event        struct{ Type, About text }
+	Agent        struct{ ID text }
+	Conversation wireConversation
+	Call         wireConversation
+	Result       struct {
 		Extraction       json.RawMessage
 		Goals            json.RawMessage
-		Message          lenient[wireExchange]
-		History          lenient[[]lenient[turn]]
+		Message          wireExchange
+		History          []turn
 		Recording        text
 		CallRecordingURL text `json:"call_recording_url"`
-	}]
+	}
 }
 
 // A party has the places where the platform, or a gateway before it, writes the contact's
@@ -176,8 +177,8 @@ type party struct {
 	Phone         text
 	PhoneNumber   text `json:"phone_number"`
 	CustomerPhone text `json:"customer_phone"`
-	Customer      lenient[contact]
-	Contact       lenient[contact]
+	Customer      contact
+	Contact       contact
 }
 
 type contact struct {
@@ -188,7 +189,7 @@ type contact struct {
 func (p party) phones() []text {
 	return []text{
 		p.Phone, p.PhoneNumber, p.CustomerPhone,
-		p.Customer.v.Phone, p.Customer.v.PhoneNumber, p.Contact.v.Phone, p.Contact.v.PhoneNumber,
+		p.Customer.Phone, p.Customer.PhoneNumber, p.Contact.Phone, p.Contact.PhoneNumber,
 	}
 }
 
@@ -198,7 +199,6 @@ type wireConversation struct {
 	PublicID  text `json:"public_id"`
 	ChannelID text `json:"channel_id"`
 	CreatedAt text `json:"created_at"`
-	Values    lenient[map[string]json.RawMessage]
 }
 
 type wireExchange struct{ Customer, Agent, Timestamp text }
@@ -232,38 +232,23 @@ func typeOf(eventType, about text) (EventType, error) {
 	}
 }
 
-func exchange(l lenient[wireExchange]) *Exchange {
-	if !l.ok {
+func exchange(wire wireExchange) *Exchange {
+	if wire == (wireExchange{}) {
 		return nil
 	}
-	return &Exchange{Customer: string(l.v.Customer), Agent: string(l.v.Agent), At: parseTime(l.v.Timestamp)}
+	return &Exchange{Customer: string(wire.Customer), Agent: string(wire.Agent), At: parseTime(wire.Timestamp)}
 }
 
-func turns(wire []lenient[turn]) []Turn {
+// turns are those in which somebody spoke: what is no turn is empty.
+func turns(wire []turn) []Turn {
 	var all []Turn
 	for _, t := range wire {
-		if t.ok {
+		if t != (turn{}) {
 			all = append(all, Turn{
-				Role: string(t.v.Role),
-				Text: first(t.v.Message, t.v.Content),
-				At:   parseTime(text(first(t.v.Timestamp, t.v.TimeAdded, t.v.CreatedAt))),
+				Role: string(t.Role),
+				Text: first(t.Message, t.Content),
+				At:   parseTime(text(first(t.Timestamp, t.TimeAdded, t.CreatedAt))),
 			})
-		}
-	}
-	return all
-}
-
-func values(wire map[string]json.RawMessage) map[string]string {
-	if len(wire) == 0 {
-		return nil
-	}
-	all := make(map[string]string, len(wire))
-	for key, raw := range wire {
-		switch raw[0] {
-		case '"', 'n':
-			all[key] = stringOf(raw)
-		default:
-			all[key] = string(compact(raw))
 		}
 	}
 	return all

@@ -1,9 +1,11 @@
 package velents
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
+	"unicode/utf8"
 )
 
 // The platform publishes few of its bodies, and PHP writes an empty map as an empty list.
@@ -16,6 +18,10 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	*t = ""
 	switch raw[0] {
 	case '"':
+		if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+			*t = text(inner) // as nearly all are
+			return nil
+		}
 		return json.Unmarshal(raw, (*string)(t))
 	case '{', '[', 'n':
 	default:

@@ -136,7 +136,11 @@ func (s *Support) History(ctx context.Context, conversationID string) ([]Turn, A
 	if err != nil {
 		return nil, answer, err
 	}
-	return turns(wire), answer, nil
+	said := make([]turn, len(wire))
+	for i, t := range wire {
+		said[i] = t.v // empty where it is no turn
+	}
+	return turns(said), answer, nil
 }
 
 // Page is a part of a list.

@@ -31,7 +31,7 @@ const (
 	// new handshake costs less than asking an operator.
 	idleConnTimeout = 2 * time.Second
 
-	maxIdleConns       = 64
+	maxIdleConns       = 128
 	maxAnswerBytes     = 8 << 20 // the errors of 10,000 rows, several each
 	maxAnswerHeadBytes = 64 << 10
 )

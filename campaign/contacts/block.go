@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/contacts/xlsx"
 )
 
 // All returns the rows in the order of the file, once. An error ends it: the source
@@ -42,6 +41,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			for more && len(free) > 0 {
 				b := free[len(free)-1]
 				b.text, b.spans, srcErr = c.src.next(b.spans[:0])
+				b.end = c.src.cut
 				if more = srcErr == nil && len(b.spans) > 0; !more {
 					break
 				}
@@ -55,7 +55,7 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 			b := <-queue
 			<-b.done
 			c.choose(b)
-			unpin(b)
+			c.unpin(b)
 			for i := range b.rows {
 				c.count(&b.rows[i])
 				if !yield(b.rows[i], nil) {
@@ -74,12 +74,14 @@ func (c *Reader) All() iter.Seq2[Row, error] {
 	}
 }
 
-// A block is a run of rows on its way through a worker. Its slices are reused; its text
-// and cells are not.
+// A block is a run of rows on its way through a worker. Its slices are reused, those of
+// cells only if Options allow it; its text is not.
 type block struct {
 	text  string
+	end   int64 // bytes of the source to the end of the block
 	spans []span
 	rows  []Row
+	cells []string
 	err   error // of the row after the last of rows
 	odd   oddities
 	done  chan struct{}
@@ -96,9 +98,14 @@ func (c *Reader) parse(b *block) {
 	if c.corrected {
 		p.width += len(rejectColumns)
 	}
-	p.valid, p.clean = checkText(b.text) == nil, strings.IndexByte(b.text, 0) < 0
+	p.valid, p.clean = c.sound || checkText(b.text) == nil, strings.IndexByte(b.text, 0) < 0
 	// Each cell but the first of its row has a separator.
-	p.cells = make([]string, 0, min(len(b.spans)*p.width, len(b.text)+len(b.spans))+1)
+	if n := min(len(b.spans)*p.width, len(b.text)+len(b.spans)) + 1; c.reuse {
+		p.cells = slices.Grow(b.cells[:0], n)
+		defer func() { b.cells = p.cells }()
+	} else {
+		p.cells = make([]string, 0, n)
+	}
 	for _, s := range b.spans {
 		b.rows = append(b.rows, Row{Contact: campaign.Contact{Line: s.line}})
 		row := &b.rows[len(b.rows)-1]
@@ -273,6 +280,9 @@ func (c *Reader) choose(b *block) {
 	if c.allNumbers {
 		return // Numbers collects them
 	}
+	if c.size > 0 { // as many rows are to come as have come in these bytes
+		c.seen.expected = int(float64(c.seen.len()+len(b.rows)) / float64(b.end) * float64(c.size))
+	}
 	for part := range slices.Chunk(b.rows, fetchRows) {
 		c.seen.fetch(part)
 		for i := range part {
@@ -291,7 +301,10 @@ func (c *Reader) choose(b *block) {
 
 // unpin copies the contacts of a block that holds little else, so that a few contacts
 // do not keep the whole text in memory.
-func unpin(b *block) {
+func (c *Reader) unpin(b *block) {
+	if c.reuse {
+		return // the cells are not kept
+	}
 	used := 0
 	for i := range b.rows {
 		if b.rows[i].Refusal.Reason == "" {
@@ -311,85 +324,4 @@ func unpin(b *block) {
 			}
 		}
 	}
-}
-
-// oddities count what a person should know about rows that are contacts nevertheless.
-type oddities map[oddCell]int
-
-// hiddenRow counts rows that are hidden and were read nevertheless.
-var hiddenRow = oddCell{column: -1}
-
-type oddCell struct {
-	column int
-	what   string // an error as the sheet shows it, or xlsx.NoValue
-}
-
-// sheetErrors are what a spreadsheet writes where it cannot calculate, in CSV, too.
-var sheetErrors = []string{
-	"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!", "#UNKNOWN!", "#GETTING_DATA",
-}
-
-// oddity returns what is odd about a cell; empty if nothing is.
-func oddity(cell string) string {
-	if len(cell) < 3 || cell[0] != '#' && cell[0] != xlsx.NoValue[0] {
-		return ""
-	}
-	if cell == xlsx.NoValue || slices.Contains(sheetErrors, cell) {
-		return cell
-	}
-	return ""
-}
-
-// faultsOf returns why cells with numbers or required values cannot be used, by their
-// column. Formulas without a value become empty.
-func (p *rowParser) faultsOf(fields []string) (faults map[int]Reason) {
-	for i, cell := range fields {
-		what := oddity(cell)
-		if what == "" {
-			continue
-		}
-		why := ErrorValue(what)
-		if what == xlsx.NoValue {
-			fields[i], why = "", FormulaWithoutValue
-		}
-		if !slices.Contains(p.phones, i) && !slices.ContainsFunc(p.required, func(r required) bool { return r.column == i }) {
-			p.odd[oddCell{i, what}]++
-			continue
-		}
-		if faults == nil {
-			faults = make(map[int]Reason)
-		}
-		faults[i] = why
-	}
-	return faults
-}
-
-// HiddenRows is how many of the rows returned are hidden and were read nevertheless.
-func (c *Reader) HiddenRows() int { return c.oddities[hiddenRow] }
-
-// Warnings say what a person should know about the rows returned so far.
-func (c *Reader) Warnings() (all []string) {
-	if n := c.HiddenRows(); n > 0 {
-		all = append(all, fmt.Sprintf("hidden rows of the sheet that are read all the same: %d; --skip-hidden-rows leaves them out", n))
-	}
-	for _, column := range c.phones {
-		if c.sheet != nil && c.sheet.hiddenColumn(column) {
-			all = append(all, fmt.Sprintf("the column of the phone numbers, %q, is hidden in the sheet", c.columns[column]))
-		}
-	}
-	if c.sheet != nil && len(c.sheet.starts) > 0 {
-		all = append(all, "lines are counted through all sheets: "+strings.Join(c.sheet.starts, ", "))
-	}
-	for i, name := range c.columns {
-		for _, what := range append([]string{xlsx.NoValue}, sheetErrors...) {
-			switch n := c.oddities[oddCell{i, what}]; {
-			case n == 0:
-			case what == xlsx.NoValue:
-				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", name, n))
-			default:
-				all = append(all, fmt.Sprintf("column %q: cells with %s instead of a value: %d", name, what, n))
-			}
-		}
-	}
-	return all
 }

@@ -132,7 +132,7 @@ func (f *File) findEncoding() error {
 		f.format.Encoding = utf16Of(head)
 	}
 	if f.format.Encoding == "" && !isBinary(head) {
-		f.format.Encoding, err = encodingOf(f.bytes)
+		f.format.Encoding, f.sound, err = encodingOf(f.bytes)
 	}
 	switch {
 	case err != nil:
@@ -335,17 +335,17 @@ func (c *census) likeness(codec *charmap.Charmap, letters []rune) (sum float64) 
 
 // encodingOf reads a whole text that has a byte for each ASCII character, and returns
 // its encoding; empty if it is not text. A text with a few bad bytes is still UTF-8:
-// reading reports them with their line.
+// reading reports them with their line. sound: it has none.
 //
 // Most lists are UTF-8 throughout, which the first, faster pass finds out.
-func encodingOf(open func() (io.ReadCloser, error)) (Encoding, error) {
+func encodingOf(open func() (io.ReadCloser, error)) (_ Encoding, sound bool, err error) {
 	var c census
 	valid, err := eachPiece(open, utf8.Valid)
 	if err != nil || valid {
-		return UTF8, err
+		return UTF8, valid, err
 	}
 	_, err = eachPiece(open, c.count)
-	return c.encoding(), err
+	return c.encoding(), false, err
 }
 
 // eachPiece reads a text in pieces that do not split a UTF-8 character, until more

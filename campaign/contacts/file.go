@@ -62,6 +62,7 @@ type File struct {
 	size   int64
 	mark   int // bytes of the byte order mark
 
+	sound        bool         // the whole text is UTF-8; data must not change meanwhile
 	separator    bool         // the first line names the delimiter
 	guess        string       // says that the encoding is a guess; empty: it is known
 	book         *xlsx.Book   // nil: not a workbook
@@ -152,6 +153,9 @@ func (f *File) Numbers(opt Options) (*Numbers, error) {
 func (f *File) options(opt Options) Options {
 	opt.HeaderLine = f.format.HeaderLine
 	opt.Comma, opt.rowsAreLines = f.format.Delimiter.comma(), f.format.Container == containerWorkbook
+	if opt.sound = f.sound; f.format.Container == containerText && f.format.Encoding == UTF8 {
+		opt.size = f.size
+	}
 	return opt
 }
 

@@ -12,8 +12,9 @@ import (
 // table of 12 bytes a slot, at most three quarters full, and four bytes a number. Ten
 // million numbers take 240 MB, and one lookup where a map takes two.
 type index struct {
-	slots []slot
-	lines []uint32 // by ordinal
+	slots    []slot
+	lines    []uint32 // by ordinal
+	expected int      // numbers in the end, as a guess: the table grows to it at once
 }
 
 // A slot holds a number and its ordinal, without padding.
@@ -81,13 +82,19 @@ func (x *index) fetch(rows []Row) (seen uint32) {
 	return seen
 }
 
+// maxGrowth bounds by how much the table may grow beyond its numbers because more are
+// expected: the beginning of a file may be unlike the rest.
+const maxGrowth = 64
+
 func (x *index) room(n int) {
-	size := max(1024, len(x.slots))
-	for 4*(len(x.lines)+n) > 3*size {
-		size *= 2
-	}
-	if size == len(x.slots) {
+	need := len(x.lines) + n
+	if 4*need <= 3*len(x.slots) {
 		return
+	}
+	need = max(need, min(x.expected+x.expected/32, maxGrowth*need))
+	size := max(1024, len(x.slots))
+	for 4*need > 3*size {
+		size *= 2
 	}
 	old := x.slots
 	x.slots = make([]slot, size)

@@ -10,7 +10,7 @@ import (
 
 func TestIndexIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var x index
+		x := index{expected: rapid.IntRange(0, 20_000).Draw(t, "expected")}
 		first := make(map[campaign.Phone]int)
 		// Few different numbers, close together, so that many collide in the table.
 		phones := rapid.SliceOfN(rapid.Uint64Range(1, 5000), 0, 5000).Draw(t, "phones")
@@ -63,5 +63,25 @@ func TestIndexGoesOnAtItsBeginning(t *testing.T) {
 		if line, added := x.add(p, 9); added || line != i+1 {
 			t.Errorf("number %d is of line %d, added %v", i, line, added)
 		}
+	}
+}
+
+func TestTheTableGrowsByWhatIsExpectedWithinReason(t *testing.T) {
+	for _, tt := range []struct {
+		name                 string
+		expected, add, slots int
+	}{
+		{"nothing is expected", 0, 1000, 2048},
+		{"what is expected fits at once", 10_000, 1000, 16_384},
+		{"fewer came than expected so far", 1 << 40, 1000, 131_072},
+		{"more came than expected", 10, 1000, 2048},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x := index{expected: tt.expected}
+			x.room(tt.add)
+			if len(x.slots) != tt.slots {
+				t.Errorf("%d slots, want %d", len(x.slots), tt.slots)
+			}
+		})
 	}
 }

@@ -60,12 +60,8 @@ type reading struct {
 
 // readAll reads a cell with one number, with several, or with one and an extension.
 func (p *PhoneParser) readAll(cell string) reading {
-	if len(cell) > 1 && cell[0] == '+' && allDigits(cell[1:]) {
-		if phone, why, known := world().international(cell[1:]); known && why == "" {
-			r := reading{phone: phone}
-			r.country, r.doubt = world().doubt(cell[1:])
-			return r
-		}
+	if r, ok := world().plain(cell); ok {
+		return r
 	}
 	var r reading
 	r.phone, r.guessed, r.why = p.read(cell)

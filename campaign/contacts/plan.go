@@ -15,20 +15,20 @@ import (
 // decide the common ones without the library, which takes 20 to 30 µs each. What a plan
 // cannot decide is left to the library; a test holds the two equal.
 type plan struct {
-	code    string         // country calling code
-	region  string         // ISO 3166 alpha-2; 001 for numbers that belong to no country
-	index   int            // its place among all plans
-	leading prefix         // of its numbers, where countries share the calling code
-	sharing []*plan        // of the main plan: all that share the calling code, in the order of the library
-	ranges  func() *ranges // built on first use
-	idd     prefix         // dialled before a foreign number
-	trunk   prefix         // dialled before a number of the country: the 0 of 0501234567
-	dialled string         // the trunk prefix in plain digits
-	simple  bool           // the trunk prefix is plain digits and is dropped, not rewritten
-	general *regexp.Regexp // matches every number of the country
-	lengths uint32         // bit n: numbers may have n digits after the calling code
-	local   uint32         // bit n: numbers of n digits work only within an area
-	main    *plan          // whose lengths hold for all that share the calling code
+	code    string                // country calling code
+	region  string                // ISO 3166 alpha-2; 001 for numbers that belong to no country
+	index   int                   // its place among all plans
+	leading prefix                // of its numbers, where countries share the calling code
+	sharing []*plan               // of the main plan: all that share the calling code, in the order of the library
+	ranges  func() *ranges        // built on first use
+	idd     prefix                // dialled before a foreign number
+	trunk   prefix                // dialled before a number of the country: the 0 of 0501234567
+	dialled string                // the trunk prefix in plain digits
+	simple  bool                  // the trunk prefix is plain digits and is dropped, not rewritten
+	general func() *regexp.Regexp // matches every number of the country; compiled on first use
+	lengths uint32                // bit n: numbers may have n digits after the calling code
+	local   uint32                // bit n: numbers of n digits work only within an area
+	main    *plan                 // whose lengths hold for all that share the calling code
 }
 
 // A prefix matches the first digits of a number. The zero prefix matches none.
@@ -65,7 +65,9 @@ func newPlan(m *phonenumbers.PhoneMetadata) *plan {
 		idd:     newPrefix(m.GetInternationalPrefix()),
 		trunk:   newPrefix(m.GetNationalPrefixForParsing()),
 		dialled: m.GetNationalPrefix(),
-		general: regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$"),
+		general: sync.OnceValue(func() *regexp.Regexp {
+			return regexp.MustCompile("^(?:" + m.GetGeneralDesc().GetNationalNumberPattern() + ")$")
+		}),
 	}
 	p.simple = p.trunk.pattern == nil && m.GetNationalPrefixTransformRule() == ""
 	p.lengths = lengthSet(m.GetGeneralDesc().GetPossibleLength())
@@ -194,20 +196,46 @@ func (w *plans) international(digits string) (phone campaign.Phone, why Reason, 
 	return p.significant(digits[len(p.code):])
 }
 
+// plain reads a plus and digits, as most lists have them. ok is false if that takes a
+// closer look.
+func (w *plans) plain(cell string) (r reading, ok bool) {
+	if len(cell) <= minDigits || len(cell) > 1+maxDigits || cell[0] != '+' || cell[1] == '0' {
+		return r, false
+	}
+	for _, c := range []byte(cell[1:]) {
+		if c < '0' || c > '9' {
+			return r, false
+		}
+		r.phone = r.phone*10 + campaign.Phone(c-'0')
+	}
+	p := w.of(cell[1:])
+	if p == nil {
+		return r, false
+	}
+	digits := cell[1+len(p.code):]
+	if p.trunk.matches(digits) || p.main.isDoubtful(digits) || p.main.check(len(digits)) != "" {
+		return r, false
+	}
+	if r.country = p; len(p.sharing) > 0 || !p.ranges().valid(digits) {
+		r.country, r.doubt = w.doubt(cell[1:])
+	}
+	return r, true
+}
+
 func (p *plan) national(digits string) (phone campaign.Phone, why Reason, known bool) {
 	if !p.simple || len(digits) < 4 || p.idd.matches(digits) {
 		return 0, "", false
 	}
 	if rest, ok := strings.CutPrefix(digits, p.code); ok {
 		// The calling code without a plus, or digits that only look like it.
-		if p.trunk.matches(rest) || p.general.MatchString(digits) || !p.general.MatchString(rest) {
+		if p.trunk.matches(rest) || p.general().MatchString(digits) || !p.general().MatchString(rest) {
 			return 0, "", false
 		}
 		return p.significant(rest)
 	}
 	if p.trunk.matches(digits) {
 		rest := digits[len(p.trunk.literal):]
-		if p.check(len(rest)) != "" || p.general.MatchString(digits) {
+		if p.check(len(rest)) != "" || p.general().MatchString(digits) {
 			return 0, "", false
 		}
 		return p.significant(rest)

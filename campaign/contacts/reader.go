@@ -63,7 +63,13 @@ type Options struct {
 
 	Choice Choice
 
-	rowsAreLines bool // a row counts as one line, even if its cells hold line ends
+	// ReuseFields allows later rows to use the Fields of a row again: what must stay has to be
+	// copied before the next row. Their cells do stay.
+	ReuseFields bool
+
+	size         int64 // bytes of the text; 0: not known
+	sound        bool  // all of the text is known to be UTF-8
+	rowsAreLines bool  // a row counts as one line, even if its cells hold line ends
 }
 
 // A Row is a row of the file.
@@ -97,6 +103,8 @@ type Reader struct {
 	missing   atomic.Int64 // cells missing at the end of rows
 
 	strict, firstOfTwo bool // see campaign.Reading
+	reuse, sound       bool // see Options
+	size               int64
 	allNumbers         bool // all numbers of a row are wanted
 
 	sheet      *sheetText // nil: not a workbook
@@ -233,6 +241,9 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 		workers:    opt.Workers,
 		strict:     opt.StrictNumbers,
 		firstOfTwo: opt.FirstOfTwo,
+		reuse:      opt.ReuseFields,
+		sound:      opt.sound,
+		size:       opt.size,
 		byCountry:  make([]int, len(world().all)),
 		oddities:   make(oddities),
 	}

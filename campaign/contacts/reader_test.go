@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -455,3 +456,76 @@ func TestCountsAreRightByConstruction(t *testing.T) {
 
 // asking asks for phone columns.
 func asking(columns ...string) campaign.Reading { return campaign.Reading{PhoneColumns: columns} }
+
+// TestReadingMakesLittleGarbage counts what more rows take when their cells need not stay.
+func TestReadingMakesLittleGarbage(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, too")
+	}
+	read := func(rows int) float64 {
+		var text bytes.Buffer
+		text.WriteString("phone,name,city\n")
+		for i := range rows {
+			fmt.Fprintf(&text, "+9665%08d,محمد,Riyadh\n", i)
+		}
+		return testing.AllocsPerRun(3, func() {
+			f, err := contacts.Open(bytes.NewReader(text.Bytes()), int64(text.Len()), contacts.Format{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := f.Reader(contacts.Options{ReuseFields: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			for _, err := range r.All() {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := r.Counts().Contacts; n != rows {
+				t.Fatalf("%d contacts, want %d", n, rows)
+			}
+		})
+	}
+	const rows = 50_000
+	if more := read(3*rows) - read(rows); more > 2*rows/100 {
+		t.Errorf("%.0f more allocations for %d more rows, want one for a hundred at most", more, 2*rows)
+	}
+}
+
+// TestFieldsAreUsedAgainOnlyIfAllowed keeps the cells of all rows.
+func TestFieldsAreUsedAgainOnlyIfAllowed(t *testing.T) {
+	const rows = 60_000 // many blocks
+	var file bytes.Buffer
+	file.WriteString("phone,n\n")
+	for i := range rows {
+		fmt.Fprintf(&file, "+9665%08d,%d\n", i, i)
+	}
+	for _, reuse := range []bool{false, true} {
+		r, err := contacts.NewReader(bytes.NewReader(file.Bytes()), contacts.Options{ReuseFields: reuse, Workers: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept [][]string
+		i, changed := 0, 0
+		for row, err := range r.All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.Fields[1] != strconv.Itoa(i) { // whatever happens to it later
+				t.Fatalf("row %d is %q", i, row.Fields)
+			}
+			kept = append(kept, row.Fields)
+			i++
+		}
+		for i, fields := range kept {
+			if fields[1] != strconv.Itoa(i) {
+				changed++
+			}
+		}
+		if reuse != (changed > 0) {
+			t.Errorf("used again: %v, and %d rows changed", reuse, changed)
+		}
+	}
+}

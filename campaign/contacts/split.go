@@ -35,6 +35,7 @@ type splitter struct {
 	block int    // bytes of a block; blockBytes except in tests
 	buf   []byte // read and not yet cut
 	line  int    // of buf[0]
+	cut   int64  // bytes of the blocks so far, about: without what stands before the first
 	rows  int    // most rows of a block; 0: maxBlockRows
 	err   error  // of src
 
@@ -67,19 +68,32 @@ func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 	for want := s.block; ; want *= 2 {
 		s.fill(want)
 		pos := 0
-		for pos < len(s.buf) && len(spans) < rows {
-			n, broken := s.row(s.buf[pos:])
+		for quoteAt := -1; pos < len(s.buf) && len(spans) < rows; {
+			if quoteAt < pos {
+				if quoteAt = bytes.IndexByte(s.buf[pos:], '"') + pos; quoteAt < pos {
+					quoteAt = len(s.buf)
+				}
+			}
+			n, broken := bytes.IndexByte(s.buf[pos:], '\n')+1, false
+			if n == 0 || quoteAt < pos+n { // most rows are a line without a quote
+				n, broken = s.row(s.buf[pos:])
+			}
 			if n == 0 {
 				break
 			}
 			row := trimLineEnd(s.buf[pos : pos+n])
 			spans = append(spans, span{start: pos, end: pos + len(row), line: s.line, broken: broken})
-			s.line += s.lines(s.buf[pos : pos+n])
+			if quoteAt < pos+n {
+				s.line += s.lines(s.buf[pos : pos+n])
+			} else {
+				s.line++
+			}
 			pos += n
 		}
 		if pos > 0 {
 			text = string(s.buf[:pos])
 			s.buf = s.buf[:copy(s.buf, s.buf[pos:])]
+			s.cut += int64(pos)
 			return text, spans, nil
 		}
 		switch {
@@ -116,7 +130,13 @@ func (s *splitter) lines(row []byte) int {
 }
 
 func trimLineEnd(row []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(row, newline), []byte{'\r'})
+	if n := len(row); n > 0 && row[n-1] == '\n' {
+		row = row[:n-1]
+	}
+	if n := len(row); n > 0 && row[n-1] == '\r' {
+		row = row[:n-1]
+	}
+	return row
 }
 
 // row is the length of the first row of data with its line end; 0 if more data is

@@ -19,7 +19,7 @@ import (
 // Cells that already have apostrophes before such a character get one more, so that
 // UnescapeCell returns the original.
 func EscapeCell(cell string) string {
-	if !strings.ContainsAny(cell, signs) {
+	if !mayHoldSign(cell) {
 		return cell
 	}
 	return eachStart(cell, func(rest string) (put, skip int) {
@@ -42,6 +42,23 @@ func UnescapeCell(cell string) string {
 		return 0, 0
 	})
 }
+
+// mayHoldSign reports whether a cell holds the first byte of a sign, which few do.
+func mayHoldSign(cell string) bool {
+	for i := range len(cell) {
+		if signBytes[cell[i]] {
+			return true
+		}
+	}
+	return false
+}
+
+var signBytes = func() (first [256]bool) {
+	for _, sign := range signs {
+		first[string(sign)[0]] = true
+	}
+	return first
+}()
 
 const (
 	signs      = "=+-@\t\r\n＝＋－＠"

@@ -62,6 +62,7 @@ func (s *source) reader(ctx context.Context, opt contacts.Options, choice Choice
 	case len(choice.Where) > 0:
 		opt.Choice.Row = func(_ int, fields []string) bool { return choice.Where.Of(campaign.Facts{Cell: cells(fields)}) }
 	}
+	opt.ReuseFields = true
 	open := func() (*contacts.Reader, error) {
 		s.rewind()
 		r, err := s.list.Reader(opt)

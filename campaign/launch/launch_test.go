@@ -845,3 +845,31 @@ func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
 	return ratelimit.Permit{}, context.Cause(ctx)
 }
+
+// TestChunksShareTripsToRedis counts what a load asks of Redis.
+func TestChunksShareTripsToRedis(t *testing.T) {
+	rdb := redistest.Shared(t)
+	l, _ := newLauncher(rdb)
+	trips := new(tripCounter)
+	rdb.AddHook(trips)
+	const chunks = 400
+	out, err := l.Launch(t.Context(), request(t, write(t, "list.csv", people(10*chunks))))
+	if err != nil || out.Chunks != chunks {
+		t.Fatalf("%d chunks, %v", out.Chunks, err)
+	}
+	if most := int64(chunks/partChunks + 40); trips.Load() > most {
+		t.Errorf("%d trips to Redis for %d chunks, want at most %d", trips.Load(), chunks, most)
+	}
+}
+
+type tripCounter struct{ atomic.Int64 }
+
+func (c *tripCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *tripCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { c.Add(1); return next(ctx, cmd) }
+}
+
+func (c *tripCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { c.Add(1); return next(ctx, cmds) }
+}

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
@@ -92,7 +89,7 @@ type intake struct {
 
 // A target takes a list: *store.Load or *store.Append.
 type target interface {
-	Add(ctx context.Context, n int, contacts []campaign.Contact) error // chunk n, from 0
+	AddRows(ctx context.Context, n int, chunks ...*store.Rows) error // from chunk n on, counted from 0
 	AddRejects(ctx context.Context, part []byte) error
 	AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone, int]) error
 	Abandon(ctx context.Context) error
@@ -115,58 +112,21 @@ func (in *intake) keep(ctx context.Context, to target, read func() (loaded, erro
 	return out, err
 }
 
-// maxChunkBytes bounds what the contacts of a chunk hold, and with it memory.
-const maxChunkBytes = 16 << 20
-
 // progressRows is the number of rows between two reports of progress.
 const progressRows = 1000
-
-// chunksAhead is how many chunks may be on their way to Redis beyond one for
-// each core.
-const chunksAhead = 2
 
 func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 	mix, err := newMixer(in.settings)
 	if err != nil {
 		return loaded{}, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0) + chunksAhead)
-	chunks := 0
-	var chunk []campaign.Contact
-	flush := func() {
-		n, full := chunks, chunk
-		group.Go(func() error {
-			mix.add(n, full)
-			if in.load == nil {
-				return nil
-			}
-			return in.load.Add(ctx, n, full)
-		})
-		chunks++
-		chunk = make([]campaign.Contact, 0, in.settings.ChunkSize)
-	}
-	size := 0 // bytes of the chunk
-	err = in.rows(ctx, list, func(c campaign.Contact) error {
-		for _, cell := range c.Fields {
-			size += len(cell)
-		}
-		if size > maxChunkBytes {
-			return fmt.Errorf("%s: line %d: %d contacts hold more than %d MB, which no request can carry: leave out columns, or give a smaller --chunk-size", list.source.what, c.Line, len(chunk)+1, maxChunkBytes>>20)
-		}
-		if chunk = append(chunk, c); len(chunk) == in.settings.ChunkSize {
-			flush()
-			size = 0
+	chunks := in.chunker(ctx, mix)
+	err = chunks.finish(in.rows(chunks.ctx, list, func(c campaign.Contact) error {
+		if err := chunks.add(c); err != nil {
+			return fmt.Errorf("%s: %w", list.source.what, err)
 		}
 		return nil
-	})
-	if err == nil && len(chunk) > 0 {
-		flush()
-	}
-	// What stopped the chunks has stopped the rows as well, and says more.
-	if failed := group.Wait(); failed != nil {
-		err = failed
-	}
+	}))
 	if err == nil {
 		err = in.rejects.finish()
 	}
@@ -174,7 +134,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 		return loaded{}, err
 	}
 	out := loaded{
-		counts: list.reader.Counts(), chunks: chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(),
+		counts: list.reader.Counts(), chunks: chunks.chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(),
 		warnings: append(list.warnings, list.reader.Warnings()...),
 	}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
@@ -259,24 +219,27 @@ func newMixer(s campaign.Settings) (*mixer, error) {
 	return &mixer{groups: plan.NewGroups(calendar), byContact: calendar.ByContact()}, nil
 }
 
-// add takes chunk n. Numbers matter only if contacts have clocks of their own.
-func (m *mixer) add(n int, contacts []campaign.Contact) {
-	var parts []plan.Part
-	if m.byContact {
-		numbers := make([]string, len(contacts))
-		for i, c := range contacts {
-			numbers[i] = c.Phone.E164()
+// add takes the chunks of a part. Numbers matter only if contacts have clocks of their own.
+func (m *mixer) add(p *part) {
+	chunks, phones := make([][]plan.Part, len(p.chunks)), p.phones
+	for i, rows := range p.chunks {
+		if !m.byContact {
+			chunks[i] = []plan.Part{{Group: m.groups.Of(""), Contacts: rows.Len()}}
+			continue
 		}
-		parts = m.groups.Parts(numbers)
-	} else {
-		parts = []plan.Part{{Group: m.groups.Of(""), Contacts: len(contacts)}}
+		numbers := make([]string, rows.Len())
+		for k := range numbers {
+			numbers[k] = phones[k].E164()
+		}
+		phones = phones[rows.Len():]
+		chunks[i] = m.groups.Parts(numbers)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for len(m.chunks) <= n {
-		m.chunks = append(m.chunks, nil)
+	if size := p.first + len(chunks); size > len(m.chunks) {
+		m.chunks = append(m.chunks, make([][]plan.Part, size-len(m.chunks))...)
 	}
-	m.chunks[n] = parts
+	copy(m.chunks[p.first:], chunks)
 }
 
 func (m *mixer) work() plan.Work { return plan.Work{Groups: m.groups.List(), Chunks: m.chunks} }

@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"math"
@@ -33,16 +33,21 @@ type source struct {
 	file *os.File
 	size int64
 	sum  []byte // SHA-256 at the first reading
+	mark uint64 // a quick sum of the first reading, with a seed of this process
 	list *contacts.File
 
 	identity    []byte       // of contacts that come from a campaign; nil: sum is
 	chosen      map[int]bool // lines of such contacts that are chosen; nil: each line is asked about
 	phoneColumn string       // of such contacts
 
-	read   int64     // bytes, in the last reading
-	digest hash.Hash // in the last reading: of the bytes up to hashed, as they were handed out
+	follow bool         // the file is read for what is in it
+	read   int64        // bytes, in the last reading
+	digest maphash.Hash // in the last reading: of the bytes up to hashed, as they were handed out
 	hashed int64
 }
+
+// marks is the seed of marks: nobody can find another file with the mark of one.
+var marks = maphash.MakeSeed()
 
 func openSource(what, path string) (*source, error) {
 	what += " " + path
@@ -114,9 +119,10 @@ func (s *source) reading(req Request) campaign.Reading {
 func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []string) error {
 	var group errgroup.Group
 	group.Go(func() error {
-		digest := sha256.New()
-		err := s.hash(ctx, digest, 0)
-		s.sum = digest.Sum(nil)
+		sum, mark := sha256.New(), new(maphash.Hash)
+		mark.SetSeed(marks)
+		err := s.hash(ctx, io.MultiWriter(sum, mark), 0)
+		s.sum, s.mark = sum.Sum(nil), mark.Sum64()
 		return err
 	})
 	var err error
@@ -127,21 +133,25 @@ func (s *source) open(ctx context.Context, want contacts.Format, phoneColumns []
 }
 
 // hash adds the file, from an offset on, to a digest.
-func (s *source) hash(ctx context.Context, digest hash.Hash, from int64) error {
-	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}); err != nil {
+func (s *source) hash(ctx context.Context, digest io.Writer, from int64) error {
+	file := contextReader{ctx, io.NewSectionReader(s.file, from, math.MaxInt64-from)}
+	if _, err := io.CopyBuffer(digest, file, make([]byte, 256<<10)); err != nil {
 		return fmt.Errorf("%s: %w", s.what, pathless(err))
 	}
 	return nil
 }
 
 // rewind begins the reading for what is in the file.
-func (s *source) rewind() { s.read, s.digest, s.hashed = 0, sha256.New(), 0 }
+func (s *source) rewind() {
+	s.read, s.hashed, s.follow = 0, 0, true
+	s.digest.SetSeed(marks)
+}
 
 // unchanged fails when the last reading saw other bytes than the first. Bytes that were
 // read in order were hashed as they were read; the rest is read again.
 func (s *source) unchanged(ctx context.Context) error {
-	err := s.hash(ctx, s.digest, s.hashed)
-	if err == nil && !slices.Equal(s.digest.Sum(nil), s.sum) {
+	err := s.hash(ctx, &s.digest, s.hashed)
+	if err == nil && s.digest.Sum64() != s.mark {
 		err = fmt.Errorf("%s: the file changed while it was read", s.what)
 	}
 	return err
@@ -160,7 +170,7 @@ func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
 	s := r.src
 	n, err := s.file.ReadAt(p, off)
 	s.read = min(s.read+int64(n), s.size)
-	if s.digest != nil && off == s.hashed {
+	if s.follow && off == s.hashed {
 		_, _ = s.digest.Write(p[:n]) // never fails
 		s.hashed += int64(n)
 	}

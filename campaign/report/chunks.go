@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -57,6 +56,40 @@ func inOrder[T any](ctx context.Context, name string, chunks []int, build func(c
 		return nil
 	})
 	return group.Wait()
+}
+
+// A relay hands a number on from chunk to chunk, while their builds run side by side.
+type relay struct {
+	mu   sync.Mutex
+	hand map[int]chan int // by chunk
+}
+
+func (r *relay) of(chunk int) chan int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.hand == nil {
+		r.hand = make(map[int]chan int)
+	}
+	if r.hand[chunk] == nil {
+		r.hand[chunk] = make(chan int, 1)
+	}
+	return r.hand[chunk]
+}
+
+// pass gives a chunk its number, once.
+func (r *relay) pass(chunk, n int) { r.of(chunk) <- n }
+
+// take waits for a chunk's number.
+func (r *relay) take(ctx context.Context, chunk int) (int, error) {
+	select {
+	case n := <-r.of(chunk):
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.hand, chunk)
+		return n, nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
 }
 
 // reasons are those of a campaign. They are read again for an unknown code: a reason is
@@ -159,7 +192,7 @@ func ListUnconfirmed(ctx context.Context, s Store, name string) ([]Unconfirmed, 
 		}
 		u := Unconfirmed{Chunk: chunk.Ref.Chunk, Contacts: len(lost)}
 		if c.Settings.Mode == campaign.Batch {
-			u.Batches = fmt.Sprintf("%s/", chunk.Ref)
+			u.Batches = campaign.BatchPrefix(c.Name, chunk.Ref.Chunk)
 		}
 		for _, i := range lost {
 			at := chunk.Record(i).ChangedAt()

@@ -111,7 +111,7 @@ func (l *Log) decision(ctx context.Context, e store.Decision) (Decision, error) 
 	}
 	d.Chunk = &e.Chunk
 	if e.Request != "" && l.campaign.Settings.Mode == campaign.Batch {
-		d.Batch = fmt.Sprintf("%s/%d/%s", l.campaign.Name, e.Chunk, e.Request)
+		d.Batch = campaign.BatchPrefix(l.campaign.Name, e.Chunk) + e.Request
 	}
 	for _, moved := range e.Moved {
 		if l.only != nil {

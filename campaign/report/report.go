@@ -51,21 +51,20 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := s.ReadAll(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	list := []Summary{}
 	var unread []error
-	for _, name := range names {
-		c, tally, err := read(ctx, s, name)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // purged meanwhile
+	for _, r := range all {
+		switch {
+		case errors.Is(r.Err, store.ErrNotFound): // abandoned meanwhile
+		case r.Err != nil:
+			unread = append(unread, r.Err)
+		default:
+			list = append(list, present.summary(r.Campaign, r.Tally))
 		}
-		if err != nil {
-			if _, gone := s.Now(ctx); gone != nil {
-				return nil, err
-			}
-			unread = append(unread, err)
-			continue
-		}
-		list = append(list, present.summary(c, tally))
 	}
 	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return list, errors.Join(unread...)
@@ -225,6 +224,7 @@ type Store interface {
 // catalog is about campaigns as a whole.
 type catalog interface {
 	Names(ctx context.Context) ([]string, error)
+	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
@@ -189,7 +190,7 @@ func TestListHasTheNewestFirst(t *testing.T) {
 		f.load(name, settings, people(i), nil)
 		f.Redis().HSet(t.Context(), "c:{"+name+"}", "created_at", 1000+i)
 	}
-	f.Redis().SAdd(t.Context(), "campaigns", "purged")
+	f.Redis().ZAdd(t.Context(), "campaigns", redis.Z{Member: "purged"})
 	list, err := report.List(t.Context(), f.Store)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +278,7 @@ func TestEveryFailureOfRedisIsTold(t *testing.T) {
 		{"overview: tally", find, "hgetall", 2},
 		{"overview: reasons", find, "hgetall", 3},
 		{"list: clock", list, "time", 1},
-		{"list: names", list, "smembers", 2},
+		{"list: names", list, "zrange", 1},
 		{"list: campaign", list, "hgetall", 1},
 		{"results: campaign", results, "hgetall", 1},
 		{"results: chunk", results, "get", 3},

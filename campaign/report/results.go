@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
@@ -26,8 +29,7 @@ type Results struct {
 }
 
 // Write writes the contacts of a campaign, in the order of its file, and returns
-// how many there were. It takes the memory of a few chunks; a workbook lies in a
-// temporary file until it is complete.
+// how many there were. It takes the memory of a few chunks.
 func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (written int, err error) {
 	c, err := loaded(ctx, s, name)
 	if err != nil {
@@ -41,24 +43,26 @@ func (q Results) Write(ctx context.Context, s Store, name string, w io.Writer) (
 	if err != nil {
 		return 0, err
 	}
-	e := exporter{q, s, c, header, columnsOf(c.Settings, keys), &reasons{store: s, campaign: name}}
-	out, err := q.Format.output(w, e.columns)
+	e := &exporter{
+		Results: q, store: s, campaign: c, header: header,
+		columns: columnsOf(c.Settings, keys), reasons: &reasons{store: s, campaign: name},
+	}
+	if err := e.fits(); err != nil {
+		return 0, err
+	}
+	add, end, err := q.output(w, e.columns)
 	if err != nil {
 		return 0, err
 	}
-	defer out.close()
-	if _, err := out.Write(q.Format.head(e.columns, q.BOM)); err != nil {
-		return 0, err
-	}
+	e.before.pass(0, 0)
 	err = eachChunk(ctx, c, e.chunk, func(p part) error {
-		_, err := out.Write(p.text)
 		written += p.contacts
-		return err
+		return add(p)
 	})
 	if err != nil {
 		return written, err
 	}
-	return written, out.end()
+	return written, end()
 }
 
 // An exporter encodes the chunks of one campaign.
@@ -69,43 +73,109 @@ type exporter struct {
 	header   []string // of the file
 	columns  columns
 	reasons  *reasons
+	before   relay        // contacts in the chunks before
+	size     atomic.Int64 // of the last part's text, and some more: about what the next one takes
+}
+
+// ErrTooLarge: a sheet cannot hold the results.
+var ErrTooLarge = errors.New("write .csv instead")
+
+// fits fails when a sheet cannot hold the results, as far as that is known beforehand.
+func (e *exporter) fits() error {
+	if e.Format != XLSX {
+		return nil
+	}
+	if n := len(e.columns.names()); n > maxSheetColumns {
+		return fmt.Errorf("workbook: %d columns, and a sheet holds %d: %w", n, maxSheetColumns, ErrTooLarge)
+	}
+	if all := len(e.States) == 0 && e.Reason == "" && len(e.Where) == 0; all {
+		return e.fitsRows(e.campaign.Counts.Contacts)
+	}
+	return nil
+}
+
+func (e *exporter) fitsRows(contacts int) error {
+	if contacts >= maxSheetRows { // the first row is the header
+		return fmt.Errorf("workbook: a sheet holds %d rows: %w", maxSheetRows, ErrTooLarge)
+	}
+	return nil
 }
 
 // A part is what a chunk adds to the results.
 type part struct {
 	text     []byte
+	packed   []byte // of a workbook; see there
 	contacts int
 }
 
-func (e exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) {
-	chunk, err := e.store.ReadChunk(ctx, ref)
+func (e *exporter) chunk(ctx context.Context, ref store.Ref) (p part, err error) {
+	rows, err := e.rows(ctx, ref)
 	if err != nil {
 		return p, err
 	}
-	outcomes, err := e.store.Outcomes(ctx, ref)
-	if err != nil {
-		return p, err
-	}
-	tickets, err := ticketsOf(ctx, e.store, e.campaign, ref)
-	if err != nil {
-		return p, err
+	before := 0
+	if e.Format == XLSX { // its rows are numbered
+		if before, err = e.before.take(ctx, ref.Chunk); err != nil {
+			return p, err
+		}
+		after := before
+		for _, err := range rows {
+			if err != nil {
+				return p, err
+			}
+			after++
+		}
+		e.before.pass(ref.Chunk+1, after)
+		if err := e.fitsRows(after); err != nil {
+			return p, err
+		}
 	}
 	var text bytes.Buffer
-	encode := e.Format.encoder(&text, e.columns)
-	for i, contact := range chunk.Contacts {
-		record, outcome := chunk.Record(i), outcomes[i]
-		reason, err := e.reasons.of(ctx, record.Reason)
+	text.Grow(int(e.size.Load()))
+	encode, flush := e.Format.encoder(&text, e.columns, before+2)
+	for r, err := range rows {
 		if err != nil {
 			return p, err
 		}
-		facts := campaign.Facts{Record: record, Reason: reason, Outcome: outcome, Cell: campaign.Cells(e.header, contact.Fields)}
-		if e.wants(facts) {
-			encode(row{contact, facts, tickets[i]})
-			p.contacts++
-		}
+		encode(r)
+		p.contacts++
 	}
-	p.text = text.Bytes()
+	flush()
+	e.size.Store(int64(text.Len() + text.Len()/16))
+	if p.text = text.Bytes(); e.Format == XLSX {
+		p.packed = packed(p.text, more)
+	}
 	return p, nil
+}
+
+// rows reads a chunk and returns its contacts that are wanted.
+func (e *exporter) rows(ctx context.Context, ref store.Ref) (iter.Seq2[row, error], error) {
+	chunk, err := e.store.ReadChunk(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	outcomes, err := e.store.Outcomes(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	tickets, err := ticketsOf(ctx, e.store, e.campaign, ref)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(row, error) bool) {
+		for i, contact := range chunk.Contacts {
+			r := row{Contact: contact, Facts: campaign.Facts{Record: chunk.Record(i), Outcome: outcomes[i]}, ticket: tickets[i]}
+			if len(e.Where) > 0 {
+				r.Cell = campaign.Cells(e.header, contact.Fields)
+			}
+			var err error
+			if r.Reason, err = e.reasons.of(ctx, r.Record.Reason); err != nil || e.wants(r.Facts) {
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}, nil
 }
 
 func (q Results) wants(f campaign.Facts) bool {
@@ -212,6 +282,19 @@ func (c columns) kind(i int) kind {
 		return c.ours[our].kind
 	}
 	return text
+}
+
+// cells adds what a contact has in all columns.
+func (c columns) cells(to []string, r row) []string {
+	to = append(to, r.Fields...)
+	for _, our := range c.ours {
+		to = append(to, our.cell(r))
+	}
+	learned := r.Outcome.Learned()
+	for _, key := range c.keys {
+		to = append(to, campaign.CellOf(learned[key]))
+	}
+	return to
 }
 
 // names are the heads of all columns.

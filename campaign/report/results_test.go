@@ -237,13 +237,32 @@ func TestReasonWhoseTextIsLostHasItsNumber(t *testing.T) {
 	}
 }
 
+// TestResultsMakeLittleGarbage counts what is allocated, on all goroutines and for Redis too.
+func TestResultsMakeLittleGarbage(t *testing.T) {
+	const size = 5000
+	f := newFixture(t)
+	s := settings
+	s.ChunkSize = campaign.DefaultBatchChunk
+	f.load("sale", s, people(size), nil)
+	for format, most := range map[report.Format]float64{report.CSV: 6, report.JSONLines: 4, report.XLSX: 4} {
+		got := testing.AllocsPerRun(3, func() {
+			if _, err := (report.Results{Format: format}).Write(t.Context(), f.Store, "sale", io.Discard); err != nil {
+				t.Error(err)
+			}
+		})
+		if got > most*size {
+			t.Errorf("%s: %.1f allocations a contact, want at most %.0f", format, got/size, most)
+		}
+	}
+}
+
 func BenchmarkResults(b *testing.B) {
 	const size = 100_000
 	f := newFixture(b)
 	s := settings
 	s.ChunkSize = campaign.DefaultBatchChunk
 	f.load("sale", s, people(size), nil)
-	for _, format := range []report.Format{report.CSV, report.JSONLines} {
+	for _, format := range []report.Format{report.CSV, report.JSONLines, report.XLSX} {
 		b.Run(fmt.Sprint(format), func(b *testing.B) {
 			for b.Loop() {
 				if _, err := (report.Results{Format: format}).Write(b.Context(), f.Store, "sale", io.Discard); err != nil {

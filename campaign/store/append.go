@@ -109,26 +109,32 @@ func (a *Append) Abandon(ctx context.Context) error {
 	return a.clear(ctx, last)
 }
 
-// appendChunkScript stores a chunk. KEYS campaign, chunk, ledger; ARGV id, rows,
-// ledger, chunk number.
-var appendChunkScript = redis.NewScript(`
+// appendChunksScript stores chunks that follow each other. KEYS campaign, then chunk and
+// ledger of each; ARGV id, number of the last chunk, then rows and ledger of each.
+var appendChunksScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1') < tonumber(ARGV[4]) then
-  redis.call('HSET', KEYS[1], 'append_last', ARGV[4])
+if tonumber(redis.call('HGET', KEYS[1], 'append_last') or '-1') < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'append_last', ARGV[2])
 end
-redis.call('HSET', KEYS[2], 'rows', ARGV[2])
-redis.call('SET', KEYS[3], ARGV[3])
+for i = 2, #KEYS, 2 do
+  redis.call('HSET', KEYS[i], 'rows', ARGV[i + 1])
+  redis.call('SET', KEYS[i + 1], ARGV[i + 2])
+end
 return 1`)
 
-// Add stores chunk number n of the append, counted from 0, as Load.Add does.
+// Add stores the contacts of chunk n of the append, counted from 0.
 func (a *Append) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
-	ref := Ref{Campaign: a.campaign.Name, Chunk: a.campaign.Chunks + n}
-	rows, err := a.rowsOf(ref, contacts)
+	rows, err := a.rowsOf(a.campaign.Chunks+n, contacts)
 	if err != nil {
 		return err
 	}
-	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref)}
-	return a.run(ctx, "store chunk "+ref.String(), appendChunkScript, keys, a.id, rows, []byte(campaign.NewLedger(len(contacts))), ref.Chunk)
+	return a.AddRows(ctx, n, rows)
+}
+
+// AddRows stores chunks of the append, as Load.AddRows does.
+func (a *Append) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
+	n += a.campaign.Chunks
+	return a.add(ctx, appendChunksScript, n, chunks, []string{keyCampaign(a.campaign.Name)}, a.id, n+len(chunks)-1)
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
@@ -165,6 +171,9 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	ends, err3 := json.Marshal(c.Ends)
 	what := "finish append to " + c.Name
 	if err := cmp.Or(added.Counts.Check(), err1, err2, err3); err != nil {
+		return c, wrap(err, "%s", what)
+	}
+	if err := a.store.Raise(ctx, c.Name); err != nil {
 		return c, wrap(err, "%s", what)
 	}
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}

@@ -18,9 +18,80 @@ import (
 
 // Names lists all campaigns, sorted.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
-	names, err := s.rdb.SMembers(ctx, keyCampaigns).Result()
+	names, err := s.rdb.ZRange(ctx, keyCampaigns, 0, -1).Result()
 	slices.Sort(names)
 	return names, wrap(err, "list campaigns")
+}
+
+// Latest lists the campaigns whose load began last, the newest first: most of them, or
+// all when most is 0.
+func (s *Store) Latest(ctx context.Context, most int) ([]string, error) {
+	names, err := s.rdb.ZRevRange(ctx, keyCampaigns, 0, int64(most)-1).Result()
+	return names, wrap(err, "list campaigns")
+}
+
+// enlist makes a campaign known, by when its load began.
+func (s *Store) enlist(ctx context.Context, c campaign.Campaign) error {
+	return s.rdb.ZAdd(ctx, keyCampaigns, redis.Z{Score: float64(c.CreatedAt.UnixMilli()), Member: c.Name}).Err()
+}
+
+// A Reading is a campaign with its tally, as they were at one moment, or why they could
+// not be read.
+type Reading struct {
+	campaign.Campaign
+	Tally campaign.Tally
+	Err   error
+
+	Told      string    // the words of the last notice that was sent; see ClaimNotice
+	NoticeDue time.Time // when one that could not be sent is tried again; zero: there is none
+}
+
+// readPage is how many campaigns are read in one round trip.
+const readPage = 500
+
+// ReadAll reads campaigns with their tallies, in few round trips. One that is not there,
+// ErrNotFound, does not keep it from the others.
+func (s *Store) ReadAll(ctx context.Context, names []string) ([]Reading, error) {
+	all := make([]Reading, 0, len(names))
+	for page := range slices.Chunk(names, readPage) {
+		hashes, tallies := make([]*redis.MapStringStringCmd, len(page)), make([]*redis.MapStringStringCmd, len(page))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, name := range page {
+				// In this order one that is just being loaded is not taken for finished.
+				hashes[i], tallies[i] = p.HGetAll(ctx, keyCampaign(name)), p.HGetAll(ctx, keyTally(name))
+			}
+			return nil
+		})
+		if err != nil && !wrongType(err) { // else one of them is damaged
+			return nil, wrap(err, "read campaigns")
+		}
+		for i, name := range page {
+			all = append(all, readingOf(name, hashes[i], tallies[i]))
+		}
+	}
+	return all, nil
+}
+
+func readingOf(name string, hash, tally *redis.MapStringStringCmd) (r Reading) {
+	if r.Err = hash.Err(); r.Err == nil {
+		r.Campaign, r.Err = decodeCampaign(name, hash.Val())
+	}
+	if r.Err != nil {
+		r.Name, r.Err = name, wrap(r.Err, "read campaign %s", name)
+		return r
+	}
+	if r.Phase == campaign.Loading {
+		return r // it has no tally yet
+	}
+	r.Told = hash.Val()["notice_told"]
+	if ms, _ := strconv.ParseInt(hash.Val()["notice_until"], 10, 64); ms > 0 {
+		r.NoticeDue = timeOf(ms)
+	}
+	if r.Err = tally.Err(); r.Err == nil {
+		r.Tally, r.Err = decodeTally(tally.Val())
+	}
+	r.Err = wrap(r.Err, "read tally of %s", name)
+	return r
 }
 
 // Campaign reads a campaign's settings, phase and counts.
@@ -63,6 +134,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.RowsPerCall = int(number("rows_per_call"))
 	c.Run = uint8(min(number("run"), 255))
 	c.Canary = int(number("canary"))
+	c.CanaryRun = uint8(min(number("canary_run"), 255))
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
@@ -135,6 +207,9 @@ return '-' .. phase`)
 // SetPhase moves a campaign from one of the given phases to another, with the reason
 // that people see. If it did not, was is the present phase.
 func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
+	if err := s.Raise(ctx, name); err != nil {
+		return "", false, wrap(err, "set phase of %s", name)
+	}
 	args := []any{string(to), reason.Line()}
 	for _, f := range from {
 		args = append(args, string(f))
@@ -150,9 +225,24 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	}
 }
 
-// NextRun begins another run of a campaign and returns its number.
-func (s *Store) NextRun(ctx context.Context, name string) (uint8, error) {
-	run, err := s.rdb.HIncrBy(ctx, keyCampaign(name), "run", 1).Result()
+// nextRunScript begins another run, with a canary if that is not 0. KEYS campaign; ARGV
+// canary. Answers the number of the run.
+var nextRunScript = redis.NewScript(`
+local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
+if ARGV[1] ~= '0' then
+  redis.call('HSET', KEYS[1], 'canary', ARGV[1], 'canary_run', run)
+  redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
+end
+return run`)
+
+// NextRun begins another run of a campaign and returns its number. With a canary only
+// that many first contacts of the list may be sent until it ends; 0: all.
+func (s *Store) NextRun(ctx context.Context, name string, canary int) (uint8, error) {
+	err := s.Raise(ctx, name)
+	run := 0
+	if err == nil {
+		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, canary).Int()
+	}
 	return uint8(min(run, 255)), wrap(err, "begin run of %s", name)
 }
 
@@ -220,6 +310,9 @@ return redis.call('HSETNX', KEYS[1], 'purged_at', string.format('%.0f', now))`)
 //
 // The do-not-contact list and the contact record belong to no campaign and stay.
 func (s *Store) Purge(ctx context.Context, name string) error {
+	if err := s.Raise(ctx, name); err != nil {
+		return wrap(err, "purge %s", name)
+	}
 	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name)}).Int()
 	switch {
 	case err != nil:
@@ -258,13 +351,8 @@ func (s *Store) dropEvents(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		var ids []string
-		for _, e := range decodeEvents(page) {
-			if e.Campaign == name {
-				ids = append(ids, e.ID)
-			}
-		}
-		if err := s.DoneEvents(ctx, ids); err != nil {
+		ours := slices.DeleteFunc(decodeEvents(page), func(e Event) bool { return e.Campaign != name })
+		if err := s.EndEvents(ctx, name, nil, ours); err != nil {
 			return err
 		}
 		if len(page) < purgePage {

@@ -95,6 +95,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		return Changed{}, err
 	}
 	defer end()
+	// An answer is written down in any case; its begin has raised the campaign before.
+	if err := s.Raise(ctx, chunk.Ref.Campaign); err != nil && (c.Act == Begin || c.Act == Steer) {
+		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
+	}
 	var done Changed
 	todo := c.Moves
 	for range maxRounds {

@@ -87,6 +87,8 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 		cmd = s.runReplicated(ctx, chunkKeys(ref), args)
 	case len(c.Contacted) > 0:
 		cmd, unrecorded = s.runRecorded(ctx, c.ContactedAt, c.Contacted, chunkKeys(ref), args)
+	case c.Act == Commit && c.Token == "": // evidence, of many chunks at a time
+		cmd = s.applying.script(ctx, changeScript, chunkKeys(ref), args...)
 	default:
 		cmd = changeScript.Run(ctx, s.rdb, chunkKeys(ref), args...)
 	}

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/s2"
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
@@ -107,6 +104,23 @@ func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
 	return s.readChunk(ctx, ref, false)
 }
 
+// ReadRecords reads the ledger of a chunk and nothing else, on a trip that it shares.
+func (s *Store) ReadRecords(ctx context.Context, ref Ref) (*Chunk, error) {
+	var ledger *redis.StringCmd
+	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { ledger = p.Get(ctx, keyLedger(ref)) })
+	if err == nil {
+		err = ledger.Err()
+	}
+	if errors.Is(err, redis.Nil) {
+		err = ErrGone
+	}
+	if err != nil {
+		return nil, wrap(err, "read chunk %s", ref)
+	}
+	chunk := &Chunk{Ref: ref, ledger: campaign.Ledger(ledger.Val())}
+	return chunk, wrap(chunk.ledger.Check(len(chunk.ledger)/campaign.RecordSize), "read chunk %s", ref)
+}
+
 // Reload brings a chunk up to date, its contacts included.
 func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
 	now, err := s.ReadChunk(ctx, chunk.Ref)
@@ -189,124 +203,4 @@ func (s *Store) Marks(ctx context.Context, c campaign.Campaign) ([]string, error
 		}
 	}
 	return marks, nil
-}
-
-// maxBlobBytes bounds everything compressed, once decompressed. It is far above any
-// real chunk; a damaged blob cannot take the machine's memory.
-const maxBlobBytes = 64 << 20
-
-// encodeRows packs contacts as uvarints: the number of contacts and of cells, then
-// for each contact the phone, the lines since the one before, and its cells. Before
-// each cell stands its length plus one; zero means that the cell is the number in
-// E.164. The whole is one S2 block, a seventh longer than zstd makes it, in a third
-// of the time: a third of a load's time went into zstd.
-func (s *Store) encodeRows(contacts []campaign.Contact, columns int) ([]byte, error) {
-	scratch := s.packing.Get().(*[]byte)
-	defer s.packing.Put(scratch)
-	raw := binary.AppendUvarint((*scratch)[:0], uint64(len(contacts)))
-	raw = binary.AppendUvarint(raw, uint64(columns))
-	line := 0
-	for _, c := range contacts {
-		if len(c.Fields) != columns {
-			return nil, fmt.Errorf("encode rows: line %d: want %d cells, have %d", c.Line, columns, len(c.Fields))
-		}
-		if c.Line < line {
-			return nil, fmt.Errorf("encode rows: line %d after line %d", c.Line, line)
-		}
-		raw = binary.AppendUvarint(raw, uint64(c.Phone))
-		raw = binary.AppendUvarint(raw, uint64(c.Line-line))
-		line = c.Line
-		for _, cell := range c.Fields {
-			if isNumber(cell, c.Phone) {
-				raw = append(raw, 0)
-				continue
-			}
-			raw = binary.AppendUvarint(raw, uint64(len(cell))+1)
-			raw = append(raw, cell...)
-		}
-	}
-	if len(raw) > maxBlobBytes {
-		return nil, fmt.Errorf("encode rows: %d bytes in a chunk, at most %d; use a smaller --chunk-size", len(raw), maxBlobBytes)
-	}
-	*scratch = raw
-	return s2.Encode(nil, raw), nil
-}
-
-// isNumber reports whether a cell is the number in E.164.
-func isNumber(cell string, phone campaign.Phone) bool {
-	if cell == "" || cell[0] != '+' {
-		return false // nearly always, and cheap
-	}
-	p, err := campaign.ParsePhone(cell)
-	return err == nil && p == phone
-}
-
-var errDamaged = errors.New("decode rows: damaged")
-
-// zstdMagic begins rows that an earlier version packed. No S2 block begins with it:
-// its first step would copy from before its first byte.
-const zstdMagic = "\x28\xb5\x2f\xfd"
-
-// unpack decodes a block of either kind.
-func (s *Store) unpack(blob []byte) ([]byte, error) {
-	if bytes.HasPrefix(blob, []byte(zstdMagic)) {
-		return s.decoder.DecodeAll(blob, nil)
-	}
-	size, err := s2.DecodedLen(blob)
-	if err == nil && size > maxBlobBytes {
-		err = fmt.Errorf("%d bytes in a chunk, at most %d", size, maxBlobBytes)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s2.Decode(nil, blob)
-}
-
-func (s *Store) decodeRows(blob []byte) ([]campaign.Contact, error) {
-	raw, err := s.unpack(blob)
-	if err != nil {
-		return nil, wrap(err, "decode rows")
-	}
-	text := string(raw) // cells are parts of this one string
-	at, damaged := 0, false
-	uvarint := func() uint64 {
-		n, width := binary.Uvarint(raw[at:])
-		if width <= 0 {
-			damaged = true
-			return 0
-		}
-		at += width
-		return n
-	}
-	count, columns := uvarint(), uvarint()
-	// Every cell takes a byte at least.
-	if size := uint64(len(raw)); damaged || count > campaign.MaxChunkSize || columns > size || count*columns > size {
-		return nil, errDamaged
-	}
-	contacts := make([]campaign.Contact, count)
-	cells := make([]string, count*columns)
-	line := 0
-	for i := range contacts {
-		phone := campaign.Phone(uvarint())
-		line += int(uvarint())
-		row := cells[:columns:columns]
-		cells = cells[columns:]
-		for k := range row {
-			n := uvarint()
-			switch {
-			case damaged || n > uint64(len(raw)-at)+1:
-				return nil, errDamaged
-			case n == 0:
-				row[k] = phone.E164()
-			default:
-				row[k] = text[at : at+int(n-1)]
-				at += int(n - 1)
-			}
-		}
-		contacts[i] = campaign.Contact{Phone: phone, Line: line, Fields: row}
-	}
-	if damaged || at != len(raw) {
-		return nil, errDamaged
-	}
-	return contacts, nil
 }

@@ -77,7 +77,7 @@ func TestWhatALaterVersionHasAddedIsPassedOver(t *testing.T) {
 func restore(t *testing.T, rdb redis.UniversalClient, was stored) {
 	t.Helper()
 	_, err := rdb.Pipelined(t.Context(), func(p redis.Pipeliner) error {
-		p.SAdd(t.Context(), keyCampaigns, "first")
+		p.ZAdd(t.Context(), keyCampaigns, redis.Z{Score: 1, Member: "first"})
 		for key, value := range was.Strings {
 			p.Set(t.Context(), key, value, 0)
 		}

@@ -2,15 +2,12 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"campaign-runner/campaign"
 )
 
 // Events of all campaigns wait in one stream until they are applied, and are then
@@ -21,9 +18,18 @@ const (
 	eventConsumer = "worker"
 )
 
-// maxEvents bounds the stream. Nothing is ever dropped from it: when it is full, the
-// inbox takes no more, and the platform has to come again.
-const maxEvents = 100_000
+// The stream is bounded by events and by bytes. Nothing is ever dropped from it: when it
+// is full, the inbox takes no more, and the platform has to come again. A share beyond
+// both bounds is for events in which somebody asks not to be contacted.
+const (
+	maxEvents     = 100_000
+	maxEventBytes = 256 << 20
+	reserveShare  = 16 // of each bound, one part in so many
+)
+
+// eventBytes is what an event counts for: its body, and about what the stream takes
+// beside it.
+func eventBytes(e Event) int { return len(e.Body) + len(e.Campaign) + 64 }
 
 // ErrFull: too many events wait to be applied.
 var ErrFull = errors.New("too many events wait to be applied")
@@ -35,19 +41,30 @@ type Event struct {
 	Campaign string
 	Contact  int // its place in the list from 1, by the link; 0: the event's number says
 	Body     []byte
+	Urgent   bool // somebody asks in it not to be contacted: it may use the reserve
 }
 
-// addEventScript appends an event. KEYS stream; ARGV most entries, campaign,
-// contact, body. Answers 0 when there is no room.
+// addEventScript appends an event. KEYS stream, its bytes; ARGV most entries, most
+// bytes, the event's bytes, campaign, contact, body. Answers 0 when there is no room.
 var addEventScript = redis.NewScript(`
-if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[2], 'contact', ARGV[3], 'body', ARGV[4])
+local entries = redis.call('XLEN', KEYS[1])
+local bytes = tonumber(ARGV[3])
+if entries > 0 then bytes = bytes + tonumber(redis.call('GET', KEYS[2]) or '0') end
+if entries >= tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) then return 0 end
+redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[4], 'contact', ARGV[5], 'body', ARGV[6])
+redis.call('SET', KEYS[2], string.format('%.0f', bytes))
 return 1`)
 
-// AddEvent puts an event into the stream, which dates it by Redis's clock. ErrFull
-// when there is no room.
+// AddEvent puts an event into the stream, which dates it by Redis's clock. Those that
+// come while one is being written are written together, right after. ErrFull when there
+// is no room.
 func (s *Store) AddEvent(ctx context.Context, e Event) error {
-	kept, err := addEventScript.Run(ctx, s.rdb, []string{keyEvents}, maxEvents, e.Campaign, e.Contact, e.Body).Bool()
+	entries, bytes := maxEvents, maxEventBytes
+	if e.Urgent {
+		entries, bytes = entries+entries/reserveShare, bytes+bytes/reserveShare
+	}
+	kept, err := s.inbox.script(ctx, addEventScript, []string{keyEvents, keyEventBytes},
+		entries, bytes, eventBytes(e), e.Campaign, e.Contact, e.Body).Bool()
 	if err == nil && !kept {
 		err = ErrFull
 	}
@@ -92,17 +109,49 @@ func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) 
 	return decodeEvents(messages), wrap(err, "take over events")
 }
 
-// DoneEvents deletes events from the stream.
-func (s *Store) DoneEvents(ctx context.Context, ids []string) error {
-	if len(ids) == 0 {
-		return nil
+// endEventsScript deletes events, and counts those applied: each once, by the run that
+// deletes it. KEYS stream, its bytes, count; ARGV group, seconds to keep the count, how
+// many of the events were applied, then id and bytes of each, those applied first.
+var endEventsScript = redis.NewScript(`
+local ids, applied, freed = {}, 0, 0
+for i = 4, #ARGV, 2 do
+  ids[#ids + 1] = ARGV[i]
+  if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
+    freed = freed + tonumber(ARGV[i + 1])
+    if #ids <= tonumber(ARGV[3]) then applied = applied + 1 end
+  end
+end
+redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
+if redis.call('XLEN', KEYS[1]) == 0 then
+  redis.call('DEL', KEYS[2])
+elseif freed > 0 then
+  redis.call('DECRBY', KEYS[2], string.format('%.0f', freed))
+end
+if applied > 0 then
+  redis.call('INCRBY', KEYS[3], applied)
+  redis.call('EXPIRE', KEYS[3], ARGV[2])
+end
+return applied`)
+
+// endsPage bounds the events that one script ends.
+const endsPage = 1000
+
+// EndEvents deletes events of a campaign from the stream. Those applied are counted.
+func (s *Store) EndEvents(ctx context.Context, name string, applied, others []Event) error {
+	keys := []string{keyEvents, keyEventBytes, keyApplied(name)}
+	for len(applied)+len(others) > 0 {
+		counted := min(len(applied), endsPage)
+		rest := min(len(others), endsPage-counted)
+		args := []any{eventGroup, int(countsKept.Seconds()), counted}
+		for _, e := range slices.Concat(applied[:counted], others[:rest]) {
+			args = append(args, e.ID, eventBytes(e))
+		}
+		if err := endEventsScript.Run(ctx, s.rdb, keys, args...).Err(); err != nil {
+			return wrap(err, "end events of %s", name)
+		}
+		applied, others = applied[counted:], others[rest:]
 	}
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.XAck(ctx, keyEvents, eventGroup, ids...)
-		p.XDel(ctx, keyEvents, ids...)
-		return nil
-	})
-	return wrap(err, "end events")
+	return nil
 }
 
 // WaitingEvents counts the events that still have to be applied.
@@ -119,120 +168,4 @@ func decodeEvents(messages []redis.XMessage) []Event {
 		events[i] = Event{ID: m.ID, At: streamTime(m.ID), Campaign: text("campaign"), Contact: contact, Body: []byte(text("body"))}
 	}
 	return events
-}
-
-// Events that match no contact are kept by campaign name, whether there is such a
-// campaign or not: a sorted set by time of packed entries. An event that comes twice
-// is one entry.
-const (
-	unmatchedKept = 7 * 24 * time.Hour
-	maxUnmatched  = 10_000 // per campaign; beyond that the oldest go
-)
-
-// An Unmatched event belongs to no contact; Why says how that was decided.
-type Unmatched struct {
-	Event
-	Why campaign.Message
-}
-
-// keepUnmatchedScript keeps events unless the campaign was purged meanwhile. KEYS
-// campaign, unmatched; ARGV the time before which entries are too old, most entries,
-// seconds to keep them, then time and packed entry of each.
-var keepUnmatchedScript = redis.NewScript(`
-if redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
-for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[2], 'NX', ARGV[i], ARGV[i + 1]) end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
-redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -1 - tonumber(ARGV[2]))
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return 1`)
-
-// KeepUnmatched keeps events of a campaign for a week, unless it was purged.
-func (s *Store) KeepUnmatched(ctx context.Context, name string, events []Unmatched) error {
-	args := []any{time.Now().Add(-unmatchedKept).UnixMilli(), maxUnmatched, int(unmatchedKept.Seconds())}
-	for _, e := range events {
-		packed := binary.AppendUvarint(nil, uint64(e.Contact))
-		why := e.Why.Line()
-		packed = append(binary.AppendUvarint(packed, uint64(len(why))), why...)
-		args = append(args, e.At.UnixMilli(), s.encoder.EncodeAll(e.Body, packed))
-	}
-	err := keepUnmatchedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyUnmatched(name)}, args...).Err()
-	return wrap(err, "keep unmatched events of %s", name)
-}
-
-// Unmatched lists the events of a campaign that match no contact, the oldest first,
-// from the given place on.
-func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
-	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
-	if err != nil {
-		return nil, wrap(err, "read unmatched events of %s", name)
-	}
-	events := make([]Unmatched, len(members))
-	for i, m := range members {
-		packed, _ := m.Member.(string)
-		rest := []byte(packed)
-		contact, width := binary.Uvarint(rest)
-		rest = rest[max(width, 0):]
-		why, width := binary.Uvarint(rest)
-		rest = rest[max(width, 0):]
-		if width <= 0 || why > uint64(len(rest)) {
-			return nil, fmt.Errorf("read unmatched events of %s: damaged", name)
-		}
-		body, err := s.decoder.DecodeAll(rest[why:], nil)
-		if err != nil {
-			return nil, wrap(err, "read unmatched events of %s", name)
-		}
-		events[i] = Unmatched{Event{packed, timeOf(int64(m.Score)), name, int(contact), body}, campaign.ReadMessage(string(rest[:why]))}
-	}
-	return events, nil
-}
-
-// DropUnmatched deletes events that Unmatched has listed.
-func (s *Store) DropUnmatched(ctx context.Context, name string, ids []string) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	members := make([]any, len(ids))
-	for i, id := range ids {
-		members[i] = id
-	}
-	return wrap(s.rdb.ZRem(ctx, keyUnmatched(name), members...).Err(), "drop unmatched events of %s", name)
-}
-
-// EventCounts counts a campaign's events. One that a crash made to be applied twice
-// counts twice.
-type EventCounts struct {
-	Applied   int `json:"applied"`
-	Unmatched int `json:"unmatched"`
-	Kept      int `json:"kept"` // the unmatched that are still kept
-}
-
-// CountEvents adds to a campaign's counts.
-func (s *Store) CountEvents(ctx context.Context, name string, applied, unmatched int) error {
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HIncrBy(ctx, keyEventCounts(name), "applied", int64(applied))
-		p.HIncrBy(ctx, keyEventCounts(name), "unmatched", int64(unmatched))
-		p.Expire(ctx, keyEventCounts(name), countsKept)
-		return nil
-	})
-	return wrap(err, "count events of %s", name)
-}
-
-// countsKept is how long counts last after the last event: they may belong to a name
-// that is no campaign, and must go some day.
-const countsKept = 90 * 24 * time.Hour
-
-// EventCounts reads a campaign's counts.
-func (s *Store) EventCounts(ctx context.Context, name string) (EventCounts, error) {
-	var counts *redis.SliceCmd
-	var kept *redis.IntCmd
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		counts = p.HMGet(ctx, keyEventCounts(name), "applied", "unmatched")
-		kept = p.ZCard(ctx, keyUnmatched(name))
-		return nil
-	})
-	if err != nil {
-		return EventCounts{}, wrap(err, "read event counts of %s", name)
-	}
-	number := func(i int) int { t, _ := counts.Val()[i].(string); n, _ := strconv.Atoi(t); return n }
-	return EventCounts{Applied: number(0), Unmatched: number(1), Kept: int(kept.Val())}, nil
 }

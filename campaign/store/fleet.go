@@ -56,6 +56,10 @@ type Quota struct {
 // Wait is the time until the next request may leave.
 func (q Quota) Wait(now time.Time) time.Duration { return max(0, q.Next.Sub(now)) }
 
+// listedEvery is how often a heartbeat puts its worker into the set of workers as well,
+// from which only the dead are taken out.
+const listedEvery = 10 * time.Second
+
 // Heartbeat keeps w alive for HeartbeatTTL.
 func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
 	w.Quotas = maps.Clone(w.Quotas)
@@ -67,16 +71,26 @@ func (s *Store) Heartbeat(ctx context.Context, w Worker) error {
 	if err != nil {
 		return wrap(err, "heartbeat")
 	}
+	now := time.Now()
+	before, _ := s.listed.Load(w.ID)
+	last, known := before.(time.Time)
+	list := !known || now.Sub(last) >= listedEvery
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, keyWorker(w.ID), text, HeartbeatTTL)
-		p.SAdd(ctx, keyWorkers, w.ID)
+		if list {
+			p.SAdd(ctx, keyWorkers, w.ID)
+		}
 		return nil
 	})
+	if err == nil && list {
+		s.listed.Store(w.ID, now)
+	}
 	return wrap(err, "heartbeat")
 }
 
 // Goodbye ends a worker's heartbeat at once.
 func (s *Store) Goodbye(ctx context.Context, id string) error {
+	s.listed.Delete(id)
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Del(ctx, keyWorker(id))
 		p.SRem(ctx, keyWorkers, id)

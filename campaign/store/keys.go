@@ -12,23 +12,23 @@ import (
 // script can change them together on a cluster too.
 func keyCampaign(name string) string { return "c:{" + name + "}" } // hash: settings, phase, counts, load, notices
 
-func keyOpen(name string) string            { return keyCampaign(name) + ":open" }            // sorted set: chunks by the time they are due
-func keyTally(name string) string           { return keyCampaign(name) + ":tally" }           // hash: contacts by state, reason and doubt
-func keyReasons(name string) string         { return keyCampaign(name) + ":reasons" }         // hash: texts by code, and codes by text
-func keySeries(name string) string          { return keyCampaign(name) + ":series" }          // list: samples of the tally
-func keyLog(name string) string             { return keyCampaign(name) + ":log" }             // stream: decisions about the campaign
-func keyChunksLog(name string) string       { return keyCampaign(name) + ":log:chunks" }      // stream: changes to chunks
-func keyWindow(name string) string          { return keyCampaign(name) + ":window" }          // string: the latest verdicts, for the guard
-func keyDay(name string) string             { return keyCampaign(name) + ":day" }             // hash: contacts begun today
-func keyRejects(name string) string         { return keyCampaign(name) + ":rejects" }         // list: parts of the rejects file, compressed
-func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }           // list: those of an unfinished append
-func keyIndex(name string) string           { return keyCampaign(name) + ":idx" }             // hash: ordinals by number, in buckets
-func keyConversations(name string) string   { return keyCampaign(name) + ":conv" }            // hash: ordinals by conversation, in buckets
-func keyExtractionKeys(name string) string  { return keyCampaign(name) + ":extraction_keys" } // set
-func keyUnmatched(name string) string       { return keyCampaign(name) + ":unmatched" }       // sorted set: events by time
-func keyEventCounts(name string) string     { return keyCampaign(name) + ":events" }          // hash
-func keyTicketsDue(name string) string      { return keyCampaign(name) + ":tickets_due" }     // sorted set: chunk/index by time
-func keyTicketTally(name string) string     { return keyCampaign(name) + ":ticket_tally" }    // hash: tickets by state
+func keyOpen(name string) string            { return keyCampaign(name) + ":open" }             // sorted set: chunks by the time they are due
+func keyTally(name string) string           { return keyCampaign(name) + ":tally" }            // hash: contacts by state, reason and doubt
+func keyReasons(name string) string         { return keyCampaign(name) + ":reasons" }          // hash: texts by code, and codes by text
+func keySeries(name string) string          { return keyCampaign(name) + ":series" }           // list: samples of the tally
+func keyLog(name string) string             { return keyCampaign(name) + ":log" }              // stream: decisions about the campaign
+func keyChunksLog(name string) string       { return keyCampaign(name) + ":log:chunks" }       // stream: changes to chunks
+func keyWindow(name string) string          { return keyCampaign(name) + ":window" }           // string: the latest verdicts, for the guard
+func keyDay(name string) string             { return keyCampaign(name) + ":day" }              // hash: contacts begun today
+func keyRejects(name string) string         { return keyCampaign(name) + ":rejects" }          // list: parts of the rejects file, compressed
+func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }            // list: those of an unfinished append
+func keyIndex(name string) string           { return keyCampaign(name) + ":idx" }              // hash: ordinals by number, in buckets
+func keyConversations(name string) string   { return keyCampaign(name) + ":conv" }             // hash: ordinals by conversation, in buckets
+func keyExtractionKeys(name string) string  { return keyCampaign(name) + ":extraction_keys" }  // set
+func keyUnmatched(name string) string       { return keyCampaign(name) + ":unmatched" }        // sorted set: events by time
+func keyUnmatchedCounts(name string) string { return keyCampaign(name) + ":unmatched_counts" } // hash: unmatched, matched, bytes, dropped, dropped_bytes
+func keyTicketsDue(name string) string      { return keyCampaign(name) + ":tickets_due" }      // sorted set: chunk/index by time
+func keyTicketTally(name string) string     { return keyCampaign(name) + ":ticket_tally" }     // hash: tickets by state
 
 func keyChunk(r Ref) string     { return r.key("k") }       // hash: rows, claim, claim_until, seq, version, told, requests
 func keyLedger(r Ref) string    { return r.key("l") }       // string: a record of campaign.RecordSize bytes per contact
@@ -43,7 +43,7 @@ func (r Ref) key(kind string) string {
 // A new key of a campaign goes into one of these lists. Purge deletes it if what it
 // holds can identify a person.
 var (
-	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyEventCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
+	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
 
 	personalKeys = []func(name string) string{
 		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
@@ -60,9 +60,11 @@ func keysOf(name string, kinds ...[]func(string) string) (keys []string) {
 
 // Keys that all campaigns share.
 const (
-	keyCampaigns     = "campaigns"       // set of names
+	keyCampaigns     = "campaigns"       // sorted set: names by the time their load began
+	keyLive          = "live"            // sorted set: names by when they must be looked at
 	keyWorkers       = "workers"         // set of ids; ForgetWorkers removes the dead
 	keyEvents        = "events"          // stream: events that wait to be applied
+	keyEventBytes    = "{events}:bytes"  // string: what they take; the braces put it into the stream's slot
 	keyWishes        = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot
 	keyClosedWishes  = "{wishes}:closed" // sorted set: ids by time
 	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
@@ -72,6 +74,10 @@ const (
 func keyWorker(id string) string  { return "worker:" + id }  // string with a TTL: the heartbeat
 func keySeen(agent string) string { return "seen:" + agent } // hash: what the agent was ever answered
 func keyLease(work string) string { return "lease:" + work } // string with a TTL: the holder
+
+// keyApplied counts a campaign's applied events. It is in the stream's slot, so that an
+// event is counted when it is deleted, and only then. It is a string with a TTL.
+func keyApplied(name string) string { return "{events}:applied:" + name }
 
 // keyReservation is a string: the Owner of the right to contact a person now.
 func keyReservation(phone campaign.Phone) string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,13 +35,37 @@ type right struct {
 	parts    int    // of the rejects that are stored
 }
 
-// rowsOf encodes the contacts of a chunk.
-func (r *right) rowsOf(ref Ref, contacts []campaign.Contact) ([]byte, error) {
-	if size := r.campaign.Settings.ChunkSize; len(contacts) == 0 || len(contacts) > size {
-		return nil, fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, len(contacts))
+// rowsOf packs the contacts of chunk n.
+func (r *right) rowsOf(n int, contacts []campaign.Contact) (*Rows, error) {
+	rows := NewRows(len(r.campaign.Settings.Columns))
+	for _, c := range contacts {
+		if err := rows.Add(c); err != nil {
+			return nil, wrap(err, "store chunk %s", Ref{r.campaign.Name, n})
+		}
 	}
-	rows, err := r.store.encodeRows(contacts, len(r.campaign.Settings.Columns))
-	return rows, wrap(err, "store chunk %s", ref)
+	return rows, nil
+}
+
+// add runs a script that stores chunks. Its keys end with those of each chunk and its
+// ledger, its arguments with their values.
+func (r *right) add(ctx context.Context, script *redis.Script, first int, chunks []*Rows, keys []string, args ...any) error {
+	what := "store chunk " + Ref{r.campaign.Name, first}.String()
+	for i, rows := range chunks {
+		ref := Ref{r.campaign.Name, first + i}
+		if size := r.campaign.Settings.ChunkSize; rows.Len() == 0 || rows.Len() > size {
+			return fmt.Errorf("store chunk %s: want 1 to %d contacts, have %d", ref, size, rows.Len())
+		}
+		block, err := rows.encode()
+		if err != nil {
+			return wrap(err, "store chunk %s", ref)
+		}
+		keys = append(keys, keyChunk(ref), keyLedger(ref))
+		args = append(args, block, []byte(campaign.NewLedger(rows.Len())))
+	}
+	if len(chunks) > 1 {
+		what += " and " + strconv.Itoa(len(chunks)-1) + " more"
+	}
+	return r.run(ctx, what, script, keys, args...)
 }
 
 // run runs a script that answers 0 once the right is lost.
@@ -55,7 +80,7 @@ func (r *right) run(ctx context.Context, what string, script *redis.Script, keys
 // beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard.
-// Answers 1, or 0 when the campaign has been loaded.
+// Answers when the load began, or 0 when the campaign has been loaded.
 var beginLoadScript = redis.NewScript(luaNow + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
@@ -64,7 +89,7 @@ redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV
   'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6],
   'created_at', string.format('%.0f', now))
 redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
-return 1`)
+return now`)
 
 // BeginLoad creates the campaign c, or starts its unfinished load anew. ErrExists
 // when it was loaded already with at least one contact.
@@ -78,13 +103,14 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	}
 	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text(), rejects: keyRejects(c.Name)}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
-		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Bool()
+		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings)).Int64()
 	switch {
 	case err != nil:
-	case !begun:
+	case begun == 0:
 		err = ErrExists
 	default: // listed only now: a listed campaign must be readable
-		if err = s.rdb.SAdd(ctx, keyCampaigns, c.Name).Err(); err == nil {
+		l.campaign.CreatedAt = timeOf(begun)
+		if err = s.enlist(ctx, l.campaign); err == nil {
 			err = l.clear(ctx)
 		}
 	}
@@ -127,27 +153,33 @@ func (l *Load) clear(ctx context.Context) error {
 	}
 }
 
-// addChunkScript stores a chunk. KEYS campaign, chunk, ledger, open; ARGV load
-// id, lease ms, rows, ledger, chunk number. Answers 0 when the load was lost.
-var addChunkScript = redis.NewScript(luaNow + `
+// addChunksScript stores chunks that follow each other. KEYS campaign, open, then chunk and
+// ledger of each; ARGV load id, lease ms, number of the first chunk, then rows and ledger
+// of each. Answers 0 when the load was lost.
+var addChunksScript = redis.NewScript(luaNow + `
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'load_until', string.format('%.0f', now + tonumber(ARGV[2])))
-redis.call('HSET', KEYS[2], 'rows', ARGV[3])
-redis.call('SET', KEYS[3], ARGV[4])
-redis.call('ZADD', KEYS[4], 0, ARGV[5])
+for i = 3, #KEYS, 2 do
+  redis.call('HSET', KEYS[i], 'rows', ARGV[i + 1])
+  redis.call('SET', KEYS[i + 1], ARGV[i + 2])
+  redis.call('ZADD', KEYS[2], 0, string.format('%d', ARGV[3] + (i - 3) / 2))
+end
 return 1`)
 
-// Add stores chunk number n. Every chunk but the last is full, so a contact's
-// ordinal is n*ChunkSize plus its index.
+// Add stores the contacts of chunk n; see AddRows.
 func (l *Load) Add(ctx context.Context, n int, contacts []campaign.Contact) error {
-	ref := Ref{Campaign: l.campaign.Name, Chunk: n}
-	rows, err := l.rowsOf(ref, contacts)
+	rows, err := l.rowsOf(n, contacts)
 	if err != nil {
 		return err
 	}
-	keys := []string{keyCampaign(ref.Campaign), keyChunk(ref), keyLedger(ref), keyOpen(ref.Campaign)}
-	return l.run(ctx, "store chunk "+ref.String(), addChunkScript, keys,
-		l.id, millis(loadLease), rows, []byte(campaign.NewLedger(len(contacts))), n)
+	return l.AddRows(ctx, n, rows)
+}
+
+// AddRows stores chunks that follow each other, the first as number n. Every chunk but the
+// last is full, so a contact's ordinal is n*ChunkSize plus its index.
+func (l *Load) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
+	name := l.campaign.Name
+	return l.add(ctx, addChunksScript, n, chunks, []string{keyCampaign(name), keyOpen(name)}, l.id, millis(loadLease), n)
 }
 
 // abandonScript deletes the campaign of a load. KEYS campaign; ARGV load id. Answers
@@ -163,12 +195,12 @@ func (l *Load) Abandon(ctx context.Context) error {
 	if err := l.clear(ctx); err != nil {
 		return err
 	}
-	if err := l.store.rdb.SRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
+	if err := l.store.rdb.ZRem(ctx, keyCampaigns, l.campaign.Name).Err(); err != nil {
 		return wrap(err, "abandon load")
 	}
 	err := l.run(ctx, "abandon load", abandonScript, []string{keyCampaign(l.campaign.Name)}, l.id)
 	if errors.Is(err, ErrLoadLost) { // another load has begun meanwhile, and may have finished
-		err = cmp.Or(l.store.rdb.SAdd(ctx, keyCampaigns, l.campaign.Name).Err(), err)
+		err = cmp.Or(l.store.enlist(ctx, l.campaign), err)
 	}
 	return err
 }
@@ -195,7 +227,7 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	if err := cmp.Or(counts.Check(), err); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
-	if err := l.store.rdb.SAdd(ctx, keyCampaigns, name).Err(); err != nil {
+	if err := cmp.Or(l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
 	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)},

@@ -275,11 +275,21 @@ return 1`)
 // TakeSample adds the present tally to a campaign's series when contacts have moved
 // and enough time has passed. Any number of workers may call it at any time.
 func (s *Store) TakeSample(ctx context.Context, name string, now time.Time) (taken bool, err error) {
-	var first, last *redis.StringCmd
+	return s.takeSample(ctx, name, now, false)
+}
+
+// TakeLastSample does that however little time has passed: nothing more is expected to
+// move.
+func (s *Store) TakeLastSample(ctx context.Context, name string, now time.Time) (taken bool, err error) {
+	return s.takeSample(ctx, name, now, true)
+}
+
+func (s *Store) takeSample(ctx context.Context, name string, now time.Time, last bool) (taken bool, err error) {
+	var oldest, latest *redis.StringCmd
 	var counts *redis.SliceCmd
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		first = p.LIndex(ctx, keySeries(name), 0)
-		last = p.LIndex(ctx, keySeries(name), -1)
+		oldest = p.LIndex(ctx, keySeries(name), 0)
+		latest = p.LIndex(ctx, keySeries(name), -1)
 		counts = p.HMGet(ctx, keyTally(name), stateFields...)
 		return nil
 	})
@@ -290,11 +300,14 @@ func (s *Store) TakeSample(ctx context.Context, name string, now time.Time) (tak
 	for _, count := range textsOf(counts.Val()) {
 		next += " " + cmp.Or(count, "0")
 	}
-	due, err := sampleDue(first.Val(), last.Val(), next)
+	if last { // as if the series had just begun
+		oldest = latest
+	}
+	due, err := sampleDue(oldest.Val(), latest.Val(), next)
 	if err != nil || !due {
 		return false, err
 	}
-	taken, err = sampleScript.Run(ctx, s.rdb, []string{keyCampaign(name), keySeries(name)}, last.Val(), next, MaxSamples).Bool()
+	taken, err = sampleScript.Run(ctx, s.rdb, []string{keyCampaign(name), keySeries(name)}, latest.Val(), next, MaxSamples).Bool()
 	return taken, wrap(err, "sample %s", name)
 }
 

@@ -238,6 +238,12 @@ func (m *machine) senderBegins(t *rapid.T) {
 	}
 	model.claim, model.expired = token, false
 	m.begun += len(contacts)
+	if rapid.Bool().Draw(t, "a request for each") { // as in dispatch mode
+		for part := range slices.Chunk(contacts, 1) {
+			m.requests = append(m.requests, &request{token: token, chunk: chunk, contacts: part})
+		}
+		return
+	}
 	m.requests = append(m.requests, &request{token: token, chunk: chunk, contacts: contacts})
 }
 
@@ -278,6 +284,15 @@ func (m *machine) answer(t *rapid.T) {
 	if r.arrived {
 		causes = []campaign.Cause{campaign.Accept, campaign.Lose}
 	}
+	contacts, written := slices.Clone(r.contacts), []*request{r}
+	for _, other := range m.requests { // accepted ones are written together
+		alike := other != r && r.arrived && other.arrived && other.chunk == r.chunk && other.token == r.token
+		twice := slices.ContainsFunc(other.contacts, func(i int) bool { return slices.Contains(contacts, i) })
+		if alike && !twice && rapid.Bool().Draw(t, "together") {
+			contacts, written = append(contacts, other.contacts...), append(written, other)
+			causes = []campaign.Cause{campaign.Accept}
+		}
+	}
 	at := m.tick(t)
 	change := Change{Act: Commit, Token: r.token, Due: time.Hour, Terms: &m.terms, Judge: rapid.Bool().Draw(t, "judge")}
 	if rapid.Bool().Draw(t, "more to send") {
@@ -285,7 +300,7 @@ func (m *machine) answer(t *rapid.T) {
 	}
 	mine := model.claim == r.token
 	read := make(map[int]campaign.Record) // what the sender goes by
-	for _, i := range r.contacts {
+	for _, i := range contacts {
 		read[i] = r.chunk.Record(i)
 		cause := rapid.SampledFrom(causes).Draw(t, "cause")
 		doubt := rapid.Bool().Draw(t, "in doubt")
@@ -325,7 +340,7 @@ func (m *machine) answer(t *rapid.T) {
 	} else if mine {
 		model.claim = ""
 	}
-	m.requests = slices.DeleteFunc(m.requests, func(other *request) bool { return other == r })
+	m.requests = slices.DeleteFunc(m.requests, func(other *request) bool { return slices.Contains(written, other) })
 }
 
 // moves makes a record another one, and a verdict of it that is one.

@@ -51,63 +51,116 @@ end
 if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
 return left`)
 
+// A DamagedError names contacts whose outcomes cannot be read, by index.
+type DamagedError struct{ Contacts map[int]error }
+
+func (e *DamagedError) Error() string {
+	first := slices.Min(slices.Collect(maps.Keys(e.Contacts)))
+	return fmt.Sprintf("outcome of contact %d: %v", first, e.Contacts[first])
+}
+
+// Damaged reports whether err says that the outcome of this contact cannot be read.
+func Damaged(err error, contact int) bool {
+	var damaged *DamagedError
+	if !errors.As(err, &damaged) {
+		return false
+	}
+	_, is := damaged.Contacts[contact]
+	return is
+}
+
 // UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
 // outcome and returns the new one and a history; nil leaves the history. It is
-// called again for contacts that another process has changed meanwhile.
+// called again for contacts that another process has changed meanwhile. A
+// *DamagedError says that some outcomes cannot be read; the others are changed.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
-	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
+	damaged := make(map[int]error)
 	for range maxRounds {
 		old, err := s.readOutcomes(ctx, ref, contacts)
 		if err != nil {
 			return err
 		}
-		var writes []any
-		names := make(map[string]bool)
+		var writes []outcomeWrite
 		for i, index := range contacts {
-			var o campaign.Outcome
-			if old[i] != "" {
-				if err := json.Unmarshal([]byte(old[i]), &o); err != nil {
-					return wrap(err, "outcome of contact %d of chunk %s", index, ref)
-				}
-			}
-			next, turns := change(index, o)
-			text, err := json.Marshal(next)
+			w, err := s.changeOutcome(index, old[i], change)
 			if err != nil {
-				return wrap(err, "outcome of contact %d of chunk %s", index, ref)
+				damaged[index] = err
+			} else if w.new != nil {
+				writes = append(writes, w)
 			}
-			if string(text) == old[i] || (old[i] == "" && !next.Known()) {
-				continue
-			}
-			var history []byte
-			if turns != nil {
-				if history, err = json.Marshal(turns); err != nil {
-					return wrap(err, "history of contact %d of chunk %s", index, ref)
-				}
-				history = s.encoder.EncodeAll(history, nil)
-			}
-			writes = append(writes, index, old[i], text, history)
-			addKeys(names, next.Extraction)
 		}
-		if len(writes) == 0 {
-			return nil
-		}
-		args := []any{maxExtractionKeys, len(names)}
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			args = append(args, name)
-		}
-		left, err := outcomeScript.Run(ctx, s.rdb, keys, append(args, writes...)...).Int64Slice()
-		if err != nil {
+		if contacts, err = s.writeOutcomes(ctx, ref, writes); err != nil {
 			return wrap(err, "write outcomes of chunk %s", ref)
 		}
-		if len(left) == 0 {
+		switch {
+		case len(contacts) > 0:
+		case len(damaged) > 0:
+			return wrap(&DamagedError{damaged}, "chunk %s", ref)
+		default:
 			return nil
-		}
-		contacts = contacts[:0:0]
-		for _, index := range left {
-			contacts = append(contacts, int(index))
 		}
 	}
 	return wrap(ErrMoved, "write outcomes of chunk %s: they changed %d times meanwhile", ref, maxRounds)
+}
+
+// An outcomeWrite is the change of one contact's outcome, as outcomeScript takes it.
+type outcomeWrite struct {
+	index      int
+	old        string
+	new        []byte // nil: there is nothing to write
+	history    []byte
+	extraction json.RawMessage
+}
+
+// changeOutcome asks what becomes of a contact's outcome as stored.
+func (s *Store) changeOutcome(index int, old string, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) (w outcomeWrite, err error) {
+	var o campaign.Outcome
+	if old != "" {
+		if err := json.Unmarshal([]byte(old), &o); err != nil {
+			return w, err
+		}
+	}
+	next, turns := change(index, o)
+	text, err := json.Marshal(next)
+	if err != nil || string(text) == old || (old == "" && !next.Known()) {
+		return w, err
+	}
+	w = outcomeWrite{index: index, old: old, new: text, extraction: next.Extraction}
+	if turns != nil {
+		history, err := json.Marshal(turns)
+		if err != nil {
+			return outcomeWrite{}, err
+		}
+		w.history = s.encoder.EncodeAll(history, nil)
+	}
+	return w, nil
+}
+
+// writeOutcomes returns the contacts that something else has changed meanwhile.
+func (s *Store) writeOutcomes(ctx context.Context, ref Ref, writes []outcomeWrite) (left []int, err error) {
+	if len(writes) == 0 {
+		return nil, nil
+	}
+	if err := s.Raise(ctx, ref.Campaign); err != nil {
+		return nil, err
+	}
+	names := make(map[string]bool)
+	for _, w := range writes {
+		addKeys(names, w.extraction)
+	}
+	args := []any{maxExtractionKeys, len(names)}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		args = append(args, name)
+	}
+	for _, w := range writes {
+		args = append(args, w.index, w.old, w.new, w.history)
+	}
+	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
+	indexes, err := s.applying.script(ctx, outcomeScript, keys, args...).Int64Slice()
+	for _, index := range indexes {
+		left = append(left, int(index))
+	}
+	return left, err
 }
 
 // readOutcomes are the outcomes of contacts as stored.
@@ -116,8 +169,12 @@ func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]st
 	for i, index := range contacts {
 		fields[i] = strconv.Itoa(index)
 	}
-	values, err := s.rdb.HMGet(ctx, keyOutcomes(ref), fields...).Result()
-	return textsOf(values), wrap(err, "read outcomes of chunk %s", ref)
+	var read *redis.SliceCmd
+	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, keyOutcomes(ref), fields...) })
+	if err != nil {
+		return nil, wrap(err, "read outcomes of chunk %s", ref)
+	}
+	return textsOf(read.Val()), wrap(read.Err(), "read outcomes of chunk %s", ref)
 }
 
 // addKeys adds the keys of a JSON object that can name a column.
@@ -176,6 +233,9 @@ func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
 // open one is due again after due. It reports false when the ticket was another one
 // meanwhile; ErrTicketsFull when the campaign has most tickets.
 func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error) {
+	if err := s.Raise(ctx, at.Campaign); err != nil && !(old != nil && old.State == campaign.TicketCreating) { // an answer is written in any case
+		return false, wrap(err, "ticket of contact %s", at)
+	}
 	oldText, oldState, err1 := encodeTicket(old)
 	newText, newState, err2 := encodeTicket(new)
 	if err := cmp.Or(err1, err2); err != nil {
@@ -226,6 +286,12 @@ func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limi
 		due[i] = p
 	}
 	return due, nil
+}
+
+// FirstTickets are when the first open ticket of each campaign is due, in few round trips;
+// zero: it has none.
+func (s *Store) FirstTickets(ctx context.Context, names []string) ([]time.Time, error) {
+	return s.firstScores(ctx, names, keyTicketsDue)
 }
 
 // TicketTally counts the tickets of a campaign by state.

@@ -150,12 +150,12 @@ func TestEventsErrorsNameTheOperation(t *testing.T) {
 		"read events: ":                          func() error { _, err := s.NextEvents(ctx, 1, 1); return err },
 		"take over events: ":                     func() error { _, err := s.StaleEvents(ctx, 1, 1); return err },
 		"make group of events: ":                 func() error { return s.makeEventGroup(ctx) },
-		"end events: ":                           func() error { return s.DoneEvents(ctx, []string{"1-0"}) },
+		"end events of sale: ":                   func() error { return s.EndEvents(ctx, "sale", nil, make([]Event, 1)) },
 		"count events: ":                         func() error { _, err := s.WaitingEvents(ctx); return err },
-		"keep unmatched events of sale: ":        func() error { return s.KeepUnmatched(ctx, "sale", make([]Unmatched, 1)) },
+		"keep unmatched events of sale: ":        func() error { _, err := s.KeepUnmatched(ctx, "sale", make([]Unmatched, 1)); return err },
+		"look for unmatched events: ":            func() error { _, err := s.HaveUnmatched(ctx, []string{"sale"}); return err },
 		"read unmatched events of sale: ":        func() error { _, err := s.Unmatched(ctx, "sale", 0, 1); return err },
-		"drop unmatched events of sale: ":        func() error { return s.DropUnmatched(ctx, "sale", []string{"a"}) },
-		"count events of sale: ":                 func() error { return s.CountEvents(ctx, "sale", 1, 1) },
+		"drop unmatched events of sale: ":        func() error { return s.Matched(ctx, "sale", []string{"a"}) },
 		"read event counts of sale: ":            func() error { _, err := s.EventCounts(ctx, "sale"); return err },
 	} {
 		if err := do(); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -184,73 +184,16 @@ func TestEvents(t *testing.T) {
 		if diff := cmp.Diff(taken, again); err != nil || diff != "" {
 			t.Errorf("%v, taken over (-want +got):\n%s", err, diff)
 		}
-		var ids []string
-		for _, e := range taken {
-			ids = append(ids, e.ID)
-		}
 		for range 2 {
-			if err := s.DoneEvents(ctx, ids); err != nil {
+			if err := s.EndEvents(ctx, "sale", taken, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if n, err := s.WaitingEvents(ctx); n != 0 || err != nil {
 			t.Errorf("%d wait, %v", n, err)
 		}
+		if counts, err := s.EventCounts(ctx, "sale"); err != nil || counts.Applied != len(taken) {
+			t.Errorf("%+v, %v, want %d applied", counts, err, len(taken))
+		}
 	})
-}
-
-func TestNothingIsDroppedWhenTooManyEventsWait(t *testing.T) {
-	s := New(redistest.Shared(t))
-	ctx := t.Context()
-	pipe := s.rdb.Pipeline()
-	for range maxEvents {
-		pipe.Do(ctx, "XADD", keyEvents, "*", "campaign", "sale")
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddEvent(ctx, Event{Campaign: "sale"}); !errors.Is(err, ErrFull) {
-		t.Errorf("got %v, want ErrFull", err)
-	}
-	if n, err := s.WaitingEvents(ctx); n != maxEvents || err != nil {
-		t.Errorf("%d wait, %v", n, err)
-	}
-}
-
-func TestUnmatchedEvents(t *testing.T) {
-	s := New(redistest.Shared(t))
-	ctx, now := t.Context(), time.Now().Truncate(time.Millisecond).UTC()
-	kept := []Unmatched{
-		{Event{Campaign: "sale", At: now.Add(-8 * 24 * time.Hour), Body: []byte("old")}, campaign.Text("why")},
-		{Event{Campaign: "sale", At: now, Contact: 300, Body: []byte("one")}, campaign.Text("why")},
-		{Event{Campaign: "sale", At: now.Add(time.Second), Body: []byte("two")}, campaign.Message{}},
-	}
-	for range 2 { // applied twice, kept once
-		if err := s.KeepUnmatched(ctx, "sale", kept); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := s.Unmatched(ctx, "sale", 0, 10)
-	if err != nil || len(got) != 2 {
-		t.Fatalf("%d events, %v", len(got), err)
-	}
-	for i, want := range kept[1:] {
-		want.ID = got[i].ID
-		if diff := cmp.Diff(want, got[i]); diff != "" {
-			t.Errorf("event %d (-want +got):\n%s", i, diff)
-		}
-	}
-	if err := s.DropUnmatched(ctx, "sale", []string{got[0].ID}); err != nil {
-		t.Fatal(err)
-	}
-	if counts, err := s.EventCounts(ctx, "sale"); err != nil || counts != (EventCounts{Kept: 1}) {
-		t.Errorf("%+v, %v", counts, err)
-	}
-	for _, damaged := range []string{"", "\xff", "\x01\x09why", "\x00\x00junk"} {
-		s.rdb.Del(ctx, keyUnmatched("sale"))
-		s.rdb.Do(ctx, "ZADD", keyUnmatched("sale"), 1, damaged)
-		if _, err := s.Unmatched(ctx, "sale", 0, 10); err == nil {
-			t.Errorf("%q was read", damaged)
-		}
-	}
 }

@@ -221,6 +221,9 @@ type Phones struct {
 
 // Has reports whether the number is in the set, in either spelling.
 func (p *Phones) Has(phone campaign.Phone) bool {
+	if p.len == 0 { // the do-not-contact list, often
+		return false
+	}
 	if p.has(phone) {
 		return true
 	}

@@ -66,8 +66,8 @@ func lived(t *testing.T, s *Store) campaign.Campaign {
 	_, err = s.SetTicket(ctx, Place{ref, 0}, nil, &campaign.Ticket{State: campaign.TicketDue, Reason: campaign.Text("call " + person(0).Phone.E164())}, time.Hour, 5)
 	must(err)
 	event := []byte(`{"phone":"` + person(0).Phone.E164() + `"}`)
-	must(s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: event}, Why: campaign.Text("no such number")}}))
-	must(s.CountEvents(ctx, "sale", 1, 1))
+	_, err = s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: event}, Why: campaign.Text("no such number")}})
+	must(err)
 	for _, name := range []string{"sale", "other", "sale"} {
 		body := event
 		if name == "other" {
@@ -229,7 +229,7 @@ func TestNothingIsWrittenAfterAPurge(t *testing.T) {
 	if _, err := s.BeginAppend(ctx, "sale", "again"); err == nil || !strings.Contains(err.Error(), "purged on") {
 		t.Errorf("begin append: %v", err)
 	}
-	if err := s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: []byte("x")}}}); err != nil {
+	if _, err := s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: []byte("x")}}}); err != nil {
 		t.Error(err)
 	}
 	err = s.UpdateOutcomes(ctx, ref, []int{1}, func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) {

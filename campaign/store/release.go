@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +15,22 @@ import (
 type Due struct {
 	Chunk int
 	At    time.Time
+	// Queued: nothing of it is in hand, and it was given a task. Until something begins,
+	// only the loss of that task can keep it from moving. In Redis its time ends with half
+	// a millisecond, which every other act takes away.
+	Queued bool
+}
+
+// queuedMark is added to the score of a chunk that is Queued.
+const queuedMark = 0.5
+
+// score is the due time as Redis keeps it.
+func (d Due) score() float64 {
+	score := float64(d.At.UnixMilli())
+	if d.Queued {
+		score += queuedMark
+	}
+	return score
 }
 
 // Open lists the chunks with contacts pending or sending, those due first at the
@@ -34,9 +53,44 @@ func (s *Store) Open(ctx context.Context, name string, before time.Time, limit i
 		if err != nil {
 			return nil, wrap(err, "list open chunks of %s", name)
 		}
-		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score))}
+		open[i] = Due{Chunk: chunk, At: timeOf(int64(m.Score)), Queued: m.Score != math.Trunc(m.Score)}
 	}
 	return open, nil
+}
+
+// FirstDues are when the first open chunk of each campaign is due, in few round trips;
+// zero: it has none.
+func (s *Store) FirstDues(ctx context.Context, names []string) ([]time.Time, error) {
+	return s.firstScores(ctx, names, keyOpen)
+}
+
+// firstScores are the lowest scores of sorted sets of campaigns, in ms; zero where there
+// is none, long ago where the set is damaged: who looks then is told.
+func (s *Store) firstScores(ctx context.Context, names []string, key func(name string) string) ([]time.Time, error) {
+	firsts := make([]time.Time, 0, len(names))
+	for page := range slices.Chunk(names, readPage) {
+		cmds := make([]*redis.ZSliceCmd, len(page))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, name := range page {
+				cmds[i] = p.ZRangeWithScores(ctx, key(name), 0, 0)
+			}
+			return nil
+		})
+		if err != nil && !wrongType(err) { // else one of them is damaged
+			return nil, wrap(err, "look for what is due")
+		}
+		for _, cmd := range cmds {
+			var first time.Time
+			if cmd.Err() != nil {
+				first = timeOf(0)
+			}
+			for _, m := range cmd.Val() {
+				first = timeOf(int64(m.Score))
+			}
+			firsts = append(firsts, first)
+		}
+	}
+	return firsts, nil
 }
 
 // OpenChunks counts the chunks with contacts pending or sending.
@@ -92,7 +146,8 @@ for i = 3, #KEYS do
   local number, count = ARGV[2 * i - 4], 0
   if (redis.call('HGET', KEYS[i], 'seq') or '0') == ARGV[2 * i - 3] and redis.call('ZSCORE', KEYS[2], number)
     and redis.call('EXISTS', KEYS[i]) == 1 then
-    redis.call('ZADD', KEYS[2], due, number)
+    -- One that never began a request has nothing in hand.
+    redis.call('ZADD', KEYS[2], redis.call('HEXISTS', KEYS[i], 'requests') == 1 and due or due .. '.5', number)
     count = redis.call('HINCRBY', KEYS[i], 'seq', 1)
   end
   counts[i - 2] = count
@@ -106,6 +161,9 @@ return counts`)
 func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...ChunkSeq) (next []int, err error) {
 	if len(turns) == 0 {
 		return nil, nil
+	}
+	if err := s.Raise(ctx, name); err != nil {
+		return nil, wrap(err, "release chunks of %s", name)
 	}
 	keys, args := []string{keyCampaign(name), keyOpen(name)}, []any{millis(due)}
 	for _, t := range turns {
@@ -136,33 +194,85 @@ return 1`)
 
 // Postpone lets every open chunk of a campaign wait until due has passed.
 func (s *Store) Postpone(ctx context.Context, name string, due time.Duration) error {
+	if err := s.Raise(ctx, name); err != nil {
+		return wrap(err, "postpone chunks of %s", name)
+	}
 	err := postponeScript.Run(ctx, s.rdb, []string{keyOpen(name)}, millis(due)).Err()
 	return wrap(err, "postpone chunks of %s", name)
 }
 
-// dueScript sets when an open chunk is due. KEYS open; ARGV chunk number, ms from
-// now.
-var dueScript = redis.NewScript(luaNow + `
-return redis.call('ZADD', KEYS[1], 'XX', string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])`)
-
 // SetDue sets when an open chunk is due, from now.
 func (s *Store) SetDue(ctx context.Context, ref Ref, due time.Duration) error {
-	err := dueScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
+	now, err := s.About(ctx)
+	if err == nil {
+		err = s.setDues(ctx, ref.Campaign, []Due{{Chunk: ref.Chunk, At: now.Add(due)}}, redis.ZAddArgs{XX: true})
+	}
 	return wrap(err, "set due of chunk %s", ref)
 }
 
-// hastenScript makes an open chunk due sooner, never later. KEYS open; ARGV chunk
-// number, ms from now.
-var hastenScript = redis.NewScript(luaNow + `
-local by = now + tonumber(ARGV[2])
-local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if due and tonumber(due) > by then redis.call('ZADD', KEYS[1], string.format('%.0f', by), ARGV[1]) end
-return 0`)
+// SetDues sets when open chunks are due, all in one command: times by Redis's clock.
+func (s *Store) SetDues(ctx context.Context, name string, dues []Due) error {
+	return s.setDues(ctx, name, dues, redis.ZAddArgs{XX: true})
+}
 
-// Hasten makes an open chunk due within due, if it was deferred longer.
-func (s *Store) Hasten(ctx context.Context, ref Ref, due time.Duration) error {
-	err := hastenScript.Run(ctx, s.rdb, []string{keyOpen(ref.Campaign)}, ref.Chunk, millis(due)).Err()
-	return wrap(err, "hasten chunk %s", ref)
+// Hasten makes open chunks due at these times if they were due later, all in one command.
+func (s *Store) Hasten(ctx context.Context, name string, dues []Due) error {
+	return s.setDues(ctx, name, dues, redis.ZAddArgs{XX: true, LT: true})
+}
+
+// duesPage is how many due times one command sets: Redis serves others in between.
+const duesPage = 1000
+
+func (s *Store) setDues(ctx context.Context, name string, dues []Due, args redis.ZAddArgs) error {
+	if len(dues) == 0 {
+		return nil
+	}
+	if err := s.Raise(ctx, name); err != nil {
+		return wrap(err, "set due of chunks of %s", name)
+	}
+	for page := range slices.Chunk(dues, duesPage) {
+		args.Members = make([]redis.Z, len(page))
+		for i, due := range page {
+			args.Members[i] = redis.Z{Score: due.score(), Member: due.Chunk}
+		}
+		if err := s.rdb.ZAddArgs(ctx, keyOpen(name), args).Err(); err != nil {
+			return wrap(err, "set due of chunks of %s", name)
+		}
+	}
+	return nil
+}
+
+// queuedScript sets when chunks are due of which nothing is in hand, unless one has moved
+// since. KEYS open; ARGV latest due time as read, most chunks, next due time, numbers of
+// the chunks.
+var queuedScript = redis.NewScript(`
+local listed, moves = {}, {}
+for i = 4, #ARGV do listed[ARGV[i]] = true end
+for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])) do
+  if listed[chunk] then
+    moves[#moves + 1] = ARGV[3]
+    moves[#moves + 1] = chunk
+  end
+end
+if #moves > 0 then redis.call('ZADD', KEYS[1], 'XX', unpack(moves)) end
+return #moves / 2`)
+
+// SetQueued sets when chunks are due that Open has listed as due by before: nothing of
+// them is in hand, and each has a task. One that has moved since is left alone: whatever
+// begins is due later.
+func (s *Store) SetQueued(ctx context.Context, name string, before time.Time, chunks []int, at time.Time) error {
+	if len(chunks) == 0 {
+		return nil
+	}
+	if err := s.Raise(ctx, name); err != nil {
+		return wrap(err, "set due of queued chunks of %s", name)
+	}
+	args := []any{before.UnixMilli(), duesPage, fmt.Sprintf("%.1f", Due{At: at, Queued: true}.score())}
+	for _, chunk := range chunks {
+		args = append(args, chunk)
+	}
+	err := queuedScript.Run(ctx, s.rdb, []string{keyOpen(name)}, args...).Err()
+	return wrap(err, "set due of queued chunks of %s", name)
 }
 
 // deferScript sets when a chunk is due, unless it was released meanwhile. KEYS
@@ -175,6 +285,9 @@ return redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now + tonumber(AR
 // may be sent before. seq is the release count it was read with: a later release
 // wins.
 func (s *Store) Defer(ctx context.Context, ref Ref, seq int, due time.Duration) error {
+	if err := s.Raise(ctx, ref.Campaign); err != nil {
+		return wrap(err, "defer chunk %s", ref)
+	}
 	keys := []string{keyChunk(ref), keyOpen(ref.Campaign)}
 	err := deferScript.Run(ctx, s.rdb, keys, seq, ref.Chunk, millis(due)).Err()
 	return wrap(err, "defer chunk %s", ref)

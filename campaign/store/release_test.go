@@ -168,14 +168,14 @@ func TestHastenNeverDelays(t *testing.T) {
 				{9 * time.Hour, 2 * time.Hour, 2 * time.Hour},
 				{2 * time.Hour, 9 * time.Hour, 2 * time.Hour},
 			} {
-				if err := errors.Join(s.SetDue(t.Context(), sale0, step.set), s.Hasten(t.Context(), sale0, step.hasten)); err != nil {
+				if err := errors.Join(s.SetDue(t.Context(), sale0, step.set), s.Hasten(t.Context(), "sale", dueAt(0, step.hasten))); err != nil {
 					t.Fatal(err)
 				}
 				if got := due(); got != step.want {
 					t.Errorf("due in %v, hastened to %v: %v", step.set, step.hasten, got)
 				}
 			}
-			if err := s.Hasten(t.Context(), Ref{"sale", 7}, time.Hour); err != nil {
+			if err := s.Hasten(t.Context(), "sale", dueAt(7, time.Hour)); err != nil {
 				t.Error(err)
 			}
 			due() // still one: a chunk that is not open does not become so
@@ -183,8 +183,13 @@ func TestHastenNeverDelays(t *testing.T) {
 	}
 }
 
+// dueAt is a chunk due in some time.
+func dueAt(chunk int, in time.Duration) []Due {
+	return []Due{{Chunk: chunk, At: time.Now().Add(in)}}
+}
+
 func TestHastenWithoutRedis(t *testing.T) {
-	if err := closedStore().Hasten(t.Context(), sale0, time.Hour); err == nil {
+	if err := closedStore().Hasten(t.Context(), "sale", dueAt(0, time.Hour)); err == nil {
 		t.Error("no error")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +37,15 @@ const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
 // An Owner is the value of a reservation's key; empty: there is none.
 type Owner string
 
+// owner is "campaign/chunk/contact claim count ms".
 func (r Reservation) owner() Owner {
-	return Owner(fmt.Sprintf("%s/%d/%d %s %d %d", r.Ref.Campaign, r.Ref.Chunk, r.Index, r.Token, r.N, r.Until.UnixMilli()))
+	text := append(make([]byte, 0, 128), r.Ref.Campaign...)
+	text = strconv.AppendInt(append(text, '/'), int64(r.Ref.Chunk), 10)
+	text = strconv.AppendInt(append(text, '/'), int64(r.Index), 10)
+	text = append(append(text, ' '), r.Token...)
+	text = strconv.AppendInt(append(text, ' '), int64(r.N), 10)
+	text = strconv.AppendInt(append(text, ' '), r.Until.UnixMilli(), 10)
+	return Owner(text)
 }
 
 // parse reads the contact and until when it may begin; ok is false for anything
@@ -61,21 +69,32 @@ func (o Owner) parse() (ref Ref, index int, until time.Time, ok bool) {
 }
 
 var (
-	// reserveScript takes a key that is free or held by the owner to be taken over. KEYS
-	// reservation; ARGV owner, that other owner, ms to live. Answers the owner in its
-	// way, '' when the key is ours: a repeated run must answer the same, which SET NX
-	// does not.
+	// reserveScript takes each key that is free or held by the owner to be taken over.
+	// KEYS reservations; ARGV ms to live, then owner and that other owner of each. Answers
+	// for each the owner in its way, '' when the key is ours: a repeated run must answer
+	// the same, which SET NX does not.
 	reserveScript = redis.NewScript(`
-local owner = redis.call('GET', KEYS[1])
-if owner == ARGV[1] then return '' end
-if owner and owner ~= ARGV[2] then return owner end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-return ''`)
+local answer, taken = {}, {}
+for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
+  local mine, over = ARGV[2 * i], ARGV[2 * i + 1]
+  owner = taken[KEYS[i]] or owner -- two of them may be for one person
+  if owner and owner ~= mine and owner ~= over then
+    answer[i] = owner
+  else
+    if owner ~= mine then redis.call('SET', KEYS[i], mine, 'PX', ARGV[1]) end
+    taken[KEYS[i]], answer[i] = mine, ''
+  end
+end
+return answer`)
 
-	// giveBackScript frees a key that this owner holds. KEYS reservation; ARGV owner.
+	// giveBackScript frees each key that its owner holds. KEYS reservations; ARGV owner of
+	// each.
 	giveBackScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0`)
+local held = {}
+for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if owner == ARGV[i] then held[#held + 1] = KEYS[i] end
+end
+return #held == 0 and 0 or redis.call('DEL', unpack(held))`)
 
 	// standingScript reads contacts of a chunk with the clock that judges their begin.
 	// KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers ms and each
@@ -95,34 +114,58 @@ return answer`)
 // answers that owner. over names owners to take over; nil: none. A repeated call
 // answers the same. After an error, any of them may be held.
 func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner) (others []Owner, err error) {
-	calls := make([]call, len(wanted))
-	for i, r := range wanted {
+	calls := s.callsFor(wanted, []any{millis(reservationTTL)}, func(i int) []any {
 		old := Owner("")
 		if over != nil {
 			old = over[i]
 		}
-		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner()), string(old), millis(reservationTTL)}}
-	}
+		return []any{string(wanted[i].owner()), string(old)}
+	})
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
 		return nil, wrap(err, "reserve numbers")
 	}
-	others = make([]Owner, len(wanted))
-	for i, cmd := range done {
-		text, _ := cmd.Text()
-		others[i] = Owner(text)
+	others = make([]Owner, 0, len(wanted))
+	for _, cmd := range done {
+		texts, err := cmd.StringSlice()
+		if err != nil {
+			return nil, wrap(err, "reserve numbers")
+		}
+		for _, text := range texts {
+			others = append(others, Owner(text))
+		}
+	}
+	if len(others) != len(wanted) {
+		return nil, fmt.Errorf("reserve numbers: %d answers for %d", len(others), len(wanted))
 	}
 	return others, nil
 }
 
 // GiveBack frees those reservations that are still held.
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
-	calls := make([]call, len(held))
-	for i, r := range held {
-		calls[i] = call{[]string{keyReservation(r.Phone)}, []any{string(r.owner())}}
-	}
+	calls := s.callsFor(held, nil, func(i int) []any { return []any{string(held[i].owner())} })
 	_, err := s.runEach(ctx, giveBackScript, calls, false)
 	return wrap(err, "give numbers back")
+}
+
+// reservationsPage is for how many numbers one run of a script is.
+const reservationsPage = 100
+
+// callsFor are the runs of a script for all of these numbers, with some arguments before
+// those of each. In a cluster each number has a run of its own: they are in many slots.
+func (s *Store) callsFor(all []Reservation, first []any, args func(i int) []any) (calls []call) {
+	page := reservationsPage
+	if _, is := s.rdb.(*redis.ClusterClient); is {
+		page = 1
+	}
+	for i, r := range all {
+		if i%page == 0 {
+			calls = append(calls, call{args: slices.Clone(first)})
+		}
+		last := &calls[len(calls)-1]
+		last.keys, last.args = append(last.keys, keyReservation(r.Phone)), append(last.args, args(i)...)
+	}
+	return calls
 }
 
 // Owners looks up who has reserved each number.

@@ -544,10 +544,10 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 		do       func() error
 		commands int
 	}{
-		{"reserve 500 numbers", reserve, 500},
+		{"reserve 500 numbers", reserve, 500 / reservationsPage},
 		{"look for them in 91 days of the contact record", lookUp, 91 * 500},
 		{"write record and ledger", answer, 1 + 2*500 + 1},
-		{"give the numbers back", back, 500},
+		{"give the numbers back", back, 500 / reservationsPage},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			var c counter
@@ -561,6 +561,65 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 	if n := rdb.Exists(t.Context(), keyReservation(phones[3])).Val(); n != 0 {
 		t.Error("a number is still reserved")
 	}
+}
+
+// Many numbers are reserved and given back in one run of a script. That must come to the
+// same as one by one, also when one person is named twice and when each run is repeated.
+func TestNumbersAreReservedTogetherAsOneByOne(t *testing.T) {
+	rdb := redistest.Shared(t)
+	hook := new(twice)
+	rdb.AddHook(hook)
+	s := New(rdb)
+	people := []campaign.Phone{966500000000, 5491155551234, 541155551234, 966500000003} // the second and third are one person
+	rapid.Check(t, func(t *rapid.T) {
+		hook.on = false
+		rdb.FlushDB(t.Context())
+		owners := make(map[campaign.Phone]Owner)
+		var made []Reservation
+		for range rapid.IntRange(1, 12).Draw(t, "calls") {
+			hook.on = rapid.Bool().Draw(t, "twice")
+			if rapid.IntRange(0, 2).Draw(t, "give back") == 0 && len(made) > 0 {
+				some := rapid.SliceOfN(rapid.SampledFrom(made), 1, 5).Draw(t, "held")
+				if err := s.GiveBack(t.Context(), some); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range some {
+					if owners[r.Phone.Person()] == r.owner() {
+						delete(owners, r.Phone.Person())
+					}
+				}
+				continue
+			}
+			var wanted []Reservation
+			var over, want []Owner
+			for _, phone := range rapid.SliceOfN(rapid.SampledFrom(people), 1, 5).Draw(t, "people") {
+				r := Reservation{Phone: phone, Ref: Ref{"c", 0}, Index: len(made), Token: "w/1", Until: time.UnixMilli(1)}
+				made, wanted = append(made, r), append(wanted, r)
+				over = append(over, rapid.SampledFrom([]Owner{"", owners[phone.Person()]}).Draw(t, "over"))
+			}
+			for i, r := range wanted {
+				if owner := owners[r.Phone.Person()]; owner != "" && owner != over[i] {
+					want = append(want, owner)
+				} else {
+					want, owners[r.Phone.Person()] = append(want, ""), r.owner()
+				}
+			}
+			got, err := s.Reserve(t.Context(), wanted, over)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hook.on { // a repeated run may find one of the others in the way
+				for i := range got {
+					if got[i] != "" && want[i] != "" {
+						got[i] = want[i]
+					}
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("owners in the way (-want +got):\n%s", diff)
+			}
+		}
+	})
 }
 
 func reservationsOf(chunk *Chunk) []Reservation {

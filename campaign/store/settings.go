@@ -32,6 +32,9 @@ return 1`)
 // begin from then on go by them. What its chunks and rows are made of (Agent, Mode,
 // ChunkSize, Columns) must stay. ErrOutdated when they have changed in between.
 func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to campaign.Settings) error {
+	if err := s.Raise(ctx, c.Name); err != nil {
+		return wrap(err, "change settings of %s", c.Name)
+	}
 	if err := to.Check(); err != nil {
 		return fmt.Errorf("change settings of %s: %w", c.Name, err)
 	}
@@ -66,6 +69,9 @@ return 1`)
 // EndCanary lets the rest of a campaign go, in the phase and for the reason given.
 // It reports false when the campaign is no longer what was read.
 func (s *Store) EndCanary(ctx context.Context, c campaign.Campaign, phase campaign.Phase, reason campaign.Message) (bool, error) {
+	if err := s.Raise(ctx, c.Name); err != nil {
+		return false, wrap(err, "end canary of %s", c.Name)
+	}
 	done, err := endCanaryScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, string(phase), reason.Line(), rand.Text()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("end canary of %s: %w", c.Name, err)

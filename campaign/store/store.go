@@ -11,6 +11,7 @@
 // Files, by what they keep (keys.go lists every key with its type):
 //
 //	catalog settings  which campaigns there are: settings, phase, tally; purging one
+//	live              which of them have to be looked at, and when
 //	load append       a contact file becomes chunks; its rejects
 //	index             finding a contact by number or conversation
 //	chunk             contacts and ledger of one chunk, and how its rows are encoded
@@ -19,7 +20,8 @@
 //	reservation       who may be contacted now; who was, by day
 //	phones            sets of numbers
 //	suppression       the do-not-contact list; opt-outs whose number is not known
-//	events            the platform's events, and those that match no contact
+//	events unmatched  the platform's events, and those that match no contact
+//	trips             how commands of several goroutines share round trips
 //	outcomes          what the events led to: conversations, tickets
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
@@ -46,11 +48,14 @@ type Store struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 
-	packing sync.Pool // of *[]byte: buffers in which rows are packed
+	inbox, applying trips // of events that come in, and of those that are applied
 
 	replicas int // that must have a Begin
 
 	contactDay atomic.Int64 // on which this process last wrote into the contact record
+	raised     raised
+	clock      atomic.Pointer[clock] // Redis's, as last asked
+	listed     sync.Map              // workers by id: when they were put into the set of workers
 }
 
 // New returns a Store on rdb. The caller closes rdb.
@@ -64,7 +69,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, encoder: encoder, decoder: decoder, packing: sync.Pool{New: func() any { return new([]byte) }}}
+	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, encoder: encoder, decoder: decoder}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server
@@ -78,8 +83,32 @@ func (s *Store) Redis() redis.UniversalClient { return s.rdb }
 // Now is Redis's clock. It alone decides about claims and due times, so the workers'
 // clocks do not matter.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	asked := time.Now()
 	now, err := s.rdb.Time(ctx).Result()
+	if err == nil {
+		s.clock.Store(&clock{asked: asked, said: now})
+	}
 	return now, wrap(err, "redis time")
+}
+
+// A clock is what Redis said the time is when it was asked.
+type clock struct{ asked, said time.Time }
+
+// clockHolds is how long an answer about the time is good enough for due times.
+const clockHolds = 5 * time.Second
+
+// About is Redis's clock, give or take a round trip: by what it said a moment ago, if
+// both of this process's clocks say since that it was a moment. It is good enough for
+// when a chunk is looked at, and for nothing else.
+func (s *Store) About(ctx context.Context) (time.Time, error) {
+	if c := s.clock.Load(); c != nil {
+		now := time.Now()
+		passed, wall := now.Sub(c.asked), now.Round(0).Sub(c.asked.Round(0))
+		if passed < clockHolds && (wall-passed).Abs() < time.Second {
+			return c.said.Add(passed), nil
+		}
+	}
+	return s.Now(ctx)
 }
 
 // ClockAhead is how far Redis's clock is ahead of this process's, give or take half
@@ -158,6 +187,9 @@ func exceptNil(err error) error {
 	}
 	return err
 }
+
+// wrongType reports whether err is about what a key holds, and not about Redis.
+func wrongType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
 // textsOf are the answers of HMGET; empty where a field is missing.
 func textsOf(values []any) []string {

@@ -51,7 +51,7 @@ func TestAScriptThatIsRepeatedActsOnce(t *testing.T) {
 			if err := s.SetDue(t.Context(), sale0, time.Hour); err != nil {
 				return err
 			}
-			return s.Hasten(t.Context(), sale0, time.Minute)
+			return s.Hasten(t.Context(), "sale", dueAt(0, time.Minute))
 		}, "1m0s", dueIn},
 		{"a chunk at rest", func(t *testing.T, s *Store) error {
 			return s.Defer(t.Context(), sale0, 0, 2*time.Minute)

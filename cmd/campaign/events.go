@@ -34,7 +34,8 @@ func (a *app) events() *cobra.Command {
 		Short: "Count the platform's events of a campaign, and list open wishes not to be contacted",
 		Long: `Count the events of a campaign: those that belong to a contact, and those that do
 not. Unmatched events are kept for a week and tried again every few minutes, because
-their contact may be sent later.
+their contact may be sent later. Of each at most 64 KB are kept, of a campaign 64 MB:
+then the oldest go, and are counted as dropped.
 
 --open lists the open wishes not to be contacted again, of one campaign or of all: the
 event told no number, or a number that is not in the list. A wish stays open until an
@@ -94,7 +95,11 @@ func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unma
 		Open      int              `json:"open,omitempty"`
 		Unmatched []unmatchedEvent `json:"unmatched_events,omitempty"`
 	}{name, counts, len(wishes), nil}
-	text := fmt.Sprintf("%s: %s applied, %s unmatched\n", name, cli.Count(counts.Applied, "event", "events"), cli.Number(counts.Unmatched))
+	text := fmt.Sprintf("%s: %s applied, %s unmatched", name, cli.Count(counts.Applied, "event", "events"), cli.Number(counts.Unmatched))
+	if counts.Kept > 0 {
+		text += fmt.Sprintf(", %s of them kept (%s)", cli.Number(counts.Kept), kilobytes(counts.KeptBytes))
+	}
+	text += "\n"
 	if unmatched {
 		if page.Unmatched, err = listUnmatched(ctx, s, name); err != nil {
 			return err
@@ -105,11 +110,16 @@ func (a *app) countEvents(ctx context.Context, s *store.Store, name string, unma
 		}
 		text = table(rows)
 	}
+	if counts.Dropped > 0 {
+		a.note(fmt.Sprintf("%s (%s) dropped: newer ones needed their room", cli.Count(counts.Dropped, "unmatched event", "unmatched events"), kilobytes(counts.DroppedBytes)))
+	}
 	if len(wishes) > 0 {
 		a.note(cli.Count(len(wishes), "wish", "wishes") + " not to be contacted, and it is not known whose: campaign events " + name + " --open")
 	}
 	return a.print(page, text)
 }
+
+func kilobytes(bytes int) string { return cli.Number((bytes+1023)/1024) + " KB" }
 
 // openWish is a wish with its number masked.
 type openWish struct {

@@ -20,7 +20,7 @@ func TestEvents(t *testing.T) {
 	event := func(kind, phone, conversation string) []byte {
 		return fmt.Appendf(nil, `{"event":{"type":%q},"conversation":{"id":"%s","phone":%q}}`, kind, conversation, phone)
 	}
-	err := f.KeepUnmatched(t.Context(), "sale", []store.Unmatched{
+	_, err := f.KeepUnmatched(t.Context(), "sale", []store.Unmatched{
 		{Event: store.Event{At: now, Body: event("onStarted", "+966501000009", `a\u001b[2J`)}, Why: campaign.Text("no such number in the list")},
 		{Event: store.Event{At: now.Add(time.Second), Body: event("onEnded", "unknown", "b")}, Why: campaign.Text("no such number in the list")},
 		{Event: store.Event{At: now.Add(2 * time.Second), Body: []byte("junk")}, Why: campaign.Text("not readable")},
@@ -28,7 +28,7 @@ func TestEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.CountEvents(t.Context(), "sale", 1200, 3); err != nil {
+	if err := f.Redis().Set(t.Context(), "{events}:applied:sale", 1200, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -47,7 +47,12 @@ func TestEvents(t *testing.T) {
 			golden.Check(t, tt.golden, times.ReplaceAllString(got.stdout, "TIME"))
 		})
 	}
-	want := outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
+	f.Redis().HSet(t.Context(), "c:{sale}:unmatched_counts", "dropped", 1200, "dropped_bytes", 5000)
+	want := outcome{"sale: 1,200 events applied, 3 unmatched, 3 of them kept (1 KB)\n", "campaign: 1,200 unmatched events (5 KB) dropped: newer ones needed their room\n", 0}
+	if got := f.run("events", "sale"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	want = outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
 	if got := f.run("events", "sael"); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -26,6 +26,7 @@ import (
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/internal/golden"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs"
 	"campaign-runner/sandbox"
 )
 
@@ -460,7 +461,11 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a test on a bad channel", "test --channel fax --to 1", nil, 2, "--channel"},
 		{"a test without token", "test --channel voice --to +966500000001", map[string]string{"VELENTS_TOKEN": ""}, 1, "VELENTS_TOKEN is not set"},
 		{"a template without token", "template", map[string]string{"VELENTS_TOKEN": ""}, 1, "VELENTS_TOKEN is not set"},
-		{"a rerun of nothing", "rerun", nil, 2, "accepts 1 arg(s)"},
+		{"a rerun of nothing", "rerun", nil, 2, "name the campaign, or say --since"},
+		{"a rerun since never", "rerun --since x", nil, 2, "--since: want a time such as 7d or 36h"},
+		{"a rerun of an agent's", "rerun spring --agent a", nil, 2, "--agent: it needs --since"},
+		{"a rerun in the past", "rerun spring --start-at 2020-01-01T00:00:00Z", nil, 2, "--start-at: 2020-01-01T00:00:00Z is over"},
+		{"a rerun at a time of no clock", "rerun spring --start-at '2030-01-01'", nil, 2, "--start-at: time"},
 		{"a rerun of a bad name", "rerun a/b", nil, 2, "campaign name"},
 		{"a rerun of a bad state", "rerun spring --state accepted", nil, 2, `--state "accepted": want some of [rejected failed unconfirmed canceled]`},
 		{"a rerun of an unknown campaign", "rerun nope", nil, 1, "no such campaign"},
@@ -673,6 +678,45 @@ func TestRerun(t *testing.T) {
 	if code != 0 || out != "1 contact of spring to be sent again; the campaign is paused\n" ||
 		!strings.Contains(errs, "warning: 1 contact may have been contacted already; those who were are contacted twice") || !strings.Contains(errs, "'campaign resume spring'") {
 		t.Errorf("the unconfirmed of a paused campaign: exit %d, %s%s", code, out, errs)
+	}
+}
+
+func TestRerunOfSeveralCampaigns(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	for _, name := range []string{"spring", "summer", "other"} {
+		if code, _, errs := w.run("list.csv --name " + name + " --channel voice"); code != 3 {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		if name == "other" {
+			continue
+		}
+		queue := jobs.NewQueue(w.store, nil)
+		if _, err := queue.Cancel(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, out, errs := w.run("rerun --since 7d --state canceled --limit 4 --dry-run --json")
+	var got struct {
+		Campaigns []struct {
+			Campaign string
+			Contacts int
+		}
+		Contacts int
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 {
+		t.Fatalf("exit %d, %s%s", code, out, errs)
+	}
+	if len(got.Campaigns) != 2 || got.Campaigns[0].Campaign != "spring" || got.Campaigns[0].Contacts != 3 || got.Campaigns[1].Contacts != 1 || got.Contacts != 4 {
+		t.Errorf("%s", out)
+	}
+	if code, out, _ = w.run("rerun --since 7d --agent sales --state canceled"); code != 0 || out != "0 contacts of 0 campaigns\n" {
+		t.Errorf("of another agent: exit %d, %s", code, out)
+	}
+	code, out, errs = w.run("rerun spring nosuch summer --state canceled")
+	want := "3 contacts of spring to be sent again; the campaign is running\n3 contacts of summer to be sent again; the campaign is running\n6 contacts of 2 campaigns\n"
+	if code != 1 || out != want || !strings.Contains(errs, "nosuch is left out: ") || strings.Count(errs, "no worker serves") != 1 {
+		t.Errorf("one of them is unknown: exit %d, %s%s", code, out, errs)
 	}
 }
 

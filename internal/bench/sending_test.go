@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
@@ -34,27 +38,77 @@ const (
 
 // BenchmarkSending sends a list to a platform without a limit on the same
 // machine, with everything written to disk before it counts, and tells what the
-// worker, Redis and the platform take of the processor. The baseline is the same
-// requests to the same platform, with nothing written down.
+// worker, Redis and the platform take of the processor. The baselines are the same
+// requests to the same platform with nothing written down, and a task for each contact.
 func BenchmarkSending(b *testing.B) {
 	t := &bench{B: b, dir: b.TempDir(), server: redistest.Start(b, "--appendonly", "yes", "--appendfsync", "always")}
 	t.rdb = t.server.Client()
 	t.build("enqueue", "campaign", "worker", "sandbox")
 
-	batch := t.send(t.list("+9665", *rows), *rows, "batch")
-	dispatch := t.send(t.list("+9665", *rows/dispatchShare), *rows/dispatchShare, "dispatch")
+	many, few := t.list("+9665", *rows), t.list("+9665", *rows/dispatchShare)
+	var batch, unrecorded, dispatch, perTask, oldBatch, oldUnrecorded, oldDispatch []sending
+	for range *runs {
+		batch = append(batch, t.send(t.dir, many, *rows, "batch"))
+		unrecorded = append(unrecorded, t.send(t.dir, many, *rows, "batch", "--no-record"))
+		dispatch = append(dispatch, t.send(t.dir, few, *rows/dispatchShare, "dispatch"))
+		if old := t.commandsOf()[earlier]; old != "" {
+			oldBatch = append(oldBatch, t.send(old, many, *rows, "batch"))
+			oldUnrecorded = append(oldUnrecorded, t.send(old, many, *rows, "batch", "--no-record"))
+			oldDispatch = append(oldDispatch, t.send(old, few, *rows/dispatchShare, "dispatch"))
+		}
+		perTask = append(perTask, t.sendByTasks(*rows/dispatchShare))
+	}
 	bare := t.sendBare(*rows) // last: it fills our memory, which a process that is started is charged for
 
-	cores := min(2, runtime.NumCPU())
-	fmt.Printf("\nsending %d contacts without a limit, appendfsync always, %d cores\n", *rows, runtime.NumCPU())
+	fmt.Printf("\nsending %d contacts without a limit, appendfsync always, %d cores, medians of %d runs\n", *rows, runtime.NumCPU(), *runs)
 	t.line("bare requests", "%.0f contacts/s", bare)
-	t.line("batch mode", "%.0f contacts/s, %.2f× bare requests (want at least 100,000 on two cores)", batch.rate, batch.rate/bare)
-	t.line("", "%s", batch)
-	t.line("", "%d busy cores would send %.0f contacts/s", cores, float64(cores)/batch.cpu().Seconds())
-	t.line("dispatch mode", "%.0f contacts/s", dispatch.rate)
-	t.line("", "%s", dispatch)
-	b.ReportMetric(batch.rate, "contacts/s")
-	b.ReportMetric(batch.rate/bare, "of-bare")
+	t.told("batch mode", batch, oldBatch)
+	t.line("", "%.2f× bare requests (want at least 0.11×)", middle(batch).rate/bare)
+	t.told("batch mode, --no-record", unrecorded, oldUnrecorded)
+	t.line("", "%.2f× bare requests (want at least 0.13×)", middle(unrecorded).rate/bare)
+	t.told("a task per contact", perTask, nil)
+	t.told("dispatch mode", dispatch, oldDispatch)
+	t.line("", "%s a task per contact (want at least 2×)", times(dispatch, perTask))
+	b.ReportMetric(middle(batch).rate, "contacts/s")
+	b.ReportMetric(middle(batch).rate/bare, "of-bare")
+	b.ReportMetric(middle(dispatch).rate/middle(perTask).rate, "dispatch/task")
+}
+
+// told prints what a sending took, and how that compares with the same before.
+func (t *bench) told(what string, now, old []sending) {
+	s, cores := middle(now), min(2, runtime.NumCPU())
+	t.line(what, "%.0f contacts/s; %d busy cores would send %.0f/s", s.rate, cores, float64(cores)/s.cpu().Seconds())
+	t.line("", "%s", s)
+	if len(old) > 0 {
+		t.line("", "before %.0f contacts/s, %s", middle(old).rate, middle(old))
+		t.line("", "%s before", times(now, old))
+	}
+}
+
+// times tells how many times as fast one is as the other.
+func times(a, b []sending) string {
+	x, y := middle(a), middle(b)
+	return fmt.Sprintf("%.2f× (by processor %.2f×)", x.rate/y.rate, ratio(y.cpu(), x.cpu()))
+}
+
+// middle has the median of each figure, and the highest peak.
+func middle(all []sending) (m sending) {
+	var rates []float64
+	var parts [3][]time.Duration
+	for _, s := range all {
+		rates = append(rates, s.rate)
+		for i, d := range []time.Duration{s.worker, s.redis, s.platform} {
+			parts[i] = append(parts[i], d)
+		}
+		m.peakBytes = max(m.peakBytes, s.peakBytes)
+	}
+	slices.Sort(rates)
+	for _, part := range parts {
+		slices.Sort(part)
+	}
+	n := len(all) / 2
+	m.rate, m.worker, m.redis, m.platform = rates[n], parts[0][n], parts[1][n], parts[2][n]
+	return m
 }
 
 // A sending is what a campaign's sending took.
@@ -70,15 +124,22 @@ func (s sending) String() string {
 	share := func(d time.Duration) string {
 		return fmt.Sprintf("%v (%.0f%%)", d.Round(100*time.Nanosecond), 100*ratio(d, s.cpu()))
 	}
-	return fmt.Sprintf("a contact takes %s of the worker, %s of Redis, %s of the platform; worker's peak %d MB",
-		share(s.worker), share(s.redis), share(s.platform), s.peakBytes>>20)
+	text := fmt.Sprintf("a contact takes %s of the worker, %s of Redis, %s of the platform", share(s.worker), share(s.redis), share(s.platform))
+	if s.peakBytes > 0 {
+		text += fmt.Sprintf("; worker's peak %d MB", s.peakBytes>>20)
+	}
+	return text
 }
 
 // send sends a list and returns what it took, from the first accepted to the
-// last. It fails unless every contact was contacted once and the ledger says so.
-func (t *bench) send(list string, contacts int, mode string) sending {
+// last. It fails unless every contact was contacted once and the ledger says so. The
+// commands are those of a folder.
+func (t *bench) send(commands, list string, contacts int, mode string, more ...string) sending {
+	own := t.dir
+	t.dir = commands
+	defer func() { t.dir = own }()
 	t.flush()
-	t.run("enqueue", nil, list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode)
+	t.run("enqueue", nil, append([]string{list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode}, more...)...)
 	platform := t.platform()
 	redisBefore := t.redisCPU()
 	worker := t.start("worker", []string{"VELENTS_URL=" + platform.url}, "--rate", "none", "--admin-addr", "127.0.0.1:0", "--log-level", "error")
@@ -114,6 +175,53 @@ func (t *bench) send(list string, contacts int, mode string) sending {
 	return s
 }
 
+// sendByTasks is what dispatch mode is compared with: an asynq task for each contact, which
+// makes the request and writes a hash of its status, on the same Redis, with as many
+// requests at once.
+func (t *bench) sendByTasks(contacts int) (s sending) {
+	t.flush()
+	t.taskPerRow(contacts)
+	platform := t.platform()
+	const inFlight = 4 * 32 // as a worker has in dispatch mode
+	redisBefore := t.redisCPU()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
+	var sent atomic.Int64
+	all := make(chan struct{})
+	server := asynq.NewServerFromRedisClient(t.rdb, asynq.Config{Concurrency: inFlight, LogLevel: asynq.ErrorLevel})
+	handle := asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		var contact struct {
+			Campaign, Phone string
+			Values          map[string]string
+		}
+		if err := json.Unmarshal(task.Payload(), &contact); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]any{"channel_id": 3, "phone": contact.Phone, "values": contact.Values})
+		if err != nil {
+			return err
+		}
+		if err := post(client, platform.url+"/Integration/Agent/Dispatch", body); err != nil {
+			return err
+		}
+		err = t.rdb.HSet(ctx, "contact:"+contact.Campaign+":"+contact.Phone, "state", "accepted", "attempts", 1, "updated_at", time.Now().Unix()).Err()
+		if sent.Add(1) == int64(contacts) {
+			close(all)
+		}
+		return err
+	})
+	took := measured(func() {
+		if err := server.Start(handle); err != nil {
+			t.Fatal(err)
+		}
+		<-all
+	})
+	server.Shutdown()
+	n := time.Duration(contacts)
+	s = sending{rate: float64(contacts) / took.wall.Seconds(), worker: took.cpu / n, redis: (t.redisCPU() - redisBefore) / n}
+	s.platform, _ = platform.stop(contacts)
+	return s
+}
+
 // sendBare posts the requests of a list of the same contacts, encoded before, as
 // many at once as a worker does.
 func (t *bench) sendBare(contacts int) (perSecond float64) {
@@ -132,22 +240,7 @@ func (t *bench) sendBare(contacts int) (perSecond float64) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: inFlight}}
 	began := time.Now()
 	for _, body := range bodies {
-		posts.Go(func() error {
-			req, err := http.NewRequest(http.MethodPost, platform.url+"/Integration/Agent/Batch", bytes.NewReader(body))
-			if err != nil {
-				return err
-			}
-			req.Header = http.Header{"Authorization": {"Bearer bench"}, "Content-Type": {"application/json"}}
-			res, err := client.Do(req)
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(io.Discard, res.Body)
-			if res.StatusCode != http.StatusOK {
-				err = errors.New(res.Status)
-			}
-			return errors.Join(err, res.Body.Close())
-		})
+		posts.Go(func() error { return post(client, platform.url+"/Integration/Agent/Batch", body) })
 	}
 	if err := posts.Wait(); err != nil {
 		t.Fatal(err)
@@ -155,6 +248,23 @@ func (t *bench) sendBare(contacts int) (perSecond float64) {
 	took := time.Since(began)
 	platform.stop(contacts)
 	return float64(contacts) / took.Seconds()
+}
+
+func post(client *http.Client, url string, body []byte) error {
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header = http.Header{"Authorization": {"Bearer bench"}, "Content-Type": {"application/json"}}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	if res.StatusCode != http.StatusOK {
+		err = errors.New(res.Status)
+	}
+	return errors.Join(err, res.Body.Close())
 }
 
 // A process is a command at work.
@@ -181,16 +291,9 @@ func (t *bench) start(command string, env []string, args ...string) *process {
 }
 
 // platform starts a sandbox without a limit.
-func (t *bench) platform() *process {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p := t.start("sandbox", nil, "--addr", addr, "--limit", "0")
+func (t *bench) platform(args ...string) *process {
+	addr := freeAddr(t)
+	p := t.start("sandbox", nil, append([]string{"--addr", addr, "--limit", "0"}, args...)...)
 	p.url = "http://" + addr
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", addr)
@@ -202,6 +305,19 @@ func (t *bench) platform() *process {
 			t.Fatal(err)
 		}
 	}
+}
+
+// freeAddr is an address at which nothing listens.
+func freeAddr(t *bench) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }
 
 func (p *process) get(path string, into any) {

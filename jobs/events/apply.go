@@ -1,11 +1,11 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,7 +28,9 @@ func (r *results) leave(why campaign.Message, reports ...report) {
 	}
 }
 
-// apply applies events and finishes those that succeeded.
+// apply heeds the wishes in events, then applies the events and finishes those that
+// succeeded. When a wish cannot be written down, the events of its campaign are taken
+// again.
 func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
 	defer cancel()
@@ -37,17 +39,22 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 		byCampaign[e.Campaign] = append(byCampaign[e.Campaign], e)
 	}
 	var errs []error
+	var heeded []page
 	for name, events := range byCampaign {
-		done, err := a.heedAndApply(ctx, name, events)
-		errs = append(errs, err)
-		if len(done.unmatched) > 0 {
-			if err := a.store.KeepUnmatched(ctx, name, done.unmatched); err != nil {
-				return errors.Join(append(errs, err)...)
-			}
+		p, err := a.heedAll(ctx, name, events)
+		if errs = append(errs, err); err == nil {
+			heeded = append(heeded, p)
 		}
-		errs = append(errs,
-			a.store.CountEvents(ctx, name, len(done.applied), len(done.unmatched)),
-			a.store.DoneEvents(ctx, slices.Concat(idsOf(done.applied), idsOf(withoutReasons(done.unmatched)), idsOf(done.dropped))))
+	}
+	for _, p := range heeded {
+		done, err := a.applyReports(ctx, p.campaign, p.reports)
+		errs = append(errs, err)
+		if err := a.keep(ctx, p.name, done.unmatched); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		others := slices.Concat(withoutReasons(done.unmatched), done.dropped)
+		errs = append(errs, a.store.EndEvents(ctx, p.name, done.applied, others))
 		a.count(Applied, len(done.applied))
 		a.count(Unmatched, len(done.unmatched))
 		if len(done.dropped) > 0 {
@@ -57,17 +64,35 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 	return errors.Join(errs...)
 }
 
-// heedAndApply heeds the wishes in events of one campaign, then applies the events. When a
-// wish cannot be written down, they are taken again.
-func (a *Applier) heedAndApply(ctx context.Context, name string, events []store.Event) (results, error) {
+// A page is events of one campaign whose wishes have been heeded.
+type page struct {
+	name     string
+	campaign campaign.Campaign // without a name if there is none
+	reports  []report
+}
+
+// heedAll reads events of one campaign and heeds the wishes in them.
+func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event) (page, error) {
 	c, reports, indexed, err := a.read(ctx, name, events)
-	if err != nil {
-		return results{}, err
+	if err == nil {
+		err = a.heed(ctx, c, reports, indexed)
 	}
-	if err := a.heed(ctx, c, reports, indexed); err != nil {
-		return results{}, err
+	return page{name, c, reports}, err
+}
+
+// keep keeps events that belong to no contact, and says when older ones had to go for
+// them.
+func (a *Applier) keep(ctx context.Context, name string, unmatched []store.Unmatched) error {
+	short := slices.Clone(unmatched) // the stream has them as they came
+	for i := range short {
+		short[i].Body = velents.ShortenEvent(short[i].Body, store.MaxUnmatchedBytes)
 	}
-	return a.applyReports(ctx, c, reports)
+	dropped, err := a.store.KeepUnmatched(ctx, name, short)
+	if dropped > 0 {
+		a.count(Dropped, dropped)
+		a.log.WarnContext(ctx, "unmatched events have gone for newer ones: see campaign events", "campaign", name, "events", dropped)
+	}
+	return err
 }
 
 // applyReports applies events whose contacts have been looked for.
@@ -82,36 +107,54 @@ func (a *Applier) applyReports(ctx context.Context, c campaign.Campaign, reports
 		}
 		return done, nil
 	}
-	var mu sync.Mutex
+	parts := done.byChunk(c, reports)
+	each(parts, func(p *part) error { return a.tellAll(ctx, c, p) })
+	a.record(ctx, c, parts)
+	each(parts, func(p *part) error { return a.move(ctx, p) })
 	var errs []error
-	var g errgroup.Group
-	g.SetLimit(chunksAtOnce)
-	for number, reports := range done.byChunk(c, reports) {
-		g.Go(func() error {
-			strangers, err := a.applyToChunk(ctx, c, number, reports)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, err)
-				return nil // the events of other chunks are applied
+	for _, p := range parts {
+		errs = append(errs, p.failed, p.damaged)
+		for _, r := range p.reports {
+			why, is := p.strangers[r.ID]
+			switch {
+			case p.failed != nil || store.Damaged(p.damaged, r.index):
+			case is:
+				done.leave(why, r)
+			default:
+				done.applied = append(done.applied, r.Event)
 			}
-			for _, r := range reports {
-				if why, is := strangers[r.ID]; is {
-					done.leave(why, r)
-				} else {
-					done.applied = append(done.applied, r.Event)
-				}
-			}
-			return nil
-		})
+		}
 	}
-	_ = g.Wait()
 	return done, errors.Join(errs...)
 }
 
+// A part is what events tell of the contacts of one chunk.
+type part struct {
+	ref       store.Ref
+	reports   []report
+	chunk     *store.Chunk                // without its contacts; nil: there is none
+	strangers map[string]campaign.Message // reports that cannot be the contacts', by id
+	moves     []store.Move
+	failed    error // its events are taken again
+	damaged   error // of some of its contacts: their events are taken again
+}
+
+// each does something for each part that has not failed, many at once: their commands
+// share round trips. The events of a part that fails fail alone.
+func each(parts []*part, do func(*part) error) {
+	var g errgroup.Group
+	g.SetLimit(chunksAtOnce)
+	for _, p := range parts {
+		if p.failed == nil {
+			g.Go(func() error { p.failed = do(p); return nil })
+		}
+	}
+	_ = g.Wait()
+}
+
 // byChunk sorts events by the chunks of their contacts, and takes those that have none.
-func (r *results) byChunk(c campaign.Campaign, reports []report) map[int][]report {
-	byChunk := make(map[int][]report)
+func (r *results) byChunk(c campaign.Campaign, reports []report) []*part {
+	byChunk := make(map[int]*part)
 	for _, report := range reports {
 		switch {
 		case errors.Is(report.fault, velents.ErrUnknownEvent):
@@ -123,52 +166,46 @@ func (r *results) byChunk(c campaign.Campaign, reports []report) map[int][]repor
 		default:
 			number := report.ordinal / c.Settings.ChunkSize
 			report.index = report.ordinal % c.Settings.ChunkSize
-			byChunk[number] = append(byChunk[number], report)
+			p := byChunk[number]
+			if p == nil {
+				p = &part{ref: store.Ref{Campaign: c.Name, Chunk: number}}
+				byChunk[number] = p
+			}
+			p.reports = append(p.reports, report)
 		}
 	}
-	return byChunk
+	return slices.Collect(maps.Values(byChunk))
 }
 
-// applyToChunk applies reports about contacts of one chunk. It returns those that cannot
-// be theirs, by id, with the reason.
-func (a *Applier) applyToChunk(ctx context.Context, c campaign.Campaign, number int, reports []report) (map[string]campaign.Message, error) {
-	strangers := make(map[string]campaign.Message)
-	chunk, err := a.store.ReadLedger(ctx, store.Ref{Campaign: c.Name, Chunk: number})
+// tellAll adds reports to the outcomes of their contacts, finds out which cannot be
+// theirs, and decides how the contacts move.
+func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (err error) {
+	p.strangers = make(map[string]campaign.Message)
+	p.chunk, err = a.store.ReadRecords(ctx, p.ref)
 	gone := errors.Is(err, store.ErrGone)
 	if err != nil && !gone {
-		return nil, err
+		return err
 	}
 	byIndex := make(map[int][]report)
-	for _, r := range reports {
+	for _, r := range p.reports {
 		switch {
-		case gone, r.index >= chunk.Len():
-			strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
-		case chunk.Record(r.index).Attempts == 0:
-			strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
+		case gone, r.index >= p.chunk.Len():
+			p.strangers[r.ID] = campaign.Say(campaign.MsgNoContact)
+		case p.chunk.Record(r.index).Attempts == 0:
+			p.strangers[r.ID] = campaign.Say(campaign.MsgNeverSent)
 		default:
 			byIndex[r.index] = append(byIndex[r.index], r)
 		}
 	}
 	if len(byIndex) == 0 {
-		return strangers, nil
+		return nil
 	}
-	causes, err := a.tellAll(ctx, c, chunk, byIndex)
-	if err != nil {
-		return nil, err
-	}
-	return strangers, a.move(ctx, c, chunk, causes)
-}
-
-// tellAll adds reports to the outcomes of their contacts. It returns what they are
-// evidence of, by contact.
-func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, chunk *store.Chunk, byIndex map[int][]report) (map[int]campaign.Cause, error) {
 	causes := make(map[int]campaign.Cause)
-	indexes := slices.Sorted(maps.Keys(byIndex))
-	err := a.store.UpdateOutcomes(ctx, chunk.Ref, indexes, func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		delete(causes, index) // the store may ask again
 		var history []velents.Turn
 		for _, r := range byIndex[index] {
-			next, turns, moves := tell(o, chunk.Record(index), r.says, r.At)
+			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
 			o = next
 			if turns != nil && !c.Settings.NoHistory {
 				history = turns
@@ -179,55 +216,56 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, chunk *store
 		}
 		return o, turnsOf(history)
 	})
-	return causes, err
-}
-
-// move moves the contacts of a chunk by evidence.
-func (a *Applier) move(ctx context.Context, c campaign.Campaign, chunk *store.Chunk, causes map[int]campaign.Cause) error {
-	change := store.Change{Act: store.Commit}
+	if errors.As(err, new(*store.DamagedError)) {
+		p.damaged, err = err, nil
+	}
 	now := time.Now()
-	unrecorded := false
 	for _, index := range slices.Sorted(maps.Keys(causes)) {
-		move, record := campaign.Move{Cause: causes[index], At: now}, chunk.Record(index)
-		if _, allowed := record.Next(move); allowed {
-			change.Moves = append(change.Moves, store.Move{Index: index, Move: move})
-			unrecorded = unrecorded || !record.Recorded
+		move := campaign.Move{Cause: causes[index], At: now}
+		if _, allowed := p.chunk.Record(index).Next(move); allowed {
+			p.moves = append(p.moves, store.Move{Index: index, Move: move})
 		}
 	}
-	if len(change.Moves) == 0 {
-		return nil
-	}
-	if unrecorded && !c.Settings.Unrecorded {
-		// A sender that died cannot record them, and no recovery finds them sending any more.
-		if err := a.record(ctx, chunk, change.Moves); err != nil {
-			return err // the event is taken again
-		}
-	}
-	_, err := a.store.Apply(ctx, chunk, change)
 	return err
 }
 
-// record adds the contacts that are moved to the contact record, and notes that in the
-// moves.
-func (a *Applier) record(ctx context.Context, chunk *store.Chunk, moves []store.Move) error {
-	if err := a.store.Reload(ctx, chunk); err != nil { // with its contacts
-		return err
+// record adds the contacts that are moved to the contact record, where a sender has not
+// done so yet: one that died cannot, and no recovery finds them sending any more. Parts
+// whose contacts cannot be recorded fail.
+func (a *Applier) record(ctx context.Context, c campaign.Campaign, parts []*part) {
+	missing := func(p *part) bool {
+		return p.failed == nil && slices.ContainsFunc(p.moves, func(m store.Move) bool { return !p.chunk.Record(m.Index).Recorded })
 	}
-	now, err := a.store.Clock(ctx, chunk.Ref.Campaign)
-	if err != nil {
-		return err
+	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return c.Settings.Unrecorded || !missing(p) })
+	each(parts, func(p *part) error { return a.store.Reload(ctx, p.chunk) }) // with its contacts
+	var phones []campaign.Phone
+	for _, p := range parts {
+		for i := range p.moves {
+			if p.failed == nil {
+				phones = append(phones, p.chunk.Contacts[p.moves[i].Index].Phone)
+				p.moves[i].Recorded = true
+			}
+		}
 	}
-	phones := make([]campaign.Phone, len(moves))
-	for i, m := range moves {
-		phones[i] = chunk.Contacts[m.Index].Phone
+	if len(phones) == 0 {
+		return
 	}
-	if err := a.store.RecordContacted(ctx, now, phones); err != nil {
-		return err
+	now, err := a.store.Clock(ctx, c.Name)
+	if err == nil {
+		err = a.store.RecordContacted(ctx, now, phones)
 	}
-	for i := range moves {
-		moves[i].Recorded = true
+	for _, p := range parts {
+		p.failed = cmp.Or(p.failed, err)
 	}
-	return nil
+}
+
+// move moves the contacts of a chunk by evidence.
+func (a *Applier) move(ctx context.Context, p *part) error {
+	if len(p.moves) == 0 {
+		return nil
+	}
+	_, err := a.store.Apply(ctx, p.chunk, store.Change{Act: store.Commit, Moves: p.moves})
+	return err
 }
 
 func turnsOf(told []velents.Turn) []campaign.Turn {

@@ -15,9 +15,11 @@ package events
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
@@ -25,10 +27,19 @@ import (
 )
 
 const (
-	// batchEvents bounds how many events are applied at a time, and chunksAtOnce how many
-	// chunks at once: a storm of events must leave Redis to the senders.
-	batchEvents  = 256
-	chunksAtOnce = 4
+	// batchEvents bounds how many events are applied at a time, and batchBytes about how
+	// much they take. The more there are of a chunk, the less does each cost.
+	batchEvents = 1024
+	fewEvents   = 16
+	batchBytes  = 8 << 20
+
+	// In a storm events gather for gatherFor, so that those of a chunk, and of a
+	// conversation, are applied together. It is one when manyEvents came at once.
+	gatherFor  = 50 * time.Millisecond
+	manyEvents = 8
+
+	// chunksAtOnce bounds the chunks that share round trips.
+	chunksAtOnce = 128
 
 	readWait = time.Second // for a new event; stopping takes as long
 
@@ -41,7 +52,11 @@ const (
 	// data makes an event fail.
 	giveUpAfter = 7 * 24 * time.Hour
 
-	retryEvery = 5 * time.Minute // of unmatched events
+	// Unmatched events are tried again every retryEvery, retryEvents at a time, by the worker
+	// that comes first. The workers look every lookEvery whether it is time.
+	retryEvery  = 5 * time.Minute
+	retryEvents = 64
+	lookEvery   = time.Minute
 
 	applyPatience = 20 * time.Second // for one batch
 )
@@ -50,7 +65,7 @@ const (
 const (
 	Applied   = "applied"
 	Unmatched = "unmatched"
-	Dropped   = "dropped" // the campaign has been purged, or the type is not known
+	Dropped   = "dropped" // the campaign has been purged, the type is not known, or newer unmatched ones needed the room
 
 	// Beside what became of their events:
 	OptedOut = "opted_out" // numbers put on the do-not-contact list
@@ -59,14 +74,15 @@ const (
 
 // keeper is what the Applier needs of Redis; *store.Store is the real one.
 type keeper interface {
-	// The events: new ones, counts of those applied, and those kept without a contact.
+	// The events: new ones, and those kept without a contact.
 	NextEvents(ctx context.Context, limit int, wait time.Duration) ([]store.Event, error)
 	StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]store.Event, error)
-	DoneEvents(ctx context.Context, ids []string) error
-	CountEvents(ctx context.Context, name string, applied, unmatched int) error
-	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) error
+	EndEvents(ctx context.Context, name string, applied, others []store.Event) error
+	KeepUnmatched(ctx context.Context, name string, events []store.Unmatched) (dropped int, err error)
+	HaveUnmatched(ctx context.Context, names []string) ([]string, error)
 	Unmatched(ctx context.Context, name string, from, limit int) ([]store.Unmatched, error)
-	DropUnmatched(ctx context.Context, name string, ids []string) error
+	Matched(ctx context.Context, name string, ids []string) error
+	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	// The campaigns' contacts, with their states and outcomes.
 	Names(ctx context.Context) ([]string, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
@@ -74,7 +90,7 @@ type keeper interface {
 	FindConversations(ctx context.Context, name string, conversations []string) (map[string]int, error)
 	AddConversations(ctx context.Context, c campaign.Campaign, ordinals map[string]int) error
 	ReadChunk(ctx context.Context, ref store.Ref) (*store.Chunk, error)
-	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
+	ReadRecords(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Reload(ctx context.Context, chunk *store.Chunk) error
 	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
@@ -102,6 +118,8 @@ type Applier struct {
 	store keeper
 	count func(string, int)
 	log   *slog.Logger
+	batch atomic.Int64 // events that fresh takes next
+	storm atomic.Bool  // the last batch had many events, and there were no more
 }
 
 // New returns an Applier.
@@ -110,23 +128,28 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	return &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
+	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
+	a.batch.Store(fewEvents)
+	return a
 }
 
 // Run applies events until ctx is over. It finishes a batch that it has begun.
 func (a *Applier) Run(ctx context.Context) {
 	var g sync.WaitGroup
-	g.Go(func() { a.every(ctx, 0, a.fresh) })
-	g.Go(func() { a.every(ctx, staleEvery, a.stale) })
-	g.Go(func() { a.every(ctx, retryEvery, a.retry) })
+	g.Go(func() { a.every(ctx, a.gather, a.fresh) })
+	g.Go(func() { a.every(ctx, always(staleEvery), a.stale) })
+	g.Go(func() { a.every(ctx, always(lookEvery), a.retryInTurn) })
 	g.Wait()
 }
 
+func always(pause time.Duration) func() time.Duration { return func() time.Duration { return pause } }
+
 // every calls do until ctx is over, with a pause after each.
-func (a *Applier) every(ctx context.Context, pause time.Duration, do func(context.Context) error) {
+func (a *Applier) every(ctx context.Context, pause func() time.Duration, do func(context.Context) error) {
 	for ctx.Err() == nil {
-		wait := pause
-		if err := do(ctx); err != nil && ctx.Err() == nil {
+		err := do(ctx)
+		wait := pause()
+		if err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "events not applied", "error", err)
 			wait = max(wait, time.Second)
 		}
@@ -139,16 +162,40 @@ func (a *Applier) every(ctx context.Context, pause time.Duration, do func(contex
 
 // fresh waits for new events and applies them.
 func (a *Applier) fresh(ctx context.Context) error {
-	events, err := a.store.NextEvents(ctx, batchEvents, readWait)
+	batch := int(a.batch.Load())
+	events, err := a.store.NextEvents(ctx, batch, readWait)
 	if err != nil {
 		return err
+	}
+	a.storm.Store(len(events) >= manyEvents && len(events) < batch)
+	if len(events) > 0 {
+		a.batch.Store(int64(batchAfter(events)))
 	}
 	return a.apply(ctx, events)
 }
 
+// gather is how long to wait before fresh is called again: not at all when a full batch
+// was there, or few events.
+func (a *Applier) gather() time.Duration {
+	if a.storm.Load() {
+		return gatherFor
+	}
+	return 0
+}
+
+// batchAfter is how many events to take after these: as many of their size as batchBytes
+// hold.
+func batchAfter(events []store.Event) int {
+	bytes := 1
+	for _, e := range events {
+		bytes += len(e.Body)
+	}
+	return min(max(batchBytes*len(events)/bytes, fewEvents), batchEvents)
+}
+
 // stale applies events that another worker took and did not finish.
 func (a *Applier) stale(ctx context.Context) error {
-	events, err := a.store.StaleEvents(ctx, batchEvents, staleAfter)
+	events, err := a.store.StaleEvents(ctx, retryEvents, staleAfter)
 	if err != nil {
 		return err
 	}
@@ -166,7 +213,21 @@ func (a *Applier) stale(ctx context.Context) error {
 	if err := a.openAll(ctx, old); err != nil {
 		return errors.Join(applied, err) // they are kept: a wish in them would be lost
 	}
-	return errors.Join(applied, a.store.DoneEvents(ctx, idsOf(old)))
+	errs := []error{applied}
+	for _, e := range old {
+		errs = append(errs, a.store.EndEvents(ctx, e.Campaign, nil, []store.Event{e}))
+	}
+	return errors.Join(errs...)
+}
+
+// retryInTurn retries if no worker has done so for retryEvery.
+func (a *Applier) retryInTurn(ctx context.Context) error {
+	// Each try has a holder of its own, so that none renews the lease.
+	held, err := a.store.Lease(ctx, "unmatched", rand.Text(), retryEvery)
+	if err != nil || !held {
+		return err
+	}
+	return a.retry(ctx)
 }
 
 // retry tries unmatched events and open wishes again: their contact may have been sent
@@ -176,6 +237,9 @@ func (a *Applier) retry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if names, err = a.store.HaveUnmatched(ctx, names); err != nil {
+		return err
+	}
 	var errs []error
 	for _, name := range names {
 		errs = append(errs, a.retryOf(ctx, name))
@@ -183,33 +247,28 @@ func (a *Applier) retry(ctx context.Context) error {
 	return errors.Join(append(errs, a.retryWishes(ctx))...)
 }
 
-func (a *Applier) retryOf(ctx context.Context, name string) error {
+func (a *Applier) retryOf(ctx context.Context, name string) (failed error) {
 	for from := 0; ctx.Err() == nil; {
-		kept, err := a.store.Unmatched(ctx, name, from, batchEvents)
+		kept, err := a.store.Unmatched(ctx, name, from, retryEvents)
 		if err != nil || len(kept) == 0 {
-			return err
+			return errors.Join(failed, err)
 		}
 		c, reports, _, err := a.read(ctx, name, withoutReasons(kept))
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		done, err := a.applyReports(ctx, c, reports) // their wishes have been heeded before
-		if err != nil {
-			return err
-		}
+		failed = errors.Join(failed, err)
 		matched := idsOf(done.applied)
-		if err := a.store.DropUnmatched(ctx, name, matched); err != nil {
-			return err
+		if err := a.store.Matched(ctx, name, matched); err != nil {
+			return errors.Join(failed, err)
 		}
 		if len(matched) > 0 {
 			a.count(Applied, len(matched))
-			if err := a.store.CountEvents(ctx, name, len(matched), -len(matched)); err != nil {
-				return err
-			}
 		}
 		from += len(kept) - len(matched)
 	}
-	return nil
+	return failed
 }
 
 func withoutReasons(unmatched []store.Unmatched) []store.Event {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
 
 	"campaign-runner/campaign"
@@ -109,7 +111,7 @@ func (a *Applier) findByConversation(ctx context.Context, c campaign.Campaign, r
 			told[conversation] = r.ordinal
 		}
 	}
-	if err := a.store.AddConversations(ctx, c, told); err != nil {
+	if err := a.learnConversations(ctx, c, told); err != nil {
 		return err
 	}
 	known, err := a.store.FindConversations(ctx, c.Name, asked)
@@ -123,6 +125,20 @@ func (a *Applier) findByConversation(ctx context.Context, c campaign.Campaign, r
 		}
 	}
 	return nil
+}
+
+// learnConversations stores whose conversations are, where that is new: most events tell
+// of one that is known, and reading costs Redis less than writing.
+func (a *Applier) learnConversations(ctx context.Context, c campaign.Campaign, told map[string]int) error {
+	known, err := a.store.FindConversations(ctx, c.Name, slices.Collect(maps.Keys(told)))
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(told, func(conversation string, ordinal int) bool {
+		stored, is := known[conversation]
+		return is && stored == ordinal
+	})
+	return a.store.AddConversations(ctx, c, told)
 }
 
 // numbersIn reads numbers as they were read from the campaign's list.

@@ -9,8 +9,8 @@ package metrics
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -47,7 +47,7 @@ func New(st *store.Store) *Metrics {
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 	}
 	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
-		shared{st, warnings}, whileUp{st, queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
+		shared{st, warnings}, &whileUp{store: st, Collector: queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -136,9 +136,8 @@ func show(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, lab
 
 // reader is what the metrics read of the store; *store.Store is the real one.
 type reader interface {
-	Names(ctx context.Context) ([]string, error)
-	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
-	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	Latest(ctx context.Context, most int) ([]string, error)
+	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Overdue(ctx context.Context, name string, before time.Time) (int, error)
 	WaitingEvents(ctx context.Context) (int, error)
 	CountWishes(ctx context.Context) (int, error)
@@ -191,12 +190,19 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 	if err != nil {
 		return err
 	}
-	latest, err := s.latest(ctx)
+	names, err := s.store.Latest(ctx, maxCampaigns)
 	if err != nil {
 		return err
 	}
-	for _, c := range latest {
-		if err := s.collectCampaign(ctx, c, now, ch); err != nil {
+	latest, err := s.store.ReadAll(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, r := range latest {
+		if r.CreatedAt.IsZero() { // it was removed meanwhile, or is damaged
+			continue
+		}
+		if err := s.collectCampaign(ctx, r, now, ch); err != nil {
 			return err
 		}
 	}
@@ -220,11 +226,11 @@ func (s shared) collectWorkers(ctx context.Context, ch chan<- prometheus.Metric)
 	return nil
 }
 
-func (s shared) collectCampaign(ctx context.Context, c campaign.Campaign, now time.Time, ch chan<- prometheus.Metric) error {
-	tally, err := s.store.Tally(ctx, c.Name)
-	if err != nil {
-		return err
+func (s shared) collectCampaign(ctx context.Context, c store.Reading, now time.Time, ch chan<- prometheus.Metric) (err error) {
+	if c.Err != nil {
+		return c.Err
 	}
+	tally := c.Tally
 	state := tally.Phase(c.Phase)
 	show(ch, stateDesc, 1, c.Name, c.Settings.Agent, string(state))
 	for _, of := range campaign.States() {
@@ -238,22 +244,6 @@ func (s shared) collectCampaign(ctx context.Context, c campaign.Campaign, now ti
 	}
 	show(ch, overdueDesc, float64(overdue), c.Name)
 	return nil
-}
-
-// latest are the campaigns that were launched last.
-func (s shared) latest(ctx context.Context) ([]campaign.Campaign, error) {
-	names, err := s.store.Names(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []campaign.Campaign
-	for _, name := range names {
-		if c, err := s.store.Campaign(ctx, name); err == nil { // else it was removed meanwhile, or its tally fails too
-			all = append(all, c)
-		}
-	}
-	slices.SortFunc(all, func(a, b campaign.Campaign) int { return b.CreatedAt.Compare(a.CreatedAt) })
-	return all[:min(len(all), maxCampaigns)], nil
 }
 
 // quotas collects the agents' quotas.
@@ -281,16 +271,46 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 }
 
 // whileUp leaves out a collector while Redis does not answer: asynq's own waits for
-// it longer than Prometheus waits for the metrics.
+// it longer than Prometheus waits for the metrics. What that collects costs dozens of
+// commands for each queue, so it is shown again for queuesEvery.
 type whileUp struct {
 	store reader
 	prometheus.Collector
+
+	mu   sync.Mutex
+	at   time.Time
+	kept []prometheus.Metric
 }
 
-func (w whileUp) Collect(ch chan<- prometheus.Metric) {
+// queuesEvery is how often asynq's queues are measured. It is less than a minute, so that
+// each minute has a value of its own.
+const queuesEvery = 50 * time.Second
+
+func (w *whileUp) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if _, err := w.store.Now(ctx); err == nil {
-		w.Collector.Collect(ch)
+	if _, err := w.store.Now(ctx); err != nil {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); w.kept == nil || now.Sub(w.at) >= queuesEvery {
+		w.at, w.kept = now, collected(w.Collector)
+	}
+	for _, m := range w.kept {
+		ch <- m
+	}
+}
+
+// collected is all that a collector has to show.
+func collected(c prometheus.Collector) (all []prometheus.Metric) {
+	ch := make(chan prometheus.Metric)
+	go func() {
+		defer close(ch)
+		c.Collect(ch)
+	}()
+	for m := range ch {
+		all = append(all, m)
+	}
+	return all
 }

@@ -17,8 +17,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +39,9 @@ const (
 	longestWait = 30 * time.Minute
 	maxTries    = 16
 
+	// readAtOnce is how many campaigns are read before their news is told.
+	readAtOnce = 100
+
 	// oldest is how long the end of a campaign is news.
 	oldest = 7 * 24 * time.Hour
 )
@@ -53,10 +58,9 @@ type Notice struct {
 
 // keeper is what notices need of the store; *store.Store is the real one.
 type keeper interface {
-	Now(ctx context.Context) (time.Time, error)
-	Names(ctx context.Context) ([]string, error)
-	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
-	Tally(ctx context.Context, name string) (campaign.Tally, error)
+	ToLookAt(ctx context.Context, r *store.Round) ([]string, time.Time, error)
+	Raise(ctx context.Context, name string) error
+	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	NoticesSince(ctx context.Context, now time.Time) (time.Time, error)
 	ClaimNotice(ctx context.Context, name, words string, wait, longest time.Duration) (try int, err error)
 	EndNotice(ctx context.Context, name, words string) error
@@ -71,7 +75,9 @@ type Notifier struct {
 	log    *slog.Logger
 
 	since  time.Time // campaigns that were over before are not told
-	broken bool      // the address failed the last time
+	round  store.Round
+	todo   map[string]bool // campaigns that a look has not come to
+	broken bool            // the address failed the last time
 }
 
 // New returns a Notifier that posts to an address. log may be nil. Its error does not
@@ -83,7 +89,7 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 	}
 	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	return &Notifier{
-		store: st, url: address, host: u.Host, log: log.With("component", "notify"),
+		store: st, url: address, host: u.Host, log: log.With("component", "notify"), todo: make(map[string]bool),
 		client: &http.Client{
 			Timeout: timeout,
 			// Following it would carry the notice elsewhere.
@@ -100,70 +106,95 @@ func (n *Notifier) Run(ctx context.Context) {
 // look posts a notice for every campaign with news. When the address fails, the other
 // campaigns wait for the next look.
 func (n *Notifier) look(ctx context.Context) error {
-	now, err := n.store.Now(ctx)
+	names, now, err := n.store.ToLookAt(ctx, &n.round)
 	if err != nil {
 		return err
+	}
+	for _, name := range names {
+		n.todo[name] = true
 	}
 	if n.since.IsZero() {
 		if n.since, err = n.store.NoticesSince(ctx, now); err != nil {
 			return err
 		}
 	}
-	names, err := n.store.Names(ctx)
-	if err != nil {
-		return err
-	}
 	var errs []error
-	for _, name := range names {
-		failed, err := n.tell(ctx, name, now)
-		errs = append(errs, err)
-		if failed {
-			break
+	for rest := slices.Sorted(maps.Keys(n.todo)); len(rest) > 0; {
+		read, err := n.store.ReadAll(ctx, rest[:min(len(rest), readAtOnce)])
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		for _, r := range read {
+			came, err := n.tell(ctx, r, now)
+			errs, rest = append(errs, err), rest[1:]
+			if err == nil {
+				delete(n.todo, r.Name)
+			}
+			if came == failed || !r.NoticeDue.IsZero() { // its next try comes by itself
+				n.round.Again(r.Name)
+			}
+			if came == failed {
+				return errors.Join(errs...)
+			}
+			if came == posted {
+				break // that took a while: the others are read anew
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// What came of a campaign's news.
+type came int
+
+const (
+	nothing came = iota
+	posted
+	failed
+)
+
 // tell posts the notice of one campaign, if there is news and no other worker posts it.
-func (n *Notifier) tell(ctx context.Context, name string, now time.Time) (failed bool, err error) {
-	c, err := n.store.Campaign(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+func (n *Notifier) tell(ctx context.Context, r store.Reading, now time.Time) (came, error) {
+	if errors.Is(r.Err, store.ErrNotFound) {
+		return nothing, nil
 	}
-	if err != nil {
-		return false, err
+	if r.Err != nil {
+		return nothing, r.Err
 	}
-	tally, err := n.store.Tally(ctx, name)
-	if err != nil {
-		return false, err
-	}
+	c, tally, name := r.Campaign, r.Tally, r.Name
 	words := wordsOf(c, tally)
+	if words == r.Told && r.NoticeDue.IsZero() {
+		return nothing, nil
+	}
+	if words != "" && stale(c, tally, now, n.since) {
+		return nothing, n.store.EndNotice(ctx, name, words)
+	}
 	try, err := n.store.ClaimNotice(ctx, name, words, retryWait, longestWait)
 	if err != nil || try == 0 {
-		return false, err
-	}
-	if stale(c, tally, now, n.since) {
-		return false, n.store.EndNotice(ctx, name, words)
+		return nothing, err
 	}
 	if err := n.post(ctx, noticeOf(c, tally)); err != nil {
 		if ctx.Err() != nil {
-			return true, nil // the worker stops; the next one tells
+			return failed, nil // the worker stops; the next one tells
+		}
+		if err := n.store.Raise(ctx, name); err != nil {
+			return failed, err
 		}
 		if !n.broken {
 			n.broken = true
 			n.log.WarnContext(ctx, "notice not delivered; it is tried again", "host", n.host, "campaign", name, "error", err)
 		}
 		if try < maxTries {
-			return true, nil
+			return failed, nil
 		}
 		n.log.ErrorContext(ctx, "notice given up", "host", n.host, "campaign", name, "tries", try, "error", err)
-		return true, n.store.EndNotice(ctx, name, words)
+		return failed, n.store.EndNotice(ctx, name, words)
 	}
 	if n.broken {
 		n.broken = false
 		n.log.InfoContext(ctx, "notices are delivered again", "host", n.host)
 	}
-	return false, n.store.EndNotice(ctx, name, words)
+	return posted, n.store.EndNotice(ctx, name, words)
 }
 
 // wordsOf stay the same until a campaign has news; they are empty when there is nothing to

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/internal/campaigntest"
@@ -241,7 +242,7 @@ func TestARunEndsWithTheWorker(t *testing.T) {
 
 func TestWithoutRedis(t *testing.T) {
 	s := newStage(t)
-	s.Redis().SAdd(t.Context(), "campaigns", "gone", "bad")
+	s.Redis().ZAdd(t.Context(), "campaigns", redis.Z{Member: "gone"}, redis.Z{Member: "bad"})
 	s.Redis().HSet(t.Context(), "c:{bad}", "phase", "running", "settings", "{")
 	s.Pass("c", campaign.Paused, "lunch")
 	if err := s.a.look(t.Context()); err == nil || !strings.Contains(err.Error(), "bad") || len(s.texts) != 1 {

@@ -30,30 +30,41 @@ func (p *pass) verdict(ctx context.Context, answer error, rows int) verdict.Verd
 	return v
 }
 
-// commitAnswer commits what the answer means for the contacts, and acts on it.
-func (p *pass) commitAnswer(ctx context.Context, r *request, answer error, v verdict.Verdict) error {
+// commitAnswers commits the answer to one request, or those to several that are alike,
+// in one step. Each of them learns what went wrong, if anything did.
+func (p *pass) commitAnswers(ctx context.Context, rs []*request) {
+	err := p.commitAnswer(ctx, rs[0], contactsOf(rs))
+	for _, r := range rs {
+		r.err = err
+	}
+}
+
+// commitAnswer commits what the answer to a request means for its contacts, and for those
+// of others with the same answer, and acts on it.
+func (p *pass) commitAnswer(ctx context.Context, r *request, piece []int) error {
+	answer, v := r.failed, r.verdict
 	change := store.Change{
 		ClaimTTL: p.claimTTL(), Due: timings.KeepDue,
 		Log:   store.Decision{Request: p.nameOf(r.number), Text: campaign.Text(verdict.Class(answer))},
 		Judge: v.Then != verdict.Again, // the good rows of a request come after the bad ones it names
 	}
 	var err error
-	if change.Moves, err = p.movesBy(ctx, r.piece, v); err != nil {
-		return p.notWritten(r, answer, err)
+	if change.Moves, err = p.movesBy(ctx, piece, v); err != nil {
+		return p.notWritten(r, piece, err)
 	}
-	attempt := p.attemptOf(r.piece)
-	last := v.Cause == campaign.Accept && p.isLast(r.piece)
+	attempt := p.attemptOf(piece)
+	last := v.Cause == campaign.Accept && p.isLast(piece)
 	if last {
 		change.ClaimTTL = 0
 	}
 	if err := p.commit(ctx, change); err != nil {
-		return p.notWritten(r, answer, err)
+		return p.notWritten(r, piece, err)
 	}
 	if last {
 		p.agenda.close()
 	}
 	p.logAnswer(r.number, attempt, answer, change.Moves)
-	return p.act(ctx, r.piece, v)
+	return p.act(ctx, piece, v)
 }
 
 // movesBy are the moves of a request's contacts by a verdict. Those to be tried again
@@ -87,10 +98,10 @@ func (p *pass) movesBy(ctx context.Context, piece []int, v verdict.Verdict) ([]s
 
 // notWritten logs an answer that is lost because Redis has not taken it: only a
 // person can find out what became of its contacts.
-func (p *pass) notWritten(r *request, answer, err error) error {
+func (p *pass) notWritten(r *request, piece []int, err error) error {
 	if !errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrMoved) {
 		p.log.Error("answer lost, since Redis did not take it: its contacts become unconfirmed",
-			"request", r.number, "contacts", len(r.piece), "answer", verdict.Class(answer), "error", err)
+			"request", r.number, "contacts", len(piece), "answer", verdict.Class(r.failed), "error", err)
 	}
 	return err
 }

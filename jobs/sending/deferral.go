@@ -33,21 +33,13 @@ type deferrals struct {
 // sift returns the contacts that may be sent now. It keeps until when the others are
 // deferred, writes down why where that differs from contact to contact, and cancels
 // those that are too late.
-func (p *pass) sift(ctx context.Context, contacts []int) (ready []int, err error) {
+func (p *pass) sift(ctx context.Context, contacts []int, now time.Time) (ready []int, err error) {
 	deferred := make(map[int]deferral)
 	if contacts, err = p.siftContested(ctx, contacts, deferred); err != nil {
 		return nil, err
 	}
 	if len(contacts) == 0 {
 		return nil, p.putOff(ctx, nil, deferred)
-	}
-	// Redis is asked only where something goes by the time. A rule that is forgotten here
-	// is kept all the same, by the clock as this pass last heard it.
-	now := p.clock.now()
-	if s := p.campaign.Settings; !s.Hours.IsZero() || !s.FinishBy.IsZero() || s.DailyCap > 0 || limited(s.Limits) {
-		if now, err = p.Store.Clock(ctx, p.campaign.Name); err != nil {
-			return nil, err
-		}
 	}
 	opens := make(map[*hours.Clock]deferral)
 	for _, index := range contacts {
@@ -214,7 +206,16 @@ func (p *pass) wake(now time.Time) (wake time.Time, idle bool) {
 // sent yet stay pending. admit reserves the numbers of the others first and reads the
 // contact record then, so that no other campaign can contact them in between.
 func (p *pass) admit(ctx context.Context, piece []int, fence time.Time) (admitted []int, err error) {
-	if piece, err = p.sift(ctx, piece); err != nil || len(piece) == 0 { // time has passed since the permit was asked for
+	// Time has passed since the permit was asked for. Redis is asked only where something
+	// goes by the time. A rule that is forgotten here is kept all the same, by the clock
+	// as this pass last heard it.
+	now := p.clock.now()
+	if s := p.campaign.Settings; !s.Hours.IsZero() || !s.FinishBy.IsZero() || s.DailyCap > 0 || limited(s.Limits) {
+		if now, err = p.Store.Clock(ctx, p.campaign.Name); err != nil {
+			return nil, err
+		}
+	}
+	if piece, err = p.sift(ctx, piece, now); err != nil || len(piece) == 0 {
 		return nil, err
 	}
 	deferred := make(map[int]deferral)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,11 +17,31 @@ import (
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 )
 
-// dispatchesInFlight is how many contacts of one chunk are under way at once in
-// dispatch mode.
-const dispatchesInFlight = 4
+// In dispatch mode dispatchesAtFirst contacts of one chunk are under way at once, and one
+// more after each that is accepted, up to dispatchesInFlight. The quota lets fewer leave,
+// if it has a limit.
+const (
+	dispatchesAtFirst  = 4
+	dispatchesInFlight = 32
+)
+
+// A width is how many contacts of a chunk may be under way at once, as the latest answers
+// to an agent allow. Any but a 2xx makes it small again: fewer are on their way to a
+// platform that refuses them while the guard or a person stops the campaign.
+type width struct{ more atomic.Int32 } // beyond dispatchesAtFirst
+
+func (w *width) now() int { return dispatchesAtFirst + int(w.more.Load()) }
+
+func (w *width) learn(accepted bool) {
+	if n := w.more.Load(); !accepted {
+		w.more.Store(0)
+	} else if n < dispatchesInFlight-dispatchesAtFirst {
+		w.more.CompareAndSwap(n, n+1)
+	}
+}
 
 // Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
 // gives the claim up at the end. The campaign must be running, and the chunk's last claim
@@ -31,7 +52,7 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 		return err
 	}
 	defer p.agenda.end()
-	ready, err := p.sift(ctx, chunk.In(campaign.Pending))
+	ready, err := p.sift(ctx, chunk.In(campaign.Pending), p.clock.now())
 	if err != nil {
 		return err
 	}
@@ -41,15 +62,7 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 	p.agenda.push(cut(ready, c.RequestRows(), func(i int) int { return int(chunk.Record(i).Tries) })...)
 	stop := p.keepDue(ctx)
 
-	inFlight := 1
-	if c.Settings.Mode == campaign.Dispatch {
-		inFlight = dispatchesInFlight
-	}
-	var g errgroup.Group
-	for range inFlight {
-		g.Go(func() error { return p.sendPieces(ctx) })
-	}
-	err = g.Wait()
+	err = p.sendPieces(ctx)
 	stop() // before close says when the chunk is due
 	return p.close(ctx, err)
 }
@@ -65,7 +78,9 @@ type pass struct {
 	terms    *store.Terms // the settings and the day that the pass goes by
 	token    string       // the claim
 	log      *slog.Logger
-	waiting  chan struct{} // holds the one request that waits for a permit
+	// Accepted requests that wait to be written down, and any that wait for their numbers
+	// to be given back.
+	accepted, answered ratelimit.Together[*request]
 	// These change, each under a lock of its own.
 	clock    redisClock // of the server that holds the campaign
 	agenda   agenda
@@ -86,7 +101,6 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 		Sender: s, campaign: c, calendar: calendar, chunk: chunk, terms: store.TermsOf(c, now),
 		token:    store.NewClaim(s.Worker.ID, rand.Text()),
 		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
-		waiting:  make(chan struct{}, 1),
 		reserved: reservations{by: make(map[int]store.Reservation)},
 		deferred: deferrals{until: make(map[int]time.Time)},
 	}
@@ -96,20 +110,57 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 	return p, nil
 }
 
-// sendPieces sends what stands on the agenda, one request after the other.
-func (p *pass) sendPieces(ctx context.Context) error {
-	for p.Worker.Stopping.Err() == nil {
-		piece, ok := p.agenda.next()
-		if !ok {
-			return nil
-		}
-		if err := p.sendPiece(ctx, piece); err != nil {
-			p.agenda.finish(nil)
-			return err
-		}
-		p.giveWay(ctx)
+// mostUnderWay is how many requests may be under way now.
+func (p *pass) mostUnderWay() int {
+	if p.campaign.Settings.Mode == campaign.Dispatch {
+		return p.width.now()
 	}
-	return nil
+	return 1
+}
+
+// sendPieces sends what stands on the agenda. Only one of a pass waits for permits: all
+// that may be under way would otherwise stand before those of a shorter list.
+func (p *pass) sendPieces(ctx context.Context) error {
+	var failed error
+	var all errgroup.Group
+	var underWay atomic.Int32
+	landed := make(chan struct{}, 1)
+	for p.Worker.Stopping.Err() == nil {
+		n := int(underWay.Load()) // first, since each may put pieces back on the agenda
+		pieces := p.agenda.next(p.mostUnderWay() - n)
+		if len(pieces) == 0 && n == 0 {
+			break
+		}
+		if len(pieces) == 0 {
+			<-landed
+			continue
+		}
+		begun, err := p.start(ctx, pieces)
+		if err != nil {
+			p.agenda.finish(nil)
+			failed = err
+		}
+		underWay.Add(int32(len(begun)))
+		for _, r := range begun {
+			land := sync.OnceFunc(func() {
+				p.giveWay(ctx)
+				underWay.Add(-1)
+				select {
+				case landed <- struct{}{}:
+				default:
+				}
+			})
+			all.Go(func() error {
+				defer land()
+				err := p.finish(ctx, r, land)
+				if err != nil {
+					p.agenda.finish(nil)
+				}
+				return err
+			})
+		}
+	}
+	return errors.Join(failed, all.Wait())
 }
 
 // giveWay ends the pass when its turn is over and others wait.
@@ -124,29 +175,6 @@ func (p *pass) giveWay(ctx context.Context) {
 	if others {
 		p.agenda.finish(&ComeBack{0, "others wait for their turn"})
 	}
-}
-
-// keepDue reports every KeepEvery that the chunk has a living sender, until stop is
-// called: the wait for a permit can be long.
-func (p *pass) keepDue(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(timings.KeepEvery)
-		defer tick.Stop()
-		for {
-			// A failure does no harm: the sweeper looks at the chunk early and finds
-			// the claim alive.
-			_ = p.Store.SetDue(ctx, p.chunk.Ref, timings.KeepDue)
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
 }
 
 // close gives the claim up, unless the last answer has done so, and says what the
@@ -201,6 +229,7 @@ type agenda struct {
 
 	mu     sync.Mutex
 	pieces [][]int       // the contacts of each request to come; the last is the next
+	held   int           // more pieces, which wait for their permits
 	turnAt time.Time     // when the present turn began
 	wait   time.Duration // before the chunk is looked at again; the longest asked for
 	over   bool          // no further request
@@ -225,16 +254,22 @@ func cut(contacts []int, size int, tries func(contact int) int) (pieces [][]int)
 	return pieces
 }
 
-// next takes the next piece.
-func (a *agenda) next() (piece []int, ok bool) {
+// next takes up to most pieces.
+func (a *agenda) next(most int) (pieces [][]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.over || len(a.pieces) == 0 {
-		return nil, false
+	for !a.over && len(pieces) < most && len(a.pieces) > 0 {
+		last := len(a.pieces) - 1
+		pieces, a.pieces = append(pieces, a.pieces[last]), a.pieces[:last]
 	}
-	last := len(a.pieces) - 1
-	piece, a.pieces = a.pieces[last], a.pieces[:last]
-	return piece, true
+	return pieces
+}
+
+// hold notes how many pieces wait for their permits.
+func (a *agenda) hold(pieces int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.held = pieces
 }
 
 // push puts pieces before the others, in their order.
@@ -274,7 +309,7 @@ func (a *agenda) postpone(wait time.Duration) {
 func (a *agenda) turnOver(turn time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	over := !a.over && len(a.pieces) > 0 && time.Since(a.turnAt) >= turn
+	over := !a.over && len(a.pieces)+a.held > 0 && time.Since(a.turnAt) >= turn
 	if over {
 		a.turnAt = time.Now()
 	}

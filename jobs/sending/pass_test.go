@@ -34,3 +34,25 @@ func TestStillOurs(t *testing.T) {
 		t.Errorf("a worker that others take for dead: %v", err)
 	}
 }
+
+func TestHowManyContactsAreUnderWay(t *testing.T) {
+	var w width
+	if got := w.now(); got != dispatchesAtFirst {
+		t.Errorf("%d at first, want %d", got, dispatchesAtFirst)
+	}
+	for range 3 {
+		w.learn(true)
+	}
+	if got := w.now(); got != dispatchesAtFirst+3 {
+		t.Errorf("%d after three that were accepted, want %d", got, dispatchesAtFirst+3)
+	}
+	for range 2 * dispatchesInFlight {
+		w.learn(true)
+	}
+	if got := w.now(); got != dispatchesInFlight {
+		t.Errorf("%d at most, want %d", got, dispatchesInFlight)
+	}
+	if w.learn(false); w.now() != dispatchesAtFirst {
+		t.Errorf("%d after one that was not, want %d", w.now(), dispatchesAtFirst)
+	}
+}

@@ -19,7 +19,7 @@ import (
 // refusal looks like a lost answer.
 const maxBodyBytes = 900_000
 
-// A request is one on its way through the steps of sendPiece.
+// A request is one on its way through the steps of start and finish.
 type request struct {
 	piece   []int // its contacts
 	batch   velents.Batch
@@ -27,106 +27,168 @@ type request struct {
 	fence   time.Time    // by Redis's clock; its begin and its reservations count until then
 	claimed time.Time    // just before it was begun
 	inHand  *openRequest // from then on
-	number  int          // among all requests ever begun on the chunk
+	number  int          // of its begin, among all ever made on the chunk
+
+	failed  error // its answer, if that is no 2xx
+	verdict verdict.Verdict
+	err     error // what kept its answer from being written down, or acted on
 }
 
-// sendPiece sends the contacts of one request, or those of them who may be sent, and
-// commits what became of them.
-func (p *pass) sendPiece(ctx context.Context, piece []int) error {
-	piece, err := p.sift(ctx, piece) // first, so that no permit is taken in vain
-	if err != nil || len(piece) == 0 {
-		return err
+// contactsOf are the contacts of requests.
+func contactsOf(rs []*request) (piece []int) {
+	for _, r := range rs {
+		piece = append(piece, r.piece...)
 	}
-	batch := p.batch(piece)
-	if len(piece) > 1 && !batch.Fits(maxBodyBytes) {
-		p.agenda.halve(piece)
-		return nil
+	return piece
+}
+
+// start begins requests with these pieces, or with those contacts of them who may be
+// sent. Those that get their permits at once begin together; the others stay on the agenda.
+func (p *pass) start(ctx context.Context, pieces [][]int) (begun []*request, err error) {
+	ready, err := p.sift(ctx, slices.Concat(pieces...), p.clock.now()) // first, so that no permit is taken in vain
+	if err != nil {
+		return nil, err
 	}
-	permit, err := p.permit(ctx)
-	if err != nil || permit == nil {
-		return err
+	var rs []*request
+	for _, piece := range pieces {
+		if piece, ready = among(piece, ready); len(piece) == 0 {
+			continue
+		}
+		batch := p.batch(piece)
+		if len(piece) > 1 && !batch.Fits(maxBodyBytes) {
+			p.agenda.halve(piece)
+		} else {
+			rs = append(rs, &request{piece: piece, batch: batch})
+		}
 	}
-	if permit.Probe && len(piece) > 1 { // one contact finds out whether answers come again
-		p.agenda.push(piece[1:])
-		piece = piece[:1]
+	permits, err := p.permits(ctx, len(rs))
+	if err != nil || len(permits) == 0 {
+		return nil, err
 	}
-	r := &request{piece: piece, batch: batch, permit: *permit}
-	begun, err := p.begin(ctx, r)
+	for _, r := range slices.Backward(rs[len(permits):]) {
+		p.agenda.push(r.piece)
+	}
+	rs = rs[:len(permits)]
+	for i, r := range rs {
+		if r.permit = permits[i]; r.permit.Probe && len(r.piece) > 1 { // one contact finds out whether answers come again
+			p.agenda.push(r.piece[1:])
+			r.piece = r.piece[:1]
+		}
+	}
+	taken := contactsOf(rs)
+	begun, err = p.begin(ctx, rs)
+	for _, r := range rs {
+		if !slices.Contains(begun, r) {
+			r.inHand.done()
+			p.Quota.Return(context.WithoutCancel(ctx), r.permit)
+		}
+	}
+	if len(begun) == 0 {
+		p.giveBack(ctx, taken, rs[0].fence)
+	}
+	return begun, err
+}
+
+// among takes the contacts of a piece off the front of those that are left of several
+// pieces, in their order.
+func among(piece, left []int) (kept, rest []int) {
+	for _, index := range piece {
+		if len(left) > 0 && left[0] == index {
+			kept, left = append(kept, index), left[1:]
+		}
+	}
+	return kept, left
+}
+
+// finish makes a request that has begun, and commits what became of its contacts. It
+// calls land as soon as another may take its place, if that is before the end.
+func (p *pass) finish(ctx context.Context, r *request, land func()) error {
 	defer r.inHand.done()
-	if err != nil || !begun {
-		p.giveBack(ctx, piece, r.fence)
-		p.Quota.Return(context.WithoutCancel(ctx), r.permit)
-		return err
-	}
 	ctx = context.WithoutCancel(ctx) // from here on only the request's own timeout ends it
 	answer, failed := p.attempt(ctx, r)
-	v := p.verdict(ctx, failed, len(r.piece))
+	r.failed, r.verdict = failed, p.verdict(ctx, failed, len(r.piece))
 	// The ledger first: until then only this process knows the answer.
-	err = p.commitAnswer(ctx, r, failed, v)
-	p.report(ctx, r.permit, answer, failed, v)
-	p.giveBack(ctx, r.piece, r.fence)
-	return err
+	if r.failed == nil {
+		p.accepted.Do(r, func(rs []*request) { p.commitAnswers(ctx, rs) })
+		if r.err == nil { // its contacts are decided; others must have their numbers back first
+			land()
+		}
+	} else {
+		p.commitAnswers(ctx, []*request{r})
+	}
+	p.report(ctx, r.permit, answer, failed, r.verdict)
+	p.answered.Do(r, func(rs []*request) { p.giveAllBack(ctx, rs) })
+	return r.err
 }
 
-// permit waits for the quota. It returns nil and no error when the pass is over or
-// the worker is stopping. One request of a pass waits at a time: in dispatch mode
-// four of each task would otherwise stand before those of a shorter list.
-func (p *pass) permit(ctx context.Context) (*ratelimit.Permit, error) {
+// permits waits for the quota, and returns up to that many permits. It returns none and
+// no error when the pass is over or the worker is stopping.
+func (p *pass) permits(ctx context.Context, most int) ([]ratelimit.Permit, error) {
+	if most == 0 {
+		return nil, nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.Worker.Stopping, cancel)()
 	defer context.AfterFunc(p.agenda.ended, cancel)()
-	var permit ratelimit.Permit
-	var err error
-	select {
-	case p.waiting <- struct{}{}:
-		permit, err = p.Quota.Acquire(ctx)
-		<-p.waiting
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	switch {
-	case err == nil:
-		return &permit, nil
-	case p.Worker.Stopping.Err() != nil, p.agenda.ended.Err() != nil:
+	p.agenda.hold(most)
+	permits, err := p.Quota.AcquireUpTo(ctx, most)
+	p.agenda.hold(0)
+	if err != nil && (p.Worker.Stopping.Err() != nil || p.agenda.ended.Err() != nil) {
 		return nil, nil
 	}
-	return nil, err
+	return permits, err
 }
 
-// begin reserves the numbers of a request's contacts and then writes down that they are
-// sending, except contacts that may not be sent after all. begun is false when no request
-// is to leave.
-func (p *pass) begin(ctx context.Context, r *request) (begun bool, err error) {
-	r.fence = p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
-	if r.piece, err = p.admit(ctx, r.piece, r.fence); err != nil || len(r.piece) == 0 {
-		return false, err
+// begin reserves the numbers of requests' contacts and then writes down, in one step,
+// that they are sending, except contacts that may not be sent after all. It returns the
+// requests that are to leave, all of them now.
+func (p *pass) begin(ctx context.Context, rs []*request) (begun []*request, err error) {
+	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
+	for _, r := range rs {
+		r.fence = fence
 	}
-	if len(r.piece) < len(r.batch.Rows) {
-		r.batch = p.batch(r.piece)
+	admitted, err := p.admit(ctx, contactsOf(rs), fence)
+	if err != nil || len(admitted) == 0 {
+		return nil, err
 	}
-	r.claimed = time.Now()
-	var ok bool
-	if r.inHand, ok = p.Worker.InHand.begin(); !ok || !p.Worker.Alive(r.claimed) {
+	claimed, ok := time.Now(), true
+	for _, r := range rs {
+		if r.piece, admitted = among(r.piece, admitted); len(r.piece) == 0 {
+			continue
+		}
+		if len(r.piece) < len(r.batch.Rows) {
+			r.batch = p.batch(r.piece)
+		}
+		var may bool
+		r.claimed = claimed
+		r.inHand, may = p.Worker.InHand.begin()
+		ok = ok && may
+		begun = append(begun, r)
+	}
+	if !ok || !p.Worker.Alive(claimed) {
 		// Others may take this worker for dead, and what it begins for lost.
 		p.agenda.finish(heartbeatIsLate)
-		return false, nil
+		return nil, nil
 	}
 	done, err := p.Store.Apply(ctx, p.chunk, store.Change{
-		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: r.fence,
-		Moves: Moves(r.piece, campaign.Send, campaign.NoReason), Terms: p.terms,
+		Act: store.Begin, Token: p.token, ClaimTTL: p.claimTTL(), Due: timings.KeepDue, Latest: fence,
+		Moves: Moves(contactsOf(begun), campaign.Send, campaign.NoReason), Terms: p.terms,
 	})
 	if err != nil {
-		return false, p.notBegun(ctx, r.piece, r.fence, err)
+		return nil, p.notBegun(ctx, begun, fence, err)
 	}
 	p.clock.set(done.Now)
-	r.number = done.Request
-	r.batch.Name = p.chunk.Ref.String() + "/" + p.nameOf(r.number)
-	return true, nil
+	for _, r := range begun {
+		r.number = done.Request
+		r.batch.Name = campaign.BatchPrefix(p.chunk.Ref.Campaign, p.chunk.Ref.Chunk) + p.nameOf(r.number)
+	}
+	return begun, nil
 }
 
-// notBegun decides what to do when a request could not begin.
-func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err error) error {
+// notBegun decides what to do when requests could not begin.
+func (p *pass) notBegun(ctx context.Context, rs []*request, fence time.Time, err error) error {
+	piece := contactsOf(rs)
 	var busy *store.BusyError
 	var late *store.LateError
 	switch {
@@ -136,8 +198,9 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 		if err := p.takeBack(ctx, piece, time.Time{}); err != nil {
 			return err
 		}
-		pending := slices.DeleteFunc(slices.Clone(piece), func(i int) bool { return p.chunk.Record(i).State != campaign.Pending })
-		p.agenda.push(pending)
+		for _, r := range slices.Backward(rs) {
+			p.agenda.push(slices.DeleteFunc(r.piece, func(i int) bool { return p.chunk.Record(i).State != campaign.Pending }))
+		}
 	case errors.Is(err, store.ErrGone):
 		p.agenda.finish(nil)
 	case errors.Is(err, store.ErrNotRunning):
@@ -151,7 +214,9 @@ func (p *pass) notBegun(ctx context.Context, piece []int, fence time.Time, err e
 		p.agenda.finish(&ComeBack{0, "Redis took too long to begin the request"})
 		return p.takeBack(ctx, piece, time.Time{})
 	case errors.Is(err, store.ErrCapped):
-		p.agenda.push(piece) // others were faster: sift finds out how many are left
+		for _, r := range slices.Backward(rs) { // others were faster: sift finds out how many are left
+			p.agenda.push(r.piece)
+		}
 	case errors.As(err, &busy):
 		p.agenda.finish(&ComeBack{min(max(busy.Left, time.Second), timings.BusyWait), "another worker is sending it"})
 	case errors.Is(err, store.ErrUnrecovered):
@@ -211,6 +276,7 @@ func (p *pass) attempt(ctx context.Context, r *request) (answer velents.Answer, 
 	}
 	r.inHand.answered(time.Now().Add(timings.CommitPatience))
 	p.seen.note(campaign.Seen{RateHeaders: answer.RateHeaders, Accepted: err == nil}, campaign.Seen{})
+	p.width.learn(err == nil)
 	if p.Answered != nil {
 		p.Answered(s.Agent, verdict.Class(err), time.Since(began))
 	}

@@ -162,16 +162,23 @@ func (p *pass) isContested(ctx context.Context, index int) (bool, error) {
 	return reason == code, nil
 }
 
-// giveBack gives back the contacts' reservations that have this fence: a later request of
-// the pass may have its own by now. It keeps those of contacts that are sending: their
-// answer is not written down.
+// giveBack gives back the contacts' reservations that have this fence.
 func (p *pass) giveBack(ctx context.Context, piece []int, fence time.Time) {
+	p.giveAllBack(ctx, []*request{{piece: piece, fence: fence}})
+}
+
+// giveAllBack gives back the reservations of requests' contacts that have the fence of
+// their request: a later one of the pass may have its own by now. It keeps those of
+// contacts that are sending: their answer is not written down.
+func (p *pass) giveAllBack(ctx context.Context, rs []*request) {
 	var mine []store.Reservation
 	p.reserved.mu.Lock()
-	for _, index := range piece {
-		if reservation, is := p.reserved.by[index]; is && reservation.Until.Equal(fence) && p.chunk.Record(index).State != campaign.Sending {
-			mine = append(mine, reservation)
-			delete(p.reserved.by, index)
+	for _, r := range rs {
+		for _, index := range r.piece {
+			if reservation, is := p.reserved.by[index]; is && reservation.Until.Equal(r.fence) && p.chunk.Record(index).State != campaign.Sending {
+				mine = append(mine, reservation)
+				delete(p.reserved.by, index)
+			}
 		}
 	}
 	p.reserved.mu.Unlock()

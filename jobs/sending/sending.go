@@ -36,7 +36,9 @@ type Sender struct {
 	Answered func(agent, class string, took time.Duration)
 	Log      *slog.Logger
 
-	seen seen
+	seen   seen
+	width  width
+	keeper keeper
 }
 
 // A Worker is the process that sends.
@@ -62,7 +64,7 @@ type Platform interface {
 // Quota says when a request may leave; *ratelimit.Quota is the real one. Each permit
 // is reported or returned once.
 type Quota interface {
-	Acquire(ctx context.Context) (ratelimit.Permit, error)
+	AcquireUpTo(ctx context.Context, most int) ([]ratelimit.Permit, error)
 	Report(ctx context.Context, p ratelimit.Permit, a ratelimit.Answer)
 	Return(ctx context.Context, p ratelimit.Permit)
 }
@@ -82,6 +84,8 @@ type Store interface {
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	SetDue(ctx context.Context, ref store.Ref, due time.Duration) error
+	SetDues(ctx context.Context, name string, dues []store.Due) error
+	About(ctx context.Context) (time.Time, error)
 	Defer(ctx context.Context, ref store.Ref, seq int, due time.Duration) error
 	// The clock of the server that holds the campaign.
 	Clock(ctx context.Context, name string) (time.Time, error)

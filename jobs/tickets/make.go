@@ -19,9 +19,6 @@ import (
 
 // makeDue makes a few of the tickets of a campaign that are due.
 func (m *Maker) makeDue(ctx context.Context, c campaign.Campaign) error {
-	if time.Now().Before(m.broken) {
-		return nil
-	}
 	at, err := m.cfg.Store.Now(ctx)
 	if err != nil {
 		return err

@@ -35,6 +35,14 @@ const (
 	lookEvery = 3 * time.Second
 	leaseFor  = 15 * time.Second
 
+	// readAtOnce is how many campaigns are read before their tickets are made.
+	readAtOnce = 100
+
+	// A look for what has changed costs a command per chunk. Of a campaign with many it is
+	// taken less often, by markWait for each chunk.
+	markWait        = 25 * time.Millisecond
+	longestMarkWait = store.LiveFor / 2
+
 	// perCampaign is how many tickets of a campaign are made before the next
 	// campaign has its turn.
 	perCampaign = 10
@@ -53,10 +61,13 @@ type keeper interface {
 	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
 	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
 	SetTicket(ctx context.Context, at store.Place, old, new *campaign.Ticket, due time.Duration, most int) (bool, error)
+	FirstTickets(ctx context.Context, names []string) ([]time.Time, error)
 	DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
 	Lease(ctx context.Context, work, holder string, length time.Duration) (bool, error)
 	Now(ctx context.Context) (time.Time, error)
-	Names(ctx context.Context) ([]string, error)
+	ToLookAt(ctx context.Context, r *store.Round) ([]string, time.Time, error)
+	Raise(ctx context.Context, name string) error
+	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Marks(ctx context.Context, c campaign.Campaign) ([]string, error)
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
@@ -91,10 +102,12 @@ type Config struct {
 // A Maker makes tickets.
 type Maker struct {
 	cfg    Config
-	holder string              // of the lease
-	seen   map[string][]string // by campaign: the marks of its chunks when they were last looked at
-	full   map[string]bool     // campaigns that have as many tickets as they may
-	broken time.Time           // when the pause after a refused token ends
+	holder string               // of the lease
+	round  store.Round          // as the holder
+	seen   map[string][]string  // by campaign: the marks of its chunks when they were last looked at
+	next   map[string]time.Time // by campaign: when its marks are looked at again
+	full   map[string]bool      // campaigns that have as many tickets as they may
+	broken time.Time            // when the pause after a refused token ends
 	log    *slog.Logger
 }
 
@@ -102,7 +115,7 @@ type Maker struct {
 func New(cfg Config) *Maker {
 	cfg.RequestTimeout = cmp.Or(cfg.RequestTimeout, time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), full: make(map[string]bool), log: cfg.Logger}
+	return &Maker{cfg: cfg, holder: rand.Text(), seen: make(map[string][]string), next: make(map[string]time.Time), full: make(map[string]bool), log: cfg.Logger}
 }
 
 // Run makes tickets until ctx is over. A request on its way gets its answer.
@@ -115,24 +128,53 @@ func (m *Maker) Run(ctx context.Context) {
 func (m *Maker) look(ctx context.Context) error {
 	if held, err := m.cfg.Store.Lease(ctx, "tickets", m.holder, leaseFor); err != nil || !held {
 		clear(m.seen) // the holder has looked at others meanwhile
+		m.round.Anew()
 		return err
 	}
-	names, err := m.cfg.Store.Names(ctx)
+	names, _, err := m.cfg.Store.ToLookAt(ctx, &m.round)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
-		c, err := m.cfg.Store.Campaign(ctx, name)
-		if errors.Is(err, store.ErrNotFound) || err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
-			continue
+	for some := range slices.Chunk(names, readAtOnce) {
+		read, err := m.cfg.Store.ReadAll(ctx, some)
+		if err != nil {
+			m.round.Anew()
+			return errors.Join(append(errs, err)...)
 		}
-		if err == nil {
-			err = errors.Join(m.find(ctx, c), m.makeDue(ctx, c))
+		for _, r := range read {
+			errs = append(errs, m.lookAt(ctx, r))
 		}
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// lookAt makes tickets of one campaign. While it has any that are open, or chunks that
+// were not looked at, it stays live.
+func (m *Maker) lookAt(ctx context.Context, r store.Reading) error {
+	c := r.Campaign
+	if errors.Is(r.Err, store.ErrNotFound) || r.Err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
+		return nil
+	}
+	again, err := true, r.Err
+	if err == nil {
+		var more bool
+		waits := time.Now().Before(m.next[c.Name])
+		if !waits {
+			err = m.find(ctx, c)
+		}
+		first, failed := m.cfg.Store.FirstTickets(ctx, []string{c.Name})
+		if more = failed == nil && !first[0].IsZero(); more {
+			failed = m.makeDue(ctx, c)
+		}
+		err = errors.Join(err, failed)
+		again = err != nil || more || waits
+	}
+	if again {
+		m.round.Again(r.Name)
+		err = errors.Join(err, m.cfg.Store.Raise(ctx, r.Name))
+	}
+	return err
 }
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
@@ -143,6 +185,9 @@ func (m *Maker) find(ctx context.Context, c campaign.Campaign) error {
 	marks, err := m.cfg.Store.Marks(ctx, c)
 	if err != nil {
 		return err
+	}
+	if wait := min(time.Duration(c.Chunks)*markWait, longestMarkWait); wait > lookEvery {
+		m.next[c.Name] = time.Now().Add(wait)
 	}
 	seen := m.seen[c.Name]
 	if len(seen) != len(marks) { // appended to, or new to us

@@ -39,6 +39,9 @@ const (
 	ReleaseDue = 15 * time.Second
 	// QueuedDue is how often a chunk is looked at whose task waits in its queue.
 	QueuedDue = 2 * time.Minute
+	// ListEvery is how often a worker lists the tasks that wait in a queue. So the loss of
+	// a task is noticed within QueuedDue and ListEvery.
+	ListEvery = 10 * time.Second
 	// TroubleDue is how often a chunk is looked at that could not be swept.
 	TroubleDue = time.Minute
 	// IdleDue is how often an open chunk is looked at while its campaign does not
@@ -90,12 +93,26 @@ const (
 	// TellEvery is how often a worker that is stopping says what it waits for.
 	TellEvery = 10 * time.Second
 
+	// RestAfter is how long a worker sweeps before it may find that a campaign needs no
+	// look: its other loops have looked at all that are live by then.
+	RestAfter = time.Minute
+	// ScanEvery is how often the workers look at all campaigns for those that should be
+	// live and are not. Each costs one command then, so that is less than one command per
+	// ten campaigns and minute.
+	ScanEvery = 11 * time.Minute
+	// ScanTry is how often a worker tries whether a scan is due.
+	ScanTry = time.Minute
 	// RetainEvery is how often campaigns are purged that have been kept long enough.
 	RetainEvery = time.Minute
 	// ArchiveEvery is how often tasks that asynq has archived are deleted.
 	ArchiveEvery = 10 * time.Minute
 	// TidyEvery is how often workers that have died are forgotten.
 	TidyEvery = time.Minute
+	// ForwardEvery is how often asynq looks for tasks whose wait is over: two commands for
+	// each queue.
+	ForwardEvery = 3 * time.Second
+	// PausedEvery is how often a worker looks which of its queues are paused.
+	PausedEvery = 5 * LookEvery
 	// LookEvery is how often a worker looks where its quotas and queues stand.
 	LookEvery = 2 * time.Second
 )

@@ -55,6 +55,9 @@ func TestTimingsFitTogether(t *testing.T) {
 		{"asynq's loops have slept their second and a half out before the worker leaves without them", asynqPoll, LeaveWithin},
 		{"a worker that is stopping says more than once what it waits for", 2 * TellEvery, CommitPatience},
 		{"where quotas stand is not older than people look at", LookEvery, store.HeartbeatTTL},
+		{"a task whose wait is over is in its queue before its chunk is looked for", ForwardEvery + asynqPoll + SweepEvery, KeepDue},
+		{"the loss of a task is noticed in the time its queue is listed again and again", 2 * ListEvery, QueuedDue},
+		{"a campaign rests only after all loops of a worker have looked at it", 5 * SweepEvery, RestAfter},
 		{"the dead are remembered for longer than they count as living", store.HeartbeatTTL, TidyEvery},
 	} {
 		if tt.less > tt.atMost {

@@ -18,10 +18,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/velents"
 )
@@ -70,6 +72,8 @@ const (
 	// patience bounds storing: the platform waits for the answer, and may come again
 	// after a 503.
 	patience = 2 * time.Second
+	// comeAgain is when a refused event should be posted again, in seconds.
+	comeAgain = "10"
 )
 
 // keeper stores events; *store.Store is the real one.
@@ -99,8 +103,11 @@ func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	if status == http.StatusMethodNotAllowed {
+	switch status {
+	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", comeAgain)
 	}
 	http.Error(w, http.StatusText(status), status)
 }
@@ -124,7 +131,8 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return http.StatusBadRequest
 	}
-	switch says, err := velents.ReadEvent(body); {
+	says, err := velents.ReadEvent(body)
+	switch {
 	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link names the contact
 	case (errors.Is(err, velents.ErrNobody) || errors.Is(err, velents.ErrUnknownEvent)) && saysSomething(says):
 		// It may hold an opt-out.
@@ -139,11 +147,36 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	// platform no longer waits.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 	defer cancel()
-	if err := in.Events.AddEvent(ctx, store.Event{Campaign: to.Campaign, Contact: to.Contact, Body: body}); err != nil {
+	return in.store(ctx, store.Event{Campaign: to.Campaign, Contact: to.Contact, Body: body}, says)
+}
+
+// store returns the status to answer. Where there is no room, there still is for an event
+// in which somebody asks not to be contacted.
+func (in *Inbox) store(ctx context.Context, e store.Event, says velents.Event) int {
+	err := in.Events.AddEvent(ctx, e)
+	if err == nil {
+		return http.StatusNoContent
+	}
+	if !mayStop(says) {
 		in.Log.WarnContext(ctx, "event not stored", "error", err)
 		return http.StatusServiceUnavailable
 	}
+	if errors.Is(err, store.ErrFull) {
+		e.Urgent = true
+		err = in.Events.AddEvent(ctx, e)
+	}
+	if err != nil {
+		in.Log.ErrorContext(ctx, "somebody asks not to be contacted, and the event is not stored", "campaign", e.Campaign, "error", err)
+		return http.StatusServiceUnavailable
+	}
 	return http.StatusNoContent
+}
+
+// mayStop reports whether somebody asks in an event not to be contacted, in words. What a
+// rule of a campaign says of it is not known here.
+func mayStop(says velents.Event) bool {
+	return says.Message != nil && campaign.IsStopWord(says.Message.Customer) ||
+		slices.ContainsFunc(says.History, func(t velents.Turn) bool { return campaign.IsStopWord(t.Text) })
 }
 
 func saysSomething(e velents.Event) bool {

@@ -20,6 +20,7 @@ import (
 type shelf struct {
 	events []store.Event
 	err    error
+	room   bool // for urgent ones, all the same
 }
 
 func (s *shelf) AddEvent(ctx context.Context, e store.Event) error {
@@ -29,10 +30,11 @@ func (s *shelf) AddEvent(ctx context.Context, e store.Event) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if s.err == nil {
-		s.events = append(s.events, e)
+	if s.err != nil && !(s.room && e.Urgent) {
+		return s.err
 	}
-	return s.err
+	s.events = append(s.events, e)
+	return nil
 }
 
 const started = `{"event":{"type":"onStarted","about":"conversation"},"conversation":{"id":7,"phone":"+966500000001","values":[]},"result":{"extraction":[]},"new":1}`
@@ -93,11 +95,49 @@ func TestInbox(t *testing.T) {
 			if answer.Code != tt.want || told != tt.want {
 				t.Errorf("answered %d, told %d, want %d", answer.Code, told, tt.want)
 			}
+			if again := answer.Header().Get("Retry-After"); (again != "") != (tt.want == 503) {
+				t.Errorf("to come again after %q", again)
+			}
 			if body := strings.TrimSpace(answer.Body.String()); tt.want != 204 && body != http.StatusText(tt.want) {
 				t.Errorf("the answer says %q", body)
 			}
 			if diff := cmp.Diff(tt.kept, kept.events); diff != "" {
 				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Where there is no room, there is for those who ask not to be contacted; and where they
+// cannot be stored, people are told.
+func TestAWishIsStoredWhereOtherEventsAreNot(t *testing.T) {
+	said := func(result string) string { return strings.Replace(started, `"extraction":[]`, result, 1) }
+	for _, tt := range []struct {
+		name string
+		body string
+		err  error
+		room bool
+		want int
+		told string // in the log
+	}{
+		{"another event", started, store.ErrFull, true, 503, "event not stored"},
+		{"a stop word", said(`"message":{"customer":"STOP"}`), store.ErrFull, true, 204, ""},
+		{"in the history", said(`"history":[{"role":"agent","message":"hello"},{"role":"x","content":"إلغاء"}]`), store.ErrFull, true, 204, ""},
+		{"another message", said(`"message":{"customer":"do not stop"}`), store.ErrFull, true, 503, "event not stored"},
+		{"a stop word when the reserve is full, too", said(`"message":{"customer":"STOP"}`), store.ErrFull, false, 503, "somebody asks not to be contacted"},
+		{"a stop word when Redis is away", said(`"message":{"customer":"STOP"}`), errors.New("gone"), true, 503, "somebody asks not to be contacted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			kept := &shelf{err: tt.err, room: tt.room}
+			var log strings.Builder
+			inbox := &webhook.Inbox{Events: kept, Secret: "secret", Log: slog.New(slog.NewTextHandler(&log, nil))}
+			answer := httptest.NewRecorder()
+			inbox.ServeHTTP(answer, httptest.NewRequest("POST", target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"})), strings.NewReader(tt.body)))
+			if answer.Code != tt.want || len(kept.events) > 0 != (tt.want == 204) {
+				t.Errorf("answered %d, stored %d, want %d", answer.Code, len(kept.events), tt.want)
+			}
+			if !strings.Contains(log.String(), tt.told) || (tt.told == "") != (log.String() == "") {
+				t.Errorf("logged %q, want %q", log.String(), tt.told)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -215,4 +216,18 @@ func Printable(text string) string {
 func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// ParseDays reads a time such as 7d or 36h.
+func ParseDays(text string) (time.Duration, error) {
+	length, err := time.ParseDuration(text)
+	if number, isDays := strings.CutSuffix(text, "d"); isDays {
+		var n int
+		n, err = strconv.Atoi(number)
+		length = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || length <= 0 || length > 3650*24*time.Hour {
+		return 0, errors.New("want a time such as 7d or 36h")
+	}
+	return length, nil
 }
