@@ -3,11 +3,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 CHAOS       ?= 45s
 CHAOS_SEED  ?= 0
+SEEDS       ?= 200
+SEED        ?= 1
 
 # Stamping needs a git that trusts the owner of the checkout; nothing reads it.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof laravel mutants cover fuzz picture third-party clean
+.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof simulate laravel mutants cover fuzz picture third-party clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +26,7 @@ lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
 	$(GO) vet ./...
 	$(GO) vet -tags=chaos ./internal/chaos
+	$(GO) vet -tags=simulate ./internal/simulate
 	$(GO) vet -tags=quota ./internal/fleet
 	$(GO) vet -tags=laravel ./internal/laravel
 	$(GO) run $(STATICCHECK) ./...
@@ -53,6 +56,9 @@ chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m
 proof: ## check the models in proof/, whole and with each guard taken out
 	@scripts/need.sh gcc spin
 	@proof/run.sh
+
+simulate: ## play SEEDS schedules of faults from SEED on in virtual time, as in: make simulate SEED=7 SEEDS=1
+	$(GO) test -tags=simulate -count=1 -v -timeout=0 ./internal/simulate -simulate.seeds=$(SEEDS) -simulate.seed=$(SEED)
 
 laravel: ## run workers against real Laravel behind php-fpm and nginx, in three minutes
 	@scripts/need.sh gcc redis-server nginx php-fpm php-redis php-laravel-framework

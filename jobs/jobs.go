@@ -146,7 +146,9 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 // it is.
 func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
 	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
-	err := r.queue.Halt(ctx, c.Name, campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name))
+	reason := campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name)
+	// Also when something else has paused it: who resumes it must know.
+	err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
 	if err == nil {
 		r.versions.forget(c, chunk)
 	}

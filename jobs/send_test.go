@@ -735,6 +735,11 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 }
 
 func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
+	t.Run("of a campaign that runs", func(t *testing.T) { holdForgotten(t, false) })
+	t.Run("of a campaign that something else has paused", func(t *testing.T) { holdForgotten(t, true) })
+}
+
+func holdForgotten(t *testing.T, paused bool) {
 	s := newStage(t, 10)
 	ctx := t.Context()
 	runner := s.runner("w1")
@@ -751,6 +756,11 @@ func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 	}
 	s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
 	s.want(map[campaign.State]int{campaign.Pending: 10})
+	if paused {
+		if err := s.queue.Pause(ctx, "c", campaign.Text("the platform is down")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if later := s.sendAs(runner, 0); later != nil {
 		t.Errorf("wants to %v", later)
 	}

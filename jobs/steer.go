@@ -36,7 +36,11 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
 // already keeps its reason.
 func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
-	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
+	return q.halt(ctx, name, reason, campaign.Running)
+}
+
+func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) error {
+	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
 	if halted {
 		q.note(ctx, name, store.ActionPause, reason)
 		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)

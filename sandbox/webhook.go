@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -26,6 +27,9 @@ type Webhooks struct {
 	Duplicates  float64       // share of events that are sent twice
 	Disorder    float64       // share of conversations whose events are shuffled
 	OldVoice    bool          // calls (channel 3) send a single event of the older shape
+
+	// Dial opens connections to the links; a net.Dialer's DialContext when nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -81,7 +85,7 @@ func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
 	c.waiting = make(chan conversation, maxWaiting)
 	c.client = &http.Client{
 		Timeout:   eventTimeout,
-		Transport: &http.Transport{MaxIdleConnsPerHost: cfg.Concurrency, IdleConnTimeout: eventTimeout},
+		Transport: &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: cfg.Concurrency, IdleConnTimeout: eventTimeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the secret is for the link alone
 		},

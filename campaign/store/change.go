@@ -90,9 +90,11 @@ const maxRounds = 20
 // ErrOutdated, ErrCapped (a *CappedError), ErrBusy (a *BusyError), ErrUnrecovered,
 // ErrLate (a *LateError) or ErrMoved.
 func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
-	chunk.mu.Lock()
-	defer chunk.mu.Unlock()
-
+	end, err := chunk.takeTurn(ctx)
+	if err != nil {
+		return Changed{}, err
+	}
+	defer end()
 	// An answer is written down in any case; its begin has raised the campaign before.
 	if err := s.Raise(ctx, chunk.Ref.Campaign); err != nil && (c.Act == Begin || c.Act == Steer) {
 		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
@@ -100,7 +102,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	var done Changed
 	todo := c.Moves
 	for range maxRounds {
-		read := chunk.ledger
+		read := chunk.read()
 		planned, asked, refused, err := planMoves(read, todo)
 		if err != nil {
 			return done, wrap(err, "change chunk %s", chunk.Ref)
@@ -123,7 +125,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		for index, record := range answer.moved {
 			planned.Set(index, record)
 		}
-		chunk.ledger = planned
+		chunk.write(planned)
 		if err != nil {
 			return done, err
 		}

@@ -35,6 +35,36 @@ type Chunk struct {
 
 	mu     sync.Mutex
 	ledger campaign.Ledger
+	turn   chan struct{} // holds the change that is under way; nil before the first
+}
+
+// takeTurn waits until no other change of the chunk is under way. The chunk may be read
+// meanwhile: a change can take as long as Redis is away.
+func (c *Chunk) takeTurn(ctx context.Context) (end func(), err error) {
+	c.mu.Lock()
+	if c.turn == nil {
+		c.turn = make(chan struct{}, 1)
+	}
+	turn := c.turn
+	c.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, wrap(context.Cause(ctx), "change chunk %s", c.Ref)
+	}
+}
+
+func (c *Chunk) read() campaign.Ledger {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ledger
+}
+
+func (c *Chunk) write(l campaign.Ledger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ledger = l
 }
 
 // Len is the number of contacts.

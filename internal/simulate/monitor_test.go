@@ -1,0 +1,334 @@
+//go:build simulate
+
+package simulate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+)
+
+// A monitor looks at every change of a ledger right after the script that made it, and at
+// every contact that the platform reaches. It decides by itself what is allowed: it shares
+// nothing with the table of transitions or the scripts.
+type monitor struct {
+	w *world
+
+	mu         sync.Mutex
+	chunks     map[string]*mirror   // by the key of the ledger
+	words      map[string]int       // by number: how often a person has risked to reach it again
+	known      map[string]bool      // numbers of the lists
+	suppressed map[string]time.Time // when a person was told that it is on the do-not-contact list
+	seen       map[string]time.Time // when a request with it arrived last
+	changes    int
+}
+
+// A mirror is a chunk as it was after the last change to it.
+type mirror struct {
+	campaign string
+	chunk    int
+	numbers  []string
+	ledger   campaign.Ledger
+	claims   []string    // under which each contact began last
+	since    []time.Time // of each contact's last change
+	bare     time.Time   // since when a contact is sending and the chunk has no claim
+}
+
+func newMonitor(w *world) *monitor {
+	return &monitor{
+		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
+		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
+	}
+}
+
+// after looks at a command that is done.
+func (m *monitor) after(caller, command string, args []string) {
+	if !strings.HasPrefix(command, "EVAL") {
+		return
+	}
+	n, _ := strconv.Atoi(args[1])
+	keys := args[2 : 2+n]
+	if n < 3 || !strings.HasPrefix(keys[0], "c:{") || !strings.Contains(keys[2], ":l:") {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changes++
+	mi := m.mirror(keys[2])
+	if mi == nil {
+		return // it is gone
+	}
+	c := change{caller: caller, act: args[2+n], token: args[3+n]}
+	now, err := m.w.redis.m.Get(keys[2])
+	if err != nil {
+		delete(m.chunks, keys[2])
+		return
+	}
+	ledger := campaign.Ledger(now)
+	if ledger.Len() != len(mi.numbers) {
+		m.w.fail("%s: %d contacts, not %d", keys[2], ledger.Len(), len(mi.numbers))
+		return
+	}
+	for i := range ledger.Len() {
+		if old, new := mi.ledger.At(i), ledger.At(i); old != new {
+			m.transition(mi, i, old, new, c)
+		}
+	}
+	mi.ledger = ledger
+	m.whole(mi)
+}
+
+type change struct{ caller, act, token string }
+
+// mirror is that of a ledger. One that is seen for the first time is read before it
+// changes: it is pending, as it was loaded.
+func (m *monitor) mirror(key string) *mirror {
+	if mi := m.chunks[key]; mi != nil {
+		return mi
+	}
+	name, rest, _ := strings.Cut(strings.TrimPrefix(key, "c:{"), "}:l:")
+	n, _ := strconv.Atoi(rest)
+	chunk, err := m.w.admin.ReadChunk(m.w.ctx, store.Ref{Campaign: name, Chunk: n})
+	if err != nil {
+		return nil
+	}
+	mi := &mirror{campaign: name, chunk: n, ledger: campaign.NewLedger(len(chunk.Contacts))}
+	for _, c := range chunk.Contacts {
+		mi.numbers = append(mi.numbers, c.Phone.E164())
+	}
+	mi.claims, mi.since = make([]string, len(mi.numbers)), make([]time.Time, len(mi.numbers))
+	m.chunks[key] = mi
+	return mi
+}
+
+// transition judges one contact's change.
+func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c change) {
+	number := mi.numbers[i]
+	m.w.trace.add("%s/%d …%s %v→%v attempts %d run %d by %s %s %s", mi.campaign, mi.chunk, number[len(number)-4:], old.State, new.State, new.Attempts, new.Run, c.caller, c.act, m.w.tokens.name(c.token))
+	wrong := func(why string) {
+		m.w.fail("%s/%d contact %s is %v and was %v: %s (%s by %s)", mi.campaign, mi.chunk, number, new.State, old.State, why, c.act, c.caller)
+	}
+	person := strings.HasPrefix(c.caller, "person")
+	switch {
+	case new.State.Evidence():
+		if old.Attempts == 0 {
+			wrong("it was never sent")
+		}
+		if old.State.Evidence() && new.State < old.State {
+			wrong("evidence moves back")
+		}
+	case new.State == campaign.Sending:
+		m.begins(mi, i, old, c, wrong)
+	case old.State == campaign.Sending:
+		if c.act == "commit" && c.token != mi.claims[i] {
+			wrong("another sender has said so")
+		}
+		if new.State == campaign.Unconfirmed && c.act == "recover" {
+			m.lost(mi, i, wrong)
+		}
+	case old.State == campaign.Pending:
+		if new.State != campaign.Pending && new.State != campaign.Canceled {
+			wrong("it was not sent")
+		}
+	case new.State == campaign.Pending:
+		withdrawn := old.State == campaign.Rejected && c.act == "commit" && c.token == mi.claims[i]
+		if !person && !withdrawn {
+			wrong("no person has asked for it")
+		}
+		m.word(mi, i, old, new)
+	case old.State == campaign.Unconfirmed || new.State == campaign.Canceled:
+		wrong("there is no such transition")
+	default:
+		wrong("it was decided")
+	}
+	mi.since[i] = time.Now()
+}
+
+// begins judges a contact that is about to be sent.
+func (m *monitor) begins(mi *mirror, i int, old campaign.Record, c change, wrong func(string)) {
+	number := mi.numbers[i]
+	key := "c:{" + mi.campaign + "}"
+	switch phase := m.w.redis.m.HGet(key, "phase"); {
+	case c.act != "begin" || old.State != campaign.Pending:
+		wrong("that is no begin")
+	case phase != "running":
+		wrong("the campaign is " + phase)
+	case m.w.redis.m.HGet(fmt.Sprintf("%s:k:%d", key, mi.chunk), "claim") != c.token:
+		wrong("the claim is another's")
+	}
+	mi.claims[i] = c.token
+	m.w.tokens.own(c.token, c.caller)
+	if at, listed := m.suppressed[number]; listed && time.Since(at) > suppressedWithin {
+		wrong("it is on the do-not-contact list")
+	}
+}
+
+// suppressedWithin is how long a begin may have been on its way that was decided before
+// the number came on the do-not-contact list.
+const suppressedWithin = 8 * time.Second
+
+// lost judges a contact that became unconfirmed because its sender is said to be gone.
+func (m *monitor) lost(mi *mirror, i int, wrong func(string)) {
+	if m.w.plan.kind == gentle && !m.w.tokens.dead(mi.claims[i]) {
+		wrong("its sender lives")
+	}
+}
+
+// word counts that a person has a contact sent again that may have been reached. One that
+// the platform has never seen, and whose request must have ended, cannot be reached twice.
+func (m *monitor) word(mi *mirror, i int, old, new campaign.Record) {
+	number := mi.numbers[i]
+	resolved := old.State == campaign.Unconfirmed && old.Run == new.Run
+	right := m.w.platform.sandbox.Contacted(number) == 0 && time.Since(mi.since[i]) > resolveAfter && time.Since(m.seen[number]) > resolveAfter
+	if old.State == campaign.Ended || old.MayHaveBeenReached() && !(resolved && right) {
+		m.words[number]++
+	}
+}
+
+// resolveAfter is how long a careful person waits before saying that the platform has
+// never seen a contact.
+const resolveAfter = 40 * time.Second
+
+// whole compares the tally with all ledgers, and looks whether the chunk is watched.
+func (m *monitor) whole(mi *mirror) {
+	r, key := m.w.redis.m, "c:{"+mi.campaign+"}"
+	var counted, told [16]int
+	chunks, _ := strconv.Atoi(r.HGet(key, "chunks"))
+	for n := range chunks {
+		text, _ := r.Get(fmt.Sprintf("%s:l:%d", key, n))
+		for ledger, i := campaign.Ledger(text), 0; i < ledger.Len(); i++ {
+			counted[ledger.At(i).State]++
+		}
+	}
+	for _, state := range campaign.States() {
+		told[state], _ = strconv.Atoi(r.HGet(key+":tally", strconv.Itoa(int(state))))
+	}
+	if counted != told {
+		m.w.fail("%s: the tally says %v, the ledgers %v", mi.campaign, told, counted)
+	}
+	var open, sending bool
+	for i := range mi.ledger.Len() {
+		open = open || mi.ledger.At(i).State.Open()
+		sending = sending || mi.ledger.At(i).State == campaign.Sending
+	}
+	if _, err := r.ZScore(key+":open", strconv.Itoa(mi.chunk)); open && err != nil && mi.chunk < chunks {
+		m.w.fail("%s/%d has contacts to send, and nothing looks after it", mi.campaign, mi.chunk)
+	}
+	if bare := sending && r.HGet(fmt.Sprintf("%s:k:%d", key, mi.chunk), "claim") == ""; !bare {
+		mi.bare = time.Time{}
+	} else if mi.bare.IsZero() {
+		mi.bare = time.Now()
+	}
+}
+
+// look finds contacts that are sending and belong to no sender, for longer than the
+// recovery of a claim can take.
+func (m *monitor) look() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mi := range m.chunks {
+		if !mi.bare.IsZero() && time.Since(mi.bare) > bareWithin && m.w.calm(bareWithin) {
+			m.w.fail("%s/%d has been sending without a claim for %v", mi.campaign, mi.chunk, time.Since(mi.bare))
+		}
+	}
+}
+
+const bareWithin = time.Minute
+
+// arrived notes that a request has come to the platform.
+func (m *monitor) arrived(numbers []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range numbers {
+		m.seen[n] = time.Now()
+		if !m.known[n] {
+			m.w.fail("a stranger is contacted: %s", n)
+		}
+	}
+}
+
+// reached judges a contact that the platform has reached.
+func (m *monitor) reached(number string, times int, who string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.w.trace.add("…%s is reached by %s, for the %d. time", number[len(number)-4:], who, times)
+	if times > 1+m.words[number] {
+		m.w.fail("contact %s is reached %d times, and a person has asked for that %d times", number, times, m.words[number])
+	}
+}
+
+// forget takes the mirrors to what Redis holds after it has lost writes. With them it may
+// have lost the do-not-contact list.
+func (m *monitor) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.suppressed)
+	for key, mi := range m.chunks {
+		text, err := m.w.redis.m.Get(key)
+		if err != nil {
+			delete(m.chunks, key)
+			continue
+		}
+		mi.ledger = campaign.Ledger(text)
+	}
+}
+
+// allow counts a person's word for all contacts of a campaign.
+func (m *monitor) allow(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mi := range m.chunks {
+		if mi.campaign == name {
+			for _, n := range mi.numbers {
+				m.words[n]++
+			}
+		}
+	}
+}
+
+// suppress notes that a person was told that numbers are on the do-not-contact list.
+func (m *monitor) suppress(numbers []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range numbers {
+		if _, listed := m.suppressed[n]; !listed {
+			m.suppressed[n] = time.Now()
+		}
+	}
+}
+
+// tokens are the claims that were taken, and by which process.
+type tokens struct {
+	w     *world
+	mu    sync.Mutex
+	owner map[string]string
+}
+
+func (t *tokens) own(token, caller string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.owner[token] = caller
+}
+
+// name is what a trace calls a claim: its own text is random.
+func (t *tokens) name(token string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if owner := t.owner[token]; owner != "" {
+		return "claim of " + owner
+	}
+	return ""
+}
+
+// dead reports whether the process that took the claim has been killed.
+func (t *tokens) dead(token string) bool {
+	t.mu.Lock()
+	owner := t.owner[token]
+	t.mu.Unlock()
+	return t.w.isDead(owner)
+}

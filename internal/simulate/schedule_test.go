@@ -1,0 +1,266 @@
+//go:build simulate
+
+package simulate
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"campaign-runner/ratelimit"
+	"campaign-runner/sandbox"
+)
+
+// A kind of schedule says what may go wrong in it, and so what must hold.
+type kind int
+
+const (
+	// harsh: everything but a loss of what Redis has.
+	harsh kind = iota
+	// gentle: nothing that lasts for long, but deaths. Only what a dead worker had in hand
+	// may become unconfirmed for want of a sender.
+	gentle
+	// replicated: the same as harsh, and Redis loses what no replica has confirmed.
+	replicated
+	// remembered: Redis loses its last second, and the one worker outlives it.
+	remembered
+)
+
+var kinds = [...]string{"harsh", "gentle", "replicated", "remembered"}
+
+// A plan follows from a seed alone.
+type plan struct {
+	seed     uint64
+	kind     kind
+	workers  int
+	replicas int
+	rate     ratelimit.Rate
+	sandbox  sandbox.Config
+	strokes  []stroke
+}
+
+// A stroke is something that goes wrong, or that a person does, for a while.
+type stroke struct {
+	name      string
+	at, until time.Duration
+	hit, heal func(w *world)
+}
+
+func (s stroke) String() string {
+	if s.until == s.at {
+		return fmt.Sprintf("%7.2fs %s", s.at.Seconds(), s.name)
+	}
+	return fmt.Sprintf("%7.2fs %s, for %.2fs", s.at.Seconds(), s.name, (s.until - s.at).Seconds())
+}
+
+// goesOn is for how long things go wrong.
+const goesOn = 3 * time.Minute
+
+func planOf(seed uint64) plan {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	p := plan{seed: seed, workers: 2 + rng.IntN(2)}
+	switch rng.IntN(8) {
+	case 0, 1:
+		p.kind = gentle
+	case 2:
+		p.kind, p.replicas = replicated, 1
+	case 3:
+		p.kind, p.workers = remembered, 1
+	}
+	limit := []int{20, 40, 60, sandbox.Unlimited}[rng.IntN(4)]
+	p.rate = ratelimit.Rate{Limit: 40, Window: time.Minute}
+	p.sandbox = sandbox.Config{
+		Limit: limit, Seed: seed, BadNumbers: []string{number(3), number(77)}, Faults: sandbox.Faults{Latency: latency},
+		Webhooks: sandbox.Webhooks{
+			Enabled: true, Delay: time.Duration(rng.IntN(4000)) * time.Millisecond,
+			Duplicates: 0.2, Disorder: 0.3, OldVoice: rng.IntN(2) == 0,
+		},
+	}
+	strokes := 16 + rng.IntN(10)
+	for range strokes {
+		p.add(rng, p.deck())
+	}
+	if p.kind != remembered { // whose campaigns leave no record for each other
+		p.add(rng, people)
+		p.add(rng, people)
+	}
+	slices.SortFunc(p.strokes, func(a, b stroke) int { return cmp.Compare(a.at, b.at) })
+	return p
+}
+
+// A card is a stroke without its time and place.
+type card struct {
+	name     string
+	from, to time.Duration
+	deal     func(rng *rand.Rand) (what string, hit, heal func(w *world))
+}
+
+func (p *plan) deck() []card {
+	switch p.kind {
+	case gentle:
+		return slices.Concat(brief, brief, deaths, people)
+	case replicated:
+		return slices.Concat(brief, deaths, lasting, failures, people, losses)
+	case remembered:
+		return slices.Concat(brief, failures, lapses)
+	}
+	return slices.Concat(brief, deaths, deaths, lasting, failures, people, clocks)
+}
+
+func (p *plan) add(rng *rand.Rand, deck []card) {
+	c := deck[rng.IntN(len(deck))]
+	s := stroke{at: 3*time.Second + time.Duration(rng.Int64N(int64(goesOn)))}
+	if n := len(p.strokes); n > 0 && rng.IntN(2) == 0 { // troubles seldom come alone
+		s.at = p.strokes[rng.IntN(n)].at + time.Duration(rng.Int64N(int64(4*time.Second)))
+	}
+	s.until = s.at + c.from + time.Duration(rng.Int64N(int64(c.to-c.from)+1))
+	what, hit, heal := c.deal(rng)
+	s.name, s.hit, s.heal = c.name+what, hit, heal
+	p.strokes = append(p.strokes, s)
+}
+
+// onWorker deals something that happens to one worker.
+func onWorker(hit, heal func(p *process)) func(*rand.Rand) (string, func(*world), func(*world)) {
+	return func(rng *rand.Rand) (string, func(*world), func(*world)) {
+		n := rng.IntN(6)
+		var hurt *process
+		return fmt.Sprintf(" (worker %d)", n), func(w *world) {
+				if hurt = w.at(n); hurt != nil {
+					hit(hurt)
+				}
+			}, func(w *world) {
+				if heal != nil && hurt != nil && !w.isDead(hurt.name) {
+					heal(hurt)
+				}
+			}
+	}
+}
+
+func onWorld(hit, heal func(w *world)) func(*rand.Rand) (string, func(*world), func(*world)) {
+	return func(*rand.Rand) (string, func(*world), func(*world)) { return "", hit, heal }
+}
+
+func overRedis(p *process) *link    { return p.redis }
+func overPlatform(p *process) *link { return p.platform }
+
+// onLink deals a state of a worker's link.
+func onLink(which func(p *process) *link, hit, heal func(l *link)) func(*rand.Rand) (string, func(*world), func(*world)) {
+	return onWorker(func(p *process) { hit(which(p)) }, func(p *process) { heal(which(p)) })
+}
+
+func goDown(l *link) { l.set(func(l *link) { l.down = true }); l.cut() }
+func comeUp(l *link) { l.set(func(l *link) { l.down = false }) }
+
+func slower(by time.Duration) func(*link) {
+	return func(l *link) { l.set(func(l *link) { l.slow = by }) }
+}
+
+func losing(share float64) func(*link) {
+	return func(l *link) { l.set(func(l *link) { l.lossy = share }) }
+}
+
+func nothing(*link) {}
+
+// brief are troubles of Redis that are over before anything depends on them.
+var brief = []card{
+	{"a link to Redis is cut", 0, 0, onLink(overRedis, (*link).cut, nothing)},
+	{"a link to Redis is down", 300 * time.Millisecond, 2 * time.Second, onLink(overRedis, goDown, comeUp)},
+	{"a link to Redis holds", 300 * time.Millisecond, 2500 * time.Millisecond, onLink(overRedis, (*link).hold, (*link).release)},
+	{"a link to Redis is slow", 3 * time.Second, 10 * time.Second, onLink(overRedis, slower(250*time.Millisecond), slower(0))},
+	{"a link to Redis loses answers", time.Second, 5 * time.Second, onLink(overRedis, losing(0.4), losing(0))},
+	{"a link to Redis loses answers", time.Second, 5 * time.Second, onLink(overRedis, losing(0.2), losing(0))},
+	{"Redis restarts", 300 * time.Millisecond, 2 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
+	{"Redis is frozen", 300 * time.Millisecond, 2500 * time.Millisecond, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
+	{"a worker is frozen", 300 * time.Millisecond, 2 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+}
+
+var deaths = []card{
+	{"a worker is killed", 0, 0, onWorker(func(p *process) { p.w.kill(p) }, nil)},
+	{"a worker is killed", 0, 0, onWorker(func(p *process) { p.w.kill(p) }, nil)},
+	{"a worker is stopped", 0, 0, onWorker(func(p *process) { p.stop() }, nil)},
+}
+
+// lasting are troubles that are long enough for claims and heartbeats to end.
+var lasting = []card{
+	{"a link to Redis is down", 10 * time.Second, 14 * time.Second, onLink(overRedis, goDown, comeUp)},
+	{"a link to Redis holds", 9 * time.Second, 14 * time.Second, onLink(overRedis, (*link).hold, (*link).release)},
+	{"a link to Redis is very slow", 5 * time.Second, 15 * time.Second, onLink(overRedis, slower(4*time.Second), slower(0))},
+	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
+	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
+	{"a worker is frozen past its heartbeat", 8 * time.Second, 14 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+	{"a worker is frozen past its claims", 45 * time.Second, 60 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+}
+
+// failures are those of the platform and of the ways to and from it.
+var failures = slices.Concat(slices.Repeat([]card{{"the platform: ", 3 * time.Second, 15 * time.Second, platformFails}}, 6), []card{
+	{"a link to the platform is cut", 0, 0, onLink(overPlatform, (*link).cut, nothing)},
+	{"a link to the platform is down", time.Second, 5 * time.Second, onLink(overPlatform, goDown, comeUp)},
+	{"a link to the platform holds", time.Second, 12 * time.Second, onLink(overPlatform, (*link).hold, (*link).release)},
+	{"a link to the platform is slow", 2 * time.Second, 10 * time.Second, onLink(overPlatform, slower(4*time.Second), slower(0))},
+	{"a link to the platform loses answers", 2 * time.Second, 8 * time.Second, onLink(overPlatform, losing(0.5), losing(0))},
+	{"events do not arrive", 5 * time.Second, 30 * time.Second, onWorld(func(w *world) { goDown(w.events) }, func(w *world) { comeUp(w.events) })},
+	{"events are late", 5 * time.Second, 60 * time.Second, onWorld(func(w *world) { w.events.hold() }, func(w *world) { w.events.release() })},
+})
+
+func platformFails(rng *rand.Rand) (string, func(*world), func(*world)) {
+	tr := troubles[rng.IntN(len(troubles))]
+	return tr.name, func(w *world) {
+			f := tr.faults
+			f.Latency = latency
+			w.must(w.platform.sandbox.SetFaults(f))
+		}, func(w *world) {
+			w.must(w.platform.sandbox.SetFaults(sandbox.Faults{Latency: latency}))
+		}
+}
+
+// clocks set that of Redis: forward by up to two minutes, back by up to twenty seconds.
+var clocks = []card{{"Redis's clock is set by ", 0, 0, func(rng *rand.Rand) (string, func(*world), func(*world)) {
+	by := time.Duration(1+rng.IntN(120)) * time.Second
+	if rng.IntN(2) == 0 {
+		by = -time.Duration(1+rng.IntN(20)) * time.Second
+	}
+	return by.String(), func(w *world) { w.redis.between(func() { w.redis.offset += by }) }, nil
+}}}
+
+// losses take Redis back to what a replica has confirmed.
+var losses = slices.Repeat([]card{{"Redis fails over to its replica", 300 * time.Millisecond, 3 * time.Second, onWorld(
+	func(w *world) {
+		w.redis.between(func() { w.redis.replica = w.redis.snapshot() })
+		time.Sleep(1500 * time.Millisecond) // what WAIT does not confirm from now on is lost
+		w.redis.crash()
+	},
+	func(w *world) { w.lose(w.redis.replica) },
+)}, {"the replica lags", time.Second, 5 * time.Second, onWorld(
+	func(w *world) { w.redis.between(func() { w.redis.lagging = true }) },
+	func(w *world) { w.redis.between(func() { w.redis.lagging = false }) },
+)}}, 4)
+
+// lapses take Redis back by up to two seconds.
+var lapses = slices.Repeat([]card{{"Redis loses its last writes", 300 * time.Millisecond, 2 * time.Second, func(*rand.Rand) (string, func(*world), func(*world)) {
+	var kept []saved
+	var crashed bool
+	return "", func(w *world) {
+			w.redis.between(func() { kept = w.redis.snapshot() })
+			time.Sleep(time.Second)
+			w.redis.crash()
+			crashed = true
+		}, func(w *world) {
+			if crashed {
+				w.lose(kept)
+			}
+		}
+}}}, 4)
+
+// lose brings Redis back with what it had at a time.
+func (w *world) lose(kept []saved) {
+	w.redis.between(func() {
+		if kept != nil {
+			w.redis.restore(kept)
+			w.monitor.forget()
+			w.losses++
+		}
+	})
+	w.redis.refuse(false)
+}
