@@ -97,8 +97,7 @@ func (w *world) newProcess(name string, replicas int) *process {
 	})
 	w.must(err)
 	p.applier = events.New(events.Config{Store: st, Logger: log})
-	p.inbox = webhook.NewServer(&webhook.Inbox{Events: st, Secret: secret, Log: log})
-	p.inbox.Handler = http.StripPrefix("/in", p.inbox.Handler)
+	p.inbox = &http.Server{Handler: http.StripPrefix("/in", &webhook.Inbox{Events: st, Secret: secret, Log: log})}
 	return p
 }
 
