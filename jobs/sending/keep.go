@@ -2,6 +2,7 @@ package sending
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 // A keeper reports every KeepEvery that chunks have a living sender: those of a campaign in
 // one command. The wait for a permit can be long.
 type keeper struct {
-	mu     sync.Mutex
+	mu     sync.Mutex        // guards the others
 	chunks map[store.Ref]int // passes on it
 	end    context.CancelFunc
+	told   chan struct{} // closed when the report under way is over; nil: none was made
 }
 
 // keepDue reports the chunk of p, at once and until stop is called. After that the keeper
@@ -34,12 +36,16 @@ func (p *pass) keepDue(ctx context.Context) (stop func()) {
 	k.chunks[p.chunk.Ref]++
 	return func() {
 		k.mu.Lock()
-		defer k.mu.Unlock()
 		if k.chunks[p.chunk.Ref]--; k.chunks[p.chunk.Ref] == 0 {
 			delete(k.chunks, p.chunk.Ref)
 		}
 		if len(k.chunks) == 0 {
 			k.end()
+		}
+		told := k.told
+		k.mu.Unlock()
+		if told != nil {
+			<-told
 		}
 	}
 }
@@ -60,7 +66,10 @@ func (k *keeper) run(ctx context.Context, st Store) {
 // report holds up passes that end meanwhile, but not for longer than Redis may take.
 func (k *keeper) report(ctx context.Context, st Store) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.told = make(chan struct{})
+	defer close(k.told)
+	chunks := maps.Clone(k.chunks)
+	k.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, timings.KeepEvery)
 	defer cancel()
 	now, err := st.About(ctx)
@@ -68,7 +77,7 @@ func (k *keeper) report(ctx context.Context, st Store) {
 		return
 	}
 	dues := make(map[string][]store.Due)
-	for ref := range k.chunks {
+	for ref := range chunks {
 		dues[ref.Campaign] = append(dues[ref.Campaign], store.Due{Chunk: ref.Chunk, At: now.Add(timings.KeepDue)})
 	}
 	for name, chunks := range dues {
