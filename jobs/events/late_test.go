@@ -148,3 +148,21 @@ func TestTheLinkOfAContactTellsOfThatContactAlone(t *testing.T) {
 		t.Errorf("contact 7 has an outcome: %v, %v", o, err)
 	}
 }
+
+func TestTheLinkOfAnErasedContactStopsOneNumberAMinute(t *testing.T) {
+	s := emptyStage(t)
+	s.launchPeople("c", campaign.Dispatch, true)
+	c, err := s.store.Campaign(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := store.Place{Ref: store.Ref{Campaign: "c"}, Index: 2}
+	if err := s.store.EraseContact(t.Context(), c, at, people[2], "test"); err != nil {
+		t.Fatal(err)
+	}
+	stop := func(i int) string { return says(people[i].E164(), `"`+people[i].E164()+`"`, "STOP") }
+	s.deliver(webhook.Target{Campaign: "c", Contact: 3}, stop(0), stop(1), stop(3))
+	if diff := cmp.Diff([]int{0}, s.stopped()); diff != "" || len(s.open()) != 2 {
+		t.Errorf("open %v, on the list (-want +got):\n%s", s.open(), diff)
+	}
+}

@@ -64,12 +64,12 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 			}
 			rule = open.Rule
 		}
-		who, known, err := a.contactOf(ctx, c, r)
+		who, known, erased, err := a.contactOf(ctx, c, r)
 		if err != nil {
 			errs = append(errs, err) // the wishes in other events are heeded
 			continue
 		}
-		if number := numberOf(r, who, known); r.late && number != 0 {
+		if number := numberOf(r, who, known); (r.late || erased) && number != 0 {
 			may, err := a.mayStop(ctx, r, number)
 			if err != nil {
 				return err
@@ -172,27 +172,28 @@ func (a *Applier) suppress(ctx context.Context, c campaign.Campaign, rules map[c
 	return nil
 }
 
-// contactOf is the number of the contact that an event is about, if it is known.
-func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) (phone campaign.Phone, known bool, err error) {
+// contactOf is the number of the contact that an event is about, if it is known. Of one
+// that was erased the event alone tells it, and a link could tell any.
+func (a *Applier) contactOf(ctx context.Context, c campaign.Campaign, r report) (phone campaign.Phone, known, erased bool, err error) {
 	size := c.Settings.ChunkSize
 	switch {
 	case r.listed:
-		return r.numbers[0], true, nil
+		return r.numbers[0], true, false, nil
 	case c.Kept() != nil, r.ordinal < 0, size == 0:
-		return 0, false, nil
+		return 0, false, false, nil
 	}
 	chunk, err := a.store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: r.ordinal / size})
 	if errors.Is(err, store.ErrGone) {
-		return 0, false, nil
+		return 0, false, false, nil
 	}
 	if err != nil || r.ordinal%size >= len(chunk.Contacts) {
-		return 0, false, err
+		return 0, false, false, err
 	}
 	phone = chunk.Contacts[r.ordinal%size].Phone
-	if phone == 0 && len(r.numbers) > 0 { // erased, so that what the event tells is all there is
+	if erased = phone == 0; erased && len(r.numbers) > 0 {
 		phone = r.numbers[0]
 	}
-	return phone, phone != 0, nil
+	return phone, phone != 0, erased, nil
 }
 
 const maxToldBytes = 128
@@ -340,9 +341,14 @@ func (a *Applier) retryWishesOf(ctx context.Context, name string, wishes []store
 			}
 			continue
 		}
-		who, known, err := a.contactOf(ctx, c, r)
+		who, known, erased, err := a.contactOf(ctx, c, r)
 		if err != nil {
 			return err
+		}
+		if known && erased {
+			if known, err = a.mayStop(ctx, r, who); err != nil {
+				return err
+			}
 		}
 		if known {
 			rules[who] = wishes[i].Rule
