@@ -17,10 +17,10 @@ var kinds = []struct {
 	key, kind string
 	ask       func(ctx context.Context, p redis.Pipeliner, key string) redis.Cmder
 }{
-	{keyCampaigns, "set", askSet}, {keyWorkers, "set", askSet}, {"asynq:queues", "set", askSet},
+	{keyCampaigns, "sorted set", askSorted}, {keyLive, "sorted set", askSorted}, {keyWorkers, "set", askSet}, {"asynq:queues", "set", askSet},
 	{keyClosedWishes, "sorted set", askSorted}, {"asynq:servers", "sorted set", askSorted}, {"asynq:workers", "sorted set", askSorted},
 	{keyWishes, "hash", askHash}, {keyContactedDays, "hash", askHash},
-	{keyNoticesSince, "text", askText}, {"suppressed:used", "text", askText},
+	{keyNoticesSince, "text", askText}, {keyEventBytes, "text", askText}, {"suppressed:used", "text", askText},
 	{keyEvents, "stream", func(ctx context.Context, p redis.Pipeliner, key string) redis.Cmder { return p.XLen(ctx, key) }},
 }
 
@@ -72,9 +72,9 @@ func CheckForeign(ctx context.Context, rdb redis.UniversalClient) error {
 	return wrap(err, "look whose redis this is")
 }
 
-// checkCampaigns looks whether the campaigns that are named are ours.
+// checkCampaigns looks whether the first campaigns that are named are ours.
 func checkCampaigns(ctx context.Context, rdb redis.UniversalClient) error {
-	names, err := rdb.SMembers(ctx, keyCampaigns).Result()
+	names, err := rdb.ZRange(ctx, keyCampaigns, 0, 9).Result()
 	if err != nil || len(names) == 0 {
 		return err
 	}

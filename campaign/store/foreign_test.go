@@ -15,6 +15,13 @@ func TestARedisOfAnotherProgramIsRefused(t *testing.T) {
 	set := func(key string, members ...any) func(*redis.Client) {
 		return func(r *redis.Client) { r.SAdd(t.Context(), key, members...) }
 	}
+	sorted := func(key string, members ...string) func(*redis.Client) {
+		return func(r *redis.Client) {
+			for _, m := range members {
+				r.ZAdd(t.Context(), key, redis.Z{Member: m})
+			}
+		}
+	}
 	text := func(key string) func(*redis.Client) {
 		return func(r *redis.Client) { r.Set(t.Context(), key, "x", 0) }
 	}
@@ -30,9 +37,11 @@ func TestARedisOfAnotherProgramIsRefused(t *testing.T) {
 		"a text of wishes":                      {text("{wishes}"), "{wishes}"},
 		"a set of days":                         {set("contacted:days", "1"), "contacted:days"},
 		"a set of suppressed":                   {set("suppressed:used", "1"), "suppressed:used"},
-		"campaigns of another program":          {set("campaigns", "17", "18"), "campaigns"},
-		"campaigns that cannot be named so":     {set("campaigns", "Spring sale!"), "campaigns"},
-		"campaigns that are kept in other ways": {func(r *redis.Client) { set("campaigns", "sale")(r); text("c:{sale}")(r) }, "campaigns"},
+		"campaigns of another program":          {sorted("campaigns", "17", "18"), "campaigns"},
+		"campaigns that cannot be named so":     {sorted("campaigns", "Spring sale!"), "campaigns"},
+		"a set of campaigns":                    {set("campaigns", "sale"), "campaigns"},
+		"another live":                          {text("live"), "live"},
+		"campaigns that are kept in other ways": {func(r *redis.Client) { sorted("campaigns", "sale")(r); text("c:{sale}")(r) }, "campaigns"},
 		"a stream of other events": {func(r *redis.Client) {
 			r.XAdd(t.Context(), &redis.XAddArgs{Stream: "events", Values: []string{"type", "click"}})
 		}, "events"},
