@@ -604,8 +604,8 @@ func TestApplyGivesUpInTheEnd(t *testing.T) {
 		}
 	}})
 	_, err := New(restless).Apply(t.Context(), read(t, quiet, sale0), Change{Act: Commit, Token: "me/1", Moves: moves(campaign.Accept, 0)})
-	if !errors.Is(err, ErrMoved) || second != maxRounds {
-		t.Errorf("got %v after %d rounds, want ErrMoved after %d", err, second, maxRounds)
+	if rounds := second - 1; !errors.Is(err, ErrMoved) || rounds != maxRounds { // the first script raises the campaign
+		t.Errorf("got %v after %d rounds, want ErrMoved after %d", err, rounds, maxRounds)
 	}
 }
 

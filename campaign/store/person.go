@@ -27,7 +27,7 @@ import (
 
 // FindPerson are the contacts of a campaign with a person's number, in either spelling.
 // A campaign without an index is read as a whole, a few chunks at a time; read is told
-// how many chunks that were so far.
+// how many chunks that were so far, by several goroutines at once.
 func (s *Store) FindPerson(ctx context.Context, c campaign.Campaign, phone campaign.Phone, read func(chunks int)) ([]Place, error) {
 	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
 	if err := exceptNil(err); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,6 +237,12 @@ func TestFindPerson(t *testing.T) {
 	indexed := lived(t, s)
 	plain := launch(t, s, "plain", 5, 2, campaign.Running)
 	read := 0
+	var reading sync.Mutex
+	told := func(chunks int) {
+		reading.Lock()
+		defer reading.Unlock()
+		read = max(read, chunks)
+	}
 	for _, c := range []campaign.Campaign{indexed, plain} {
 		for n := range 5 {
 			ordinal := n
@@ -243,7 +250,7 @@ func TestFindPerson(t *testing.T) {
 				ordinal++ // the last chunk before the append was not full
 			}
 			want := []Place{{Ref{c.Name, ordinal / 2}, ordinal % 2}}
-			got, err := s.FindPerson(ctx, c, person(n).Phone, func(chunks int) { read = max(read, chunks) })
+			got, err := s.FindPerson(ctx, c, person(n).Phone, told)
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%s, contact %d: %v\n%s", c.Name, n, err, diff)
 			}
