@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,11 +55,11 @@ func TestUploadsThatDoNotComeAreCut(t *testing.T) {
 type endless struct {
 	text string
 	left string
-	sent int
+	sent atomic.Int64
 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	if e.sent > 50<<20 {
+	if e.sent.Load() > 50<<20 {
 		return 0, io.EOF
 	}
 	if e.left == "" {
@@ -66,7 +67,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	}
 	n := copy(p, e.left)
 	e.left = e.left[n:]
-	e.sent += n
+	e.sent.Add(int64(n))
 	return n, nil
 }
 
@@ -97,8 +98,8 @@ func TestFormsAreBounded(t *testing.T) {
 					t.Errorf("answered %d", res.StatusCode)
 				}
 			}
-			if body.sent > 10<<20 {
-				t.Errorf("%d bytes of it were taken", body.sent)
+			if sent := body.sent.Load(); sent > 10<<20 {
+				t.Errorf("%d bytes of it were taken", sent)
 			}
 		})
 	}

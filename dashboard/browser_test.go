@@ -44,12 +44,17 @@ type visitor struct {
 // visit starts a browser. Whatever a page complains of fails the test.
 func visit(t *testing.T, url string) *visitor {
 	t.Helper()
+	folder, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) }) // it may still be written to when the browser has ended
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(2 * time.Minute), chromedp.WindowSize(1200, 900),
+		chromedp.UserDataDir(folder), chromedp.WSURLReadTimeout(2 * time.Minute), chromedp.WindowSize(1200, 900),
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

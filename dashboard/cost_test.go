@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,27 +32,45 @@ func (a *ahead) Now(ctx context.Context) (time.Time, error) {
 }
 
 // A counter counts the commands of a client, by name.
-type counter map[string]int
+type counter struct {
+	mu sync.Mutex
+	by map[string]int
+}
 
-func (c counter) DialHook(next redis.DialHook) redis.DialHook {
+func (c *counter) add(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by[name]++
+}
+
+// take returns the counts, and begins anew.
+func (c *counter) take() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := c.by
+	c.by = make(map[string]int)
+	return by
+}
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-func (c counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { c[cmd.Name()]++; return next(ctx, cmd) }
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { c.add(cmd.Name()); return next(ctx, cmd) }
 }
 
-func (c counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		for _, cmd := range cmds {
-			c[cmd.Name()]++
+			c.add(cmd.Name())
 		}
 		return next(ctx, cmds)
 	}
 }
 
-func (c counter) all() (n int) {
-	for _, some := range c {
+func sum(counts map[string]int) (n int) {
+	for _, some := range counts {
 		n += some
 	}
 	return n
@@ -62,7 +81,7 @@ type crowd struct {
 	*pages
 	fixture campaigntest.Fixture
 	clock   *ahead
-	asked   counter
+	asked   *counter
 	moving  []string
 }
 
@@ -92,7 +111,7 @@ func newCrowd(t testing.TB, campaigns, running int) *crowd {
 	if err := f.Heartbeat(t.Context(), beat); err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{fixture: f, asked: make(counter), moving: names[:running]}
+	c := &crowd{fixture: f, asked: &counter{by: make(map[string]int)}, moving: names[:running]}
 	counted := redis.NewClient(rdb.Options())
 	t.Cleanup(func() { counted.Close() })
 	counted.AddHook(c.asked)
@@ -151,8 +170,7 @@ func TestAListOfThousandsCostsWhatChanges(t *testing.T) {
 		t.Fatalf("%d rows", len(old.rows))
 	}
 	whole := encode(old.news(content{}))
-	t.Logf("all of the page: %d bytes, %d compressed; first look: %d commands", len(whole.plain), len(whole.deflated), c.asked.all())
-	clear(c.asked)
+	t.Logf("all of the page: %d bytes, %d compressed; first look: %d commands", len(whole.plain), len(whole.deflated), sum(c.asked.take()))
 	sent, plain := 0, 0
 	const ticks = 10
 	for n := range ticks {
@@ -161,25 +179,27 @@ func TestAListOfThousandsCostsWhatChanges(t *testing.T) {
 		m := encode(now.news(old))
 		sent, plain, old = sent+len(m.deflated), plain+len(m.plain), now
 	}
-	t.Logf("in %v: %d bytes to each viewer, of %d; %d commands a look: %v", ticks*liveEvery, sent, plain, c.asked.all()/ticks, c.asked)
+	asked := c.asked.take()
+	t.Logf("in %v: %d bytes to each viewer, of %d; %d commands a look: %v", ticks*liveEvery, sent, plain, sum(asked)/ticks, asked)
 	if sent > 50<<10 {
 		t.Errorf("%d bytes in %v, want at most 50 KB", sent, ticks*liveEvery)
 	}
 	// Two for each that is live, its share of paces and forecasts, a dozen for what all
 	// share, and one in six hundred of the others.
-	if most := 3*running + 40; c.asked.all()/ticks > most {
-		t.Errorf("%d commands a look, want at most %d", c.asked.all()/ticks, most)
+	if most := 3*running + 40; sum(asked)/ticks > most {
+		t.Errorf("%d commands a look, want at most %d", sum(asked)/ticks, most)
 	}
 
-	clear(c.asked)
+	c.asked.take()
 	c.moving = nil
 	c.fixture.Redis().Del(t.Context(), "live")
 	for range ticks {
 		c.clock.by += liveEvery
 		c.look(t)
 	}
-	t.Logf("with nothing live: %d commands a look: %v", c.asked.all()/ticks, c.asked)
-	if n := c.asked.all() / ticks; n > 40 {
+	asked = c.asked.take()
+	t.Logf("with nothing live: %d commands a look: %v", sum(asked)/ticks, asked)
+	if n := sum(asked) / ticks; n > 40 {
 		t.Errorf("with nothing live: %d commands a look", n)
 	}
 }
@@ -189,7 +209,7 @@ func TestMoreViewersCostRedisNothing(t *testing.T) {
 	c.tick(t, 0)
 	c.look(t)
 	count := func(viewers int) int {
-		clear(c.asked)
+		c.asked.take()
 		c.clock.by += liveEvery
 		if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
 			t.Fatal(err)
@@ -200,7 +220,7 @@ func TestMoreViewersCostRedisNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return c.asked.all()
+		return sum(c.asked.take())
 	}
 	count(8)
 	if one, many := count(1), count(100); many >= one+100 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -323,10 +324,9 @@ func TestDailyCapGivesBackWhoWasNotSent(t *testing.T) {
 
 func TestSettingsChangeInTheMidstOfAChunk(t *testing.T) {
 	s := newStage(t, 50, dispatching, func(s *campaign.Settings) { s.MaxAttempts = 5 })
-	var set bool
+	var set atomic.Bool
 	s.platform.answer = func([]velents.Row) error {
-		if s.platform.count() == 10 && !set {
-			set = true
+		if s.platform.count() >= 10 && set.CompareAndSwap(false, true) {
 			if _, err := s.queue.Set(t.Context(), "c", func(s *campaign.Settings) error { s.MaxAttempts = 1; return nil }); err != nil {
 				t.Error(err)
 			}

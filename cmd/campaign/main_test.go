@@ -198,7 +198,7 @@ func TestRedisThatHoldsSomethingElse(t *testing.T) {
 	f := newFixture(t)
 	f.Redis().Set(t.Context(), "campaigns", "x", 0)
 	got := f.run("list")
-	if got.code != 1 || !strings.HasPrefix(got.stderr, `campaign: redis: the key "campaigns" is not this program's (it is no set)`) {
+	if got.code != 1 || !strings.HasPrefix(got.stderr, `campaign: redis: the key "campaigns" is not this program's (it is no sorted set)`) {
 		t.Errorf("%+v", got)
 	}
 }

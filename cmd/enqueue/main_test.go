@@ -824,7 +824,7 @@ func midLoad(t *testing.T) (*world, *stalling, string) {
 		fmt.Fprintf(&b, "+96650%07d,Person %d,City %d\n", 100+i, i, i%7)
 	}
 	w.write("list.csv", b.String())
-	proxy := newStalling(t, w.rdb.Options().Addr, 60_000)
+	proxy := newStalling(t, w.rdb.Options().Addr, 320_000)
 	return w, proxy, fmt.Sprintf("redis://%s/%d", proxy.addr, w.rdb.Options().DB)
 }
 
