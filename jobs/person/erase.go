@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"campaign-runner/campaign"
@@ -64,30 +66,43 @@ func (d *Desk) Erase(ctx context.Context, phone campaign.Phone, mayBeContacted b
 	if err := e.told(ctx); err != nil { // meanwhile
 		return e.done, err
 	}
-	return e.done, e.lists(ctx)
+	if err := e.lists(ctx); err != nil {
+		return e.done, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.asks)) {
+		e.leave(name, "an event with the number waits for a worker: perhaps somebody else asks in it for no more contact")
+	}
+	e.done.Left = e.found.NotSearched
+	return e.done, nil
 }
 
 type eraser struct {
 	*search
-	listed bool // by this erasure
+	listed bool            // by this erasure
+	asks   map[string]bool // campaigns in whose waiting events somebody asks for no more contact, perhaps another person
 	done   Erasure
 }
 
 // told erases events and wishes. One who asks in them not to be contacted is put on the
-// list before the event goes.
+// list before the event goes. Where it may be somebody else who asks, a worker hears it.
 func (e *eraser) told(ctx context.Context) error {
 	for {
 		unheard := false
+		e.asks = make(map[string]bool)
 		dropped, err := e.Store.DropEvents(ctx, func(event store.Event) bool {
-			t, is := e.tells(event)
-			if is && t.OptsOut && !e.listed {
+			t, how := e.tells(ctx, event)
+			switch {
+			case how == touches && t.OptsOut:
+				e.asks[event.Campaign] = true
+				return false
+			case how == theirs && t.OptsOut && !e.listed:
 				unheard = true
 				return false
 			}
-			return is
+			return how != untied
 		})
 		e.done.Events += dropped
-		if err != nil {
+		if err := errors.Join(err, e.failed); err != nil {
 			return err
 		}
 		if !unheard {
@@ -98,17 +113,17 @@ func (e *eraser) told(ctx context.Context) error {
 		}
 	}
 	err := e.eachUnmatched(ctx, func(event store.Event) bool { // a wish in it has been heeded
-		_, is := e.tells(event)
-		if is {
+		_, how := e.tells(ctx, event)
+		if how != untied {
 			e.done.Events++
 		}
-		return is
+		return how != untied
 	})
-	if err != nil {
+	if err := errors.Join(err, e.failed); err != nil {
 		return err
 	}
 	wishes, err := e.wishes(ctx)
-	if err != nil || len(wishes) == 0 {
+	if err := errors.Join(err, e.failed); err != nil || len(wishes) == 0 {
 		return err
 	}
 	if err := e.heed(ctx); err != nil {

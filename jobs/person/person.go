@@ -20,7 +20,6 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs"
-	"campaign-runner/jobs/events"
 )
 
 // A Person is what is kept of somebody.
@@ -115,6 +114,7 @@ type search struct {
 	places        map[string][]store.Place
 	conversations map[string][]string
 	found         Person
+	failed        error // of a look-up amid a list of events
 }
 
 // Find lists what is kept of a person. With whole it holds the number, values and
@@ -133,13 +133,13 @@ func (d *Desk) Find(ctx context.Context, phone campaign.Phone, whole bool) (Pers
 		return Person{}, err
 	}
 	if _, err := d.Store.DropEvents(ctx, func(e store.Event) bool {
-		s.addEvent(e, true)
+		s.addEvent(ctx, e, true)
 		return false
 	}); err != nil {
 		return Person{}, err
 	}
 	if err := s.eachUnmatched(ctx, func(e store.Event) bool {
-		s.addEvent(e, false)
+		s.addEvent(ctx, e, false)
 		return false
 	}); err != nil {
 		return Person{}, err
@@ -148,7 +148,7 @@ func (d *Desk) Find(ctx context.Context, phone campaign.Phone, whole bool) (Pers
 	for _, w := range wishes {
 		s.found.Wishes = append(s.found.Wishes, Wish{w.ID, w.Campaign, w.At, w.Why.String()})
 	}
-	return s.found, err
+	return s.found, errors.Join(err, s.failed)
 }
 
 // search finds a person's contacts in all campaigns.
@@ -209,7 +209,9 @@ func (s *search) searchCampaign(ctx context.Context, name string) error {
 }
 
 func (s *search) leave(name, why string) {
-	s.found.NotSearched = append(s.found.NotSearched, Unsearch{name, why})
+	if left := (Unsearch{name, why}); !slices.Contains(s.found.NotSearched, left) {
+		s.found.NotSearched = append(s.found.NotSearched, left)
+	}
 }
 
 // searched are the campaigns that were searched.
@@ -322,74 +324,4 @@ func (s *search) lists(ctx context.Context) error {
 		s.found.ReservedBy = name
 	}
 	return err
-}
-
-// tells reads an event, and says whether it is about the person: by its link, its number
-// or its conversation, or because it tells no number where one is due and holds theirs.
-func (s *search) tells(e store.Event) (events.Telling, bool) {
-	c := s.campaigns[e.Campaign]
-	t := events.Tell(c.Settings, e.Body)
-	linked := slices.ContainsFunc(s.places[e.Campaign], func(at store.Place) bool {
-		return e.Contact > 0 && at.Chunk*c.Settings.ChunkSize+at.Index == e.Contact-1
-	})
-	return t, linked || s.number.Is(t.Numbers) || t.Conversation != "" && slices.Contains(s.conversations[e.Campaign], t.Conversation) ||
-		len(t.Numbers) == 0 && s.number.In(string(e.Body))
-}
-
-func (s *search) addEvent(e store.Event, waiting bool) {
-	if t, is := s.tells(e); is {
-		event := Event{Campaign: e.Campaign, At: e.At, Type: t.Type, Conversation: t.Conversation, Waiting: waiting}
-		if s.whole {
-			event.Body = string(e.Body)
-		}
-		s.found.Events = append(s.found.Events, event)
-	}
-}
-
-// eachUnmatched calls drop for every unmatched event, and deletes those that it picks.
-func (s *search) eachUnmatched(ctx context.Context, drop func(store.Event) bool) error {
-	const page = 500
-	names, err := s.Store.UnmatchedNames(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		for from := 0; ; {
-			kept, err := s.Store.Unmatched(ctx, name, from, page)
-			if err != nil {
-				return err
-			}
-			var ids []string
-			for _, u := range kept {
-				if drop(u.Event) {
-					ids = append(ids, u.ID)
-				}
-			}
-			if err := s.Store.DropUnmatched(ctx, name, ids); err != nil {
-				return err
-			}
-			if len(kept) < page {
-				break
-			}
-			from += len(kept) - len(ids)
-		}
-	}
-	return nil
-}
-
-// wishes are the open ones of the person. One that tells somebody else's number is that
-// person's.
-func (s *search) wishes(ctx context.Context) (theirs []store.Wish, err error) {
-	all, err := s.Store.Wishes(ctx)
-	for _, w := range all {
-		c := s.campaigns[w.Campaign]
-		told := events.NumbersTold(c.Settings, w.Told)
-		linked := slices.ContainsFunc(s.places[w.Campaign], func(at store.Place) bool {
-			return w.Contact > 0 && at.Chunk*c.Settings.ChunkSize+at.Index == w.Contact-1
-		})
-		if s.number.Is(told) || len(told) == 0 && (linked || slices.Contains(s.conversations[w.Campaign], w.Conversation) || s.number.In(w.Told)) {
-			theirs = append(theirs, w)
-		}
-	}
-	return theirs, err
 }
