@@ -58,14 +58,15 @@ func onlyFromHere(next http.Handler) http.Handler {
 	})
 }
 
-// Headers that proxies add, in lower case, and how such names begin. Browsers, curl and
-// Prometheus send none of them.
+// Headers that proxies add, in lower case, and how such names begin: everything with X-,
+// but for what scripts of pages and Prometheus send. Browsers and curl send none of them.
 var (
 	proxyHeaders = []string{
-		"forwarded", "via", "cdn-loop", "x-real-ip", "x-client-ip", "client-ip", "true-client-ip", "x-cluster-client-ip",
-		"cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-amzn-trace-id", "x-scheme", "x-url-scheme",
+		"forwarded", "via", "cdn-loop", "client-ip", "true-client-ip", "proxy-client-ip", "remote-addr", "ali-cdn-real-ip", "incap-client-ip",
 	}
-	proxyPrefixes = []string{"x-forwarded", "x-original-", "x-envoy-", "x-proxy-", "x-appengine-"}
+	proxyPrefixes = []string{"x-", "cf-", "cloudfront-", "fastly-", "fly-", "akamai-", "wl-proxy-"}
+	ownHeaders    = []string{"x-requested-with", "x-xsrf-token", "x-csrf-token", "x-moz", "x-purpose"}
+	ownPrefix     = "x-prometheus-"
 )
 
 // passedOn says by what a request shows that a proxy has passed it on; empty: nothing
@@ -74,6 +75,9 @@ var (
 func passedOn(r *http.Request) string {
 	for name := range r.Header {
 		lower := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if slices.Contains(ownHeaders, lower) || strings.HasPrefix(lower, ownPrefix) {
+			continue
+		}
 		if slices.Contains(proxyHeaders, lower) || slices.ContainsFunc(proxyPrefixes, func(p string) bool { return strings.HasPrefix(lower, p) }) {
 			return "header " + name
 		}

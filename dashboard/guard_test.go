@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -37,6 +38,15 @@ func TestWithoutAPasswordNothingThatAProxyPassesOnIsAnswered(t *testing.T) {
 		"with underscores":          header("X_Forwarded_For", "192.0.2.1"),
 		"X-Real-Ip":                 header("X-Real-Ip", "192.0.2.1"),
 		"Cf-Connecting-Ip":          header("Cf-Connecting-Ip", "192.0.2.1"),
+		"X-Forward-For":             header("X-Forward-For", "192.0.2.1"),
+		"Proxy-Client-Ip":           header("Proxy-Client-Ip", "192.0.2.1"),
+		"Wl-Proxy-Client-Ip":        header("Wl-Proxy-Client-Ip", "192.0.2.1"),
+		"X-Nginx-Proxy":             header("X-Nginx-Proxy", "true"),
+		"X-Request-Id":              header("X-Request-Id", "7"),
+		"X-Varnish":                 header("X-Varnish", "7"),
+		"True-Client-Ip":            header("True-Client-Ip", "192.0.2.1"),
+		"Cf-Ipcountry":              header("Cf-Ipcountry", "SA"),
+		"any with an X":             header("X-Of-Somebody", "1"),
 		"a form of another host":    header("Origin", "https://pages.example.org"),
 		"a link of its public pages": func(r *http.Request) {
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -64,12 +74,45 @@ func TestWithoutAPasswordNothingThatAProxyPassesOnIsAnswered(t *testing.T) {
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
 			r.Header.Set("Referer", open.URL)
 		},
+		"a script":             header("X-Requested-With", "XMLHttpRequest"),
+		"Prometheus":           header("X-Prometheus-Scrape-Timeout-Seconds", "10"),
+		"a token of a script":  header("X-Xsrf-Token", "1"),
 		"another local name":   func(r *http.Request) { r.Host = "localhost:8080" },
 		"an address in braces": func(r *http.Request) { r.Host = "[::1]" },
 	} {
 		if res, body := ask(t, "GET", open.URL, nil, edit); res.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d %s", name, res.StatusCode, body)
 		}
+	}
+}
+
+// Who copies the page about proxies has one that shows itself.
+func TestProxiesOfThePageShowThemselves(t *testing.T) {
+	page, err := os.ReadFile("../docs/operations/proxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := serve(t, redistest.Shared(t), dashboard.Config{})
+	examples := 0
+	for _, location := range strings.Split(string(page), "    location ")[1:] {
+		location, _, _ = strings.Cut(location, "\n    }")
+		if !strings.Contains(location, ":8080") {
+			continue // the inbox
+		}
+		examples++
+		res, _ := ask(t, "GET", open.URL, nil, func(r *http.Request) {
+			for _, set := range regexp.MustCompile(`proxy_set_header (\S+) (\S+);`).FindAllStringSubmatch(location, -1) {
+				if set[1] != "Host" && set[1] != "Connection" {
+					r.Header.Set(set[1], set[2])
+				}
+			}
+		})
+		if res.StatusCode != http.StatusForbidden {
+			t.Errorf("without a password it answers %d through\n%s", res.StatusCode, location)
+		}
+	}
+	if examples == 0 {
+		t.Error("no example")
 	}
 }
 
