@@ -154,11 +154,7 @@ func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone
 		byBucket[n] = append(byBucket[n], entry[:]...)
 	}
 	for n, packed := range byBucket {
-		have, err := a.store.rdb.HGet(ctx, keyIndex(name), strconv.Itoa(n)).Bytes()
-		if err := exceptNil(err); err != nil {
-			return wrap(err, "add to index of %s", name)
-		}
-		if err := a.setBucket(ctx, strconv.Itoa(n), append(a.before(have), packed...)); err != nil {
+		if err := a.setBucket(ctx, strconv.Itoa(n), packed); err != nil {
 			return err
 		}
 	}
@@ -168,26 +164,33 @@ func (a *Append) AddIndex(ctx context.Context, contacts iter.Seq2[campaign.Phone
 // firstOrdinal is the ordinal of the first appended contact.
 func (a *Append) firstOrdinal() int { return a.campaign.Chunks * a.campaign.Settings.ChunkSize }
 
-// before are a bucket's entries that are older than the append.
-func (a *Append) before(packed []byte) (kept []byte) {
-	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
-		if _, ordinal := entryAt(packed); ordinal < a.firstOrdinal() {
-			kept = append(kept, packed[:entryBytes]...)
-		}
-	}
-	return kept
-}
-
-// setBucketScript replaces a bucket of the index. KEYS campaign, index; ARGV id,
-// bucket, entries. Without entries it deletes the bucket.
+// setBucketScript replaces what an append has in a bucket of the index. What is older
+// stays as it stands now: somebody may be erased from it at any time. KEYS campaign,
+// index; ARGV id, bucket, first ordinal of the append, its entries.
 var setBucketScript = redis.NewScript(`
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
-if ARGV[3] == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], ARGV[3]) end
+local packed, kept = redis.call('HGET', KEYS[2], ARGV[2]) or '', {}
+for k = 1, #packed - 11, 12 do
+  local a, b, c, d = string.byte(packed, k + 8, k + 11)
+  if a + 256 * (b + 256 * (c + 256 * d)) < tonumber(ARGV[3]) then kept[#kept + 1] = string.sub(packed, k, k + 11) end
+end
+packed = table.concat(kept) .. ARGV[4]
+if packed == '' then redis.call('HDEL', KEYS[2], ARGV[2]) else redis.call('HSET', KEYS[2], ARGV[2], packed) end
 return 1`)
 
 func (a *Append) setBucket(ctx context.Context, field string, packed []byte) error {
 	keys := []string{keyCampaign(a.campaign.Name), keyIndex(a.campaign.Name)}
-	return a.run(ctx, "store index", setBucketScript, keys, a.id, field, packed)
+	return a.run(ctx, "store index", setBucketScript, keys, a.id, field, a.firstOrdinal(), packed)
+}
+
+// newer reports whether a bucket has entries of the append.
+func (a *Append) newer(packed []byte) bool {
+	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
+		if _, ordinal := entryAt(packed); ordinal >= a.firstOrdinal() {
+			return true
+		}
+	}
+	return false
 }
 
 // dropIndex takes an unfinished append out of the index.
@@ -198,14 +201,35 @@ func (a *Append) dropIndex(ctx context.Context) error {
 		if !scan.Next(ctx) {
 			break
 		}
-		packed := []byte(scan.Val())
-		if kept := a.before(packed); len(kept) < len(packed) {
-			if err := a.setBucket(ctx, field, kept); err != nil {
+		if a.newer([]byte(scan.Val())) {
+			if err := a.setBucket(ctx, field, nil); err != nil {
 				return err
 			}
 		}
 	}
 	return wrap(scan.Err(), "clear what an append left")
+}
+
+// dropEntryScript takes a contact out of the index. KEYS index; ARGV bucket, the packed
+// ordinal.
+var dropEntryScript = redis.NewScript(`
+local packed, kept = redis.call('HGET', KEYS[1], ARGV[1]), {}
+if not packed then return 1 end
+for k = 1, #packed, 12 do
+  local entry = string.sub(packed, k, k + 11)
+  if string.sub(entry, 9) ~= ARGV[2] then kept[#kept + 1] = entry end
+end
+redis.call('HSET', KEYS[1], ARGV[1], table.concat(kept))
+return 1`)
+
+// dropEntry takes an erased contact out of the index: one that is there again would lead
+// events to it.
+func (s *Store) dropEntry(ctx context.Context, c campaign.Campaign, at Place, phone campaign.Phone) error {
+	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
+	if buckets == 0 {
+		return exceptNil(err)
+	}
+	return dropEntryScript.Run(ctx, s.rdb, []string{keyIndex(c.Name)}, bucketOf(phone, buckets), at.packed(c)).Err()
 }
 
 // nobodysConversation marks one that two contacts have: it identifies neither.

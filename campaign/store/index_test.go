@@ -1,9 +1,13 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"iter"
+	"maps"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/internal/redistest"
@@ -60,6 +64,69 @@ func TestFindByTheOtherSpelling(t *testing.T) {
 	}
 	if _, _, err := s.Find(t.Context(), c, 5215512345679); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a stranger: %v", err)
+	}
+}
+
+// What an append does to the index brings nobody back who is erased meanwhile.
+func TestAppendsLeaveTheErasedOutOfTheIndex(t *testing.T) {
+	for name, do := range map[string]func(*Append, context.Context) error{
+		"as they are added": func(a *Append, ctx context.Context) error {
+			return a.AddIndex(ctx, maps.All(map[campaign.Phone]int{person(6).Phone: 0}))
+		},
+		"as they are undone": (*Append).Abandon,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rdb := redistest.Shared(t)
+			s, ctx := New(rdb), t.Context()
+			c := lived(t, s)
+			meanwhile := redis.NewClient(rdb.Options())
+			t.Cleanup(func() { meanwhile.Close() })
+			a, err := New(meanwhile).BeginAppend(ctx, "sale", "later")
+			if err == nil {
+				err = a.Add(ctx, 0, []campaign.Contact{person(5)})
+			}
+			if err == nil {
+				err = a.AddIndex(ctx, maps.All(map[campaign.Phone]int{person(5).Phone: 0}))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			once := func() { erase(t, s, c, 1) }
+			meanwhile.AddHook(&scripts{before: func(context.Context, redis.Cmder, redis.ProcessHook) {
+				if once != nil {
+					once()
+					once = nil
+				}
+			}})
+			if err := do(a, ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got := numbersIn(t, s, 1); len(got) > 0 {
+				t.Errorf("the number is back in %q", got)
+			}
+			for n, want := range []bool{true, false, true, true, true} {
+				if _, _, err := s.Find(ctx, c, person(n).Phone); (err == nil) != want {
+					t.Errorf("contact %d: %v", n, err)
+				}
+			}
+		})
+	}
+}
+
+// An entry that leads to an erased contact goes, however it came there.
+func TestEraseContactEndsAnEntryOfTheErased(t *testing.T) {
+	s := New(redistest.Shared(t))
+	c := lived(t, s)
+	before := s.rdb.HGetAll(t.Context(), keyIndex("sale")).Val()
+	erase(t, s, c, 1)
+	s.rdb.HSet(t.Context(), keyIndex("sale"), before)
+	if err := s.EraseContact(t.Context(), c, Place{Ref{"sale", 0}, 1}, person(1).Phone, "tester"); !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+	for n, want := range []bool{true, false, true, true, true} {
+		if _, _, err := s.Find(t.Context(), c, person(n).Phone); (err == nil) != want {
+			t.Errorf("contact %d: %v", n, err)
+		}
 	}
 }
 

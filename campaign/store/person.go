@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha1"
 	_ "embed"
@@ -111,7 +112,11 @@ func (s *Store) EraseContact(ctx context.Context, c campaign.Campaign, at Place,
 		return wrap(err, "erase contact %s", at)
 	}
 	if at.Index >= len(contacts) || contacts[at.Index].Phone.Person() != phone.Person() {
-		return wrap(ErrGone, "erase contact %s", at)
+		err := error(ErrGone)
+		if at.Index < len(contacts) && contacts[at.Index].Phone == 0 {
+			err = cmp.Or(s.dropEntry(ctx, c, at, phone), err)
+		}
+		return wrap(err, "erase contact %s", at)
 	}
 	erased, closed := records.At(at.Index).Erase()
 	ticket, err := s.Ticket(ctx, at)
@@ -148,13 +153,12 @@ func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, pho
 	record := campaign.NewLedger(1)
 	record.Set(0, e.new)
 	sum := sha1.Sum([]byte(e.rows))
-	ordinal := binary.LittleEndian.AppendUint32(nil, uint32(at.Chunk*c.Settings.ChunkSize+at.Index))
 	keys := []string{
 		keyCampaign(c.Name), keyChunk(at.Ref), keyLedger(at.Ref), keyOutcomes(at.Ref), keyHistories(at.Ref), keyTickets(at.Ref),
 		keyTicketsDue(c.Name), keyTicketTally(c.Name), keyIndex(c.Name), keyChunksLog(c.Name),
 	}
 	answer, err := eraseScript.Run(ctx, s.rdb, keys, at.Index, []byte(old), []byte(record), hex.EncodeToString(sum[:]), rows,
-		ticket, state, left, erasedOutcome, bucketOf(phone, max(buckets, 1)), ordinal,
+		ticket, state, left, erasedOutcome, bucketOf(phone, max(buckets, 1)), at.packed(c),
 		Decision{By: e.by}.by(), string(ActionErase), maxChunksLog, at.Chunk).Text()
 	switch {
 	case err != nil:
@@ -164,6 +168,11 @@ func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, pho
 		err = ErrGone
 	}
 	return wrap(err, "erase contact %s", at)
+}
+
+// packed is the contact's ordinal as the index has it.
+func (p Place) packed(c campaign.Campaign) []byte {
+	return binary.LittleEndian.AppendUint32(nil, uint32(p.Chunk*c.Settings.ChunkSize+p.Index))
 }
 
 // packed are rows as a load packs them.
