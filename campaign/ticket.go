@@ -49,6 +49,12 @@ func (t *Ticket) Erased() *Ticket {
 	return &Ticket{State: t.State, Rule: t.Rule, Tries: t.Tries, At: t.At}
 }
 
+// Lost is a ticket that was being made when its maker died. It may have been made.
+func (t Ticket) Lost(at time.Time) Ticket {
+	t.State, t.Claim, t.Reason, t.At = TicketUnconfirmed, "", Say(MsgTicketLost), at
+	return t
+}
+
 // A Ticket is the ticket of a contact. A contact has at most one, whatever becomes of it
 // later.
 type Ticket struct {

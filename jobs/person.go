@@ -10,7 +10,7 @@ import (
 )
 
 // StopContact keeps a contact from being sent: it cancels it while it is pending, and ends
-// a dead sender's claim on it. If wait is positive, a request with it is on its way: ask
+// a dead sender's claim on it or on its ticket. If wait is positive, a request with it is on its way: ask
 // again after that.
 func (q *Queue) StopContact(ctx context.Context, c campaign.Campaign, at store.Place) (wait time.Duration, err error) {
 	chunk, err := q.store.ReadLedger(ctx, at.Ref)
@@ -31,5 +31,25 @@ func (q *Queue) StopContact(ctx context.Context, c campaign.Campaign, at store.P
 		})
 		return 0, err // it may have begun just before: then it is still open
 	}
-	return 0, nil
+	return q.stopTicket(ctx, at)
+}
+
+// stopTicket ends a dead maker's claim on a ticket. While the claim lasts it says how long
+// that is.
+func (q *Queue) stopTicket(ctx context.Context, at store.Place) (wait time.Duration, err error) {
+	ticket, err := q.store.Ticket(ctx, at)
+	if err != nil || ticket == nil || ticket.State != campaign.TicketCreating {
+		return 0, err
+	}
+	due, err := q.store.TicketDue(ctx, at)
+	if err != nil {
+		return 0, err
+	}
+	now, err := q.store.Now(ctx)
+	if err != nil || now.Before(due) {
+		return due.Sub(now), err
+	}
+	lost := ticket.Lost(now)
+	_, err = q.store.SetTicket(ctx, at, ticket, &lost, 0, 0)
+	return 0, err
 }

@@ -268,6 +268,16 @@ func (s *Store) Ticket(ctx context.Context, at Place) (*campaign.Ticket, error) 
 	return &t, nil
 }
 
+// TicketDue is when a contact's open ticket is due; of one that is being made, when its
+// claim ends. Zero: it has none.
+func (s *Store) TicketDue(ctx context.Context, at Place) (time.Time, error) {
+	score, err := s.rdb.ZScore(ctx, keyTicketsDue(at.Campaign), fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
+	if score == 0 {
+		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
+	}
+	return timeOf(int64(score)), wrap(err, "ticket of contact %s", at)
+}
+
 // Tickets are the tickets of a chunk's contacts, by index.
 func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, error) {
 	return readHash[campaign.Ticket](ctx, s, keyTickets(ref), "tickets of chunk "+ref.String())

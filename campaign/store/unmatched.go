@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -106,8 +107,11 @@ func (s *Store) encodeUnmatched(e Unmatched) []byte {
 	return s.encoder.EncodeAll(e.Body[:min(len(e.Body), MaxUnmatchedBytes)], packed)
 }
 
+// ErrDamagedEvent: what is kept of an unmatched event cannot be read.
+var ErrDamagedEvent = errors.New("damaged")
+
 // Unmatched lists the events of a campaign that match no contact, the oldest first,
-// from the given place on.
+// from the given place on. ErrDamagedEvent when one of them is.
 func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]Unmatched, error) {
 	members, err := s.rdb.ZRangeWithScores(ctx, keyUnmatched(name), int64(from), int64(from+limit-1)).Result()
 	if err != nil {
@@ -122,11 +126,11 @@ func (s *Store) Unmatched(ctx context.Context, name string, from, limit int) ([]
 		why, width := binary.Uvarint(rest)
 		rest = rest[max(width, 0):]
 		if width <= 0 || why > uint64(len(rest)) {
-			return nil, fmt.Errorf("read unmatched events of %s: damaged", name)
+			return nil, fmt.Errorf("read unmatched events of %s: %w", name, ErrDamagedEvent)
 		}
 		body, err := s.decoder.DecodeAll(rest[why:], nil)
 		if err != nil {
-			return nil, wrap(err, "read unmatched events of %s", name)
+			return nil, fmt.Errorf("read unmatched events of %s: %w: %w", name, ErrDamagedEvent, err)
 		}
 		event := Event{ID: packed, At: timeOf(int64(m.Score)), Campaign: name, Contact: int(contact), Body: body}
 		events[i] = Unmatched{event, campaign.ReadMessage(string(rest[:why]))}

@@ -72,8 +72,40 @@ func (d *Desk) Erase(ctx context.Context, phone campaign.Phone, mayBeContacted b
 	for _, name := range slices.Sorted(maps.Keys(e.asks)) {
 		e.leave(name, "an event with the number waits for a worker: perhaps somebody else asks in it for no more contact")
 	}
+	err = e.since(ctx)
 	e.done.Left = e.found.NotSearched
-	return e.done, nil
+	return e.done, err
+}
+
+// since names campaigns that have begun or grown since they were searched.
+func (e *eraser) since(ctx context.Context) error {
+	names, err := e.Store.Names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		c, err := e.Store.Campaign(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		growing, err := e.Store.Growing(ctx, name)
+		if err != nil {
+			return err
+		}
+		named := slices.ContainsFunc(e.found.NotSearched, func(l Unsearch) bool { return l.Campaign == name })
+		before, known := e.campaigns[name]
+		switch {
+		case named, c.Kept() != nil:
+		case !known:
+			e.leave(name, "it began during the search")
+		case growing || c.Chunks != before.Chunks:
+			e.leave(name, "contacts were appended to it during the search")
+		}
+	}
+	return nil
 }
 
 type eraser struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -350,5 +351,91 @@ func TestWhatCannotBeSearchedIsNamed(t *testing.T) {
 	}
 	if !slices.Equal(names, []string{"grows", "loads"}) || done.Contacts != 1 {
 		t.Errorf("erased %+v", done)
+	}
+}
+
+// What begins or grows while a person is erased is named, whatever it holds of them.
+func TestWhatComesDuringAnErasureIsNamed(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	for _, name := range []string{"same", "grows", "grown"} {
+		s.load(name, true)
+	}
+	once := func() {
+		s.load("new", true)
+		_, err := s.BeginLoad(ctx, campaign.Campaign{Name: "loads", Settings: campaigntest.Settings(1, campaign.Column{Name: "phone"})})
+		s.must(err)
+		_, err = s.BeginAppend(ctx, "grows", "more")
+		s.must(err)
+		more, err := s.BeginAppend(ctx, "grown", "more")
+		s.must(err)
+		s.must(more.Add(ctx, 0, []campaign.Contact{{Phone: sara, Line: 2, Fields: []string{"+966501234567", "Sara"}}}))
+		_, err = more.Finish(ctx, store.Appended{Counts: campaign.Counts{Rows: 1, Contacts: 1}, Chunks: 1})
+		s.must(err)
+	}
+	// The contact record is forgotten last of all.
+	s.Redis().AddHook(before(func(cmd redis.Cmder) {
+		if do := once; do != nil && cmd.Name() == "hkeys" {
+			once = nil
+			do()
+		}
+	}))
+	done, err := s.desk.Erase(ctx, sara, false)
+	s.must(err)
+	want := []Unsearch{
+		{"grown", "contacts were appended to it during the search"}, {"grows", "contacts were appended to it during the search"},
+		{"loads", "it began during the search"}, {"new", "it began during the search"},
+	}
+	if diff := cmp.Diff(want, done.Left); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+// One damaged event hinders no erasure, and is named.
+func TestADamagedEventIsLeftAndNamed(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	s.live("spring", true)
+	s.must(s.Redis().ZAdd(ctx, "c:{other}:unmatched", redis.Z{Score: 1, Member: "\x00\x00junk"}).Err())
+	s.must(s.Redis().ZAdd(ctx, "c:{spring}:unmatched", redis.Z{Score: 1, Member: "\xff"}).Err()) // before hers
+	done, err := s.desk.Erase(ctx, sara, false)
+	s.must(err)
+	const why = "an unmatched event of it cannot be read; it goes a week after it came"
+	if diff := cmp.Diff([]Unsearch{{"other", why}, {"spring", why}}, done.Left); diff != "" || done.Events != 3 {
+		t.Errorf("erased %+v, left (-want +got):\n%s", done, diff)
+	}
+	if keys := s.kept(sara); !slices.Equal(keys, []string{"events"}) { // in what omar has said
+		t.Errorf("the number is left in %q", keys)
+	}
+	if p, err := s.desk.Find(ctx, sara, false); err != nil || len(p.NotSearched) != 2 {
+		t.Errorf("found %+v, %v", p, err)
+	}
+}
+
+// A ticket whose maker has died is not waited for once its claim is over.
+func TestEraseEndsADeadTicket(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	c := s.live("spring", true)
+	at := store.Place{Ref: store.Ref{Campaign: c.Name}}
+	ticket, err := s.Ticket(ctx, at)
+	s.must(err)
+	creating := &campaign.Ticket{State: campaign.TicketCreating, Claim: "w"}
+	_, err = s.SetTicket(ctx, at, ticket, creating, time.Hour, 0)
+	s.must(err)
+	said := 0
+	s.desk.Say = func(string) { // it waits as long as the claim lasts
+		said++
+		s.must(s.Redis().ZAdd(ctx, "c:{spring}:tickets_due", redis.Z{Score: 1, Member: "0/0"}).Err())
+	}
+	done, err := s.desk.Erase(ctx, sara, false)
+	s.must(err)
+	left, err := s.Ticket(ctx, at)
+	s.must(err)
+	if done.Contacts != 1 || said != 1 || left == nil || left.State != campaign.TicketUnconfirmed {
+		t.Errorf("erased %+v after %d words; the ticket is %+v", done, said, left)
+	}
+	if v, err := s.Verify(ctx, "spring"); err != nil || len(v.Problems) > 0 {
+		t.Errorf("verified: %+v, %v", v, err)
 	}
 }

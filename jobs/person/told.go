@@ -86,34 +86,49 @@ func (s *search) addEvent(ctx context.Context, e store.Event, waiting bool) {
 }
 
 // eachUnmatched calls drop for every unmatched event, and deletes those that it picks.
+// Campaigns with damaged ones are named.
 func (s *search) eachUnmatched(ctx context.Context, drop func(store.Event) bool) error {
-	const page = 500
 	names, err := s.Store.UnmatchedNames(ctx)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		for from := 0; ; {
-			kept, err := s.Store.Unmatched(ctx, name, from, page)
-			if err != nil {
-				return err
-			}
-			var ids []string
-			for _, u := range kept {
-				if drop(u.Event) {
-					ids = append(ids, u.ID)
-				}
-			}
-			if err := s.Store.DropUnmatched(ctx, name, ids); err != nil {
-				return err
-			}
-			if len(kept) < page {
-				break
-			}
-			from += len(kept) - len(ids)
+		if err := s.unmatchedOf(ctx, name, drop); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *search) unmatchedOf(ctx context.Context, name string, drop func(store.Event) bool) error {
+	const page = 500
+	for from, limit := 0, page; ; {
+		kept, err := s.Store.Unmatched(ctx, name, from, limit)
+		switch {
+		case errors.Is(err, store.ErrDamagedEvent) && limit > 1: // one by one, up to the damaged one
+			limit = 1
+			continue
+		case errors.Is(err, store.ErrDamagedEvent):
+			s.leave(name, "an unmatched event of it cannot be read; it goes a week after it came")
+			from, limit = from+1, page
+			continue
+		case err != nil:
+			return err
+		}
+		var ids []string
+		for _, u := range kept {
+			if drop(u.Event) {
+				ids = append(ids, u.ID)
+			}
+		}
+		if err := s.Store.DropUnmatched(ctx, name, ids); err != nil {
+			return err
+		}
+		if len(kept) < limit {
+			return nil
+		}
+		from += len(kept) - len(ids)
+	}
 }
 
 // wishes are the open ones of the person.

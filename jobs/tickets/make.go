@@ -46,9 +46,7 @@ func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place)
 	}
 	switch ticket.State {
 	case campaign.TicketCreating: // for longer than its claim: the worker that made it has died
-		lost := *ticket
-		lost.State, lost.Claim, lost.At = campaign.TicketUnconfirmed, "", now()
-		lost.Reason = campaign.Say(campaign.MsgTicketLost)
+		lost := ticket.Lost(now())
 		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 		return err
 	case campaign.TicketDue:
