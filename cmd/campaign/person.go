@@ -172,8 +172,10 @@ func (a *app) writePerson(ctx context.Context, desk *person.Desk, phone campaign
 		return len(p.Contacts), e.Encode(p)
 	}
 	if toStdout(file) {
-		_, err := write(a.stdout)
-		return err
+		if _, err := write(cli.Screen(a.stdout, true)); err != nil || quiet {
+			return err
+		}
+		return notSearched(p.NotSearched, "not searched")
 	}
 	if _, err := writeFile(file, write); err != nil {
 		return fmt.Errorf("%s: %w", file, placeless(err))
