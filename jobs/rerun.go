@@ -52,15 +52,18 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		if err := q.store.ChangeSettings(ctx, c, later); err != nil {
 			return Rerunning{}, err
 		}
+		if c, err = q.store.Campaign(ctx, name); err != nil {
+			return Rerunning{}, err
+		}
 		phase = campaign.Scheduled
 	}
 	q.note(ctx, name, store.ActionRerun, sel.message())
-	run, err := q.store.NextRun(ctx, name, canary)
+	run, err := q.store.NextRun(ctx, c, canary)
 	if err != nil {
 		return Rerunning{}, err
 	}
 	// The phase first: contacts that are pending in a canceled campaign are soon canceled.
-	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
+	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running, phase)
 	if err != nil {
 		return Rerunning{}, err
 	}
@@ -98,14 +101,16 @@ func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection
 		return fmt.Errorf("by its rules (%s) contacts that were rejected are not sent again", c.Settings.Rules)
 	case sel.Canary == 0 && sel.StartAt.IsZero():
 		return nil
-	case c.Canary > 0:
-		return errors.New("its canary is not over: end that first")
 	case !sel.StartAt.IsZero() && c.Phase != campaign.Running && c.Phase != campaign.CanceledPhase:
 		return fmt.Errorf("it is %s: a start is for a campaign that is over%s", c.Phase, wayOn(c.Phase, c.Name))
 	}
-	// The others would be held back, too.
+	// The others would be held back, too. What is pending in a canceled one is canceled.
 	tally, err := q.store.Tally(ctx, c.Name)
-	if n := tally.Open(); err == nil && n > 0 && c.Phase != campaign.CanceledPhase {
+	n := tally.Open()
+	if c.Phase == campaign.CanceledPhase {
+		n = tally.States[campaign.Sending]
+	}
+	if err == nil && n > 0 {
 		err = fmt.Errorf("%d contacts are pending or sending: a canary or a start is for a campaign that is over", n)
 	}
 	return err
