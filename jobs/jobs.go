@@ -147,9 +147,10 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
 	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
 	reason := campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name)
-	// Also when something else has paused it: who resumes it must know.
-	err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
-	if err == nil {
+	// Also when something else has paused it: who resumes it must know. In any other phase
+	// nothing is sent, and what was seen is kept until it is.
+	halted, err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
+	if halted {
 		r.versions.forget(c, chunk)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	mathrand "math/rand/v2"
 	"time"
 
 	"campaign-runner/campaign"
@@ -34,7 +35,7 @@ func nextLook(r store.Reading, first, ticket, now time.Time) time.Time {
 			by(now) // it was interrupted
 		}
 	case r.Phase == campaign.Loading:
-	case r.Phase == campaign.Scheduled:
+	case r.Phase == campaign.Scheduled && !first.IsZero():
 		by(r.Settings.StartAt)
 	case first.IsZero():
 		if days := r.Settings.KeepDays; days > 0 && !r.EndedAt.IsZero() {
@@ -69,7 +70,8 @@ func (s *sweeper) rest(ctx context.Context, live []store.Live, now time.Time) er
 	var errs []error
 	for i, name := range names { // the longest without an act are the first, in both lists
 		switch at := next[i].at; {
-		case next[i].damaged: // a sweep says so
+		case next[i].damaged: // a sweep says so; it must not stand before the others
+			errs = append(errs, s.store.Raise(ctx, name))
 		case !at.IsZero() && at.Before(now.Add(store.LiveFor)):
 			errs = append(errs, s.store.Raise(ctx, name))
 		default:
@@ -108,7 +110,8 @@ func (s *sweeper) nextLookAt(ctx context.Context, names []string, now time.Time)
 }
 
 const (
-	// scanTurns is after how many scans every campaign was read, open chunks or not.
+	// scanTurns is after how many scans every campaign was read, on average, open chunks
+	// or not.
 	scanTurns = 30
 	// restAtOnce bounds the campaigns that one sweep lets rest: some commands each.
 	restAtOnce = 10
@@ -117,9 +120,9 @@ const (
 // scan makes campaigns live that should be and are not: Redis has lost the entry, or a
 // process was frozen between a raise and its act. A worker that starts, and one of the
 // workers every ScanEvery, looks which have open chunks, and reads only those, and one in
-// scanTurns of the others.
+// scanTurns of the others, a worker that starts all.
 func (s *sweeper) scan(ctx context.Context) error {
-	first := s.scans == 0
+	first := s.idle == nil
 	due, err := s.store.Lease(ctx, "scan", rand.Text(), timings.ScanEvery)
 	if err != nil || !due && !first {
 		return err
@@ -128,12 +131,12 @@ func (s *sweeper) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ever, err := s.store.EverLive(ctx)
+	awake, _, err := s.store.Live(ctx)
 	if err != nil {
 		return err
 	}
-	live := make(map[string]bool, len(ever))
-	for _, l := range ever {
+	live := make(map[string]bool, len(awake)) // of the others one may rest for too long
+	for _, l := range awake {
 		live[l.Campaign] = true
 	}
 	var resting []string
@@ -146,11 +149,11 @@ func (s *sweeper) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	idle := make(map[string]time.Time)
+	idle, turn := make(map[string]time.Time), mathrand.IntN(scanTurns)
 	var doubtful []string
 	for i, name := range resting {
 		open := !firsts[i].IsZero() && !s.idle[name].Equal(firsts[i])
-		if open || i%scanTurns == s.scans%scanTurns {
+		if open || first || i%scanTurns == turn {
 			doubtful = append(doubtful, name)
 		}
 		idle[name] = firsts[i]
@@ -158,7 +161,7 @@ func (s *sweeper) scan(ctx context.Context) error {
 	if err := s.wake(ctx, doubtful); err != nil {
 		return err
 	}
-	s.idle, s.scans = idle, s.scans+1
+	s.idle = idle
 	return nil
 }
 

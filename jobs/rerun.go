@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/jobs/timings"
-	"campaign-runner/velents/mask"
 )
 
 // Rerunning is what a rerun comes to.
@@ -52,15 +49,18 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		if err := q.store.ChangeSettings(ctx, c, later); err != nil {
 			return Rerunning{}, err
 		}
+		if c, err = q.store.Campaign(ctx, name); err != nil {
+			return Rerunning{}, err
+		}
 		phase = campaign.Scheduled
 	}
 	q.note(ctx, name, store.ActionRerun, sel.message())
-	run, err := q.store.NextRun(ctx, name, canary)
+	run, err := q.store.NextRun(ctx, c, canary)
 	if err != nil {
 		return Rerunning{}, err
 	}
 	// The phase first: contacts that are pending in a canceled campaign are soon canceled.
-	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running)
+	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running, phase)
 	if err != nil {
 		return Rerunning{}, err
 	}
@@ -98,14 +98,16 @@ func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection
 		return fmt.Errorf("by its rules (%s) contacts that were rejected are not sent again", c.Settings.Rules)
 	case sel.Canary == 0 && sel.StartAt.IsZero():
 		return nil
-	case c.Canary > 0:
-		return errors.New("its canary is not over: end that first")
 	case !sel.StartAt.IsZero() && c.Phase != campaign.Running && c.Phase != campaign.CanceledPhase:
 		return fmt.Errorf("it is %s: a start is for a campaign that is over%s", c.Phase, wayOn(c.Phase, c.Name))
 	}
-	// The others would be held back, too.
+	// The others would be held back, too. What is pending in a canceled one is canceled.
 	tally, err := q.store.Tally(ctx, c.Name)
-	if n := tally.Open(); err == nil && n > 0 && c.Phase != campaign.CanceledPhase {
+	n := tally.Open()
+	if c.Phase == campaign.CanceledPhase {
+		n = tally.States[campaign.Sending]
+	}
+	if err == nil && n > 0 {
 		err = fmt.Errorf("%d contacts are pending or sending: a canary or a start is for a campaign that is over", n)
 	}
 	return err
@@ -272,128 +274,3 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	_, left := q.Release(ctx, name)
 	return contacts, undone(err, left)
 }
-
-// A Selection says which contacts to rerun.
-type Selection struct {
-	// States are any of Rerunnable, and Ended with a rule about outcomes.
-	States []campaign.State
-	Reason string // part of the reason's text, in any case; empty: any reason
-	Where  campaign.Rules
-
-	Limit   int       // contacts, the first of the list; 0: all
-	Canary  int       // contacts that are sent before the others wait for a person; 0: no canary
-	StartAt time.Time // zero: at once
-}
-
-// message says it in the log.
-func (s Selection) message() campaign.Message {
-	var names []string
-	for _, state := range s.States {
-		names = append(names, state.String())
-	}
-	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
-	if s.Reason != "" {
-		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", mask.Numbers(strconv.Quote(s.Reason))))
-	}
-	for _, rule := range s.Where {
-		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
-	}
-	if s.Limit > 0 {
-		parts = append(parts, campaign.Say(campaign.MsgLimited, "contacts", s.Limit))
-	}
-	if s.Canary > 0 {
-		parts = append(parts, campaign.Say(campaign.MsgCanaryOf, "contacts", s.Canary))
-	}
-	if !s.StartAt.IsZero() {
-		parts = append(parts, campaign.Say(campaign.MsgStartsAt, "start", s.StartAt))
-	}
-	return campaign.Say(campaign.MsgSelection, "parts", parts)
-}
-
-// Rerunnable are the states from which a contact can be sent again on request, without
-// a rule about its outcome.
-var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
-
-func (s Selection) check() error {
-	if s.Limit < 0 || s.Canary < 0 {
-		return errors.New("a limit and a canary are numbers of contacts")
-	}
-	for _, state := range s.States {
-		switch {
-		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():
-		case state == campaign.Ended:
-			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
-		default:
-			return fmt.Errorf("contacts that are %s are not sent again", state)
-		}
-	}
-	return nil
-}
-
-// ByOutcome reports whether a rule is about what the conversations came to.
-func (s Selection) ByOutcome() bool {
-	_, outcome, _ := s.Where.Need()
-	return outcome
-}
-
-// DefaultStates are the states that a selection without any means: those that a rule
-// names, else Ended if a rule is about outcomes, else Failed.
-func (s Selection) DefaultStates() []campaign.State {
-	if named := s.Where.States(); len(named) > 0 {
-		return named
-	}
-	if s.ByOutcome() {
-		return []campaign.State{campaign.Ended}
-	}
-	return []campaign.State{campaign.Failed}
-}
-
-// selectorOf selects the contacts that a selection names.
-func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (_ selector, err error) {
-	header := c.Settings.ColumnNames()
-	if sel.Where, err = sel.Where.On(header); err != nil {
-		return nil, err
-	}
-	reason, outcome, cells := sel.Where.Need()
-	var reasons map[campaign.Reason]campaign.Message
-	if reason || sel.Reason != "" {
-		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
-			return nil, err
-		}
-	}
-	like := make(map[campaign.Reason]bool)
-	for code, text := range reasons {
-		like[code] = text.Matches(sel.Reason)
-	}
-	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		var outcomes map[int]campaign.Outcome
-		var contacts []campaign.Contact
-		if outcome {
-			var err error
-			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
-				return nil, err
-			}
-		}
-		if cells {
-			whole, err := q.store.ReadChunk(ctx, chunk.Ref)
-			if err != nil {
-				return nil, err
-			}
-			contacts = whole.Contacts
-		}
-		return func(i int) bool {
-			r := chunk.Record(i)
-			if r.Erased || !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
-				return false
-			}
-			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
-			if cells {
-				facts.Cell = campaign.Cells(header, contacts[i].Fields)
-			}
-			return sel.Where.Of(facts)
-		}, nil
-	}, nil
-}
-
-// A selector says of a chunk which of its contacts are selected.
-type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)

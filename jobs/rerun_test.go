@@ -1,12 +1,14 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 )
 
 var failed = Selection{States: []campaign.State{campaign.Failed}}
@@ -109,6 +111,31 @@ func TestTheCanaryOfARerunIsJudgedByItsOwnContacts(t *testing.T) {
 	s.sweep()
 	if phase, reason := s.phase("c"); phase != campaign.Running {
 		t.Errorf("the rest does not go on by itself: %s, %s", phase, reason)
+	}
+}
+
+func TestTheCanaryOfARerunIsNotOverBeforeItsContactsCome(t *testing.T) {
+	s := failedStage(t, 25, 10)
+	if _, err := s.store.NextRun(t.Context(), s.now(), 13); err != nil { // as a rerun begins
+		t.Fatal(err)
+	}
+	if err := s.queue.judgeCanary(t.Context(), s.now()); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.now(); c.Canary != 13 {
+		t.Errorf("the canary is over: %d", c.Canary)
+	}
+	// A second rerun that was surveyed before may not take its place.
+	stale := s.now()
+	stale.Version--
+	if _, err := s.store.NextRun(t.Context(), stale, 20); !errors.Is(err, store.ErrOutdated) {
+		t.Errorf("a second canary: %v", err)
+	}
+	// One that a person asks for after the first was cut off may.
+	sel := failed
+	sel.Canary = 5
+	if _, err := s.queue.Rerun(t.Context(), "c", sel); err != nil || s.now().Canary != 5 {
+		t.Errorf("a canary of %d, %v", s.now().Canary, err)
 	}
 }
 

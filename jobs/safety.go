@@ -58,6 +58,9 @@ func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
 			return nil
 		}
 	}
+	if c.CanaryRun > 0 && canary.Contacts() == 0 {
+		return nil // the contacts of a rerun are still to come
+	}
 	went := campaign.Say(campaign.MsgCanary, "contacts", canary.Contacts(), "states", tellTally(canary, reasons))
 	phase, action, reason := campaign.Ready, store.ActionPause, went
 	if goesOn(c.Settings.CanaryGoOn, canary) || all.Open() == canary.Open() {

@@ -735,11 +735,12 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 }
 
 func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
-	t.Run("of a campaign that runs", func(t *testing.T) { holdForgotten(t, false) })
-	t.Run("of a campaign that something else has paused", func(t *testing.T) { holdForgotten(t, true) })
+	t.Run("of a campaign that runs", func(t *testing.T) { holdForgotten(t, campaign.Running) })
+	t.Run("of a campaign that something else has paused", func(t *testing.T) { holdForgotten(t, campaign.Paused) })
+	t.Run("of a campaign that waits for a person", func(t *testing.T) { holdForgotten(t, campaign.Ready) })
 }
 
-func holdForgotten(t *testing.T, paused bool) {
+func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s := newStage(t, 10)
 	ctx := t.Context()
 	runner := s.runner("w1")
@@ -756,8 +757,17 @@ func holdForgotten(t *testing.T, paused bool) {
 	}
 	s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
 	s.want(map[campaign.State]int{campaign.Pending: 10})
-	if paused {
+	switch phase {
+	case campaign.Paused:
 		if err := s.queue.Pause(ctx, "c", campaign.Text("the platform is down")); err != nil {
+			t.Fatal(err)
+		}
+	case campaign.Ready:
+		if _, _, err := s.store.SetPhase(ctx, "c", campaign.Ready, campaign.Message{}, campaign.Running); err != nil {
+			t.Fatal(err)
+		}
+		s.sendAs(runner, 0)
+		if _, err := s.queue.Start(ctx, "c"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -36,16 +36,17 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
 // already keeps its reason.
 func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
-	return q.halt(ctx, name, reason, campaign.Running)
+	_, err := q.halt(ctx, name, reason, campaign.Running)
+	return err
 }
 
-func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) error {
-	_, halted, err := q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
+func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) (halted bool, err error) {
+	_, halted, err = q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
 	if halted {
 		q.note(ctx, name, store.ActionPause, reason)
 		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
 	}
-	return err
+	return halted, err
 }
 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no

@@ -38,8 +38,7 @@ type sweeper struct {
 	dues   map[string]time.Time // of campaigns whose chunks are not due yet: when the first is
 	queues map[string]*listed   // by agent
 
-	scans int
-	idle  map[string]time.Time // campaigns that the last scan left alone, by the due time of their first chunk
+	idle map[string]time.Time // campaigns that the last scan left alone, by the due time of their first chunk
 }
 
 // listed are the waiting tasks of an agent at a time.

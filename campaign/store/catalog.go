@@ -242,9 +242,11 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	}
 }
 
-// nextRunScript begins another run, with a canary if that is not 0. KEYS campaign; ARGV
-// canary. Answers the number of the run.
+// nextRunScript begins another run, with a canary if that is not 0 and the settings are
+// those that were read. KEYS campaign; ARGV canary, version. Answers the number of the run,
+// 0 when they are not.
 var nextRunScript = redis.NewScript(`
+if ARGV[1] ~= '0' and (redis.call('HGET', KEYS[1], 'settings_version') or '0') ~= ARGV[2] then return 0 end
 local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
 if ARGV[1] ~= '0' then
   redis.call('HSET', KEYS[1], 'canary', ARGV[1], 'canary_run', run)
@@ -252,15 +254,19 @@ if ARGV[1] ~= '0' then
 end
 return run`)
 
-// NextRun begins another run of a campaign and returns its number. With a canary only
-// that many first contacts of the list may be sent until it ends; 0: all.
-func (s *Store) NextRun(ctx context.Context, name string, canary int) (uint8, error) {
-	err := s.Raise(ctx, name)
+// NextRun begins another run of a campaign, as it was read, and returns its number. With
+// a canary only that many first contacts of the list may be sent until it ends; 0: all.
+// ErrOutdated when a canary is to begin and the settings have changed.
+func (s *Store) NextRun(ctx context.Context, c campaign.Campaign, canary int) (uint8, error) {
+	err := s.Raise(ctx, c.Name)
 	run := 0
 	if err == nil {
-		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, canary).Int()
+		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, canary, c.Version).Int()
 	}
-	return uint8(min(run, 255)), wrap(err, "begin run of %s", name)
+	if err == nil && run == 0 {
+		err = ErrOutdated
+	}
+	return uint8(min(run, 255)), wrap(err, "begin run of %s", c.Name)
 }
 
 // lowerScript keeps the lowest positive value of a field. KEYS campaign; ARGV

@@ -98,15 +98,24 @@ func (s *Store) makeEventGroup(ctx context.Context) error {
 }
 
 // StaleEvents takes events that another worker took at least idle ago and has not
-// done: it has died, or it failed.
+// done: it has died, or it failed. Each call goes on where the one before ended, and
+// begins again after the last: events that always fail do not hide those behind them.
 func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]Event, error) {
-	messages, _, err := s.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: keyEvents, Group: eventGroup, Consumer: eventConsumer, MinIdle: idle, Start: "0", Count: int64(limit),
+	from := "0"
+	if cursor := s.staleFrom.Load(); cursor != nil {
+		from = *cursor
+	}
+	messages, next, err := s.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
+		Stream: keyEvents, Group: eventGroup, Consumer: eventConsumer, MinIdle: idle, Start: from, Count: int64(limit),
 	}).Result()
 	if redis.HasErrorPrefix(err, "NOGROUP") {
 		return nil, s.makeEventGroup(ctx)
 	}
-	return decodeEvents(messages), wrap(err, "take over events")
+	if err != nil {
+		return nil, wrap(err, "take over events")
+	}
+	s.staleFrom.Store(&next)
+	return decodeEvents(messages), nil
 }
 
 // endEventsScript deletes events, and counts those applied: each once, by the run that

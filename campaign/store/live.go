@@ -76,9 +76,10 @@ func (s *Store) Raise(ctx context.Context, name string) error {
 	return nil
 }
 
-// LookAt makes a campaign live from a time on, unless it is live already or will be.
+// LookAt makes a campaign live from a time on, unless it is live already or will be
+// earlier.
 func (s *Store) LookAt(ctx context.Context, name string, at time.Time) error {
-	err := s.rdb.ZAddNX(ctx, keyLive, redis.Z{Score: float64(at.UnixMilli()), Member: name}).Err()
+	err := s.rdb.ZAddArgs(ctx, keyLive, redis.ZAddArgs{LT: true, Members: []redis.Z{{Score: float64(at.UnixMilli()), Member: name}}}).Err()
 	return wrap(err, "look at campaign %s", name)
 }
 
@@ -129,7 +130,7 @@ func (r *Round) Due(live []Live, now time.Time) (names []string) {
 	looks := make(map[string]time.Time, len(live))
 	for _, l := range live {
 		look := r.looks[l.Campaign]
-		acted, ends := l.Since.Add(actsWithin), l.Since.Add(LiveFor-raiseAgain)
+		acted, ends := l.Since.Add(actsWithin), l.Since.Add(LiveFor/2)
 		if !look.After(acted) || now.After(ends) && !look.After(ends) {
 			names, look = append(names, l.Campaign), now
 		}

@@ -71,8 +71,8 @@ func Damaged(err error, contact int) bool {
 
 // UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
 // outcome and returns the new one and a history; nil leaves the history. It is
-// called again for contacts that another process has changed meanwhile, and not for
-// contacts that were erased. A
+// called again for contacts that another process has changed meanwhile. Of one that was
+// erased nothing is kept, whatever change returns. A
 // *DamagedError says that some outcomes cannot be read; the others are changed.
 func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
 	damaged := make(map[int]error)
@@ -121,10 +121,10 @@ func (s *Store) changeOutcome(index int, old string, change func(index int, o ca
 			return w, err
 		}
 	}
+	next, turns := change(index, o)
 	if o.Erased {
 		return w, nil
 	}
-	next, turns := change(index, o)
 	text, err := json.Marshal(next)
 	if err != nil || string(text) == old || (old == "" && !next.Known()) {
 		return w, err

@@ -198,3 +198,37 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+// Events that always fail keep nobody from those behind them.
+func TestStaleEventsAreTakenInTurn(t *testing.T) {
+	s := New(redistest.Shared(t))
+	ctx := t.Context()
+	if err := s.makeEventGroup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for range 5 {
+		if err := s.AddEvent(ctx, Event{Campaign: "sale"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	added, err := s.NextEvents(ctx, 10, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range append(added, added...) { // and again from the first
+		want = append(want, e.ID)
+	}
+	for range 6 {
+		events, err := s.StaleEvents(ctx, 2, 0) // none of which is ended
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			got = append(got, e.ID)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("taken over (-want +got):\n%s", diff)
+	}
+}

@@ -223,7 +223,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"read campaign sale: ":             func() error { _, err := s.Campaign(ctx, "sale"); return err },
 		"read tally of sale: ":             func() error { _, err := s.Tally(ctx, "sale"); return err },
 		"set phase of sale: ":              func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, campaign.Message{}); return err },
-		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, "sale", 0); return err },
+		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, campaign.Campaign{Name: "sale"}, 0); return err },
 		"lower rows per request of sale: ": func() error { return s.LowerRequestRows(ctx, "sale", 3) },
 		"log of sale: ": func() error {
 			return errors.Join(s.Log(ctx, "sale", Decision{}), s.LogContact(ctx, ref, 0, Decision{}))

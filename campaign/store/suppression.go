@@ -135,6 +135,7 @@ type Wish struct {
 	Told         string           `json:"told,omitempty"`         // in place of a number
 	Rule         string           `json:"rule"`                   // that found the opt-out
 	Why          campaign.Message `json:"why"`                    // it is still open
+	Late         bool             `json:"late,omitempty"`         // its campaign was over, or its contact erased, when it came
 }
 
 // A closed wish is kept for a while, so that an event that comes again does not open

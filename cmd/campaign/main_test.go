@@ -326,3 +326,25 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("exit %d: %v", got, err)
 	}
 }
+
+func TestShellsCompleteNames(t *testing.T) {
+	f := newFixture(t)
+	f.sale()
+	for args, want := range map[string]string{
+		"__complete show sa":       "sale\n:4\n",
+		"__complete show x":        ":4\n",
+		"__complete pause sale ''": ":0\n",
+		"__complete list sa":       ":0\n",
+	} {
+		words := strings.Fields(args)
+		for i, word := range words {
+			words[i] = strings.Trim(word, "'")
+		}
+		if got := f.run(words...); got.code != 0 || got.stdout != want {
+			t.Errorf("%s: %+v, want %q", args, got, want)
+		}
+	}
+	if got := f.run("completion", "bash"); got.code != 0 || !strings.Contains(got.stdout, "bash completion") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -38,7 +38,7 @@ func BenchmarkCommands(b *testing.B) {
 	t.build("enqueue", "worker", "sandbox")
 	versions := map[string]string{"now": t.dir}
 	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
+		t.buildFrom(*before, earlier, "enqueue", "campaign", "worker")
 		versions["before"] = filepath.Join(t.dir, earlier)
 	}
 	platform := t.platform()

@@ -36,7 +36,7 @@ func BenchmarkEvents(b *testing.B) {
 	t.rdb = t.server.Client()
 	t.build("enqueue", "campaign", "worker", "sandbox")
 	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
+		t.buildFrom(*before, earlier, "enqueue", "campaign", "worker")
 	}
 	list := t.list("+9665", int(float64(*told)/eventsPerContact))
 	for _, mode := range []string{"batch", "dispatch"} {
@@ -135,7 +135,7 @@ func (t *bench) tell(list, mode, folder string) (e telling) {
 	e.redis, e.commands = (t.redisCPU()-redisBefore)/each, float64(t.redisCommands()-commandsBefore)/float64(e.events)
 	e.worker, _ = worker.stop(e.events)
 	e.platform, _ = platform.stop(e.events)
-	t.run("campaign", nil, "verify", "send")
+	t.run(folder+"campaign", nil, "verify", "send")
 	return e
 }
 

@@ -45,7 +45,7 @@ func BenchmarkSending(b *testing.B) {
 	t.rdb = t.server.Client()
 	t.build("enqueue", "campaign", "worker", "sandbox")
 	if *before != "" {
-		t.buildFrom(*before, earlier, "enqueue", "worker")
+		t.buildFrom(*before, earlier, "enqueue", "campaign", "worker")
 	}
 	many, few := t.list("+9665", *rows), t.list("+9665", *rows/dispatchShare)
 	var batch, unrecorded, dispatch, perTask, oldBatch, oldUnrecorded, oldDispatch []sending
@@ -170,7 +170,7 @@ func (t *bench) send(folder, list string, contacts int, mode string, more ...str
 		t.Fatalf("%s mode: %d of %d contacted, %d of them more than once", mode, stats.Numbers, contacts, stats.Repeated)
 	}
 	s.platform, _ = platform.stop(contacts)
-	t.run("campaign", nil, "verify", "send")
+	t.run(folder+"campaign", nil, "verify", "send")
 	return s
 }
 

@@ -32,6 +32,12 @@ func (r *results) leave(why campaign.Message, reports ...report) {
 // succeeded. When a wish cannot be written down, the events of its campaign are taken
 // again.
 func (a *Applier) apply(ctx context.Context, events []store.Event) error {
+	_, err := a.finish(ctx, events)
+	return err
+}
+
+// finish is apply, and returns the ids of the events that are done.
+func (a *Applier) finish(ctx context.Context, events []store.Event) (finished []string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyPatience)
 	defer cancel()
 	byCampaign := make(map[string][]store.Event)
@@ -55,14 +61,18 @@ func (a *Applier) apply(ctx context.Context, events []store.Event) error {
 			continue
 		}
 		others := slices.Concat(withoutReasons(done.unmatched), done.dropped)
-		errs = append(errs, a.store.EndEvents(ctx, p.name, done.applied, others))
+		if err := a.store.EndEvents(ctx, p.name, done.applied, others); err != nil {
+			errs = append(errs, err)
+		} else {
+			finished = append(finished, idsOf(slices.Concat(done.applied, others))...)
+		}
 		a.count(Applied, len(done.applied))
 		a.count(Unmatched, len(done.unmatched))
 		if len(done.dropped) > 0 {
 			a.count(Dropped, len(done.dropped))
 		}
 	}
-	return errors.Join(errs...)
+	return finished, errors.Join(errs...)
 }
 
 // A page is events of one campaign whose wishes have been heeded.
@@ -210,6 +220,9 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 	causes := make(map[int]campaign.Cause)
 	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		delete(causes, index) // the store may ask again
+		if o.Erased {
+			return o, nil
+		}
 		var history []velents.Turn
 		for _, r := range byIndex[index] {
 			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
@@ -244,7 +257,10 @@ func (a *Applier) record(ctx context.Context, c campaign.Campaign, parts []*part
 		return p.failed == nil && slices.ContainsFunc(p.moves, func(m store.Move) bool { return !p.chunk.Record(m.Index).Recorded })
 	}
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return c.Settings.Unrecorded || !missing(p) })
-	each(parts, func(p *part) error { return a.store.Reload(ctx, p.chunk) }) // with its contacts
+	each(parts, func(p *part) error {
+		defer p.leaveErased()
+		return a.store.Reload(ctx, p.chunk) // with its contacts
+	})
 	var phones []campaign.Phone
 	for _, p := range parts {
 		for i := range p.moves {
@@ -264,6 +280,32 @@ func (a *Applier) record(ctx context.Context, c campaign.Campaign, parts []*part
 	for _, p := range parts {
 		p.failed = cmp.Or(p.failed, err)
 	}
+	each(parts, func(p *part) error { return a.forgetErased(ctx, p) })
+}
+
+// leaveErased drops the moves of contacts that were erased since they were read.
+func (p *part) leaveErased() {
+	p.moves = slices.DeleteFunc(p.moves, func(m store.Move) bool { return p.chunk.Record(m.Index).Erased })
+}
+
+// forgetErased takes those out of the contact record again who were erased while they were
+// put there. Whoever is erased later is taken out by that.
+func (a *Applier) forgetErased(ctx context.Context, p *part) error {
+	now, err := a.store.ReadRecords(ctx, p.ref)
+	if err != nil {
+		return err
+	}
+	for _, m := range p.moves {
+		if !now.Record(m.Index).Erased {
+			continue
+		}
+		if _, err := a.store.ContactedDays(ctx, p.chunk.Contacts[m.Index].Phone, true); err != nil {
+			return err
+		}
+	}
+	p.chunk = now
+	p.leaveErased()
+	return nil
 }
 
 // move moves the contacts of a chunk by evidence.

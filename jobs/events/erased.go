@@ -10,8 +10,8 @@ import (
 )
 
 // withoutErased takes events of people out whose contact was erased: those of numbers that
-// are in no contact of the campaign and on the do-not-contact list. They wish for nothing
-// that is not so already, and would be kept for a week.
+// are in no contact of the campaign and all on the do-not-contact list. They wish for
+// nothing that is not so already, and would be kept for a week.
 func (a *Applier) withoutErased(ctx context.Context, c campaign.Campaign, reports []report) (others []report, dropped []store.Event, err error) {
 	for _, r := range reports {
 		if r.ordinal >= 0 || len(r.numbers) == 0 || c.Name == "" {
@@ -19,13 +19,13 @@ func (a *Applier) withoutErased(ctx context.Context, c campaign.Campaign, report
 			continue
 		}
 		listed, err := a.store.FindSuppressed(ctx, r.numbers)
-		if err == nil && c.Erased == 0 && slices.Contains(listed, true) {
+		if err == nil && c.Erased == 0 && !slices.Contains(listed, false) {
 			c, err = a.store.Campaign(ctx, c.Name) // perhaps erased after the campaign was read, and before its index
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		if c.Erased > 0 && slices.Contains(listed, true) {
+		if c.Erased > 0 && !slices.Contains(listed, false) {
 			dropped = append(dropped, r.Event)
 		} else {
 			others = append(others, r)

@@ -18,6 +18,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,7 @@ type keeper interface {
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
 	Clock(ctx context.Context, name string) (time.Time, error)
 	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
+	ContactedDays(ctx context.Context, phone campaign.Phone, forget bool) (days []time.Time, err error)
 	// The do-not-contact list, and the wishes that could not be fulfilled yet.
 	Wishes(ctx context.Context) ([]store.Wish, error)
 	FindWishes(ctx context.Context, ids []string) (map[string]store.Wish, error)
@@ -121,6 +123,9 @@ type Applier struct {
 	log   *slog.Logger
 	batch atomic.Int64 // events that fresh takes next
 	storm atomic.Bool  // the last batch had many events, and there were no more
+
+	mu    sync.Mutex
+	queue map[lateLink]map[string]bool // the ids of late wishes that are open, as heedLate last saw them, and later ones
 }
 
 // New returns an Applier.
@@ -129,7 +134,7 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events")}
+	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), queue: make(map[lateLink]map[string]bool)}
 	a.batch.Store(fewEvents)
 	return a
 }
@@ -195,31 +200,39 @@ func batchAfter(events []store.Event) int {
 	return min(max(batchBytes*len(events)/bytes, fewEvents), batchEvents)
 }
 
-// stale applies events that another worker took and did not finish.
+// stale applies events that another worker took and did not finish. What is damaged can
+// fail a whole page, so those that fail together are applied one by one.
 func (a *Applier) stale(ctx context.Context) error {
 	events, err := a.store.StaleEvents(ctx, retryEvents, staleAfter)
 	if err != nil {
 		return err
 	}
-	applied := a.apply(ctx, events)
-	if applied == nil {
+	finished, failed := a.finish(ctx, events)
+	if failed == nil {
 		return nil
 	}
-	var old []store.Event
+	var errs []error
 	for _, e := range events {
-		if time.Since(e.At) > giveUpAfter {
-			a.log.ErrorContext(ctx, "event given up", "campaign", e.Campaign, "event", e.ID)
-			old = append(old, e)
+		if slices.Contains(finished, e.ID) {
+			continue
+		}
+		if err := a.apply(ctx, []store.Event{e}); err != nil {
+			errs = append(errs, err, a.giveUp(ctx, e))
 		}
 	}
-	if err := a.openAll(ctx, old); err != nil {
-		return errors.Join(applied, err) // they are kept: a wish in them would be lost
-	}
-	errs := []error{applied}
-	for _, e := range old {
-		errs = append(errs, a.store.EndEvents(ctx, e.Campaign, nil, []store.Event{e}))
-	}
 	return errors.Join(errs...)
+}
+
+// giveUp ends an event that has failed for too long.
+func (a *Applier) giveUp(ctx context.Context, e store.Event) error {
+	if time.Since(e.At) <= giveUpAfter {
+		return nil
+	}
+	a.log.ErrorContext(ctx, "event given up", "campaign", e.Campaign, "event", e.ID)
+	if err := a.openAll(ctx, []store.Event{e}); err != nil {
+		return err // it is kept: a wish in it would be lost
+	}
+	return a.store.EndEvents(ctx, e.Campaign, nil, []store.Event{e})
 }
 
 // retryInTurn retries if no worker has done so for retryEvery.

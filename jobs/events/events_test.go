@@ -481,6 +481,126 @@ func TestAnEventThatAlwaysFailsIsGivenUpInTheEnd(t *testing.T) {
 	}
 }
 
+// What is damaged of one contact gives up no event of another.
+func TestOnlyTheEventThatFailsIsGivenUp(t *testing.T) {
+	s := newStage(t, 3*chunkSize)
+	s.move(3, campaign.Send, campaign.Accept)
+	ctx := t.Context()
+	if err := s.fresh(ctx); err != nil { // makes the group
+		t.Fatal(err)
+	}
+	s.rdb.HSet(ctx, "c:{c}:k:0", "rows", "damaged")
+	old := time.Now().Add(-giveUpAfter - time.Hour).UnixMilli()
+	for i, e := range []store.Event{
+		{Contact: 1, Body: []byte(stopOf(0))}, // whose number cannot be read: no event of the page is applied
+		{Body: []byte(eventOf("onEnded", chunkSize, "b", `{}`))},
+		{Body: []byte(stopOf(chunkSize + 1))},
+		{Body: []byte(stopOf(2 * chunkSize))},
+	} {
+		id := fmt.Sprintf("%d-%d", old, i)
+		s.rdb.XAdd(ctx, &redis.XAddArgs{Stream: "events", ID: id, Values: []any{"campaign", "c", "contact", e.Contact, "body", e.Body}})
+	}
+	if err := s.fresh(ctx); err == nil {
+		t.Error("no error")
+	}
+	for i := range 4 {
+		s.rdb.Do(ctx, "XCLAIM", "events", "apply", "worker", 0, fmt.Sprintf("%d-%d", old, i), "IDLE", 60_000)
+	}
+	if err := s.stale(ctx); err == nil || s.state(chunkSize) != campaign.Ended || s.state(chunkSize+1) != campaign.Started {
+		t.Errorf("%v; contacts are %s and %s", err, s.state(chunkSize), s.state(chunkSize+1))
+	}
+	if diff := cmp.Diff([]string{notApplied}, s.open()); diff != "" || s.counts[Applied] != 3 {
+		t.Errorf("counted %v, open (-want +got):\n%s", s.counts, diff)
+	}
+	if diff := cmp.Diff([]int{chunkSize + 1, 2 * chunkSize}, s.suppressed()); diff != "" {
+		t.Errorf("on the list (-want +got):\n%s", diff)
+	}
+	if n, err := s.store.WaitingEvents(ctx); n != 0 || err != nil {
+		t.Errorf("%d events wait, %v", n, err)
+	}
+}
+
+// Events that were applied are not given up for others of their page.
+func TestAnAppliedEventIsNotGivenUp(t *testing.T) {
+	s := newStage(t, chunkSize+1)
+	s.move(1, campaign.Send, campaign.Accept)
+	ctx := t.Context()
+	s.rdb.HSet(ctx, "c:{c}:out:0", "0", "damaged")
+	if err := s.fresh(ctx); err != nil { // makes the group
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-giveUpAfter - time.Hour).UnixMilli()
+	for i, body := range []string{eventOf("onEnded", 0, "a", `{}`), stopOf(chunkSize)} {
+		s.rdb.XAdd(ctx, addEvent(fmt.Sprintf("%d-%d", old, i), body))
+	}
+	if _, err := s.store.NextEvents(ctx, 10, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		s.rdb.Do(ctx, "XCLAIM", "events", "apply", "worker", 0, fmt.Sprintf("%d-%d", old, i), "IDLE", 60_000)
+	}
+	if err := s.stale(ctx); err == nil || len(s.open()) > 0 || s.counts[Applied] != 1 {
+		t.Errorf("%v; open %v, counted %v", err, s.open(), s.counts)
+	}
+}
+
+// erasing erases a contact at one moment while an event of it is applied.
+type erasing struct {
+	keeper
+	whileTold, whileRecorded func()
+}
+
+func (k erasing) UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error {
+	return k.keeper.UpdateOutcomes(ctx, ref, contacts, func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+		o, turns := change(index, o)
+		k.whileTold()
+		return o, turns
+	})
+}
+
+func (k erasing) RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
+	k.whileRecorded()
+	return k.keeper.RecordContacted(ctx, at, phones)
+}
+
+func TestAContactThatIsErasedWhileItsEventIsApplied(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		whileTold, recorded bool
+	}{{name: "told", whileTold: true, recorded: true}, {name: "told, without a contact record", whileTold: true}, {name: "recorded", recorded: true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, 2)
+			s.edit(func(c *campaign.Settings) { c.Unrecorded = !tt.recorded })
+			s.move(2, campaign.Send, campaign.Lose)
+			ctx := t.Context()
+			erase := sync.OnceFunc(func() {
+				c, err := s.store.Campaign(ctx, "c")
+				if err == nil {
+					err = s.store.EraseContact(ctx, c, store.Place{Ref: store.Ref{Campaign: "c"}}, phoneOf(0), "test")
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			k := erasing{s.store, func() {}, erase}
+			if tt.whileTold {
+				k.whileTold = erase
+			}
+			s.Applier = New(Config{Store: k})
+			s.post("c", eventOf("onEnded", 0, "a", `{}`), eventOf("onEnded", 1, "b", `{}`))
+			s.applyAll()
+			on, err := s.store.DaysContacted(ctx, time.Now(), 1, []campaign.Phone{phoneOf(0), 0, phoneOf(1)})
+			if diff := cmp.Diff([][]bool{{false}, {false}, {tt.recorded}}, on); err != nil || diff != "" {
+				t.Errorf("%v, on the contact record (-want +got):\n%s", err, diff)
+			}
+			if s.state(0) != campaign.Unconfirmed || s.state(1) != campaign.Ended || s.outcome(0).Known() {
+				t.Errorf("contacts are %s and %s; outcome %+v", s.state(0), s.state(1), s.outcome(0))
+			}
+			s.verify()
+		})
+	}
+}
+
 func TestAChunkThatIsGone(t *testing.T) {
 	s := newStage(t, 1)
 	s.rdb.Del(t.Context(), "c:{c}:l:0")

@@ -1,6 +1,10 @@
 package events
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +13,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/webhook"
 )
 
@@ -164,5 +169,95 @@ func TestTheLinkOfAnErasedContactStopsOneNumberAMinute(t *testing.T) {
 	s.deliver(webhook.Target{Campaign: "c", Contact: 3}, stop(0), stop(1), stop(3))
 	if diff := cmp.Diff([]int{0}, s.stopped()); diff != "" || len(s.open()) != 2 {
 		t.Errorf("open %v, on the list (-want +got):\n%s", s.open(), diff)
+	}
+}
+
+// A text that reads as two numbers may be that of somebody who has not been heard.
+func TestStopOfANumberThatReadsAsThatOfAnErasedPerson(t *testing.T) {
+	s := emptyStage(t)
+	s.launchPeople("c", campaign.Batch, true)
+	c, err := s.store.Campaign(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.EraseContact(t.Context(), c, store.Place{Ref: store.Ref{Campaign: "c"}, Index: 2}, people[2], "test"); err != nil {
+		t.Fatal(err)
+	}
+	told := NumbersTold(c.Settings, "508412345")
+	if diff := cmp.Diff([]campaign.Phone{966508412345, 508412345}, told); diff != "" {
+		t.Fatalf("read as (-want +got):\n%s", diff)
+	}
+	if _, err := s.store.Suppress(t.Context(), told[1:]); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver(webhook.Target{Campaign: "c"}, says("x", `"508412345"`, "STOP"))
+	if listed, err := s.store.FindSuppressed(t.Context(), told[:1]); err != nil || !listed[0] {
+		t.Errorf("on the list: %v, %v", listed, err)
+	}
+}
+
+// A link that has leaked takes no more than its share of the open wishes.
+func TestALinkOfACampaignThatIsOverKeepsFewWishes(t *testing.T) {
+	const most = maxLate + 50
+	for name, phone := range map[string]func(i int) string{
+		"with numbers":    func(i int) string { return fmt.Sprintf("%q", phoneOf(i).E164()) },
+		"without numbers": func(int) string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := emptyStage(t)
+			s.launchPeople("c", campaign.Batch, true)
+			over["finished long ago"](s)
+			var log bytes.Buffer
+			s.log = slog.New(slog.NewTextHandler(&log, nil))
+			post := func(from int) {
+				t.Helper()
+				for i := from; i < from+most; i++ {
+					e := store.Event{Campaign: "c", Body: []byte(says(fmt.Sprint("conversation ", i), phone(i), "STOP"))}
+					if err := s.store.AddEvent(t.Context(), e); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s.applyAll()
+				s.post("gone", says("x", "", "STOP"))
+				s.applyAll()
+				want := maxLate + 1 // that of another link
+				if phone(0) != "" {
+					want++ // that of the number that had its turn
+				}
+				if n := len(s.open()); n != want {
+					t.Errorf("%d are open, want %d", n, want)
+				}
+			}
+			post(0)
+			if dropped := strings.Count(log.String(), "is dropped"); dropped < most-maxLate-1 || strings.Contains(log.String(), "9665000000") {
+				t.Errorf("%d are told to be dropped:\n%s", dropped, &log)
+			}
+			s.Applier = New(Config{Store: s.store}) // another worker
+			wishes, err := s.store.Wishes(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.countLate(wishes)
+			post(0)
+			post(most)
+		})
+	}
+}
+
+func TestALinkIsAskedForOnceAMinute(t *testing.T) {
+	s := stageOn(t, redistest.Start(t).Client())
+	s.launchPeople("c", campaign.Batch, true)
+	over["finished long ago"](s)
+	for i := range maxLate {
+		s.post("c", says("x", fmt.Sprintf("%q", phoneOf(i).E164()), "STOP"))
+	}
+	s.applyAll()
+	var count trips
+	s.rdb.AddHook(&count)
+	if err := s.heedLate(t.Context()); err != nil || len(s.stopped()) > 0 {
+		t.Fatal(err)
+	}
+	if n := count.n.Load(); n > 10 {
+		t.Errorf("%d round trips for %d wishes of one link", n, len(s.open()))
 	}
 }

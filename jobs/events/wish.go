@@ -69,7 +69,8 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 			errs = append(errs, err) // the wishes in other events are heeded
 			continue
 		}
-		if number := numberOf(r, who, known); (r.late || erased) && number != 0 {
+		r.late = r.late || erased // either way the link outlives what it was for
+		if number := numberOf(r, who, known); r.late && number != 0 {
 			may, err := a.mayStop(ctx, r, number)
 			if err != nil {
 				return err
@@ -203,7 +204,7 @@ const maxToldBytes = 128
 func wishOf(r report, rule string, why campaign.Code) store.Wish {
 	w := store.Wish{
 		At: r.At, Campaign: r.Campaign, Contact: r.Contact, Conversation: conversationOf(r.says),
-		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: campaign.Say(why),
+		Told: r.says.Phone[:min(len(r.says.Phone), maxToldBytes)], Rule: rule, Why: campaign.Say(why), Late: r.late,
 	}
 	switch {
 	case why == campaign.MsgWishAnother:
@@ -254,6 +255,9 @@ func (a *Applier) open(ctx context.Context, name string, h hearing) error {
 	for id, w := range h.changed {
 		if was, is := h.open[id]; is {
 			w.At = was.At
+		} else if !a.admit(w) {
+			a.log.WarnContext(ctx, "a wish not to be contacted is dropped: too many of its link wait, and its campaign is over", "campaign", w.Campaign, "contact", w.Contact, "number", Mask(w.Told))
+			continue
 		}
 		wishes = append(wishes, w)
 	}

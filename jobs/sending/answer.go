@@ -109,7 +109,7 @@ func (p *pass) notWritten(r *request, piece []int, err error) error {
 // isLast reports whether the chunk has no contact to send or under way except those
 // of this request.
 func (p *pass) isLast(piece []int) bool {
-	return len(p.chunk.In(campaign.Pending)) == 0 && len(p.chunk.In(campaign.Sending)) == len(piece)
+	return len(p.chunk.In(campaign.Pending, campaign.Sending)) == len(piece)
 }
 
 // act does what the verdict asks for beyond the contacts of the request.

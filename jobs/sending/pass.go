@@ -60,8 +60,8 @@ func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chu
 		return p.idleOr(ctx, &ComeBack{0, "contacts may be sent by now"})
 	}
 	p.agenda.push(cut(ready, c.RequestRows(), func(i int) int { return int(chunk.Record(i).Tries) })...)
-	stop := p.keepDue(ctx)
-
+	stop := sync.OnceFunc(p.keepDue(ctx))
+	defer stop()
 	err = p.sendPieces(ctx)
 	stop() // before close says when the chunk is due
 	return p.close(ctx, err)

@@ -76,14 +76,15 @@ func (p *pass) start(ctx context.Context, pieces [][]int) (begun []*request, err
 		}
 	}
 	taken := contactsOf(rs)
-	begun, err = p.begin(ctx, rs)
-	for _, r := range rs {
-		if !slices.Contains(begun, r) {
-			r.inHand.done()
-			p.Quota.Return(context.WithoutCancel(ctx), r.permit)
+	defer func() {
+		for _, r := range rs {
+			if !slices.Contains(begun, r) {
+				r.inHand.done()
+				p.Quota.Return(context.WithoutCancel(ctx), r.permit)
+			}
 		}
-	}
-	if len(begun) == 0 {
+	}()
+	if begun, err = p.begin(ctx, rs); len(begun) == 0 {
 		p.giveBack(ctx, taken, rs[0].fence)
 	}
 	return begun, err

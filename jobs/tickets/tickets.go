@@ -156,10 +156,10 @@ func (m *Maker) lookAt(ctx context.Context, r store.Reading) error {
 	if errors.Is(r.Err, store.ErrNotFound) || r.Err == nil && (c.Phase == campaign.Loading || len(c.Settings.TicketRules) == 0 || c.Kept() != nil) {
 		return nil
 	}
-	again, err := true, r.Err
+	again, waits, err := true, false, r.Err
 	if err == nil {
 		var more bool
-		waits := time.Now().Before(m.next[c.Name])
+		waits = time.Now().Before(m.next[c.Name])
 		if !waits {
 			err = m.find(ctx, c)
 		}
@@ -168,10 +168,12 @@ func (m *Maker) lookAt(ctx context.Context, r store.Reading) error {
 			failed = m.makeDue(ctx, c)
 		}
 		err = errors.Join(err, failed)
-		again = err != nil || more || waits
+		again = err != nil || more
+	}
+	if again || waits { // what waits is looked at within the time that the last act keeps it live
+		m.round.Again(r.Name)
 	}
 	if again {
-		m.round.Again(r.Name)
 		err = errors.Join(err, m.cfg.Store.Raise(ctx, r.Name))
 	}
 	return err

@@ -37,6 +37,11 @@ func TestLink(t *testing.T) {
 		{"another contact", single, func(q url.Values) { q.Set("contact", "8") }, "secret", webhook.Target{}, false},
 		{"the contact taken away", single, func(q url.Values) { q.Del("contact") }, "secret", webhook.Target{}, false},
 		{"a contact that is no number", single, func(q url.Values) { q.Set("contact", "7x") }, "secret", webhook.Target{}, false},
+		{"contact 0", link, func(q url.Values) { q.Set("contact", "0") }, "secret", webhook.Target{}, false},
+		{"a negative contact", link, func(q url.Values) { q.Set("contact", "-1") }, "secret", webhook.Target{}, false},
+		{"a contact beyond all numbers", link, func(q url.Values) { q.Set("contact", "-99999999999999999999") }, "secret", webhook.Target{}, false},
+		{"words for a contact", link, func(q url.Values) { q.Set("contact", "x") }, "secret", webhook.Target{}, false},
+		{"an empty contact", link, func(q url.Values) { q.Set("contact", "") }, "secret", webhook.Target{}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			query := tt.link.Query()

@@ -50,8 +50,12 @@ func Link(base, secret string, to Target) string {
 // the secret.
 func TargetOf(secret string, query url.Values) (Target, bool) {
 	to := Target{Campaign: query.Get("campaign")}
-	if text := query.Get("contact"); text != "" {
-		to.Contact, _ = strconv.Atoi(text) // any other text has another signature
+	if query.Has("contact") {
+		contact, err := strconv.Atoi(query.Get("contact"))
+		if err != nil || contact < 1 { // else the campaign's signature would be good for any such contact
+			return Target{}, false
+		}
+		to.Contact = contact
 	}
 	return to, hmac.Equal([]byte(query.Get("sig")), []byte(sign(secret, to)))
 }

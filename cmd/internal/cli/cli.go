@@ -145,7 +145,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SetErr(stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.DisableSuggestions = true // they take several lines
-	root.CompletionOptions.DisableDefaultCmd = true
+	completeNames(root, getenv)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFromEnv(cmd.Flags(), getenv) }
 
 	begun := false

@@ -1,0 +1,140 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/velents/mask"
+)
+
+// A Selection says which contacts to rerun.
+type Selection struct {
+	// States are any of Rerunnable, and Ended with a rule about outcomes.
+	States []campaign.State
+	Reason string // part of the reason's text, in any case; empty: any reason
+	Where  campaign.Rules
+
+	Limit   int       // contacts, the first of the list; 0: all
+	Canary  int       // contacts that are sent before the others wait for a person; 0: no canary
+	StartAt time.Time // zero: at once
+}
+
+// message says it in the log.
+func (s Selection) message() campaign.Message {
+	var names []string
+	for _, state := range s.States {
+		names = append(names, state.String())
+	}
+	parts := []campaign.Message{campaign.Text(strings.Join(names, ", "))}
+	if s.Reason != "" {
+		parts = append(parts, campaign.Say(campaign.MsgWithReason, "reason", mask.Numbers(strconv.Quote(s.Reason))))
+	}
+	for _, rule := range s.Where {
+		parts = append(parts, campaign.Say(campaign.MsgWhere, "rule", mask.Numbers(rule.String())))
+	}
+	if s.Limit > 0 {
+		parts = append(parts, campaign.Say(campaign.MsgLimited, "contacts", s.Limit))
+	}
+	if s.Canary > 0 {
+		parts = append(parts, campaign.Say(campaign.MsgCanaryOf, "contacts", s.Canary))
+	}
+	if !s.StartAt.IsZero() {
+		parts = append(parts, campaign.Say(campaign.MsgStartsAt, "start", s.StartAt))
+	}
+	return campaign.Say(campaign.MsgSelection, "parts", parts)
+}
+
+// Rerunnable are the states from which a contact can be sent again on request, without
+// a rule about its outcome.
+var Rerunnable = []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed, campaign.Canceled}
+
+func (s Selection) check() error {
+	if s.Limit < 0 || s.Canary < 0 {
+		return errors.New("a limit and a canary are numbers of contacts")
+	}
+	for _, state := range s.States {
+		switch {
+		case slices.Contains(Rerunnable, state), state == campaign.Ended && s.ByOutcome():
+		case state == campaign.Ended:
+			return errors.New("contacts whose conversation has ended are sent again only by what it came to")
+		default:
+			return fmt.Errorf("contacts that are %s are not sent again", state)
+		}
+	}
+	return nil
+}
+
+// ByOutcome reports whether a rule is about what the conversations came to.
+func (s Selection) ByOutcome() bool {
+	_, outcome, _ := s.Where.Need()
+	return outcome
+}
+
+// DefaultStates are the states that a selection without any means: those that a rule
+// names, else Ended if a rule is about outcomes, else Failed.
+func (s Selection) DefaultStates() []campaign.State {
+	if named := s.Where.States(); len(named) > 0 {
+		return named
+	}
+	if s.ByOutcome() {
+		return []campaign.State{campaign.Ended}
+	}
+	return []campaign.State{campaign.Failed}
+}
+
+// selectorOf selects the contacts that a selection names.
+func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (_ selector, err error) {
+	header := c.Settings.ColumnNames()
+	if sel.Where, err = sel.Where.On(header); err != nil {
+		return nil, err
+	}
+	reason, outcome, cells := sel.Where.Need()
+	var reasons map[campaign.Reason]campaign.Message
+	if reason || sel.Reason != "" {
+		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
+			return nil, err
+		}
+	}
+	like := make(map[campaign.Reason]bool)
+	for code, text := range reasons {
+		like[code] = text.Matches(sel.Reason)
+	}
+	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		var outcomes map[int]campaign.Outcome
+		var contacts []campaign.Contact
+		if outcome {
+			var err error
+			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
+				return nil, err
+			}
+		}
+		if cells {
+			whole, err := q.store.ReadChunk(ctx, chunk.Ref)
+			if err != nil {
+				return nil, err
+			}
+			contacts = whole.Contacts
+		}
+		return func(i int) bool {
+			r := chunk.Record(i)
+			if r.Erased || !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
+				return false
+			}
+			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
+			if cells {
+				facts.Cell = campaign.Cells(header, contacts[i].Fields)
+			}
+			return sel.Where.Of(facts)
+		}, nil
+	}, nil
+}
+
+// A selector says of a chunk which of its contacts are selected.
+type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)
