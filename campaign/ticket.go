@@ -50,8 +50,8 @@ func (t *Ticket) Erased() *Ticket {
 }
 
 // Lost is a ticket that was being made when its maker died. It may have been made.
-func (t Ticket) Lost(at time.Time) Ticket {
-	t.State, t.Claim, t.Reason, t.At = TicketUnconfirmed, "", Say(MsgTicketLost), at
+func (t Ticket) Lost(reason Message, at time.Time) Ticket {
+	t.State, t.Claim, t.Reason, t.At = TicketUnconfirmed, "", reason, at
 	return t
 }
 

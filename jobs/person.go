@@ -49,7 +49,7 @@ func (q *Queue) stopTicket(ctx context.Context, at store.Place) (wait time.Durat
 	if err != nil || now.Before(due) {
 		return due.Sub(now), err
 	}
-	lost := ticket.Lost(now)
+	lost := ticket.Lost(campaign.Say(campaign.MsgTicketLost), now)
 	_, err = q.store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 	return 0, err
 }

@@ -46,7 +46,7 @@ func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place)
 	}
 	switch ticket.State {
 	case campaign.TicketCreating: // for longer than its claim: the worker that made it has died
-		lost := ticket.Lost(now())
+		lost := ticket.Lost(campaign.Say(campaign.MsgTicketLost), now())
 		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 		return err
 	case campaign.TicketDue:
