@@ -165,8 +165,9 @@ func TestRedisWantsAPassword(t *testing.T) {
 	dir := t.TempDir()
 	const password = "0123456789abcdef"
 	c := readCompose(t)
-	script, ok := strings.CutPrefix(c.Services["redis"].Command, "sh -c '")
-	if script, ok = strings.CutSuffix(script, "'"); !ok {
+	script, begins := strings.CutPrefix(c.Services["redis"].Command, "sh -c '")
+	script, ends := strings.CutSuffix(script, "'")
+	if !begins || !ends {
 		t.Fatalf("command %s", c.Services["redis"].Command)
 	}
 	script = strings.NewReplacer("$$", "$", "/tmp/", dir+"/", "--dir /data", "--port 0 --unixsocket "+dir+"/socket --dir "+dir).Replace(script)
