@@ -204,10 +204,22 @@ var failures = slices.Concat(slices.Repeat([]card{{"the platform: ", 3 * time.Se
 	{"events are late", 5 * time.Second, 60 * time.Second, onWorld(func(w *world) { w.events.hold() }, func(w *world) { w.events.release() })},
 })
 
+// toldApart reports whether workers can tell a 500 of a PHP that dies from the platform's
+// own, which its vendor calls safe to repeat: by the headers of a limit that they have seen
+// before, and that no loss has taken from them.
+func (w *world) toldApart() bool {
+	stats := w.platform.sandbox.Stats()
+	return w.plan.sandbox.Limit != sandbox.Unlimited && stats.Numbers > stats.CutAfterContacts &&
+		w.plan.kind != replicated && w.plan.kind != remembered
+}
+
 func platformFails(rng *rand.Rand) (string, func(*world), func(*world)) {
 	tr := troubles[rng.IntN(len(troubles))]
 	return tr.name, func(w *world) {
 			f := tr.faults
+			if f.Fatal > 0 && !w.toldApart() {
+				f.Fatal, f.BadGateway = 0, f.Fatal
+			}
 			f.Latency = latency
 			w.must(w.platform.sandbox.SetFaults(f))
 		}, func(w *world) {
