@@ -114,6 +114,13 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 	if c.Phase == campaign.Loading {
 		return nil // a task of an earlier load of that name
 	}
+	// One pass of this process at a time: a Redis that has lost the begin of one would let
+	// another begin beside it.
+	end, free := r.versions.take(c, ref)
+	if !free {
+		return &sending.ComeBack{After: timings.BusyWait, Why: "this worker is sending it"}
+	}
+	defer end()
 	chunk, err := r.store.ReadChunk(ctx, ref)
 	if errors.Is(err, store.ErrGone) {
 		return nil
@@ -161,8 +168,9 @@ func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chun
 // restarted from a log without its end, or failed over to a replica that lagged.
 // Contacts that are pending in it may have been sent.
 type versions struct {
-	mu   sync.Mutex
-	seen map[chunkKey]int
+	mu     sync.Mutex
+	seen   map[chunkKey]int
+	inHand map[chunkKey]bool // chunks that a pass of this process is on
 }
 
 type chunkKey struct {
@@ -173,7 +181,25 @@ type chunkKey struct {
 // versionsKept bounds the chunks kept: some megabytes.
 const versionsKept = 100_000
 
-func newVersions() *versions { return &versions{seen: make(map[chunkKey]int)} }
+func newVersions() *versions {
+	return &versions{seen: make(map[chunkKey]int), inHand: make(map[chunkKey]bool)}
+}
+
+// take takes a chunk in hand until end is called; free is false when it is in hand already.
+func (v *versions) take(c campaign.Campaign, ref store.Ref) (end func(), free bool) {
+	key := chunkKey{ref, c.CreatedAt}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.inHand[key] {
+		return nil, false
+	}
+	v.inHand[key] = true
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.inHand, key)
+	}, true
+}
 
 // newer reports whether we have seen a newer version of the chunk than this.
 func (v *versions) newer(c campaign.Campaign, chunk *store.Chunk) bool {

@@ -788,6 +788,36 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 }
 
+// Redis loses the begin of a request that is on its way.
+func TestAWorkerSendsAChunkOnceAtATime(t *testing.T) {
+	s := newStage(t, 10)
+	ctx := t.Context()
+	runner := s.runner("w1")
+	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
+	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	var second *sending.ComeBack
+	s.platform.answer = func([]velents.Row) error {
+		if s.platform.count() > 0 {
+			return nil
+		}
+		s.platform.answer = refuseNamed()
+		s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
+		for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
+			s.rdb.Del(ctx, key)
+			s.rdb.HSet(ctx, key, was)
+		}
+		second = s.sendAs(runner, 0)
+		return nil
+	}
+	s.sendAs(runner, 0)
+	if second == nil || second.Why != "this worker is sending it" {
+		t.Errorf("the second pass: %v", second)
+	}
+	if n := s.platform.contacted()[phoneOf(0).E164()]; n != 1 {
+		t.Errorf("contacted %d times", n)
+	}
+}
+
 func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	rdb := server.Client()
