@@ -37,7 +37,7 @@ type Settings struct {
 	RowsPerRequest     int `json:"rows_per_request,omitempty"`     // at most, in batch mode; 0: a chunk
 	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs, at most 254; 0: any number
 
-	// OptOutWhen are rules extraction.KEY=VALUE. A contact of whom the agent learns one
+	// OptOutWhen are rules extraction.KEY=VALUE. A contact about whom the agent learns one
 	// of them goes on the do-not-contact list. A contact who answers with a stop word
 	// does so too, unless NoStopWords is set.
 	OptOutWhen  []Rule `json:"optout_when,omitempty"`

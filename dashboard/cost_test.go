@@ -76,7 +76,7 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
-// crowd is the pages over 5,000 campaigns, most of them finished, so many running.
+// crowd is the pages over 5,000 campaigns, some running and the others finished.
 type crowd struct {
 	*pages
 	fixture campaigntest.Fixture
@@ -104,7 +104,7 @@ func newCrowd(t testing.TB, campaigns, running int) *crowd {
 		if err := f.Raise(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		// A million contacts, of which so many have been sent.
+		// A million contacts, some of them sent.
 		rdb.HSet(t.Context(), "c:{"+name+"}", "counts", `{"rows":1000000,"contacts":1000000}`, "chunks", 2)
 	}
 	beat := store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": {Limit: 3000, Remaining: 10, Window: 60}}}

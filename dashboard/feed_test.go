@@ -136,7 +136,7 @@ func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 		if len(f.topics) != 0 || f.viewers != 0 || f.running {
 			t.Errorf("it goes on: %d topics, %d viewers", len(f.topics), f.viewers)
 		}
-		// Whoever comes later finds it awake.
+		// A viewer who comes later finds it awake.
 		if lines := told(f, "sale", time.Second); !strings.Contains(strings.Join(lines, "|"), "a=1") {
 			t.Errorf("a late viewer was told %q", lines)
 		}

@@ -45,7 +45,7 @@ const hostile = "<script>document.title='taken'</script>\"'&\u202egnihton"
 
 const chunkSize = 10
 
-// load makes a running campaign of so many contacts; the fourth has a hostile name.
+// load makes a running campaign of that size; the fourth contact has a hostile name.
 func (f fixture) load(name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
 	f.T.Helper()
 	settings := campaigntest.Settings(chunkSize, columns...)

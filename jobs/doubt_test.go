@@ -67,7 +67,7 @@ func TestWhatIsRetriedIsTheCampaignsChoice(t *testing.T) {
 	}
 }
 
-// A failure without the headers that the platform shows is not its own, whoever has
+// A failure without the headers that the platform shows is not its own, no matter who has
 // seen them: this worker, one before it, or the launch.
 func TestAFreshWorkerKnowsThatTheHeadersAreMissing(t *testing.T) {
 	for _, tt := range []struct {

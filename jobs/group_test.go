@@ -30,7 +30,7 @@ func (s *stage) widen(runner *runner) {
 	s.platform.forget()
 }
 
-// A gate lets no answer come before so many requests are under way.
+// A gate lets no answer come before that many requests are under way.
 type gate struct {
 	want int
 	mu   sync.Mutex
@@ -236,7 +236,7 @@ func (repeated) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-// Whatever each contact is answered, however many permits come at once and whoever is
+// Whatever each contact is answered, however many permits come at once and whatever is
 // decided by somebody else meanwhile: each ends as its own answer says, and is contacted
 // at most once. Each script runs twice.
 func TestEachOfAGroupIsDecidedByItsOwnAnswer(t *testing.T) {

@@ -4,7 +4,7 @@ import "testing"
 
 const t0 = 1_700_000_000_000
 
-// quiet is a state of which everything is known, with a limit and so many requests of
+// quiet is a state of which everything is known, with a limit and some requests of
 // ours in its window.
 func quiet(limit, ours int64) state {
 	return state{ID: 1, Clock: t0, Told: limit, Heard: t0, OthersAt: t0, Span: span{Window: 60_000}, Log: []entry{{At: t0, Ours: ours}}}

@@ -2,10 +2,10 @@ package ratelimit
 
 import "sync"
 
-// Together lets one of several goroutines act for all of them. Whoever comes while nobody
-// acts does so at once; those who come meanwhile are acted for together, right after. No
-// time is spent waiting for others to come. A quota is told of answers so, and package
-// sending writes answers down so. The zero value is ready.
+// Together lets one of several goroutines act for all of them. One that comes while nobody
+// acts does so at once; those that come meanwhile are acted for together, right after. No
+// time is spent waiting for others to come. A quota hears of answers so, and package
+// sending writes them down so. The zero value is ready.
 type Together[T any] struct {
 	mu     sync.Mutex // guards the others
 	acting bool

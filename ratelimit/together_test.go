@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// gather returns once so many wait to be acted for.
+// gather returns once that many wait to be acted for.
 func gather[T any](line *Together[T], want int) {
 	for waiting := 0; waiting < want; runtime.Gosched() {
 		line.mu.Lock()

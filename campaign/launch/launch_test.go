@@ -540,7 +540,7 @@ func TestStandardInputIsLaunchedOnce(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	l, _ := newLauncher(redistest.Shared(t))
 	req := request(t, "-")
-	for range 2 { // the second is told of the first
+	for range 2 { // the second hears of the first
 		req.Stdin = strings.NewReader(people(25))
 		got, err := l.Launch(t.Context(), req)
 		if err != nil || got.Contacts != 25 {
@@ -655,7 +655,7 @@ func TestFileThatWasAnotherOnlyWhileItWasReadIsNotLaunched(t *testing.T) {
 		}
 	}
 	l.Platform, l.Quota = &agent{asked: func() { put(strings.Replace(was, "Person 7,", "Nobody 7,", 1)) }}, free{}
-	l.Progress = func(int64, int64, int) { put(was) } // all is read before the first row is told of
+	l.Progress = func(int64, int64, int) { put(was) } // all is read before the first row counts
 	if _, err := l.Launch(t.Context(), req); err == nil || !strings.HasSuffix(err.Error(), "the file changed while it was read") {
 		t.Errorf("error %v", err)
 	}

@@ -33,7 +33,7 @@ type lane struct {
 	left   float64 // requests in it, about
 }
 
-// An entry stands for so many chunks of a run that are alike.
+// An entry stands for several chunks of a run that are alike.
 type entry struct {
 	*run
 	parts  []Part

@@ -66,7 +66,7 @@ func withContact(parts []Part, group, tries int) []Part {
 	return parts
 }
 
-// InTurn is how many requests a chunk makes in its turn, if so many chunks are in hand
+// InTurn is how many requests a chunk makes in its turn, if that many chunks are in hand
 // at once at that pace.
 func InTurn(rate float64, turn time.Duration, chunks int) float64 {
 	return math.Floor(turn.Seconds()*rate/float64(max(chunks, 1))) + 1

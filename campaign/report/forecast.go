@@ -68,7 +68,7 @@ type forecast struct {
 	measured bool // the platform has told the limit
 }
 
-// opens is when the next contact may be sent, whoever else is in the queue.
+// opens is when the next contact may be sent, whatever else is in the queue.
 func (f forecast) opens() (first time.Time) {
 	if f.work.PerDay > 0 && f.work.Today >= f.work.PerDay {
 		return f.Begins

@@ -52,7 +52,7 @@ if entries then
   redis.call('HSET', KEYS[9], bucket, table.concat(kept))
 end
 redis.call('HINCRBY', campaign, 'erased', 1)
-redis.call('HINCRBY', chunk, 'version', 1) -- whoever has read the old rows must read again
+redis.call('HINCRBY', chunk, 'version', 1) -- a sender with the old rows must read again
 redis.call('HINCRBY', chunk, 'told', 1)
 local is = string.byte(new, 1)
 redis.pcall('XADD', KEYS[10], 'MAXLEN', '~', ARGV[14], '*', 'by', ARGV[12], 'action', ARGV[13], 'text', '',

@@ -24,7 +24,7 @@ const (
 const (
 	maxEvents     = 100_000
 	maxEventBytes = 256 << 20
-	reserveShare  = 16 // of each bound, one part in so many
+	reserveShare  = 16 // of each bound, one part in 16
 )
 
 // eventBytes is what an event counts for: its body, and about what the stream takes

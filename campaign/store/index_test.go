@@ -130,7 +130,7 @@ func TestEraseContactEndsAnEntryOfTheErased(t *testing.T) {
 	}
 }
 
-// indexOf are so many contacts, the last first.
+// indexOf are n contacts, the last first.
 func indexOf(contacts int) iter.Seq2[campaign.Phone, int] {
 	return func(yield func(campaign.Phone, int) bool) {
 		for n := contacts - 1; n >= 0; n-- {

@@ -95,7 +95,7 @@ func people(from, to int) []campaign.Contact {
 	return all
 }
 
-// launch loads a campaign of so many contacts and puts it into a phase.
+// launch loads a campaign of that size and puts it into a phase.
 func launch(t testing.TB, s *Store, name string, contacts, chunkSize int, phase campaign.Phase) campaign.Campaign {
 	t.Helper()
 	load, err := s.BeginLoad(t.Context(), testCampaign(name, chunkSize))

@@ -56,7 +56,7 @@ func (f fixture) getenv(key string) string {
 
 var at = campaigntest.At
 
-// load makes a running campaign of so many contacts, two to a chunk.
+// load makes a running campaign of that size, two contacts to a chunk.
 func (f fixture) load(name string, contacts int) {
 	f.T.Helper()
 	settings := campaigntest.Settings(2, campaign.Column{Name: "الاسم", Key: "name"}, campaign.Column{Name: "phone"})

@@ -20,7 +20,7 @@ import (
 	"campaign-runner/internal/golden"
 )
 
-// glimpse is the campaign "sale" of 1,000 contacts with so many pending.
+// glimpse is the campaign "sale" of 1,000 contacts, some of them pending.
 func glimpse(state campaign.Phase, pending int, waitingFor string) report.Overview {
 	return report.Overview{Summary: report.Summary{
 		Campaign: "sale", State: state, Contacts: 1000, WaitingFor: campaign.Text(waitingFor),
@@ -177,7 +177,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// falling counts down from a number, so many times.
+// falling counts down from a number, several times.
 func falling(from, by, times int) []int {
 	var list []int
 	for i := range times {

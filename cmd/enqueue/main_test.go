@@ -737,7 +737,7 @@ func TestRerunOfSeveralCampaigns(t *testing.T) {
 	}
 }
 
-// A stalling proxy stands before Redis and lets so many bytes through.
+// A stalling proxy stands before Redis and stalls after that many bytes.
 type stalling struct {
 	addr  string
 	stall chan struct{} // closed once it does

@@ -127,7 +127,7 @@ func (l looker) quotient(key string, members []string) bool {
 	})
 }
 
-// holds looks into a value, and into what is encoded in it, so many layers deep.
+// holds looks into a value, and into what is encoded in it, up to a depth.
 func (l looker) holds(value []byte, layers int) bool {
 	for _, b := range l.binary {
 		if bytes.Contains(value, b) {

@@ -289,7 +289,7 @@ func (p *part) leaveErased() {
 }
 
 // forgetErased takes those out of the contact record again who were erased while they were
-// put there. Whoever is erased later is taken out by that.
+// put there. A later erasure takes its own number out.
 func (a *Applier) forgetErased(ctx context.Context, p *part) error {
 	now, err := a.store.ReadRecords(ctx, p.ref)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// A link outlives its campaign, and whoever has it can post events. Once a campaign is
+// A link outlives its campaign, and anybody who has it can post events. Once a campaign is
 // over, its events change nothing any more, except that somebody may still ask not to be
 // contacted.
 const (

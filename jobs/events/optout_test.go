@@ -93,7 +93,7 @@ func TestOptOut(t *testing.T) {
 	s.verify()
 }
 
-// Whoever takes somebody off the list again is not contradicted by an event that is
+// A person who takes somebody off the list again is not contradicted by an event that is
 // tried again.
 func TestAnOptOutIsHeardOnce(t *testing.T) {
 	s := newStage(t, 1)

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A counter is a hook that cancels a context after so many calls.
+// A counter is a hook that cancels a context after a number of calls.
 type counter struct {
 	mu     sync.Mutex
 	left   int
@@ -40,7 +40,7 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
-// before is a hook that is told of each command before it goes.
+// before is a hook that sees each command before it goes.
 type before func(cmd redis.Cmder)
 
 func (b before) DialHook(next redis.DialHook) redis.DialHook { return next }

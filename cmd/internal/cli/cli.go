@@ -44,7 +44,7 @@ func Main(name string, run Run) {
 	os.Exit(ExitCode(err))
 }
 
-// MainService is Main of a command that runs until it is stopped. Whoever reads its
+// MainService is Main of a command that runs until it is stopped. The reader of its
 // log may go away, as a terminal or a log collector does: that ends nothing. Without
 // this, Go ends a process that writes to a closed pipe as its stderr.
 func MainService(name string, run Run) {
