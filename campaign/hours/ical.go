@@ -35,7 +35,7 @@ func ParseCalendar(text, zone string, now time.Time) ([]Dates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("calendar: %w", err)
 	}
-	r := icsReader{cal: cal, byContact: zone == ByContact, marks: make(map[Date]*mark)}
+	r := icsReader{cal: cal, byContact: zone == ByContact, marks: make(map[Date]*mark), instead: make(map[string][]*ics.IANAProperty)}
 	r.first = dateOf(time.Date(now.Year(), 1, 1, 0, 0, 0, 0, time.UTC))
 	r.last = dateOf(time.Date(now.Year()+1, 12, 31, 0, 0, 0, 0, time.UTC))
 	if !r.byContact {
@@ -44,6 +44,11 @@ func ParseCalendar(text, zone string, now time.Time) ([]Dates, error) {
 		}
 	}
 	events := cal.Events()
+	for _, event := range events {
+		if id := event.GetProperty(ics.ComponentPropertyRecurrenceId); id != nil {
+			r.instead[event.Id()] = append(r.instead[event.Id()], id)
+		}
+	}
 	for _, event := range events {
 		if err := r.read(event); err != nil {
 			return nil, fmt.Errorf("calendar: event %q: %w", valueOf(event, ics.ComponentPropertySummary), err)
@@ -66,6 +71,7 @@ type icsReader struct {
 	byContact   bool
 	first, last Date
 	marks       map[Date]*mark
+	instead     map[string][]*ics.IANAProperty // by event: the repetitions that have an event of their own
 }
 
 // A mark is what closes a date.
@@ -335,11 +341,7 @@ func (r *icsReader) moved(event *ics.VEvent) (times []time.Time, err error) {
 	if event.GetProperty(ics.ComponentPropertyRecurrenceId) != nil {
 		return nil, nil
 	}
-	for _, other := range r.cal.Events() {
-		id := other.GetProperty(ics.ComponentPropertyRecurrenceId)
-		if id == nil || other.Id() != event.Id() {
-			continue
-		}
+	for _, id := range r.instead[event.Id()] {
 		if id.ICalParameters["RANGE"] != nil {
 			return nil, errors.New("RANGE of RECURRENCE-ID is not read: give each of them an event of its own")
 		}
