@@ -50,7 +50,9 @@ func (w *Worker) alive(now time.Time) bool { return w.beats.Load().alive(now) }
 func (w *Worker) steady(now time.Time) bool { return w.beats.Load().steady(now) }
 
 // beat tells the others that this worker is alive, and keeps when it did.
-func (w *Worker) beat(ctx context.Context) error { return w.beatWithin(ctx, timings.HeartbeatTimeout) }
+func (w *Worker) beat(ctx context.Context) error {
+	return w.cfg.Watch.beat(w.beatWithin(ctx, timings.HeartbeatTimeout))
+}
 
 func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -65,7 +67,7 @@ func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 	seen := w.looked.Load()
 	begun := time.Now()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
-		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Tickets: w.cfg.Tickets,
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Version: w.cfg.Version, Tickets: w.cfg.Tickets,
 		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused, Looked: seen.at,
 	})
 	if err == nil {

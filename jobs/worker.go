@@ -50,6 +50,7 @@ type Config struct {
 	Webhook func(c campaign.Campaign, contact int) *velents.Webhook
 	Watch   Watch
 	Tickets bool         // this process makes tickets, too: its heartbeat says so
+	Version string       // the build of this process, for its heartbeat
 	Logger  *slog.Logger // discards when nil
 }
 
@@ -57,6 +58,14 @@ type Config struct {
 type Watch struct {
 	Answered func(agent, class string, took time.Duration) // each request, with its verdict.Class
 	Swept    func(action string)                           // what the sweeper did to a chunk
+	Beat     func(err error)                               // each heartbeat, with why Redis did not get it
+}
+
+func (w Watch) beat(err error) error {
+	if w.Beat != nil {
+		w.Beat(err)
+	}
+	return err
 }
 
 func (w Watch) swept(action string) {

@@ -28,6 +28,7 @@ type Worker struct {
 	PID     int       `json:"pid"`
 	Agents  []string  `json:"agents"`
 	Started time.Time `json:"started"`
+	Version string    `json:"version,omitempty"` // its build, in words
 	Tickets bool      `json:"tickets,omitempty"` // whether it makes tickets in the Support Center
 	// Quotas is how each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,9 @@ type agent struct {
 	Workers   int    `json:"workers"`   // live workers that serve it
 	Campaigns int    `json:"campaigns"` // running
 	Pending   int    `json:"pending"`   // contacts of its running campaigns
-	Known     bool   `json:"known"`     // whether its quota was found; if not, the fields below are empty
+
+	Versions []string `json:"versions,omitempty"` // builds of its live workers
+	Known    bool     `json:"known"`              // whether its quota was found; if not, the fields below are empty
 	store.Quota
 	Next         time.Time `json:"next,omitzero"` // hides that of Quota, which JSON shows even when it is zero
 	BlockedUntil time.Time `json:"blocked_until,omitzero"`
@@ -64,10 +67,11 @@ type agentRow struct {
 	Window       float64 `csv:"window_seconds"`
 	BlockedUntil string  `csv:"blocked_until"`
 	Reason       cell    `csv:"reason"`
+	Versions     cell    `csv:"versions"`
 }
 
 func (g agent) row() agentRow {
-	return agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason.String())}
+	return agentRow{g.Agent, g.Workers, g.Campaigns, g.Pending, g.Limit, g.Remaining, g.Window, moment(g.BlockedUntil), cell(g.Reason.String()), cell(strings.Join(g.Versions, "; "))}
 }
 
 // findAgents lists the agents of live workers, of campaigns and of tokens in this
@@ -86,11 +90,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 	}
 	for _, w := range workers {
 		for _, name := range w.Agents {
-			found := of(name)
-			found.Workers++
-			if key := w.QuotaKeys[name]; key != "" && !slices.Contains(found.keys, key) {
-				found.keys = append(found.keys, key)
-			}
+			of(name).serve(w)
 		}
 	}
 	campaigns, err := report.List(ctx, s)
@@ -132,6 +132,17 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 	return list, nil
 }
 
+// serve counts a live worker that serves the agent.
+func (g *agent) serve(w store.Worker) {
+	g.Workers++
+	if w.Version != "" && !slices.Contains(g.Versions, w.Version) {
+		g.Versions = append(g.Versions, w.Version)
+	}
+	if key := w.QuotaKeys[g.Agent]; key != "" && !slices.Contains(g.keys, key) {
+		g.keys = append(g.keys, key)
+	}
+}
+
 func agentsText(list []agent, now time.Time) string {
 	if len(list) == 0 {
 		return "no agents: no worker is alive, no campaign is there, and VELENTS_TOKEN is not set here\n"
@@ -144,7 +155,24 @@ func agentsText(list []agent, now time.Time) string {
 		}
 		rows = append(rows, []string{g.Agent, cli.Number(g.Workers), cli.Number(g.Campaigns), cli.Number(g.Pending), quota, g.standing(now)})
 	}
-	return table(rows, 1, 2, 3)
+	return table(rows, 1, 2, 3) + versionsText(list)
+}
+
+// versionsText says which builds the workers are; empty when none tells.
+func versionsText(list []agent) string {
+	var all []string
+	for _, g := range list {
+		all = append(all, g.Versions...)
+	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) == 0 {
+		return ""
+	}
+	text := "\nworkers are " + strings.Join(all, "; ")
+	if len(all) > 1 {
+		text += ": upgrade them all before a new option is used"
+	}
+	return text + "\n"
 }
 
 // standing says why an agent does not send.

@@ -16,7 +16,7 @@ func TestTablesAsCSV(t *testing.T) {
 	f.ticketed()
 	for _, tt := range []struct{ args, want string }{
 		{"list --csv", "campaign,state,contacts,open,problems,created_at,waiting_for\nsale,running,9,3,4,2026-01-02T03:04:05Z,no live worker serves agent default (start one with: worker --agents default)\n"},
-		{"agents --csv", "agent,workers,campaigns,pending,limit,remaining,window_seconds,blocked_until,reason\ndefault,0,1,3,0,0,0,,\n"},
+		{"agents --csv", "agent,workers,campaigns,pending,limit,remaining,window_seconds,blocked_until,reason,versions\ndefault,0,1,3,0,0,0,,,\n"},
 		{"tickets sale --csv", "line,phone,state,ticket_id,status,rule,changed_at,reason\n"},
 	} {
 		got := f.run(strings.Fields(tt.args)...)

@@ -52,7 +52,7 @@ func TestEvents(t *testing.T) {
 	if got := f.run("events", "sale"); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	want = outcome{"", "campaign: read campaign sael: no such campaign\n", 1}
+	want = outcome{"", "campaign: read campaign sael: no such campaign (did you mean sale?); 'campaign list' shows all\n", 1}
 	if got := f.run("events", "sael"); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

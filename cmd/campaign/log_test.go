@@ -110,8 +110,8 @@ func TestLogOfNobody(t *testing.T) {
 		code int
 		want string
 	}{
-		{"no such campaign", []string{"log", "gone"}, 1, "campaign: read campaign gone: no such campaign\n"},
-		{"no such campaign for a contact", []string{"log", "gone", "--contact", "+966501000000"}, 1, "campaign: read campaign gone: no such campaign\n"},
+		{"no such campaign", []string{"log", "gone"}, 1, "campaign: read campaign gone: no such campaign; 'campaign list' shows all\n"},
+		{"no such campaign for a contact", []string{"log", "gone", "--contact", "+966501000000"}, 1, "campaign: read campaign gone: no such campaign; 'campaign list' shows all\n"},
 		{"a number that is none", []string{"log", "sale", "--contact", "12"}, 2, "campaign: --contact: "},
 		{"a number that is not in the list", []string{"log", "sale", "--contact", "+966501000009"}, 1, "campaign: campaign sale: no contact +…0009 in it\n"},
 	} {

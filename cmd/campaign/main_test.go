@@ -147,7 +147,7 @@ func TestVerifyNamesWhatDoesNotAddUp(t *testing.T) {
 
 func TestErrorsAreOneLine(t *testing.T) {
 	f := newFixture(t)
-	const unknown = "campaign: read campaign nobody: no such campaign\n"
+	const unknown = "campaign: read campaign nobody: no such campaign; 'campaign list' shows all\n"
 	hint := func(command string) string { return "; " + command + " -h shows how\n" }
 	for _, tt := range []struct {
 		args   string
@@ -164,7 +164,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		{"verify nobody", unknown, 1},
 		{"resolve nobody", unknown, 1},
 		{"resolve nobody --accepted", unknown, 1},
-		{"shwo nobody", `campaign: unknown command "shwo" for "campaign"` + hint("campaign"), 2},
+		{"shwo nobody", `campaign: unknown command "shwo" for "campaign" (did you mean show?)` + hint("campaign"), 2},
 		{"list all", `campaign: unknown command "all" for "campaign list"` + hint("campaign list"), 2},
 		{"show", "campaign: show: want the name of one campaign, have 0" + hint("campaign show"), 2},
 		{"show a b", "campaign: show: want the name of one campaign, have 2" + hint("campaign show"), 2},

@@ -149,10 +149,8 @@ func (a *app) confirmErase() error {
 	if !cli.IsTerminal(a.stdin) {
 		return cli.Usagef("person --erase: it cannot be undone; say --yes")
 	}
-	fmt.Fprint(a.stderr, "This cannot be undone. Type erase to go on: ")
-	typed, _ := bufio.NewReader(a.stdin).ReadString('\n')
-	if strings.TrimSpace(typed) != "erase" {
-		return fmt.Errorf("person --erase: another word was typed; nothing was erased")
+	if err := cli.Confirm(a.stdin, a.stderr, "erase", "go on"); err != nil {
+		return fmt.Errorf("person --erase: %w", err)
 	}
 	return nil
 }

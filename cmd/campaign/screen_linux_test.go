@@ -8,14 +8,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/cmd/internal/cli"
 )
 
-// terminal is a terminal, and what is shown on it once it is closed.
-func terminal(t *testing.T) (tty *os.File, shown func() string) {
+// terminal is a terminal of 80 columns on which a person has typed something, and what is
+// shown on it once it is closed.
+func terminal(t *testing.T, typed string) (tty *os.File, shown func() string) {
 	t.Helper()
 	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -30,6 +35,12 @@ func terminal(t *testing.T) (tty *os.File, shown func() string) {
 	}
 	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
 		t.Skip(err)
+	}
+	if err := unix.IoctlSetWinsize(int(host.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := host.WriteString(typed); err != nil {
+		t.Fatal(err)
 	}
 	text := make(chan string, 1)
 	go func() {
@@ -51,9 +62,82 @@ func TestAPersonOnATerminalIsPrintable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tty, shown := terminal(t)
+	tty, shown := terminal(t, "")
 	err = run(t.Context(), []string{"person", "+966501000000", "-o", "-"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
 	if text := shown(); err != nil || !strings.Contains(text, `\u009b2J\u202e`) || strings.ContainsAny(text, "\u009b\u202e") {
 		t.Errorf("%v: %q", err, text)
+	}
+}
+
+func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
+	for _, tt := range []struct {
+		args, word, asks string
+		done             string // on stdout
+	}{
+		{"cancel sale", "sale", "Type sale to cancel it: ", "sale is canceled"},
+		{"resolve sale --accepted", "sale", "Type sale to resolve its contacts: ", "are accepted now"},
+		{"resolve sale --not-sent", "sale", "Type sale to resolve its contacts: ", "will be sent"},
+		{"purge sale --force", "sale", "Type sale to purge it: ", "sale is purged"},
+		{"person +966501000000 --erase", "erase", "Type erase to go on: ", "1 contact"},
+	} {
+		for typed, agrees := range map[string]bool{tt.word + "\n": true, strings.ToUpper(tt.word) + "\n": false, "y\n": false, "\n": false, "\x04": false} {
+			f := newFixture(t)
+			f.load("sale", 1)
+			if strings.HasPrefix(tt.args, "resolve") {
+				f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
+			}
+			tty, shown := terminal(t, typed)
+			var stdout bytes.Buffer
+			err := run(t.Context(), strings.Fields(tt.args), tty, &stdout, tty, f.getenv)
+			if text := shown(); !strings.Contains(text, "This cannot be undone. "+tt.asks) {
+				t.Errorf("%s asks %q", tt.args, text)
+			}
+			if did := err == nil && strings.Contains(stdout.String(), tt.done); did != agrees || !agrees && (cli.ExitCode(err) != 1 || stdout.Len() > 0) {
+				t.Errorf("%s, typed %q: %v, %q", tt.args, typed, err, stdout.String())
+			}
+			if n := f.Redis().Exists(t.Context(), "c:{sale}:k:0").Val(); !agrees && n != 1 {
+				t.Errorf("%s, typed %q: the chunk is gone", tt.args, typed)
+			}
+		}
+		t.Run(tt.args+", in a script and with --yes", func(t *testing.T) {
+			f := newFixture(t)
+			f.load("sale", 1)
+			if strings.HasPrefix(tt.args, "resolve") {
+				f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
+			}
+			if got := f.run(append(strings.Fields(tt.args), "--yes")...); got.code != 0 || !strings.Contains(got.stdout, tt.done) || strings.Contains(got.stderr, "Type") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// The widest campaign there can be, beside an ordinary one.
+func TestTheListFitsATerminalOf80Columns(t *testing.T) {
+	f := newFixture(t)
+	wide := strings.Repeat("winter-", 9) + "x" // 64 characters
+	f.load(wide, 1)
+	f.load("sale", 3)
+	if out := f.run("pause", wide, "--reason", strings.Repeat("waiting for the new text ", 8)); out.code != 0 {
+		t.Fatal(out)
+	}
+	tty, shown := terminal(t, "")
+	err := run(t.Context(), []string{"list"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
+	text := shown()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{wide, "sale", "CAMPAIGN", "PROBLEMS", "paused", "waiting for the new text"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the list lacks %q:\n%s", want, text)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if got := f.run("list"); !strings.Contains(got.stdout, strings.Repeat("waiting for the new text ", 7)) || strings.Count(got.stdout, "\n") != 3 {
+		t.Errorf("a pipe does not get one whole line for each:\n%s", got.stdout)
 	}
 }

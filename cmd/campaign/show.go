@@ -28,7 +28,7 @@ func (a *app) list() *cobra.Command {
 			if list == nil {
 				return err
 			}
-			return cmp.Or(printTable(a, list, rowOf, map[string][]report.Summary{"campaigns": list}, listText(list)), err)
+			return cmp.Or(printTable(a, list, rowOf, map[string][]report.Summary{"campaigns": list}, listText(list, cli.Width(a.stdout))), err)
 		}),
 	})
 }
@@ -58,9 +58,14 @@ func (a *app) show() *cobra.Command {
 	})
 }
 
-func listText(list []report.Summary) string {
+// listText is the list for a terminal of so many columns; 0: one line for each campaign,
+// however long.
+func listText(list []report.Summary, columns int) string {
 	if len(list) == 0 {
 		return "no campaigns yet: enqueue starts one\n"
+	}
+	if columns > 0 {
+		return narrowList(list, columns)
 	}
 	rows := [][]string{{"CAMPAIGN", "STATE", "CONTACTS", "DONE", "PROBLEMS", "CREATED", ""}}
 	for _, s := range list {
@@ -70,6 +75,36 @@ func listText(list []report.Summary) string {
 		})
 	}
 	return table(rows, 2, 3, 4)
+}
+
+// narrowList cuts what campaigns wait for at the edge. A name is never cut, since people
+// copy it: a long one stands on a line of its own.
+func narrowList(list []report.Summary, columns int) string {
+	const longName = 22 // with the other columns, that makes 80
+	rows := [][]string{{"CAMPAIGN", "STATE", "CONTACTS", "DONE", "PROBLEMS", "CREATED"}}
+	for _, s := range list {
+		name := s.Campaign
+		if len(name) > longName {
+			name = ""
+		}
+		created := s.CreatedAt.Local().Format("2006-01-02 15:04")
+		rows = append(rows, []string{
+			name, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts), cli.Number(s.States.Problems()), created,
+		})
+	}
+	lines := strings.SplitAfter(table(rows, 2, 3, 4), "\n")
+	var b strings.Builder
+	b.WriteString(lines[0])
+	for i, s := range list {
+		if len(s.Campaign) > longName {
+			b.WriteString(s.Campaign + "\n")
+		}
+		b.WriteString(lines[i+1])
+		if why := cli.Printable(s.WaitingFor.String()); why != "" {
+			b.WriteString(cli.Cut("  "+why, columns) + "\n")
+		}
+	}
+	return b.String()
 }
 
 // shownReasons is the most reasons in the text; --json has them all.

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -71,10 +69,26 @@ func released(done *steered, chunks int) string {
 }
 
 func (a *app) cancel() *cobra.Command {
-	return a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
+	return a.asking("cancel it", nil, a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
 		done.Canceled = contacts
 		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
-	})
+	}))
+}
+
+// asking makes a command ask on a terminal for the campaign's name before it does what
+// cannot be undone. when says whether this call does; nil: each does.
+func (a *app) asking(doing string, when func() bool, cmd *cobra.Command) *cobra.Command {
+	yes := cmd.Flags().Bool("yes", false, "do not ask")
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !*yes && (when == nil || when()) {
+			if err := cli.Confirm(a.stdin, a.stderr, args[0], doing); err != nil {
+				return fmt.Errorf("%s: %w", cmd.Name(), err)
+			}
+		}
+		return run(cmd, args)
+	}
+	return cmd
 }
 
 // steer makes a command that takes a campaign to a phase; tell notes and says how many
@@ -136,7 +150,7 @@ are sent again. If you say --not-sent and the platform has them, they are contac
 		}
 		return nil
 	}
-	return cmd
+	return a.asking("resolve its contacts", func() bool { return accepted || notSent }, cmd)
 }
 
 func (a *app) listUnconfirmed(ctx context.Context, s *store.Store, name string, only *int) error {
@@ -205,8 +219,8 @@ func (a *app) purge() *cobra.Command {
 			if !cli.IsTerminal(a.stdin) {
 				return cli.Usagef("purge %s: it cannot be undone; say --yes", name)
 			}
-			if err := a.confirm(a.stdin, name); err != nil {
-				return err
+			if err := cli.Confirm(a.stdin, a.stderr, name, "purge it"); err != nil {
+				return fmt.Errorf("purge %s: %w", name, err)
 			}
 		}
 		if err := jobs.NewQueue(s, nil).Purge(ctx, name, force); err != nil {
@@ -237,14 +251,4 @@ If a purge is interrupted, run it again, or a worker ends it within a minute.`
 	cmd.Flags().BoolVar(&force, "force", false, "cancel it first if it is not over")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
-}
-
-// confirm asks for the campaign's name.
-func (a *app) confirm(in io.Reader, name string) error {
-	fmt.Fprintf(a.stderr, "This cannot be undone. Type the campaign's name to purge it: ")
-	typed, _ := bufio.NewReader(in).ReadString('\n') // at the end of the input, too, what was typed counts
-	if strings.TrimSpace(typed) != name {
-		return fmt.Errorf("purge %s: another name was typed; nothing was deleted", name)
-	}
-	return nil
 }

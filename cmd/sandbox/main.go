@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/sandbox"
 )
 
@@ -61,6 +62,7 @@ const drainTimeout = 5 * time.Second
 // it saw.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cmd := newCommand(func(o options) error { return serve(ctx, o, stdout, stderr) })
+	cli.Describe(cmd)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)

@@ -59,6 +59,8 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 		}
 	}
 	shown := metrics.New(st)
+	build := cli.ThisBuild()
+	shown.ShowBuild(build.Version, build.Commit, build.Date)
 	w, launchers, err := o.worker(st, shown, tokens, log, getenv)
 	if err != nil {
 		return nil, err
@@ -124,6 +126,7 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 // run runs the parts until ctx is over or one of them fails.
 func (s *services) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, stopping)
 	if s.inbox != nil {
 		g.Go(func() error { return serve(ctx, "webhook inbox", s.events, s.inbox) })
 	}
@@ -164,7 +167,8 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		Store:          st,
 		Concurrency:    o.concurrency,
 		RequestTimeout: o.timeout,
-		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept},
+		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept, Beat: new(supervisor).beat},
+		Version:        cli.ThisBuild().String(),
 		Tickets:        cli.SupportToken.Get(getenv) != "",
 		Logger:         log,
 	}

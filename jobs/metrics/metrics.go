@@ -81,6 +81,13 @@ func (m *Metrics) ShowQuotas(of func(context.Context) map[string]store.Quota) {
 	m.registry.MustRegister(quotas{of})
 }
 
+// ShowBuild adds the build of this worker: its version, commit and the commit's date.
+func (m *Metrics) ShowBuild(version, commit, date string) {
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "1 for the build of this worker."}, []string{"version", "commit", "date"})
+	build.WithLabelValues(version, commit, date).Set(1)
+	m.registry.MustRegister(build)
+}
+
 // ServeHTTP shows everything. What cannot be read is left out, with an error among
 // the lines, so that the rest still arrives.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -144,7 +144,8 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.DisableSuggestions = true // they take several lines
+	root.DisableSuggestions = true // cobra's take several lines; meant says them in one
+	Describe(root)
 	completeNames(root, getenv)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFromEnv(cmd.Flags(), getenv) }
 
@@ -152,9 +153,9 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	observe(root, func() { begun = true })
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !begun {
-		return Usagef("%w; %s -h shows how", err, cmd.CommandPath())
+		return Usagef("%w%s; %s -h shows how", err, meant(cmd, err), cmd.CommandPath())
 	}
-	return err
+	return helped(ctx, err, getenv)
 }
 
 // observe calls begin when any command of the tree begins.

@@ -25,7 +25,10 @@ func Bind(flags *pflag.FlagSet, flag, variable string) {
 	_ = flags.SetAnnotation(flag, variableAnnotation, []string{variable}) // fails on unknown flags only
 }
 
-const variableAnnotation = "environment variable"
+const (
+	variableAnnotation    = "environment variable" // of a flag
+	environmentAnnotation = "environment"          // of a command: its settings, as a table
+)
 
 func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 	var errs []error
@@ -88,6 +91,10 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 	}
 	_ = table.Flush() // into memory
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
+	if cmd.Annotations == nil {
+		cmd.Annotations = make(map[string]string)
+	}
+	cmd.Annotations[environmentAnnotation] = text.String()
 }
 
 // TokenVariable is the environment variable of an agent's token.
