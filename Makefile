@@ -14,7 +14,7 @@ export GIT_CONFIG_COUNT := 1
 export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := $(CURDIR)
 
-.PHONY: help build test lint fmt demo bench bench-quota quota chaos proof simulate laravel mutants cover fuzz picture third-party release-snapshot clean
+.PHONY: help build test lint fmt demo bench bench-quota upgrade quota chaos proof simulate laravel mutants cover fuzz picture third-party release-snapshot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,12 +23,13 @@ build: ## build enqueue, worker, campaign and sandbox into bin/
 	$(GO) build -o bin/ ./cmd/...
 
 test: ## run every test with the race detector, against a real Redis
-	@scripts/need.sh gcc redis-server chromium
+	@scripts/need.sh gcc redis-server chromium prometheus systemd
 	$(GO) test -race -shuffle=on -timeout=30m ./...
 	$(GO) test -timeout=10m -run='^TestHostileFilesTakeLittleMemory$$' ./campaign/contacts
 
 lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
+	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GO) vet -tags=chaos ./internal/chaos
 	$(GO) vet -tags=simulate ./internal/simulate
@@ -39,8 +40,8 @@ lint: ## check formatting, vet and staticcheck
 fmt: ## format the code
 	gofmt -w .
 
-demo: ## rehearse a campaign of 2,000 contacts in about a minute
-	@scripts/demo.sh || test $$? -eq 3 # not everybody: as meant, and make knows no 3
+demo: ## rehearse a campaign of 2,000 contacts in about a minute; KEEP=1 leaves the pages up
+	@KEEP=$(KEEP) scripts/demo.sh || test $$? -eq 3 # not everybody: as meant, and make knows no 3
 
 bench: ## run the benchmarks, and print ratios against the baselines
 	@scripts/need.sh redis-server
@@ -61,6 +62,10 @@ chaos: ## kill, freeze and cut everything for CHAOS, as in: make chaos CHAOS=30m
 proof: ## check the models in proof/, whole and with each guard taken out
 	@scripts/need.sh gcc spin
 	@proof/run.sh
+
+upgrade: ## run workers of EARLIER beside those of this tree, as in: make upgrade EARLIER=v1.0.0
+	@scripts/need.sh redis-server
+	EARLIER=$(EARLIER) $(GO) test -count=1 -v -timeout=15m ./internal/release -run='^TestAnEarlierVersionRunsBesideThisOne$$'
 
 simulate: ## play SEEDS schedules of faults from SEED on in virtual time, as in: make simulate SEED=7 SEEDS=1
 	$(GO) test -tags=simulate -count=1 -v -timeout=0 ./internal/simulate -simulate.seeds=$(SEEDS) -simulate.seed=$(SEED)

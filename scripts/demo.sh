@@ -2,6 +2,7 @@
 # Rehearses a campaign: 2,000 contacts against a stand-in platform. That has a limit, is
 # sometimes slow, sometimes fails, and once does its work but loses the answer. Needs Go.
 # Exits 0, or 3 if some contacts were refused or are unconfirmed, as campaign watch does.
+# With KEEP=1 the pages stay up until Ctrl-C.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,18 +53,38 @@ wait_for() {
 	fail "did not start, see above"
 }
 
-say "Building"
-make --no-print-directory build
+redis_port=$(free_port)
+admin_port=$(free_port)
+cat <<END
+This rehearses a campaign of 2,000 contacts against a stand-in platform. It contacts nobody.
+  1. Go fetches and compiles what the commands need: a minute or two the first time.
+  2. The stand-in and a worker start. Watch them at http://127.0.0.1:$admin_port
+  3. The list is sent, in about 40 seconds, and you see what became of each contact.
+END
 
-say "Starting the sandbox and a worker"
+say "Building (after $SECONDS s)"
+# With -v, Go names each package that it compiles; what else it says has a colon.
+go build -v -o bin/ ./cmd/... 2>&1 | {
+	built=0
+	while read -r line; do
+		if [[ $line == *:* ]]; then
+			echo "$line"
+			continue
+		fi
+		built=$((built + 1))
+		if [[ -t 1 ]]; then printf '\r%d packages ' "$built"; fi
+	done
+	if [[ -t 1 ]]; then printf '\r'; fi
+	echo "$built packages compiled"
+}
+
+say "Starting the sandbox and a worker (after $SECONDS s)"
 bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --value-keys name,company \
 	--fault-5xx 0.05 --fault-502 0.03 --seed 15 --latency 50ms-400ms --bad-numbers +966522476554,+966525957654 \
 	>"$out/sandbox.out" 2>"$out/sandbox.log" &
 sandbox=$!
 wait_for "$sandbox" "$out/sandbox.log" test -s "$out/sandbox.out"
 
-redis_port=$(free_port)
-admin_port=$(free_port)
 export REDIS_URL="redis://127.0.0.1:$redis_port/0"
 VELENTS_URL=$(grep -o 'http://[0-9.:]*' "$out/sandbox.out")
 export VELENTS_URL VELENTS_TOKEN=demo-token VELENTS_RATE=10/10s
@@ -96,6 +117,12 @@ bin/campaign show demo
 bin/campaign verify demo
 bin/campaign results demo -o "$out/results.csv"
 
+if [[ ${KEEP:-} == 1 ]]; then
+	say "The pages stay at http://127.0.0.1:$admin_port until Ctrl-C"
+	trap : INT # Ctrl-C ends the worker, and then the rest is said
+	wait "$worker" || true
+	trap 'exit 130' INT
+fi
 stop "$worker"
 stop "$sandbox"
 seen=$(tail -n 1 "$out/sandbox.out")

@@ -47,6 +47,14 @@ type Process struct {
 	done chan struct{} // closed once it has ended
 }
 
+// path is that of a built command; one that is given with its path is of another version.
+func path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(built, name)
+}
+
 // Start runs one of the built commands with nothing but env in its environment.
 // log is the path of the file for what it prints.
 func Start(log string, env []string, name string, args ...string) (*Process, error) {
@@ -54,7 +62,7 @@ func Start(log string, env []string, name string, args ...string) (*Process, err
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{log: log, cmd: exec.Command(filepath.Join(built, name), args...), done: make(chan struct{})}
+	p := &Process{log: log, cmd: exec.Command(path(name), args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	p.cmd.SysProcAttr = child.EndWithParent()
@@ -164,7 +172,7 @@ func (o Outcome) Said() string { return strings.TrimSpace(o.Stderr) }
 // Call runs a command until it ends by itself, or is killed when kill says so.
 func Call(env []string, kill <-chan time.Time, name string, args ...string) (Outcome, error) {
 	var stdout, stderr strings.Builder
-	cmd := exec.Command(filepath.Join(built, name), args...)
+	cmd := exec.Command(path(name), args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	if err := cmd.Start(); err != nil {

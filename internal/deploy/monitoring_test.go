@@ -21,13 +21,17 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(commands.Main(m)) }
 
-// exposed are the labels of every metric that a worker shows after a campaign.
-func exposed(t *testing.T) map[string][]string {
+// adminPassword opens the pages of the worker that is looked at.
+const adminPassword = "0123456789abcdef"
+
+// campaigned runs a worker until the test ends, and a campaign to its end. It returns the
+// address of the worker's metrics, and what they are then.
+func campaigned(t *testing.T) (metrics, page string) {
 	t.Helper()
 	dir := t.TempDir()
 	redis := redistest.Start(t, "--maxmemory", "100mb")
 	platform := commands.Sandbox(t, filepath.Join(dir, "sandbox.log"), "--webhooks")
-	env := []string{"REDIS_URL=" + redis.URL(), "VELENTS_URL=" + platform, "VELENTS_TOKEN=token", "WEBHOOK_SECRET=secret"}
+	env := []string{"REDIS_URL=" + redis.URL(), "VELENTS_URL=" + platform, "VELENTS_TOKEN=token", "WEBHOOK_SECRET=secret", "ADMIN_PASSWORD=" + adminPassword}
 	worker, err := commands.Start(filepath.Join(dir, "worker.log"), env, "worker", "--admin-addr", "127.0.0.1:0", "--webhook-addr", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +51,7 @@ func exposed(t *testing.T) map[string][]string {
 		}
 		return url
 	}
-	metrics := address("admin pages") + "/metrics"
+	metrics = address("admin pages") + "/metrics"
 	env = append(env, "WEBHOOK_URL="+address("webhook inbox"))
 	list := filepath.Join(dir, "list.csv")
 	if err := os.WriteFile(list, []byte("phone\n+966500000001\n+966500000002\n"), 0o600); err != nil {
@@ -57,15 +61,8 @@ func exposed(t *testing.T) map[string][]string {
 	if err != nil || out.Code != 0 {
 		t.Fatal(err, out.Said())
 	}
-	var page string
-	err = commands.Await(time.Minute, func() error {
-		res, err := http.Get(metrics)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		text, err := io.ReadAll(res.Body)
-		page = string(text)
+	err = commands.Await(time.Minute, func() (err error) {
+		page, err = get(metrics)
 		if err == nil && !strings.Contains(page, `campaign_runner_contacts{campaign="sale",state="ended"} 2`) {
 			err = fmt.Errorf("the campaign does not end:\n%s", page)
 		}
@@ -74,6 +71,29 @@ func exposed(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return metrics, page
+}
+
+func get(url string) (string, error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	req.SetBasicAuth("admin", adminPassword)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", res.Status, text)
+	}
+	return string(text), err
+}
+
+// labelsOf are the labels of every metric of a page.
+func labelsOf(page string) map[string][]string {
 	found := make(map[string][]string)
 	sample := regexp.MustCompile(`(?m)^([a-z]\w*)(\{.*\})? \S+$`)
 	for _, line := range sample.FindAllStringSubmatch(page, -1) {
@@ -185,7 +205,9 @@ func TestMetricsOf(t *testing.T) {
 }
 
 func TestAlertsAndDashboardAskForWhatIsThere(t *testing.T) {
-	shown := exposed(t)
+	metrics, page := campaigned(t)
+	t.Run("Prometheus takes them", func(t *testing.T) { scrape(t, metrics, page) })
+	shown := labelsOf(page)
 	for where, expr := range expressions(t) {
 		asked := metricsOf(expr)
 		if len(asked) == 0 {

@@ -158,3 +158,24 @@ func TestPlainWords(t *testing.T) {
 		}
 	}
 }
+
+// The headings of Keep a Changelog.
+func TestTheChangelogKeepsItsForm(t *testing.T) {
+	version := regexp.MustCompile(`^## \[(Unreleased|\d+\.\d+\.\d+)\](.*)$`)
+	date := regexp.MustCompile(`^ - \d{4}-\d{2}-\d{2}$`)
+	kinds := []string{"### Added", "### Changed", "### Deprecated", "### Removed", "### Fixed", "### Security"}
+	var versions []string
+	for line := range strings.Lines(files(t, "CHANGELOG.md")["CHANGELOG.md"]) {
+		line = strings.TrimRight(line, "\n")
+		found := version.FindStringSubmatch(line)
+		switch {
+		case found != nil && (found[1] == "Unreleased") == (found[2] == "") && (found[2] == "" || date.MatchString(found[2])):
+			versions = append(versions, found[1])
+		case strings.HasPrefix(line, "## "), strings.HasPrefix(line, "### ") && !slices.Contains(kinds, line):
+			t.Errorf("CHANGELOG.md: %q is no heading of Keep a Changelog", line)
+		}
+	}
+	if len(versions) == 0 || versions[0] != "Unreleased" {
+		t.Errorf("CHANGELOG.md lists %v, want what is not released first", versions)
+	}
+}

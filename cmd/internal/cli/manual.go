@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -29,7 +30,9 @@ func Describe(root *cobra.Command) {
 func writeManual(root *cobra.Command, dir string) error {
 	forManual(root)
 	root.Long += environmentText(root)
-	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "campaign-runner " + root.Version}, dir)
+	build := ThisBuild()
+	date, _ := time.Parse(time.DateOnly, build.Date) // of no known commit: the year 1, the same each time
+	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "campaign-runner " + build.Version, Date: &date}, dir)
 	if err != nil {
 		return fmt.Errorf("manual pages: %w", err)
 	}

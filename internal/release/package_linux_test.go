@@ -1,0 +1,233 @@
+package release
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"campaign-runner/internal/child"
+	"campaign-runner/internal/commands"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs/timings"
+)
+
+const unitFile = root + "/packaging/campaign-worker.service"
+
+// setting is the value of a setting of a unit.
+func setting(t *testing.T, unit, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindStringSubmatch(unit)
+	if found == nil {
+		t.Fatalf("the unit has no %s", name)
+	}
+	return found[1]
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What stops a worker waits for the longest drain; see Run of jobs.Worker.
+func TestAStopWaitsForTheDrain(t *testing.T) {
+	const drain = timings.RequestTimeout + timings.CommitPatience + timings.StopGrace + 2*timings.LeaveWithin + timings.GoodbyeWithin
+	var compose struct {
+		Services struct {
+			Worker struct {
+				Stop string `yaml:"stop_grace_period"`
+			} `yaml:"worker"`
+		} `yaml:"services"`
+	}
+	if err := yaml.Unmarshal([]byte(readFile(t, root+"/docker-compose.yml")), &compose); err != nil {
+		t.Fatal(err)
+	}
+	unit := setting(t, readFile(t, unitFile), "TimeoutStopSec") + "s"
+	for where, text := range map[string]string{"docker-compose.yml": compose.Services.Worker.Stop, "the unit": unit} {
+		if wait, err := time.ParseDuration(text); err != nil || wait < drain || wait > drain+30*time.Second {
+			t.Errorf("%s waits %v (%v), a worker drains for at most %v", where, wait, err, drain)
+		}
+	}
+}
+
+// A package is installed in a folder, in place of the root of a machine.
+func TestTheDebianPackage(t *testing.T) {
+	clone, dist, machine := checkout(t), t.TempDir(), t.TempDir()
+	output(t, clone, "scripts/release.sh", dist, "linux/"+runtime.GOARCH)
+	output(t, dist, "sha256sum", "--check", "--strict", "SHA256SUMS")
+	packages, _ := filepath.Glob(dist + "/*.deb")
+	archives, _ := filepath.Glob(dist + "/*.tar.gz")
+	if len(packages) != 1 || len(archives) != 1 {
+		t.Fatalf("made %v and %v", packages, archives)
+	}
+	commit := strings.TrimSpace(output(t, clone, "git", "rev-parse", "--short=12", "HEAD"))
+	for _, name := range []string{"campaign", "enqueue", "worker", "sandbox", "LICENSE", "CHANGELOG.md"} {
+		if !strings.Contains(output(t, dist, "tar", "-tf", archives[0]), "/"+name+"\n") {
+			t.Errorf("the archive has no %s", name)
+		}
+	}
+
+	dpkg := install(t, machine, packages[0])
+	for _, name := range []string{"campaign", "enqueue", "campaign-worker", "campaign-sandbox"} {
+		path := machine + "/usr/bin/" + name
+		if said := output(t, machine, path, "--version"); !strings.HasPrefix(said, name+" version ") || !strings.Contains(said, commit) {
+			t.Errorf("%s --version says %q, the commit is %s", name, said, commit)
+		}
+		output(t, machine, "bash", "-n", machine+"/usr/share/bash-completion/completions/"+name)
+		for _, file := range []string{"man/man1/" + name + ".1.gz", "zsh/vendor-completions/_" + name, "fish/vendor_completions.d/" + name + ".fish"} {
+			if info, err := os.Stat(machine + "/usr/share/" + file); err != nil || info.Size() == 0 {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		if sections := output(t, machine, "sh", "-c", "file="+machine+"/usr/share/man/man1/"+name+".1.gz; gzip -dc $file"); !strings.Contains(sections, ".SH OPTIONS") || !strings.Contains(sections, ".TH") {
+			t.Errorf("the manual page of %s:\n%s", name, sections)
+		}
+	}
+	settings := machine + "/etc/campaign-runner/worker.env"
+	if info, err := os.Stat(settings); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the settings are %v, %v: they hold secrets", info, err)
+	}
+	unit := machine + "/usr/lib/systemd/system/campaign-worker.service"
+	output(t, machine, "systemd-analyze", "verify", "--root="+machine, "--man=no", unit)
+	output(t, machine, "systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit)
+	t.Run("the unit's command", func(t *testing.T) { supervise(t, machine, readFile(t, unit), readFile(t, settings)) })
+
+	dpkg("--remove", "campaign-runner")
+	if _, err := os.Stat(machine + "/usr/bin/campaign"); !os.IsNotExist(err) {
+		t.Errorf("after its removal: %v", err)
+	}
+	if _, err := os.Stat(settings); err != nil {
+		t.Errorf("its removal takes the settings: %v", err)
+	}
+	dpkg("--purge", "campaign-runner")
+	if _, err := os.Stat(settings); !os.IsNotExist(err) {
+		t.Errorf("after its purge: %v", err)
+	}
+}
+
+// install puts a package on a machine that is a folder; dpkg does more there.
+func install(t *testing.T, machine, deb string) (dpkg func(args ...string)) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("only root may install packages, be it in a folder: run this test as root")
+	}
+	for _, dir := range []string{"info", "updates"} {
+		if err := os.MkdirAll(machine+"/var/lib/dpkg/"+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(machine+"/var/lib/dpkg/status", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dpkg = func(args ...string) {
+		t.Helper()
+		all := append([]string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "dpkg", "--root=" + machine, "--force-depends", "--force-script-chrootless"}, args...)
+		output(t, machine, "env", all...)
+	}
+	dpkg("--install", deb)
+	return dpkg
+}
+
+// told is what a process has told systemd.
+type told struct {
+	sync.Mutex
+	lines []string
+}
+
+func (s *told) listen(conn *net.UnixConn) {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		s.Lock()
+		s.lines = append(s.lines, strings.Split(string(buffer[:n]), "\n")...)
+		s.Unlock()
+	}
+}
+
+// await waits until the line has been told after the first so many, and returns how many
+// there are up to it.
+func (s *told) await(t *testing.T, after int, line string) int {
+	t.Helper()
+	err := commands.Await(time.Minute, func() error {
+		s.Lock()
+		defer s.Unlock()
+		for i := after; i < len(s.lines); i++ {
+			if s.lines[i] == line {
+				after = i + 1
+				return nil
+			}
+		}
+		return fmt.Errorf("systemd is not told %q, only %q", line, s.lines[min(after, len(s.lines)):])
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after
+}
+
+// supervise starts the command of the unit as systemd does, and stops it.
+func supervise(t *testing.T, machine, unit, settings string) {
+	dir := t.TempDir()
+	redis := redistest.Start(t)
+	platform := commands.Sandbox(t, dir+"/sandbox.log")
+	socket := dir + "/notify"
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var systemd told
+	go systemd.listen(conn)
+
+	settings = strings.NewReplacer("VELENTS_TOKEN=\n", "VELENTS_TOKEN=token\n", "redis://127.0.0.1:6379/0", redis.URL()).Replace(settings)
+	env := []string{"NOTIFY_SOCKET=" + socket, "VELENTS_URL=" + platform, "HOME=" + dir}
+	for line := range strings.Lines(settings) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			env = append(env, line)
+		}
+	}
+	command := strings.Fields(setting(t, unit, "ExecStart"))
+	worker := exec.Command(machine+command[0], append(command[1:], "--admin-addr", "127.0.0.1:0")...)
+	log, err := os.Create(dir + "/worker.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	worker.Env, worker.Stdout, worker.Stderr, worker.SysProcAttr = env, log, log, child.EndWithParent()
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = worker.Process.Kill() })
+
+	at := systemd.await(t, 0, "READY=1")
+	at = systemd.await(t, at, "WATCHDOG=1")
+	redis.Freeze()
+	at = systemd.await(t, at, "STATUS=waits for Redis, which does not answer")
+	at = systemd.await(t, at, "WATCHDOG=1") // it must not be ended for that
+	redis.Thaw()
+	at = systemd.await(t, at, "STATUS=sends what is due")
+	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	systemd.await(t, at, "STOPPING=1")
+	if err := worker.Wait(); err != nil {
+		t.Errorf("it ends with %v:\n%s", err, readFile(t, log.Name()))
+	}
+}

@@ -1,0 +1,159 @@
+package release
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"campaign-runner/internal/commands"
+	"campaign-runner/internal/redistest"
+)
+
+// earlier is the git ref of the version whose workers must be able to run beside those of
+// this tree, on one Redis. $EARLIER overrides it: make upgrade EARLIER=v1.0.0.
+//
+// Until 1.0.0 it is the commit that is checked out, because what is stored may change with
+// any commit. From then on it is the latest release.
+const earlier = "HEAD"
+
+// before builds the commands of the earlier version, and returns their folder.
+func before(t *testing.T) (bin, ref string) {
+	t.Helper()
+	ref = earlier
+	if given := os.Getenv("EARLIER"); given != "" {
+		ref = given
+	}
+	dir := t.TempDir()
+	tree, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := strings.TrimSpace(output(t, tree, "git", "rev-parse", "--verify", ref+"^{commit}"))
+	output(t, tree, "git", "archive", "--output="+dir+"/tree.tar", commit)
+	output(t, dir, "tar", "-xf", "tree.tar")
+	output(t, dir, "go", "build", "-buildvcs=false", "-o", "bin/", "./cmd/worker", "./cmd/enqueue", "./cmd/campaign")
+	return filepath.Join(dir, "bin"), fmt.Sprintf("%s (%.12s)", ref, commit)
+}
+
+// upgradeList is a list of made-up numbers.
+func upgradeList(t *testing.T, first, contacts int) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("phone\n")
+	for i := range contacts {
+		fmt.Fprintf(&b, "+9665%08d\n", first+i)
+	}
+	path := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Each version starts a campaign, both send both, and the old one is stopped in the middle.
+func TestAnEarlierVersionRunsBesideThisOne(t *testing.T) {
+	const contacts = 300
+	old, ref := before(t)
+	t.Logf("workers of this tree run beside those of %s", ref)
+	dir, redis := t.TempDir(), redistest.Start(t)
+	platform := commands.Sandbox(t, dir+"/sandbox.log", "--limit", "5", "--window", "1s", "--latency", "100ms-300ms")
+	env := []string{"REDIS_URL=" + redis.URL(), "VELENTS_URL=" + platform, "VELENTS_TOKEN=token", "VELENTS_RATE=5/1s"}
+	call := func(name string, args ...string) commands.Outcome {
+		t.Helper()
+		out, err := commands.Call(env, nil, name, args...)
+		if err != nil || out.Code != 0 {
+			t.Fatalf("%s %s: %v, exit %d: %s", name, strings.Join(args, " "), err, out.Code, out.Said())
+		}
+		return out
+	}
+	worker := func(log, name string) *commands.Process {
+		t.Helper()
+		p, err := commands.Start(dir+"/"+log, env, name, "--admin-addr", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Kill)
+		return p
+	}
+	load := func(command, campaign string, first int) {
+		t.Helper()
+		call(command, upgradeList(t, first, contacts), "--name", campaign, "--channel", "voice", "--chunk-size", "10", "--rejects", "")
+	}
+
+	load(old+"/enqueue", "made-before", 10_000_000)
+	oldWorker := worker("old.log", old+"/worker")
+	await(t, env, oldWorker, "made-before", func(s summary) bool { return s.States["accepted"] > 0 })
+	newWorker := worker("new.log", "worker")
+	load("enqueue", "made-now", 20_000_000)
+	await(t, env, newWorker, "made-now", func(s summary) bool { return s.Workers == 2 && s.States["accepted"] > 50 })
+	call(old+"/campaign", "show", "made-now") // it reads what the new one has written
+	call(old+"/campaign", "pause", "made-now")
+	call("campaign", "resume", "made-now")
+	oldWorker.Signal(syscall.SIGTERM)
+	if !oldWorker.Ended(time.Minute) || oldWorker.Code() != 0 {
+		t.Fatalf("the old worker does not end: %s", oldWorker.Tail(10))
+	}
+	for _, name := range []string{"made-before", "made-now"} {
+		await(t, env, newWorker, name, func(s summary) bool { return s.State == "finished" })
+		call("campaign", "verify", name)
+		if s := show(t, env, name); s.States["accepted"] != contacts {
+			t.Errorf("%s: %v", name, s.States)
+		}
+	}
+	if strings.Contains(oldWorker.Printed(), "level=ERROR") || strings.Contains(newWorker.Printed(), "level=ERROR") {
+		t.Errorf("errors:\n%s\n%s", oldWorker.Printed(), newWorker.Printed())
+	}
+	res, err := http.Get(platform + "/sandbox/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	var seen struct{ Contacts, Numbers, Repeated int }
+	if err == nil {
+		err = json.Unmarshal(text, &seen)
+	}
+	if err != nil || seen.Repeated != 0 || seen.Numbers != 2*contacts {
+		t.Errorf("the platform saw %s (%v), want each of %d once", text, err, 2*contacts)
+	}
+}
+
+// A summary is as much of campaign show --json as the test looks at.
+type summary struct {
+	State   string
+	Workers int
+	States  map[string]int
+}
+
+func show(t *testing.T, env []string, name string) (s summary) {
+	t.Helper()
+	out, err := commands.Call(env, nil, "campaign", "show", name, "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out.Stdout), &s)
+	}
+	if err != nil {
+		t.Fatal(err, out.Said())
+	}
+	return s
+}
+
+// await waits until a campaign is so.
+func await(t *testing.T, env []string, worker *commands.Process, name string, is func(summary) bool) {
+	t.Helper()
+	err := commands.Await(2*time.Minute, func() error {
+		if s := show(t, env, name); !is(s) {
+			return fmt.Errorf("%s is %+v; %s", name, s, worker.Tail(10))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
