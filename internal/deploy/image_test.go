@@ -117,7 +117,7 @@ func TestDockerfile(t *testing.T) {
 	if runs > 0 {
 		t.Error("something runs on the platform that is built for: that needs emulation")
 	}
-	if found, _ := lint(t, "from golang:1.26 as build\nMAINTAINER me\nCMD worker\n"); len(found) < 3 {
+	if found, _ := lint(t, "FROM golang:1.26 as Build\nMAINTAINER me\n"); len(found) < 3 {
 		t.Errorf("of a bad file the linter says only %q", found)
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,36 +91,31 @@ func scrape(t *testing.T, metrics, page string) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	server := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
+	address := freeAddress(t)
+	server := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 	server.Stderr, server.SysProcAttr = log, child.EndWithParent()
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	var at string
 	ask := func(path string, answer any) error {
-		text, err := get(at + path)
+		text, err := get("http://" + address + path)
 		if err != nil {
 			return err
 		}
 		return json.Unmarshal([]byte(text), answer)
 	}
 	err = commands.Await(time.Minute, func() error {
-		said, _ := os.ReadFile(log.Name())
-		found := regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`).FindSubmatch(said)
-		if found == nil {
-			return fmt.Errorf("Prometheus does not listen:\n%s", said)
-		}
-		at = "http://" + string(found[1])
 		var ended struct{ Data struct{ Result []struct{ Value []any } } }
 		err := ask("/api/v1/query?query="+url.QueryEscape(`up{job="campaign-runner"} == 1 and on () campaign_runner_contacts{state="ended"} == 2`), &ended)
 		if err == nil && len(ended.Data.Result) != 1 {
-			err = fmt.Errorf("Prometheus has not read the worker:\n%s", said)
+			err = errors.New("Prometheus has not read the worker")
 		}
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		said, _ := os.ReadFile(log.Name())
+		t.Fatalf("%v\n%s", err, said)
 	}
 	for where, expr := range expressions(t) {
 		var answer struct{ Status, Error string }
@@ -152,6 +147,17 @@ func scrape(t *testing.T, metrics, page string) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// freeAddress is one that most likely stays free: Prometheus does not say which port it got.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // ours is a page of metrics without those of libraries, whose names are not ours to mend.

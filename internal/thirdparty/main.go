@@ -157,6 +157,7 @@ var phrases = []struct{ licence, has, hasNot string }{
 }
 
 func licencesOf(text string) (found []string) {
+	text = strings.ReplaceAll(text, ">", " ") // some are quoted
 	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
 	for _, p := range phrases {
 		has := strings.Contains(text, strings.ToLower(p.has))
