@@ -2,54 +2,17 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/terminal"
 )
-
-// terminal is a terminal of 80 columns on which a person has typed something, and what is
-// shown on it once it is closed.
-func terminal(t *testing.T, typed string) (tty *os.File, shown func() string) {
-	t.Helper()
-	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() { host.Close() })
-	var number, unlocked int32
-	for request, value := range map[uintptr]*int32{syscall.TIOCGPTN: &number, syscall.TIOCSPTLCK: &unlocked} {
-		if _, _, err := syscall.Syscall(syscall.SYS_IOCTL, host.Fd(), request, uintptr(unsafe.Pointer(value))); err != 0 {
-			t.Skip(err)
-		}
-	}
-	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
-		t.Skip(err)
-	}
-	if err := unix.IoctlSetWinsize(int(host.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := host.WriteString(typed); err != nil {
-		t.Fatal(err)
-	}
-	text := make(chan string, 1)
-	go func() {
-		var b bytes.Buffer
-		_, _ = b.ReadFrom(host) // ends with an error once nobody has the terminal open
-		text <- b.String()
-	}()
-	return tty, func() string { tty.Close(); return <-text }
-}
 
 // What a person has said moves no cursor of who looks at it.
 func TestAPersonOnATerminalIsPrintable(t *testing.T) {
@@ -62,7 +25,7 @@ func TestAPersonOnATerminalIsPrintable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tty, shown := terminal(t, "")
+	tty, shown := terminal.Open(t, "")
 	err = run(t.Context(), []string{"person", "+966501000000", "-o", "-"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
 	if text := shown(); err != nil || !strings.Contains(text, `\u009b2J\u202e`) || strings.ContainsAny(text, "\u009b\u202e") {
 		t.Errorf("%v: %q", err, text)
@@ -86,7 +49,7 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 			if strings.HasPrefix(tt.args, "resolve") {
 				f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
 			}
-			tty, shown := terminal(t, typed)
+			tty, shown := terminal.Open(t, typed)
 			var stdout bytes.Buffer
 			err := run(t.Context(), strings.Fields(tt.args), tty, &stdout, tty, f.getenv)
 			if text := shown(); !strings.Contains(text, "This cannot be undone. "+tt.asks) {
@@ -121,7 +84,7 @@ func TestTheListFitsATerminalOf80Columns(t *testing.T) {
 	if out := f.run("pause", wide, "--reason", strings.Repeat("waiting for the new text ", 8)); out.code != 0 {
 		t.Fatal(out)
 	}
-	tty, shown := terminal(t, "")
+	tty, shown := terminal.Open(t, "")
 	err := run(t.Context(), []string{"list"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
 	text := shown()
 	for line := range strings.Lines(text) {

@@ -25,7 +25,7 @@ import (
 func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
-	a := &app{stdout: stdout, stderr: stderr, getenv: getenv}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	defer func() {
 		if a.rdb != nil {
 			_ = a.rdb.Close() // nothing is written through it any more
@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // app is what the subcommands have in common.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json           bool

@@ -50,6 +50,7 @@ type rerun struct {
 	since   time.Duration // campaigns that were made in this time, beside those that are named
 	agent   string        // of these campaigns; empty: any
 	several bool
+	yes     bool     // nobody is asked
 	noted   []string // agents about whose workers a note was written
 }
 
@@ -104,6 +105,7 @@ func (a *app) rerun() *cobra.Command {
 	flags.StringVar(&startAt, "start-at", "", "contact nobody before this `TIME`, such as 2026-11-27T09:00:00+03:00; of a campaign that is over")
 	flags.StringVar(&since, "since", "", "of all campaigns that were made in this time, such as 7d or 36h, in `DAYS`")
 	flags.StringVar(&r.agent, "agent", "", "with --since, only of campaigns of this agent, by `NAME`")
+	flags.BoolVar(&r.yes, "yes", false, "do not ask before contacts are sent again that may have been reached")
 	flags.BoolVar(&r.dryRun, "dry-run", false, "only say how many it would be")
 	return cmd
 }
@@ -256,6 +258,11 @@ func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.
 	}
 	if n := done.MayHaveBeenReached; n > 0 {
 		r.app.note(fmt.Sprintf("warning: %s may have been contacted already; those who were are contacted twice%s", cli.Count(n, "contact", "contacts"), r.of(name)))
+		if !r.dryRun && !r.yes {
+			if err := cli.Confirm(r.app.stdin, r.app.stderr, name, "send to them again"); err != nil {
+				return one, err
+			}
+		}
 	}
 	if !r.dryRun {
 		if done, left = queue.Rerun(ctx, name, sel); left != nil && !isUndone(left) {

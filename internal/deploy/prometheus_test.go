@@ -106,7 +106,9 @@ func scrape(t *testing.T, metrics, page string) {
 		return json.Unmarshal([]byte(text), answer)
 	}
 	err = commands.Await(time.Minute, func() error {
-		var ended struct{ Data struct{ Result []struct{ Value []any } } }
+		var ended struct {
+			Data struct{ Result []struct{ Value []any } }
+		}
 		err := ask("/api/v1/query?query="+url.QueryEscape(`up{job="campaign-runner"} == 1 and on () campaign_runner_contacts{state="ended"} == 2`), &ended)
 		if err == nil && len(ended.Data.Result) != 1 {
 			err = errors.New("Prometheus has not read the worker")

@@ -27,7 +27,7 @@ const unitFile = root + "/packaging/campaign-worker.service"
 // setting is the value of a setting of a unit.
 func setting(t *testing.T, unit, name string) string {
 	t.Helper()
-	found := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindStringSubmatch(unit)
+	found := regexp.MustCompile(`(?m)^` + name + `=(.*)$`).FindStringSubmatch(unit)
 	if found == nil {
 		t.Fatalf("the unit has no %s", name)
 	}
