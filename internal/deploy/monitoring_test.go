@@ -208,6 +208,9 @@ func TestAlertsAndDashboardAskForWhatIsThere(t *testing.T) {
 	metrics, page := campaigned(t)
 	t.Run("Prometheus takes them", func(t *testing.T) { scrape(t, metrics, page) })
 	shown := labelsOf(page)
+	if labels := shown["campaign_runner_build_info"]; !slices.Contains(labels, "version") || !slices.Contains(labels, "commit") {
+		t.Errorf("the build has the labels %v", labels)
+	}
 	for where, expr := range expressions(t) {
 		asked := metricsOf(expr)
 		if len(asked) == 0 {

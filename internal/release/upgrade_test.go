@@ -93,6 +93,9 @@ func TestAnEarlierVersionRunsBesideThisOne(t *testing.T) {
 	newWorker := worker("new.log", "worker")
 	load("enqueue", "made-now", 20_000_000)
 	await(t, env, newWorker, "made-now", func(s summary) bool { return s.Workers == 2 && s.States["accepted"] > 50 })
+	if said := call("campaign", "agents", "--json").Stdout; !strings.Contains(said, `"versions":["`) {
+		t.Errorf("agents name no version: %s", said)
+	}
 	call(old+"/campaign", "show", "made-now") // it reads what the new one has written
 	call(old+"/campaign", "pause", "made-now")
 	call("campaign", "resume", "made-now")

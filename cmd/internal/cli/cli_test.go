@@ -87,6 +87,8 @@ func TestExecute(t *testing.T) {
 		{"a failure", nil, []string{"broken"}, "broken 30/60s\n", 1, "cannot"},
 		{"missing argument", nil, nil, "", 2, "accepts 1 arg(s), received 0; x -h shows how"},
 		{"unknown flag", nil, []string{"f", "--no"}, "", 2, "unknown flag: --no; x -h shows how"},
+		{"nearly a flag", nil, []string{"f", "--rat", "1/1s"}, "", 2, "unknown flag: --rat (did you mean --rate?); x -h shows how"},
+		{"nearly a command", nil, []string{"sbu", "f"}, "", 2, "accepts 1 arg(s), received 2 (did you mean sub?); x -h shows how"},
 		{"bad flag", nil, []string{"f", "--rate", "0/60s"}, "", 2, `invalid argument "0/60s" for "--rate" flag: rate "0/60s": want requests per window such as "30/60s", or "none"; x -h shows how`},
 		{"bad environment", map[string]string{"VELENTS_RATE": "30"}, []string{"f"}, "", 2, `VELENTS_RATE: rate "30": want requests per window such as "30/60s", or "none"; x -h shows how`},
 	} {
@@ -115,6 +117,25 @@ func TestHelpShowsEverySetting(t *testing.T) {
 	}
 	if strings.Contains(out, "hunter") {
 		t.Errorf("help shows a secret:\n%s", out)
+	}
+}
+
+func TestManualPages(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := execute(nil, "man", dir); err != nil || out != "" {
+		t.Fatal(out, err)
+	}
+	page, err := os.ReadFile(dir + "/x.1")
+	for _, want := range []string{"REDIS_URL", "the quota [$VELENTS_RATE]", "x FILE"} {
+		if err != nil || !strings.Contains(string(page), want) {
+			t.Errorf("%v: the page lacks %q:\n%s", err, want, page)
+		}
+	}
+	if _, err := os.Stat(dir + "/x-sub.1"); err != nil {
+		t.Error(err)
+	}
+	if out, err := execute(nil, "--version"); err != nil || !strings.HasPrefix(out, "x version devel (") {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 
