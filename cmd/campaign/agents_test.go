@@ -116,3 +116,24 @@ func TestUnblockWithoutAWorkerTakesTheTokenOfTheEnvironment(t *testing.T) {
 		})
 	}
 }
+
+func TestAgentsNameTheVersionsOfTheirWorkers(t *testing.T) {
+	f := newFixture(t)
+	for id, version := range map[string]string{"a": "v1.0.0 (0f58b1ab6dd7 of 2026-11-30)", "b": "v1.0.0 (0f58b1ab6dd7 of 2026-11-30)", "c": ""} { // c is older
+		if err := f.Heartbeat(t.Context(), store.Worker{ID: id, Agents: []string{"default", "sales"}, Version: version}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.run("agents"); !strings.HasSuffix(got.stdout, "\nworkers are v1.0.0 (0f58b1ab6dd7 of 2026-11-30)\n") {
+		t.Errorf("%+v", got)
+	}
+	if err := f.Heartbeat(t.Context(), store.Worker{ID: "d", Agents: []string{"sales"}, Version: "v1.1.0 (aaaaaaaaaaaa of 2026-12-30)"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.run("agents"); !strings.HasSuffix(got.stdout, "; v1.1.0 (aaaaaaaaaaaa of 2026-12-30): upgrade them all before a new option is used\n") {
+		t.Errorf("%+v", got)
+	}
+	if got := f.run("agents", "--json"); !strings.Contains(got.stdout, `"versions":["v1.0.0 (0f58b1ab6dd7 of 2026-11-30)"]`) {
+		t.Errorf("%+v", got)
+	}
+}
