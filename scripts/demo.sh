@@ -57,7 +57,7 @@ redis_port=$(free_port)
 admin_port=$(free_port)
 cat <<END
 This rehearses a campaign of 2,000 contacts against a stand-in platform. It contacts nobody.
-  1. Go fetches and compiles what the commands need: a minute or two the first time.
+  1. Go fetches and compiles what the commands need. The first time, that takes longest.
   2. The stand-in and a worker start. Watch them at http://127.0.0.1:$admin_port
   3. The list is sent, in about 40 seconds, and you see what became of each contact.
 END
