@@ -38,10 +38,13 @@ var layers = []layer{
 	{"ratelimit", nil},
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"campaign", []string{"campaign/hours"}},
+	{"campaign/texts", []string{"campaign"}},
+	{"campaign/texts", []string{"campaign"}},
 	{"campaign/store", []string{"campaign", "campaign/hours"}},
 	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx", "velents/mask"}},
 	{"campaign/verdict", []string{"campaign", "ratelimit", "velents"}},
-	{"campaign/report", []string{"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "ratelimit"}},
+	{"campaign/report", []string{"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "ratelimit", "velents/mask"}},
+	{"campaign/handout", []string{"campaign", "campaign/report", "campaign/texts"}},
 	{"campaign/launch", []string{
 		"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "campaign/verdict", "ratelimit", "velents/...",
 	}},
@@ -52,7 +55,7 @@ var layers = []layer{
 	{"jobs/events", []string{"campaign", "campaign/contacts", "campaign/store", "velents"}},
 	{"jobs/person", []string{"campaign", "campaign/contacts", "campaign/store", "jobs", "jobs/events"}},
 	{"jobs/metrics", []string{"campaign", "campaign/store"}},
-	{"jobs/notify", []string{"campaign", "campaign/store", "jobs/timings"}},
+	{"jobs/notify", []string{"campaign", "campaign/store", "campaign/texts", "jobs/timings"}},
 	{"jobs/tickets", []string{"campaign", "campaign/store", "campaign/verdict", "jobs/timings", "ratelimit", "velents"}},
 	{"dashboard", everything},
 	{"cmd/internal/...", everything},
