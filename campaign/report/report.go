@@ -21,6 +21,7 @@ import (
 // A Summary is a campaign in one row of a list.
 type Summary struct {
 	Campaign    string           `json:"campaign"`
+	Title       string           `json:"title,omitempty"` // what people call it
 	State       campaign.Phase   `json:"state"`
 	StateReason campaign.Message `json:"state_reason"`
 	Contacts    int              `json:"contacts"`
@@ -155,6 +156,7 @@ func look(ctx context.Context, s fleet) (present, error) {
 func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	s := Summary{
 		Campaign:  c.Name,
+		Title:     c.Settings.Title,
 		State:     tally.Phase(c.Phase),
 		Contacts:  c.Counts.Contacts,
 		States:    make(States),

@@ -37,7 +37,7 @@ var layers = []layer{
 	{"velents", []string{"velents/mask"}},
 	{"ratelimit", nil},
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
-	{"campaign", []string{"campaign/hours"}},
+	{"campaign", []string{"campaign/hours", "velents/mask"}},
 	{"campaign/texts", []string{"campaign"}},
 	{"campaign/texts", []string{"campaign"}},
 	{"campaign/store", []string{"campaign", "campaign/hours"}},
