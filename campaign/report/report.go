@@ -247,6 +247,7 @@ type catalog interface {
 	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
+	TicketTally(ctx context.Context, name string) (map[campaign.TicketState]int, error)
 	OpenChunks(ctx context.Context, name string) (int, error)
 	Begun(ctx context.Context, name string, now time.Time) (int, error)
 	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
