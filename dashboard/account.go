@@ -17,6 +17,8 @@ const (
 	// of its campaign.
 	keptAccounts = 20
 	accountFor   = 10 * time.Second
+	// countPatience bounds one count; a million contacts take seconds.
+	countPatience = 2 * time.Minute
 )
 
 func (p *pages) readAccount(ctx context.Context, name string) (report.Account, error) {

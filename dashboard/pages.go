@@ -133,6 +133,7 @@ func newPages(cfg Config) *pages {
 	p.feed = newFeed(p.fragments)
 	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	p.accounts = newKnown(keptAccounts, p.readAccount)
+	p.accounts.patience = countPatience
 	return p
 }
 

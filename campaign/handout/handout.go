@@ -95,9 +95,9 @@ func (s sheet) Heading() string {
 func (s sheet) Name() texts.Name      { return texts.Name(s.Campaign) }
 func (s sheet) AgentName() texts.Name { return texts.Name(s.Agent) }
 
-// Moving reports whether the numbers may still change by themselves.
-func (s sheet) Moving() bool {
-	return s.State != campaign.Finished && !(s.State == campaign.CanceledPhase && s.States.Open() == 0) || s.Silent() > 0
+// Ended reports whether nothing more is sent by itself.
+func (s sheet) Ended() bool {
+	return s.State == campaign.Finished || s.State == campaign.CanceledPhase && s.States.Open() == 0
 }
 
 func (s sheet) Date() template.HTML {
@@ -105,7 +105,7 @@ func (s sheet) Date() template.HTML {
 }
 
 func (s sheet) Hijri() template.HTML { return template.HTML(s.say.Hijri(s.At)) }
-func (s sheet) Made() template.HTML  { return template.HTML(s.say.Moment(s.At)) }
+func (s sheet) Made() template.HTML  { return template.HTML(s.say.Clock(s.At)) }
 
 func (s sheet) PurgedOn() template.HTML { return template.HTML(s.say.Date(s.PurgedAt)) }
 

@@ -43,6 +43,15 @@ type Account struct {
 // Location is the zone in which its hours and days are told.
 func (a Account) Location() *time.Location { return a.zone }
 
+// WithZone is a with its hours and days told in a zone.
+func (a Account) WithZone(zone *time.Location) Account {
+	a.zone, a.Zone = zone, zone.String()
+	if zone == time.Local {
+		a.Zone, _ = a.At.In(zone).Zone()
+	}
+	return a
+}
+
 // A Rate is how many contacts the platform accepted, and what came of them.
 type Rate struct {
 	Accepted   int `json:"accepted"`
@@ -119,9 +128,7 @@ func ReadAccount(ctx context.Context, s Store, name string, usual *time.Location
 	if err != nil || c.Settings.Hours.Zone == "" {
 		zone = usual
 	}
-	if a.zone, a.Zone = zone, zone.String(); zone == time.Local {
-		a.Zone, _ = now.In(zone).Zone()
-	}
+	a = a.WithZone(zone)
 	if c.Phase == campaign.Loading {
 		return a, nil
 	}

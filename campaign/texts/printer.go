@@ -85,6 +85,12 @@ func (p Printer) Moment(t time.Time) Said {
 	return p.fromLeft(t.Format("2006-01-02 15:04 ") + p.ZoneName(t))
 }
 
+// Clock is a time of day to the minute, with its zone.
+func (p Printer) Clock(t time.Time) Said {
+	t = t.In(p.zone())
+	return p.fromLeft(t.Format("15:04 ") + p.ZoneName(t))
+}
+
 // ZoneName is the name of the printer's zone, at a time.
 func (p Printer) ZoneName(at time.Time) string {
 	if zone := p.zone(); zone != time.Local {
