@@ -111,7 +111,9 @@ func TestThePageSaysWhatIsNotKnown(t *testing.T) {
 			a.Known, a.Answered, a.Unanswered, a.Learned, a.Over, a.ByHour, a.Attempts = 0, 0, 0, nil, nil, nil, nil
 			a.PurgedAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC)
 		}, "was deleted on 1 January 2027", "Over time"},
-		{"nothing sent", func(a *report.Account) { *a = report.Account{Campaign: "new", State: campaign.Running}.WithZone(time.UTC) }, "accepted no contact yet", "Share"},
+		{"nothing sent", func(a *report.Account) {
+			*a = report.Account{Campaign: "new", State: campaign.Running}.WithZone(time.UTC)
+		}, "accepted no contact yet", "Share"},
 		{"running", func(a *report.Account) { a.State = campaign.Running }, "The campaign is not over", "not every conversation"},
 	} {
 		a := account(t)
