@@ -12,6 +12,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/texts"
+	"campaign-runner/internal/untranslated"
 )
 
 // account is of a campaign with everything in it.
@@ -133,5 +134,11 @@ func TestPartsAddUp(t *testing.T) {
 	}
 	if sum != s.Contacts || width < 999.99 || width > 1000.01 {
 		t.Errorf("%d of %d contacts, %f wide", sum, s.Contacts, width)
+	}
+}
+
+func TestEveryWordIsFromTheCatalogue(t *testing.T) {
+	for _, words := range untranslated.Words(markup) {
+		t.Errorf("the template itself says %q", words)
 	}
 }
