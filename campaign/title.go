@@ -33,7 +33,7 @@ func ParseTitle(text string) (string, error) {
 		}
 		return r
 	}, text)
-	text = norm.NFC.String(strings.Join(strings.Fields(hideNumbers(text)), " "))
+	text = hideNumbers(norm.NFC.String(strings.Join(strings.Fields(text), " ")))
 	if n := utf8.RuneCountInString(text); n > maxTitle {
 		return "", fmt.Errorf("want at most %d characters, have %d", maxTitle, n)
 	}

@@ -19,6 +19,7 @@ func TestTitles(t *testing.T) {
 		{"a phone number", "call +966501234567", "call …"},
 		{"in Arabic digits", "اتصل ٠٥٠١٢٣٤٥٦٧ الآن", "اتصل … الآن"},
 		{"with spaces", "call 050 123 4567", "call …"},
+		{"with many spaces", "call 050   123   4567", "call …"},
 		{"a number hidden by marks", "call 966\u2066501\u202e234\u2069567", "call …"},
 		{"a date", "Eid 2027-03-09", "Eid 2027-03-09"},
 		{"a date in Arabic digits", "العيد ٠٩/٠٣/٢٠٢٧", "العيد ٠٩/٠٣/٢٠٢٧"},

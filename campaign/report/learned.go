@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -22,6 +23,10 @@ const (
 	// shownValues is how many values of a key are shown.
 	shownValues = 12
 )
+
+// private are parts of the names of keys that hold what tells of one person, however often
+// it comes.
+var private = regexp.MustCompile(`(?i)name|phone|mobile|mail|address|iban|birth|اسم|هاتف|جوال|بريد|عنوان|ميلاد`)
 
 // values counts what the agent learned for one key. It keeps a bounded number of values.
 type values struct {
@@ -68,7 +73,7 @@ func (v *values) merge(part *values) {
 
 func (v *values) told(key string) Learned {
 	l := Learned{Key: key, Contacts: v.contacts, Values: []Value{}, Rare: v.contacts}
-	if v.free || 2*len(v.counts) > v.contacts {
+	if v.free || 2*len(v.counts) > v.contacts || private.MatchString(key) {
 		return l
 	}
 	for _, value := range slices.Sorted(maps.Keys(v.counts)) {
