@@ -51,6 +51,7 @@ var (
 // Why a campaign is paused or waits for a person.
 var (
 	MsgByPerson     = define("by_person", "by a person")
+	MsgWithOthers   = define("with_others", "{reason}, together with other campaigns")
 	MsgAnswers      = define("answers", "the platform answers {answer}; {advice}")
 	MsgCheckToken   = define("check_token", "check the agent's token")
 	MsgCheckAccount = define("check_account", "check the account")

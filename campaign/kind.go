@@ -54,6 +54,29 @@ func word(at func(*Settings) *string) kind {
 	return value(at, same, plain)
 }
 
+// anyDigits is a kind that takes digits of Arabic keyboards, too.
+func anyDigits(k kind) kind {
+	set := k.set
+	k.set = func(s *Settings, texts []string) error {
+		latin := make([]string, len(texts))
+		for i, text := range texts {
+			latin[i] = LatinDigits(text)
+		}
+		return set(s, latin)
+	}
+	return k
+}
+
+// title is the kind of the words that people call a campaign by.
+func title(at func(*Settings) *string) kind {
+	k := value(at, same, ParseTitle)
+	k.valid = func(s *Settings) error {
+		_, err := ParseTitle(*at(s))
+		return err
+	}
+	return k
+}
+
 func onOff(at func(*Settings) *bool) kind {
 	k := value(at, strconv.FormatBool, strconv.ParseBool)
 	k.Switch = true
@@ -98,7 +121,7 @@ func number(at func(*Settings) *int, least, most int) kind {
 		}
 		return n, nil
 	}
-	k := value(at, unlessZero(strconv.Itoa), parse)
+	k := anyDigits(value(at, unlessZero(strconv.Itoa), parse))
 	k.Number = true
 	k.valid = func(s *Settings) error {
 		switch n := *at(s); {
@@ -162,6 +185,7 @@ func days(at func(*Settings) *int, most int) kind {
 		}
 		return 0, fmt.Errorf("want a time from 1h to %dd", most)
 	})
+	k = anyDigits(k)
 	k.Number, k.Suffix = true, "d"
 	k.valid = func(s *Settings) error {
 		if n := *at(s); n < 0 || n > most {
@@ -174,7 +198,7 @@ func days(at func(*Settings) *int, most int) kind {
 
 // moment is a time; one without an offset is by the clock of the hours.
 func moment(at func(*Settings) *time.Time) kind {
-	return kind{
+	return anyDigits(kind{
 		text: func(s *Settings) string {
 			return unlessZero(func(t time.Time) string { return t.UTC().Format(time.RFC3339) })(*at(s))
 		},
@@ -182,7 +206,7 @@ func moment(at func(*Settings) *time.Time) kind {
 			*at(s), err = hours.ParseTime(texts[len(texts)-1], s.Hours.Zone)
 			return err
 		},
-	}
+	})
 }
 
 // fields are values by key: KEY=VALUE, several with commas between them as in CSV.

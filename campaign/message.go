@@ -84,13 +84,17 @@ func (m Message) String() string { return m.english }
 type Voice struct {
 	Words map[Code]string                // what codes say, with their parameters in braces
 	Time  func(at, now time.Time) string // nil: by the process's own clock
+
+	Number func(n int, how string) string      // nil: as English has it
+	Text   func(parameter, text string) string // somebody else's words, or a name; nil: as they are
+	Comma  string                              // between several; ", " when empty
 }
 
 // Say is the message in that voice.
 func (v Voice) Say(m Message) string {
 	var parts []any
 	if m.code == (Code{}) || json.Unmarshal([]byte(m.line[len(mark):]), &parts) != nil {
-		return m.english
+		return v.text("", m.english)
 	}
 	return v.render(parts)
 }
@@ -103,6 +107,9 @@ func Codes() map[string]Code {
 	}
 	return all
 }
+
+// EnglishOf is what a code says in English, with its parameters in braces.
+func EnglishOf(code Code) string { return english[code] }
 
 // MarshalText gives English.
 func (m Message) MarshalText() ([]byte, error) { return []byte(m.english), nil }
@@ -172,7 +179,7 @@ func cut(text string, maxBytes int) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxBytes)], "")
 }
 
-// place is where an English text holds a parameter: {name}, or {name:how}. How is, of a
+// place is where a text holds a parameter: {name}, or {name:how}. How is, of a
 // list, what separates it; of a number, its noun for one and for several; of a time,
 // "moment" or "clock", by the reader's own.
 var place = regexp.MustCompile(`\{(\w+)(?::([^}]+))?\}`)
@@ -195,14 +202,21 @@ func (v Voice) render(parts []any) string {
 		named := place.FindStringSubmatch(found)
 		for i := 1; i+1 < len(parts); i += 2 {
 			if parts[i] == named[1] {
-				return v.value(parts[i+1], named[2])
+				return v.value(named[1], parts[i+1], named[2])
 			}
 		}
 		return "?"
 	})
 }
 
-func (v Voice) value(value any, how string) string {
+func (v Voice) text(parameter, text string) string {
+	if v.Text == nil || text == "" {
+		return text
+	}
+	return v.Text(parameter, text)
+}
+
+func (v Voice) value(parameter string, value any, how string) string {
 	switch is := value.(type) {
 	case string:
 		switch at, err := time.Parse(time.RFC3339, is); {
@@ -213,8 +227,11 @@ func (v Voice) value(value any, how string) string {
 		case err == nil && how == "clock":
 			return Clock(at, time.Now())
 		}
-		return is
+		return v.text(parameter, is)
 	case float64:
+		if v.Number != nil {
+			return v.Number(int(is), how)
+		}
 		if one, many, noun := strings.Cut(how, "|"); noun {
 			return Count(int(is), one, many)
 		}
@@ -227,9 +244,9 @@ func (v Voice) value(value any, how string) string {
 		list, _ := is[several].([]any)
 		texts := make([]string, len(list))
 		for i, m := range list {
-			texts[i] = v.value(m, "")
+			texts[i] = v.value(parameter, m, "")
 		}
-		return strings.Join(texts, cmp.Or(how, ", "))
+		return strings.Join(texts, cmp.Or(how, v.Comma, ", "))
 	}
 	return ""
 }

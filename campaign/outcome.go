@@ -23,6 +23,7 @@ type Outcome struct {
 	History     Standing        `json:"history,omitzero"` // of the history that is stored beside it
 	Turns       int             `json:"turns,omitempty"`  // in that history
 	Said        bool            `json:"said,omitempty"`   // the contact has said something
+	OptedOut    bool            `json:"optout,omitempty"` // the contact has asked not to be contacted again, in any run
 
 	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
 

@@ -12,6 +12,7 @@ import (
 // Settings say what a campaign is to do. The table in setting.go names each of them
 // that people can choose; the rest comes from the contact file.
 type Settings struct {
+	Title       string   `json:"title,omitempty"` // what people call it; see ParseTitle
 	Agent       string   `json:"agent"`
 	Mode        Mode     `json:"mode"`
 	ChannelID   int      `json:"channel_id"`

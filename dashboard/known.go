@@ -28,6 +28,8 @@ type known[V any] struct {
 	read func(ctx context.Context, name string) (V, error)
 	most int // values; the oldest go
 
+	patience time.Duration // of one reading
+
 	mu    sync.Mutex
 	items map[string]*item[V]
 }
@@ -40,7 +42,7 @@ type item[V any] struct {
 }
 
 func newKnown[V any](most int, read func(context.Context, string) (V, error)) *known[V] {
-	return &known[V]{read: read, most: most, items: make(map[string]*item[V])}
+	return &known[V]{read: read, most: most, patience: livePatience, items: make(map[string]*item[V])}
 }
 
 // get returns a value that is at most maxAge old; or what is known, and since when, with
@@ -90,7 +92,7 @@ func (k *known[V]) item(name string) *item[V] {
 
 // renew reads a value again.
 func (k *known[V]) renew(name string, it *item[V], began time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), livePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), k.patience)
 	defer cancel()
 	value, err := k.read(ctx, name)
 	k.mu.Lock()

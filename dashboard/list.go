@@ -133,7 +133,7 @@ func (c filter) find(rows []report.Row) (found []*report.Row) {
 		switch {
 		case c.State == attention && needOf(r) != needsPerson,
 			c.State != attention && c.State != "" && c.State != string(r.State),
-			search != "" && !strings.Contains(campaign.Fold(r.Campaign), search),
+			search != "" && !strings.Contains(campaign.Fold(r.Campaign), search) && !strings.Contains(campaign.Fold(r.Title), search),
 			search == "" && c.Search != "": // nothing of it can be in a name
 			continue
 		}

@@ -120,6 +120,7 @@ type pages struct {
 	board     *report.Board
 	list      *known[*report.Snapshot] // of one name, which is empty
 	standings *known[standing]
+	accounts  *known[report.Account]
 	seen      sights
 }
 
@@ -131,6 +132,8 @@ func newPages(cfg Config) *pages {
 	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
 	p.feed = newFeed(p.fragments)
 	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
+	p.accounts = newKnown(keptAccounts, p.readAccount)
+	p.accounts.patience = countPatience
 	return p
 }
 
@@ -148,6 +151,7 @@ func (p *pages) routes() http.Handler {
 	} {
 		mux.HandleFunc("POST /campaigns/{name}/"+name, p.act(name, do))
 	}
+	mux.HandleFunc("GET /campaigns/{name}/report", p.account)
 	mux.HandleFunc("GET /campaigns/{name}/contacts", p.contacts)
 	mux.HandleFunc("POST /campaigns/{name}/contacts", p.contacts)
 	mux.HandleFunc("GET /campaigns/{name}/contacts/{place}", p.contact)

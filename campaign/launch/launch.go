@@ -284,6 +284,9 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	if c.Fingerprint != src.fingerprint {
 		return Summary{}, &ExistsError{c.Name, difference(c.Settings, req.settings())}
 	}
+	if title := req.Settings.Title; title != "" && title != c.Settings.Title {
+		l.note("its title stays as it is; change it with: campaign set %s --title", c.Name)
+	}
 	if err := l.release(ctx, c); err != nil {
 		return Summary{}, err
 	}

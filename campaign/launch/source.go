@@ -283,6 +283,7 @@ func (s *sources) close() {
 func (s *sources) print(req Request) (string, error) {
 	settings := req.settings()
 	settings.WebhookURL = "" // belongs to the installation
+	settings.Title = ""      // decides nothing
 	lists := make([]string, len(s.suppress))
 	for i, list := range s.suppress {
 		lists[i] = hex.EncodeToString(list.sum)

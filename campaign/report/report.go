@@ -21,6 +21,7 @@ import (
 // A Summary is a campaign in one row of a list.
 type Summary struct {
 	Campaign    string           `json:"campaign"`
+	Title       string           `json:"title,omitempty"` // what people call it
 	State       campaign.Phase   `json:"state"`
 	StateReason campaign.Message `json:"state_reason"`
 	Contacts    int              `json:"contacts"`
@@ -155,6 +156,7 @@ func look(ctx context.Context, s fleet) (present, error) {
 func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	s := Summary{
 		Campaign:  c.Name,
+		Title:     c.Settings.Title,
 		State:     tally.Phase(c.Phase),
 		Contacts:  c.Counts.Contacts,
 		States:    make(States),
@@ -245,6 +247,7 @@ type catalog interface {
 	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)
+	TicketTally(ctx context.Context, name string) (map[campaign.TicketState]int, error)
 	OpenChunks(ctx context.Context, name string) (int, error)
 	Begun(ctx context.Context, name string, now time.Time) (int, error)
 	Rejects(ctx context.Context, name string, yield func(part []byte) error) error

@@ -15,7 +15,7 @@ func TestTablesAsCSV(t *testing.T) {
 	f := newFixture(t)
 	f.ticketed()
 	for _, tt := range []struct{ args, want string }{
-		{"list --csv", "campaign,state,contacts,open,problems,created_at,waiting_for\nsale,running,9,3,4,2026-01-02T03:04:05Z,no live worker serves agent default (start one with: worker --agents default)\n"},
+		{"list --csv", "campaign,state,contacts,open,problems,created_at,waiting_for,title\nsale,running,9,3,4,2026-01-02T03:04:05Z,no live worker serves agent default (start one with: worker --agents default),\n"},
 		{"agents --csv", "agent,workers,campaigns,pending,limit,remaining,window_seconds,blocked_until,reason,versions\ndefault,0,1,3,0,0,0,,,\n"},
 		{"tickets sale --csv", "line,phone,state,ticket_id,status,rule,changed_at,reason\n"},
 	} {
@@ -58,7 +58,7 @@ func TestCellsOfTablesAreNoFormulas(t *testing.T) {
 	_, err := writeRows(&out, func(yield func(listRow, error) bool) {
 		yield(listRow{Campaign: "a", WaitingFor: "=1+1;@x", Created: moment(time.Time{})}, nil)
 	})
-	if want := "a,,0,0,0,,'=1+1;'@x\n"; err != nil || !strings.HasSuffix(out.String(), want) {
+	if want := "a,,0,0,0,,'=1+1;'@x,\n"; err != nil || !strings.HasSuffix(out.String(), want) {
 		t.Errorf("%q, %v, want %q", out.String(), err, want)
 	}
 }

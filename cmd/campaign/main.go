@@ -30,7 +30,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	root.AddCommand(
-		a.list(), a.show(), a.watch(), a.plan(), a.log(), a.verify(), a.results(), a.rejects(),
+		a.list(), a.show(), a.watch(), a.plan(), a.log(), a.verify(), a.report(), a.results(), a.rejects(),
 		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.purge(),
 		a.events(), a.tickets(), a.person(), a.suppress(), a.agents(), a.askPlatform(),
 	)

@@ -42,10 +42,11 @@ type listRow struct {
 	Problems   int    `csv:"problems"`
 	Created    string `csv:"created_at"`
 	WaitingFor cell   `csv:"waiting_for"`
+	Title      cell   `csv:"title"`
 }
 
 func rowOf(s report.Summary) listRow {
-	return listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String())}
+	return listRow{s.Campaign, string(s.State), s.Contacts, s.States.Open(), s.States.Problems(), moment(s.CreatedAt), cell(s.WaitingFor.String()), cell(s.Title)}
 }
 
 func (a *app) show() *cobra.Command {
@@ -73,6 +74,12 @@ func listText(list []report.Summary, columns int) string {
 			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
 			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor.String(),
 		})
+	}
+	if slices.ContainsFunc(list, func(s report.Summary) bool { return s.Title != "" }) {
+		rows[0] = slices.Insert(rows[0], 6, "TITLE")
+		for i, s := range list {
+			rows[i+1] = slices.Insert(rows[i+1], 6, s.Title)
+		}
 	}
 	return table(rows, 2, 3, 4)
 }
@@ -114,6 +121,7 @@ func overviewText(o report.Overview) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s\n", o.Campaign, o.State)
 	facts := [][]string{
+		{"  title", o.Title},
 		{"  waiting", o.WaitingFor.String()},
 		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},

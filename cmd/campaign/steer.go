@@ -36,12 +36,14 @@ func partly(err error) bool {
 func (a *app) pause() *cobra.Command {
 	byPerson := campaign.Say(campaign.MsgByPerson)
 	reason := byPerson.String()
-	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
-		why := campaign.Text(reason)
+	why := func() campaign.Message {
 		if reason == byPerson.String() {
-			why = byPerson
+			return byPerson
 		}
-		if err := jobs.NewQueue(s, nil).Pause(ctx, before.Name, why); err != nil {
+		return campaign.Text(reason)
+	}
+	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		if err := jobs.NewQueue(s, nil).Pause(ctx, before.Name, why()); err != nil {
 			return err
 		}
 		done := steered{Campaign: before.Name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
@@ -52,7 +54,16 @@ func (a *app) pause() *cobra.Command {
 		return a.print(done, text)
 	})
 	cmd.Flags().StringVar(&reason, "reason", reason, "why, for those who look at the campaign")
-	return cmd
+	return a.orAll(cmd, together{
+		verb: "Pause", did: "paused", none: "no campaign is running",
+		find: (*jobs.Queue).ToPause,
+		do: func(q *jobs.Queue, ctx context.Context, agent string) (jobs.Together, error) {
+			return q.PauseAll(ctx, agent, why())
+		},
+		left: func(l jobs.Left) string {
+			return fmt.Sprintf("%s is %s and was not paused: it may start by itself; campaign cancel %[1]s ends it", l.Campaign, l.State)
+		},
+	})
 }
 
 func (a *app) start() *cobra.Command {
@@ -60,7 +71,16 @@ func (a *app) start() *cobra.Command {
 }
 
 func (a *app) resume() *cobra.Command {
-	return a.steer("resume", "Go on with a paused campaign", campaign.Running, (*jobs.Queue).Resume, released)
+	cmd := a.steer("resume", "Go on with a paused campaign", campaign.Running, (*jobs.Queue).Resume, released)
+	cmd.Long = `Go on with a paused campaign, or with --all, with those that 'pause --all' has paused.
+Campaigns that were paused by name or by a rule stay paused: each has a reason of its own.`
+	return a.orAll(cmd, together{
+		verb: "Resume", did: "running", none: "no campaign was paused with --all",
+		find: (*jobs.Queue).ToResume, do: (*jobs.Queue).ResumeAll,
+		left: func(l jobs.Left) string {
+			return fmt.Sprintf("%s stays paused: %s; go on with: campaign resume %[1]s", l.Campaign, l.Reason)
+		},
+	})
 }
 
 func released(done *steered, chunks int) string {

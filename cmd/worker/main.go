@@ -28,6 +28,7 @@ var (
 	webhookPrevious = cli.Setting{Variable: "WEBHOOK_SECRET_PREVIOUS", Help: "signed links before WEBHOOK_SECRET was changed; they stay valid"}
 	adminURL        = cli.Setting{Variable: "ADMIN_URL", Help: "public address of the admin pages, for links in notices; none: no links"}
 	notifyURL       = cli.Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started, is canceled or has finished; none: no notices"}
+	notifyLanguage  = cli.Setting{Variable: "NOTIFY_LANGUAGE", Default: "en", Help: "language of these notices: en or ar"}
 	webhookAuth     = cli.Setting{Variable: "VELENTS_WEBHOOK_AUTH", Help: "what the platform sends with events as x-velents-authorization; none: not asked for"}
 )
 
@@ -89,7 +90,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, adminUser, adminPassword, adminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, notifyLanguage, adminUser, adminPassword, adminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/dashboard"
 	"campaign-runner/jobs"
@@ -51,6 +52,9 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 	if address := notifyURL.Get(getenv); address != "" {
 		if s.notifier, err = notify.New(st, address, log); err != nil {
 			return nil, cli.Usagef("NOTIFY_URL: %w", err)
+		}
+		if s.notifier.Language, err = texts.ParseLanguage(notifyLanguage.Get(getenv)); err != nil {
+			return nil, cli.Usagef("NOTIFY_LANGUAGE: %w", err)
 		}
 		if pages := adminURL.Get(getenv); pages != "" {
 			if err := s.notifier.Link(pages); err != nil {

@@ -225,8 +225,10 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		}
 		var history []velents.Turn
 		for _, r := range byIndex[index] {
+			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
 			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
 			o = next
+			o.OptedOut = wished && o.Known()
 			if turns != nil && !c.Settings.NoHistory {
 				history = turns
 			}

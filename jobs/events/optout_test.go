@@ -10,6 +10,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/velents"
 )
 
@@ -75,6 +76,11 @@ func TestOptOut(t *testing.T) {
 	if s.state(1) != campaign.Started {
 		t.Errorf("contact 1 is %v", s.state(1))
 	}
+	for contact, want := range map[int]bool{1: true, chunkSize: true, 2: false} {
+		if got := s.outcome(contact).OptedOut; got != want {
+			t.Errorf("contact %d has asked not to be contacted again: %v", contact, got)
+		}
+	}
 	var told []string
 	for log := s.store.ReadLog("c"); ; {
 		d, ok, err := log.Next(t.Context())
@@ -89,6 +95,13 @@ func TestOptOut(t *testing.T) {
 	slices.Sort(told)
 	if diff := cmp.Diff([]string{"opt-out by stop word: 0/[{1 1}]", "opt-out by stop word: 1/[{0 0}]"}, told); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	// What it asked in one run holds in the next.
+	s.Move("c", []int{1}, campaigntest.Step{At: noon}, campaign.End, campaign.Rerun, campaign.Send, campaign.Accept)
+	s.post("c", eventOf("onMessage", 1, "next", `{"message":{"customer":"hello"}}`))
+	s.applyAll()
+	if o := s.outcome(1); !o.OptedOut || o.Run != 1 {
+		t.Errorf("after a rerun the outcome of contact 1 is %+v", o)
 	}
 	s.verify()
 }

@@ -26,6 +26,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/jobs/timings"
 )
 
@@ -49,7 +50,8 @@ const (
 // A Notice is what is posted, as JSON.
 type Notice struct {
 	Campaign    string         `json:"campaign"`
-	State       campaign.Phase `json:"state"` // paused, ready, canceled or finished
+	Title       string         `json:"title,omitempty"` // what people call it
+	State       campaign.Phase `json:"state"`           // paused, ready, canceled or finished
 	StateReason string         `json:"state_reason"`
 	States      map[string]int `json:"states"` // contacts by state
 	Contacts    int            `json:"contacts"`
@@ -69,6 +71,8 @@ type keeper interface {
 
 // A Notifier posts notices.
 type Notifier struct {
+	Language texts.Language // of what a notice says; English when empty
+
 	store  keeper
 	url    string
 	host   string   // the part of the address that may be logged: the rest may be secret
@@ -236,55 +240,48 @@ func stale(c campaign.Campaign, tally campaign.Tally, now, since time.Time) bool
 }
 
 func (n *Notifier) noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
-	told := Notice{Campaign: c.Name, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
+	say := texts.Printer{Language: n.Language, Zone: zoneOf(c)}
+	told := Notice{Campaign: c.Name, Title: c.Settings.Title, State: tally.Phase(c.Phase), Contacts: tally.Contacts(), States: make(map[string]int)}
 	if told.State == c.Phase { // else it is the reason for an earlier state
-		told.StateReason = voiceOf(c).Say(c.PhaseReason)
+		told.StateReason = string(say.Message(c.PhaseReason))
 	}
 	var parts []string
 	for _, state := range campaign.States() {
 		count := tally.States[state]
 		told.States[state.String()] = count
 		if count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count, state))
+			parts = append(parts, string(say.Say("notice.state", "n", count, "state", state)))
 		}
 	}
-	what := "is " + string(told.State)
-	switch told.State {
-	case campaign.Finished:
-		what = "has finished"
-	case campaign.Ready:
-		what = "waits to be started"
+	name := say.Figures(c.Name)
+	if told.Title != "" {
+		name = say.Say("campaign.titled", "title", told.Title, "name", name)
 	}
-	told.Text = fmt.Sprintf("Campaign %s %s", c.Name, what)
+	text := say.Say("notice."+string(told.State), "campaign", name)
 	if told.StateReason != "" {
-		told.Text += ": " + told.StateReason
+		text = say.Say("notice.because", "what", text, "reason", texts.Said(told.StateReason))
 	}
-	noun := "contacts"
-	if told.Contacts == 1 {
-		noun = "contact"
-	}
-	told.Text += fmt.Sprintf(". %d %s", told.Contacts, noun)
+	contacts := say.Say("count.contacts", "n", told.Contacts)
 	if len(parts) > 0 {
-		told.Text += ": " + strings.Join(parts, ", ")
+		text = say.Say("notice.totals", "what", text, "contacts", contacts, "states", texts.Said(strings.Join(parts, string(say.Say("comma")))))
+	} else {
+		text = say.Say("notice.empty", "what", text, "contacts", contacts)
 	}
-	told.Text += "."
 	if n.pages != nil {
 		told.URL = n.pages.JoinPath("campaigns", c.Name).String()
-		told.Text += " " + told.URL
+		text = say.Say("notice.link", "text", text, "url", texts.Said(told.URL))
 	}
+	told.Text = string(text)
 	return told
 }
 
-// voiceOf tells times by the clock of the campaign's hours, with its zone; by this
-// process's own, TZ, where it goes by each contact's.
-func voiceOf(c campaign.Campaign) campaign.Voice {
-	zone, err := time.LoadLocation(c.Settings.Hours.Zone)
-	return campaign.Voice{Time: func(at, _ time.Time) string {
-		if err != nil || c.Settings.Hours.Zone == "" {
-			return at.Local().Format("2006-01-02 15:04 MST")
-		}
-		return at.In(zone).Format("2006-01-02 15:04 ") + zone.String()
-	}}
+// zoneOf is the zone of the campaign's hours; this process's own, TZ, where it goes by each
+// contact's.
+func zoneOf(c campaign.Campaign) *time.Location {
+	if zone, err := time.LoadLocation(c.Settings.Hours.Zone); err == nil && c.Settings.Hours.Zone != "" {
+		return zone
+	}
+	return time.Local
 }
 
 // post makes one request. Its errors do not contain the address.

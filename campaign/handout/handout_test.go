@@ -1,0 +1,144 @@
+package handout
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/internal/untranslated"
+)
+
+// account is of a campaign with everything in it.
+func account(t *testing.T) report.Account {
+	t.Helper()
+	zone, err := time.LoadLocation("Asia/Riyadh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate := report.Rate{Accepted: 800, Answered: 300, Unanswered: 400}
+	a := report.Account{
+		Campaign: "eid-2027", Title: "<حملة> العيد", Agent: "sales-ksa", State: campaign.Finished, At: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC),
+		Contacts: 1234, Accepted: 800, Answered: 300, Unanswered: 400, Known: 750, OptOuts: 17,
+		States:  report.States{"accepted": 100, "ended": 700, "rejected": 400, "failed": 30, "unconfirmed": 3, "canceled": 1},
+		Tickets: map[campaign.TicketState]int{campaign.TicketMade: 12, campaign.TicketDue: 5},
+		Over: []report.Stretch{
+			{From: time.Date(2026, 11, 28, 0, 0, 0, 0, zone), Rate: rate},
+			{From: time.Date(2026, 11, 29, 0, 0, 0, 0, zone)},
+		},
+		ByHour:   []report.HourRate{{Hour: 9, Rate: rate}},
+		Attempts: []report.AttemptRate{{Attempt: 1, Rate: rate}, {Attempt: report.MaxAttemptsTold, Rate: rate}},
+		Learned: []report.Learned{
+			{Key: "intent", Contacts: 700, Values: []report.Value{{Value: "<b>yes</b>", Contacts: 400}, {Value: "true", Contacts: 200}}, Rare: 100},
+			{Key: "name", Contacts: 2, Rare: 2},
+		},
+	}
+	return a.WithZone(zone)
+}
+
+func written(t *testing.T, a report.Account, l texts.Language, links ...Link) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, a, l, links...); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestThePageSaysTheNumbers(t *testing.T) {
+	a := account(t)
+	for l, wants := range map[texts.Language][]string{
+		texts.English: {
+			`<html lang="en" dir="ltr">`, `<bdi dir="auto">&lt;حملة&gt; العيد</bdi>`, "Campaign eid-2027 · Agent sales-ksa · State: finished",
+			"As of 30 November 2026 (20 Jumada al-Akhirah 1448 AH), 12:00 Asia/Riyadh", "300 of 800 contacts that the platform accepted have answered (37.5 %)",
+			"<dt>Contacts</dt><dd>1,234</dd>", "<dt>Accepted by the platform</dt><dd>800</dd>", "<dt>Answered</dt><dd>300</dd>", "<dt>Ended without an answer</dt><dd>400</dd>",
+			"<dt>Asked not to be contacted again</dt><dd>17</dd>", "<dt>Support tickets</dt><dd>12</dd>", "not every conversation has ended",
+			`<bdi dir="auto">&lt;b&gt;yes&lt;/b&gt;</bdi>`, "Yes</th>", "2 contacts; the answers are free text", "Attempt 5 and later", "2026-11-28",
+		},
+		texts.Arabic: {
+			`<html lang="ar" dir="rtl">`, `الحملة <bdi dir="ltr">eid-2027</bdi>`, `(20 جمادى الآخرة 1448 هـ)`, `<bdi dir="ltr">12:00 Asia/Riyadh</bdi>`,
+			`وصلت ردود من <bdi dir="ltr">300</bdi> من أصل <bdi dir="ltr">800</bdi>`, `<dt>جهات الاتصال</dt><dd><bdi dir="ltr">1,234</bdi></dd>`,
+			`transform="translate(1000 0) scale(-1 1)"`, "نعم</th>", `جهتا اتصال (<bdi dir="ltr">2</bdi>)`, `<bdi dir="ltr">37.5 %</bdi>`,
+		},
+	} {
+		page := written(t, a, l)
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: nothing says %s", l, want)
+			}
+		}
+		if strings.Contains(page, "<no value>") || regexp.MustCompile(`>[a-z]+\.[a-z.]+<`).MatchString(page) {
+			t.Errorf("%s: a text lacks:\n%s", l, page)
+		}
+	}
+}
+
+// The page loads nothing and runs nothing, and its policy allows its own style alone.
+func TestThePageIsOneFile(t *testing.T) {
+	page := written(t, account(t), texts.Arabic)
+	for _, word := range []string{"<script", "<link", "<img", "src=", "href=", "@import", "url(", " style=", "javascript:"} {
+		if strings.Contains(page, word) {
+			t.Errorf("the page has %s", word)
+		}
+	}
+	own := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(page)
+	sum := sha256.Sum256([]byte(own[1]))
+	if hash := base64.StdEncoding.EncodeToString(sum[:]); !strings.Contains(Policy, "style-src 'sha256-"+hash+"'") || !strings.Contains(Policy, "default-src 'none'") {
+		t.Errorf("the policy is %s, the style has %s", Policy, hash)
+	}
+	linked := written(t, account(t), texts.English, Link{Address: "/campaigns/eid-2027/report?lang=ar", Text: "العربية", Language: texts.Arabic})
+	if want := `<a href="/campaigns/eid-2027/report?lang=ar" lang="ar" hreflang="ar">العربية</a>`; !strings.Contains(linked, want) {
+		t.Errorf("no link %s", want)
+	}
+}
+
+// What is not known is not told as a number.
+func TestThePageSaysWhatIsNotKnown(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		edit      func(*report.Account)
+		want, not string
+	}{
+		{"no events", func(a *report.Account) {
+			a.Known, a.Answered, a.Unanswered, a.Learned = 0, 0, 0, nil
+		}, "nothing is known of answers", "<dt>Answered</dt>"},
+		{"purged", func(a *report.Account) {
+			a.Known, a.Answered, a.Unanswered, a.Learned, a.Over, a.ByHour, a.Attempts = 0, 0, 0, nil, nil, nil, nil
+			a.PurgedAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC)
+		}, "was deleted on 1 January 2027", "Over time"},
+		{"nothing sent", func(a *report.Account) {
+			*a = report.Account{Campaign: "new", State: campaign.Running}.WithZone(time.UTC)
+		}, "accepted no contact yet", "Share"},
+		{"running", func(a *report.Account) { a.State = campaign.Running }, "The campaign is not over", "not every conversation"},
+	} {
+		a := account(t)
+		tt.edit(&a)
+		page := written(t, a, texts.English)
+		if !strings.Contains(page, tt.want) || strings.Contains(page, tt.not) {
+			t.Errorf("%s: the page must say %q and not %q:\n%s", tt.name, tt.want, tt.not, page)
+		}
+	}
+}
+
+func TestPartsAddUp(t *testing.T) {
+	s := sheet{Account: account(t)}
+	sum, width := 0, 0.0
+	for _, p := range s.Parts() {
+		sum, width = sum+p.Contacts, width+p.Width
+	}
+	if sum != s.Contacts || width < 999.99 || width > 1000.01 {
+		t.Errorf("%d of %d contacts, %f wide", sum, s.Contacts, width)
+	}
+}
+
+func TestEveryWordIsFromTheCatalogue(t *testing.T) {
+	for _, words := range untranslated.Words(markup) {
+		t.Errorf("the template itself says %q", words)
+	}
+}

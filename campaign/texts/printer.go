@@ -1,0 +1,199 @@
+package texts
+
+import (
+	"cmp"
+	"fmt"
+	"html"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/hablullah/go-hijri"
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/unicode/bidi"
+
+	"campaign-runner/campaign"
+)
+
+// A Printer says things in one language, as plain text or as HTML. Everything that it
+// returns is ready for that: escaped, and isolated where it has to be.
+type Printer struct {
+	Language Language
+	Zone     *time.Location // by whose clock times are told; nil: UTC
+	HTML     bool
+}
+
+// Said is what a Printer has written. As an argument of another text it stands as it is.
+type Said string
+
+// A Name is a technical one, or a number with its signs: +966…, 12.5 %, c-20261130-1. It
+// runs from left to right.
+type Name string
+
+// Say is the text of that key. After the key come the name and the value of each
+// parameter, by turns. A value is an int, a time, a Name, a Message, a State, a Phase, what
+// was Said, or the words of somebody else. The first int chooses the plural form.
+func (p Printer) Say(key string, parameters ...any) Said {
+	l := cmp.Or(p.Language, English)
+	m := catalogue.messages[l][key]
+	if m == nil {
+		return Said(key) // tests look for such keys
+	}
+	data := make(map[string]any, len(parameters)/2)
+	config := &i18n.LocalizeConfig{MessageID: key, TemplateData: data}
+	for i := 0; i+1 < len(parameters); i += 2 {
+		name, _ := parameters[i].(string)
+		data[name] = string(p.value(parameters[i+1]))
+		if n, number := parameters[i+1].(int); number && config.PluralCount == nil && counts(m) {
+			config.PluralCount = n
+		}
+	}
+	text, _ := catalogue.speakers[l].Localize(config) // tests try every form
+	return Said(text)
+}
+
+// value is a parameter as it stands in a text.
+func (p Printer) value(value any) Said {
+	switch v := value.(type) {
+	case Said:
+		return v
+	case int:
+		return p.Number(v)
+	case Name:
+		return p.fromLeft(string(v))
+	case time.Time:
+		return p.Moment(v)
+	case campaign.Message:
+		return p.Message(v)
+	case campaign.State:
+		return p.Say("state." + v.String())
+	case campaign.Phase:
+		return p.Say("phase." + string(v))
+	}
+	return p.Foreign(fmt.Sprint(value))
+}
+
+// Number is n with its thousands separated.
+func (p Printer) Number(n int) Said { return p.fromLeft(campaign.Number(n)) }
+
+// Figures is a technical name or a number with its signs.
+func (p Printer) Figures(text string) Said { return p.fromLeft(text) }
+
+// Moment is a time to the minute, with its zone.
+func (p Printer) Moment(t time.Time) Said {
+	t = t.In(p.zone())
+	return p.fromLeft(t.Format("2006-01-02 15:04 ") + p.ZoneName(t))
+}
+
+// Clock is a time of day to the minute, with its zone.
+func (p Printer) Clock(t time.Time) Said {
+	t = t.In(p.zone())
+	return p.fromLeft(t.Format("15:04 ") + p.ZoneName(t))
+}
+
+// ZoneName is the name of the printer's zone, at a time.
+func (p Printer) ZoneName(at time.Time) string {
+	if zone := p.zone(); zone != time.Local {
+		return zone.String()
+	}
+	return at.In(time.Local).Format("MST")
+}
+
+func (p Printer) zone() *time.Location {
+	if p.Zone == nil {
+		return time.UTC
+	}
+	return p.Zone
+}
+
+// Date is a day: 1 December 2026.
+func (p Printer) Date(t time.Time) Said {
+	t = t.In(p.zone())
+	return p.Say("date", "day", p.day(t.Day()), "month", p.Say(fmt.Sprintf("month.%d", t.Month())), "year", p.day(t.Year()))
+}
+
+// Hijri is the same day in the calendar of Umm al-Qura; empty where its tables end.
+func (p Printer) Hijri(t time.Time) Said {
+	t = t.In(p.zone())
+	date, err := hijri.CreateUmmAlQuraDate(time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		return ""
+	}
+	return p.Say("hijri", "day", p.day(int(date.Day)), "month", p.Say(fmt.Sprintf("hijri.%d", date.Month)), "year", p.day(int(date.Year)))
+}
+
+// day is a number of a date: it is not grouped, and the words around it say where it stands.
+func (p Printer) day(n int) Said { return Said(fmt.Sprint(n)) }
+
+// Message is what a campaign.Message says.
+func (p Printer) Message(m campaign.Message) Said { return Said(p.voice().Say(m)) }
+
+func (p Printer) voice() campaign.Voice {
+	v := campaign.Voice{
+		Comma: string(p.Say("comma")),
+		Time:  func(at, _ time.Time) string { return string(p.Moment(at)) },
+		Text: func(parameter, text string) string {
+			if known := catalogue.messages[cmp.Or(p.Language, English)][parameter+"."+text]; known != nil {
+				return string(p.Say(parameter + "." + text))
+			}
+			return string(p.Foreign(text))
+		},
+	}
+	if p.Language == Arabic {
+		v.Words = catalogue.codes
+		v.Number = func(n int, how string) string {
+			if how == "" {
+				return string(p.Number(n))
+			}
+			return string(p.Say(how, "n", n))
+		}
+	}
+	return v
+}
+
+// Foreign is what other people wrote: the platform, or who named a campaign.
+func (p Printer) Foreign(text string) Said {
+	text = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, text)
+	switch {
+	case text == "":
+		return ""
+	case p.HTML:
+		return Said(`<bdi dir="auto">` + html.EscapeString(text) + `</bdi>`)
+	case p.Language == Arabic || fromRight(text):
+		return Said(firstStrong + text + endIsolate)
+	}
+	return Said(text)
+}
+
+// fromLeft is a text that runs from left to right whatever is around it.
+func (p Printer) fromLeft(text string) Said {
+	switch {
+	case p.HTML && p.Language == Arabic:
+		return Said(`<bdi dir="ltr">` + html.EscapeString(text) + `</bdi>`)
+	case p.HTML:
+		return Said(html.EscapeString(text))
+	case p.Language == Arabic:
+		return Said(leftToRight + text + endIsolate)
+	}
+	return Said(text)
+}
+
+// Marks that isolate a part of a plain text, as Unicode names them.
+const (
+	leftToRight = "\u2066"
+	firstStrong = "\u2068"
+	endIsolate  = "\u2069"
+)
+
+// fromRight reports whether some of a text runs from right to left.
+func fromRight(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool {
+		properties, _ := bidi.LookupRune(r)
+		return properties.Class() == bidi.R || properties.Class() == bidi.AL
+	})
+}

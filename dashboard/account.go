@@ -1,0 +1,63 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"campaign-runner/campaign/handout"
+	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/texts"
+)
+
+const (
+	// keptAccounts is how many reports are kept, each for accountFor: it reads every contact
+	// of its campaign.
+	keptAccounts = 20
+	accountFor   = 10 * time.Second
+	// countPatience bounds one count; a million contacts take seconds.
+	countPatience = 2 * time.Minute
+)
+
+func (p *pages) readAccount(ctx context.Context, name string) (report.Account, error) {
+	return report.ReadAccount(ctx, p.store, name, time.Local)
+}
+
+// account serves what a campaign came to: the page that 'campaign report' writes.
+func (p *pages) account(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	a, _, err := p.accounts.get(r.Context(), c.Name, accountFor)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	l, address := p.language(w, r), p.link("/campaigns/"+c.Name)
+	say := texts.Printer{Language: l}
+	links := []handout.Link{{Address: address, Text: string(say.Say("report.back"))}}
+	for _, other := range texts.Languages() {
+		if other != l {
+			links = append(links, handout.Link{Address: address + "/report?lang=" + string(other), Text: other.Own(), Language: other})
+		}
+	}
+	links = append(links, handout.Link{Address: address + "/report?save=1", Text: string(say.Say("report.save"))})
+	if r.URL.Query().Has("save") {
+		links = nil // they lead nowhere from a file
+		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-report.html"`, c.Name))
+	}
+	var page bytes.Buffer
+	if err := handout.Write(&page, a, l, links...); err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", handout.Policy+"; frame-ancestors 'none'")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, _ = page.WriteTo(w)
+}
