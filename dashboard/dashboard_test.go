@@ -145,7 +145,7 @@ func TestTasksTellWhatTheirCampaignWaitsFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, body := ask(t, "GET", f.URL+"/queues/api/queues/default/pending_tasks", nil, nil)
-	if want := `campaign_waits_for\":\"it is paused: lunch`; !strings.Contains(body, want) {
+	if want := `campaign_waits_for\":\"paused: lunch`; !strings.Contains(body, want) {
 		t.Errorf("no %s in %s", want, body)
 	}
 }
