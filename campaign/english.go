@@ -102,7 +102,6 @@ var (
 var (
 	MsgTicketLost    = define("ticket_lost", "the worker died: the request may have been carried out")
 	MsgTicketFound   = define("ticket_found", "found in the Support Center: the answer was lost")
-	MsgReplyLeft     = define("reply_left", "the contact said more than is kept until it is passed on")
 	MsgTicketUnnamed = define("ticket_unnamed", "the Support Center did not name it")
 	MsgTicketRefused = define("ticket_refused", "the Support Center refuses: {answer}; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL")
 )

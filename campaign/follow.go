@@ -63,16 +63,26 @@ func (f *Follow) Hear(text string, at time.Time) bool {
 	if strings.TrimSpace(text) == "" {
 		return false
 	}
+	known := -1 // from a history
 	for i, r := range f.Said {
-		if r.Sum == sum && r.Told && r.At.Equal(at) {
+		switch same := r.Sum == sum; {
+		case same && r.Told && r.At.Equal(at):
 			return false
-		}
-		if r.Sum == sum && !r.Told { // it is known from a history
-			f.Said[i].Told, f.Said[i].At = true, at
-			return true
+		case same && !r.Told && (known < 0 || r.At.Equal(at)):
+			known = i
 		}
 	}
-	return f.add(text, at, true)
+	if known < 0 {
+		return f.add(text, at, true)
+	}
+	r := f.Said[known]
+	r.Told, r.At = true, at
+	f.Said[known] = r
+	if r.State == TicketDue && r.Tries == 0 {
+		f.Said = slices.Delete(f.Said, known, known+1)
+		f.insert(r)
+	}
+	return true
 }
 
 // HearAll adds the messages of a conversation's history that are not known yet: as many of
@@ -122,7 +132,7 @@ func (f *Follow) InTicket(history []Turn) (changed bool) {
 	return changed
 }
 
-// add puts a message before those that were said later and still wait.
+// add adds a message, or counts it when there are too many.
 func (f *Follow) add(text string, at time.Time, told bool) bool {
 	if len(f.Said) >= maxReplies {
 		f.Left++
@@ -134,15 +144,20 @@ func (f *Follow) add(text string, at time.Time, told bool) bool {
 		r.Sent = replySum(kept)
 	}
 	if f.waiting()+len(r.Text) > maxUnpassed {
-		r.Text, r.State, r.Reason = "", TicketRefused, Say(MsgReplyLeft)
+		r.Text, r.State = "", TicketRefused
 		f.Left++
 	}
+	f.insert(r)
+	return true
+}
+
+// insert puts a message before those that were said later and still wait.
+func (f *Follow) insert(r Reply) {
 	i := len(f.Said)
-	for i > 0 && f.Said[i-1].State == TicketDue && !at.IsZero() && f.Said[i-1].At.After(at) {
+	for i > 0 && f.Said[i-1].State == TicketDue && f.Said[i-1].Tries == 0 && !r.At.IsZero() && f.Said[i-1].At.After(r.At) {
 		i--
 	}
 	f.Said = slices.Insert(f.Said, i, r)
-	return true
 }
 
 // waiting is how many bytes of text wait to be passed on.
