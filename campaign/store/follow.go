@@ -107,6 +107,12 @@ func (s *Store) follow(ctx context.Context, at Place) (f *campaign.Follow, sum s
 	return f, hex.EncodeToString(hash[:]), nil
 }
 
+// FollowDueAt is when what goes on about a contact's ticket is looked at; while a message is
+// on its way, when the claim on it ends. Zero: never.
+func (s *Store) FollowDueAt(ctx context.Context, at Place) (time.Time, error) {
+	return s.dueAt(ctx, keyFollowsDue(at.Campaign), at)
+}
+
 // Follows are what goes on about the tickets of a chunk's contacts, by index.
 func (s *Store) Follows(ctx context.Context, ref Ref) (map[int]campaign.Follow, error) {
 	return readHash[campaign.Follow](ctx, s, keyFollows(ref), "tickets of chunk "+ref.String())

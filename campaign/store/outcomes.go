@@ -271,7 +271,11 @@ func (s *Store) Ticket(ctx context.Context, at Place) (*campaign.Ticket, error) 
 // TicketDue is when a contact's open ticket is due; of one that is being made, when its
 // claim ends. Zero: it has none.
 func (s *Store) TicketDue(ctx context.Context, at Place) (time.Time, error) {
-	score, err := s.rdb.ZScore(ctx, keyTicketsDue(at.Campaign), fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
+	return s.dueAt(ctx, keyTicketsDue(at.Campaign), at)
+}
+
+func (s *Store) dueAt(ctx context.Context, key string, at Place) (time.Time, error) {
+	score, err := s.rdb.ZScore(ctx, key, fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
 	if score == 0 {
 		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
 	}
