@@ -113,6 +113,14 @@ func (s *Store) FollowDueAt(ctx context.Context, at Place) (time.Time, error) {
 	return s.dueAt(ctx, keyFollowsDue(at.Campaign), at)
 }
 
+func (s *Store) dueAt(ctx context.Context, key string, at Place) (time.Time, error) {
+	score, err := s.rdb.ZScore(ctx, key, fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
+	if score == 0 {
+		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
+	}
+	return timeOf(int64(score)), wrap(err, "ticket of contact %s", at)
+}
+
 // Follows are what goes on about the tickets of a chunk's contacts, by index.
 func (s *Store) Follows(ctx context.Context, ref Ref) (map[int]campaign.Follow, error) {
 	return readHash[campaign.Follow](ctx, s, keyFollows(ref), "tickets of chunk "+ref.String())

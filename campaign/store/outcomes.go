@@ -274,14 +274,6 @@ func (s *Store) TicketDue(ctx context.Context, at Place) (time.Time, error) {
 	return s.dueAt(ctx, keyTicketsDue(at.Campaign), at)
 }
 
-func (s *Store) dueAt(ctx context.Context, key string, at Place) (time.Time, error) {
-	score, err := s.rdb.ZScore(ctx, key, fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
-	if score == 0 {
-		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
-	}
-	return timeOf(int64(score)), wrap(err, "ticket of contact %s", at)
-}
-
 // Tickets are the tickets of a chunk's contacts, by index.
 func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, error) {
 	return readHash[campaign.Ticket](ctx, s, keyTickets(ref), "tickets of chunk "+ref.String())
