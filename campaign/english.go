@@ -102,6 +102,7 @@ var (
 // Why a ticket is in its state.
 var (
 	MsgTicketLost    = define("ticket_lost", "the worker died: the request may have been carried out")
+	MsgTicketFound   = define("ticket_found", "found in the Support Center: the answer was lost")
 	MsgTicketUnnamed = define("ticket_unnamed", "the Support Center did not name it")
 	MsgTicketRefused = define("ticket_refused", "the Support Center refuses: {answer}; check VELENTS_SUPPORT_TOKEN, its abilities and VELENTS_URL")
 )

@@ -115,6 +115,8 @@ var table = []Setting{
 	// A campaign in which every contact fails must not fill the Support Center.
 	{Flag: "max-tickets", Unit: "TICKETS", Usage: "most tickets of this campaign", Default: "1000", With: "ticket-when",
 		kind: optional(func(s *Settings) *int { return &s.MaxTickets }, 1, 0)},
+	{Flag: "ticket-replies", Usage: "pass on what a contact says after its ticket was made, and read the ticket's conversation back", With: "ticket-when", At: Anytime,
+		kind: onOff(func(s *Settings) *bool { return &s.TicketReplies })},
 	{Flag: "days", Unit: "DAYS", Usage: "contact people only on these days, such as sun-thu, sat-wed or mon,wed", At: Anytime,
 		Section: WhenSection, Label: "Days", Example: "sun-thu", kind: kind{set: setDays}},
 	{Flag: "hours", Unit: "FROM-TO", Usage: "contact people only at these times: 09:00-13:00,16:00-21:00, over midnight 21:00-02:00, or by day \"sun-thu 09:00-21:00; fri 16:00-21:00\"", At: Anytime,

@@ -77,6 +77,9 @@ type Tickets struct {
 	TicketRules  []Rule            `json:"ticket_rules,omitempty"`
 	TicketFields map[string]string `json:"ticket_fields,omitempty"` // set on every ticket
 	MaxTickets   int               `json:"max_tickets,omitempty"`
+	// TicketReplies: what a contact says later goes into the ticket's conversation, and
+	// that is read back.
+	TicketReplies bool `json:"ticket_replies,omitempty"`
 }
 
 // A Mode is the way in which contacts go to the platform.
@@ -229,6 +232,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:
 		return fmt.Errorf("max tickets %d: want at least 1", s.MaxTickets)
+	case s.TicketReplies && len(s.TicketRules) == 0:
+		return errors.New("ticket replies: the campaign makes no tickets")
 	}
 	return errors.Join(s.Hours.Check(), s.Limits.Check())
 }

@@ -62,7 +62,10 @@ type Ticket struct {
 	Rule   Rule        `json:"rule"`
 	Reason Message     `json:"reason,omitzero"` // why it is in this state, where that says more
 	ID     string      `json:"id,omitempty"`    // the Support Center's; may be unknown of a ticket that was made
-	Tries  int         `json:"tries,omitempty"` // requests that counted
-	Claim  string      `json:"claim,omitempty"` // of the request under way
-	At     time.Time   `json:"at"`              // of the last change
+	// Conversation is the Support Center's, for what the contact says later.
+	Conversation string    `json:"conversation,omitempty"`
+	Ref          string    `json:"ref,omitempty"`   // ours, in the ticket: it is found by that when the answer was lost
+	Tries        int       `json:"tries,omitempty"` // requests that counted
+	Claim        string    `json:"claim,omitempty"` // of the request under way
+	At           time.Time `json:"at"`              // of the last change
 }

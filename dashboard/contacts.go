@@ -261,6 +261,8 @@ type person struct {
 	Outcome  campaign.Outcome
 	Learned  []value
 	Turns    []campaign.Turn
+	Ticket   *campaign.Ticket
+	Follow   *campaign.Follow // what goes on about the ticket
 	Timeline []moment
 	Batches  string // prefix of its batches' names on the platform
 }
@@ -300,6 +302,9 @@ func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) 
 		return person{}, err
 	}
 	who := person{Campaign: c.Name, Contact: found, Outcome: outcomes[found.Index], Turns: turns}
+	if err := who.readTicket(ctx, p.store, c); err != nil {
+		return person{}, err
+	}
 	if c.Settings.Mode == campaign.Batch && found.Record.Attempts > 0 {
 		who.Batches = campaign.BatchPrefix(c.Name, found.Ref.Chunk)
 	}

@@ -107,7 +107,7 @@ func New(cfg Config) (http.Handler, error) {
 func (cfg Config) guarded() http.Handler {
 	base := cfg.BasePath
 	mux := http.NewServeMux()
-	mux.Handle(base+"/queues/", withPolicy(queuesPolicy, queues(cfg.Store.Redis(), base)))
+	mux.Handle(base+"/queues/", withPolicy(queuesPolicy, queues(cfg.Store, base)))
 	mux.Handle(base+"/queues", http.RedirectHandler(base+"/queues/", http.StatusFound))
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)

@@ -13,6 +13,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/dashboard"
 	"campaign-runner/internal/redistest"
@@ -132,6 +133,20 @@ func TestTasksAreShownAsTheReferenceOfTheirChunk(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Tasks) != 1 || page.Tasks[0].Payload != `{"campaign":"sale","chunk":7}` {
 		t.Errorf("%v: %s", err, body)
+	}
+}
+
+func TestTasksTellWhatTheirCampaignWaitsFor(t *testing.T) {
+	rdb := redistest.Shared(t)
+	f := newFixtureOn(t, rdb)
+	f.load("sale", 4)
+	f.Pass("sale", campaign.Paused, "lunch")
+	if _, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask("send", []byte(`{"campaign":"sale","chunk":0}`)), asynq.Queue("default")); err != nil {
+		t.Fatal(err)
+	}
+	_, body := ask(t, "GET", f.URL+"/queues/api/queues/default/pending_tasks", nil, nil)
+	if want := `campaign_waits_for\":\"paused: lunch`; !strings.Contains(body, want) {
+		t.Errorf("no %s in %s", want, body)
 	}
 }
 

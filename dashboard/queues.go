@@ -2,23 +2,85 @@ package dashboard
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"mime"
 	"net/http"
 	"regexp"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/store"
 )
 
 // queues is the asynq UI, below base. It shows payloads, because a task holds only the reference of
-// its chunk.
-func queues(rdb redis.UniversalClient, base string) http.Handler {
+// its chunk, and with each what its campaign waits for.
+func queues(st *store.Store, base string) http.Handler {
 	return withoutForeignStyles(asynqmon.New(asynqmon.Options{
 		RootPath:         base + "/queues",
-		RedisConnOpt:     sharedRedis{rdb},
-		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string { return string(payload) }),
+		RedisConnOpt:     sharedRedis{st.Redis()},
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(newWaits(report.NewForecaster(st)).payload),
 	}))
+}
+
+// waits is what campaigns wait for, as last read: the asynq UI asks for each task of a
+// page.
+type waits struct {
+	of   *report.Forecaster
+	mu   sync.Mutex
+	read time.Time
+	told map[string]string // by campaign
+}
+
+const (
+	waitsFor    = 2 * time.Second // how long an answer is used again
+	waitsWithin = time.Second     // for reading one campaign; a page without it is better than none
+)
+
+func newWaits(of *report.Forecaster) *waits { return &waits{of: of} }
+
+// payload is a task's payload, as JSON with what its campaign waits for, if it does.
+func (w *waits) payload(_ string, payload []byte) string {
+	var task struct {
+		Campaign string `json:"campaign"`
+		Chunk    int    `json:"chunk"`
+		Waits    string `json:"campaign_waits_for"`
+	}
+	if json.Unmarshal(payload, &task) != nil || campaign.CheckName(task.Campaign) != nil {
+		return string(payload)
+	}
+	if task.Waits = w.campaign(task.Campaign); task.Waits == "" {
+		return string(payload)
+	}
+	text, err := json.Marshal(task)
+	if err != nil {
+		return string(payload)
+	}
+	return string(text)
+}
+
+func (w *waits) campaign(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.read) > waitsFor {
+		w.read, w.told = time.Now(), make(map[string]string)
+	}
+	told, known := w.told[name]
+	if !known {
+		ctx, cancel := context.WithTimeout(context.Background(), waitsWithin)
+		defer cancel()
+		if o, err := w.of.Find(ctx, name); err == nil {
+			told = o.WaitingFor.String()
+		}
+		w.told[name] = told
+	}
+	return told
 }
 
 // sharedRedis lends the worker's client to asynqmon, which must not close it.

@@ -12,5 +12,7 @@ import (
 type reader interface {
 	report.Store
 	Series(ctx context.Context, name string) ([]store.Sample, error)
+	Ticket(ctx context.Context, at store.Place) (*campaign.Ticket, error)
+	Follow(ctx context.Context, at store.Place) (*campaign.Follow, error)
 	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
 }

@@ -52,6 +52,7 @@ func newTask(c campaign.Campaign, chunk, seq int) *asynq.Task {
 		// strike; zero would mean 30 minutes.
 		asynq.MaxRetry(math.MaxInt32/2),
 		asynq.Timeout(30*24*time.Hour),
+		asynq.Retention(retainFor),
 	)
 }
 
@@ -100,52 +101,61 @@ type runner struct {
 	log      *slog.Logger
 }
 
-// run does what a task asks for, which depends on how its chunk and campaign stand:
+// work does what a task asks for, which depends on how its chunk and campaign stand:
 // it recovers the last claim and, if the campaign is running, makes a pass. Nil means
-// that nothing is left to do for now; a *sending.ComeBack asks to be run again.
-func (r *runner) run(ctx context.Context, ref store.Ref) error {
+// that nothing is left to do for now, and result what became of the chunk; a
+// *sending.ComeBack asks to be run again.
+func (r *runner) work(ctx context.Context, ref store.Ref) (result string, err error) {
 	c, err := r.store.Campaign(ctx, ref.Campaign)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil // purged meanwhile
+		return "the campaign is gone", nil
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	if c.Phase == campaign.Loading {
-		return nil // a task of an earlier load of that name
+		return "the campaign is loading", nil // a task of an earlier load of that name
 	}
 	// One pass of this process at a time: a Redis that has lost the begin of one would let
 	// another begin beside it.
 	end, free := r.versions.take(c, ref)
 	if !free {
-		return &sending.ComeBack{After: timings.BusyWait, Why: "this worker is sending it"}
+		return "", &sending.ComeBack{After: timings.BusyWait, Why: "this worker is sending it"}
 	}
 	defer end()
 	chunk, err := r.store.ReadChunk(ctx, ref)
 	if errors.Is(err, store.ErrGone) {
-		return nil
+		return "the chunk is gone", nil
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
+	rest, err := r.runChunk(ctx, c, chunk)
+	if err != nil {
+		return "", err
+	}
+	return resultOf(c, chunk, rest), nil
+}
+
+func (r *runner) runChunk(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (rest sending.Rest, err error) {
 	if r.versions.newer(c, chunk) {
-		return r.haltOnLostWrites(ctx, c, chunk)
+		return rest, r.haltOnLostWrites(ctx, c, chunk)
 	}
 	defer func() { r.versions.keep(c, chunk) }()
 	if wait, err := r.queue.recoverClaim(ctx, c, chunk, r.steady(time.Now())); err != nil {
-		return err
+		return rest, err
 	} else if wait > 0 {
-		return &sending.ComeBack{After: min(wait, timings.BusyWait), Why: "another worker is sending it"}
+		return rest, &sending.ComeBack{After: min(wait, timings.BusyWait), Why: "another worker is sending it"}
 	}
 	switch {
 	case c.Phase == campaign.CanceledPhase:
 		_, err := r.queue.cancelPending(ctx, chunk)
-		return err
+		return rest, err
 	case c.Phase != campaign.Running:
-		return nil // setting it running releases the chunk again
+		return rest, nil // setting it running releases the chunk again
 	}
-	err = r.sender.Pass(ctx, c, chunk)
-	return errors.Join(err, r.queue.judgeCanary(ctx, c))
+	rest, err = r.sender.Pass(ctx, c, chunk)
+	return rest, errors.Join(err, r.queue.judgeCanary(ctx, c))
 }
 
 // haltOnLostWrites pauses a campaign because Redis has lost writes to it, until a

@@ -38,7 +38,10 @@ func (q *Queue) StopContact(ctx context.Context, c campaign.Campaign, at store.P
 // that is.
 func (q *Queue) stopTicket(ctx context.Context, at store.Place) (wait time.Duration, err error) {
 	ticket, err := q.store.Ticket(ctx, at)
-	if err != nil || ticket == nil || ticket.State != campaign.TicketCreating {
+	if err == nil && (ticket == nil || ticket.State != campaign.TicketCreating) {
+		return q.stopReply(ctx, at)
+	}
+	if err != nil {
 		return 0, err
 	}
 	due, err := q.store.TicketDue(ctx, at)
@@ -52,4 +55,29 @@ func (q *Queue) stopTicket(ctx context.Context, at store.Place) (wait time.Durat
 	lost := ticket.Lost(campaign.Say(campaign.MsgTicketLost), now)
 	_, err = q.store.SetTicket(ctx, at, ticket, &lost, 0, 0)
 	return 0, err
+}
+
+// stopReply ends a dead worker's claim on a message that is passed on to the ticket.
+func (q *Queue) stopReply(ctx context.Context, at store.Place) (wait time.Duration, err error) {
+	f, err := q.store.Follow(ctx, at)
+	if err != nil || !f.InHand() {
+		return 0, err
+	}
+	due, err := q.store.FollowDueAt(ctx, at)
+	if err != nil {
+		return 0, err
+	}
+	now, err := q.store.Now(ctx)
+	if err != nil || now.Before(due) {
+		return due.Sub(now), err
+	}
+	claim := f.Said[f.Next()].Claim
+	return 0, q.store.UpdateFollow(ctx, at, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
+		i := f.Claimed(claim)
+		if i < 0 {
+			return store.FollowDue{Leave: true}, false
+		}
+		f.Said[i].State, f.Said[i].Claim, f.Said[i].Reason = campaign.TicketUnconfirmed, "", campaign.Say(campaign.MsgTicketLost)
+		return store.FollowDue{}, true
+	})
 }

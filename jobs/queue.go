@@ -204,8 +204,7 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 		if seq == 0 {
 			continue
 		}
-		// A conflict is our own call, repeated after its answer was lost.
-		if _, err := q.client.EnqueueContext(ctx, newTask(c, free[i].Ref.Chunk, seq)); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		if err := q.enqueue(ctx, queueOf(c), newTask(c, free[i].Ref.Chunk, seq), taskID(free[i].Ref, seq)); err != nil {
 			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
 		}
 		released++

@@ -80,6 +80,12 @@ func (s *stage) runner(worker string) *runner {
 	}
 }
 
+// run does what a task asks for, and drops what is told of it.
+func (r *runner) run(ctx context.Context, ref store.Ref) error {
+	_, err := r.work(ctx, ref)
+	return err
+}
+
 func always(time.Time) bool { return true }
 
 // send runs the task of a chunk once and returns its wish to come back, if any.
@@ -118,7 +124,7 @@ type reading struct {
 func (s *stage) read(runner *runner, n int) reading {
 	s.t.Helper()
 	c, chunk := s.now(), s.chunk(n)
-	return reading{chunk, func() error { return runner.sender.Pass(s.t.Context(), c, chunk) }}
+	return reading{chunk, func() error { _, err := runner.sender.Pass(s.t.Context(), c, chunk); return err }}
 }
 
 // check is what must hold at every moment: the states add up, and nobody was

@@ -178,6 +178,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	every(ctx, store.SampleEvery, w.sample, "campaigns not sampled")
 	every(ctx, timings.RetainEvery, w.queue.retain, "campaigns not purged")
 	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
+	every(ctx, timings.TidyEvery, w.trimRetained, "finished tasks not trimmed")
 	every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten")
 
 	<-ctx.Done()
@@ -197,7 +198,10 @@ func (w *Worker) handler(r *runner) asynq.Handler {
 			return &sending.ComeBack{Why: "the worker is stopping"}
 		}
 		defer w.inHand.PutTask()
-		err = r.run(ctx, ref)
+		result, err := r.work(ctx, ref)
+		if err == nil {
+			w.tell(ctx, t, result)
+		}
 		if err != nil && isFailure(err) {
 			w.log.ErrorContext(ctx, "chunk not worked off", "campaign", ref.Campaign, "chunk", ref.Chunk, "error", err)
 		}

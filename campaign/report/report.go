@@ -260,6 +260,7 @@ type chunks interface {
 	ReadLedger(ctx context.Context, ref store.Ref) (*store.Chunk, error)
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
 	Tickets(ctx context.Context, ref store.Ref) (map[int]campaign.Ticket, error)
+	Follows(ctx context.Context, ref store.Ref) (map[int]campaign.Follow, error)
 	Find(ctx context.Context, c campaign.Campaign, phone campaign.Phone) (ref store.Ref, index int, err error)
 }
 

@@ -162,9 +162,15 @@ func (e *exporter) rows(ctx context.Context, ref store.Ref) (iter.Seq2[row, erro
 	if err != nil {
 		return nil, err
 	}
+	var follows map[int]campaign.Follow
+	if len(tickets) > 0 && e.campaign.Settings.TicketReplies {
+		if follows, err = e.store.Follows(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
 	return func(yield func(row, error) bool) {
 		for i, contact := range chunk.Contacts {
-			r := row{Contact: contact, Facts: campaign.Facts{Record: chunk.Record(i), Outcome: outcomes[i]}, ticket: tickets[i]}
+			r := row{Contact: contact, Facts: campaign.Facts{Record: chunk.Record(i), Outcome: outcomes[i]}, ticket: tickets[i], follow: follows[i]}
 			if len(e.Where) > 0 {
 				r.Cell = campaign.Cells(e.header, contact.Fields)
 			}
@@ -204,6 +210,7 @@ type row struct {
 	campaign.Contact
 	campaign.Facts
 	ticket campaign.Ticket
+	follow campaign.Follow // of the ticket
 }
 
 // ourColumns follow those of the file. Times are RFC 3339, UTC.
@@ -233,6 +240,11 @@ func ourColumns(of campaign.Campaign) []column {
 	}
 	if len(of.Settings.TicketRules) > 0 { // the Support Center's id, or the state of a ticket that has none yet
 		columns = append(columns, column{"ticket_id", text, func(r row) string { return cmp.Or(r.ticket.ID, string(r.ticket.State)) }})
+	}
+	if of.Settings.TicketReplies { // as last read back from the Support Center
+		columns = append(columns,
+			column{"ticket_status", text, func(r row) string { return r.follow.Status }},
+			column{"ticket_last_reply", text, func(r row) string { return r.follow.LastReply() }})
 	}
 	if of.Erased > 0 { // such a row has no number and no cells
 		columns = append(columns, column{"erased", truth, func(r row) string {

@@ -1,8 +1,8 @@
 -- Takes the person out of one contact, all at once: number, cells, outcome, conversation,
--- ticket and the entry in the index. The state stays, and so do all sums.
+-- ticket with what went on about it, and the entry in the index. The state stays, and so do all sums.
 --
 -- KEYS  campaign, chunk, ledger, outcomes, histories, tickets, due tickets, tally of
---       tickets, index, log (all of one hash slot)
+--       tickets, index, log, follows, due follows (all of one hash slot)
 -- ARGV  index     of the contact in its chunk
 --       old, new  its record
 --       sum       SHA-1 of the packed rows as they were read
@@ -12,6 +12,7 @@
 --       outcome   what an erased contact has for an outcome
 --       bucket, ordinal         of the index: its field, and the contact as packed there
 --       by, action, longest, number   for the log; number is that of the chunk
+--       follow    SHA-1 of what goes on about the ticket, as it was read; '' for none
 --
 -- Answers ok, moved (something has changed since it was read; nothing was written) or
 -- gone. Rows that are the new ones already were written by an earlier run of this call.
@@ -21,13 +22,15 @@ local ticket, state, erased, outcome = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local bucket, ordinal = ARGV[10], ARGV[11]
 local campaign, chunk, ledger, outcomes, histories, tickets = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
+local function sumOf(text) return text and redis.sha1hex(text) or '' end
 local records = redis.call('HEXISTS', campaign, 'purge_began') == 0 and redis.call('GET', ledger)
 local packed = redis.call('HGET', chunk, 'rows')
 if not records or not packed then return 'gone' end
 local at = tonumber(index) * #old
 local present = string.sub(records, at + 1, at + #old)
 if present == new and packed == rows then return 'ok' end
-if present ~= old or redis.sha1hex(packed) ~= sum or (redis.call('HGET', tickets, index) or '') ~= ticket then
+if present ~= old or redis.sha1hex(packed) ~= sum or (redis.call('HGET', tickets, index) or '') ~= ticket or
+    sumOf(redis.call('HGET', KEYS[11], index)) ~= ARGV[16] then
   return 'moved'
 end
 
@@ -42,6 +45,8 @@ elseif ticket ~= '' then
   redis.call('HINCRBY', KEYS[8], state, -1)
 end
 redis.call('ZREM', KEYS[7], ARGV[15] .. '/' .. index)
+redis.call('HDEL', KEYS[11], index)
+redis.call('ZREM', KEYS[12], ARGV[15] .. '/' .. index)
 local entries = redis.call('HGET', KEYS[9], bucket)
 if entries then
   local kept = {}

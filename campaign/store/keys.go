@@ -28,6 +28,7 @@ func keyExtractionKeys(name string) string  { return keyCampaign(name) + ":extra
 func keyUnmatched(name string) string       { return keyCampaign(name) + ":unmatched" }        // sorted set: events by time
 func keyUnmatchedCounts(name string) string { return keyCampaign(name) + ":unmatched_counts" } // hash: unmatched, matched, bytes, dropped, dropped_bytes
 func keyTicketsDue(name string) string      { return keyCampaign(name) + ":tickets_due" }      // sorted set: chunk/index by time
+func keyFollowsDue(name string) string      { return keyCampaign(name) + ":follows_due" }      // sorted set: chunk/index by time
 func keyTicketTally(name string) string     { return keyCampaign(name) + ":ticket_tally" }     // hash: tickets by state
 
 func keyChunk(r Ref) string     { return r.key("k") }       // hash: rows, claim, claim_until, seq, version, told, requests
@@ -35,6 +36,7 @@ func keyLedger(r Ref) string    { return r.key("l") }       // string: a record 
 func keyOutcomes(r Ref) string  { return r.key("out") }     // hash: outcomes by index
 func keyHistories(r Ref) string { return r.key("hist") }    // hash: conversations by index; an export does not read them
 func keyTickets(r Ref) string   { return r.key("tickets") } // hash: tickets by index
+func keyFollows(r Ref) string   { return r.key("follows") } // hash: what goes on about tickets, by index
 
 func (r Ref) key(kind string) string {
 	return fmt.Sprintf("%s:%s:%d", keyCampaign(r.Campaign), kind, r.Chunk)
@@ -46,9 +48,9 @@ var (
 	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
 
 	personalKeys = []func(name string) string{
-		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue,
+		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue, keyFollowsDue,
 	}
-	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets}
+	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets, keyFollows}
 )
 
 func keysOf(name string, kinds ...[]func(string) string) (keys []string) {

@@ -271,11 +271,7 @@ func (s *Store) Ticket(ctx context.Context, at Place) (*campaign.Ticket, error) 
 // TicketDue is when a contact's open ticket is due; of one that is being made, when its
 // claim ends. Zero: it has none.
 func (s *Store) TicketDue(ctx context.Context, at Place) (time.Time, error) {
-	score, err := s.rdb.ZScore(ctx, keyTicketsDue(at.Campaign), fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
-	if score == 0 {
-		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
-	}
-	return timeOf(int64(score)), wrap(err, "ticket of contact %s", at)
+	return s.dueAt(ctx, keyTicketsDue(at.Campaign), at)
 }
 
 // Tickets are the tickets of a chunk's contacts, by index.
@@ -285,8 +281,12 @@ func (s *Store) Tickets(ctx context.Context, ref Ref) (map[int]campaign.Ticket, 
 
 // DueTickets are contacts whose tickets are due, the longest due first.
 func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limit int) ([]Place, error) {
+	return s.duePlaces(ctx, keyTicketsDue(name), name, now, limit)
+}
+
+func (s *Store) duePlaces(ctx context.Context, key, name string, now time.Time, limit int) ([]Place, error) {
 	members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-		Key: keyTicketsDue(name), ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
+		Key: key, ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
 	}).Result()
 	if err != nil {
 		return nil, wrap(err, "list due tickets of %s", name)
@@ -302,10 +302,20 @@ func (s *Store) DueTickets(ctx context.Context, name string, now time.Time, limi
 	return due, nil
 }
 
-// FirstTickets are when the first open ticket of each campaign is due, in few round trips;
-// zero: it has none.
+// FirstTickets are when the first ticket of each campaign needs a look, or what goes on
+// about one, in few round trips; zero: none does.
 func (s *Store) FirstTickets(ctx context.Context, names []string) ([]time.Time, error) {
-	return s.firstScores(ctx, names, keyTicketsDue)
+	firsts, err := s.firstScores(ctx, names, keyTicketsDue)
+	if err != nil {
+		return nil, err
+	}
+	follows, err := s.firstScores(ctx, names, keyFollowsDue)
+	for i, at := range follows {
+		if firsts[i].IsZero() || !at.IsZero() && at.Before(firsts[i]) {
+			firsts[i] = at
+		}
+	}
+	return firsts, err
 }
 
 // TicketTally counts the tickets of a campaign by state.

@@ -84,7 +84,7 @@ var eraseSource string
 
 var eraseScript = redis.NewScript(eraseSource)
 
-// ErrOpen: the contact is pending or sending, or a ticket of it is being made.
+// ErrOpen: the contact is pending or sending, or a request about its ticket is on its way.
 var ErrOpen = errors.New("contact is still open")
 
 // EraseContact takes a person out of a contact of a campaign. What is left is its line
@@ -123,11 +123,15 @@ func (s *Store) EraseContact(ctx context.Context, c campaign.Campaign, at Place,
 	if err != nil {
 		return err
 	}
-	if !closed || ticket != nil && ticket.State == campaign.TicketCreating {
+	follow, followSum, err := s.follow(ctx, at)
+	if err != nil {
+		return err
+	}
+	if !closed || ticket != nil && ticket.State == campaign.TicketCreating || follow.InHand() {
 		return wrap(ErrOpen, "erase contact %s", at)
 	}
 	contacts[at.Index] = contacts[at.Index].Erased()
-	return s.runErase(ctx, c, at, phone, erasing{records: records, new: erased, rows: rows.Val(), contacts: contacts, ticket: ticket, by: by})
+	return s.runErase(ctx, c, at, phone, erasing{records: records, new: erased, rows: rows.Val(), contacts: contacts, ticket: ticket, follow: followSum, by: by})
 }
 
 // An erasing is what EraseContact has read, and what it is to become.
@@ -137,6 +141,7 @@ type erasing struct {
 	rows     string
 	contacts []campaign.Contact
 	ticket   *campaign.Ticket
+	follow   string // its SHA-1
 	by       string
 }
 
@@ -156,10 +161,11 @@ func (s *Store) runErase(ctx context.Context, c campaign.Campaign, at Place, pho
 	keys := []string{
 		keyCampaign(c.Name), keyChunk(at.Ref), keyLedger(at.Ref), keyOutcomes(at.Ref), keyHistories(at.Ref), keyTickets(at.Ref),
 		keyTicketsDue(c.Name), keyTicketTally(c.Name), keyIndex(c.Name), keyChunksLog(c.Name),
+		keyFollows(at.Ref), keyFollowsDue(c.Name),
 	}
 	answer, err := eraseScript.Run(ctx, s.rdb, keys, at.Index, []byte(old), []byte(record), hex.EncodeToString(sum[:]), rows,
 		ticket, state, left, erasedOutcome, bucketOf(phone, max(buckets, 1)), at.packed(c),
-		Decision{By: e.by}.by(), string(ActionErase), maxChunksLog, at.Chunk).Text()
+		Decision{By: e.by}.by(), string(ActionErase), maxChunksLog, at.Chunk, e.follow).Text()
 	switch {
 	case err != nil:
 	case answer == "moved":

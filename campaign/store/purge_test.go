@@ -62,6 +62,11 @@ func lived(t *testing.T, s *Store) campaign.Campaign {
 	apply(t, s, chunk, Change{Act: Commit, Moves: moves(campaign.End, 0)})
 	_, err = s.SetTicket(ctx, Place{ref, 0}, nil, &campaign.Ticket{State: campaign.TicketDue, Reason: campaign.Text("call " + person(0).Phone.E164())}, time.Hour, 5)
 	must(err)
+	must(s.UpdateFollow(ctx, Place{ref, 0}, 5, func(f *campaign.Follow) (FollowDue, bool) {
+		f.Hear("my number is "+person(0).Phone.E164(), noon)
+		f.Read("open", []campaign.Turn{{Role: "agent", Text: "we call " + person(0).Phone.E164()}}, noon)
+		return FollowDue{}, true
+	}))
 	event := []byte(`{"phone":"` + person(0).Phone.E164() + `"}`)
 	_, err = s.KeepUnmatched(ctx, "sale", []Unmatched{{Event: Event{At: time.Now(), Body: event}, Why: campaign.Text("no such number")}})
 	must(err)
@@ -117,7 +122,7 @@ func TestPurgeLeavesNoNumber(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()
 		before := lived(t, s)
-		wantBefore := []string{"c:{sale}:hist:0", "c:{sale}:idx", "c:{sale}:k:0", "c:{sale}:k:1", "c:{sale}:k:2", "c:{sale}:out:0", "c:{sale}:rejects", "c:{sale}:tickets:0", "c:{sale}:unmatched", "events"}
+		wantBefore := []string{"c:{sale}:follows:0", "c:{sale}:hist:0", "c:{sale}:idx", "c:{sale}:k:0", "c:{sale}:k:1", "c:{sale}:k:2", "c:{sale}:out:0", "c:{sale}:rejects", "c:{sale}:tickets:0", "c:{sale}:unmatched", "events"}
 		if diff := cmp.Diff(wantBefore, numbersIn(t, s, everybody...)); diff != "" {
 			t.Errorf("numbers before (-want +got):\n%s", diff)
 		}

@@ -25,9 +25,24 @@ type shownTicket struct {
 
 func (a *app) tickets() *cobra.Command {
 	var again []string
-	var live bool
+	var live, history bool
+	var number, replies string
 	cmd := a.onLoaded("tickets", "List the tickets of a campaign's contacts", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
-		if len(again) > 0 {
+		at, err := a.placeOf(ctx, s, c, number)
+		switch {
+		case err != nil:
+			return err
+		case replies != "":
+			return a.settleReplies(ctx, s, c, at, replies)
+		case history && at == nil:
+			return cli.Usagef("--history needs --contact")
+		case history:
+			return a.ticketHistory(ctx, s, c, *at)
+		case at != nil && len(again) == 0:
+			return cli.Usagef("--contact needs --history or --replies")
+		case len(again) > 0 && at != nil:
+			return cli.Usagef("--again takes no --contact")
+		case len(again) > 0:
 			return a.makeAgain(ctx, s, c, again)
 		}
 		return a.listTickets(ctx, s, c, live)
@@ -41,10 +56,19 @@ and the state of each:
   failed         errors used up its tries
   unconfirmed    the request may have arrived, its answer was lost
 
-No contact ever has two tickets. An unconfirmed ticket is made again only when you say
-so: look for it in the Support Center first.`
+No contact ever has two tickets. Workers look for an unconfirmed one among the tickets
+of the Support Center, by a reference in its subject. One that they do not find is made
+again only when you say so: look for it yourself first.
+
+With --ticket-replies (enqueue, set) what a contact says later is passed on to the
+ticket's conversation, one message after the other. A message whose answer was lost is
+looked for there. If it is not found, it waits for you, and those behind it do: --replies
+there or --replies again says what you have found.`
 	cmd.Flags().StringSliceVar(&again, "again", nil, "make the tickets in these `STATES` again: refused, failed, unconfirmed")
 	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the status of each, one request per ticket")
+	cmd.Flags().StringVar(&number, "contact", "", "only the contact with this `NUMBER`; - reads it from the standard input")
+	cmd.Flags().BoolVar(&history, "history", false, "show what was said in the ticket's conversation: asked now with a token of the Support Center, else as a worker last read it")
+	cmd.Flags().StringVar(&replies, "replies", "", "messages in doubt are `there`, in the Support Center, or not, and are sent again")
 	cli.Document(cmd, cli.SupportToken, cli.PlatformURL)
 	return a.asCSV(cmd)
 }

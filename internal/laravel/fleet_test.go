@@ -33,17 +33,23 @@ type fleet struct {
 	p       *platform
 	workers []*commands.Process
 	known   map[string]bool // the numbers of all lists
+	redis   *redistest.Server
 }
 
-func newFleet(t *testing.T, rate string) *fleet {
+// newFleet starts workers; with more of an environment they take events, too.
+func newFleet(t *testing.T, rate string, more ...string) *fleet {
 	t.Helper()
 	p := newPlatform(t)
 	f := &fleet{t: t, dir: t.ArtifactDir(), p: p, known: make(map[string]bool)}
 	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	f.env = []string{"REDIS_URL=" + redis.URL(), "VELENTS_URL=" + p.url, "VELENTS_RATE=" + rate, "VELENTS_TOKEN=" + token}
+	f.env, f.redis = append(f.env, more...), redis
+	args := []string{"--admin-addr", "127.0.0.1:0", "--concurrency", fmt.Sprint(concurrency), "--request-timeout", "10s"}
+	if len(more) > 0 {
+		args = append(args, "--webhook-addr", "127.0.0.1:0")
+	}
 	for n := range workers {
-		w, err := commands.Start(filepath.Join(f.dir, fmt.Sprintf("worker-%d.log", n)), f.env, "worker",
-			"--admin-addr", "127.0.0.1:0", "--concurrency", fmt.Sprint(concurrency), "--request-timeout", "10s")
+		w, err := commands.Start(filepath.Join(f.dir, fmt.Sprintf("worker-%d.log", n)), f.env, "worker", args...)
 		if err != nil {
 			t.Fatal(err)
 		}

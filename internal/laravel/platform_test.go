@@ -25,14 +25,15 @@ import (
 )
 
 const (
-	children    = 8                  // of php-fpm
-	nginxBytes  = 512 << 10          // a body larger than this is refused by nginx
-	phpBytes    = 256 << 10          // and one larger than this by Laravel, for PHP has not read it
-	maxRows     = 40                 // of a batch
-	token       = "platform-token-1" // of the agent default
-	secondToken = "platform-token-2" // no worker uses it
-	readTimeout = "2s"               // after which nginx gives PHP up
-	upIn        = 20 * time.Second
+	children     = 8                  // of php-fpm
+	nginxBytes   = 512 << 10          // a body larger than this is refused by nginx
+	phpBytes     = 256 << 10          // and one larger than this by Laravel, for PHP has not read it
+	maxRows      = 40                 // of a batch
+	token        = "platform-token-1" // of the agent default
+	secondToken  = "platform-token-2" // no worker uses it
+	supportToken = "App_1_2_support"  // of the Support Center
+	readTimeout  = "2s"               // after which nginx gives PHP up
+	upIn         = 20 * time.Second
 )
 
 // control is what app/index.php reads before each request.
@@ -45,6 +46,7 @@ type control struct {
 	MaxRows  int      `json:"max_rows"`
 	Bad      []string `json:"bad"`  // well-formed numbers that are refused
 	Work     int      `json:"work"` // milliseconds that a request takes once its contacts are in the ledger
+	Desk     string   `json:"desk"` // what becomes of the Support Center's answers after a change: die
 	Then     string   `json:"then"` // what becomes of the answer: throw, fatal, die, page; or of the work: refuse
 }
 
@@ -131,7 +133,7 @@ func newPlatform(t *testing.T) *platform {
 		t.Fatal(err)
 	}
 	p.set(control{
-		Tokens: []string{token, secondToken}, Limit: 1_000_000, Window: 60, Channels: []int{3}, MaxRows: maxRows,
+		Tokens: []string{token, secondToken, supportToken}, Limit: 1_000_000, Window: 60, Channels: []int{3}, MaxRows: maxRows,
 		Keys: []string{}, Bad: []string{},
 	})
 	root := os.Geteuid() == 0

@@ -65,7 +65,7 @@ func TestWhatLiesInRedis(t *testing.T) {
 	people := append(w.live(), numberscan.Number{International: phone(first + 3000)[1:], National: phone(first + 3000)[4:]})
 
 	before := families(numberscan.Find(t, admin, people...))
-	for _, family := range []string{"contacted", "hist", "idx", "k", "out", "rejects", "suppressed", "unmatched"} {
+	for _, family := range []string{"contacted", "follows", "hist", "idx", "k", "out", "rejects", "suppressed", "unmatched"} {
 		if before[family] == 0 { // else the scan proves nothing
 			t.Errorf("no number stands in any %s: %v", family, before)
 		}
@@ -171,7 +171,7 @@ func (w *world) live() (people []numberscan.Number) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		w.Fatal(err)
 	}
-	w.callWith(events, 3, "enqueue", file, "--name", "sale", "--channel", "voice", "--chunk-size", "10", "--skip-contacted-within", "7d", "--ticket-when", "state=rejected",
+	w.callWith(events, 3, "enqueue", file, "--name", "sale", "--channel", "voice", "--chunk-size", "10", "--skip-contacted-within", "7d", "--ticket-when", "state=rejected", "--ticket-replies",
 		"--max-failure-share", "90%", "--canary", "5", "--daily-cap", "1000", "--rejects", filepath.Join(w.dir, "rejects.csv"))
 	w.await(func() error { return w.is("sale", "ready") })
 	w.call("campaign", "start", "sale")
@@ -213,6 +213,15 @@ func (w *world) live() (people []numberscan.Number) {
 		}
 		return nil
 	})
+	w.await(func() error { // what contact 7 said is passed on to their ticket
+		if out := w.callWith([]string{"VELENTS_SUPPORT_TOKEN="}, 0, "campaign", "tickets", "sale", "--contact", phone(first+7), "--history", "--json"); !strings.Contains(out, `"made":1`) {
+			return fmt.Errorf("no message of contact 7 is passed on: %s", out)
+		}
+		return nil
+	})
+	if out := w.call("campaign", "tickets", "sale", "--contact", phone(first+7), "--history"); !strings.Contains(out, "my number is") {
+		w.Errorf("the ticket's conversation: %s", out)
+	}
 	w.await(func() error {
 		if notices.Load() < 2 {
 			return fmt.Errorf("%d notices", notices.Load())
@@ -250,7 +259,7 @@ func (w *world) steer(pages string, env []string) {
 func (w *world) lookAtAll(pages string) {
 	for _, args := range [][]string{
 		{"list"}, {"show", "sale"}, {"plan", "sale"}, {"log", "sale"}, {"log", "sale", "--contact", phone(first + 1)}, {"verify", "sale"}, {"results", "sale"}, {"rejects", "sale"},
-		{"events", "sale", "--unmatched"}, {"events", "--open"}, {"tickets", "sale"}, {"agents"}, {"person", phone(first + 1)}, {"resolve", "sale"},
+		{"events", "sale", "--unmatched"}, {"events", "--open"}, {"tickets", "sale"}, {"tickets", "sale", "--replies", "again"}, {"agents"}, {"person", phone(first + 1)}, {"resolve", "sale"},
 	} {
 		w.call("campaign", args...)
 	}

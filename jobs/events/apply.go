@@ -218,6 +218,7 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		return nil
 	}
 	causes := make(map[int]campaign.Cause)
+	outcomes := make(map[int]campaign.Outcome)
 	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		delete(causes, index) // the store may ask again
 		if o.Erased {
@@ -236,8 +237,12 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 				causes[index] = max(causes[index], causeOf(r.says)) // an end says more than a start
 			}
 		}
+		outcomes[index] = o
 		return o, turnsOf(history)
 	})
+	if err == nil || errors.As(err, new(*store.DamagedError)) {
+		err = errors.Join(err, a.passOn(ctx, c, p, byIndex, outcomes))
+	}
 	if errors.As(err, new(*store.DamagedError)) {
 		p.damaged, err = err, nil
 	}

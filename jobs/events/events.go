@@ -96,6 +96,8 @@ type keeper interface {
 	Reload(ctx context.Context, chunk *store.Chunk) error
 	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
+	TicketStates(ctx context.Context, ref store.Ref, contacts []int) (map[int]campaign.TicketState, error)
+	UpdateFollow(ctx context.Context, at store.Place, most int, change func(f *campaign.Follow) (due store.FollowDue, write bool)) error
 	Clock(ctx context.Context, name string) (time.Time, error)
 	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
 	ContactedDays(ctx context.Context, phone campaign.Phone, forget bool) (days []time.Time, err error)

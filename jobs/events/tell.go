@@ -116,13 +116,7 @@ func learn(o campaign.Outcome, e velents.Event, received time.Time) (campaign.Ou
 	return o, e.History
 }
 
-// ours are the roles in which the platform speaks. Every other role is taken for the
-// contact: an answer or a wish not to be contacted must not be missed.
-var ours = []string{"agent", "assistant", "bot", "ai", "system", "tool"}
-
-func saidByContact(t velents.Turn) bool {
-	return strings.TrimSpace(t.Text) != "" && !slices.Contains(ours, strings.ToLower(t.Role))
-}
+func saidByContact(t velents.Turn) bool { return campaign.Turn(t).ByContact() }
 
 // epoch is before any conversation: an earlier time is a mistake.
 var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)

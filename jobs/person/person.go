@@ -53,9 +53,10 @@ type Contact struct {
 	TicketID     string         `json:"ticket_id,omitempty"`
 
 	// Only with Whole.
-	Cells      []Cell          `json:"cells,omitempty"`
-	Extraction json.RawMessage `json:"extraction,omitempty"`
-	History    []campaign.Turn `json:"history,omitempty"`
+	Ticket     *campaign.Follow `json:"ticket,omitempty"` // what was said about it, and waits to be passed on
+	Cells      []Cell           `json:"cells,omitempty"`
+	Extraction json.RawMessage  `json:"extraction,omitempty"`
+	History    []campaign.Turn  `json:"history,omitempty"`
 
 	at store.Place
 }
@@ -279,6 +280,9 @@ func (s *search) addContact(ctx context.Context, c campaign.Campaign, at store.P
 	if s.whole {
 		for i, name := range c.Settings.ColumnNames() {
 			contact.Cells = append(contact.Cells, Cell{name, row.Fields[i]})
+		}
+		if contact.Ticket, err = s.Store.Follow(ctx, at); err != nil {
+			return err
 		}
 		contact.Extraction = o.Extraction
 		if contact.History, err = s.Store.History(ctx, at.Ref, at.Index); err != nil {

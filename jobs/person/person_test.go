@@ -94,6 +94,11 @@ func (s *stage) live(name string, indexed bool) campaign.Campaign {
 	}))
 	_, err := s.SetTicket(ctx, at, nil, &campaign.Ticket{State: campaign.TicketMade, ID: "ticket-" + name, Reason: campaign.Text("call +966501234567")}, 0, 9)
 	s.must(err)
+	s.must(s.UpdateFollow(ctx, at, 9, func(f *campaign.Follow) (store.FollowDue, bool) {
+		f.Hear("reach me on 0501234567", campaigntest.At)
+		f.Read("open", []campaign.Turn{{Role: "agent", Text: "we call +966501234567"}}, campaigntest.At)
+		return store.FollowDue{}, true
+	}))
 	s.tell(store.Event{Campaign: name}, "+966501234567", "other-conversation", "hello", false)
 	s.tell(store.Event{Campaign: name}, "", "conv-"+name, "hello", false)
 	s.tell(store.Event{Campaign: name}, "00966501234567", "", "hello", true)
@@ -437,5 +442,32 @@ func TestEraseEndsADeadTicket(t *testing.T) {
 	}
 	if v, err := s.Verify(ctx, "spring"); err != nil || len(v.Problems) > 0 {
 		t.Errorf("verified: %+v, %v", v, err)
+	}
+}
+
+// A message whose worker has died is not waited for once its claim is over, and nothing of
+// a conversation in the Support Center is kept, nor added later.
+func TestEraseEndsADeadMessage(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	c := s.live("spring", true)
+	at := store.Place{Ref: store.Ref{Campaign: c.Name}}
+	s.must(s.UpdateFollow(ctx, at, 9, func(f *campaign.Follow) (store.FollowDue, bool) {
+		f.Said[0].State, f.Said[0].Claim = campaign.TicketCreating, "w"
+		return store.FollowDue{After: time.Hour}, true
+	}))
+	said := 0
+	s.desk.Say = func(string) { // it waits as long as the claim lasts
+		said++
+		s.must(s.Redis().ZAdd(ctx, "c:{spring}:follows_due", redis.Z{Score: 1, Member: "0/0"}).Err())
+	}
+	if done, err := s.desk.Erase(ctx, sara, false); err != nil || done.Contacts != 1 || said != 1 {
+		t.Errorf("erased %+v after %d words, %v", done, said, err)
+	}
+	s.must(s.UpdateFollow(ctx, at, 9, func(f *campaign.Follow) (store.FollowDue, bool) {
+		return store.FollowDue{}, f.Hear("it is me again, 0501234567", campaigntest.At)
+	}))
+	if n, err := s.Redis().Exists(ctx, "c:{spring}:follows:0", "c:{spring}:follows_due").Result(); n != 0 || err != nil {
+		t.Errorf("%d keys are left, %v", n, err)
 	}
 }

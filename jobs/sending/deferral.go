@@ -1,6 +1,7 @@
 package sending
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -21,13 +22,24 @@ const longestIdle = 24 * time.Hour
 type deferral struct {
 	until  time.Time        // by Redis's clock; zero: a person must decide
 	reason campaign.Message // empty: it goes without saying
+	plain  string           // what is waited for where the reason is empty
 	cancel bool             // it is not to be sent at all
 }
 
+// why is what is waited for, without anything personal.
+func (d deferral) why() string { return cmp.Or(d.plain, d.reason.String()) }
+
 // deferrals are the contacts that may not be sent now, and until when.
 type deferrals struct {
-	mu    sync.Mutex
-	until map[int]time.Time // by contact; zero: until a person decides
+	mu sync.Mutex
+	of map[int]deferral // by contact
+}
+
+// A Rest says that nobody else of a chunk may be contacted before a time, and why. The
+// zero Rest: nothing of it waits.
+type Rest struct {
+	Until time.Time
+	Why   string // names nobody
 }
 
 // sift returns the contacts that may be sent now. It keeps until when the others are
@@ -66,7 +78,7 @@ func (p *pass) sift(ctx context.Context, contacts []int, now time.Time) (ready [
 func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferral) *deferral {
 	s, record := p.campaign.Settings, p.chunk.Record(index)
 	if index >= p.chunk.Len()-p.campaign.HeldBack(p.chunk.Ref.Chunk, p.chunk.Len()) {
-		return &deferral{until: now.Add(timings.KeepDue)} // or sooner: the end of the canary releases the chunk
+		return &deferral{until: now.Add(timings.KeepDue), plain: "the canary"} // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
 		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MaxContactAttempts), cancel: true}
@@ -85,7 +97,7 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		case err != nil:
 			d = deferral{reason: campaign.Say(campaign.MsgNeverMeet, "zone", clock.Name)}
 		case at.After(now):
-			d = deferral{until: at}
+			d = deferral{until: at, plain: "its hours"}
 			if p.calendar.ByContact() {
 				d.reason = campaign.Say(campaign.MsgHours, "zone", clock.Name)
 			}
@@ -112,7 +124,7 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 	}
 	left := min(max(most-begun, 0), len(contacts))
 	for _, index := range contacts[left:] {
-		deferred[index] = deferral{until: p.terms.Day.Until}
+		deferred[index] = deferral{until: p.terms.Day.Until, plain: "its daily cap"}
 	}
 	return contacts[:left], nil
 }
@@ -122,10 +134,10 @@ func (p *pass) siftByCap(ctx context.Context, contacts []int, now time.Time, def
 func (p *pass) putOff(ctx context.Context, ready []int, deferred map[int]deferral) error {
 	p.deferred.mu.Lock()
 	for _, index := range ready {
-		delete(p.deferred.until, index)
+		delete(p.deferred.of, index)
 	}
 	for index, d := range deferred {
-		p.deferred.until[index] = d.until
+		p.deferred.of[index] = d
 	}
 	p.deferred.mu.Unlock()
 	change := store.Change{Act: store.Steer, Due: timings.KeepDue, Log: store.Decision{By: p.Worker.By, Action: store.ActionDefer}}
@@ -165,39 +177,44 @@ func (p *pass) idleOr(ctx context.Context, after *ComeBack) error {
 	if err != nil {
 		return err
 	}
-	wake, idle := p.wake(now)
+	rest, idle := p.wake(now)
 	if !idle {
 		return after
 	}
-	if wake.IsZero() {
+	p.rest = rest
+	if rest.Until.IsZero() {
 		return nil
 	}
-	return p.Store.Defer(ctx, p.chunk.Ref, p.chunk.Seq, wake.Sub(now))
+	return p.Store.Defer(ctx, p.chunk.Ref, p.chunk.Seq, rest.Until.Sub(now))
 }
 
 // wake is when a contact of the chunk may be sent, or is to be canceled; zero when
 // none is pending. idle is false when that is now.
-func (p *pass) wake(now time.Time) (wake time.Time, idle bool) {
+func (p *pass) wake(now time.Time) (rest Rest, idle bool) {
 	pending := p.chunk.In(campaign.Pending)
 	if len(pending) == 0 {
-		return time.Time{}, true
+		return Rest{}, true
 	}
-	wake = now.Add(longestIdle)
-	if end := p.campaign.Settings.FinishBy; end.After(now) && end.Before(wake) {
-		wake = end
-	}
+	rest = Rest{now.Add(longestIdle), "a person's decision"}
+	first := time.Time{}
 	p.deferred.mu.Lock()
 	defer p.deferred.mu.Unlock()
 	for _, index := range pending {
-		until, deferred := p.deferred.until[index]
+		d, deferred := p.deferred.of[index]
 		switch {
-		case !deferred || !until.IsZero() && !until.After(now):
-			return now, false
-		case !until.IsZero() && until.Before(wake):
-			wake = until
+		case !deferred || !d.until.IsZero() && !d.until.After(now):
+			return Rest{}, false
+		case !d.until.IsZero() && (first.IsZero() || d.until.Before(first)):
+			first, rest.Why = d.until, d.why()
 		}
 	}
-	return wake, true
+	if !first.IsZero() && first.Before(rest.Until) {
+		rest.Until = first
+	}
+	if end := p.campaign.Settings.FinishBy; end.After(now) && end.Before(rest.Until) {
+		rest = Rest{end, "its end"}
+	}
+	return rest, true
 }
 
 // admit finds which contacts of a request may begin before fence, by what is known

@@ -45,13 +45,20 @@ func (w *width) learn(accepted bool) {
 
 // Pass sends the pending contacts of a chunk that may be sent now, under one claim, and
 // gives the claim up at the end. The campaign must be running, and the chunk's last claim
-// be over. Nil means that nothing is left to do for now; a *ComeBack asks to be run again.
-func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
+// be over. Nil means that nothing is left to do for now, and rest until when; a *ComeBack
+// asks to be run again.
+func (s *Sender) Pass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (rest Rest, err error) {
 	p, err := s.newPass(ctx, c, chunk)
 	if err != nil {
-		return err
+		return Rest{}, err
 	}
 	defer p.agenda.end()
+	err = p.run(ctx)
+	return p.rest, err
+}
+
+func (p *pass) run(ctx context.Context) error {
+	c, chunk := p.campaign, p.chunk
 	ready, err := p.sift(ctx, chunk.In(campaign.Pending), p.clock.now())
 	if err != nil {
 		return err
@@ -86,6 +93,7 @@ type pass struct {
 	agenda   agenda
 	reserved reservations
 	deferred deferrals
+	rest     Rest // at its end
 }
 
 func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (*pass, error) {
@@ -102,7 +110,7 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 		token:    store.NewClaim(s.Worker.ID, rand.Text()),
 		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
 		reserved: reservations{by: make(map[int]store.Reservation)},
-		deferred: deferrals{until: make(map[int]time.Time)},
+		deferred: deferrals{of: make(map[int]deferral)},
 	}
 	p.clock.set(now)
 	p.agenda.turnAt = time.Now()

@@ -1,12 +1,14 @@
 package tickets
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,8 +49,10 @@ func (m *Maker) attend(ctx context.Context, c campaign.Campaign, at store.Place)
 	switch ticket.State {
 	case campaign.TicketCreating: // for longer than its claim: the worker that made it has died
 		lost := ticket.Lost(campaign.Say(campaign.MsgTicketLost), now())
-		_, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0)
-		return err
+		if moved, err := m.cfg.Store.SetTicket(ctx, at, ticket, &lost, 0, 0); err != nil || !moved {
+			return err
+		}
+		return m.beginFollow(ctx, c, at, lost)
 	case campaign.TicketDue:
 		return m.create(ctx, c, at, *ticket)
 	}
@@ -64,7 +68,8 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 		}
 		return err
 	}
-	request, err := m.compose(ctx, c, at, due.Rule)
+	ref := cmp.Or(due.Ref, rand.Text()[:refLength])
+	request, err := m.compose(ctx, c, at, due.Rule, ref)
 	if err != nil || request == nil {
 		m.cfg.Quota.Return(context.WithoutCancel(ctx), permit)
 		if err == nil { // the rule no longer names the contact
@@ -75,7 +80,11 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 	// From here on neither the claim nor the request ends when the worker stops.
 	ctx = context.WithoutCancel(ctx)
 	claimed := time.Now()
-	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: due.Rule, Tries: due.Tries + 1, Claim: rand.Text(), At: now()}
+	if err := m.put(ctx, at, store.FollowDue{After: m.cfg.RequestTimeout + 2*claimMargin, Unset: true}); err != nil { // should this worker die
+		m.cfg.Quota.Return(ctx, permit)
+		return err
+	}
+	creating := campaign.Ticket{State: campaign.TicketCreating, Rule: due.Rule, Tries: due.Tries + 1, Ref: ref, Claim: rand.Text(), At: now()}
 	mine, err := m.cfg.Store.SetTicket(ctx, at, &due, &creating, m.cfg.RequestTimeout+claimMargin, 0)
 	if err != nil {
 		// Redis may have claimed it, and only the answer is lost. Nothing was sent.
@@ -98,7 +107,10 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 	}
 	m.log.Log(ctx, level, "ticket answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
 		"state", next.State, "tries", creating.Tries, "reason", next.Reason)
-	return m.record(ctx, at, creating, next, wait)
+	if err := m.record(ctx, at, creating, next, wait); err != nil {
+		return err
+	}
+	return m.beginFollow(ctx, c, at, next)
 }
 
 // stillOurs is checked directly before a request is written, by both clocks: a process
@@ -113,9 +125,9 @@ func stillOurs(claimed time.Time) error {
 // after alone decides what the answer to its request makes of a ticket. wait is the time
 // until it is due again, if it is.
 func (m *Maker) after(t campaign.Ticket, made velents.Ticket, err error) (next campaign.Ticket, wait time.Duration) {
-	next = campaign.Ticket{Rule: t.Rule, Tries: t.Tries, At: now()}
+	next = campaign.Ticket{Rule: t.Rule, Tries: t.Tries, Ref: t.Ref, At: now()}
 	if err == nil || errors.Is(err, velents.ErrUnreadable) {
-		next.State, next.ID = campaign.TicketMade, made.ID
+		next.State, next.ID, next.Conversation = campaign.TicketMade, made.ID, made.ConversationID
 		if made.ID == "" {
 			next.Reason = campaign.Say(campaign.MsgTicketUnnamed)
 		}
@@ -168,8 +180,9 @@ const maxSubjectBytes = 200
 // the contact, or the contact is gone.
 //
 // The platform publishes only the subject of a ticket. The other fields are a guess; those
-// that a tenant asks for come from the campaign's TicketFields, which win.
-func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.Rule) (*velents.NewTicket, error) {
+// that a tenant asks for come from the campaign's TicketFields, which win. What the contact
+// says in the ticket's history is not passed on again.
+func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place, rule campaign.Rule, ref string) (*velents.NewTicket, error) {
 	chunk, err := m.cfg.Store.ReadChunk(ctx, at.Ref)
 	if errors.Is(err, store.ErrGone) || err == nil && at.Index >= chunk.Len() {
 		return nil, nil
@@ -193,6 +206,14 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(history, campaign.Turn.ByContact) {
+		err := m.cfg.Store.UpdateFollow(ctx, at, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
+			return store.FollowDue{Leave: true}, f.InTicket(history)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	contact := chunk.Contacts[at.Index]
 	about := subject{campaign: c.Name, phone: contact.Phone.E164(), rule: rule.String(), reason: reasons[record.Reason].String()}
 	more := map[string]any{
@@ -201,6 +222,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 		"state":       record.State.String(),
 		"values":      c.Settings.Values(contact),
 		"description": describe(about, outcome, history),
+		"reference":   ref,
 	}
 	if learned := outcome.Learned(); learned != nil {
 		more["extraction"] = learned
@@ -214,7 +236,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 	for key, value := range maps.All(c.Settings.TicketFields) {
 		more[key] = value
 	}
-	return &velents.NewTicket{Subject: about.String(), More: more}, nil
+	return &velents.NewTicket{Subject: about.String() + refMark(ref), More: more}, nil
 }
 
 // subject is a ticket in one line, enough to know which number to call back, and why.
@@ -225,7 +247,7 @@ func (s subject) String() string {
 	if s.reason != "" {
 		text += ": " + s.reason
 	}
-	return strings.ToValidUTF8(text[:min(len(text), maxSubjectBytes)], "")
+	return strings.ToValidUTF8(text[:min(len(text), maxSubjectBytes-len(refMark(""))-refLength)], "")
 }
 
 // describe writes what is known as text, for people who read no fields.

@@ -7,6 +7,11 @@
 // no contact has two tickets, whatever crashes, however often it is rerun, and however many
 // rules are true of it.
 //
+// What a contact says later is passed on to the ticket's conversation in the same way, one
+// message at a time: the next waits until it is known what became of the one before. What
+// is read there settles what was lost: a ticket by our reference in it, a message by its
+// text. Nothing is taken for lost because it is not there: it waits for a person.
+//
 // The rule is checked once more directly before the request: evidence may have come
 // meanwhile.
 //
@@ -75,11 +80,20 @@ type keeper interface {
 	Outcomes(ctx context.Context, ref store.Ref) (map[int]campaign.Outcome, error)
 	History(ctx context.Context, ref store.Ref, index int) ([]campaign.Turn, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
+	Follow(ctx context.Context, at store.Place) (*campaign.Follow, error)
+	UpdateFollow(ctx context.Context, at store.Place, most int, change func(f *campaign.Follow) (due store.FollowDue, write bool)) error
+	DropFollow(ctx context.Context, at store.Place) error
+	DueFollows(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
+	Follows(ctx context.Context, ref store.Ref) (map[int]campaign.Follow, error)
 }
 
 // desk is the Support Center; *velents.Support is the real one.
 type desk interface {
 	CreateTicket(ctx context.Context, t velents.NewTicket) (velents.Ticket, velents.Answer, error)
+	Ticket(ctx context.Context, id string) (velents.Ticket, velents.Answer, error)
+	ListTickets(ctx context.Context, at *velents.Cursor) (velents.Page, velents.Answer, error)
+	SendMessage(ctx context.Context, conversationID, message string) (velents.Answer, error)
+	History(ctx context.Context, conversationID string) ([]velents.Turn, velents.Answer, error)
 }
 
 // quota says when a request may leave; *ratelimit.Quota is the real one.
@@ -108,6 +122,7 @@ type Maker struct {
 	next   map[string]time.Time // by campaign: when its marks are looked at again
 	full   map[string]bool      // campaigns that have as many tickets as they may
 	broken time.Time            // when the pause after a refused token ends
+	walk   walk                 // through the tenant's tickets
 	log    *slog.Logger
 }
 
@@ -164,8 +179,9 @@ func (m *Maker) lookAt(ctx context.Context, r store.Reading) error {
 			err = m.find(ctx, c)
 		}
 		first, failed := m.cfg.Store.FirstTickets(ctx, []string{c.Name})
-		if more = failed == nil && !first[0].IsZero(); more {
-			failed = m.makeDue(ctx, c)
+		// What is due later than that is looked at when the campaign is woken for it.
+		if more = failed == nil && !first[0].IsZero() && time.Until(first[0]) < store.LiveFor; more {
+			failed = errors.Join(m.makeDue(ctx, c), m.followDue(ctx, c))
 		}
 		err = errors.Join(err, failed)
 		again = err != nil || more

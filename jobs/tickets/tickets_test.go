@@ -191,6 +191,14 @@ func TestATicketTellsWhomToCallBackAndWhy(t *testing.T) {
 		"history":     []any{map[string]any{"role": "customer", "text": "أريد التحدث مع شخص"}},
 		"description": "c: +966500000001, extraction.needs_human=true: 503: try later\nConversation conv-1, started 2023-11-14T22:13:20Z\ncustomer: أريد التحدث مع شخص\n",
 	}}
+	for _, ticket := range s.asked { // our reference, by which it can be found
+		ref, subject := fmt.Sprint(ticket["reference"]), fmt.Sprint(ticket["subject"])
+		if mark := refPattern.FindStringSubmatch(subject); mark == nil || mark[1] != ref {
+			t.Errorf("subject %q, reference %s", subject, ref)
+		}
+		ticket["subject"] = strings.TrimSuffix(subject, refMark(ref))
+		delete(ticket, "reference")
+	}
 	byPhone := func(a, b map[string]any) bool { return fmt.Sprint(a["phone"]) < fmt.Sprint(b["phone"]) }
 	if diff := cmp.Diff(want, s.asked, sortedBy(byPhone)); diff != "" {
 		t.Errorf("tickets (-want +got):\n%s", diff)
@@ -466,7 +474,7 @@ func TestATicketOnItsWayIsFinishedByAWorkerThatStops(t *testing.T) {
 }
 
 // A frozenDesk is asked by a process that wakes up after its claim.
-type frozenDesk struct{}
+type frozenDesk struct{ desk }
 
 func (frozenDesk) CreateTicket(context.Context, velents.NewTicket) (velents.Ticket, velents.Answer, error) {
 	return velents.Ticket{}, velents.Answer{}, fmt.Errorf("create ticket: %w", verdict.ErrNotOurs)

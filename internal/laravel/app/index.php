@@ -109,6 +109,56 @@ $app['router']->middleware(['auth', 'throttle:agent'])->prefix('Integration/Agen
         return ['message' => 'Dispatched successfully.', 'data' => ['id' => uniqid()]];
     });
 });
+
+// The Support Center. The desk keeps its tickets, and what is said about them; what comes
+// after a change of it may lose the answer, not the change.
+$desk = function (callable $use, bool $changes = true) use ($control, $storage) {
+    $file = fopen("$storage/desk.json", 'c+');
+    flock($file, LOCK_EX);
+    $tickets = json_decode(stream_get_contents($file) ?: '[]', true);
+    $answer = $use($tickets);
+    if ($changes) {
+        rewind($file);
+        ftruncate($file, 0);
+        fwrite($file, json_encode($tickets));
+        fflush($file);
+    }
+    fclose($file);
+    if ($changes && $control['desk'] === 'die') {
+        posix_kill(getmypid(), 9);
+    }
+    return $answer;
+};
+$find = function (array $tickets, string $by, string $id) {
+    $at = array_search($id, array_column($tickets, $by), true);
+    abort_if($at === false, 404, 'Not found.');
+    return $at;
+};
+$shown = fn (array $t) => array_diff_key($t, ['messages' => 1]);
+
+$app['router']->middleware(['auth', 'throttle:agent'])->prefix('Company')->group(function ($router) use ($desk, $find, $shown) {
+    $router->get('/TenantAuth/me', fn () => ['data' => ['id' => 1, 'name' => 'Tenant', 'abilities' => ['*']]]);
+    $router->get('/Support/Tickets', function (Request $r) use ($desk, $shown) {
+        $all = array_reverse($desk(fn ($tickets) => $tickets, false));
+        $page = new Illuminate\Pagination\LengthAwarePaginator(array_map($shown, array_slice($all, ($r->input('page', 1) - 1) * 2, 2)), count($all), 2, $r->input('page', 1), ['path' => $r->url()]);
+        return ['data' => $page->items(), 'links' => ['next' => $page->nextPageUrl()], 'meta' => ['current_page' => $page->currentPage(), 'last_page' => $page->lastPage()]];
+    });
+    $router->post('/Support/Tickets', function (Request $r) use ($desk, $shown) {
+        $in = $r->validate(['subject' => 'required|string|max:255']);
+        return response(['data' => $desk(function (&$tickets) use ($in, $shown) {
+            $tickets[] = $t = ['public_id' => uniqid('T'), 'conversation_id' => uniqid('C'), 'subject' => $in['subject'], 'status' => 'open', 'created_at' => now()->toIso8601String(), 'messages' => []];
+            return $shown($t);
+        })], 201);
+    });
+    $router->get('/Support/Tickets/{id}', fn (string $id) => ['data' => $desk(fn ($tickets) => $shown($tickets[$find($tickets, 'public_id', $id)]), false)]);
+    $router->post('/Conversation/{id}/Send', function (Request $r, string $id) use ($desk, $find) {
+        $in = $r->validate(['message' => 'required|string|max:10000']);
+        return ['data' => $desk(function (&$tickets) use ($in, $id, $find) {
+            return $tickets[$find($tickets, 'conversation_id', $id)]['messages'][] = ['role' => 'customer', 'message' => $in['message'], 'timestamp' => now()->toIso8601String()];
+        })];
+    });
+    $router->get('/Conversation/{id}/history', fn (string $id) => ['data' => $desk(fn ($tickets) => $tickets[$find($tickets, 'conversation_id', $id)]['messages'], false)]);
+});
 $app['router']->get('/login', fn () => response('<!DOCTYPE html><html><body>Sign in</body></html>'))->name('login');
 $app['router']->getRoutes()->refreshNameLookups();
 
