@@ -50,19 +50,25 @@ var (
 
 // Why a campaign is paused or waits for a person.
 var (
-	MsgByPerson     = define("by_person", "by a person")
-	MsgAnswers      = define("answers", "the platform answers {answer}; {advice}")
-	MsgCheckToken   = define("check_token", "check the agent's token")
-	MsgCheckAccount = define("check_account", "check the account")
-	MsgCheckProxy   = define("check_proxy", "check HTTPS_PROXY")
-	MsgCheckURL     = define("check_url", "check VELENTS_URL")
-	MsgRefuses      = define("refuses", "the platform refuses the request: {answer}")
-	MsgVague        = define("vague", "the platform refused {contacts} contacts one after the other without saying why: {answer}")
-	MsgGuard        = define("guard", "too many of the latest contacts were rejected, failed or unconfirmed")
-	MsgGuardTold    = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
-	MsgCanary       = define("canary", "canary of {contacts}: {states}")
-	MsgMissedStart  = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
-	MsgLostWrites   = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
+	MsgByPerson      = define("by_person", "by a person")
+	MsgAnswers       = define("answers", "the platform answers {answer}; {advice}")
+	MsgCheckToken    = define("check_token", "check the agent's token")
+	MsgCheckAccount  = define("check_account", "check the account")
+	MsgCheckProxy    = define("check_proxy", "check HTTPS_PROXY")
+	MsgCheckURL      = define("check_url", "check VELENTS_URL")
+	MsgRefuses       = define("refuses", "the platform refuses the request: {answer}")
+	MsgVague         = define("vague", "the platform refused {contacts} contacts one after the other without saying why: {answer}")
+	MsgGuard         = define("guard", "too many of the latest contacts were rejected, failed or unconfirmed")
+	MsgGuardTold     = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
+	MsgTooManyOut    = define("guard_optout", "{some} of the latest {contacts} contacts opted out, {share}, allowed {limit}; {first}")
+	MsgTooFewAnswer  = define("guard_answer", "{some} of the latest {contacts} contacts answered, {share}, wanted {limit}; {ended} of their conversations have ended; {first}")
+	MsgTooSilent     = define("guard_silence", "{contacts} contacts were accepted since the last event of a conversation, and none has come for {time}, allowed {limit}; check WEBHOOK_URL, and whether the platform reaches it")
+	MsgFirst         = define("guard_first", "of the first {contacts}, {answered} answered and {opted} opted out; of these, {latest_answered} answered and {latest_opted} opted out")
+	MsgFirstSame     = define("guard_first_same", "they are among its first, so there is nothing to compare them with")
+	MsgFirstSettings = define("guard_first_settings", "{first}; its settings have changed since: {changes:; }")
+	MsgCanary        = define("canary", "canary of {contacts}: {states}")
+	MsgMissedStart   = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
+	MsgLostWrites    = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
 		"Contacts that are pending in it may have been contacted; look up the batches {campaign}/{chunk}/… in the platform's dashboard before you resume or cancel")
 )
 

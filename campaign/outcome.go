@@ -24,6 +24,11 @@ type Outcome struct {
 	Turns       int             `json:"turns,omitempty"`  // in that history
 	Said        bool            `json:"said,omitempty"`   // the contact has said something
 
+	// For the guards of the answers, and kept only while the campaign has one: when the
+	// contact was reached, in Unix seconds, and whether it asked not to be contacted again.
+	Asked    int64 `json:"asked,omitempty"`
+	OptedOut bool  `json:"opted_out,omitempty"`
+
 	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
 
 	Erased bool `json:"erased,omitempty"` // with its contact: it says nothing, and nothing is added to it

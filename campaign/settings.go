@@ -69,6 +69,16 @@ type Safety struct {
 	CanaryGoOn      *Share `json:"canary_go_on,omitempty"`      // the rest goes on by itself unless more of the canary went wrong; nil: it waits
 	MaxFailureShare Share  `json:"max_failure_share,omitempty"` // the campaign pauses when more of the latest contacts failed; 0: never
 	DailyCap        int    `json:"daily_cap,omitempty"`         // contacts begun on one day; 0: any number
+
+	// The guards of the answers; 0: no such guard. They go by the platform's events.
+	MaxOptOutShare Share         `json:"max_optout_share,omitempty"` // the campaign pauses when more of the latest contacts opted out
+	MinAnswerShare Share         `json:"min_answer_share,omitempty"` // ... when fewer of them answered
+	MaxSilence     time.Duration `json:"max_silence,omitempty"`      // ... when contacts are accepted, and no event has come for so long
+}
+
+// Listens reports whether a campaign has a guard that goes by the platform's events.
+func (s Safety) Listens() bool {
+	return s.MaxOptOutShare > 0 || s.MinAnswerShare > 0 || s.MaxSilence > 0
 }
 
 // Tickets says which contacts get a ticket in the Support Center.
@@ -210,8 +220,8 @@ func (s Settings) Check() error {
 		return err
 	case agent != s.Agent:
 		return fmt.Errorf("agent: want it written %q", agent)
-	case s.MaxFailureShare < 0 || s.MaxFailureShare >= Whole:
-		return fmt.Errorf("max failure share %v: want more than 0%% and less than 100%%", s.MaxFailureShare)
+	case s.Listens() && s.WebhookURL == "":
+		return errors.New("max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
 	case s.MaxLateness < 0:
 		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:

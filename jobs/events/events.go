@@ -96,6 +96,7 @@ type keeper interface {
 	Reload(ctx context.Context, chunk *store.Chunk) error
 	UpdateOutcomes(ctx context.Context, ref store.Ref, contacts []int, change func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn)) error
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
+	Hear(ctx context.Context, name string) error
 	Clock(ctx context.Context, name string) (time.Time, error)
 	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
 	ContactedDays(ctx context.Context, phone campaign.Phone, forget bool) (days []time.Time, err error)

@@ -75,6 +75,9 @@ type Queue interface {
 	HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error
 	// ExplainTrip says why the guard has paused a campaign.
 	ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error
+	// HeedGuard pauses a campaign whose guard has kept a request from beginning, or says
+	// when to try again.
+	HeedGuard(ctx context.Context, c campaign.Campaign, t store.Trip) (*ComeBack, error)
 	OthersWait(c campaign.Campaign) (bool, error)
 }
 
