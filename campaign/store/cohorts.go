@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -83,10 +84,11 @@ func tripOf(detail string, now time.Time) error {
 
 // pauseTrippedScript pauses a running campaign, unless it has been resumed, or heard of,
 // since its guard was judged. KEYS campaign, cohorts; ARGV reason, field, its value as it
-// was judged.
+// was judged, id of this run: a repeated one answers as before.
 var pauseTrippedScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'tripped') == ARGV[4] then return 1 end
 if redis.call('HGET', KEYS[1], 'phase') ~= 'running' or redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS[1], 'phase', 'paused', 'phase_reason', ARGV[1])
+redis.call('HSET', KEYS[1], 'phase', 'paused', 'phase_reason', ARGV[1], 'tripped', ARGV[4])
 return 1`)
 
 // PauseTripped pauses a campaign for a guard that has tripped. It reports false when the
@@ -99,7 +101,7 @@ func (s *Store) PauseTripped(ctx context.Context, name string, t Trip, reason ca
 	if t.Guard == SilenceGuard {
 		field = "quiet_at"
 	}
-	done, err := pauseTrippedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyCohorts(name)}, reason.Line(), field, t.token).Bool()
+	done, err := pauseTrippedScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyCohorts(name)}, reason.Line(), field, t.token, rand.Text()).Bool()
 	return done, wrap(err, "pause %s", name)
 }
 

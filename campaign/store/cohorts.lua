@@ -1,7 +1,9 @@
 -- Cohorts: the contacts of a campaign whose requests were accepted within one minute, and
 -- what events have told of them since. The guards of the answers go by them.
 --
--- One hash. since: the time from which on contacts count, in Unix seconds. minutes: each
+-- One hash. since: the time from which on contacts count, in Unix seconds. last: when the
+-- last contact ever was reached: those of a new start begin a second later, so that they
+-- are not taken for one another. minutes: each
 -- cohort, the oldest first, as "minute reached answered ended opted;". first, full,
 -- first_reached, first_answered, first_opted: when the first thousand contacts ever began
 -- and in which minute they were full, and what was told of them. quiet, quiet_at: contacts
@@ -42,12 +44,14 @@ end
 -- tellCohorts counts what was told: a list of {seconds, what, contacts}, where seconds is
 -- when the contacts were reached. now, in seconds, is given when contacts were reached.
 local function tellCohorts(key, told, now)
-  local kept = redis.call('HMGET', key, 'since', 'minutes', 'first', 'full', 'first_reached')
-  local since, first, full, total = tonumber(kept[1]), tonumber(kept[3]), tonumber(kept[4]), tonumber(kept[5] or '0')
-  if now and not since then
-    for _, t in ipairs(told) do since = math.min(since or t[1], t[1]) end
+  local kept = redis.call('HMGET', key, 'since', 'minutes', 'first', 'full', 'first_reached', 'last')
+  local since, first, full, total, last = tonumber(kept[1]), tonumber(kept[3]), tonumber(kept[4]), tonumber(kept[5] or '0'), tonumber(kept[6] or '0')
+  if now then
+    local earliest, latest = told[1][1], last
+    for _, t in ipairs(told) do earliest, latest = math.min(earliest, t[1]), math.max(latest, t[1]) end
+    since = since or math.max(earliest, last + 1)
     first = first or since
-    redis.call('HSET', key, 'since', since, 'first', first)
+    redis.call('HSET', key, 'since', since, 'first', first, 'last', latest)
   end
   if not since then return end
   local all, firsts = cohortsOf(kept[2] or ''), {}
@@ -58,7 +62,7 @@ local function tellCohorts(key, told, now)
       if what == REACHED then
         total = total + contacts
         if total >= MOST and not full then
-          full = minute
+          full = math.max(minute, all[#all] and all[#all][1] or 0)
           redis.call('HSET', key, 'full', full)
         end
       end
