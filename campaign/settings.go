@@ -28,8 +28,11 @@ type Settings struct {
 
 	// SkipContactedDays leaves out contacts that any campaign contacted today or on
 	// that many days before; 0: none.
-	SkipContactedDays int  `json:"skip_contacted_days,omitempty"`
-	Unrecorded        bool `json:"unrecorded,omitempty"` // no contact record: other campaigns do not see whom this one contacted
+	SkipContactedDays int `json:"skip_contacted_days,omitempty"`
+	// FollowsUp is the campaign that the contacts were taken from: that it contacted them
+	// is no reason for SkipContactedDays to leave them out. Empty: they come from a file.
+	FollowsUp  string `json:"follows_up,omitempty"`
+	Unrecorded bool   `json:"unrecorded,omitempty"` // no contact record: other campaigns do not see whom this one contacted
 
 	When
 	Safety
@@ -148,6 +151,12 @@ func (r Reading) Again() Reading {
 	r.CountryColumn = cmp.Or(r.FoundCountryColumn, NoColumn)
 	r.CountryCodeColumn = cmp.Or(r.FoundCountryCodeColumn, NoColumn)
 	return r
+}
+
+// ContactedSince is when the time of SkipContactedDays begins. The contact record counts
+// days of UTC.
+func ContactedSince(now time.Time, days int) time.Time {
+	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -days)
 }
 
 // NoColumn is the name that turns the search for a column off.

@@ -31,7 +31,7 @@ func TestWhatEventsTellTheGuards(t *testing.T) {
 	step := campaigntest.Step{At: noon}
 	s.Move("c", []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, step, campaign.Send, campaign.Accept)
 	s.Move("c", []int{12}, step, campaign.Send) // its answer is late
-	const first = "29539440"                      // noon, in minutes
+	const first = "29539440"                    // noon, in minutes
 	want := map[string]string{"since": "1772366400", "last": "1772366400", "first": "1772366400", "first_reached": "12", "minutes": first + " 12 0 0 0;", "quiet": "12"}
 	if diff := cmp.Diff(want, s.cohorts()); diff != "" {
 		t.Fatalf("accepted (-want +got):\n%s", diff)
