@@ -30,7 +30,7 @@ func TestACampaignIsFollowedUp(t *testing.T) {
 	if res, _ := f.ask("GET", "/new?from=nobody", nil); res.StatusCode != http.StatusNotFound {
 		t.Errorf("of a campaign that is not there: %d", res.StatusCode)
 	}
-	for where, want := range map[string]string{"ended.no_answer": "Launch: contact 1 person", "": "Launch: contact 3 people", "nonsense": "want state=STATE"} {
+	for where, want := range map[string]string{"state=failed": "Launch: contact 1 person", "": "Launch: contact 3 people", "nonsense": "want state=STATE"} {
 		_, page := f.upload("", "", filled(map[string]string{"from": "offer", "where": where, "channel": "whatsapp"}), false)
 		wantTexts(t, page, want)
 		if strings.Contains(want, "want") {
