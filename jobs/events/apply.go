@@ -93,7 +93,7 @@ func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event
 	if err == nil {
 		err = a.heed(ctx, c, reports, indexed)
 	}
-	if err == nil && c.Settings.MaxSilence > 0 {
+	if err == nil && c.Settings.Listens() { // a limit of silence may be set later
 		err = a.store.Hear(ctx, name)
 	}
 	return page{name, c, reports, dropped}, err

@@ -76,6 +76,23 @@ func TestWhatEventsTellTheGuards(t *testing.T) {
 	s.verify()
 }
 
+// An event ends a silence whichever guard there is: that of silence may be set later.
+func TestAnEventEndsTheSilence(t *testing.T) {
+	s := newStage(t, 20)
+	s.rdb.HSet(t.Context(), "c:{c}", "guards", "200 0 0")
+	s.edit(func(s *campaign.Settings) { s.WebhookURL, s.MaxOptOutShare = "https://example.org", 200 })
+	s.move(20, campaign.Send, campaign.Accept)
+	if quiet := s.rdb.HExists(t.Context(), "c:{c}:cohorts", "quiet_at").Val(); quiet {
+		t.Fatal("with no contact left to send they start anew")
+	}
+	s.rdb.HSet(t.Context(), "c:{c}:cohorts", "quiet", 20, "quiet_at", 1)
+	s.post("c", eventOf("onStarted", 99, "a", `{}`)) // of nobody in the list
+	s.applyAll()
+	if got := s.rdb.HMGet(t.Context(), "c:{c}:cohorts", "quiet", "quiet_at").Val(); got[0] != nil || got[1] != nil {
+		t.Errorf("quiet %v", got)
+	}
+}
+
 // Without a guard nothing is kept for one.
 func TestEventsOfACampaignWithoutGuards(t *testing.T) {
 	s := newStage(t, 1)
