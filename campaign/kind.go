@@ -171,6 +171,30 @@ func choice[T comparable](at func(*Settings) *T, values ...T) kind {
 	return k
 }
 
+// guard is a share that pauses a campaign; 0%: never.
+func guard(at func(*Settings) *Share) kind {
+	k := value(at, unlessZero(Share.String), ParseShare)
+	k.valid = func(s *Settings) error {
+		if share := *at(s); share < 0 || share >= Whole {
+			return fmt.Errorf("%v: want more than 0%% and less than 100%%", share)
+		}
+		return nil
+	}
+	return k
+}
+
+// silence is a time after which a campaign pauses; 0: never.
+func silence(at func(*Settings) *time.Duration) kind {
+	k := value(at, unlessZero(time.Duration.String), time.ParseDuration)
+	k.valid = func(s *Settings) error {
+		if d := *at(s); d != 0 && d < time.Second {
+			return fmt.Errorf("%v: want 1s or more", d)
+		}
+		return nil
+	}
+	return k
+}
+
 // days is a number of days, up to most: "7d", or "36h", which is rounded up.
 func days(at func(*Settings) *int, most int) kind {
 	k := value(at, unlessZero(func(n int) string { return fmt.Sprintf("%dd", n) }), func(text string) (int, error) {

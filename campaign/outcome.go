@@ -25,6 +25,10 @@ type Outcome struct {
 	Said        bool            `json:"said,omitempty"`   // the contact has said something
 	OptedOut    bool            `json:"optout,omitempty"` // the contact has asked not to be contacted again, in any run
 
+	// Asked is when the contact was reached, in Unix seconds: for the guards of the
+	// answers, and kept only while the campaign has one.
+	Asked int64 `json:"asked,omitempty"`
+
 	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
 
 	Erased bool `json:"erased,omitempty"` // with its contact: it says nothing, and nothing is added to it

@@ -58,6 +58,7 @@ func TestEveryFieldHasItsSetting(t *testing.T) {
 	elsewhere := []string{
 		"WebhookURL", // the installation's
 		"Limits",     // those of Rules
+		"FollowsUp",  // of --from
 	}
 	full, _ := fullSettings(t)
 	leaves(reflect.ValueOf(&full).Elem(), "", func(path string, v reflect.Value) {

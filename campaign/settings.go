@@ -29,8 +29,11 @@ type Settings struct {
 
 	// SkipContactedDays leaves out contacts that any campaign contacted today or on
 	// that many days before; 0: none.
-	SkipContactedDays int  `json:"skip_contacted_days,omitempty"`
-	Unrecorded        bool `json:"unrecorded,omitempty"` // no contact record: other campaigns do not see whom this one contacted
+	SkipContactedDays int `json:"skip_contacted_days,omitempty"`
+	// FollowsUp is the campaign that the contacts were taken from: that it contacted them
+	// is no reason for SkipContactedDays to leave them out. Empty: they come from a file.
+	FollowsUp  string `json:"follows_up,omitempty"`
+	Unrecorded bool   `json:"unrecorded,omitempty"` // no contact record: other campaigns do not see whom this one contacted
 
 	When
 	Safety
@@ -70,6 +73,16 @@ type Safety struct {
 	CanaryGoOn      *Share `json:"canary_go_on,omitempty"`      // the rest goes on by itself unless more of the canary went wrong; nil: it waits
 	MaxFailureShare Share  `json:"max_failure_share,omitempty"` // the campaign pauses when more of the latest contacts failed; 0: never
 	DailyCap        int    `json:"daily_cap,omitempty"`         // contacts begun on one day; 0: any number
+
+	// The guards of the answers; 0: no such guard. They go by the platform's events.
+	MaxOptOutShare Share         `json:"max_optout_share,omitempty"` // the campaign pauses when more of the latest contacts opted out
+	MinAnswerShare Share         `json:"min_answer_share,omitempty"` // ... when fewer of them answered
+	MaxSilence     time.Duration `json:"max_silence,omitempty"`      // ... when contacts are accepted, and no event has come for so long
+}
+
+// Listens reports whether a campaign has a guard that goes by the platform's events.
+func (s Safety) Listens() bool {
+	return s.MaxOptOutShare > 0 || s.MinAnswerShare > 0 || s.MaxSilence > 0
 }
 
 // Tickets says which contacts get a ticket in the Support Center.
@@ -144,6 +157,12 @@ func (r Reading) Again() Reading {
 	return r
 }
 
+// ContactedSince is when the time of SkipContactedDays begins. The contact record counts
+// days of UTC.
+func ContactedSince(now time.Time, days int) time.Time {
+	return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, -days)
+}
+
 // NoColumn is the name that turns the search for a column off.
 const NoColumn = "none"
 
@@ -214,8 +233,8 @@ func (s Settings) Check() error {
 		return err
 	case agent != s.Agent:
 		return fmt.Errorf("agent: want it written %q", agent)
-	case s.MaxFailureShare < 0 || s.MaxFailureShare >= Whole:
-		return fmt.Errorf("max failure share %v: want more than 0%% and less than 100%%", s.MaxFailureShare)
+	case s.Listens() && s.WebhookURL == "":
+		return errors.New("max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
 	case s.MaxLateness < 0:
 		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:

@@ -21,7 +21,18 @@ type action struct {
 	Kind    string // primary, danger or empty
 	Explain string
 	Confirm string
-	States  []choice // of contacts to choose from
+	States  []choice   // of contacts to choose from
+	Rules   []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
+}
+
+// A followUp chooses contacts of a campaign that is over, by a rule.
+type followUp struct{ Rule, Text string }
+
+var followUps = []followUp{
+	{"ended.no_answer", "who did not answer"},
+	{"ended.answered", "who answered"},
+	{"state=failed", "whose attempts all failed"},
+	{"state=rejected", "whom the platform refused on this channel"},
 }
 
 type choice struct {
@@ -47,6 +58,9 @@ func (s standing) Actions() []action {
 	}
 	if choices := s.choices(); len(choices) > 0 {
 		list = append(list, action{Do: "rerun", Label: "Send again…", Explain: "They become pending again, with new attempts:", Confirm: "Send again", States: choices})
+	}
+	if (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
+		list = append(list, action{Do: "follow-up", Label: "Follow up…", Explain: "A new campaign with those contacts of this one, perhaps on another channel:", Confirm: "Go on", Rules: followUps})
 	}
 	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {
 		list = append(list, action{Do: "cancel", Label: "Cancel campaign…", Kind: "danger",

@@ -80,7 +80,24 @@ func (p *pages) newForm(given url.Values, problem string) view {
 }
 
 func (p *pages) form(w http.ResponseWriter, r *http.Request) {
-	p.show(w, r, http.StatusOK, "new", p.newForm(nil, ""))
+	asked := r.URL.Query()
+	if !asked.Has("from") {
+		p.show(w, r, http.StatusOK, "new", p.newForm(nil, ""))
+		return
+	}
+	c, err := p.store.Campaign(r.Context(), asked.Get("from"))
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	given := url.Values{"from": {c.Name}, "where": {asked.Get("where")}, "agent": {c.Settings.Agent}}
+	// A follow-up mostly takes another channel.
+	if asked.Has("channel") {
+		given.Set("channel", asked.Get("channel"))
+	} else if i := slices.IndexFunc(p.Channels, func(other Channel) bool { return other.ID != c.Settings.ChannelID }); i >= 0 {
+		given.Set("channel", p.Channels[i].Name)
+	}
+	p.show(w, r, http.StatusOK, "new", p.newForm(given, ""))
 }
 
 // A preview is what would be launched.
@@ -119,6 +136,9 @@ func (p preview) Estimate() string {
 // the result.
 func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 	given, up, err := p.uploads.receive(w, r)
+	if err == nil && up == nil && given.Get("from") != "" {
+		up, err = p.followUp(r.Context(), given.Get("from"), given.Get("agent"))
+	}
 	if err == nil {
 		err = p.ready(up, given)
 	}
@@ -141,6 +161,25 @@ func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 	}
 	shown.ID = p.uploads.keep(up)
 	p.show(w, r, http.StatusOK, "preview", view{Title: "Launch " + shown.Summary.Campaign + "?", Nav: "new", Body: shown})
+}
+
+// followUp is in place of an upload: the contacts of a campaign. For its own agent their
+// columns mean what they meant to it.
+func (p *pages) followUp(ctx context.Context, name, agent string) (*upload, error) {
+	c, err := p.store.Campaign(ctx, name)
+	if err != nil {
+		return nil, asWish(err)
+	}
+	up := &upload{request: launch.Request{From: name, Called: "contacts of campaign " + name}}
+	if c.Settings.Agent == strings.TrimSpace(agent) {
+		up.request.Mapping.Constants, up.request.Mapping.Columns = c.Settings.Constants, make(map[string]string)
+		for _, column := range c.Settings.Columns {
+			if column.Key != "" {
+				up.request.Mapping.Columns[column.Name] = column.Key
+			}
+		}
+	}
+	return up, nil
 }
 
 // problem shows the form again, with what is wrong.
@@ -180,6 +219,13 @@ func (p *pages) ready(up *upload, form url.Values) error {
 			value += s.Suffix
 		}
 		given[s.Flag] = []string{value}
+	}
+	if where := text("where"); up.request.From != "" && where != "" {
+		rule, err := campaign.ParseRule(where)
+		if err != nil {
+			return &wishError{http.StatusBadRequest, err}
+		}
+		up.request.Choice.Where = campaign.Rules{rule}
 	}
 	up.request.Name = text("name")
 	up.request.Format.Sheet = text("sheet")

@@ -31,7 +31,8 @@ const (
 )
 
 // An upload is a list with its launch request, shown as a preview. Its file has no name,
-// so it ends with this process, however that ends.
+// so it ends with this process, however that ends. One of another campaign's contacts has
+// no file.
 type upload struct {
 	request launch.Request
 	agent   string
@@ -116,7 +117,9 @@ func (up *upload) close() {
 		return
 	}
 	up.gone = true
-	_ = up.file.Close() // it was only read
+	if up.file != nil {
+		_ = up.file.Close() // it was only read
+	}
 	if up.room != nil {
 		up.room.taken.Add(-up.size)
 	}
@@ -130,6 +133,9 @@ func (up *upload) read(use func(launch.Request) error) error {
 		return errExpired
 	}
 	req := up.request
+	if req.From != "" {
+		return use(req)
+	}
 	req.File, req.Stdin = "-", io.NewSectionReader(up.file, 0, up.size)
 	return use(req)
 }

@@ -27,6 +27,8 @@ type Webhooks struct {
 	Duplicates  float64       // share of events that are sent twice
 	Disorder    float64       // share of conversations whose events are shuffled
 	OldVoice    bool          // calls (channel 3) send a single event of the older shape
+	NoAnswer    float64       // share of contacts who say nothing
+	OptOut      float64       // share of those who speak that answer STOP
 
 	// Dial opens connections to the links; a net.Dialer's DialContext when nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -46,8 +48,11 @@ func (w Webhooks) check() error {
 		return fmt.Errorf("webhooks: concurrency %d: want more than 0", w.Concurrency)
 	case w.Delay < 0:
 		return fmt.Errorf("webhooks: delay %v: want 0 or more", w.Delay)
-	case !(w.Duplicates >= 0 && w.Duplicates <= 1), !(w.Disorder >= 0 && w.Disorder <= 1):
-		return errors.New("webhooks: duplicates and disorder: want shares from 0 to 1")
+	}
+	for _, share := range []float64{w.Duplicates, w.Disorder, w.NoAnswer, w.OptOut} {
+		if !(share >= 0 && share <= 1) {
+			return errors.New("webhooks: duplicates, disorder, no answer and opt-out: want shares from 0 to 1")
+		}
 	}
 	return nil
 }
@@ -135,7 +140,7 @@ func (c *courier) work(ctx context.Context) {
 
 func (c *courier) report(ctx context.Context, conv conversation) {
 	rng := rand.New(rand.NewPCG(c.seed, conv.contact.number)) // independent of the order of the workers
-	events := conv.events(rng, c.cfg.OldVoice && conv.channel == voiceChannel)
+	events := conv.events(rng, c.cfg.OldVoice && conv.channel == voiceChannel, c.says(conv.contact.number))
 	if rng.Float64() < c.cfg.Disorder {
 		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	}
@@ -160,6 +165,18 @@ func (c *courier) report(ctx context.Context, conv conversation) {
 			})
 		}
 	}
+}
+
+// says is what a contact says; empty: nothing. A number always says the same.
+func (c *courier) says(number uint64) string {
+	rng := rand.New(rand.NewPCG(c.seed+1, number)) // of its own: the rest of a conversation stays as it is without
+	switch {
+	case rng.Float64() < c.cfg.NoAnswer:
+		return ""
+	case rng.Float64() < c.cfg.OptOut:
+		return "STOP"
+	}
+	return said
 }
 
 // post reports whether the event was answered 2xx. It does not say why not: neither
@@ -188,11 +205,12 @@ func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
 	return resp.StatusCode >= 200 && resp.StatusCode <= 299
 }
 
-// events are the events of the whole conversation. What webhook.body of the request holds
+// events are the events of the whole conversation, in which the contact says something, or
+// nothing. What webhook.body of the request holds
 // stands beside the event's own fields.
-func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
+func (c conversation) events(rng *rand.Rand, oldVoice bool, says string) []map[string]any {
 	extraction := any(map[string]any{"interested": rng.IntN(2) == 0, "summary": "Asked about the offer."})
-	if rng.Float64() < silentCustomer {
+	if rng.Float64() < silentCustomer || says == "" || says == "STOP" {
 		extraction = []any{} // as PHP writes an empty object
 	}
 	conv := map[string]any{
@@ -205,17 +223,19 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 	}
 	at := c.began.Add(time.Second).Format(time.RFC3339)
 	if oldVoice {
-		return []map[string]any{c.call(conv, extraction, at)}
+		return []map[string]any{c.call(conv, extraction, at, says)}
 	}
-	exchange := map[string]any{"customer": said, "agent": answered, "timestamp": at}
+	exchange := map[string]any{"customer": says, "agent": answered, "timestamp": at}
 	history := []map[string]any{
-		{"role": "customer", "message": said, "timestamp": at},
+		{"role": "customer", "message": says, "timestamp": at},
 		{"role": "agent", "message": answered, "timestamp": at},
 	}
 	none := []any{}
-	events := []map[string]any{
-		c.event("onStarted", "conversation", map[string]any{"extraction": none}),
-		c.event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}),
+	events := []map[string]any{c.event("onStarted", "conversation", map[string]any{"extraction": none})}
+	if says == "" {
+		history = history[1:]
+	} else {
+		events = append(events, c.event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}))
 	}
 	if _, nothing := extraction.([]any); !nothing {
 		events = append(events, c.event("onUpdate", "conversation",
@@ -235,15 +255,19 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool) []map[string]any {
 const said, answered = "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."
 
 // call is the one event of the older shape.
-func (c conversation) call(conv map[string]any, extraction any, at string) map[string]any {
+func (c conversation) call(conv map[string]any, extraction any, at, says string) map[string]any {
 	conv["channel_id"] = c.channel
+	history := []map[string]any{
+		{"role": "user", "content": says, "timeAdded": at},
+		{"role": "assistant", "content": answered, "timeAdded": at},
+	}
+	if says == "" {
+		history = history[1:]
+	}
 	e := c.event("ondone", "call", map[string]any{
 		"recording": "https://recordings.example/" + c.id + ".mp3",
 		"goals":     extraction,
-		"history": []map[string]any{
-			{"role": "user", "content": said, "timeAdded": at},
-			{"role": "assistant", "content": answered, "timeAdded": at},
-		},
+		"history":   history,
 	})
 	e["call"] = conv
 	return e

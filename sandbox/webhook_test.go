@@ -69,7 +69,7 @@ func numbersBy(t *testing.T) (talkative, silent string) {
 	t.Helper()
 	for n := uint64(966500000000); talkative == "" || silent == ""; n++ {
 		c := conversation{contact: contact{number: n}}
-		if phone := fmt.Sprintf("+%d", n); len(c.events(rand.New(rand.NewPCG(0, n)), false)) == 4 {
+		if phone := fmt.Sprintf("+%d", n); len(c.events(rand.New(rand.NewPCG(0, n)), false, said)) == 4 {
 			talkative = phone
 		} else {
 			silent = phone
@@ -132,6 +132,40 @@ func TestEvents(t *testing.T) {
 			t.Errorf("extraction %s", got)
 		}
 	})
+}
+
+func TestWhatContactsSay(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		hooks Webhooks
+		old   bool
+		want  string // all that is told of it
+	}{
+		{"nothing", Webhooks{NoAnswer: 1, OptOut: 1}, false, "onStarted onEnded"},
+		{"nothing, in the older shape", Webhooks{NoAnswer: 1}, true, "ondone"},
+		{"STOP", Webhooks{OptOut: 1}, false, "onStarted onMessage:STOP onEnded:STOP"},
+		{"STOP, in the older shape", Webhooks{OptOut: 1}, true, "ondone:STOP"},
+	} {
+		in := newInbox(t, http.StatusOK)
+		tt.hooks.Enabled, tt.hooks.OldVoice = true, tt.old
+		s := newServer(t, Config{Webhooks: tt.hooks})
+		call(s, "POST", dispatchPath, withHook("+966501234567", in.URL))
+		var told []string
+		for _, e := range in.take(len(strings.Fields(tt.want))) {
+			text := e.Event.Type
+			for _, part := range []string{"message", "history"} {
+				if strings.Contains(string(e.Result[part]), `"STOP"`) {
+					text += ":STOP"
+				} else if strings.Contains(string(e.Result[part]), `"customer"`) || strings.Contains(string(e.Result[part]), `"user"`) {
+					text += ":something"
+				}
+			}
+			told = append(told, text)
+		}
+		if got := strings.Join(told, " "); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
 }
 
 func TestEventsKeepLargeNumbers(t *testing.T) {

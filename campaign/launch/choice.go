@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
@@ -249,7 +250,49 @@ func (l *Launcher) barred(ctx context.Context, req Request) (all barred, err err
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, bar{func(p campaign.Phone) bool { return recent.Has(p.Person()) }, contacts.Recent})
+		has := func(p campaign.Phone) bool { return recent.Has(p.Person()) }
+		if req.From != "" {
+			if has, err = l.recentElsewhere(ctx, req, has, campaign.ContactedSince(now, days)); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, bar{has, contacts.Recent})
 	}
 	return all, nil
+}
+
+// recentElsewhere narrows recent to the contacts of the campaign that is followed up whom
+// another one may have contacted, too.
+func (l *Launcher) recentElsewhere(ctx context.Context, req Request, recent func(campaign.Phone) bool, since time.Time) (func(campaign.Phone) bool, error) {
+	c, err := l.Store.Campaign(ctx, req.From)
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	var phones []campaign.Phone
+	for n := range c.Chunks {
+		chunk, err := l.Store.ReadChunk(ctx, store.Ref{Campaign: c.Name, Chunk: n})
+		if err != nil {
+			return nil, fmt.Errorf("--from: %w", err)
+		}
+		for _, contact := range chunk.Contacts {
+			if contact.Phone != 0 && recent(contact.Phone) {
+				phones = append(phones, contact.Phone)
+			}
+		}
+	}
+	by, purged, err := l.Store.ContactedElsewhere(ctx, since, phones, req.From, req.Name)
+	if err != nil {
+		return nil, err
+	}
+	if purged != "" {
+		l.note("campaign %s was purged, so it is not known whom it contacted: everybody who was contacted lately is left out", purged)
+	}
+	others := make(map[campaign.Phone]bool, len(phones))
+	for i, phone := range phones {
+		others[phone.Person()] = by[i]
+	}
+	return func(p campaign.Phone) bool {
+		other, known := others[p.Person()]
+		return recent(p) && (other || !known)
+	}, nil
 }

@@ -228,6 +228,60 @@ func TestLaunchFromACampaign(t *testing.T) {
 	}
 }
 
+// A campaign that follows up another leaves out whom a third one has contacted lately, and
+// not those whom its parent has.
+func TestAFollowUpLeavesOutWhomOthersContacted(t *testing.T) {
+	l, _ := newLauncher(redistest.Shared(t))
+	ctx := t.Context()
+	accepted := func(name string, people int) {
+		t.Helper()
+		chunk, err := l.Store.ReadChunk(ctx, store.Ref{Campaign: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var begin, commit []store.Move
+		var phones []campaign.Phone
+		for i := range people {
+			begin = append(begin, store.Move{Index: i, Move: campaign.Move{Cause: campaign.Send, At: time.Now()}})
+			commit = append(commit, store.Move{Index: i, Move: campaign.Move{Cause: campaign.Accept, At: time.Now(), Recorded: true}})
+			phones = append(phones, chunk.Contacts[i].Phone)
+		}
+		for _, change := range []store.Change{
+			{Act: store.Begin, Token: "w/1", ClaimTTL: time.Minute, Moves: begin},
+			{Act: store.Commit, Token: "w/1", Moves: commit, Contacted: phones, ContactedAt: time.Now()},
+		} {
+			if _, err := stored(l).Apply(ctx, chunk, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	parent := request(t, write(t, "list.csv", people(5)))
+	other := request(t, parent.File)
+	other.Name = "other"
+	for _, req := range []Request{parent, other} {
+		if _, err := l.Launch(ctx, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accepted(parent.Name, 4)
+	accepted("other", 1)
+	child := request(t, "")
+	child.Name, child.From, child.Settings.SkipContactedDays = "again", parent.Name, 7
+	got, err := l.Launch(ctx, child)
+	want := map[string]int{string(contacts.Recent): 1}
+	if diff := cmp.Diff(want, got.Refused); err != nil || diff != "" || got.Contacts != 4 {
+		t.Errorf("%v, %d contacts, refused (-want +got):\n%s", err, got.Contacts, diff)
+	}
+	if c, err := l.Store.Campaign(ctx, "again"); err != nil || c.Settings.FollowsUp != parent.Name {
+		t.Errorf("follows up %q, %v", c.Settings.FollowsUp, err)
+	}
+	list := child
+	list.Name, list.From, list.File = "list", "", parent.File
+	if got, err := l.Launch(ctx, list); err != nil || got.Refused[string(contacts.Recent)] != 4 {
+		t.Errorf("of a file: %+v, %v", got.Refused, err)
+	}
+}
+
 // The sampler takes exactly as many as it is asked for, whatever the numbers.
 func TestSampler(t *testing.T) {
 	for _, size := range []int{1, 2, 50, 99, 100, 101} {

@@ -91,7 +91,7 @@ func (r Request) settings() campaign.Settings {
 	if s.Mode == campaign.Dispatch {
 		byMode = campaign.DefaultDispatchChunk
 	}
-	s.ChunkSize = cmp.Or(s.ChunkSize, byMode)
+	s.ChunkSize, s.FollowsUp = cmp.Or(s.ChunkSize, byMode), r.From
 	return s
 }
 
@@ -133,6 +133,7 @@ type Store interface {
 	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
 	ReadSuppressed(ctx context.Context) (*store.Phones, error)
 	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error)
 
 	// Redis and the workers.
 	Now(ctx context.Context) (time.Time, error)

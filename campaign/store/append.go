@@ -138,10 +138,10 @@ func (a *Append) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
 }
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
-// campaign, tally, open, rejects, appended rejects, window; ARGV id, counts, chunks
+// campaign, tally, open, rejects, appended rejects, window, cohorts; ARGV id, counts, chunks
 // before, chunks, contacts, the append's field, its value, ends of parts. A repeated
 // one answers 1.
-var finishAppendScript = redis.NewScript(`
+var finishAppendScript = redis.NewScript(luaCohorts + `
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 for n = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do redis.call('ZADD', KEYS[3], 0, n) end
@@ -155,6 +155,7 @@ redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[
 if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
   redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
   redis.call('DEL', KEYS[6])
+  startCohorts(KEYS[7])
 end
 redis.call('HDEL', KEYS[1], 'append', 'append_last')
 return 1`)
@@ -176,7 +177,7 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	if err := a.store.Raise(ctx, c.Name); err != nil {
 		return c, wrap(err, "%s", what)
 	}
-	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name)}
+	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name), keyCohorts(c.Name)}
 	if err := a.run(ctx, what, finishAppendScript, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
 		"appended:"+a.fingerprint, summary, ends); err != nil {
 		return c, err

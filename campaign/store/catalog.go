@@ -205,17 +205,20 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 }
 
 // phaseScript moves a campaign's phase. A campaign that starts running gets an empty
-// window, so that the guard judges only what comes from then on.
+// window and new cohorts, so that the guards judge only what comes from then on.
 //
-// KEYS campaign, window; ARGV to, reason, then the phases it may come from. Answers
+// KEYS campaign, window, cohorts; ARGV to, reason, then the phases it may come from. Answers
 // the phase it came from, or the present one with a minus before it.
-var phaseScript = redis.NewScript(`
+var phaseScript = redis.NewScript(luaCohorts + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase then return '' end
 for i = 3, #ARGV do
   if phase == ARGV[i] then
     redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2])
-    if ARGV[1] == 'running' and phase ~= 'running' then redis.call('DEL', KEYS[2]) end
+    if ARGV[1] == 'running' and phase ~= 'running' then
+      redis.call('DEL', KEYS[2])
+      startCohorts(KEYS[3])
+    end
     return phase
   end
 end
@@ -231,7 +234,7 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	for _, f := range from {
 		args = append(args, string(f))
 	}
-	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyWindow(name)}, args...).Text()
+	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyWindow(name), keyCohorts(name)}, args...).Text()
 	switch now, refused := strings.CutPrefix(answer, "-"); {
 	case err != nil:
 		return "", false, wrap(err, "set phase of %s", name)

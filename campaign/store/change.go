@@ -88,7 +88,7 @@ const maxRounds = 20
 //
 // Begin moves all of its contacts or changes nothing. It fails with ErrNotRunning,
 // ErrOutdated, ErrCapped (a *CappedError), ErrBusy (a *BusyError), ErrUnrecovered,
-// ErrLate (a *LateError) or ErrMoved.
+// ErrLate (a *LateError), ErrTripped (a *TripError) or ErrMoved.
 func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, error) {
 	end, err := chunk.takeTurn(ctx)
 	if err != nil {

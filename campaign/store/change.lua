@@ -1,6 +1,7 @@
 -- Changes records of one chunk, all at once, if the caller has the right to.
 --
--- KEYS  campaign, chunk, ledger, open, tally, log, window, day (all of one hash slot)
+-- KEYS  campaign, chunk, ledger, open, tally, log, window, day, cohorts (all of one hash
+--       slot)
 -- ARGV  act      begin | commit | recover | steer
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, or ''
@@ -33,6 +34,7 @@
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unrecovered  begin only: contacts are sending under another claim that has ended
+--   guard    begin only: a guard of the answers has tripped; detail is judgeCohorts's
 --   late     begin, recover: it is later than latest. A frozen server carries out old
 --            commands after their callers are gone
 --   moved    begin only: nothing was changed, because of the contacts in moved
@@ -42,7 +44,7 @@
 -- A record that already is the new one counts as changed: an earlier run of this call
 -- may have written it and lost its answer.
 
-local PENDING, SENDING = 0, 1
+local PENDING, SENDING, ACCEPTED = 0, 1, 2
 local VERDICT = 9 -- bytes in the window
 
 local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -50,7 +52,7 @@ local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
 local latest = tonumber(ARGV[21])
-local campaign, chunk, ledger, open, tally, log, window, day = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local campaign, chunk, ledger, open, tally, log, window, day, cohorts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -70,8 +72,8 @@ local held = redis.call('HMGET', chunk, 'claim', 'claim_until')
 local mine = token ~= '' and held[1] == token
 local free = not held[1] or held[1] == dead or tonumber(held[2]) <= now
 
-local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard')
-local phase, reason, guard = settings[1], settings[2], settings[4]
+local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards')
+local phase, reason, guard, guards = settings[1], settings[2], settings[4], settings[5] or ''
 if act == 'begin' then
   if phase ~= 'running' then return {'phase', now, phase or '', '', ''} end
   if version ~= '' and version ~= (settings[3] or '0') or from ~= '' and (now < tonumber(from) or now >= ends) then
@@ -114,6 +116,10 @@ end
 local done = act == 'begin' and mine and #apply == 0 and #moved == 0 -- by an earlier run, in time
 if latest and now > latest and not done then
   return {'late', now, '', '', ''}
+end
+if act == 'begin' and guards ~= '' and not done then
+  local tripped = judgeCohorts(cohorts, guards, now)
+  if tripped then return {'guard', now, tripped, '', ''} end
 end
 if act == 'begin' and #moved > 0 then
   return {'moved', now, '', table.concat(moved), ''}
@@ -234,6 +240,31 @@ if guard and guard ~= '' then
     end
   end
   if judge and phase == 'paused' and reason == why then tripped = kept end
+end
+
+-- Whom a request or an event has shown to be reached goes into a cohort. With no contact
+-- left to send they start anew, as the window does.
+if guards ~= '' then
+  local told, accepted = {}, 0
+  for _, change in ipairs(apply) do
+    local old, new = change[2], change[3]
+    if not string.find(evidence, sub(old, 1, 1), 1, true) and string.find(evidence, sub(new, 1, 1), 1, true) then
+      for at = 1, #new, size do
+        local a, b, c, d = byte(new, at + 6, at + 9) -- when it changed, in seconds
+        local seconds, last = a + 256 * (b + 256 * (c + 256 * d)), told[#told]
+        if last and last[1] == seconds then
+          last[3] = last[3] + 1
+        else
+          told[#told + 1] = {seconds, REACHED, 1}
+        end
+      end
+      if byte(new, 1) == ACCEPTED then accepted = accepted + #new / size end
+    end
+  end
+  if #told > 0 then tellCohorts(cohorts, told, now / 1000) end
+  if accepted > 0 then missCohorts(cohorts, accepted, now) end
+  local left = redis.call('HMGET', tally, PENDING, SENDING)
+  if not left[1] and not left[2] then startCohorts(cohorts) end
 end
 
 local requests = redis.call('HGET', chunk, 'requests') or '0'

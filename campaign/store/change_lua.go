@@ -17,11 +17,11 @@ import (
 //go:embed change.lua
 var changeSource string
 
-var changeScript = redis.NewScript(changeSource)
+var changeScript = redis.NewScript(luaCohorts + changeSource)
 
 // chunkKeys are the keys of change.lua, in its order.
 func chunkKeys(r Ref) []string {
-	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign)}
+	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign), keyCohorts(r.Campaign)}
 }
 
 // changesOf are the contacts in which two ledgers of a chunk differ, as the script
@@ -156,6 +156,8 @@ func (a changeAnswer) refusal() error {
 		return ErrUnrecovered
 	case "late":
 		return &LateError{Now: a.now}
+	case "guard":
+		return tripOf(a.detail, a.now)
 	case "moved":
 		return ErrMoved
 	case "gone":

@@ -19,6 +19,7 @@ func keySeries(name string) string          { return keyCampaign(name) + ":serie
 func keyLog(name string) string             { return keyCampaign(name) + ":log" }              // stream: decisions about the campaign
 func keyChunksLog(name string) string       { return keyCampaign(name) + ":log:chunks" }       // stream: changes to chunks
 func keyWindow(name string) string          { return keyCampaign(name) + ":window" }           // string: the latest verdicts, for the guard
+func keyCohorts(name string) string         { return keyCampaign(name) + ":cohorts" }          // hash: what was told of the latest contacts, for the guards of the answers
 func keyDay(name string) string             { return keyCampaign(name) + ":day" }              // hash: contacts begun today
 func keyRejects(name string) string         { return keyCampaign(name) + ":rejects" }          // list: parts of the rejects file, compressed
 func keyAppendedRejects(name string) string { return keyRejects(name) + ":append" }            // list: those of an unfinished append
@@ -45,7 +46,7 @@ func (r Ref) key(kind string) string {
 // A new key of a campaign goes into one of these lists. Purge deletes it if what it
 // holds can identify a person.
 var (
-	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keySeries, keyLog, keyWindow, keyDay, keyTicketTally}
+	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keySeries, keyLog, keyWindow, keyCohorts, keyDay, keyTicketTally}
 
 	personalKeys = []func(name string) string{
 		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue, keyFollowsDue,

@@ -138,6 +138,21 @@ func (s *Store) Log(ctx context.Context, name string, d Decision) error {
 	return wrap(err, "log of %s", name)
 }
 
+// decidedPage bounds the decisions among which Decided looks.
+const decidedPage = 1000
+
+// Decided are the texts of the decisions of one kind about a campaign as a whole, since a
+// time by Redis's clock, the latest first.
+func (s *Store) Decided(ctx context.Context, name string, action Action, since time.Time) (texts []campaign.Message, err error) {
+	entries, err := s.rdb.XRevRangeN(ctx, keyLog(name), "+", strconv.FormatInt(since.UnixMilli(), 10), decidedPage).Result()
+	for _, e := range entries {
+		if text, _ := e.Values["text"].(string); e.Values["action"] == string(action) {
+			texts = append(texts, campaign.ReadMessage(text))
+		}
+	}
+	return texts, wrap(err, "decisions about %s", name)
+}
+
 // logContactScript adds an entry about a contact. KEYS campaign, log, ledger; ARGV
 // most entries, by, action, text, chunk, index, size of a record.
 var logContactScript = redis.NewScript(`

@@ -25,29 +25,35 @@ const (
 
 // outcomeScript writes outcomes that nothing else has changed meanwhile.
 //
-// KEYS campaign, outcomes, histories, extraction keys, chunk; ARGV most extraction
-// keys, number of those that follow, the keys, then for each contact its index, the
-// old outcome, the new one, and a history (empty leaves it). Answers the indexes left
+// KEYS campaign, outcomes, histories, extraction keys, chunk, cohorts; ARGV most
+// extraction keys, number of those that follow, the keys, then for each contact its index,
+// the old outcome, the new one, a history (empty leaves it), and what the cohorts are told:
+// "seconds answered ended opted", or nothing. Answers the indexes left
 // alone: all of them when the campaign does not exist or is being purged. "told" in
 // the chunk counts writes.
-var outcomeScript = redis.NewScript(`
+var outcomeScript = redis.NewScript(luaCohorts + `
 local there = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[1], 'purge_began') == 0
 local names = tonumber(ARGV[2])
 for i = 3, there and 2 + names or 0 do
   if redis.call('SCARD', KEYS[4]) >= tonumber(ARGV[1]) then break end
   redis.call('SADD', KEYS[4], ARGV[i])
 end
-local left, wrote = {}, false
-for i = 3 + names, #ARGV, 4 do
+local left, wrote, told = {}, false, {}
+for i = 3 + names, #ARGV, 5 do
   local present = redis.call('HGET', KEYS[2], ARGV[i]) or ''
   if there and present == ARGV[i + 1] then
     wrote = true
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
     if ARGV[i + 3] ~= '' then redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 3]) end
+    local at, answered, ended, opted = string.match(ARGV[i + 4], '^(%d+) (%d) (%d) (%d)$')
+    for what, n in pairs({[ANSWERED] = answered, [ENDED] = ended, [OPTED] = opted}) do
+      if n == '1' then told[#told + 1] = {tonumber(at), what, 1} end
+    end
   elseif present ~= ARGV[i + 2] then
     left[#left + 1] = tonumber(ARGV[i])
   end
 end
+if #told > 0 then tellCohorts(KEYS[6], told) end
 if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
 return left`)
 
@@ -111,6 +117,7 @@ type outcomeWrite struct {
 	new        []byte // nil: there is nothing to write
 	history    []byte
 	extraction json.RawMessage
+	told       string // to the cohorts
 }
 
 // changeOutcome asks what becomes of a contact's outcome as stored.
@@ -129,7 +136,7 @@ func (s *Store) changeOutcome(index int, old string, change func(index int, o ca
 	if err != nil || string(text) == old || (old == "" && !next.Known()) {
 		return w, err
 	}
-	w = outcomeWrite{index: index, old: old, new: text, extraction: next.Extraction}
+	w = outcomeWrite{index: index, old: old, new: text, extraction: next.Extraction, told: toldOf(o, next)}
 	if turns != nil {
 		history, err := json.Marshal(turns)
 		if err != nil {
@@ -157,9 +164,9 @@ func (s *Store) writeOutcomes(ctx context.Context, ref Ref, writes []outcomeWrit
 		args = append(args, name)
 	}
 	for _, w := range writes {
-		args = append(args, w.index, w.old, w.new, w.history)
+		args = append(args, w.index, w.old, w.new, w.history, w.told)
 	}
-	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref)}
+	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref), keyCohorts(ref.Campaign)}
 	indexes, err := s.applying.script(ctx, outcomeScript, keys, args...).Int64Slice()
 	for _, index := range indexes {
 		left = append(left, int(index))

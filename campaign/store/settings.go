@@ -17,14 +17,16 @@ var ErrOutdated = errors.New("the campaign's settings or the day have changed")
 
 // changeSettingsScript replaces settings that are still those that were read.
 //
-// KEYS campaign; ARGV version, settings, guard. Answers 1; 0 when they have
-// changed in between; -1 when the campaign is not loaded.
+// KEYS campaign, cohorts; ARGV version, settings, guard, guards of the answers. Answers 1;
+// 0 when they have changed in between; -1 when the campaign is not loaded. While there was
+// no guard of the answers, nothing was counted.
 var changeSettingsScript = redis.NewScript(`
-local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings')
+local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings', 'guards')
 if not is[1] or is[1] == 'loading' then return -1 end
 if is[3] == ARGV[2] then return 1 end
 if (is[2] or '0') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3])
+redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3], 'guards', ARGV[4])
+if (is[4] or '') == '' then redis.call('DEL', KEYS[2]) end
 redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
 return 1`)
 
@@ -42,7 +44,7 @@ func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to camp
 	if err != nil {
 		return fmt.Errorf("change settings of %s: %w", c.Name, err)
 	}
-	done, err := changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, c.Version, text, guardOf(to)).Int()
+	done, err := changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyCohorts(c.Name)}, c.Version, text, guardOf(to), guardsOf(to)).Int()
 	switch {
 	case err != nil:
 	case done < 0:

@@ -55,6 +55,7 @@ type Store struct {
 	staleFrom  atomic.Pointer[string] // where StaleEvents goes on; nil: at the first event
 	contactDay atomic.Int64           // on which this process last wrote into the contact record
 	raised     raised
+	recent     recent
 	clock      atomic.Pointer[clock] // Redis's, as last asked
 	listed     sync.Map              // workers by id: when they were put into the set of workers
 }

@@ -179,6 +179,8 @@ func (o *commandLine) eventFlags() *pflag.FlagSet {
 	flags.Float64Var(&h.Duplicates, "webhook-duplicates", 0, "`share` of events sent twice")
 	flags.Float64Var(&h.Disorder, "webhook-disorder", 0, "`share` of conversations whose events are shuffled")
 	flags.BoolVar(&h.OldVoice, "webhook-old-voice", false, "report calls in the older shape: one ondone event")
+	flags.Float64Var(&h.NoAnswer, "webhook-no-answer", 0, "`share` of contacts who say nothing")
+	flags.Float64Var(&h.OptOut, "webhook-opt-out", 0, "`share` of those who speak that answer STOP")
 	return flags
 }
 

@@ -93,6 +93,9 @@ func (a *Applier) heedAll(ctx context.Context, name string, events []store.Event
 	if err == nil {
 		err = a.heed(ctx, c, reports, indexed)
 	}
+	if err == nil && c.Settings.Listens() { // a limit of silence may be set later
+		err = a.store.Hear(ctx, name)
+	}
 	return page{name, c, reports, dropped}, err
 }
 
@@ -217,7 +220,7 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 	if len(byIndex) == 0 {
 		return nil
 	}
-	causes := make(map[int]campaign.Cause)
+	causes, now := make(map[int]campaign.Cause), time.Now()
 	outcomes := make(map[int]campaign.Outcome)
 	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		delete(causes, index) // the store may ask again
@@ -228,6 +231,9 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		for _, r := range byIndex[index] {
 			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
 			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
+			if c.Settings.Listens() {
+				next = forGuards(o, next, p.chunk.Record(index), now)
+			}
 			o = next
 			o.OptedOut = wished && o.Known()
 			if turns != nil && !c.Settings.NoHistory {
@@ -246,7 +252,6 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 	if errors.As(err, new(*store.DamagedError)) {
 		p.damaged, err = err, nil
 	}
-	now := time.Now()
 	for _, index := range slices.Sorted(maps.Keys(causes)) {
 		move := campaign.Move{Cause: causes[index], At: now}
 		if _, allowed := p.chunk.Record(index).Next(move); allowed {

@@ -98,6 +98,7 @@ type keeper interface {
 	Apply(ctx context.Context, chunk *store.Chunk, c store.Change) (store.Changed, error)
 	TicketStates(ctx context.Context, ref store.Ref, contacts []int) (map[int]campaign.TicketState, error)
 	UpdateFollow(ctx context.Context, at store.Place, most int, change func(f *campaign.Follow) (due store.FollowDue, write bool)) error
+	Hear(ctx context.Context, name string) error
 	Clock(ctx context.Context, name string) (time.Time, error)
 	RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error
 	ContactedDays(ctx context.Context, phone campaign.Phone, forget bool) (days []time.Time, err error)

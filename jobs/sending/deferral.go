@@ -279,7 +279,7 @@ func (p *pass) phonesOf(contacts []int) []campaign.Phone {
 // siftByRecord takes out contacts by the contact record: those that any campaign has
 // contacted too often for this one's rules, and those that another campaign has
 // contacted lately, where this one skips them. For the latter a request of our own
-// that is in the record does not count.
+// that is in the record does not count, nor one of the campaign that this one follows up.
 func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
 	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
 	days := 0
@@ -296,13 +296,20 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 	if err != nil {
 		return nil, err
 	}
+	lately := make([]bool, len(contacts))
+	for i, index := range contacts {
+		lately[i] = skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true)
+	}
+	if err := p.spareFollowedUp(ctx, contacts, now, lately); err != nil {
+		return nil, err
+	}
 	for i, index := range contacts {
 		wait := 0
 		if limited(limits) {
 			wait = limits.Wait(on[i][:hours.DaysCounted])
 		}
 		switch {
-		case skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true):
+		case lately[i]:
 			deferred[index] = deferral{reason: campaign.Say(campaign.MsgRecent, "days", skip), cancel: true}
 		case wait > 0:
 			until := now.Truncate(24*time.Hour).AddDate(0, 0, wait) // days of the record begin with those of UTC
@@ -312,6 +319,27 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 		}
 	}
 	return ready, nil
+}
+
+// spareFollowedUp takes those back who were contacted lately by nobody but the campaign
+// that this one follows up. When admit asks, their numbers are reserved: no other request
+// with one of them is on its way, and the ledgers say whom it has reached.
+func (p *pass) spareFollowedUp(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
+	s := p.campaign.Settings
+	if s.FollowsUp == "" || !slices.Contains(lately, true) {
+		return nil
+	}
+	var places, asked []int
+	for i, is := range lately {
+		if is {
+			places, asked = append(places, i), append(asked, contacts[i])
+		}
+	}
+	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked), s.FollowsUp, p.campaign.Name)
+	for n, i := range places {
+		lately[i] = err != nil || by[n]
+	}
+	return err
 }
 
 func limited(l hours.Limits) bool { return l.PerDay > 0 || l.PerWeek > 0 }

@@ -192,6 +192,7 @@ func (p *pass) notBegun(ctx context.Context, rs []*request, fence time.Time, err
 	piece := contactsOf(rs)
 	var busy *store.BusyError
 	var late *store.LateError
+	var guard *store.TripError
 	switch {
 	case errors.Is(err, store.ErrMoved):
 		// Evidence or a person got to some of them first, maybe between this begin and
@@ -207,6 +208,10 @@ func (p *pass) notBegun(ctx context.Context, rs []*request, fence time.Time, err
 	case errors.Is(err, store.ErrNotRunning):
 		p.agenda.finish(nil)
 		return p.takeBack(ctx, piece, time.Time{})
+	case errors.As(err, &guard):
+		again, err := p.Queue.HeedGuard(ctx, p.campaign, guard.Trip)
+		p.agenda.finish(again)
+		return errors.Join(err, p.takeBack(ctx, piece, time.Time{}))
 	case errors.Is(err, store.ErrOutdated):
 		p.agenda.finish(&ComeBack{0, "the settings have changed: the chunk is looked at again"})
 		return p.takeBack(ctx, piece, time.Time{})

@@ -75,6 +75,9 @@ type Queue interface {
 	HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error
 	// ExplainTrip says why the guard has paused a campaign.
 	ExplainTrip(ctx context.Context, c campaign.Campaign, latest []store.Verdict) error
+	// HeedGuard pauses a campaign whose guard has kept a request from beginning, or says
+	// when to try again.
+	HeedGuard(ctx context.Context, c campaign.Campaign, t store.Trip) (*ComeBack, error)
 	OthersWait(c campaign.Campaign) (bool, error)
 }
 
@@ -99,6 +102,7 @@ type Store interface {
 	Standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error)
 	GiveBack(ctx context.Context, held []store.Reservation) error
 	DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error)
 	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
 	// What answers to the agent have shown.
 	Seen(ctx context.Context, agent string) (campaign.Seen, error)

@@ -1,0 +1,204 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"campaign-runner/campaign"
+)
+
+// The contact record says on which days a person was contacted, and not by whom. Campaigns
+// know whom they contacted: their ledgers are asked where that matters.
+
+// recentFor is how long a list of the campaigns that contacted somebody lately is good
+// enough. Those that may contact somebody now are live, and are asked for each time.
+const recentFor = time.Minute
+
+// recent are the campaigns that may have contacted somebody since a time.
+type recent struct {
+	mu    sync.Mutex
+	since time.Time
+	asked time.Time
+	names []string
+}
+
+// contactedSince reports whether a campaign may have contacted somebody since a time in a
+// way that others are to see.
+func contactedSince(r Reading, since time.Time) bool {
+	over := !r.EndedAt.IsZero() && r.EndedAt.Before(since) && r.Tally.Open() == 0
+	return r.Phase != campaign.Loading && !r.Settings.Unrecorded && !over
+}
+
+// recentCampaigns reads the campaigns that may have contacted somebody since a time.
+func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []string) (all []Reading, err error) {
+	live, err := s.EverLive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.recent.mu.Lock()
+	defer s.recent.mu.Unlock()
+	if time.Since(s.recent.asked) > recentFor || !s.recent.since.Equal(since) {
+		asked := time.Now()
+		names, err := s.Names(ctx)
+		if err != nil {
+			return nil, err
+		}
+		readings, err := s.ReadAll(ctx, names)
+		if err != nil {
+			return nil, err
+		}
+		s.recent.names = nil
+		for _, r := range readings {
+			if r.Err != nil || contactedSince(r, since) {
+				s.recent.names = append(s.recent.names, r.Name)
+			}
+		}
+		s.recent.since, s.recent.asked = since, asked
+	}
+	names := slices.Clone(s.recent.names)
+	for _, l := range live {
+		names = append(names, l.Campaign)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(except, name) })
+	readings, err := s.ReadAll(ctx, names)
+	for _, r := range readings {
+		switch {
+		case errors.Is(r.Err, ErrNotFound):
+		case r.Err != nil:
+			err = cmp.Or(err, r.Err)
+		case contactedSince(r, since):
+			all = append(all, r)
+		}
+	}
+	return all, err
+}
+
+// ContactedElsewhere reports for each number whether its owner may have been contacted
+// since a time by any campaign that is recorded, except those named. Where a campaign was
+// purged that may have, this is said of all numbers, and purged names it. Ask it of people
+// who are in the contact record. A campaign without an index is read as a whole.
+func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error) {
+	by = make([]bool, len(phones))
+	if len(phones) == 0 {
+		return by, "", nil
+	}
+	campaigns, err := s.recentCampaigns(ctx, since, except)
+	if err != nil {
+		return nil, "", wrap(err, "look up who was contacted by other campaigns")
+	}
+	for _, c := range campaigns {
+		if c.Kept() != nil {
+			for i := range by {
+				by[i] = true
+			}
+			return by, c.Name, nil
+		}
+		for part := range slices.Chunk(indexesOf(phones, by), phonesPage) {
+			if err := s.contactedIn(ctx, c.Campaign, since, phones, part, by); err != nil {
+				return nil, "", wrap(err, "look up who was contacted by %s", c.Name)
+			}
+		}
+	}
+	return by, "", nil
+}
+
+// indexesOf are the places of the numbers about which nothing is known yet.
+func indexesOf(phones []campaign.Phone, known []bool) (places []int) {
+	for i := range phones {
+		if !known[i] {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// contactedIn marks those of some numbers that a campaign has contacted since a time.
+func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time.Time, phones []campaign.Phone, some []int, by []bool) error {
+	contacts, err := s.placesIn(ctx, c, phones, some)
+	if err != nil || len(contacts) == 0 {
+		return err
+	}
+	records := make([]*redis.StringCmd, len(contacts))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, at := range contacts {
+			from := int64(at.Index * campaign.RecordSize)
+			records[i] = p.GetRange(ctx, keyLedger(at.Ref), from, from+campaign.RecordSize-1)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, at := range contacts {
+		record := campaign.Ledger(records[i].Val())
+		// One without a record is just being purged.
+		by[at.phone] = by[at.phone] || record.Check(1) != nil || record.At(0).Recorded && !record.At(0).ChangedAt().Before(since)
+	}
+	return nil
+}
+
+// A phonePlace is where a campaign has a number, by the number's place in a list.
+type phonePlace struct {
+	Place
+	phone int
+}
+
+// placesIn are the contacts of a campaign with some numbers, in either spelling.
+func (s *Store) placesIn(ctx context.Context, c campaign.Campaign, phones []campaign.Phone, some []int) (places []phonePlace, err error) {
+	buckets, err := s.rdb.HGet(ctx, keyCampaign(c.Name), "buckets").Int()
+	if err := exceptNil(err); err != nil {
+		return nil, err
+	}
+	if buckets == 0 {
+		return s.searchPlaces(ctx, c, phones, some)
+	}
+	packed := make([]*redis.StringCmd, len(some))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range some {
+			packed[i] = p.HGet(ctx, keyIndex(c.Name), strconv.Itoa(bucketOf(phones[n], buckets)))
+		}
+		return nil
+	})
+	if err := exceptNil(err); err != nil {
+		return nil, err
+	}
+	for i, n := range some {
+		if err := exceptNil(packed[i].Err()); err != nil {
+			return nil, err
+		}
+		for b := []byte(packed[i].Val()); len(b) >= entryBytes; b = b[entryBytes:] {
+			if listed, ordinal := entryAt(b); listed.Person() == phones[n].Person() && ordinal < c.Chunks*c.Settings.ChunkSize {
+				places = append(places, phonePlace{Place{Ref{c.Name, ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize}, n})
+			}
+		}
+	}
+	return places, nil
+}
+
+// searchPlaces reads every chunk.
+func (s *Store) searchPlaces(ctx context.Context, c campaign.Campaign, phones []campaign.Phone, some []int) (places []phonePlace, err error) {
+	wanted := make(map[campaign.Phone][]int, len(some))
+	for _, n := range some {
+		wanted[phones[n].Person()] = append(wanted[phones[n].Person()], n)
+	}
+	for n := range c.Chunks {
+		chunk, err := s.ReadChunk(ctx, Ref{Campaign: c.Name, Chunk: n})
+		if err != nil {
+			return nil, err
+		}
+		for i, contact := range chunk.Contacts {
+			for _, n := range wanted[contact.Phone.Person()] {
+				places = append(places, phonePlace{Place{chunk.Ref, i}, n})
+			}
+		}
+	}
+	return places, nil
+}

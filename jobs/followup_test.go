@@ -1,0 +1,112 @@
+package jobs
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/internal/campaigntest"
+)
+
+func followingUp(name string) func(*campaign.Settings) {
+	return func(s *campaign.Settings) { s.SkipContactedDays, s.FollowsUp = 7, name }
+}
+
+// A follow-up ignores that its parent has contacted people, and nothing else: not a contact
+// by another campaign, not the do-not-contact list, not a request that is on its way.
+func TestAFollowUpSparesItsParentsContactsAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		indexed bool
+		edit    func(*campaign.Settings)
+		want    map[campaign.State]int // of six, two of whom another campaign has contacted
+	}{
+		{"the parent", true, followingUp("c"), map[campaign.State]int{campaign.Accepted: 4, campaign.Canceled: 2}},
+		{"the parent, beside one without an index", false, followingUp("c"), map[campaign.State]int{campaign.Accepted: 4, campaign.Canceled: 2}},
+		{"the other one", true, followingUp("e"), map[campaign.State]int{campaign.Canceled: 6}},
+		{"none", true, skipping, map[campaign.State]int{campaign.Canceled: 6}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDuel(t, 6, nil, []func(*campaign.Settings){tt.edit})
+			d.run("c")
+			d.platform.forget()
+			campaigntest.Fixture{Store: d.store, T: t}.Load(campaigntest.List{ // after the follow-up was loaded
+				Name: "e", Settings: d.now().Settings, Contacts: campaigntest.People(phoneOf(0), 2, func(_ int, number string) []string { return []string{number, "name"} }), Indexed: tt.indexed,
+			})
+			d.run("e")
+			d.platform.forget()
+			d.run("d")
+			d.wantStates("d", tt.want)
+			if n := d.platform.contacted()[phoneOf(0).E164()]; n > 0 {
+				t.Error("somebody was contacted by three campaigns")
+			}
+			for reason := range reasonsOf(d, "d", campaign.Canceled) {
+				if reason != "contacted within the last 7 days" {
+					t.Errorf("canceled: %s", reason)
+				}
+			}
+		})
+	}
+}
+
+func reasonsOf(d *duel, name string, state campaign.State) map[string]int {
+	d.t.Helper()
+	tally, err1 := d.store.Tally(d.t.Context(), name)
+	texts, err2 := d.store.Reasons(d.t.Context(), name)
+	if err1 != nil || err2 != nil {
+		d.t.Fatal(err1, err2)
+	}
+	reasons := make(map[string]int)
+	for at, n := range tally.Reasons {
+		if at.State == state {
+			reasons[texts[at.Reason].String()] = n
+		}
+	}
+	return reasons
+}
+
+func TestAFollowUpKeepsTheOtherRules(t *testing.T) {
+	d := newDuel(t, 4, nil, []func(*campaign.Settings){followingUp("c")})
+	d.run("c")
+	d.platform.forget()
+	if _, err := d.store.Suppress(t.Context(), []campaign.Phone{phoneOf(1)}); err != nil {
+		t.Fatal(err)
+	}
+	// A third campaign has a request with one of them on its way.
+	d.load("e", 1)
+	e, err := d.store.ReadChunk(t.Context(), store.Ref{Campaign: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Minute)
+	if _, err := d.store.Reserve(t.Context(), []store.Reservation{{Phone: phoneOf(0), Ref: e.Ref, Token: "x/1", N: 1, Until: until}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	d.run("d")
+	d.wantStates("d", map[campaign.State]int{campaign.Accepted: 2, campaign.Canceled: 1, campaign.Pending: 1})
+	want := map[string]int{campaign.Say(campaign.MsgDoNotContact).String(): 1}
+	if diff := cmp.Diff(want, reasonsOf(d, "d", campaign.Canceled)); diff != "" {
+		t.Errorf("canceled (-want +got):\n%s", diff)
+	}
+	if d.platform.contacted()[phoneOf(0).E164()]+d.platform.contacted()[phoneOf(1).E164()] > 0 {
+		t.Errorf("contacted %v", d.platform.contacted())
+	}
+}
+
+// Whom a purged campaign has contacted, nobody can tell.
+func TestAFollowUpBesideAPurgedCampaign(t *testing.T) {
+	d := newDuel(t, 2, nil, []func(*campaign.Settings){followingUp("c")})
+	d.load("e", 1)
+	d.run("e")
+	d.platform.forget()
+	if err := d.queue.Purge(t.Context(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	d.run("c")
+	d.platform.forget()
+	d.run("d")
+	d.wantStates("d", map[campaign.State]int{campaign.Canceled: 2})
+}
