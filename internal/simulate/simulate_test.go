@@ -35,16 +35,15 @@ import (
 )
 
 var (
-	seeds = flag.Int("simulate.seeds", 200, "how many schedules")
-	first = flag.Uint64("simulate.seed", 1, "the first of them")
-	whole = flag.Bool("simulate.trace", false, "print all that happened")
+	seeds   = flag.Int("simulate.seeds", 200, "how many schedules")
+	first   = flag.Uint64("simulate.seed", 1, "the first of them")
+	whole   = flag.Bool("simulate.trace", false, "print all that happened")
+	repeats = flag.Int("simulate.repeats", 4, "how often a seed that fails is played again")
+	enough  = flag.Int("simulate.enough", 3, "how many seeds that fail end the test")
 )
 
 // alone is set in the process that plays one schedule.
 const alone = "SIMULATE_ALONE"
-
-// repeats is how often a seed that fails is played again; enough failures end the test.
-const repeats, enough = 4, 3
 
 var (
 	failed atomic.Int32
@@ -64,7 +63,7 @@ func TestSimulate(t *testing.T) {
 	began := time.Now()
 	next := make(chan uint64)
 	var all sync.WaitGroup
-	for range runtime.NumCPU() {
+	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			runtime.LockOSThread() // the children end with it
 			for seed := range next {
@@ -73,7 +72,7 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && failed.Load() < enough; played++ {
+	for ; played < *seeds && int(failed.Load()) < *enough; played++ {
 		next <- *first + uint64(played)
 	}
 	close(next)
@@ -99,12 +98,12 @@ func playAlone(t *testing.T, seed uint64) {
 	}
 	failed.Add(1)
 	again := 0
-	for range repeats {
+	for range *repeats {
 		if _, err := playOnce(seed); err != nil {
 			again++
 		}
 	}
-	t.Errorf("seed %d: %v; played again it fails %d of %d times\nto repeat: make simulate SEED=%d\n%s", seed, err, again, repeats, seed, text)
+	t.Errorf("seed %d: %v; played again it fails %d of %d times\nto repeat: make simulate SEED=%d\n%s", seed, err, again, *repeats, seed, text)
 }
 
 func playOnce(seed uint64) (text string, err error) {
