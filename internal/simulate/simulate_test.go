@@ -35,12 +35,14 @@ import (
 )
 
 var (
-	seeds   = flag.Int("simulate.seeds", 200, "how many schedules")
-	first   = flag.Uint64("simulate.seed", 1, "the first of them")
-	whole   = flag.Bool("simulate.trace", false, "print all that happened")
-	repeats = flag.Int("simulate.repeats", 4, "how often a seed that fails is played again")
-	enough  = flag.Int("simulate.enough", 3, "how many seeds that fail end the test")
+	seeds = flag.Int("simulate.seeds", 200, "how many schedules")
+	first = flag.Uint64("simulate.seed", 1, "the first of them")
+	whole = flag.Bool("simulate.trace", false, "print all that happened")
 )
+
+// repeats is how often a seed that fails is played again; enough failures end the test. With
+// -failfast the first one does.
+var repeats, enough = 4, 3
 
 // alone is set in the process that plays one schedule.
 const alone = "SIMULATE_ALONE"
@@ -60,6 +62,9 @@ func TestSimulate(t *testing.T) {
 	if os.Getenv(alone) != "" {
 		t.Skip("this process plays one schedule")
 	}
+	if flag.Lookup("test.failfast").Value.String() == "true" {
+		repeats, enough = 0, 1
+	}
 	began := time.Now()
 	next := make(chan uint64)
 	var all sync.WaitGroup
@@ -72,7 +77,7 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && int(failed.Load()) < *enough; played++ {
+	for ; played < *seeds && int(failed.Load()) < enough; played++ {
 		next <- *first + uint64(played)
 	}
 	close(next)
@@ -98,12 +103,12 @@ func playAlone(t *testing.T, seed uint64) {
 	}
 	failed.Add(1)
 	again := 0
-	for range *repeats {
+	for range repeats {
 		if _, err := playOnce(seed); err != nil {
 			again++
 		}
 	}
-	t.Errorf("seed %d: %v; played again it fails %d of %d times\nto repeat: make simulate SEED=%d\n%s", seed, err, again, *repeats, seed, text)
+	t.Errorf("seed %d: %v; played again it fails %d of %d times\nto repeat: make simulate SEED=%d\n%s", seed, err, again, repeats, seed, text)
 }
 
 func playOnce(seed uint64) (text string, err error) {
