@@ -126,7 +126,7 @@ var troubles = []trouble{
 	{name: "resets after the work", faults: sandbox.Faults{ResetAfter: 0.5}},
 	{name: "hangs before the work", faults: sandbox.Faults{HangBefore: 0.4}},
 	{name: "hangs after the work", faults: sandbox.Faults{Hang: 0.4}},
-	{name: "its own 500", faults: sandbox.Faults{ServerError: 0.7}},
+	{name: "its own 500, or PHP dies after the work", faults: sandbox.Faults{ServerError: 0.4, Fatal: 0.4}},
 	{name: "502 as a page, no work", faults: sandbox.Faults{ServerError: 0.6, HTMLErrors: true}},
 	{name: "502 after the work", faults: sandbox.Faults{BadGateway: 0.5}},
 	{name: "504 after the work", faults: sandbox.Faults{GatewayTimeout: 0.5}},

@@ -145,6 +145,10 @@ func (r *redisServer) between(do func()) {
 	do()
 }
 
+// freezeBefore freezes the server before it carries out the next begin or recovery of a dead
+// claim.
+func (r *redisServer) freezeBefore(act string) { r.between(func() { r.trap = act }) }
+
 // crash ends all connections and takes no more.
 func (r *redisServer) crash() {
 	r.refuse(true)

@@ -192,9 +192,23 @@ var deaths = []card{
 var away = []card{
 	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
 	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
-	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, freezes("begin")},
-	{"Redis freezes before the next recovery", 5 * time.Second, 20 * time.Second, freezes("recover")},
+	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freezeBefore("begin") }, func(w *world) { w.redis.thaw(); w.redis.freezeBefore("") })},
+	{"a worker is killed at its next begin, and Redis freezes before its recovery", 20 * time.Second, 28 * time.Second, lateRecovery},
 	{"all links to Redis are down, and come up one by one", 8 * time.Second, 20 * time.Second, allDown},
+}
+
+func lateRecovery(rng *rand.Rand) (string, func(*world), func(*world)) {
+	n := rng.IntN(6)
+	var p *process
+	return fmt.Sprintf(" (worker %d)", n), func(w *world) {
+			p = w.at(n)
+			w.monitor.atNextBegin(p.name, func() { go w.kill(p) })
+			w.redis.freezeBefore("recover")
+		}, func(w *world) {
+			w.monitor.atNextBegin(p.name, nil)
+			w.redis.thaw()
+			w.redis.freezeBefore("")
+		}
 }
 
 func allDown(*rand.Rand) (string, func(*world), func(*world)) {
@@ -231,20 +245,12 @@ func atBegin(hit, heal func(p *process)) func(*rand.Rand) (string, func(*world),
 	})
 }
 
-// freezes deals a Redis that freezes before it carries out the next change of that kind.
-func freezes(before string) func(*rand.Rand) (string, func(*world), func(*world)) {
-	return onWorld(func(w *world) { w.redis.between(func() { w.redis.trap = before }) }, func(w *world) {
-		w.redis.thaw()
-		w.redis.between(func() { w.redis.trap = "" })
-	})
-}
-
 // aimed are troubles at the worst moment.
 var aimed = []card{
 	{"a worker is killed at its next begin", 20 * time.Second, 20 * time.Second, atBegin(func(p *process) { go p.w.kill(p) }, nil)},
 	{"a worker is frozen at its next begin, past its heartbeat", 10 * time.Second, 16 * time.Second, atBegin(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
 	{"a worker is frozen at its next begin, past its claims", 45 * time.Second, 70 * time.Second, atBegin(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
-	{"a link to Redis is down from the next begin on", 5 * time.Second, 14 * time.Second, atBegin(func(p *process) { go goDown(p.redis) }, func(p *process) { comeUp(p.redis) })},
+	{"a link to Redis is down from the next begin on", 12 * time.Second, 20 * time.Second, atBegin(func(p *process) { go goDown(p.redis) }, func(p *process) { comeUp(p.redis) })},
 }
 
 // failures are those of the platform and of the ways to and from it.
