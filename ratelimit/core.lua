@@ -121,7 +121,11 @@ end
 local function declare()
   local w = s.span
   if w.learned > 0 and s.told == 0 and now > w.learned + LONGEST_UNPROVEN * w.window then w.learned = 0 end
-  if w.window == 0 or w.learned == 0 and not p.asks then set_window(p.window) end
+  if w.window ~= 0 and (w.learned > 0 or p.asks) then return end
+  if p.window >= w.window or now > w.declared + w.window then
+    set_window(p.window)
+    if not p.asks then w.declared = now end
+  end
 end
 
 local function open(sent)
@@ -428,7 +432,7 @@ if stored then
 else
   s = {id = fresh, clock = 0, told = 0, granted = 0, expired = 0, paced = 0, ['end'] = 0,
     heard = 0, block = 0, why = 0, failures = 0, lost = 0, probe = 0, others = 0, others_at = 0,
-    span = {window = 0, learned = 0, proven = 0, opened = 0, seen = 0, within = 0, shorter = 0, agreed = 0, doubts = 0}}
+    span = {window = 0, declared = 0, learned = 0, proven = 0, opened = 0, seen = 0, within = 0, shorter = 0, agreed = 0, doubts = 0}}
 end
 s.log, s.flight, s.peers = s.log or {}, s.flight or {}, s.peers or {}
 

@@ -8,9 +8,10 @@ package ratelimit
 // interval, too: longer than from the answer of the first to the last request that
 // was still counted with it, at most as long as from leaving to answer.
 type span struct {
-	Window  int64 `json:"window"`
-	Learned int64 `json:"learned"` // when the server showed it; 0: it is declared
-	Proven  int64 `json:"proven"`  // 1: the server has refused a request for its sake
+	Window   int64 `json:"window"`
+	Declared int64 `json:"declared"` // when a process that serves last declared this one
+	Learned  int64 `json:"learned"`  // when the server showed it; 0: it is declared
+	Proven   int64 `json:"proven"`   // 1: the server has refused a request for its sake
 
 	Opened int64 `json:"opened"` // the server's window opened after this; 0: not known
 	Seen   int64 `json:"seen"`   // and before this
@@ -30,14 +31,22 @@ const (
 )
 
 // declare puts the window of a process that serves in force, unless the server
-// has shown its own.
+// has shown its own. Where processes declare different ones the longest is in force
+// until nobody has declared it for as long as it is: a window that changed with
+// each of them would never be learned.
 func (s *state) declare(now int64, p policy) {
 	w := &s.Span
 	if w.Learned > 0 && s.Told == 0 && now > w.Learned+longestUnproven*w.Window {
 		w.Learned = 0
 	}
-	if w.Window == 0 || w.Learned == 0 && !p.Asks {
+	if w.Window != 0 && (w.Learned > 0 || p.Asks) {
+		return
+	}
+	if p.Window >= w.Window || now > w.Declared+w.Window {
 		s.setWindow(p.Window)
+		if !p.Asks {
+			w.Declared = now
+		}
 	}
 }
 

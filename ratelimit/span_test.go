@@ -116,6 +116,23 @@ func TestWhoOnlyAsksDeclaresNoWindow(t *testing.T) {
 	worker.send(4.5, Answer{Status: 200}) // nothing holds it up
 }
 
+func TestTheLongestDeclaredWindowIsInForceWhileItIsDeclared(t *testing.T) {
+	var s state
+	declares := func(second, window int64, want int64) {
+		t.Helper()
+		s.declare(origin+second*1000, policy{Window: window * 1000})
+		if s.Span.Window != want*1000 {
+			t.Errorf("at %d s, %d s declared: a window of %d ms, want %d s", second, window, s.Span.Window, want)
+		}
+	}
+	declares(0, 10, 10)
+	declares(1, 60, 60)
+	declares(2, 10, 60)
+	declares(50, 60, 60)
+	declares(109, 10, 60)
+	declares(111, 10, 10) // nobody has declared 60 s for a minute
+}
+
 func TestTheRoundestWindowThatFits(t *testing.T) {
 	for _, tt := range []struct {
 		name                 string
