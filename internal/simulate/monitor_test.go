@@ -26,6 +26,7 @@ type monitor struct {
 	suppressed map[string]time.Time // when a person was told that it is on the do-not-contact list
 	seen       map[string]time.Time // when a request with it arrived last
 	begun      map[string]time.Time // by process and number: when such a request began last
+	hits       map[string]time.Time // the same: when it reached its contact
 	traps      map[string]func()    // by process: what happens to it at its next begin
 	changes    int
 }
@@ -46,7 +47,7 @@ func newMonitor(w *world) *monitor {
 	return &monitor{
 		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
 		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
-		begun: make(map[string]time.Time), traps: make(map[string]func()),
+		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()),
 	}
 }
 
@@ -191,6 +192,9 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 		if c.act == "commit" && c.token != mi.claims[i] {
 			wrong("another sender has said so")
 		}
+		if new.State != campaign.Unconfirmed && !new.InDoubt && m.hits[c.caller+number].After(mi.since[i]) {
+			wrong("its request has reached it, and it is not in doubt")
+		}
 		if new.State == campaign.Unconfirmed && c.act == "recover" {
 			m.lost(mi, i, wrong)
 		}
@@ -334,6 +338,7 @@ func (m *monitor) arrived(numbers []string, who string) {
 func (m *monitor) reached(number string, times int, who string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hits[who+number] = time.Now()
 	m.w.trace.add("…%s is reached by %s, for the %d. time", number[len(number)-4:], who, times)
 	if times > 1+m.words[number] {
 		m.w.fail("contact %s is reached %d times, and may be %d times more than once", number, times, m.words[number])
