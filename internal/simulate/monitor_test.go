@@ -38,6 +38,7 @@ type mirror struct {
 	numbers  []string
 	ledger   campaign.Ledger
 	claim    string      // as stored
+	until    int64       // when it ends, in ms by Redis's clock
 	claims   []string    // under which each contact began last
 	since    []time.Time // of each contact's last change
 	bare     time.Time   // since when a contact is sending and the chunk has no claim
@@ -54,6 +55,7 @@ func newMonitor(w *world) *monitor {
 // A change is a call of a script that touches a ledger, most often of change.lua.
 type change struct {
 	caller, ledger, act, token string
+	dead                       string // a claim that its caller has found dead
 	latest                     string // until when it counts, in ms by Redis's clock; empty: for ever
 	runs                       string // of contacts, with their old and new records
 }
@@ -69,7 +71,7 @@ func changeBy(caller, command string, args []string) (c change, ok bool) {
 	}
 	c = change{caller: caller, ledger: keys[2], act: args[0], token: args[1]}
 	if n == 8 { // else it is another script's
-		c.latest, c.runs = args[20], args[8]
+		c.dead, c.latest, c.runs = args[2], args[20], args[8]
 	}
 	return c, true
 }
@@ -107,11 +109,16 @@ func (m *monitor) after(caller, command string, args []string) {
 		m.heard(mi, ledger, c)
 	}
 	mi.ledger = ledger
-	claim := m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim")
+	chunk := strings.Replace(key, ":l:", ":k:", 1)
+	claim := m.w.redis.m.HGet(chunk, "claim")
+	if mi.claim != claim && mi.claim != "" && mi.claim != c.dead && mi.claim != c.token && m.now() < mi.until {
+		m.w.fail("%s/%d: a claim is ended that is alive (%s by %s)", mi.campaign, mi.chunk, c.act, c.caller)
+	}
 	if c.act == "recover" && mi.claim != claim && m.isLate(c) {
 		m.w.fail("%s/%d: its claim is ended, though that was decided too long ago (by %s)", mi.campaign, mi.chunk, c.caller)
 	}
 	mi.claim = claim
+	mi.until, _ = strconv.ParseInt(m.w.redis.m.HGet(chunk, "claim_until"), 10, 64)
 	m.whole(mi)
 	if trap := m.traps[caller]; trap != nil && c.act == "begin" && claim == c.token {
 		delete(m.traps, caller)
@@ -138,8 +145,11 @@ func (m *monitor) heard(mi *mirror, now campaign.Ledger, c change) {
 // isLate reports whether a change was carried out when it no longer counts.
 func (m *monitor) isLate(c change) bool {
 	latest, err := strconv.ParseInt(c.latest, 10, 64)
-	return err == nil && time.Now().Add(m.w.redis.offset).UnixMilli() > latest
+	return err == nil && m.now() > latest
 }
+
+// now is Redis's clock in ms.
+func (m *monitor) now() int64 { return time.Now().Add(m.w.redis.offset).UnixMilli() }
 
 // atNextBegin lets something happen to a process at the moment of its next begin. Nil: no
 // longer.
@@ -368,7 +378,7 @@ func (m *monitor) forget() {
 			continue
 		}
 		mi.ledger = campaign.Ledger(text)
-		mi.claim = m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim")
+		mi.claim, mi.until = m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim"), 0
 		for i := range mi.ledger.Len() {
 			if mi.ledger.At(i).State == campaign.Sending {
 				mi.claims[i] = mi.claim

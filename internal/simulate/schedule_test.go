@@ -211,19 +211,31 @@ func lateRecovery(rng *rand.Rand) (string, func(*world), func(*world)) {
 		}
 }
 
+// allDown deals links that are down, also those of workers that start meanwhile: else these
+// would rightly take the others for dead.
 func allDown(*rand.Rand) (string, func(*world), func(*world)) {
-	var hurt []*process
 	return "", func(w *world) {
-			for n := range w.plan.workers {
-				p := w.at(n)
-				hurt = append(hurt, p)
+			for _, p := range w.cutOff(true) {
 				goDown(p.redis)
 			}
-		}, func(*world) {
-			for n, p := range hurt {
-				time.AfterFunc(time.Duration(n)*2500*time.Millisecond, func() { comeUp(p.redis) })
+		}, func(w *world) {
+			for n, p := range w.cutOff(false) {
+				time.AfterFunc(time.Duration(n%len(w.places))*2500*time.Millisecond, func() {
+					if w.mu.Lock(); !w.down { // once more, by another stroke
+						defer comeUp(p.redis)
+					}
+					w.mu.Unlock()
+				})
 			}
 		}
+}
+
+// cutOff says whether the links of new workers are down, and returns the workers there are.
+func (w *world) cutOff(is bool) []*process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = is
+	return slices.Clone(w.all)
 }
 
 // lasting are troubles that are long enough for claims and heartbeats to end.
