@@ -179,9 +179,13 @@ func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chun
 // Contacts that are pending in it may have been sent.
 type versions struct {
 	mu     sync.Mutex
-	seen   map[chunkKey]int
+	seen   map[chunkKey]version
 	inHand map[chunkKey]bool // chunks that a pass of this process is on
 }
+
+// A version counts the changes of a chunk, and the requests that have begun: each event
+// changes it, so after a loss the former are soon as many as before.
+type version struct{ changes, requests int }
 
 type chunkKey struct {
 	ref     store.Ref
@@ -192,7 +196,7 @@ type chunkKey struct {
 const versionsKept = 100_000
 
 func newVersions() *versions {
-	return &versions{seen: make(map[chunkKey]int), inHand: make(map[chunkKey]bool)}
+	return &versions{seen: make(map[chunkKey]version), inHand: make(map[chunkKey]bool)}
 }
 
 // take takes a chunk in hand until end is called; free is false when it is in hand already.
@@ -215,7 +219,8 @@ func (v *versions) take(c campaign.Campaign, ref store.Ref) (end func(), free bo
 func (v *versions) newer(c campaign.Campaign, chunk *store.Chunk) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.seen[chunkKey{chunk.Ref, c.CreatedAt}] > chunk.Version
+	seen := v.seen[chunkKey{chunk.Ref, c.CreatedAt}]
+	return seen.changes > chunk.Version || seen.requests > chunk.Requests
 }
 
 // keep notes the chunk's version as it is now.
@@ -225,7 +230,7 @@ func (v *versions) keep(c campaign.Campaign, chunk *store.Chunk) {
 	if len(v.seen) >= versionsKept {
 		clear(v.seen)
 	}
-	v.seen[chunkKey{chunk.Ref, c.CreatedAt}] = chunk.Version
+	v.seen[chunkKey{chunk.Ref, c.CreatedAt}] = version{chunk.Version, chunk.Requests}
 }
 
 func (v *versions) forget(c campaign.Campaign, chunk *store.Chunk) {

@@ -744,18 +744,10 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s := newStage(t, 10)
 	ctx := t.Context()
 	runner := s.runner("w1")
-	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
-	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	forget := s.remember()
 	s.sendAs(runner, 0)
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
-
-	// Redis comes back as it was before.
-	s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
-	for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
-		s.rdb.Del(ctx, key)
-		s.rdb.HSet(ctx, key, was)
-	}
-	s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
+	forget()
 	s.want(map[campaign.State]int{campaign.Pending: 10})
 	switch phase {
 	case campaign.Paused:
@@ -788,24 +780,48 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 }
 
-// Redis loses the begin of a request that is on its way.
-func TestAWorkerSendsAChunkOnceAtATime(t *testing.T) {
+// Redis loses a request that all were reached by. Then events make up for the changes that
+// were lost with it.
+func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {
 	s := newStage(t, 10)
 	ctx := t.Context()
 	runner := s.runner("w1")
-	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
-	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	s.platform.answer = refuseAll(500, "oops")
+	s.sendAs(runner, 0) // everybody has an attempt now
+	s.platform.answer = func([]velents.Row) error { return nil }
+	forget := s.remember()
+	s.sendAs(runner, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+	seen := s.chunk(0).Version
+	forget()
+	for i := 0; s.chunk(0).Version <= seen; i++ {
+		event := store.Change{Act: store.Commit, Moves: sending.Moves([]int{i}, campaign.Start, 0)}
+		if _, err := s.store.Apply(ctx, s.chunk(0), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.platform.forget()
+	s.sendAs(runner, 0)
+	if n := len(s.platform.contacted()); n != 0 {
+		t.Errorf("%d are contacted again", n)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
+// Redis loses the begin of a request that is on its way.
+func TestAWorkerSendsAChunkOnceAtATime(t *testing.T) {
+	s := newStage(t, 10)
+	runner := s.runner("w1")
+	forget := s.remember()
 	var second *sending.ComeBack
 	s.platform.answer = func([]velents.Row) error {
 		if s.platform.count() > 0 {
 			return nil
 		}
 		s.platform.answer = refuseNamed()
-		s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
-		for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
-			s.rdb.Del(ctx, key)
-			s.rdb.HSet(ctx, key, was)
-		}
+		forget()
 		second = s.sendAs(runner, 0)
 		return nil
 	}

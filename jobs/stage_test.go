@@ -86,6 +86,21 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 	return err
 }
 
+// remember takes Redis back, when forget is called, to what it holds of chunk 0 now.
+func (s *stage) remember() (forget func()) {
+	ctx := s.t.Context()
+	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
+	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	return func() {
+		s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
+		for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
+			s.rdb.Del(ctx, key)
+			s.rdb.HSet(ctx, key, was)
+		}
+		s.rdb.ZAdd(ctx, "c:{c}:open", redis.Z{Member: 0})
+	}
+}
+
 func always(time.Time) bool { return true }
 
 // send runs the task of a chunk once and returns its wish to come back, if any.

@@ -39,7 +39,7 @@ func TestNamesInTheDocumentExist(t *testing.T) {
 	if rows < 15 {
 		t.Errorf("the table has %d rows: it was not read", rows)
 	}
-	tests := sources(t, "../campaign/*_test.go") + sources(t, "../jobs/*_test.go")
+	tests := sources(t, "../campaign/*_test.go") + sources(t, "../campaign/*/*_test.go") + sources(t, "../jobs/*_test.go")
 	for _, test := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(string(doc), -1) {
 		if !strings.Contains(tests, "func "+test[1]+"(") {
 			t.Errorf("there is no %s", test[1])

@@ -3,8 +3,8 @@
  *
  * One contact. disk is what is there after the loss; it follows the writes in order,
  * at any distance. Each worker remembers the newest version of the chunk that it has
- * seen, and halts the campaign when it meets an older one; a person then looks, and
- * resumes. docs/proof.md names the function of each step.
+ * seen, and how many requests had begun. It halts the campaign when it meets less of
+ * either; a person then looks, and resumes. With -DONE events about others change it. docs/proof.md names the function of each step.
  *
  * Two workers rely on begins that are on disk before their request leaves: replicas
  * are waited for, or appendfsync is always. -DONE: one worker, which outlives the loss,
@@ -21,15 +21,15 @@
 
 mtype:pc = { Idle, Read, Beginning, Unknown, Begun, Answered, Dead };
 
-Record led; byte version; byte claim;          /* in Redis */
-Record disk; byte diskVersion; byte diskClaim; /* what a loss leaves of it */
+Record led; byte version; byte requests; byte claim;              /* in Redis */
+Record disk; byte diskVersion; byte diskRequests; byte diskClaim; /* what a loss leaves of it */
 bool behind;                                   /* the disk does not have all */
 bool halted; bool lost;
 byte changes = 12;                             /* bound on writes */
 
 mtype:pc pc[N];
-byte seen[N];                                  /* versions: what it has seen between two tasks */
-byte mine[N];                                  /* the version of the chunk at hand */
+byte seen[N]; byte begun[N];                   /* versions: what it has seen between two tasks */
+byte mine[N]; byte asked[N];                   /* the version of the chunk at hand, and its requests */
 byte tried[N];                                 /* attempts in the record that it has read */
 bool since[N];                                 /* whether the loss came before its begin */
 
@@ -43,7 +43,11 @@ inline set(a, b) { a.state = b.state; a.attempts = b.attempts; a.tries = b.tries
 #ifdef NO_HALT
 #define IS_OLDER(w) (false)
 #else
+#ifdef NO_REQUESTS
 #define IS_OLDER(w) (seen[w] > version)
+#else
+#define IS_OLDER(w) (seen[w] > version || begun[w] > requests)
+#endif
 #endif
 #ifdef NO_WAIT
 #define IS_SAFE(w) (true)
@@ -51,21 +55,22 @@ inline set(a, b) { a.state = b.state; a.attempts = b.attempts; a.tries = b.tries
 #define IS_SAFE(w) (!behind && since[w] == lost)   /* else the connection has broken */
 #endif
 
-inline over() { seen[w] = mine[w]; mine[w] = 0; tried[w] = 0; since[w] = false; pc[w] = Idle }   /* versions.keep */
+inline drop() { mine[w] = 0; asked[w] = 0; tried[w] = 0; since[w] = false }
+inline over() { seen[w] = mine[w]; begun[w] = asked[w]; drop(); pc[w] = Idle }   /* versions.keep */
 
 proctype Worker(byte w) {
 end: do
   /* runner.run */
   :: d_step { pc[w] == Idle && !halted && led.state == Pending && changes > 3 ->
        if
-       :: IS_OLDER(w) -> halted = true; seen[w] = 0                     /* versions.forget */
-       :: else -> mine[w] = version; tried[w] = led.attempts; pc[w] = Read
+       :: IS_OLDER(w) -> halted = true; seen[w] = 0; begun[w] = 0       /* versions.forget */
+       :: else -> mine[w] = version; asked[w] = requests; tried[w] = led.attempts; pc[w] = Read
        fi }
   /* begin */
   :: d_step { pc[w] == Read && changes > 3 ->
        if
        :: !halted && led.state == Pending && led.attempts == tried[w] && (claim == 0 || claim == OWNER(w)) ->
-          next(led, Send, false); moves = false; claim = OWNER(w); write(); mine[w]++; since[w] = lost; pc[w] = Beginning
+          next(led, Send, false); moves = false; claim = OWNER(w); write(); requests++; mine[w]++; asked[w]++; since[w] = lost; pc[w] = Beginning
        :: else -> over()
        fi }
   :: d_step { pc[w] == Beginning && IS_SAFE(w) -> pc[w] = Begun }
@@ -88,18 +93,21 @@ end: do
        if :: claim == OWNER(w) -> claim = 0 :: else -> skip fi;
        over() }
 #ifndef ONE
-  :: d_step { pc[w] != Idle && pc[w] != Dead && pc[1-w] != Dead -> mine[w] = 0; tried[w] = 0; since[w] = false; pc[w] = Dead }
+  :: d_step { pc[w] != Idle && pc[w] != Dead && pc[1-w] != Dead -> drop(); pc[w] = Dead }
 #endif
   od
 }
 
 proctype World() {
 end: do
-  :: d_step { behind -> set(disk, led); diskVersion = version; diskClaim = claim; behind = false }
-  :: d_step { !lost -> lost = true; set(led, disk); version = diskVersion; claim = diskClaim; behind = false }
+  :: d_step { behind -> set(disk, led); diskVersion = version; diskRequests = requests; diskClaim = claim; behind = false }
+  :: d_step { !lost -> lost = true; set(led, disk); version = diskVersion; requests = diskRequests; claim = diskClaim; behind = false }
   :: d_step { claim != 0 && (pc[claim-1] == Idle || pc[claim-1] == Dead) -> claim = 0 }
   :: d_step { claim == 0 && led.state == Sending && changes > 0 -> next(led, Lose, false); moves = false; write() }
   :: d_step { halted -> halted = false; looked = true }
+#ifdef ONE
+  :: d_step { changes > 3 -> write() }                                  /* an event about another contact */
+#endif
   od
 }
 

@@ -41,6 +41,7 @@ ledger before record, recovery        | reservation | -DFAULTS=2 -DNO_ORDER_RECO
 given back before the ledger          | reservation | -DFAULTS=2 -DNO_GIVE_BACK_LAST | nobody twice
 no wait for replicas                  | rollback | -DNO_WAIT | nobody twice
 no halt on lost writes                | rollback | -DONE -DNO_HALT | nobody twice
+no count of begun requests            | rollback | -DONE -DNO_REQUESTS | nobody twice
 '
 
 # check runs one case in a directory of its own and writes a line of the table.

@@ -132,6 +132,9 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		done.Now, done.Request, done.Tripped = answer.now, answer.request, answer.tripped
 		if len(asked) > len(answer.moved) {
 			chunk.Version++ // at least: others may have changed it as well
+			if c.Act == Begin {
+				chunk.Requests++
+			}
 		}
 		if todo = done.add(asked, read, answer.moved); len(todo) == 0 {
 			return done, nil

@@ -31,6 +31,7 @@ type Chunk struct {
 	ClaimUntil time.Time
 	Seq        int       // releases so far
 	Version    int       // changes so far; it falls only when Redis has lost writes
+	Requests   int       // begun so far; the same
 	Due        time.Time // zero: nothing is left to send
 
 	mu     sync.Mutex
@@ -131,12 +132,12 @@ func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
 	defer chunk.mu.Unlock()
 	chunk.Contacts, chunk.ledger = now.Contacts, now.ledger
 	chunk.Claim, chunk.ClaimUntil = now.Claim, now.ClaimUntil
-	chunk.Seq, chunk.Version, chunk.Due = now.Seq, now.Version, now.Due
+	chunk.Seq, chunk.Version, chunk.Requests, chunk.Due = now.Seq, now.Version, now.Requests, now.Due
 	return nil
 }
 
 func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, error) {
-	fields := []string{"claim", "claim_until", "seq", "version"}
+	fields := []string{"claim", "claim_until", "seq", "version", "requests"}
 	if rows {
 		fields = append(fields, "rows")
 	}
@@ -158,11 +159,12 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	texts := textsOf(hash.Val())
 	number := func(i int) int64 { n, _ := strconv.ParseInt(texts[i], 10, 64); return n }
 	chunk := &Chunk{
-		Ref:     ref,
-		Claim:   texts[0],
-		Seq:     int(number(2)),
-		Version: int(number(3)),
-		ledger:  campaign.Ledger(ledger.Val()),
+		Ref:      ref,
+		Claim:    texts[0],
+		Seq:      int(number(2)),
+		Version:  int(number(3)),
+		Requests: int(number(4)),
+		ledger:   campaign.Ledger(ledger.Val()),
 	}
 	if due.Err() == nil {
 		chunk.Due = timeOf(int64(due.Val()))
@@ -172,7 +174,7 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	}
 	contacts := len(chunk.ledger) / campaign.RecordSize
 	if rows {
-		if chunk.Contacts, err = s.decodeRows([]byte(texts[4])); err != nil {
+		if chunk.Contacts, err = s.decodeRows([]byte(texts[5])); err != nil {
 			return nil, wrap(err, "read chunk %s", ref)
 		}
 		contacts = len(chunk.Contacts)

@@ -28,9 +28,14 @@ type mutant struct {
 
 // A suite is a package of tests, and a pattern of those that are run, or behind a ! of
 // those that are not; empty: all.
-type suite struct{ pkg, pattern string }
+type suite struct {
+	pkg, pattern string
+	flags        string // of the tests
+}
 
-func (s suite) String() string { return strings.TrimSpace(s.pkg + " " + s.pattern) }
+func (s suite) String() string {
+	return strings.Join(strings.Fields(s.pkg+" "+s.pattern+" "+s.flags), " ")
+}
 
 // parseList reads a list of mutants. Its form is described where list.txt begins.
 func parseList(text string) (list []*mutant, err error) {
@@ -57,8 +62,9 @@ func parseList(text string) (list []*mutant, err error) {
 			m = &mutant{line: i + 1, name: rest, file: file}
 			list = append(list, m)
 		case "test":
-			pkg, pattern, _ := strings.Cut(rest, " ")
-			m.tests = append(m.tests, suite{pkg, pattern})
+			pkg, rest, _ := strings.Cut(rest, " ")
+			pattern, flags, _ := strings.Cut(rest, " ")
+			m.tests = append(m.tests, suite{pkg, pattern, flags})
 		case "-":
 			m.old += rest + "\n"
 		case "+":

@@ -222,7 +222,7 @@ func culprit(output string) string {
 func (t *trial) test(ctx context.Context, s suite, name, overlay string) (output string, err error) {
 	binary := filepath.Join(t.temp, name+".test")
 	defer os.Remove(binary)
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+overlay, "-o", binary, s.pkg)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-tags=simulate", "-ldflags=-s -w", "-overlay="+overlay, "-o", binary, s.pkg)
 	build.Dir = t.root
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("does not compile: %s", bytes.TrimSpace(said))
@@ -233,6 +233,7 @@ func (t *trial) test(ctx context.Context, s suite, name, overlay string) (output
 	} else {
 		tests.Args = append(tests.Args, "-test.run="+s.pattern)
 	}
+	tests.Args = append(tests.Args, strings.Fields(s.flags)...)
 	tests.Env = append(os.Environ(), "RAPID_SHRINKTIME=0s", "RAPID_NOFAILFILE=1", "RAPID_SEED=1")
 	tests.Dir = filepath.Join(t.root, s.pkg)
 	said, err := tests.CombinedOutput()

@@ -21,10 +21,13 @@ type monitor struct {
 
 	mu         sync.Mutex
 	chunks     map[string]*mirror   // by the key of the ledger
-	words      map[string]int       // by number: how often a person has risked to reach it again
+	words      map[string]int       // by number: how often it may be reached again
 	known      map[string]bool      // numbers of the lists
 	suppressed map[string]time.Time // when a person was told that it is on the do-not-contact list
 	seen       map[string]time.Time // when a request with it arrived last
+	begun      map[string]time.Time // by process and number: when such a request began last
+	hits       map[string]time.Time // the same: when it reached its contact
+	traps      map[string]func()    // by process: what happens to it at its next begin
 	changes    int
 }
 
@@ -34,6 +37,8 @@ type mirror struct {
 	chunk    int
 	numbers  []string
 	ledger   campaign.Ledger
+	claim    string      // as stored
+	until    int64       // when it ends, in ms by Redis's clock
 	claims   []string    // under which each contact began last
 	since    []time.Time // of each contact's last change
 	bare     time.Time   // since when a contact is sending and the chunk has no claim
@@ -43,35 +48,56 @@ func newMonitor(w *world) *monitor {
 	return &monitor{
 		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
 		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
+		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()),
 	}
+}
+
+// A change is a call of a script that touches a ledger, most often of change.lua.
+type change struct {
+	caller, ledger, act, token string
+	dead                       string // a claim that its caller has found dead
+	latest                     string // until when it counts, in ms by Redis's clock; empty: for ever
+	runs                       string // of contacts, with their old and new records
+}
+
+func changeBy(caller, command string, args []string) (c change, ok bool) {
+	if !strings.HasPrefix(command, "EVAL") {
+		return c, false
+	}
+	n, _ := strconv.Atoi(args[1])
+	keys, args := args[2:2+n], args[2+n:]
+	if n < 3 || !strings.HasPrefix(keys[0], "c:{") || !strings.Contains(keys[2], ":l:") {
+		return c, false
+	}
+	c = change{caller: caller, ledger: keys[2], act: args[0], token: args[1]}
+	if n == 8 { // else it is another script's
+		c.dead, c.latest, c.runs = args[2], args[20], args[8]
+	}
+	return c, true
 }
 
 // after looks at a command that is done.
 func (m *monitor) after(caller, command string, args []string) {
-	if !strings.HasPrefix(command, "EVAL") {
-		return
-	}
-	n, _ := strconv.Atoi(args[1])
-	keys := args[2 : 2+n]
-	if n < 3 || !strings.HasPrefix(keys[0], "c:{") || !strings.Contains(keys[2], ":l:") {
+	c, ok := changeBy(caller, command, args)
+	if !ok {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changes++
-	mi := m.mirror(keys[2])
+	key := c.ledger
+	mi := m.mirror(key)
 	if mi == nil {
 		return // it is gone
 	}
-	c := change{caller: caller, act: args[2+n], token: args[3+n]}
-	now, err := m.w.redis.m.Get(keys[2])
+	now, err := m.w.redis.m.Get(key)
 	if err != nil {
-		delete(m.chunks, keys[2])
+		delete(m.chunks, key)
 		return
 	}
 	ledger := campaign.Ledger(now)
 	if ledger.Len() != len(mi.numbers) {
-		m.w.fail("%s: %d contacts, not %d", keys[2], ledger.Len(), len(mi.numbers))
+		m.w.fail("%s: %d contacts, not %d", key, ledger.Len(), len(mi.numbers))
 		return
 	}
 	for i := range ledger.Len() {
@@ -79,11 +105,59 @@ func (m *monitor) after(caller, command string, args []string) {
 			m.transition(mi, i, old, new, c)
 		}
 	}
+	if m.w.redis.m.HGet("c:{"+mi.campaign+"}", "purge_began") == "" {
+		m.heard(mi, ledger, c)
+	}
 	mi.ledger = ledger
+	chunk := strings.Replace(key, ":l:", ":k:", 1)
+	claim := m.w.redis.m.HGet(chunk, "claim")
+	if mi.claim != claim && mi.claim != "" && mi.claim != c.dead && mi.claim != c.token && m.now() < mi.until {
+		m.w.fail("%s/%d: a claim is ended that is alive (%s by %s)", mi.campaign, mi.chunk, c.act, c.caller)
+	}
+	if c.act == "recover" && mi.claim != claim && m.isLate(c) {
+		m.w.fail("%s/%d: its claim is ended, though that was decided too long ago (by %s)", mi.campaign, mi.chunk, c.caller)
+	}
+	mi.claim = claim
+	mi.until, _ = strconv.ParseInt(m.w.redis.m.HGet(chunk, "claim_until"), 10, 64)
 	m.whole(mi)
+	if trap := m.traps[caller]; trap != nil && c.act == "begin" && claim == c.token {
+		delete(m.traps, caller)
+		trap()
+	}
 }
 
-type change struct{ caller, act, token string }
+// heard judges a change that says of contacts that they were reached. It may be refused only
+// because a record is not the one that its caller has read.
+func (m *monitor) heard(mi *mirror, now campaign.Ledger, c change) {
+	const size = campaign.RecordSize
+	for rest := c.runs; len(rest) > 4; {
+		first, n := int(rest[0])+256*int(rest[1]), int(rest[2])+256*int(rest[3])
+		olds, news := campaign.Ledger(rest[4:4+n*size]), campaign.Ledger(rest[4+n*size:4+2*n*size])
+		for i := range n {
+			if news.At(i).State.Evidence() && mi.ledger.At(first+i) == olds.At(i) && !now.At(first+i).State.Evidence() {
+				m.w.fail("%s/%d contact %s was reached, and that is not heard (%s by %s)", mi.campaign, mi.chunk, mi.numbers[first+i], c.act, c.caller)
+			}
+		}
+		rest = rest[4+2*n*size:]
+	}
+}
+
+// isLate reports whether a change was carried out when it no longer counts.
+func (m *monitor) isLate(c change) bool {
+	latest, err := strconv.ParseInt(c.latest, 10, 64)
+	return err == nil && m.now() > latest
+}
+
+// now is Redis's clock in ms.
+func (m *monitor) now() int64 { return time.Now().Add(m.w.redis.offset).UnixMilli() }
+
+// atNextBegin lets something happen to a process at the moment of its next begin. Nil: no
+// longer.
+func (m *monitor) atNextBegin(process string, trap func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.traps[process] = trap
+}
 
 // mirror is that of a ledger. One that is seen for the first time is read before it
 // changes: it is pending, as it was loaded.
@@ -128,6 +202,9 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 		if c.act == "commit" && c.token != mi.claims[i] {
 			wrong("another sender has said so")
 		}
+		if new.State != campaign.Unconfirmed && !new.InDoubt && m.hits[c.caller+number].After(mi.since[i]) {
+			wrong("its request has reached it, and it is not in doubt")
+		}
 		if new.State == campaign.Unconfirmed && c.act == "recover" {
 			m.lost(mi, i, wrong)
 		}
@@ -160,8 +237,16 @@ func (m *monitor) begins(mi *mirror, i int, old campaign.Record, c change, wrong
 		wrong("the campaign is " + phase)
 	case m.w.redis.m.HGet(fmt.Sprintf("%s:k:%d", key, mi.chunk), "claim") != c.token:
 		wrong("the claim is another's")
+	case m.isLate(c):
+		wrong("its sender has given that up")
+	}
+	for j := range mi.ledger.Len() {
+		if mi.ledger.At(j).State == campaign.Sending && mi.claims[j] != c.token {
+			wrong("others are being sent under a claim that is over")
+		}
 	}
 	mi.claims[i] = c.token
+	m.begun[c.caller+number] = time.Now()
 	m.w.tokens.own(c.token, c.caller)
 	if at, listed := m.suppressed[number]; listed && time.Since(at) > suppressedWithin {
 		wrong("it is on the do-not-contact list")
@@ -174,7 +259,7 @@ const suppressedWithin = 8 * time.Second
 
 // lost judges a contact that became unconfirmed because its sender is said to be gone.
 func (m *monitor) lost(mi *mirror, i int, wrong func(string)) {
-	if m.w.plan.kind == gentle && !m.w.tokens.dead(mi.claims[i]) {
+	if (m.w.plan.kind == gentle || m.w.plan.kind == outages) && !m.w.tokens.dead(mi.claims[i]) {
 		wrong("its sender lives")
 	}
 }
@@ -240,12 +325,19 @@ func (m *monitor) look() {
 
 const bareWithin = time.Minute
 
+// arrivesWithin is how long after its begin a request may arrive: timings.WriteBy, and the
+// longest that a link holds it.
+const arrivesWithin = 32 * time.Second
+
 // arrived notes that a request has come to the platform.
-func (m *monitor) arrived(numbers []string) {
+func (m *monitor) arrived(numbers []string, who string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range numbers {
 		m.seen[n] = time.Now()
+		if since := time.Since(m.begun[who+n]); since > arrivesWithin {
+			m.w.fail("contact %s: its request arrives %v after it began (of %s)", n, since, who)
+		}
 		if !m.known[n] {
 			m.w.fail("a stranger is contacted: %s", n)
 		}
@@ -256,9 +348,20 @@ func (m *monitor) arrived(numbers []string) {
 func (m *monitor) reached(number string, times int, who string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hits[who+number] = time.Now()
 	m.w.trace.add("…%s is reached by %s, for the %d. time", number[len(number)-4:], who, times)
 	if times > 1+m.words[number] {
-		m.w.fail("contact %s is reached %d times, and a person has asked for that %d times", number, times, m.words[number])
+		m.w.fail("contact %s is reached %d times, and may be %d times more than once", number, times, m.words[number])
+	}
+}
+
+// safe notes that the platform has failed, after it had reached these contacts, in a way that
+// its vendor calls safe to repeat.
+func (m *monitor) safe(numbers []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range numbers {
+		m.words[n]++
 	}
 }
 
@@ -275,6 +378,12 @@ func (m *monitor) forget() {
 			continue
 		}
 		mi.ledger = campaign.Ledger(text)
+		mi.claim, mi.until = m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim"), 0
+		for i := range mi.ledger.Len() {
+			if mi.ledger.At(i).State == campaign.Sending {
+				mi.claims[i] = mi.claim
+			}
+		}
 	}
 }
 

@@ -75,8 +75,7 @@ func (p *person) launcher() *launch.Launcher {
 func (p *person) request(l *list, file string) launch.Request {
 	inbox, skip := inboxURL, 7
 	if p.w.plan.kind == remembered {
-		inbox = "" // each event changes its chunk, and changes hide a loss: a limit that is known
-		skip = 0   // the contact record would stand in for the worker's memory
+		skip = 0 // the contact record would stand in for the worker's memory
 	}
 	return launch.Request{
 		Name: l.name, File: "-", Stdin: strings.NewReader(file), Settings: campaign.Settings{

@@ -52,8 +52,10 @@ func (p *platform) serve(out http.ResponseWriter, r *http.Request, who string) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	numbers := numbersIn(body)
-	p.w.monitor.arrived(numbers)
-	answer := &answered{ResponseWriter: out, wrote: func(status int) {
+	p.w.monitor.arrived(numbers, who)
+	status, blind := 0, !p.w.toldApart()
+	answer := &answered{ResponseWriter: out, wrote: func(wrote int) {
+		status = wrote
 		p.w.trace.add("platform answers %d to %s about %v", status, who, short(numbers))
 	}}
 	before := make(map[string]int)
@@ -61,10 +63,15 @@ func (p *platform) serve(out http.ResponseWriter, r *http.Request, who string) {
 		before[n] = p.sandbox.Contacted(n)
 	}
 	defer func() { // also after a reset
+		var reached []string
 		for _, n := range numbers {
 			if times := p.sandbox.Contacted(n); times > before[n] {
+				reached = append(reached, n)
 				p.w.monitor.reached(n, times, who)
 			}
+		}
+		if status == http.StatusInternalServerError && blind {
+			p.w.monitor.safe(reached)
 		}
 	}()
 	p.sandbox.ServeHTTP(answer, r)
@@ -119,12 +126,12 @@ var troubles = []trouble{
 	{name: "resets after the work", faults: sandbox.Faults{ResetAfter: 0.5}},
 	{name: "hangs before the work", faults: sandbox.Faults{HangBefore: 0.4}},
 	{name: "hangs after the work", faults: sandbox.Faults{Hang: 0.4}},
-	{name: "its own 500", faults: sandbox.Faults{ServerError: 0.7}},
+	{name: "its own 500, or PHP dies after the work", faults: sandbox.Faults{ServerError: 0.4, Fatal: 0.4}},
 	{name: "502 as a page, no work", faults: sandbox.Faults{ServerError: 0.6, HTMLErrors: true}},
 	{name: "502 after the work", faults: sandbox.Faults{BadGateway: 0.5}},
 	{name: "504 after the work", faults: sandbox.Faults{GatewayTimeout: 0.5}},
 	{name: "520 after the work", faults: sandbox.Faults{UnknownError: 0.5}},
-	{name: "PHP dies after the work", faults: sandbox.Faults{Fatal: 0.5}},
+	{name: "PHP dies after the work", faults: sandbox.Faults{Fatal: 0.7}},
 	{name: "a web page after the work", faults: sandbox.Faults{WebPage: 0.3}},
 	{name: "sign-in pages", faults: sandbox.Faults{SignIn: true}},
 	{name: "an outage", faults: sandbox.Faults{Outage: true}},

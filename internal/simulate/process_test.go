@@ -134,6 +134,7 @@ func (pl *place) supervise() {
 		p := w.newProcess(fmt.Sprintf("w%d.%d", pl.number, pl.lives), w.plan.replicas)
 		w.mu.Lock()
 		pl.process = p
+		p.redis.down = w.down // nothing uses it yet
 		w.all = append(w.all, p)
 		w.mu.Unlock()
 		died := make(chan struct{})

@@ -31,6 +31,7 @@ type redisServer struct {
 	ticked   time.Time     // until when keys have lived, by that clock
 	replica  []saved       // what a replica has, since the last WAIT
 	lagging  bool          // no replica confirms
+	trap     string        // the act of change.lua before which it freezes; empty: none
 	commands uint64
 	digest   uint64 // of all commands and their times: two runs that agree in it were alike
 }
@@ -55,6 +56,15 @@ func (r *redisServer) before(p *server.Peer, command string, args ...string) (do
 	if p.ClientName == "" || waits || r.current.Load() == p {
 		return false
 	}
+	if c, ok := changeBy(p.ClientName, command, args); ok && c.latest != "" {
+		r.between(func() {
+			if c.act == r.trap {
+				r.trap = ""
+				r.freeze()
+			}
+		})
+	}
+	r.wait()
 	r.one.Lock()
 	defer r.one.Unlock()
 	r.tick()
@@ -134,6 +144,10 @@ func (r *redisServer) between(do func()) {
 	defer r.one.Unlock()
 	do()
 }
+
+// freezeBefore freezes the server before it carries out the next begin or recovery of a dead
+// claim.
+func (r *redisServer) freezeBefore(act string) { r.between(func() { r.trap = act }) }
 
 // crash ends all connections and takes no more.
 func (r *redisServer) crash() {

@@ -22,13 +22,15 @@ const (
 	// gentle: nothing that lasts for long, but deaths. Only what a dead worker had in hand
 	// may become unconfirmed for want of a sender.
 	gentle
+	// outages: Redis is away for all at once, and workers die. The same holds as for gentle.
+	outages
 	// replicated: the same as harsh, and Redis loses what no replica has confirmed.
 	replicated
 	// remembered: Redis loses its last second, and the one worker outlives it.
 	remembered
 )
 
-var kinds = [...]string{"harsh", "gentle", "replicated", "remembered"}
+var kinds = [...]string{"harsh", "gentle", "outages", "replicated", "remembered"}
 
 // A plan follows from a seed alone.
 type plan struct {
@@ -68,6 +70,8 @@ func planOf(seed uint64) plan {
 		p.kind, p.replicas = replicated, 1
 	case 3:
 		p.kind, p.workers = remembered, 1
+	case 4:
+		p.kind = outages
 	}
 	limit := []int{20, 40, 60, sandbox.Unlimited}[rng.IntN(4)]
 	p.rate = ratelimit.Rate{Limit: 40, Window: time.Minute}
@@ -101,12 +105,14 @@ func (p *plan) deck() []card {
 	switch p.kind {
 	case gentle:
 		return slices.Concat(brief, brief, deaths, people)
+	case outages:
+		return slices.Concat(away, away, away, deaths, people)
 	case replicated:
 		return slices.Concat(brief, deaths, lasting, failures, people, losses)
 	case remembered:
 		return slices.Concat(brief, failures, lapses)
 	}
-	return slices.Concat(brief, deaths, deaths, lasting, failures, people, clocks)
+	return slices.Concat(brief, deaths, deaths, lasting, aimed, failures, people, clocks)
 }
 
 func (p *plan) add(rng *rand.Rand, deck []card) {
@@ -182,15 +188,81 @@ var deaths = []card{
 	{"a worker is stopped", 0, 0, onWorker(func(p *process) { p.stop() }, nil)},
 }
 
+// away are those in which Redis is away for everybody.
+var away = []card{
+	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
+	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
+	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freezeBefore("begin") }, func(w *world) { w.redis.thaw(); w.redis.freezeBefore("") })},
+	{"a worker is killed at its next begin, and Redis freezes before its recovery", 20 * time.Second, 28 * time.Second, lateRecovery},
+	{"all links to Redis are down, and come up one by one", 8 * time.Second, 20 * time.Second, allDown},
+}
+
+func lateRecovery(rng *rand.Rand) (string, func(*world), func(*world)) {
+	n := rng.IntN(6)
+	var p *process
+	return fmt.Sprintf(" (worker %d)", n), func(w *world) {
+			p = w.at(n)
+			w.monitor.atNextBegin(p.name, func() { go w.kill(p) })
+			w.redis.freezeBefore("recover")
+		}, func(w *world) {
+			w.monitor.atNextBegin(p.name, nil)
+			w.redis.thaw()
+			w.redis.freezeBefore("")
+		}
+}
+
+// allDown deals links that are down, also those of workers that start meanwhile: else these
+// would rightly take the others for dead.
+func allDown(*rand.Rand) (string, func(*world), func(*world)) {
+	return "", func(w *world) {
+			for _, p := range w.cutOff(true) {
+				goDown(p.redis)
+			}
+		}, func(w *world) {
+			for n, p := range w.cutOff(false) {
+				time.AfterFunc(time.Duration(n%len(w.places))*2500*time.Millisecond, func() {
+					if w.mu.Lock(); !w.down { // once more, by another stroke
+						defer comeUp(p.redis)
+					}
+					w.mu.Unlock()
+				})
+			}
+		}
+}
+
+// cutOff says whether the links of new workers are down, and returns the workers there are.
+func (w *world) cutOff(is bool) []*process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = is
+	return slices.Clone(w.all)
+}
+
 // lasting are troubles that are long enough for claims and heartbeats to end.
-var lasting = []card{
+var lasting = slices.Concat(away, []card{
 	{"a link to Redis is down", 10 * time.Second, 14 * time.Second, onLink(overRedis, goDown, comeUp)},
 	{"a link to Redis holds", 9 * time.Second, 14 * time.Second, onLink(overRedis, (*link).hold, (*link).release)},
 	{"a link to Redis is very slow", 5 * time.Second, 15 * time.Second, onLink(overRedis, slower(4*time.Second), slower(0))},
-	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
-	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
 	{"a worker is frozen past its heartbeat", 8 * time.Second, 14 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
 	{"a worker is frozen past its claims", 45 * time.Second, 60 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+})
+
+// atBegin deals something that happens to a worker at the moment of its next begin.
+func atBegin(hit, heal func(p *process)) func(*rand.Rand) (string, func(*world), func(*world)) {
+	return onWorker(func(p *process) { p.w.monitor.atNextBegin(p.name, func() { hit(p) }) }, func(p *process) {
+		p.w.monitor.atNextBegin(p.name, nil)
+		if heal != nil {
+			heal(p)
+		}
+	})
+}
+
+// aimed are troubles at the worst moment.
+var aimed = []card{
+	{"a worker is killed at its next begin", 20 * time.Second, 20 * time.Second, atBegin(func(p *process) { go p.w.kill(p) }, nil)},
+	{"a worker is frozen at its next begin, past its heartbeat", 10 * time.Second, 16 * time.Second, atBegin(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+	{"a worker is frozen at its next begin, past its claims", 45 * time.Second, 70 * time.Second, atBegin(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
+	{"a link to Redis is down from the next begin on", 12 * time.Second, 20 * time.Second, atBegin(func(p *process) { go goDown(p.redis) }, func(p *process) { comeUp(p.redis) })},
 }
 
 // failures are those of the platform and of the ways to and from it.
@@ -206,7 +278,7 @@ var failures = slices.Concat(slices.Repeat([]card{{"the platform: ", 3 * time.Se
 
 // toldApart reports whether workers can tell a 500 of a PHP that dies from the platform's
 // own, which its vendor calls safe to repeat: by the headers of a limit that they have seen
-// before, and that no loss has taken from them.
+// before, and that no loss has taken from them. Else it may reach a contact again.
 func (w *world) toldApart() bool {
 	stats := w.platform.sandbox.Stats()
 	return w.plan.sandbox.Limit != sandbox.Unlimited && stats.Numbers > stats.CutAfterContacts &&
@@ -217,9 +289,6 @@ func platformFails(rng *rand.Rand) (string, func(*world), func(*world)) {
 	tr := troubles[rng.IntN(len(troubles))]
 	return tr.name, func(w *world) {
 			f := tr.faults
-			if f.Fatal > 0 && !w.toldApart() {
-				f.Fatal, f.BadGateway = 0, f.Fatal
-			}
 			f.Latency = latency
 			w.must(w.platform.sandbox.SetFaults(f))
 		}, func(w *world) {

@@ -40,11 +40,12 @@ var (
 	whole = flag.Bool("simulate.trace", false, "print all that happened")
 )
 
+// repeats is how often a seed that fails is played again; enough failures end the test. With
+// -failfast the first one does.
+var repeats, enough = 4, 3
+
 // alone is set in the process that plays one schedule.
 const alone = "SIMULATE_ALONE"
-
-// repeats is how often a seed that fails is played again; enough failures end the test.
-const repeats, enough = 4, 3
 
 var (
 	failed atomic.Int32
@@ -61,10 +62,13 @@ func TestSimulate(t *testing.T) {
 	if os.Getenv(alone) != "" {
 		t.Skip("this process plays one schedule")
 	}
+	if flag.Lookup("test.failfast").Value.String() == "true" {
+		repeats, enough = 0, 1
+	}
 	began := time.Now()
 	next := make(chan uint64)
 	var all sync.WaitGroup
-	for range runtime.NumCPU() {
+	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			runtime.LockOSThread() // the children end with it
 			for seed := range next {
@@ -73,7 +77,7 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && failed.Load() < enough; played++ {
+	for ; played < *seeds && int(failed.Load()) < enough; played++ {
 		next <- *first + uint64(played)
 	}
 	close(next)

@@ -49,6 +49,7 @@ type world struct {
 	firstSize int // of the main list, as it was launched
 	wrong     []string
 	quiet     time.Time // since when nothing goes wrong
+	down      bool      // the links to Redis of workers that start are
 	over      bool      // the audit is done: nothing counts any more
 }
 
