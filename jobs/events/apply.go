@@ -231,10 +231,7 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		for _, r := range byIndex[index] {
 			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
 			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
-			if c.Settings.Listens() {
-				next = forGuards(o, next, p.chunk.Record(index), now)
-			}
-			o = next
+			o = forGuards(c.Settings, o, next, p.chunk.Record(index), now)
 			o.OptedOut = wished && o.Known()
 			if turns != nil && !c.Settings.NoHistory {
 				history = turns

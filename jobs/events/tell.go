@@ -71,7 +71,10 @@ func tell(o campaign.Outcome, r campaign.Record, e velents.Event, received time.
 
 // forGuards adds to an outcome what the guards of the answers go by. An event has made next
 // of before, at now.
-func forGuards(before, next campaign.Outcome, r campaign.Record, now time.Time) campaign.Outcome {
+func forGuards(s campaign.Settings, before, next campaign.Outcome, r campaign.Record, now time.Time) campaign.Outcome {
+	if !s.Listens() {
+		return next
+	}
 	// An outcome that was known while there was no guard stays out.
 	if begun := !before.Known() || before.Run != next.Run || before.Asked != 0; begun && next.Known() && next.Asked == 0 {
 		next.Asked = now.Unix() // no answer has come before: the event itself is the evidence
