@@ -115,7 +115,11 @@ func (m *Maker) follow(ctx context.Context, c campaign.Campaign, at store.Place)
 	if !c.Settings.TicketReplies && (next < 0 || f.Said[next].State != campaign.TicketCreating) {
 		return m.put(ctx, at, never)
 	}
-	if next >= 0 && f.Said[next].State == campaign.TicketCreating { // for longer than its claim: the worker has died
+	if next >= 0 && f.Said[next].State == campaign.TicketCreating {
+		if now().Sub(f.Said[next].Moved) < m.cfg.RequestTimeout+claimMargin {
+			return nil // another worker has it in hand since this one looked what is due
+		}
+		// For longer than its claim: the worker has died.
 		return m.settle(ctx, at, f.Said[next].Claim, campaign.Ticket{State: campaign.TicketUnconfirmed, Tries: f.Said[next].Tries, Reason: campaign.Say(campaign.MsgTicketLost)}, 0)
 	}
 	if ticket.Conversation == "" {

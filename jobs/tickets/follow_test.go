@@ -329,6 +329,25 @@ func TestAMessageOfADeadWorkerIsNotSentAgain(t *testing.T) {
 	}
 }
 
+func TestAMessageThatIsOnItsWayIsNotTakenForADeadWorkers(t *testing.T) {
+	s, _ := following(t)
+	m := s.maker()
+	s.turn(m, 1) // the ticket
+	s.says(then, "one")
+	// As another worker sees it that has looked what is due before this claim.
+	err := s.Store.UpdateFollow(t.Context(), first, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
+		f.Said[0].State, f.Said[0].Claim, f.Said[0].Moved = campaign.TicketCreating, "alive", now()
+		return in(urgent), true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.look(m)
+	if got := s.replies(); got[0] != campaign.TicketCreating {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestAListSettlesATicketWhoseAnswerWasLost(t *testing.T) {
 	s, c := following(t)
 	c.lose = func(what string) string {
