@@ -80,7 +80,7 @@ func (s *stage) runner(worker string) *runner {
 	}
 }
 
-// run does what a task asks for, and drops what is told of it.
+// run does what a task asks for, and drops its result.
 func (r *runner) run(ctx context.Context, ref store.Ref) error {
 	_, err := r.work(ctx, ref)
 	return err

@@ -72,7 +72,7 @@ type HourRate struct {
 	Rate
 }
 
-// An AttemptRate is that of the contacts with so many attempts.
+// An AttemptRate is the answer rate of contacts with the same number of attempts.
 type AttemptRate struct {
 	Attempt int `json:"attempt"` // from 1
 	Rate

@@ -3,8 +3,7 @@
 --
 -- One hash. since: the time from which on contacts count, in Unix seconds. last: when the
 -- last contact ever was reached: those of a new start begin a second later, so that they
--- are not taken for one another. minutes: each
--- cohort, the oldest first, as "minute reached answered ended opted;". first, full,
+-- are not taken for one another. minutes: each cohort, the oldest first, as "minute reached answered ended opted;". first, full,
 -- first_reached, first_answered, first_opted: when the first thousand contacts ever began
 -- and in which minute they were full, and what was told of them. quiet, quiet_at: contacts
 -- accepted since the last event, and when enough of them had been, in ms.

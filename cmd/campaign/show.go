@@ -59,7 +59,7 @@ func (a *app) show() *cobra.Command {
 	})
 }
 
-// listText is the list for a terminal of so many columns; 0: one line for each campaign,
+// listText is the list for a terminal that is columns wide; 0: one line for each campaign,
 // however long.
 func listText(list []report.Summary, columns int) string {
 	if len(list) == 0 {

@@ -288,7 +288,7 @@ func (m *Maker) readBack(ctx context.Context, c campaign.Campaign, at store.Plac
 	})
 }
 
-// readAfter is the time to the next look, after so many that found nothing new.
+// readAfter is the time to the next look, after a number of looks that found nothing new.
 func readAfter(looks int) time.Duration { return min(firstRead<<min(looks, 20), longestRead) }
 
 // notRead puts off a look at which the Support Center did not say what was asked.

@@ -160,7 +160,7 @@ func Width(stream any) int {
 	return columns
 }
 
-// Cut is a line that fits into so many columns.
+// Cut is a line, cut to a width in columns.
 func Cut(line string, columns int) string {
 	if utf8.RuneCountInString(line) <= columns {
 		return line
