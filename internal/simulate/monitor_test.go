@@ -70,7 +70,8 @@ func changeBy(caller, command string, args []string) (c change, ok bool) {
 		return c, false
 	}
 	c = change{caller: caller, ledger: keys[2], act: args[0], token: args[1]}
-	if n == 8 { // else it is another script's
+	switch c.act {
+	case "begin", "commit", "recover", "steer": // else it is another script's
 		c.dead, c.latest, c.runs = args[2], args[20], args[8]
 	}
 	return c, true
