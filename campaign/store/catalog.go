@@ -136,13 +136,16 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	if c.Phase == "" {
 		return c, ErrNotFound
 	}
-	for field, to := range map[string]any{"settings": &c.Settings, "counts": &c.Counts, "ends": &c.Ends} {
-		text := hash[field]
-		if text == "" && field != "settings" {
+	for _, part := range []struct {
+		field string
+		to    any
+	}{{"settings", &c.Settings}, {"counts", &c.Counts}, {"ends", &c.Ends}} { // the first damaged one is told
+		text := hash[part.field]
+		if text == "" && part.field != "settings" {
 			continue
 		}
-		if err := json.Unmarshal([]byte(text), to); err != nil {
-			return c, wrap(err, "%s", field)
+		if err := json.Unmarshal([]byte(text), part.to); err != nil {
+			return c, wrap(err, "%s", part.field)
 		}
 	}
 	number := func(field string) int64 { n, _ := strconv.ParseInt(hash[field], 10, 64); return n }
