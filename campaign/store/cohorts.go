@@ -111,8 +111,8 @@ func (s *Store) Hear(ctx context.Context, name string) error {
 	return wrap(s.rdb.HDel(ctx, keyCohorts(name), "quiet", "quiet_at").Err(), "hear of %s", name)
 }
 
-// eventsSeen bounds the waiting events among which those of a campaign are looked for, at
-// each end of the stream.
+// eventsSeen bounds the waiting events, the oldest first, among which those of a campaign
+// are looked for.
 const eventsSeen = 1000
 
 // EventsWait reports whether an event of a campaign has waited for so long to be applied.

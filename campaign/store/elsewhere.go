@@ -36,12 +36,9 @@ func contactedSince(r Reading, since time.Time) bool {
 	return r.Phase != campaign.Loading && !r.Settings.Unrecorded && !over
 }
 
-// recentCampaigns reads the campaigns that may have contacted somebody since a time.
-func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []string) (all []Reading, err error) {
-	live, err := s.EverLive(ctx)
-	if err != nil {
-		return nil, err
-	}
+// recentNames lists the campaigns that may have contacted somebody since a time, anew
+// every recentFor.
+func (s *Store) recentNames(ctx context.Context, since time.Time) ([]string, error) {
 	s.recent.mu.Lock()
 	defer s.recent.mu.Unlock()
 	if time.Since(s.recent.asked) > recentFor || !s.recent.since.Equal(since) {
@@ -62,7 +59,19 @@ func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []s
 		}
 		s.recent.since, s.recent.asked = since, asked
 	}
-	names := slices.Clone(s.recent.names)
+	return slices.Clone(s.recent.names), nil
+}
+
+// recentCampaigns reads the campaigns that may have contacted somebody since a time.
+func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []string) (all []Reading, err error) {
+	live, err := s.EverLive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.recentNames(ctx, since)
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range live {
 		names = append(names, l.Campaign)
 	}
@@ -160,24 +169,17 @@ func (s *Store) placesIn(ctx context.Context, c campaign.Campaign, phones []camp
 	if buckets == 0 {
 		return s.searchPlaces(ctx, c, phones, some)
 	}
-	packed := make([]*redis.StringCmd, len(some))
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, n := range some {
-			packed[i] = p.HGet(ctx, keyIndex(c.Name), strconv.Itoa(bucketOf(phones[n], buckets)))
-		}
-		return nil
-	})
-	if err := exceptNil(err); err != nil {
+	fields := make([]string, len(some))
+	for i, n := range some {
+		fields[i] = strconv.Itoa(bucketOf(phones[n], buckets))
+	}
+	values, err := s.rdb.HMGet(ctx, keyIndex(c.Name), fields...).Result()
+	if err != nil {
 		return nil, err
 	}
-	for i, n := range some {
-		if err := exceptNil(packed[i].Err()); err != nil {
-			return nil, err
-		}
-		for b := []byte(packed[i].Val()); len(b) >= entryBytes; b = b[entryBytes:] {
-			if listed, ordinal := entryAt(b); listed.Person() == phones[n].Person() && ordinal < c.Chunks*c.Settings.ChunkSize {
-				places = append(places, phonePlace{Place{Ref{c.Name, ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize}, n})
-			}
+	for i, text := range textsOf(values) {
+		for _, at := range personIn([]byte(text), c, phones[some[i]]) {
+			places = append(places, phonePlace{at, some[i]})
 		}
 	}
 	return places, nil

@@ -5,8 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -17,11 +15,15 @@ import (
 
 // A FollowDue says when what goes on about a ticket is looked at next.
 type FollowDue struct {
-	After time.Duration // from now on; negative: before others
+	After time.Duration // from now on
 	Unset bool          // only if there is no time yet
 	Leave bool          // the time stays as it is
 	Never bool
 }
+
+// BeforeOthers is an After that puts messages before what is only to be read. It is less
+// than what a worker's sweeper takes for a ticket that nobody makes.
+const BeforeOthers = -30 * time.Minute
 
 // text is how followScript takes it.
 func (d FollowDue) text() string {
@@ -66,7 +68,7 @@ func (s *Store) UpdateFollow(ctx context.Context, at Place, most int, change fun
 		keys := []string{
 			keyCampaign(at.Campaign), keyFollows(at.Ref), keyFollowsDue(at.Campaign), keyOutcomes(at.Ref), keyTickets(at.Ref), keyTicketTally(at.Campaign),
 		}
-		moved, err := s.applying.script(ctx, followScript, keys, at.Index, fmt.Sprintf("%d/%d", at.Chunk, at.Index), old, text, due.text(), most).Bool()
+		moved, err := s.applying.script(ctx, followScript, keys, at.Index, at.member(), old, text, due.text(), most).Bool()
 		if err != nil || moved {
 			return wrap(err, "follow ticket of contact %s", at)
 		}
@@ -78,7 +80,7 @@ func (s *Store) UpdateFollow(ctx context.Context, at Place, most int, change fun
 func (s *Store) DropFollow(ctx context.Context, at Place) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HDel(ctx, keyFollows(at.Ref), strconv.Itoa(at.Index))
-		p.ZRem(ctx, keyFollowsDue(at.Campaign), fmt.Sprintf("%d/%d", at.Chunk, at.Index))
+		p.ZRem(ctx, keyFollowsDue(at.Campaign), at.member())
 		return nil
 	})
 	return wrap(err, "forget ticket of contact %s", at)
@@ -92,18 +94,13 @@ func (s *Store) Follow(ctx context.Context, at Place) (*campaign.Follow, error) 
 
 // follow also returns the SHA-1 of what is stored; empty: nothing is.
 func (s *Store) follow(ctx context.Context, at Place) (f *campaign.Follow, sum string, err error) {
-	text, err := s.rdb.HGet(ctx, keyFollows(at.Ref), strconv.Itoa(at.Index)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, "", nil
-	}
-	if err == nil {
-		f = new(campaign.Follow)
-		err = json.Unmarshal(text, f)
-	}
-	if err != nil {
+	f = new(campaign.Follow)
+	text := s.rdb.HGet(ctx, keyFollows(at.Ref), strconv.Itoa(at.Index))
+	found, err := decodeJSON(text, f)
+	if !found {
 		return nil, "", wrap(err, "ticket of contact %s", at)
 	}
-	hash := sha1.Sum(text)
+	hash := sha1.Sum([]byte(text.Val()))
 	return f, hex.EncodeToString(hash[:]), nil
 }
 
@@ -114,7 +111,7 @@ func (s *Store) FollowDueAt(ctx context.Context, at Place) (time.Time, error) {
 }
 
 func (s *Store) dueAt(ctx context.Context, key string, at Place) (time.Time, error) {
-	score, err := s.rdb.ZScore(ctx, key, fmt.Sprintf("%d/%d", at.Chunk, at.Index)).Result()
+	score, err := s.rdb.ZScore(ctx, key, at.member()).Result()
 	if score == 0 {
 		return time.Time{}, wrap(exceptNil(err), "ticket of contact %s", at)
 	}
@@ -133,20 +130,12 @@ func (s *Store) DueFollows(ctx context.Context, name string, now time.Time, limi
 
 // TicketStates are those of the tickets of some of a chunk's contacts.
 func (s *Store) TicketStates(ctx context.Context, ref Ref, contacts []int) (map[int]campaign.TicketState, error) {
-	fields := make([]string, len(contacts))
-	for i, index := range contacts {
-		fields[i] = strconv.Itoa(index)
-	}
-	var read *redis.SliceCmd
-	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, keyTickets(ref), fields...) })
-	if err == nil {
-		err = read.Err()
-	}
+	texts, err := s.readFields(ctx, keyTickets(ref), contacts)
 	if err != nil {
 		return nil, wrap(err, "tickets of chunk %s", ref)
 	}
 	states := make(map[int]campaign.TicketState)
-	for i, text := range textsOf(read.Val()) {
+	for i, text := range texts {
 		var t campaign.Ticket
 		if text == "" {
 			continue
@@ -159,26 +148,31 @@ func (s *Store) TicketStates(ctx context.Context, ref Ref, contacts []int) (map[
 	return states, nil
 }
 
+// luaTickets defines how many tickets a campaign has, by its tally of them.
+const luaTickets = `
+local function ticketsIn(tally)
+  local tickets = 0
+  for _, n in ipairs(redis.call('HVALS', tally)) do tickets = tickets + tonumber(n) end
+  return tickets
+end`
+
 // followScript writes what goes on about one ticket, unless something else has changed it
 // meanwhile.
 //
-// KEYS campaign, follows, due follows, outcomes, tickets, tally of tickets; ARGV
-// index, chunk/index, SHA-1 of the old text (” for none), the new text, ms until it is due
-// (after unset: if no time is set; or leave, or never), most tickets of the campaign, 0: they do not count. Answers 0 when
-// something has changed it; 1 when it is written, and when nothing may be: the campaign is
-// gone or being purged, the contact erased, or it has no ticket and there are most already.
-var followScript = redis.NewScript(luaNow + `
+// KEYS campaign, follows, due follows, outcomes, tickets, tally of tickets; ARGV index,
+// chunk/index, SHA-1 of the old text (empty for none), the new text, ms until it is due
+// (after unset: if no time is set; or leave, or never), most tickets of the campaign (0:
+// they do not count). Answers 0 when something has changed it; 1 when it is written, and
+// when nothing may be: the campaign is gone or being purged, the contact erased, or it has
+// no ticket and there are most already.
+var followScript = redis.NewScript(luaNow + luaTickets + `
 local index, due, most = ARGV[1], ARGV[5], tonumber(ARGV[6])
 local present = redis.call('HGET', KEYS[2], index)
 if (present and redis.sha1hex(present) or '') ~= ARGV[3] then return present == ARGV[4] and 1 or 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 1 end
 local outcome = redis.call('HGET', KEYS[4], index)
 if outcome and cjson.decode(outcome).erased then return 1 end
-if most > 0 and redis.call('HEXISTS', KEYS[5], index) == 0 then
-  local tickets = 0
-  for _, n in ipairs(redis.call('HVALS', KEYS[6])) do tickets = tickets + tonumber(n) end
-  if tickets >= most then return 1 end
-end
+if most > 0 and redis.call('HEXISTS', KEYS[5], index) == 0 and ticketsIn(KEYS[6]) >= most then return 1 end
 redis.call('HSET', KEYS[2], index, ARGV[4])
 if due == 'never' then
   redis.call('ZREM', KEYS[3], ARGV[2])

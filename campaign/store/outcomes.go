@@ -176,16 +176,23 @@ func (s *Store) writeOutcomes(ctx context.Context, ref Ref, writes []outcomeWrit
 
 // readOutcomes are the outcomes of contacts as stored.
 func (s *Store) readOutcomes(ctx context.Context, ref Ref, contacts []int) ([]string, error) {
+	texts, err := s.readFields(ctx, keyOutcomes(ref), contacts)
+	return texts, wrap(err, "read outcomes of chunk %s", ref)
+}
+
+// readFields reads those fields of a chunk's hash that belong to some contacts; empty
+// where there is none.
+func (s *Store) readFields(ctx context.Context, key string, contacts []int) ([]string, error) {
 	fields := make([]string, len(contacts))
 	for i, index := range contacts {
 		fields[i] = strconv.Itoa(index)
 	}
 	var read *redis.SliceCmd
-	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, keyOutcomes(ref), fields...) })
+	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, key, fields...) })
 	if err != nil {
-		return nil, wrap(err, "read outcomes of chunk %s", ref)
+		return nil, err
 	}
-	return textsOf(read.Val()), wrap(read.Err(), "read outcomes of chunk %s", ref)
+	return textsOf(read.Val()), read.Err()
 }
 
 // addKeys adds the keys of a JSON object that can name a column.
@@ -240,6 +247,9 @@ type Place struct {
 
 func (p Place) String() string { return fmt.Sprintf("%s/%d", p.Ref, p.Index) }
 
+// member is how a campaign's sorted sets name a contact; see duePlaces.
+func (p Place) member() string { return fmt.Sprintf("%d/%d", p.Chunk, p.Index) }
+
 // SetTicket moves a contact's ticket from what was read to new; nil means none. An
 // open one is due again after due. It reports false when the ticket was another one
 // meanwhile; ErrTicketsFull when the campaign has most tickets.
@@ -257,7 +267,7 @@ func (s *Store) SetTicket(ctx context.Context, at Place, old, new *campaign.Tick
 		wait = millis(due)
 	}
 	keys := []string{keyCampaign(at.Campaign), keyTickets(at.Ref), keyTicketsDue(at.Campaign), keyTicketTally(at.Campaign)}
-	moved, err := ticketScript.Run(ctx, s.rdb, keys, at.Index, fmt.Sprintf("%d/%d", at.Chunk, at.Index),
+	moved, err := ticketScript.Run(ctx, s.rdb, keys, at.Index, at.member(),
 		oldText, oldState, newText, newState, wait, most).Int()
 	if err == nil && moved < 0 {
 		err = ErrTicketsFull
@@ -312,17 +322,7 @@ func (s *Store) duePlaces(ctx context.Context, key, name string, now time.Time, 
 // FirstTickets are when the first ticket of each campaign needs a look, or what goes on
 // about one, in few round trips; zero: none does.
 func (s *Store) FirstTickets(ctx context.Context, names []string) ([]time.Time, error) {
-	firsts, err := s.firstScores(ctx, names, keyTicketsDue)
-	if err != nil {
-		return nil, err
-	}
-	follows, err := s.firstScores(ctx, names, keyFollowsDue)
-	for i, at := range follows {
-		if firsts[i].IsZero() || !at.IsZero() && at.Before(firsts[i]) {
-			firsts[i] = at
-		}
-	}
-	return firsts, err
+	return s.firstScores(ctx, names, keyTicketsDue, keyFollowsDue)
 }
 
 // TicketTally counts the tickets of a campaign by state.
@@ -347,16 +347,12 @@ func (s *Store) TicketTally(ctx context.Context, name string) (map[campaign.Tick
 // the campaign. Answers 1; 0 when it was another ticket meanwhile; -1 when the
 // campaign has its most. If the ticket is the new one already, only an earlier
 // answer was lost.
-var ticketScript = redis.NewScript(luaNow + `
+var ticketScript = redis.NewScript(luaNow + luaTickets + `
 local old, oldState, new, newState = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local present = redis.call('HGET', KEYS[2], ARGV[1]) or ''
 if present == new then return 1 end
 if present ~= old or redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
-if old == '' then
-  local tickets = 0
-  for _, n in ipairs(redis.call('HVALS', KEYS[4])) do tickets = tickets + tonumber(n) end
-  if tickets >= tonumber(ARGV[8]) then return -1 end
-end
+if old == '' and ticketsIn(KEYS[4]) >= tonumber(ARGV[8]) then return -1 end
 if new == '' then redis.call('HDEL', KEYS[2], ARGV[1]) else redis.call('HSET', KEYS[2], ARGV[1], new) end
 if oldState ~= '' then redis.call('HINCRBY', KEYS[4], oldState, -1) end
 if newState ~= '' then redis.call('HINCRBY', KEYS[4], newState, 1) end

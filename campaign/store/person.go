@@ -38,13 +38,17 @@ func (s *Store) FindPerson(ctx context.Context, c campaign.Campaign, phone campa
 		return s.searchPerson(ctx, c, phone, read)
 	}
 	packed, err := s.rdb.HGet(ctx, keyIndex(c.Name), strconv.Itoa(bucketOf(phone, buckets))).Bytes()
-	var places []Place
+	return personIn(packed, c, phone), wrap(exceptNil(err), "find person in %s", c.Name)
+}
+
+// personIn are the places that entries of the index give to a person.
+func personIn(packed []byte, c campaign.Campaign, phone campaign.Phone) (places []Place) {
 	for ; len(packed) >= entryBytes; packed = packed[entryBytes:] {
 		if listed, ordinal := entryAt(packed); listed.Person() == phone.Person() && ordinal < c.Chunks*c.Settings.ChunkSize {
 			places = append(places, Place{Ref{c.Name, ordinal / c.Settings.ChunkSize}, ordinal % c.Settings.ChunkSize})
 		}
 	}
-	return places, wrap(exceptNil(err), "find person in %s", c.Name)
+	return places
 }
 
 // searchPerson reads every chunk.

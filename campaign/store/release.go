@@ -64,33 +64,45 @@ func (s *Store) FirstDues(ctx context.Context, names []string) ([]time.Time, err
 	return s.firstScores(ctx, names, keyOpen)
 }
 
-// firstScores are the lowest scores of sorted sets of campaigns, in ms; zero where there
-// is none, long ago where the set is damaged: who looks then is told.
-func (s *Store) firstScores(ctx context.Context, names []string, key func(name string) string) ([]time.Time, error) {
+// firstScores are the lowest scores of sorted sets of campaigns, in ms, each with one or
+// more keys; zero where there is none, long ago where a set is damaged: who looks then is
+// told.
+func (s *Store) firstScores(ctx context.Context, names []string, keys ...func(name string) string) ([]time.Time, error) {
 	firsts := make([]time.Time, 0, len(names))
 	for page := range slices.Chunk(names, readPage) {
-		cmds := make([]*redis.ZSliceCmd, len(page))
+		cmds := make([]*redis.ZSliceCmd, 0, len(page)*len(keys))
 		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, name := range page {
-				cmds[i] = p.ZRangeWithScores(ctx, key(name), 0, 0)
+			for _, name := range page {
+				for _, key := range keys {
+					cmds = append(cmds, p.ZRangeWithScores(ctx, key(name), 0, 0))
+				}
 			}
 			return nil
 		})
 		if err != nil && !wrongType(err) { // else one of them is damaged
 			return nil, wrap(err, "look for what is due")
 		}
-		for _, cmd := range cmds {
-			var first time.Time
-			if cmd.Err() != nil {
-				first = timeOf(0)
-			}
-			for _, m := range cmd.Val() {
-				first = timeOf(int64(m.Score))
-			}
-			firsts = append(firsts, first)
+		for of := range slices.Chunk(cmds, len(keys)) {
+			firsts = append(firsts, firstScore(of))
 		}
 	}
 	return firsts, nil
+}
+
+func firstScore(cmds []*redis.ZSliceCmd) (first time.Time) {
+	for _, cmd := range cmds {
+		var at time.Time
+		if cmd.Err() != nil {
+			at = timeOf(0)
+		}
+		for _, m := range cmd.Val() {
+			at = timeOf(int64(m.Score))
+		}
+		if first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // OpenChunks counts the chunks with contacts pending or sending.
