@@ -38,11 +38,11 @@ func (q *Queue) StopContact(ctx context.Context, c campaign.Campaign, at store.P
 // that is.
 func (q *Queue) stopTicket(ctx context.Context, at store.Place) (wait time.Duration, err error) {
 	ticket, err := q.store.Ticket(ctx, at)
-	if err == nil && (ticket == nil || ticket.State != campaign.TicketCreating) {
-		return q.stopReply(ctx, at)
-	}
 	if err != nil {
 		return 0, err
+	}
+	if ticket == nil || ticket.State != campaign.TicketCreating {
+		return q.stopReply(ctx, at)
 	}
 	due, err := q.store.TicketDue(ctx, at)
 	if err != nil {

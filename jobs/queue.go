@@ -204,7 +204,7 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 		if seq == 0 {
 			continue
 		}
-		if err := q.enqueue(ctx, queueOf(c), newTask(c, free[i].Ref.Chunk, seq), taskID(free[i].Ref, seq)); err != nil {
+		if err := q.enqueue(ctx, c, free[i].Ref, seq); err != nil {
 			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
 		}
 		released++

@@ -60,10 +60,11 @@ func (w *Worker) tell(ctx context.Context, t *asynq.Task, result string) {
 	}
 }
 
-// enqueue puts a task into a queue. A task of the same id is our own call, repeated after
+// enqueue puts a chunk's task into its queue. A task of the same id is our own call, repeated after
 // its answer was lost, and stays. One that is over is of an earlier campaign of that name,
 // or of a Redis that has lost the release: it makes room.
-func (q *Queue) enqueue(ctx context.Context, queue string, task *asynq.Task, id string) error {
+func (q *Queue) enqueue(ctx context.Context, c campaign.Campaign, ref store.Ref, seq int) error {
+	task, queue, id := newTask(c, ref.Chunk, seq), queueOf(c), taskID(ref, seq)
 	_, err := q.client.EnqueueContext(ctx, task)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return err

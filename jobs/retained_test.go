@@ -88,7 +88,6 @@ func TestAChunkWhoseTaskStaysRunsAgainAtOnce(t *testing.T) {
 	if got := s.finished("c:0:1"); got != "5 failed" {
 		t.Errorf("the launch: %q", got)
 	}
-	s.platform.answer = nil
 	s.platform.answer = refuseNamed(0)
 	if done, err := s.queue.Rerun(ctx, "c", Selection{States: []campaign.State{campaign.Failed}}); done.Contacts != 5 || err != nil {
 		t.Fatal(done, err)
@@ -153,8 +152,7 @@ func TestTheSweeperReleasesAChunkWhoseTaskStays(t *testing.T) {
 	if err := s.store.SetDue(t.Context(), store.Ref{Campaign: "c"}, 0); err != nil {
 		t.Fatal(err)
 	}
-	sw := &sweeper{steady: always, store: s.store, queue: s.queue, agents: []string{"default"}, log: s.queue.log}
-	if err := sw.sweep(t.Context()); err != nil {
+	if err := s.sweeper().sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if ids := s.waitingTasks("default"); len(ids) != 1 || ids[0] != "c:0:2" {

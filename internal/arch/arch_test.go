@@ -39,7 +39,6 @@ var layers = []layer{
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"campaign", []string{"campaign/hours", "velents/mask"}},
 	{"campaign/texts", []string{"campaign"}},
-	{"campaign/texts", []string{"campaign"}},
 	{"campaign/store", []string{"campaign", "campaign/hours"}},
 	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx", "velents/mask"}},
 	{"campaign/verdict", []string{"campaign", "ratelimit", "velents"}},

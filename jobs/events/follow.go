@@ -60,13 +60,10 @@ func dueFor(ticket campaign.TicketState, f *campaign.Follow) store.FollowDue {
 	case next >= 0 && (f.Said[next].State != campaign.TicketDue || f.Said[next].Tries > 0):
 		return store.FollowDue{Leave: true}
 	}
-	return store.FollowDue{After: beforeReads}
+	return store.FollowDue{After: store.BeforeOthers}
 }
 
-const (
-	untilMade   = 10 * time.Second  // for a ticket that is still to be made
-	beforeReads = -30 * time.Minute // messages go before what is only to be read; see package tickets
-)
+const untilMade = 10 * time.Second // for a ticket that is still to be made
 
 // hear adds what events tell of what a contact said, and reports whether that is new.
 // Without stored histories there is none in the ticket, so they are not looked into.
@@ -76,10 +73,11 @@ func hear(f *campaign.Follow, s campaign.Settings, reports []report) (news bool)
 			news = f.Hear(m.Customer, m.At) || news
 		}
 	}
+	if s.NoHistory {
+		return news
+	}
 	for _, r := range reports {
-		if !s.NoHistory {
-			news = f.HearAll(turnsOf(r.says.History)) || news
-		}
+		news = f.HearAll(turnsOf(r.says.History)) || news
 	}
 	return news
 }

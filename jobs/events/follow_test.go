@@ -42,18 +42,14 @@ func (s *stage) replies(i int) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if f == nil {
+		return ""
+	}
 	var texts []string
-	for _, r := range append([]campaign.Reply{}, deref(f).Said...) {
+	for _, r := range f.Said {
 		texts = append(texts, r.Text)
 	}
 	return strings.Join(texts, ",")
-}
-
-func deref(f *campaign.Follow) campaign.Follow {
-	if f == nil {
-		return campaign.Follow{}
-	}
-	return *f
 }
 
 func TestWhatIsSaidAfterATicketIsDueIsKeptForIt(t *testing.T) {

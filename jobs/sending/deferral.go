@@ -188,8 +188,8 @@ func (p *pass) idleOr(ctx context.Context, after *ComeBack) error {
 	return p.Store.Defer(ctx, p.chunk.Ref, p.chunk.Seq, rest.Until.Sub(now))
 }
 
-// wake is when a contact of the chunk may be sent, or is to be canceled; zero when
-// none is pending. idle is false when that is now.
+// wake says until when no contact of the chunk may be sent or is to be canceled, and why;
+// the zero Rest when none is pending. idle is false when that is now.
 func (p *pass) wake(now time.Time) (rest Rest, idle bool) {
 	pending := p.chunk.In(campaign.Pending)
 	if len(pending) == 0 {

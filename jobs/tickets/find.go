@@ -162,6 +162,6 @@ func (m *Maker) findConversation(ctx context.Context, c campaign.Campaign, at st
 		if _, err := m.cfg.Store.SetTicket(ctx, at, &t, &named, 0, 0); err != nil {
 			return err
 		}
-		return m.put(ctx, at, in(urgent))
+		return m.put(ctx, at, in(store.BeforeOthers))
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"log/slog"
 	"time"
 
 	"campaign-runner/campaign"
@@ -35,12 +34,6 @@ const (
 	orphanLooks = 120
 )
 
-// urgent puts messages before what is only to be read.
-const urgent = -waitsBehind
-
-// waitsBehind is less than what a worker's sweeper takes for a ticket that nobody makes.
-const waitsBehind = 30 * time.Minute
-
 var (
 	never = store.FollowDue{Never: true}
 	leave = store.FollowDue{Leave: true}
@@ -59,7 +52,7 @@ func (m *Maker) beginFollow(ctx context.Context, c campaign.Campaign, at store.P
 			case !lost && (t.State != campaign.TicketMade || !c.Settings.TicketReplies):
 				return never, true
 			case !lost && f.Next() >= 0:
-				return in(urgent), true
+				return in(store.BeforeOthers), true
 			}
 			return in(firstRead), true
 		})
@@ -116,10 +109,10 @@ func (m *Maker) follow(ctx context.Context, c campaign.Campaign, at store.Place)
 		return m.put(ctx, at, never)
 	}
 	if next >= 0 && f.Said[next].State == campaign.TicketCreating {
-		if now().Sub(f.Said[next].Moved) < m.cfg.RequestTimeout+claimMargin {
-			return nil // another worker has it in hand since this one looked what is due
+		alive, err := m.alive(ctx, at)
+		if alive || err != nil {
+			return err // another worker has claimed it since this one looked what is due
 		}
-		// For longer than its claim: the worker has died.
 		return m.settle(ctx, at, f.Said[next].Claim, campaign.Ticket{State: campaign.TicketUnconfirmed, Tries: f.Said[next].Tries, Reason: campaign.Say(campaign.MsgTicketLost)}, 0)
 	}
 	if ticket.Conversation == "" {
@@ -129,6 +122,16 @@ func (m *Maker) follow(ctx context.Context, c campaign.Campaign, at store.Place)
 		return m.passOn(ctx, c, at, ticket.Conversation, f.Said[next])
 	}
 	return m.readBack(ctx, c, at, *ticket, *f)
+}
+
+// alive reports whether the claim on a message that is on its way has not ended.
+func (m *Maker) alive(ctx context.Context, at store.Place) (bool, error) {
+	due, err := m.cfg.Store.FollowDueAt(ctx, at)
+	if err != nil {
+		return false, err
+	}
+	now, err := m.cfg.Store.Now(ctx)
+	return now.Before(due), err
 }
 
 // put says when what goes on about a ticket is looked at next.
@@ -182,17 +185,9 @@ func (m *Maker) passOn(ctx context.Context, c campaign.Campaign, at store.Place,
 		return err
 	}
 	answer, err := m.cfg.Desk.SendMessage(velents.WithGuard(ctx, func() error { return stillOurs(claimed) }), conversation, r.Text)
-	if errors.Is(err, verdict.ErrNotOurs) {
-		m.cfg.Quota.Return(ctx, permit)
-	} else {
-		m.cfg.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
-	}
+	m.tellQuota(ctx, permit, answer, err)
 	next, wait := m.afterReply(r.Tries, err)
-	level := slog.LevelInfo
-	if next.State != campaign.TicketMade {
-		level = slog.LevelWarn
-	}
-	m.log.Log(ctx, level, "reply answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
+	m.log.Log(ctx, levelOf(next.State), "reply answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
 		"state", next.State, "tries", r.Tries, "reason", next.Reason)
 	return m.settle(ctx, at, claim, next, wait)
 }
@@ -236,10 +231,10 @@ func (m *Maker) settle(ctx context.Context, at store.Place, claim string, next c
 			case campaign.TicketDue:
 				return in(cmp.Or(wait, time.Second)), true
 			case campaign.TicketUnconfirmed:
-				return in(urgent), true // what is there tells
+				return in(store.BeforeOthers), true // what is there tells
 			}
 			if f.Next() >= 0 {
-				return in(urgent), true
+				return in(store.BeforeOthers), true
 			}
 			return in(firstRead), true
 		})
@@ -267,10 +262,7 @@ func (m *Maker) readBack(ctx context.Context, c campaign.Campaign, at store.Plac
 	if err != nil {
 		return m.notRead(ctx, c, at, err)
 	}
-	turns := make([]campaign.Turn, len(said))
-	for i, turn := range said {
-		turns[i] = campaign.Turn(turn)
-	}
+	turns := Turns(said)
 	return m.cfg.Store.UpdateFollow(ctx, at, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
 		if f.Read(status, turns, now()) {
 			f.Looks = 0
@@ -280,12 +272,21 @@ func (m *Maker) readBack(ctx context.Context, c campaign.Campaign, at store.Plac
 		i := f.Next()
 		switch {
 		case i >= 0 && f.Said[i].State == campaign.TicketDue:
-			return in(urgent), true
+			return in(store.BeforeOthers), true
 		case f.Looks >= lastRead:
 			return never, true
 		}
 		return in(readAfter(f.Looks)), true
 	})
+}
+
+// Turns is a conversation as the Support Center tells it.
+func Turns(said []velents.Turn) []campaign.Turn {
+	turns := make([]campaign.Turn, len(said))
+	for i, turn := range said {
+		turns[i] = campaign.Turn(turn)
+	}
+	return turns
 }
 
 // readAfter is the time to the next look, after a number of looks that found nothing new.
@@ -338,7 +339,7 @@ func Settle(ctx context.Context, s keeper, c campaign.Campaign, at *store.Place,
 			settled := 0
 			err := s.UpdateFollow(ctx, place, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
 				settled = f.Settle(there, now())
-				return in(urgent), settled > 0
+				return in(store.BeforeOthers), settled > 0
 			})
 			if err != nil {
 				return n, err

@@ -142,7 +142,7 @@ func (s *stage) says(at time.Time, texts ...string) {
 		for i, text := range texts {
 			f.Hear(text, at.Add(time.Duration(i)*time.Second))
 		}
-		return in(urgent), true
+		return in(store.BeforeOthers), true
 	})
 	if err != nil {
 		s.T.Fatal(err)
@@ -334,15 +334,21 @@ func TestAMessageThatIsOnItsWayIsNotTakenForADeadWorkers(t *testing.T) {
 	m := s.maker()
 	s.turn(m, 1) // the ticket
 	s.says(then, "one")
-	// As another worker sees it that has looked what is due before this claim.
 	err := s.Store.UpdateFollow(t.Context(), first, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
-		f.Said[0].State, f.Said[0].Claim, f.Said[0].Moved = campaign.TicketCreating, "alive", now()
-		return in(urgent), true
+		f.Said[0].State, f.Said[0].Claim = campaign.TicketCreating, "alive"
+		return in(time.Hour), true
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.look(m)
+	loaded, err := s.Store.Campaign(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Another worker has looked what is due before this claim.
+	if err := m.follow(t.Context(), loaded, first); err != nil {
+		t.Fatal(err)
+	}
 	if got := s.replies(); got[0] != campaign.TicketCreating {
 		t.Errorf("%v", got)
 	}

@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/verdict"
 	"campaign-runner/jobs/timings"
+	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
 
@@ -95,22 +96,31 @@ func (m *Maker) create(ctx context.Context, c campaign.Campaign, at store.Place,
 		return err
 	}
 	made, answer, err := m.cfg.Desk.CreateTicket(velents.WithGuard(ctx, func() error { return stillOurs(claimed) }), *request)
-	if errors.Is(err, verdict.ErrNotOurs) {
-		m.cfg.Quota.Return(ctx, permit)
-	} else {
-		m.cfg.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
-	}
+	m.tellQuota(ctx, permit, answer, err)
 	next, wait := m.after(creating, made, err)
-	level := slog.LevelInfo
-	if next.State != campaign.TicketMade {
-		level = slog.LevelWarn
-	}
-	m.log.Log(ctx, level, "ticket answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
+	m.log.Log(ctx, levelOf(next.State), "ticket answered", "campaign", c.Name, "chunk", at.Chunk, "contact", at.Index,
 		"state", next.State, "tries", creating.Tries, "reason", next.Reason)
 	if err := m.record(ctx, at, creating, next, wait); err != nil {
 		return err
 	}
 	return m.beginFollow(ctx, c, at, next)
+}
+
+// tellQuota says what became of the request that a permit was for.
+func (m *Maker) tellQuota(ctx context.Context, permit ratelimit.Permit, answer velents.Answer, err error) {
+	if errors.Is(err, verdict.ErrNotOurs) {
+		m.cfg.Quota.Return(ctx, permit)
+	} else {
+		m.cfg.Quota.Report(ctx, permit, verdict.ForQuota(answer, err))
+	}
+}
+
+// levelOf is at which level an answer is logged.
+func levelOf(state campaign.TicketState) slog.Level {
+	if state == campaign.TicketMade {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
 }
 
 // stillOurs is checked directly before a request is written, by both clocks: a process
@@ -208,7 +218,7 @@ func (m *Maker) compose(ctx context.Context, c campaign.Campaign, at store.Place
 	}
 	if slices.ContainsFunc(history, campaign.Turn.ByContact) {
 		err := m.cfg.Store.UpdateFollow(ctx, at, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
-			return store.FollowDue{Leave: true}, f.InTicket(history)
+			return leave, f.InTicket(history)
 		})
 		if err != nil {
 			return nil, err

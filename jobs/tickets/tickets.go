@@ -83,6 +83,7 @@ type keeper interface {
 	Follow(ctx context.Context, at store.Place) (*campaign.Follow, error)
 	UpdateFollow(ctx context.Context, at store.Place, most int, change func(f *campaign.Follow) (due store.FollowDue, write bool)) error
 	DropFollow(ctx context.Context, at store.Place) error
+	FollowDueAt(ctx context.Context, at store.Place) (time.Time, error)
 	DueFollows(ctx context.Context, name string, now time.Time, limit int) ([]store.Place, error)
 	Follows(ctx context.Context, ref store.Ref) (map[int]campaign.Follow, error)
 }
