@@ -60,7 +60,7 @@ func anyDigits(k kind) kind {
 	k.set = func(s *Settings, texts []string) error {
 		latin := make([]string, len(texts))
 		for i, text := range texts {
-			latin[i] = LatinDigits(text)
+			latin[i] = latinDigits(text)
 		}
 		return set(s, latin)
 	}
@@ -173,7 +173,7 @@ func choice[T comparable](at func(*Settings) *T, values ...T) kind {
 
 // guard is a share that pauses a campaign; 0%: never.
 func guard(at func(*Settings) *Share) kind {
-	k := value(at, unlessZero(Share.String), ParseShare)
+	k := anyDigits(value(at, unlessZero(Share.String), ParseShare))
 	k.valid = func(s *Settings) error {
 		if share := *at(s); share < 0 || share >= Whole {
 			return fmt.Errorf("%v: want more than 0%% and less than 100%%", share)
@@ -185,7 +185,7 @@ func guard(at func(*Settings) *Share) kind {
 
 // silence is a time after which a campaign pauses; 0: never.
 func silence(at func(*Settings) *time.Duration) kind {
-	k := value(at, unlessZero(time.Duration.String), time.ParseDuration)
+	k := anyDigits(value(at, unlessZero(time.Duration.String), time.ParseDuration))
 	k.valid = func(s *Settings) error {
 		if d := *at(s); d != 0 && d < time.Second {
 			return fmt.Errorf("%v: want 1s or more", d)

@@ -53,7 +53,7 @@ func hideNumbers(text string) string {
 	var b strings.Builder
 	from := 0
 	for _, at := range figuresOfAll.FindAllStringIndex(text, -1) {
-		groups := digitGroup.FindAllString(LatinDigits(text[at[0]:at[1]]), -1)
+		groups := digitGroup.FindAllString(latinDigits(text[at[0]:at[1]]), -1)
 		n := dateIn(groups)
 		if n == 0 || n < len(groups) || strings.HasSuffix(text[:at[0]], "+") {
 			continue
@@ -62,7 +62,8 @@ func hideNumbers(text string) string {
 		b.WriteString(dateMark)
 		from = at[1]
 	}
-	if from == 0 || mask.Numbers(b.String()+text[from:]) != b.String()+text[from:] {
+	rest := b.String() + text[from:]
+	if from == 0 || mask.Numbers(rest) != rest {
 		return hidden // without its dates it still may hold one
 	}
 	return text
@@ -72,9 +73,9 @@ func hideNumbers(text string) string {
 // and after it would be one number.
 const dateMark = "-"
 
-// LatinDigits is a text with the digits of Arabic and Persian keyboards, and the signs that
+// latinDigits is a text with the digits of Arabic and Persian keyboards, and the signs that
 // go with them, as the rest of the world writes them.
-func LatinDigits(text string) string {
+func latinDigits(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case '٠' <= r && r <= '٩':

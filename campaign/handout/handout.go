@@ -30,7 +30,7 @@ var Policy = func() string {
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 }()
 
-var page = template.Must(template.New("handout").Funcs(template.FuncMap{"t": said(texts.Printer{}), "number": func(int) string { return "" }, "foreign": func(string) string { return "" }}).Parse(markup))
+var page = template.Must(template.New("handout").Funcs(funcs(texts.Printer{})).Parse(markup))
 
 // A Link leads from the page to others. It is not printed.
 type Link struct {
@@ -45,17 +45,22 @@ func Write(w io.Writer, a report.Account, l texts.Language, links ...Link) error
 	if err != nil {
 		return err
 	}
-	t.Funcs(template.FuncMap{
-		"t":       said(p),
-		"number":  func(n int) template.HTML { return template.HTML(p.Number(n)) },
-		"foreign": func(text string) template.HTML { return template.HTML(p.Foreign(text)) },
-	})
+	t.Funcs(funcs(p))
 	var b bytes.Buffer
 	if err := t.Execute(&b, sheet{a, p, links}); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	_, err = b.WriteTo(w)
 	return err
+}
+
+// funcs are the page's own functions, in a printer's language.
+func funcs(p texts.Printer) template.FuncMap {
+	return template.FuncMap{
+		"t":       said(p),
+		"number":  func(n int) template.HTML { return template.HTML(p.Number(n)) },
+		"foreign": func(text string) template.HTML { return template.HTML(p.Foreign(text)) },
+	}
 }
 
 // said makes a function of templates that says a text of the catalogue.
@@ -97,7 +102,7 @@ func (s sheet) AgentName() texts.Name { return texts.Name(s.Agent) }
 
 // Ended reports whether nothing more is sent by itself.
 func (s sheet) Ended() bool {
-	return s.State == campaign.Finished || s.State == campaign.CanceledPhase && s.States.Open() == 0
+	return report.Summary{State: s.State, States: s.States}.Over()
 }
 
 func (s sheet) Date() template.HTML {

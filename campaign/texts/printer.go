@@ -82,17 +82,17 @@ func (p Printer) Figures(text string) Said { return p.fromLeft(text) }
 // Moment is a time to the minute, with its zone.
 func (p Printer) Moment(t time.Time) Said {
 	t = t.In(p.zone())
-	return p.fromLeft(t.Format("2006-01-02 15:04 ") + p.ZoneName(t))
+	return p.fromLeft(t.Format("2006-01-02 15:04 ") + p.zoneName(t))
 }
 
 // Clock is a time of day to the minute, with its zone.
 func (p Printer) Clock(t time.Time) Said {
 	t = t.In(p.zone())
-	return p.fromLeft(t.Format("15:04 ") + p.ZoneName(t))
+	return p.fromLeft(t.Format("15:04 ") + p.zoneName(t))
 }
 
-// ZoneName is the name of the printer's zone, at a time.
-func (p Printer) ZoneName(at time.Time) string {
+// zoneName is the name of the printer's zone, at a time.
+func (p Printer) zoneName(at time.Time) string {
 	if zone := p.zone(); zone != time.Local {
 		return zone.String()
 	}

@@ -111,7 +111,7 @@ func TestDates(t *testing.T) {
 			t.Errorf("%v is %q, %q, want %q, %q", tt.at, got, hijri, tt.arabic, tt.hijriAr)
 		}
 	}
-	if got := (Printer{Zone: time.Local}).ZoneName(time.Now()); got == "Local" || got == "" {
+	if got := (Printer{Zone: time.Local}).zoneName(time.Now()); got == "Local" || got == "" {
 		t.Errorf("the zone of this machine is named %q", got)
 	}
 	if got := (Printer{}).Moment(time.Unix(0, 0)); got != "1970-01-01 00:00 UTC" {

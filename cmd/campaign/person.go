@@ -56,7 +56,7 @@ func (a *app) person() *cobra.Command {
 				return err
 			}
 			if f.erase && !f.yes {
-				if err := a.confirmErase(); err != nil {
+				if err := a.sure("person --erase", "erase", "go on"); err != nil {
 					return err
 				}
 			}
@@ -143,16 +143,6 @@ func (a *app) onePhone(arg, region string) (campaign.Phone, error) {
 		return 0, cli.Usagef("number: %s", why)
 	}
 	return phone, nil
-}
-
-func (a *app) confirmErase() error {
-	if !cli.IsTerminal(a.stdin) {
-		return cli.Usagef("person --erase: it cannot be undone; say --yes")
-	}
-	if err := cli.Confirm(a.stdin, a.stderr, "erase", "go on"); err != nil {
-		return fmt.Errorf("person --erase: %w", err)
-	}
-	return nil
 }
 
 // writePerson writes what is kept of a person. With quiet it prints no result of its own.

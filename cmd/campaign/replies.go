@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +60,9 @@ type talk struct {
 	ReadAt       time.Time            `json:"read_at,omitzero"`
 	Earlier      int                  `json:"earlier"` // turns that are not shown
 	History      []campaign.Turn      `json:"history"`
-	Replies      map[string]int       `json:"replies"` // messages of the contact by state
-	Left         int                  `json:"replies_left,omitempty"`
+
+	Replies map[campaign.TicketState]int `json:"replies"` // messages of the contact
+	Left    int                          `json:"replies_left,omitempty"`
 }
 
 // ticketHistory shows what was said about a contact's ticket.
@@ -86,10 +88,7 @@ func (a *app) ticketHistory(ctx context.Context, s *store.Store, c campaign.Camp
 	}
 	t := talk{
 		Campaign: c.Name, State: ticket.State, Ticket: ticket.ID, Conversation: ticket.Conversation, Status: f.Status, ReadAt: f.ReadAt,
-		Earlier: f.Earlier, History: append([]campaign.Turn{}, f.History...), Replies: make(map[string]int), Left: f.Left,
-	}
-	for state, n := range f.Replies() {
-		t.Replies[string(state)] = n
+		Earlier: f.Earlier, History: append([]campaign.Turn{}, f.History...), Replies: f.Replies(), Left: f.Left,
 	}
 	return a.print(t, t.text(*ticket))
 }
@@ -106,10 +105,9 @@ func (t talk) text(ticket campaign.Ticket) string {
 	if t.Earlier > 0 {
 		fmt.Fprintf(&b, " and %s earlier", cli.Number(t.Earlier))
 	}
-	switch {
-	case t.ReadAt.IsZero():
+	if t.ReadAt.IsZero() {
 		b.WriteString(", not read back yet")
-	default:
+	} else {
 		fmt.Fprintf(&b, ", read %s", local(t.ReadAt))
 	}
 	if t.Status != "" {
@@ -117,7 +115,7 @@ func (t talk) text(ticket campaign.Ticket) string {
 	}
 	fmt.Fprintln(&b)
 	for _, state := range campaign.TicketStates() {
-		if n := t.Replies[string(state)]; n > 0 {
+		if n := t.Replies[state]; n > 0 {
 			fmt.Fprintf(&b, "%s of the contact %s\n", cli.Count(n, "message", "messages"), state)
 		}
 	}
@@ -153,15 +151,8 @@ func (a *app) readHistory(ctx context.Context, s *store.Store, at store.Place, t
 	if err != nil {
 		return err
 	}
-	turns := make([]campaign.Turn, len(said))
-	for i, turn := range said {
-		turns[i] = campaign.Turn(turn)
-	}
 	return s.UpdateFollow(ctx, at, 0, func(f *campaign.Follow) (store.FollowDue, bool) {
-		if status == "" {
-			status = f.Status
-		}
-		f.Read(status, turns, time.Now().UTC().Truncate(time.Second))
+		f.Read(cmp.Or(status, f.Status), tickets.Turns(said), time.Now().UTC().Truncate(time.Second))
 		return store.FollowDue{Leave: true}, true
 	})
 }

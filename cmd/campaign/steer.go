@@ -231,16 +231,24 @@ func (a *app) verify() *cobra.Command {
 	})
 }
 
+// sure asks for a word before what cannot be undone. Without a terminal it wants --yes.
+func (a *app) sure(what, word, doing string) error {
+	if !cli.IsTerminal(a.stdin) {
+		return cli.Usagef("%s: it cannot be undone; say --yes", what)
+	}
+	if err := cli.Confirm(a.stdin, a.stderr, word, doing); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
 func (a *app) purge() *cobra.Command {
 	var force, yes bool
 	cmd := a.onLoaded("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
 		name, already := before.Name, !before.PurgedAt.IsZero()
 		if !yes && !already {
-			if !cli.IsTerminal(a.stdin) {
-				return cli.Usagef("purge %s: it cannot be undone; say --yes", name)
-			}
-			if err := cli.Confirm(a.stdin, a.stderr, name, "purge it"); err != nil {
-				return fmt.Errorf("purge %s: %w", name, err)
+			if err := a.sure("purge "+name, name, "purge it"); err != nil {
+				return err
 			}
 		}
 		if err := jobs.NewQueue(s, nil).Purge(ctx, name, force); err != nil {

@@ -47,12 +47,15 @@ type Process struct {
 	done chan struct{} // closed once it has ended
 }
 
-// path is that of a built command; one that is given with its path is of another version.
-func path(name string) string {
-	if filepath.IsAbs(name) {
-		return name
+// command is one of the built commands, or, given with its path, one of another version,
+// with nothing but env in its environment.
+func command(env []string, name string, args ...string) *exec.Cmd {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(built, name)
 	}
-	return filepath.Join(built, name)
+	cmd := exec.Command(name, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	return cmd
 }
 
 // Start runs one of the built commands with nothing but env in its environment.
@@ -62,9 +65,8 @@ func Start(log string, env []string, name string, args ...string) (*Process, err
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{log: log, cmd: exec.Command(path(name), args...), done: make(chan struct{})}
+	p := &Process{log: log, cmd: command(env, name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	p.cmd.SysProcAttr = child.EndWithParent()
 	started := make(chan error)
 	go func() {
@@ -172,9 +174,8 @@ func (o Outcome) Said() string { return strings.TrimSpace(o.Stderr) }
 // Call runs a command until it ends by itself, or is killed when kill says so.
 func Call(env []string, kill <-chan time.Time, name string, args ...string) (Outcome, error) {
 	var stdout, stderr strings.Builder
-	cmd := exec.Command(path(name), args...)
+	cmd := command(env, name, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	if err := cmd.Start(); err != nil {
 		return Outcome{}, err
 	}
