@@ -40,7 +40,7 @@ var (
 	whole = flag.Bool("simulate.trace", false, "print all that happened")
 )
 
-// repeats is how often a seed that fails is played again; enough failures end the test. With
+// repeats is how often a seed that fails is played again; enough failing end the test. With
 // -failfast the first one does.
 var repeats, enough = 4, 3
 
@@ -48,9 +48,18 @@ var repeats, enough = 4, 3
 const alone = "SIMULATE_ALONE"
 
 var (
-	failed atomic.Int32
+	failing struct {
+		sync.Mutex
+		lines []string // one a seed: what went wrong first
+	}
 	worked atomic.Int64 // nanoseconds of processor time
 )
+
+func failed() int {
+	failing.Lock()
+	defer failing.Unlock()
+	return len(failing.lines)
+}
 
 // tooLong is real time: a schedule takes some seconds.
 const tooLong = 3 * time.Minute
@@ -77,13 +86,16 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && int(failed.Load()) < enough; played++ {
+	for ; played < *seeds && failed() < enough; played++ {
 		next <- *first + uint64(played)
 	}
 	close(next)
 	all.Wait()
 	t.Logf("%d schedules from seed %d on in %v; %.2f s of processor time each",
 		played, *first, time.Since(began).Round(time.Second), time.Duration(worked.Load()).Seconds()/float64(played))
+	for _, line := range failing.lines {
+		t.Log(line) // again: the end of a long output is what is read first
+	}
 }
 
 // playAlone plays a seed, and one that fails several times more, to say how surely it
@@ -101,7 +113,6 @@ func playAlone(t *testing.T, seed uint64) {
 		}
 		return
 	}
-	failed.Add(1)
 	again := 0
 	for range repeats {
 		if _, err := playOnce(seed); err != nil {
@@ -109,6 +120,22 @@ func playAlone(t *testing.T, seed uint64) {
 		}
 	}
 	t.Errorf("seed %d: %v; played again it fails %d of %d times\nto repeat: make simulate SEED=%d\n%s", seed, err, again, repeats, seed, text)
+	failing.Lock()
+	defer failing.Unlock()
+	failing.lines = append(failing.lines, fmt.Sprintf("seed %d failed, and %d of %d times again: %s", seed, again, repeats, firstFault(text)))
+}
+
+// wrong stands before what a schedule found.
+const wrong = "wrong: "
+
+// firstFault is the first of what a schedule found; one that found nothing did not end.
+func firstFault(text string) string {
+	for line := range strings.Lines(text) {
+		if _, text, found := strings.Cut(line, wrong); found {
+			return strings.TrimSpace(text)
+		}
+	}
+	return "it did not come to its end"
 }
 
 func playOnce(seed uint64) (text string, err error) {
@@ -158,7 +185,7 @@ func TestSchedule(t *testing.T) {
 		w.plan.seed, kinds[w.plan.kind], len(w.plan.strokes), len(w.all), w.losses, st.Requests, st.Numbers,
 		w.redis.commands, w.monitor.changes, uint32(w.redis.digest), lasted.Minutes(), time.Since(began).Seconds())
 	for _, text := range w.wrong {
-		t.Error(text)
+		t.Error(wrong + text)
 	}
 	if len(w.wrong) > 0 || *whole {
 		t.Log("\n" + w.trace.about(w.wrong))
