@@ -143,7 +143,12 @@ func (l *link) loses() bool {
 
 // cut resets every connection. What was on its way to the server still arrives, or does
 // not.
-func (l *link) cut() {
+func (l *link) cut() { l.reset(0.5) }
+
+// die resets every connection because the server is gone: nothing arrives there any more.
+func (l *link) die() { l.reset(1) }
+
+func (l *link) reset(dropped float64) {
 	l.mu.Lock()
 	var open []*conn
 	for c := range l.conns {
@@ -151,7 +156,7 @@ func (l *link) cut() {
 	}
 	l.mu.Unlock()
 	for _, c := range open {
-		c.reset(l.draw(0.5))
+		c.reset(l.draw(dropped))
 	}
 }
 
@@ -185,6 +190,10 @@ func (l *link) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	l.set(func(l *link) { l.conns[c] = struct{}{} })
 	go c.carryUp()
 	go c.carryDown()
+	if l.server.isDown() { // it went down meanwhile, before it knew this connection
+		c.reset(true)
+		return nil, refused
+	}
 	return c, nil
 }
 

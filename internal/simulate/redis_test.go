@@ -23,7 +23,6 @@ type redisServer struct {
 	host
 	m     *miniredis.Miniredis
 	watch func(caller, command string, args []string)
-	links []*link // to it
 
 	one      sync.Mutex // the command that is carried out
 	current  atomic.Pointer[server.Peer]
@@ -148,14 +147,6 @@ func (r *redisServer) between(do func()) {
 // freezeBefore freezes the server before it carries out the next begin or recovery of a dead
 // claim.
 func (r *redisServer) freezeBefore(act string) { r.between(func() { r.trap = act }) }
-
-// crash ends all connections and takes no more.
-func (r *redisServer) crash() {
-	r.refuse(true)
-	for _, l := range r.links {
-		l.cut()
-	}
-}
 
 // A saved key is its value at a time.
 type saved struct {

@@ -177,7 +177,7 @@ var brief = []card{
 	{"a link to Redis is slow", 3 * time.Second, 10 * time.Second, onLink(overRedis, slower(250*time.Millisecond), slower(0))},
 	{"a link to Redis loses answers", time.Second, 5 * time.Second, onLink(overRedis, losing(0.4), losing(0))},
 	{"a link to Redis loses answers", time.Second, 5 * time.Second, onLink(overRedis, losing(0.2), losing(0))},
-	{"Redis restarts", 300 * time.Millisecond, 2 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
+	{"Redis restarts", 300 * time.Millisecond, 2 * time.Second, onWorld(func(w *world) { w.crash() }, func(w *world) { w.redis.refuse(false) })},
 	{"Redis is frozen", 300 * time.Millisecond, 2500 * time.Millisecond, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
 	{"a worker is frozen", 300 * time.Millisecond, 2 * time.Second, onWorker(func(p *process) { p.freeze() }, func(p *process) { p.thaw() })},
 }
@@ -191,7 +191,7 @@ var deaths = []card{
 // away are those in which Redis is away for everybody.
 var away = []card{
 	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
-	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.redis.crash() }, func(w *world) { w.redis.refuse(false) })},
+	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.crash() }, func(w *world) { w.redis.refuse(false) })},
 	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freezeBefore("begin") }, func(w *world) { w.redis.thaw(); w.redis.freezeBefore("") })},
 	{"a worker is killed at its next begin, and Redis freezes before its recovery", 20 * time.Second, 28 * time.Second, lateRecovery},
 	{"all links to Redis are down, and come up one by one", 8 * time.Second, 20 * time.Second, allDown},
@@ -228,6 +228,17 @@ func allDown(*rand.Rand) (string, func(*world), func(*world)) {
 				})
 			}
 		}
+}
+
+// crash ends Redis: all connections with what is on its way, and it takes no more.
+func (w *world) crash() {
+	w.redis.refuse(true)
+	w.person.link.die()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.all {
+		p.redis.die()
+	}
 }
 
 // cutOff says whether the links of new workers are down, and returns the workers there are.
@@ -310,7 +321,7 @@ var losses = slices.Repeat([]card{{"Redis fails over to its replica", 300 * time
 	func(w *world) {
 		w.redis.between(func() { w.redis.replica = w.redis.snapshot() })
 		time.Sleep(1500 * time.Millisecond) // what WAIT does not confirm from now on is lost
-		w.redis.crash()
+		w.crash()
 	},
 	func(w *world) { w.lose(w.redis.replica) },
 )}, {"the replica lags", time.Second, 5 * time.Second, onWorld(
@@ -325,7 +336,7 @@ var lapses = slices.Repeat([]card{{"Redis loses its last writes", 300 * time.Mil
 	return "", func(w *world) {
 			w.redis.between(func() { kept = w.redis.snapshot() })
 			time.Sleep(time.Second)
-			w.redis.crash()
+			w.crash()
 			crashed = true
 		}, func(w *world) {
 			if crashed {

@@ -77,7 +77,6 @@ func newWorld(t *testing.T, p plan) (w *world, stop func()) {
 	cfg.Webhooks.Dial = w.events.dial
 	w.platform = newPlatform(w, cfg)
 	w.person = w.newPerson()
-	w.redis.links = append(w.redis.links, w.person.link)
 	for n := range p.workers {
 		w.places = append(w.places, &place{w: w, number: n})
 	}
