@@ -180,6 +180,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	every(ctx, timings.ArchiveEvery, w.emptyArchives, "archive not emptied")
 	every(ctx, timings.TidyEvery, w.trimRetained, "finished tasks not trimmed")
 	every(ctx, timings.TidyEvery, w.cfg.Store.ForgetWorkers, "dead workers not forgotten")
+	every(ctx, timings.TidyEvery, w.cfg.Store.ForgetReservations, "reservations left behind not deleted")
 
 	<-ctx.Done()
 	w.stop(background, stop, &loops)

@@ -72,6 +72,7 @@ const (
 	keyClosedWishes  = "{wishes}:closed" // sorted set: ids by time
 	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
 	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
+	keyReservations  = "reach"           // hash: the Owner of the right to contact a person now, by number
 )
 
 func keyWorker(id string) string  { return "worker:" + id }  // string with a TTL: the heartbeat
@@ -82,9 +83,9 @@ func keyLease(work string) string { return "lease:" + work } // string with a TT
 // event is counted when it is deleted, and only then. It is a string with a TTL.
 func keyApplied(name string) string { return "{events}:applied:" + name }
 
-// keyReservation is a string: the Owner of the right to contact a person now.
-func keyReservation(phone campaign.Phone) string {
-	return "reach:" + strconv.FormatUint(uint64(phone.Person()), 10)
+// fieldReservation is a person's field in keyReservations.
+func fieldReservation(phone campaign.Phone) string {
+	return strconv.FormatUint(uint64(phone.Person()), 10)
 }
 
 // doNotContact is the do-not-contact list. Numbers are kept as given, so that the

@@ -10,7 +10,6 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -361,12 +360,5 @@ func (s *Store) DropReservation(ctx context.Context, phone campaign.Phone) (gone
 	if err != nil || owners[0] == "" {
 		return err == nil, err
 	}
-	standings, err := s.Standings(ctx, owners)
-	if err != nil || !standings[0].Free() {
-		return false, err
-	}
-	if err = giveBackScript.Run(ctx, s.rdb, []string{keyReservation(phone)}, string(owners[0])).Err(); err != nil {
-		return false, fmt.Errorf("give number back: %w", err)
-	}
-	return true, nil
+	return s.drop(ctx, []string{fieldReservation(phone)}, owners)
 }

@@ -342,12 +342,12 @@ func TestContactedDaysAndReservationAreForgotten(t *testing.T) {
 	if name, standing, ok, err := s.Reserved(ctx, old); err != nil || !ok || name != "sale" || standing.Free() {
 		t.Errorf("%q, %+v, %v, %v", name, standing, ok, err)
 	}
-	s.rdb.Del(ctx, keyReservation(brazil))
+	s.rdb.Del(ctx, keyReservations)
 	held.Until = today.Add(-time.Hour)
 	if _, err := s.Reserve(ctx, []Reservation{held}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if gone, err := s.DropReservation(ctx, old); err != nil || !gone || s.rdb.Exists(ctx, keyReservation(brazil)).Val() > 0 {
+	if gone, err := s.DropReservation(ctx, old); err != nil || !gone || s.rdb.Exists(ctx, keyReservations).Val() > 0 {
 		t.Errorf("a dead reservation stays: %v", err)
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A Reservation is the right of one campaign to contact one person now: a key by the
-// person's number. A sender takes it before its request begins, and gives it back
-// once the contact record and the ledger hold the answer.
+// A Reservation is the right of one campaign to contact one person now: a field by the
+// person's number, in one hash. A sender takes it before its request begins, and gives it
+// back once the contact record and the ledger hold the answer.
 //
-// The ledger is the truth; a key left behind decides nothing. Any sender may take it
-// over as soon as its begin can no longer count and its contact is not being sent;
-// see Standing.
+// The ledger is the truth; a field left behind decides nothing. Any sender may take it
+// over as soon as its begin can no longer count and its contact is not being sent; see
+// Standing.
 type Reservation struct {
 	Phone campaign.Phone
 	Ref   Ref
@@ -30,11 +30,7 @@ type Reservation struct {
 	Until time.Time // when its begin is refused, by the clock of the campaign's server
 }
 
-// reservationTTL only tidies up. It is longer than the contact record lasts, so that
-// each campaign that asks still sees what a reservation can tell.
-const reservationTTL = (campaign.MaxContactedDays + 2) * 24 * time.Hour
-
-// An Owner is the value of a reservation's key; empty: there is none.
+// An Owner is the value of a reservation's field; empty: there is none.
 type Owner string
 
 // owner is "campaign/chunk/contact claim count ms".
@@ -69,32 +65,37 @@ func (o Owner) parse() (ref Ref, index int, until time.Time, ok bool) {
 }
 
 var (
-	// reserveScript takes each key that is free or held by the owner to be taken over.
-	// KEYS reservations; ARGV ms to live, then owner and that other owner of each. Answers
-	// for each the owner in its way, '' when the key is ours: a repeated run must answer
-	// the same, which SET NX does not.
+	// reserveScript takes each number that is free or held by the owner to be taken over.
+	// KEYS reservations; ARGV how many, the numbers, the owner of each, and, if any are to
+	// be taken over, that other owner of each. Answers place and owner of those that are in
+	// the way. A repeated run finds its own and answers the same, which HSETNX does not.
 	reserveScript = redis.NewScript(`
-local answer, taken = {}, {}
-for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
-  local mine, over = ARGV[2 * i], ARGV[2 * i + 1]
-  owner = taken[KEYS[i]] or owner -- two of them may be for one person
+local n, taken, set, answer = tonumber(ARGV[1]), {}, {}, {}
+for i, owner in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, 2, 1 + n))) do
+  local number, mine, over = ARGV[1 + i], ARGV[1 + n + i], ARGV[1 + 2 * n + i]
+  owner = taken[number] or owner -- two of them may be for one person
   if owner and owner ~= mine and owner ~= over then
-    answer[i] = owner
+    answer[#answer + 1] = i
+    answer[#answer + 1] = owner
   else
-    if owner ~= mine then redis.call('SET', KEYS[i], mine, 'PX', ARGV[1]) end
-    taken[KEYS[i]], answer[i] = mine, ''
+    if owner ~= mine then
+      set[#set + 1] = number
+      set[#set + 1] = mine
+    end
+    taken[number] = mine
   end
 end
+if #set > 0 then redis.call('HSET', KEYS[1], unpack(set)) end
 return answer`)
 
-	// giveBackScript frees each key that its owner holds. KEYS reservations; ARGV owner of
-	// each.
+	// giveBackScript frees each number that its owner holds. KEYS reservations; ARGV how
+	// many, the numbers, the owner of each.
 	giveBackScript = redis.NewScript(`
-local held = {}
-for i, owner in ipairs(redis.call('MGET', unpack(KEYS))) do
-  if owner == ARGV[i] then held[#held + 1] = KEYS[i] end
+local n, held = tonumber(ARGV[1]), {}
+for i, owner in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV, 2, 1 + n))) do
+  if owner == ARGV[1 + n + i] then held[#held + 1] = ARGV[1 + i] end
 end
-return #held == 0 and 0 or redis.call('DEL', unpack(held))`)
+return #held == 0 and 0 or redis.call('HDEL', KEYS[1], unpack(held))`)
 
 	// standingScript reads contacts of a chunk with the clock that judges their begin.
 	// KEYS campaign, ledger; ARGV bytes of a record, indexes. Answers ms and each
@@ -110,76 +111,105 @@ end
 return answer`)
 )
 
+// reservationsPage is for how many numbers one run of a script is. Redis does nothing else
+// meanwhile, and Lua can unpack some thousands of values.
+const reservationsPage = 500
+
 // Reserve takes a reservation for each person; where another owner has it, it
 // answers that owner. over names owners to take over; nil: none. A repeated call
 // answers the same. After an error, any of them may be held.
 func (s *Store) Reserve(ctx context.Context, wanted []Reservation, over []Owner) (others []Owner, err error) {
-	calls := s.callsFor(wanted, []any{millis(reservationTTL)}, func(i int) []any {
-		old := Owner("")
-		if over != nil {
-			old = over[i]
-		}
-		return []any{string(wanted[i].owner()), string(old)}
-	})
+	lists := [][]Owner{ownersOf(wanted)}
+	if over != nil {
+		lists = append(lists, over)
+	}
+	calls := reservationCalls(numbersOf(wanted), lists...)
 	done, err := s.runEach(ctx, reserveScript, calls, s.replicas > 0)
 	if err != nil {
 		return nil, wrap(err, "reserve numbers")
 	}
-	others = make([]Owner, 0, len(wanted))
-	for _, cmd := range done {
-		texts, err := cmd.StringSlice()
+	others = make([]Owner, len(wanted))
+	for n, cmd := range done {
+		inTheWay, err := cmd.Slice()
 		if err != nil {
 			return nil, wrap(err, "reserve numbers")
 		}
-		for _, text := range texts {
-			others = append(others, Owner(text))
+		page := others[n*reservationsPage : min((n+1)*reservationsPage, len(others))]
+		for pair := range slices.Chunk(inTheWay, 2) {
+			place, _ := pair[0].(int64)
+			owner, _ := pair[len(pair)-1].(string)
+			if place < 1 || int(place) > len(page) || owner == "" {
+				return nil, errors.New("reserve numbers: the answer cannot be read")
+			}
+			page[place-1] = Owner(owner)
 		}
-	}
-	if len(others) != len(wanted) {
-		return nil, fmt.Errorf("reserve numbers: %d answers for %d", len(others), len(wanted))
 	}
 	return others, nil
 }
 
 // GiveBack frees those reservations that are still held.
 func (s *Store) GiveBack(ctx context.Context, held []Reservation) error {
-	calls := s.callsFor(held, nil, func(i int) []any { return []any{string(held[i].owner())} })
-	_, err := s.runEach(ctx, giveBackScript, calls, false)
+	return s.free(ctx, numbersOf(held), ownersOf(held))
+}
+
+// free frees each number that the owner holds.
+func (s *Store) free(ctx context.Context, numbers []string, owners []Owner) error {
+	_, err := s.runEach(ctx, giveBackScript, reservationCalls(numbers, owners), false)
 	return wrap(err, "give numbers back")
 }
 
-// reservationsPage is for how many numbers one run of a script is.
-const reservationsPage = 100
-
-// callsFor are the runs of a script for all of these numbers, with some arguments before
-// those of each. In a cluster each number has a run of its own: they are in many slots.
-func (s *Store) callsFor(all []Reservation, first []any, args func(i int) []any) (calls []call) {
-	page := reservationsPage
-	if _, is := s.rdb.(*redis.ClusterClient); is {
-		page = 1
-	}
-	for i, r := range all {
-		if i%page == 0 {
-			calls = append(calls, call{args: slices.Clone(first)})
+// reservationCalls are the runs of a script for all of these numbers, with lists of what
+// goes with each.
+func reservationCalls(numbers []string, lists ...[]Owner) (calls []call) {
+	for from := 0; from < len(numbers); from += reservationsPage {
+		end := min(from+reservationsPage, len(numbers))
+		args := make([]any, 0, 1+(1+len(lists))*(end-from))
+		args = append(args, end-from)
+		for _, number := range numbers[from:end] {
+			args = append(args, number)
 		}
-		last := &calls[len(calls)-1]
-		last.keys, last.args = append(last.keys, keyReservation(r.Phone)), append(last.args, args(i)...)
+		for _, list := range lists {
+			for _, owner := range list[from:end] {
+				args = append(args, string(owner))
+			}
+		}
+		calls = append(calls, call{[]string{keyReservations}, args})
 	}
 	return calls
 }
 
+func numbersOf(all []Reservation) []string {
+	numbers := make([]string, len(all))
+	for i, r := range all {
+		numbers[i] = fieldReservation(r.Phone)
+	}
+	return numbers
+}
+
+func ownersOf(all []Reservation) []Owner {
+	owners := make([]Owner, len(all))
+	for i, r := range all {
+		owners[i] = r.owner()
+	}
+	return owners
+}
+
 // Owners looks up who has reserved each number.
 func (s *Store) Owners(ctx context.Context, phones []campaign.Phone) ([]Owner, error) {
-	keys := make([]string, len(phones))
-	for i, phone := range phones {
-		keys[i] = keyReservation(phone)
+	if len(phones) == 0 {
+		return nil, nil
 	}
-	texts, err := s.getAll(ctx, keys)
+	fields := make([]string, len(phones))
+	for i, phone := range phones {
+		fields[i] = fieldReservation(phone)
+	}
+	values, err := s.rdb.HMGet(ctx, keyReservations, fields...).Result()
 	if err != nil {
 		return nil, wrap(err, "look up reservations")
 	}
 	owners := make([]Owner, len(phones))
-	for i, text := range texts {
+	for i, value := range values {
+		text, _ := value.(string)
 		owners[i] = Owner(text)
 	}
 	return owners, nil
@@ -241,102 +271,48 @@ func (s *Store) Standings(ctx context.Context, owners []Owner) ([]Standing, erro
 	return standings, nil
 }
 
-// RecordContacted writes into the contact record that people were contacted at a
-// time by Redis's clock. It is kept for campaign.MaxContactedDays.
-func (s *Store) RecordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
-	err := s.recordContacted(ctx, at, phones)
-	if err == nil {
-		s.forgetDays(ctx, dayOf(at))
+// A reservation that is older than leftAfter by its fence was left behind: its sender has
+// died, or could not give it back.
+const leftAfter = time.Hour
+
+// leftPage is how many reservations ForgetReservations looks at, about.
+const leftPage = 1000
+
+// ForgetReservations deletes those among the next page of reservations that were left
+// behind and are good for nothing any more. That only tidies up: any of them would be taken
+// over by the next sender that wants the number.
+func (s *Store) ForgetReservations(ctx context.Context) error {
+	found, next, err := s.rdb.HScan(ctx, keyReservations, s.leftFrom.Load(), "", leftPage).Result()
+	if err != nil {
+		return wrap(err, "look for reservations left behind")
 	}
+	s.leftFrom.Store(next) // 0 at the end: it begins anew
+	var numbers []string
+	var owners []Owner
+	now := time.Now() // a hint; the clock of the campaign's server decides
+	for field := range slices.Chunk(found, 2) {
+		owner := Owner(field[1])
+		if _, _, until, ok := owner.parse(); !ok || now.Sub(until) > leftAfter {
+			numbers, owners = append(numbers, field[0]), append(owners, owner)
+		}
+	}
+	_, err = s.drop(ctx, numbers, owners)
 	return err
 }
 
-func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []campaign.Phone) error {
-	day := dayOf(at)
-	if err := s.rdb.HSet(ctx, keyContactedDays, day, 1).Err(); err != nil {
-		return wrap(err, "record contacts: begin day")
-	}
-	known := slices.DeleteFunc(persons(phones), func(p campaign.Phone) bool { return p == 0 }) // erased meanwhile
-	_, err := s.contacted(day).add(ctx, known)
-	return wrap(err, "record contacts")
-}
-
-// DaysContacted reports for each number on which of the last days its owner was
-// contacted: first today, then days ago. It asks for all days in one round trip.
-func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {
-	var asked []*redis.BoolCmd // all days of the first number, then of the next
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, person := range persons(phones) {
-			for ago := range days {
-				that := s.contacted(dayOf(now) - int64(ago))
-				asked = append(asked, p.SIsMember(ctx, that.bucket(uint64(person)%phoneBuckets), uint64(person)/phoneBuckets))
-			}
-		}
-		return nil
-	})
+// drop frees those of the numbers whose owners have no use for them any more, and reports
+// whether these were all.
+func (s *Store) drop(ctx context.Context, numbers []string, owners []Owner) (all bool, err error) {
+	standings, err := s.Standings(ctx, owners)
 	if err != nil {
-		return nil, wrap(err, "look up who was contacted")
+		return false, err
 	}
-	on := make([][]bool, len(phones))
-	for i := range phones {
-		for _, cmd := range asked[i*days : (i+1)*days] {
-			on[i] = append(on[i], cmd.Val())
+	var free []string
+	var their []Owner
+	for i, standing := range standings {
+		if standing.Free() {
+			free, their = append(free, numbers[i]), append(their, owners[i])
 		}
 	}
-	return on, nil
-}
-
-// ReadContacted reads who was contacted today or on that many days before. Ask it
-// for Phone.Person.
-func (s *Store) ReadContacted(ctx context.Context, now time.Time, days int) (*Phones, error) {
-	phones := new(Phones)
-	for day := dayOf(now); day >= dayOf(now)-int64(days); day-- {
-		if err := phones.read(ctx, s.contacted(day)); err != nil {
-			return nil, wrap(err, "read who was contacted")
-		}
-	}
-	return phones, nil
-}
-
-func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
-
-// persons are the people behind numbers: the contact record has one number for each.
-func persons(phones []campaign.Phone) []campaign.Phone {
-	list := make([]campaign.Phone, len(phones))
-	for i, phone := range phones {
-		list[i] = phone.Person()
-	}
-	return list
-}
-
-// forgetDays deletes days that are too old, once a day. It may fail: the next
-// contacts try again.
-func (s *Store) forgetDays(ctx context.Context, day int64) {
-	if before := s.contactDay.Swap(day); before == day {
-		return
-	}
-	if err := s.deleteDays(ctx, day-campaign.MaxContactedDays); err != nil {
-		s.contactDay.Store(0)
-	}
-}
-
-// deleteDays deletes the days of the contact record before first.
-func (s *Store) deleteDays(ctx context.Context, first int64) error {
-	days, err := s.rdb.HKeys(ctx, keyContactedDays).Result()
-	if err != nil {
-		return err
-	}
-	for _, text := range days {
-		old, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || old >= first {
-			continue
-		}
-		if err := s.contacted(old).clear(ctx); err != nil {
-			return err
-		}
-		if err := s.rdb.HDel(ctx, keyContactedDays, text).Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return len(free) == len(numbers), s.free(ctx, free, their)
 }

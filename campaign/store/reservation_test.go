@@ -89,6 +89,7 @@ func TestTwoCampaignsNeverReachAPersonBoth(t *testing.T) {
 			"a number is given back":       r.givesBack,
 			"the fence is over":            r.timePasses,
 			"a sender dies":                r.dies,
+			"what was left is forgotten":   r.forgets,
 			"an old call is carried out":   r.comesLate,
 			"a sender's rest is recovered": r.recovers,
 			"":                             r.check,
@@ -130,46 +131,61 @@ func (r *race) standing(t *rapid.T, o Owner) (free bool) {
 	return until.Before(time.Now()) && r.record(t, slices.Index(r.names[:], ref.Campaign), index).State != campaign.Sending
 }
 
+// reserves asks for some numbers at once. Those that another has, or the record knows, are
+// put off.
 func (r *race) reserves(t *rapid.T) {
-	s, i := r.draw(t)
-	if _, has := s.held[i]; has || s.chunk.Record(i).State != campaign.Pending {
+	s, first := r.draw(t)
+	some := rapid.SliceOfNDistinct(rapid.IntRange(0, raceContacts-1), 0, raceContacts-1, rapid.ID).Draw(t, "others")
+	var wanted []Reservation
+	for _, i := range slices.Compact(slices.Sorted(slices.Values(append(some, first)))) {
+		if _, has := s.held[i]; has || s.chunk.Record(i).State != campaign.Pending {
+			continue
+		}
+		r.n++
+		wanted = append(wanted, Reservation{Phone: s.chunk.Contacts[i].Phone, Ref: s.chunk.Ref, Index: i, Token: s.token, N: r.n, Until: time.Now().Add(time.Hour).Truncate(time.Millisecond)})
+	}
+	if len(wanted) == 0 {
 		t.Skip("nothing to reserve")
 	}
-	r.n++
-	phone := s.chunk.Contacts[i].Phone
-	want := Reservation{Phone: phone, Ref: s.chunk.Ref, Index: i, Token: s.token, N: r.n, Until: time.Now().Add(time.Hour).Truncate(time.Millisecond)}
-	r.old = append(r.old, want)
-	others, err := r.store.Reserve(t.Context(), []Reservation{want}, nil)
+	r.old = append(r.old, wanted...)
+	others, err := r.store.Reserve(t.Context(), wanted, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if others[0] != r.owners[phone] {
-		t.Fatalf("owner %q, want %q", others[0], r.owners[phone])
+	standings, err := r.store.Standings(t.Context(), others)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if owner := others[0]; owner != "" {
-		standings, err := r.store.Standings(t.Context(), others)
+	var free, got []Reservation
+	var over []Owner
+	for n, want := range wanted {
+		owner := others[n]
+		switch {
+		case owner != r.owners[want.Phone]:
+			t.Fatalf("owner %q, want %q", owner, r.owners[want.Phone])
+		case owner == "":
+			got = append(got, want)
+		case standings[n].Free() != r.standing(t, owner):
+			t.Fatalf("%q: free %v, want %v", owner, standings[n].Free(), !standings[n].Free())
+		case standings[n].Free():
+			free, over = append(free, want), append(over, owner)
+		}
+	}
+	others, err = r.store.Reserve(t.Context(), free, over)
+	if err != nil || slices.ContainsFunc(others, func(o Owner) bool { return o != "" }) {
+		t.Fatalf("taken over: %q, %v", others, err)
+	}
+	for _, want := range append(got, free...) {
+		r.owners[want.Phone] = want.owner()
+		// With the number in hand the record is asked.
+		found, err := findContacted(t.Context(), r.store, time.Now(), 7, []campaign.Phone{want.Phone})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if free := r.standing(t, owner); standings[0].Free() != free {
-			t.Fatalf("%q: free %v, want %v", owner, standings[0].Free(), free)
+		s.held[want.Index] = want
+		if found[0] && !s.chunk.Record(want.Index).Recorded {
+			r.back(t, s, want.Index)
 		}
-		if !standings[0].Free() {
-			return // put off
-		}
-		if others, err = r.store.Reserve(t.Context(), []Reservation{want}, others); err != nil || others[0] != "" {
-			t.Fatalf("taken over: %q, %v", others, err)
-		}
-	}
-	r.owners[phone] = want.owner()
-	// With the number in hand the record is asked.
-	found, err := findContacted(t.Context(), r.store, time.Now(), 7, []campaign.Phone{phone})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.held[i] = want
-	if found[0] && !s.chunk.Record(i).Recorded {
-		r.back(t, s, i)
 	}
 }
 
@@ -253,7 +269,7 @@ func (r *race) timePasses(t *rapid.T) {
 		t.Skip("it is over")
 	}
 	after := before
-	after.Until = before.Until.Add(-2 * time.Hour)
+	after.Until = before.Until.Add(-3 * time.Hour)
 	r.old[at] = after
 	for _, s := range r.now {
 		if s.held[before.Index] == before {
@@ -262,7 +278,7 @@ func (r *race) timePasses(t *rapid.T) {
 	}
 	if r.owners[before.Phone] == before.owner() {
 		r.owners[before.Phone] = after.owner()
-		if err := r.store.rdb.Set(t.Context(), keyReservation(before.Phone), string(after.owner()), 0).Err(); err != nil {
+		if err := r.store.rdb.HSet(t.Context(), keyReservations, fieldReservation(before.Phone), string(after.owner())).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -305,6 +321,19 @@ func (r *race) comesLate(t *rapid.T) {
 	}
 	if mine {
 		r.owners[late.Phone] = ""
+	}
+}
+
+// forgets deletes what was left behind.
+func (r *race) forgets(t *rapid.T) {
+	r.draw(t)
+	if err := r.store.ForgetReservations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for phone, owner := range r.owners {
+		if _, _, until, ok := owner.parse(); ok && time.Since(until) > leftAfter && r.standing(t, owner) {
+			r.owners[phone] = ""
+		}
 	}
 }
 
@@ -361,9 +390,6 @@ func TestAReservationIsOfAPerson(t *testing.T) {
 	// Who is compared and taken over is that very owner.
 	if others, err = s.Reserve(t.Context(), []Reservation{two}, []Owner{two.owner()}); err != nil || others[0] != one.owner() {
 		t.Errorf("taken over from another owner: %q, %v", others, err)
-	}
-	if ttl := s.rdb.TTL(t.Context(), keyReservation(one.Phone)).Val(); ttl < campaign.MaxContactedDays*24*time.Hour {
-		t.Errorf("it is kept for %v, less than anybody may ask for", ttl)
 	}
 	// A campaign that is gone, and a value that cannot be read, hold nothing.
 	standings, err := s.Standings(t.Context(), []Owner{one.owner(), "garbage", "x/y/z a 1 2"})
@@ -544,10 +570,10 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 		do       func() error
 		commands int
 	}{
-		{"reserve 500 numbers", reserve, 500 / reservationsPage},
+		{"reserve 500 numbers", reserve, 1},
 		{"look for them in 91 days of the contact record", lookUp, 91 * 500},
 		{"write record and ledger", answer, 1 + 2*500 + 1},
-		{"give the numbers back", back, 500 / reservationsPage},
+		{"give the numbers back", back, 1},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			var c counter
@@ -558,8 +584,8 @@ func TestWhatAReservationAndTheRecordCost(t *testing.T) {
 			}
 		})
 	}
-	if n := rdb.Exists(t.Context(), keyReservation(phones[3])).Val(); n != 0 {
-		t.Error("a number is still reserved")
+	if n := rdb.Exists(t.Context(), keyReservations).Val(); n != 0 {
+		t.Error("numbers are still reserved")
 	}
 }
 
@@ -620,6 +646,113 @@ func TestNumbersAreReservedTogetherAsOneByOne(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Each number of a request is answered by itself, whichever run of the script it is in.
+func TestNumbersOfSeveralPagesAreAnsweredOneByOne(t *testing.T) {
+	s := New(redistest.Shared(t))
+	const n = 2*reservationsPage + 10
+	var ours, theirs []Reservation
+	for i := range n {
+		r := Reservation{Phone: campaign.Phone(966500000000 + i), Ref: Ref{"c", 0}, Index: i, Token: "w/1", Until: time.UnixMilli(1)}
+		ours = append(ours, r)
+		if r.Token = "w/2"; i%reservationsPage < 2 || i == n-1 {
+			theirs = append(theirs, r)
+		}
+	}
+	if _, err := s.Reserve(t.Context(), theirs, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := make([]Owner, n)
+	for _, r := range theirs {
+		want[r.Index] = r.owner()
+	}
+	if others, err := s.Reserve(t.Context(), ours, nil); err != nil || !slices.Equal(others, want) {
+		t.Errorf("%d are in the way, %v, want %d in their places", len(others), err, len(theirs))
+	}
+	// All but the last may be taken over.
+	over := slices.Clone(want)
+	over[n-1] = "w/3"
+	for i := range want[:n-1] {
+		want[i] = ""
+	}
+	if others, err := s.Reserve(t.Context(), ours, over); err != nil || !slices.Equal(others, want) {
+		t.Errorf("taken over: %v", err)
+	}
+	if err := s.GiveBack(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.rdb.HGetAll(t.Context(), keyReservations).Val(); len(left) != 1 || left[fieldReservation(ours[n-1].Phone)] != string(want[n-1]) {
+		t.Errorf("%d are left, want the one of another", len(left))
+	}
+}
+
+func TestReservationsLeftBehindAreForgotten(t *testing.T) {
+	rdb := redistest.Shared(t)
+	s := New(rdb)
+	ctx := t.Context()
+	launch(t, s, "c", 3, 3, campaign.Running)
+	chunk, err := s.ReadChunk(ctx, Ref{Campaign: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(ctx, chunk, Change{Act: Begin, Token: "w/1", ClaimTTL: time.Minute, Moves: movesOf(1, campaign.Send)}); err != nil {
+		t.Fatal(err)
+	}
+	long, lately := time.Now().Add(-2*leftAfter), time.Now().Add(-time.Minute)
+	of := func(i int, ref Ref, until time.Time) (number, owner string) {
+		r := Reservation{Phone: campaign.Phone(966510000000 + i), Ref: ref, Index: i, Token: "w/1", Until: until}
+		return fieldReservation(r.Phone), string(r.owner())
+	}
+	stay := make(map[string]string)
+	for _, r := range []struct {
+		index int
+		ref   Ref
+		until time.Time
+		stays bool
+	}{
+		{0, chunk.Ref, long, true},   // its request is on its way
+		{1, chunk.Ref, lately, true}, // it is given back or taken over, most likely
+		{2, chunk.Ref, long, false},  // its sender has died
+		{3, Ref{"gone", 0}, long, false},
+	} {
+		number, owner := of(r.index, r.ref, r.until)
+		rdb.HSet(ctx, keyReservations, number, owner)
+		if r.stays {
+			stay[number] = owner
+		}
+	}
+	rdb.HSet(ctx, keyReservations, "966519999999", "garbage")
+	many := make([]any, 0, 2*3*leftPage)
+	for i := range 3 * leftPage { // of a campaign that is purged
+		number, owner := of(1000+i, Ref{"gone", 1}, long)
+		many = append(many, number, owner)
+	}
+	rdb.HSet(ctx, keyReservations, many...)
+	// One is taken over as it is about to be deleted.
+	number, _ := of(2, chunk.Ref, long)
+	taken := false
+	rdb.AddHook(piped(func([]redis.Cmder) {
+		if !taken && rdb.HGet(ctx, keyReservations, number).Val() != "" {
+			_, stay[number] = of(2, chunk.Ref, lately)
+			rdb.HSet(ctx, keyReservations, number, stay[number])
+			taken = true
+		}
+	}))
+	for looks := 1; ; looks++ {
+		if err := s.ForgetReservations(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if s.leftFrom.Load() == 0 {
+			if looks < 3 {
+				t.Errorf("%d looks at %d reservations, want a page each", looks, 3*leftPage)
+			}
+			break
+		}
+	}
+	if diff := cmp.Diff(stay, rdb.HGetAll(ctx, keyReservations).Val()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
 }
 
 func reservationsOf(chunk *Chunk) []Reservation {

@@ -53,6 +53,7 @@ type Store struct {
 	replicas int // that must have a Begin
 
 	staleFrom  atomic.Pointer[string] // where StaleEvents goes on; nil: at the first event
+	leftFrom   atomic.Uint64          // where ForgetReservations goes on
 	contactDay atomic.Int64           // on which this process last wrote into the contact record
 	raised     raised
 	recent     recent

@@ -32,7 +32,7 @@ var over = map[string]func(s *stage){
 func (s *stage) dump() map[string]string {
 	s.t.Helper()
 	all := make(map[string]string)
-	for _, pattern := range []string{"c:*", "contacted:*", "reach:*", "asynq:*", "campaigns"} {
+	for _, pattern := range []string{"c:*", "contacted:*", "reach", "asynq:*", "campaigns"} {
 		for _, key := range s.rdb.Keys(s.t.Context(), pattern).Val() {
 			all[key] = s.rdb.Dump(s.t.Context(), key).Val()
 		}

@@ -106,7 +106,8 @@ const (
 	RetainEvery = time.Minute
 	// ArchiveEvery is how often tasks that asynq has archived are deleted.
 	ArchiveEvery = 10 * time.Minute
-	// TidyEvery is how often workers that have died are forgotten.
+	// TidyEvery is how often what is of no use any more is deleted: workers that have died,
+	// finished tasks, reservations left behind.
 	TidyEvery = time.Minute
 	// ForwardEvery is how often asynq looks for tasks whose wait is over: two commands for
 	// each queue.
