@@ -12,7 +12,7 @@ type As struct{ name string }
 
 // Add adds the flag --as.
 func (a *As) Add(flags *pflag.FlagSet) {
-	flags.Var(a, "as", "`NAME` of who does this, for the campaign's log, as a claim: whoever reaches Redis can give any name")
+	flags.Var(a, "as", "`NAME` of who does this, for the campaign's log, as a claim: nobody checks it")
 	Bind(flags, "as", "CAMPAIGN_AS")
 }
 
