@@ -20,7 +20,8 @@ type Campaign struct {
 	Settings    Settings
 	Phase       Phase   // as stored; Finished is derived, see Tally.Phase
 	PhaseReason Message // why it is paused or canceled, or why it is ready and did not go on by itself
-	Fingerprint string  // of the file, the suppression files and the load flags
+	Approval    Approval
+	Fingerprint string // of the file, the suppression files and the load flags
 	Counts      Counts
 	Chunks      int
 	Ends        []int     // the last chunk of the list and of each append, except the last append: it may hold fewer contacts

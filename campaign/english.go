@@ -69,6 +69,7 @@ var (
 	MsgFirstSettings = define("guard_first_settings", "{first}; its settings have changed since: {changes:; }")
 	MsgCanary        = define("canary", "canary of {contacts}: {states}")
 	MsgMissedStart   = define("missed_start", "it was to start at {start}, and nothing was there to start it within {lateness}")
+	MsgLateApproval  = define("late_approval", "it was to start at {start}, and was approved more than {lateness} later")
 	MsgLostWrites    = define("lost_writes", "Redis has lost writes: chunk {chunk} is older than what worker {worker} wrote. "+
 		"Contacts that are pending in it may have been contacted; look up the batches {campaign}/{chunk}/… in the platform's dashboard before you resume or cancel")
 )
@@ -89,6 +90,7 @@ var (
 var (
 	MsgLoaded         = define("loaded", "{file}: {contacts} contacts of {rows} rows")
 	MsgTime           = define("time", "its time has come")
+	MsgApproved       = define("approved", "{contacts:contact|contacts}; it was made or changed by {makers}")
 	MsgTakenBack      = define("taken_back", "not sent: whether it had begun was not known")
 	MsgVagueTakenBack = define("vague_taken_back", "refused one after the other: taken back")
 	MsgKept           = define("kept", "kept for {days} days")
@@ -141,25 +143,28 @@ var (
 
 // What a campaign waits for.
 var (
-	MsgLoading      = define("loading", "its contact file is still being loaded")
-	MsgLoadDied     = define("load_died", "its enqueue has stopped; run it again")
-	MsgScheduled    = define("scheduled", "it starts at {start:moment}; start it now with: campaign start {campaign}")
-	MsgToStart      = define("to_start", "{reason}; start it with: campaign start {campaign}")
-	MsgWaitsPerson  = define("waits_person", "it waits for a person")
-	MsgPaused       = define("paused", "paused: {reason}; go on with: campaign resume {campaign}")
-	MsgNoWorker     = define("no_worker", "no live worker serves agent {agent} (start one with: worker --agents {agent})")
-	MsgQueuePaused  = define("queue_paused", "the {lane} queue of agent {agent} is paused in the asynq UI; resume it there")
-	MsgQuota        = define("quota", "waiting for the quota: {reason}; the next request leaves at {next:clock}")
-	MsgQuotaBlocked = define("quota_blocked", "waiting for the quota: {reason}; the next request leaves at {next:clock}; sooner with: campaign agents unblock {agent}")
-	MsgQuotaProbing = define("quota_probing", "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds")
-	MsgAllHeld      = define("all_held", "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}; end it with: campaign cancel {campaign}")
-	MsgDailyCap     = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
-	MsgOutsideHours = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
+	MsgLoading       = define("loading", "its contact file is still being loaded")
+	MsgLoadDied      = define("load_died", "its enqueue has stopped; run it again")
+	MsgScheduled     = define("scheduled", "it starts at {start:moment}; start it now with: campaign start {campaign}")
+	MsgToStart       = define("to_start", "{reason}; start it with: campaign start {campaign}")
+	MsgWaitsPerson   = define("waits_person", "it waits for a person")
+	MsgPaused        = define("paused", "paused: {reason}; go on with: campaign resume {campaign}")
+	MsgUnapproved    = define("unapproved", "it waits for approval by somebody else than {makers}: campaign approve {campaign}")
+	MsgAndUnapproved = define("and_unapproved", "{what}; and {unapproved}")
+	MsgNoWorker      = define("no_worker", "no live worker serves agent {agent} (start one with: worker --agents {agent})")
+	MsgQueuePaused   = define("queue_paused", "the {lane} queue of agent {agent} is paused in the asynq UI; resume it there")
+	MsgQuota         = define("quota", "waiting for the quota: {reason}; the next request leaves at {next:clock}")
+	MsgQuotaBlocked  = define("quota_blocked", "waiting for the quota: {reason}; the next request leaves at {next:clock}; sooner with: campaign agents unblock {agent}")
+	MsgQuotaProbing  = define("quota_probing", "waiting for the quota: an answer was lost; one contact a request, one after another, until one succeeds")
+	MsgAllHeld       = define("all_held", "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}; end it with: campaign cancel {campaign}")
+	MsgDailyCap      = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
+	MsgOutsideHours  = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
 )
 
 // What a person should know before a launch.
 var (
 	MsgBlocked    = define("warn_blocked", "the platform allows agent {agent} no request before {until}; sooner with: campaign agents unblock {agent}")
+	MsgWillWait   = define("warn_approval", "with more than {above:contact|contacts} it waits for the approval of somebody else than {maker}: campaign approve {campaign}")
 	MsgNobody     = define("warn_nobody", "there is nobody to contact in this file")
 	MsgTwoNumbers = define("warn_two_numbers", "lines with two numbers in a cell: {lines}; --two-numbers first takes the first of each")
 	MsgHeld       = define("warn_held", "contacts that are held: {contacts}; "+hours.NoZoneReason+", or its hours never come. --no-zone-hours decides about numbers without a zone")

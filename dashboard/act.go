@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campaign-runner/campaign"
@@ -16,13 +17,14 @@ import (
 
 // An action is something that a person may do to a campaign in its present state.
 type action struct {
-	Do      string // last part of the address that the form is posted to
-	Label   string
-	Kind    string // primary, danger or empty
-	Explain string
-	Confirm string
-	States  []choice   // of contacts to choose from
-	Rules   []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
+	Do       string // last part of the address that the form is posted to
+	Label    string
+	Kind     string // primary, danger or empty
+	Explain  string
+	Confirm  string
+	States   []choice   // of contacts to choose from
+	Revision int        // of list and settings that are approved; 0: none are
+	Rules    []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
 }
 
 // A followUp chooses contacts of a campaign that is over, by a rule.
@@ -47,6 +49,10 @@ func (s standing) Actions() []action {
 	var list []action
 	if s.Stale {
 		return nil
+	}
+	if s.Unapproved() {
+		list = append(list, action{Do: "approve", Label: "Approve…", Kind: "primary", Confirm: "Approve", Revision: s.Approval.Revision,
+			Explain: "Its list and settings are as they should be, and its contacts may be sent. Somebody else has to say so than " + strings.Join(s.Approval.Makers, ", ") + "."})
 	}
 	switch s.State {
 	case campaign.Running:
@@ -156,6 +162,14 @@ func start(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, 
 	return q.Start(ctx, name)
 }
 
+func approve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+	revision, err := strconv.Atoi(form.Get("revision"))
+	if err != nil || revision < 1 {
+		return 0, wishf(http.StatusBadRequest, "this page does not say what is approved: load it again")
+	}
+	return q.Approve(ctx, name, revision)
+}
+
 func cancel(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
 	return q.Cancel(ctx, name)
 }
@@ -181,6 +195,7 @@ var deeds = map[string]func(n int) string{
 	"pause":   func(int) string { return "Paused. What is on its way still gets its answer." },
 	"resume":  func(int) string { return "It goes on." },
 	"start":   func(int) string { return "It has started." },
+	"approve": func(int) string { return "Approved." },
 	"cancel":  func(n int) string { return campaign.Count(n, "contact", "contacts") + " canceled." },
 	"rerun":   func(n int) string { return campaign.Count(n, "contact", "contacts") + " to be sent again." },
 	"launch":  func(n int) string { return "Launched, with " + campaign.Count(n, "contact", "contacts") + "." },

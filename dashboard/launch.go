@@ -152,7 +152,7 @@ func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, given, err)
 		return
 	}
-	shown, err := p.rehearse(r.Context(), up)
+	shown, err := p.rehearse(r.Context(), up, p.who(r))
 	if err != nil {
 		up.close()
 		p.uploads.leave()
@@ -273,8 +273,8 @@ const maxRehearsal = 2 * time.Minute
 
 var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at here: split it, or ask who runs the worker", maxRehearsal.Minutes())
 
-// rehearse does everything that a launch does except storing.
-func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
+// rehearse does everything that a launch by somebody does except storing.
+func (p *pages) rehearse(ctx context.Context, up *upload, by string) (preview, error) {
 	switch c, err := p.store.Campaign(ctx, up.request.Name); {
 	case err == nil && c.Phase != campaign.Loading:
 		return preview{}, wishf(http.StatusConflict, "campaign %s exists: choose another name", c.Name)
@@ -285,7 +285,7 @@ func (p *pages) rehearse(ctx context.Context, up *upload) (preview, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRehearsal, errTooSlow)
 	defer cancel()
 	l := p.Agents[up.agent]
-	l.Beside = report.Beside(p.store)
+	l.By, l.Beside = by, report.Beside(p.store)
 	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
 	err := up.read(func(req launch.Request) (err error) {
 		req.DryRun = true

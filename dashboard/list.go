@@ -78,7 +78,7 @@ func needOf(r *report.Row) need {
 	switch {
 	case r.Over():
 		return isOver
-	case r.State == campaign.Paused, r.State == campaign.Ready,
+	case r.State == campaign.Paused, r.State == campaign.Ready, r.Unapproved(),
 		!waits.IsZero() && !r.Paced && r.State == campaign.Running, waits.Is(campaign.MsgLoadDied), waits.Is(campaign.MsgQuotaBlocked):
 		return needsPerson
 	}

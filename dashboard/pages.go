@@ -147,7 +147,7 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("GET /campaigns/{name}", p.campaign)
 	mux.HandleFunc("GET /campaigns/{name}/events", p.live)
 	for name, do := range map[string]func(context.Context, *jobs.Queue, string, url.Values) (int, error){
-		"pause": pause, "resume": resume, "start": start, "cancel": cancel, "rerun": rerun,
+		"pause": pause, "resume": resume, "start": start, "cancel": cancel, "rerun": rerun, "approve": approve,
 	} {
 		mux.HandleFunc("POST /campaigns/{name}/"+name, p.act(name, do))
 	}
@@ -282,11 +282,10 @@ func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
 
 // who names the visitor for the campaign's log.
 func (p *pages) who(r *http.Request) string {
-	const here = "the admin pages"
 	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
-		return user + " on " + here
+		return campaign.OnPages(user)
 	}
-	return here
+	return campaign.OnPages("")
 }
 
 // queue acts in the visitor's name.

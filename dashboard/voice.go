@@ -20,6 +20,8 @@ var pageVoice = campaign.Voice{
 		campaign.MsgNoWorker:     "no worker is there for agent {agent}; it goes on when one is started",
 		campaign.MsgQuotaBlocked: "waiting for the quota: {reason}; the next request leaves at {next}",
 		campaign.MsgAllHeld:      "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}",
+		campaign.MsgUnapproved:   "it waits for approval by somebody else than {makers}",
+		campaign.MsgWillWait:     "with more than {above:contact|contacts} it waits for the approval of somebody else than {maker}",
 		campaign.MsgBlocked:      "the platform allows agent {agent} no request before {until}",
 		campaign.MsgTwoNumbers:   "lines with two numbers in a cell: {lines}; they are left out",
 		campaign.MsgHeld:         "contacts that are held: {contacts}; their numbers tell no time zone, or their hours never come",

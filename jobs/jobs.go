@@ -151,8 +151,8 @@ func (r *runner) runChunk(ctx context.Context, c campaign.Campaign, chunk *store
 	case c.Phase == campaign.CanceledPhase:
 		_, err := r.queue.cancelPending(ctx, chunk)
 		return rest, err
-	case c.Phase != campaign.Running:
-		return rest, nil // setting it running releases the chunk again
+	case !c.Sends():
+		return rest, nil // setting it running, or its approval, releases the chunk again
 	}
 	rest, err = r.sender.Pass(ctx, c, chunk)
 	return rest, errors.Join(err, r.queue.judgeCanary(ctx, c))

@@ -35,13 +35,13 @@ func nextLook(r store.Reading, first, ticket, now time.Time) time.Time {
 			by(now) // it was interrupted
 		}
 	case r.Phase == campaign.Loading:
-	case r.Phase == campaign.Scheduled && !first.IsZero():
+	case r.Phase == campaign.Scheduled && !first.IsZero() && !r.Approval.Wanted:
 		by(r.Settings.StartAt)
 	case first.IsZero():
 		if days := r.Settings.KeepDays; days > 0 && !r.EndedAt.IsZero() {
 			by(r.EndedAt.AddDate(0, 0, days))
 		}
-	case r.Phase == campaign.Running, r.Phase == campaign.CanceledPhase:
+	case r.Sends(), r.Phase == campaign.CanceledPhase:
 		by(first)
 	case r.Tally.States[campaign.Sending] > 0: // its sender may have died
 		by(now)

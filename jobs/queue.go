@@ -119,7 +119,7 @@ func (q *Queue) paused(ctx context.Context, agents []string) map[string][]campai
 const releasedAtOnce = 50
 
 // Release puts every open chunk of a running campaign into its queue, unless a task of
-// it waits there already. It returns how many.
+// it waits there already. It returns how many: none while the campaign waits for approval.
 func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
@@ -147,6 +147,9 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 			return err
 		})
 	})
+	if errors.Is(err, store.ErrUnapproved) {
+		err = nil // Approve releases them
+	}
 	return int(released.Load()), err
 }
 

@@ -46,7 +46,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if !sel.StartAt.IsZero() {
 		later := c.Settings
 		later.StartAt, later.MaxLateness, later.FinishBy = sel.StartAt, cmp.Or(later.MaxLateness, time.Hour), time.Time{}
-		if err := q.store.ChangeSettings(ctx, c, later); err != nil {
+		if err := q.store.ChangeSettings(ctx, c, later, q.by); err != nil {
 			return Rerunning{}, err
 		}
 		if c, err = q.store.Campaign(ctx, name); err != nil {
@@ -55,7 +55,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		phase = campaign.Scheduled
 	}
 	q.note(ctx, name, store.ActionRerun, sel.message())
-	run, err := q.store.NextRun(ctx, c, canary)
+	run, err := q.store.NextRun(ctx, c, store.Run{Canary: canary, Anew: slices.Contains(sel.States, campaign.Ended), By: q.by})
 	if err != nil {
 		return Rerunning{}, err
 	}
@@ -268,7 +268,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	if contacts > 0 {
 		q.note(ctx, name, store.ActionResolve, res.message())
 	}
-	if !onlyUndone(err) || res.Accepted || contacts == 0 || c.Phase != campaign.Running {
+	if !onlyUndone(err) || res.Accepted || contacts == 0 || !c.Sends() {
 		return contacts, err
 	}
 	_, left := q.Release(ctx, name)

@@ -116,7 +116,7 @@ func TestTheCanaryOfARerunIsJudgedByItsOwnContacts(t *testing.T) {
 
 func TestTheCanaryOfARerunIsNotOverBeforeItsContactsCome(t *testing.T) {
 	s := failedStage(t, 25, 10)
-	if _, err := s.store.NextRun(t.Context(), s.now(), 13); err != nil { // as a rerun begins
+	if _, err := s.store.NextRun(t.Context(), s.now(), store.Run{Canary: 13}); err != nil { // as a rerun begins
 		t.Fatal(err)
 	}
 	if err := s.queue.judgeCanary(t.Context(), s.now()); err != nil {
@@ -128,7 +128,7 @@ func TestTheCanaryOfARerunIsNotOverBeforeItsContactsCome(t *testing.T) {
 	// A second rerun that was surveyed before may not take its place.
 	stale := s.now()
 	stale.Version--
-	if _, err := s.store.NextRun(t.Context(), stale, 20); !errors.Is(err, store.ErrOutdated) {
+	if _, err := s.store.NextRun(t.Context(), stale, store.Run{Canary: 20}); !errors.Is(err, store.ErrOutdated) {
 		t.Errorf("a second canary: %v", err)
 	}
 	// One that a person asks for after the first was cut off may.

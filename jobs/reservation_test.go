@@ -297,7 +297,7 @@ func TestWhatARefusedBeginHadTakenIsGivenBack(t *testing.T) {
 		"other settings": func(d *duel) {
 			to := d.campaign.Settings
 			to.DailyCap = 100
-			_ = d.store.ChangeSettings(d.t.Context(), d.campaign, to)
+			_ = d.store.ChangeSettings(d.t.Context(), d.campaign, to, "")
 		},
 		"claimed": func(d *duel) { d.rdb.HSet(d.t.Context(), "c:{c}:k:0", "claim", "w2/1", "claim_until", "9999999999999") },
 		"purged":  func(d *duel) { d.rdb.HSet(d.t.Context(), "c:{c}", "purge_began", "1") },

@@ -41,6 +41,8 @@ func resultOf(c campaign.Campaign, chunk *store.Chunk, rest sending.Rest) string
 		switch {
 		case !rest.Until.IsZero():
 			waits = fmt.Sprintf(" until %s: %s", campaign.Moment(rest.Until), rest.Why)
+		case c.Approval.Wanted:
+			waits = ": the campaign waits for approval"
 		case c.Phase != campaign.Running:
 			waits = fmt.Sprintf(": the campaign is %s", c.Phase)
 		}

@@ -29,7 +29,7 @@ func canaryDue(c campaign.Campaign, chunk int) time.Duration {
 // only a person can unblock. Its share decides whether the rest goes on by itself or
 // waits for a person.
 func (q *Queue) judgeCanary(ctx context.Context, c campaign.Campaign) error {
-	if c.Canary == 0 || c.Phase != campaign.Running {
+	if c.Canary == 0 || !c.Sends() {
 		return nil
 	}
 	all, err := q.store.Tally(ctx, c.Name)

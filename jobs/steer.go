@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -116,6 +118,26 @@ func wayOn(phase campaign.Phase, name string) string {
 	return ""
 }
 
+// Approve lets a campaign go that waits for approval, and releases its open chunks if it
+// runs. revision is that of the list and settings which the person has seen; 0: as they
+// are now. It returns how many chunks it released.
+func (q *Queue) Approve(ctx context.Context, name string, revision int) (chunks int, err error) {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	c.Approval.Revision = cmp.Or(revision, c.Approval.Revision)
+	if err := q.store.Approve(ctx, c, q.by); err != nil {
+		return 0, err
+	}
+	q.note(ctx, name, store.ActionApprove, campaign.Say(campaign.MsgApproved, "contacts", c.Counts.Contacts, "makers", strings.Join(c.Approval.Makers, ", ")))
+	chunks, err = q.Release(ctx, name)
+	if errors.Is(err, store.ErrNotRunning) {
+		err = nil // setting it running releases them
+	}
+	return chunks, err
+}
+
 // releaseIfRunning releases the chunks of a campaign, unless it has stopped meanwhile.
 func (q *Queue) releaseIfRunning(ctx context.Context, name string) error {
 	_, err := q.Release(ctx, name)
@@ -225,7 +247,7 @@ func (q *Queue) Set(ctx context.Context, name string, edit func(*campaign.Settin
 		if changed = c.Settings.Differences(to); len(changed) == 0 {
 			return nil, q.follow(ctx, c)
 		}
-		err = q.store.ChangeSettings(ctx, c, to)
+		err = q.store.ChangeSettings(ctx, c, to, q.by)
 		if errors.Is(err, store.ErrOutdated) {
 			continue
 		}

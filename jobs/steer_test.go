@@ -388,7 +388,7 @@ func TestSetRefusesNonsense(t *testing.T) {
 		other := *to
 		other.MaxAttempts++
 		to.DailyCap = 7
-		return s.store.ChangeSettings(t.Context(), s.now(), other)
+		return s.store.ChangeSettings(t.Context(), s.now(), other, "")
 	}); err == nil || !strings.Contains(err.Error(), "20 times meanwhile") {
 		t.Errorf("set against somebody faster: %v", err)
 	}

@@ -120,11 +120,12 @@ func (s *sweeper) sweepCampaign(ctx context.Context, name string, now time.Time)
 	if err != nil || c.Phase == campaign.Loading {
 		return err
 	}
-	switch c.Phase {
-	case campaign.Scheduled: // none of it was ever sent
+	switch {
+	case c.Phase == campaign.Scheduled: // none of it was ever sent
 		return s.queue.startDue(ctx, c, now)
-	case campaign.Ready, campaign.Paused:
-		// Setting it running releases all of it. Until then only a dead sender matters.
+	case !c.Sends() && c.Phase != campaign.CanceledPhase:
+		// Setting it running, or its approval, releases all of it. Until then only a dead
+		// sender matters.
 		if tally, err := s.store.Tally(ctx, name); err != nil || tally.States[campaign.Sending] == 0 {
 			return err
 		}
@@ -148,7 +149,7 @@ func (s *sweeper) sweepPage(ctx context.Context, c campaign.Campaign, overdue []
 	var later, rest []store.Due
 	page := &sweptPage{campaign: c, now: now}
 	for _, due := range overdue {
-		if wait := canaryDue(c, due.Chunk); wait > 0 && c.Phase == campaign.Running {
+		if wait := canaryDue(c, due.Chunk); wait > 0 && c.Sends() {
 			later = append(later, store.Due{Chunk: due.Chunk, At: now.Add(wait)})
 		} else {
 			rest = append(rest, due)
@@ -157,7 +158,7 @@ func (s *sweeper) sweepPage(ctx context.Context, c campaign.Campaign, overdue []
 	if err := s.store.SetDues(ctx, c.Name, later); err != nil {
 		return false, err
 	}
-	if c.Phase == campaign.Running && len(rest) > 0 {
+	if c.Sends() && len(rest) > 0 {
 		if page.tasks, err = s.waitingTasks(ctx, c, rest); err != nil {
 			return false, err
 		}
@@ -218,11 +219,11 @@ func (s *sweeper) sweepChunk(ctx context.Context, page *sweptPage, ref store.Ref
 		s.watch.swept("settled")
 		s.log.WarnContext(ctx, "sender died", "campaign", ref.Campaign, "chunk", ref.Chunk, "unconfirmed", lost)
 	}
-	switch c.Phase {
-	case campaign.CanceledPhase:
+	switch {
+	case c.Phase == campaign.CanceledPhase:
 		_, err := s.queue.cancelPending(ctx, chunk)
 		return err
-	case campaign.Running:
+	case c.Sends():
 		if len(chunk.In(campaign.Pending)) == 0 {
 			return nil // recovering the claim has closed it
 		}
@@ -241,15 +242,20 @@ func (s *sweeper) sweepChunk(ctx context.Context, page *sweptPage, ref store.Ref
 	}
 }
 
-// startDue starts a scheduled campaign whose time has come. One that is too late,
-// because no worker was there to start it, waits for a person.
+// startDue starts a scheduled campaign whose time has come, once it waits for no approval.
+// One that is too late, because no worker was there to start it or the approval came late,
+// waits for a person.
 func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time) error {
 	late := now.Sub(c.Settings.StartAt)
-	if late < 0 {
+	if late < 0 || c.Approval.Wanted {
 		return nil
 	}
 	if late > c.Settings.MaxLateness {
-		reason := campaign.Say(campaign.MsgMissedStart, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
+		code := campaign.MsgMissedStart
+		if c.Approval.At.After(c.Settings.StartAt.Add(c.Settings.MaxLateness)) {
+			code = campaign.MsgLateApproval
+		}
+		reason := campaign.Say(code, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
 		_, moved, err := q.store.SetPhase(ctx, c.Name, campaign.Ready, reason, campaign.Scheduled)
 		if moved {
 			q.note(ctx, c.Name, store.ActionPause, reason)

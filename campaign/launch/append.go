@@ -39,7 +39,7 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		out.work, err = unmixed(added)
 	} else {
 		out, err = l.appendList(ctx, req, c, src)
-		added.Counts, added.Chunks = out.counts, out.chunks
+		added.Counts, added.Chunks, out.before = out.counts, out.chunks, c.Counts.Contacts
 	}
 	if err != nil {
 		return Summary{}, err
@@ -106,6 +106,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, err
 	}
+	to.By = l.By
 	c = to.Campaign()
 	in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 	defer in.rejects.local.discard()

@@ -135,7 +135,8 @@ type Store interface {
 	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
 	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error)
 
-	// Redis and the workers.
+	// Redis, the workers and the policy.
+	Policy(ctx context.Context) (store.Policy, error)
 	Now(ctx context.Context) (time.Time, error)
 	Memory(ctx context.Context, name string) (store.Memory, error)
 	Workers(ctx context.Context) ([]store.Worker, error)

@@ -18,6 +18,7 @@ import (
 type loaded struct {
 	counts      campaign.Counts
 	chunks      int
+	before      int                            // contacts that the campaign had
 	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
 	work        plan.Work                      // by which clock each goes
 	rejectsFile string
@@ -44,6 +45,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	if err != nil {
 		return loaded{}, err
 	}
+	load.By = l.By
 	out, err := in.keep(ctx, load, func() (loaded, error) { return in.read(ctx, list) })
 	if err != nil {
 		return loaded{}, abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})

@@ -23,6 +23,7 @@ type Summary struct {
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
 	Calls            int      `json:"calls"`                         // requests that the campaign needs if none fails
+	Unapproved       bool     `json:"waits_for_approval,omitempty"`  // after a dry run: it would
 	Canary           int      `json:"canary,omitempty"`              // the first contacts, after which the rest waits; 0: none
 	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit; 0: at once, or no limit is known
 	Plan             *Outlook `json:"plan,omitempty"`                // nil: no hours, times or caps matter
@@ -50,7 +51,7 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
 	s.warn(out.warnings...)
-	return s, nil
+	return s, l.tellApproval(ctx, &s, out.before+c.Counts.Contacts)
 }
 
 func (s *Summary) warn(texts ...string) {

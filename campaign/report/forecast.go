@@ -81,10 +81,11 @@ func (f forecast) opens() (first time.Time) {
 	return first
 }
 
-// foreseeable reports whether a campaign goes on by itself.
+// foreseeable reports whether a campaign goes on by itself. When an approval comes is not
+// known.
 func foreseeable(st store.Reading) bool {
 	phase := st.Tally.Phase(st.Phase)
-	return st.Tally.States[campaign.Pending] > 0 && (phase == campaign.Running || phase == campaign.Scheduled)
+	return st.Tally.States[campaign.Pending] > 0 && !st.Approval.Wanted && (phase == campaign.Running || phase == campaign.Scheduled)
 }
 
 // of foretells one campaign beside those on its token.

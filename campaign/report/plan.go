@@ -13,12 +13,13 @@ import (
 
 // A Foresight is how a campaign will go.
 type Foresight struct {
-	Campaign string         `json:"campaign"`
-	State    campaign.Phase `json:"state"`
-	Pending  int            `json:"pending"`
-	Hours    string         `json:"hours"` // when its contacts may be contacted
-	Rate     string         `json:"rate"`  // requests per window that it assumes: "30/60s", or none
-	Measured bool           `json:"rate_measured"`
+	Campaign   string         `json:"campaign"`
+	State      campaign.Phase `json:"state"`
+	Pending    int            `json:"pending"`
+	Hours      string         `json:"hours"` // when its contacts may be contacted
+	Rate       string         `json:"rate"`  // requests per window that it assumes: "30/60s", or none
+	Measured   bool           `json:"rate_measured"`
+	Unapproved bool           `json:"waits_for_approval,omitempty"` // the plan is as if it was approved now
 	plan.Plan
 	FinishBy time.Time `json:"finish_by,omitzero"`
 	Now      time.Time `json:"now"` // Redis's clock
@@ -44,7 +45,7 @@ func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (F
 	}
 	f := Foresight{
 		Campaign: name, State: tally.Phase(c.Phase), Pending: tally.States[campaign.Pending],
-		Hours: c.Settings.Hours.String(), FinishBy: c.Settings.FinishBy, Now: present.now.UTC(),
+		Unapproved: c.Approval.Wanted, Hours: c.Settings.Hours.String(), FinishBy: c.Settings.FinishBy, Now: present.now.UTC(),
 	}
 	forecaster := NewForecaster(s)
 	forecaster.chunks, forecaster.rate = plan.SampleSize, &rate

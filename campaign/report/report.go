@@ -20,27 +20,31 @@ import (
 
 // A Summary is a campaign in one row of a list.
 type Summary struct {
-	Campaign    string           `json:"campaign"`
-	Title       string           `json:"title,omitempty"` // what people call it
-	State       campaign.Phase   `json:"state"`
-	StateReason campaign.Message `json:"state_reason"`
-	Contacts    int              `json:"contacts"`
-	States      States           `json:"states"`
-	WaitingFor  campaign.Message `json:"waiting_for"` // empty when it moves
-	Paced       bool             `json:"-"`           // it waits only for the quota
-	Agent       string           `json:"agent"`
-	Mode        campaign.Mode    `json:"mode"`
-	Channel     int              `json:"channel"`
-	Workers     int              `json:"workers"` // alive and serving the agent
-	CreatedAt   time.Time        `json:"created_at"`
-	EndedAt     time.Time        `json:"ended_at,omitzero"`  // when its last contact was sent
-	PurgedAt    time.Time        `json:"purged_at,omitzero"` // since when it has no personal data
+	Campaign    string             `json:"campaign"`
+	Title       string             `json:"title,omitempty"` // what people call it
+	State       campaign.Phase     `json:"state"`
+	StateReason campaign.Message   `json:"state_reason"`
+	Contacts    int                `json:"contacts"`
+	States      States             `json:"states"`
+	WaitingFor  campaign.Message   `json:"waiting_for"`        // empty when it moves
+	Approval    *campaign.Approval `json:"approval,omitempty"` // nil: none was asked for
+	Paced       bool               `json:"-"`                  // it waits only for the quota
+	Agent       string             `json:"agent"`
+	Mode        campaign.Mode      `json:"mode"`
+	Channel     int                `json:"channel"`
+	Workers     int                `json:"workers"` // alive and serving the agent
+	CreatedAt   time.Time          `json:"created_at"`
+	EndedAt     time.Time          `json:"ended_at,omitzero"`  // when its last contact was sent
+	PurgedAt    time.Time          `json:"purged_at,omitzero"` // since when it has no personal data
 }
 
 // Over reports whether nothing more happens without an operator.
 func (s Summary) Over() bool {
 	return s.State == campaign.Finished || s.State == campaign.CanceledPhase && s.States.Open() == 0
 }
+
+// Unapproved reports whether nothing is sent before somebody approves it.
+func (s Summary) Unapproved() bool { return s.Approval != nil && s.Approval.Wanted }
 
 // List reads all campaigns, the newest first.
 func List(ctx context.Context, s Store) ([]Summary, error) {
@@ -175,6 +179,9 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	}
 	if s.Over() {
 		s.EndedAt = c.EndedAt
+	}
+	if c.Approval.Wanted && s.State != campaign.Finished && s.State != campaign.CanceledPhase || c.Approval.By != "" {
+		s.Approval = &c.Approval
 	}
 	if p.refused != nil && s.State == campaign.Running {
 		s.WaitingFor = campaign.Text(p.refused.Error())

@@ -12,6 +12,18 @@ import (
 
 // waitingFor says why a campaign does not move.
 func waitingFor(s Summary, loadUntil, startAt, now time.Time) campaign.Message {
+	if !s.Unapproved() {
+		return waitingToGo(s, loadUntil, startAt, now)
+	}
+	unapproved := s.Approval.Waits(s.Campaign)
+	if s.State == campaign.Running {
+		return unapproved
+	}
+	return campaign.Say(campaign.MsgAndUnapproved, "what", waitingToGo(s, loadUntil, startAt, now), "unapproved", unapproved)
+}
+
+// waitingToGo says why a campaign does not move that waits for no approval.
+func waitingToGo(s Summary, loadUntil, startAt, now time.Time) campaign.Message {
 	switch {
 	case s.State == campaign.Loading && now.After(loadUntil):
 		return campaign.Say(campaign.MsgLoadDied)

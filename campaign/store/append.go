@@ -139,9 +139,9 @@ func (a *Append) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
 // campaign, tally, open, rejects, appended rejects, window, cohorts; ARGV id, counts, chunks
-// before, chunks, contacts, the append's field, its value, ends of parts. A repeated
-// one answers 1.
-var finishAppendScript = redis.NewScript(luaCohorts + `
+// before, chunks, contacts, the append's field, its value, ends of parts, by, approve
+// above. A repeated one answers 1.
+var finishAppendScript = redis.NewScript(luaCohorts + luaRemade + `
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 for n = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do redis.call('ZADD', KEYS[3], 0, n) end
@@ -152,6 +152,7 @@ while true do
   redis.call('RPUSH', KEYS[4], part)
 end
 redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[7], 'ends', ARGV[8], 'append_done', ARGV[1])
+if tonumber(ARGV[5]) > 0 then remade(KEYS[1], ARGV[9], ARGV[10]) end
 if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
   redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
   redis.call('DEL', KEYS[6])
@@ -174,12 +175,13 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	if err := cmp.Or(added.Counts.Check(), err1, err2, err3); err != nil {
 		return c, wrap(err, "%s", what)
 	}
-	if err := a.store.Raise(ctx, c.Name); err != nil {
+	remaking, err := a.store.remaking(ctx, a.By)
+	if err := cmp.Or(err, a.store.Raise(ctx, c.Name)); err != nil {
 		return c, wrap(err, "%s", what)
 	}
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name), keyCohorts(c.Name)}
-	if err := a.run(ctx, what, finishAppendScript, keys, a.id, counts, before, c.Chunks, added.Counts.Contacts,
-		"appended:"+a.fingerprint, summary, ends); err != nil {
+	args := append([]any{a.id, counts, before, c.Chunks, added.Counts.Contacts, "appended:" + a.fingerprint, summary, ends}, remaking...)
+	if err := a.run(ctx, what, finishAppendScript, keys, args...); err != nil {
 		return c, err
 	}
 	return a.store.Campaign(ctx, c.Name)

@@ -131,6 +131,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 		Name:        name,
 		Phase:       campaign.Phase(hash["phase"]),
 		PhaseReason: campaign.ReadMessage(hash["phase_reason"]),
+		Approval:    decodeApproval(hash),
 		Fingerprint: hash["fingerprint"],
 	}
 	if c.Phase == "" {
@@ -249,25 +250,37 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 }
 
 // nextRunScript begins another run, with a canary if that is not 0 and the settings are
-// those that were read. KEYS campaign; ARGV canary, version. Answers the number of the run,
-// 0 when they are not.
-var nextRunScript = redis.NewScript(`
+// those that were read. KEYS campaign; ARGV canary, version, whether the campaign is remade
+// by it, by, approve above. Answers the number of the run, 0 when they are not.
+var nextRunScript = redis.NewScript(luaRemade + `
 if ARGV[1] ~= '0' and (redis.call('HGET', KEYS[1], 'settings_version') or '0') ~= ARGV[2] then return 0 end
 local run = redis.call('HINCRBY', KEYS[1], 'run', 1)
 if ARGV[1] ~= '0' then
   redis.call('HSET', KEYS[1], 'canary', ARGV[1], 'canary_run', run)
   redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
 end
+if ARGV[3] == '1' or redis.call('HGET', KEYS[1], 'approval') ~= 'given' then remade(KEYS[1], ARGV[4], ARGV[5]) end
 return run`)
 
-// NextRun begins another run of a campaign, as it was read, and returns its number. With
-// a canary only that many first contacts of the list may be sent until it ends; 0: all.
+// A Run is another run of a campaign that is to begin.
+type Run struct {
+	Canary int // only that many first contacts of the list may be sent until it ends; 0: all
+	// Anew: it sends to contacts again that were reached, which nobody has approved.
+	Anew bool
+	By   string // who begins it
+}
+
+// NextRun begins another run of a campaign, as it was read, and returns its number. An
+// approval that the campaign has still counts, except for a run that is Anew.
 // ErrOutdated when a canary is to begin and the settings have changed.
-func (s *Store) NextRun(ctx context.Context, c campaign.Campaign, canary int) (uint8, error) {
-	err := s.Raise(ctx, c.Name)
+func (s *Store) NextRun(ctx context.Context, c campaign.Campaign, r Run) (uint8, error) {
+	remaking, err := s.remaking(ctx, r.By)
+	if err == nil {
+		err = s.Raise(ctx, c.Name)
+	}
 	run := 0
 	if err == nil {
-		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, canary, c.Version).Int()
+		run, err = nextRunScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)}, append([]any{r.Canary, c.Version, r.Anew}, remaking...)...).Int()
 	}
 	if err == nil && run == 0 {
 		err = ErrOutdated

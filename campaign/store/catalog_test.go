@@ -65,7 +65,7 @@ func TestRuns(t *testing.T) {
 		if err != nil || int(c.Run) != min(want, 255) {
 			t.Fatalf("run %d, %v, want %d", c.Run, err, want)
 		}
-		if run, err := s.NextRun(t.Context(), campaign.Campaign{Name: "sale"}, 0); err != nil || int(run) != min(want+1, 255) {
+		if run, err := s.NextRun(t.Context(), campaign.Campaign{Name: "sale"}, Run{}); err != nil || int(run) != min(want+1, 255) {
 			t.Fatalf("next run %d, %v, want %d", run, err, want+1)
 		}
 	}

@@ -30,6 +30,7 @@
 --            record was not the old one or the caller has no right to it; window is
 --            that of a campaign which this has paused, else ''
 --   phase    begin only: the campaign is not running; detail is its phase
+--   approval begin only: it waits for approval
 --   outdated begin only: the settings have changed, or the day is over
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
@@ -72,10 +73,11 @@ local held = redis.call('HMGET', chunk, 'claim', 'claim_until')
 local mine = token ~= '' and held[1] == token
 local free = not held[1] or held[1] == dead or tonumber(held[2]) <= now
 
-local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards')
-local phase, reason, guard, guards = settings[1], settings[2], settings[4], settings[5] or ''
+local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards', 'approval')
+local phase, reason, guard, guards, approval = settings[1], settings[2], settings[4], settings[5] or '', settings[6] or ''
 if act == 'begin' then
   if phase ~= 'running' then return {'phase', now, phase or '', '', ''} end
+  if approval ~= '' and approval ~= 'given' then return {'approval', now, '', '', ''} end
   if version ~= '' and version ~= (settings[3] or '0') or from ~= '' and (now < tonumber(from) or now >= ends) then
     return {'outdated', now, '', '', ''}
   end

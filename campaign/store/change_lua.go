@@ -138,6 +138,8 @@ func (a changeAnswer) refusal() error {
 		return nil
 	case "phase":
 		return wrap(ErrNotRunning, "campaign is %s", a.detail)
+	case "approval":
+		return ErrUnapproved
 	case "outdated":
 		return ErrOutdated
 	case "capped":

@@ -247,7 +247,7 @@ func listening(t *testing.T, s *Store, edit func(*campaign.Settings)) {
 	to := c.Settings
 	to.WebhookURL = "https://example.org"
 	edit(&to)
-	if err := s.ChangeSettings(t.Context(), c, to); err != nil {
+	if err := s.ChangeSettings(t.Context(), c, to, ""); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -70,6 +70,7 @@ const (
 	keyEventBytes    = "{events}:bytes"  // string: what they take; the braces put it into the stream's slot
 	keyWishes        = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot
 	keyClosedWishes  = "{wishes}:closed" // sorted set: ids by time
+	keyPolicy        = "policy"          // hash: see Policy
 	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
 	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
 	keyReservations  = "reach"           // hash: the Owner of the right to contact a person now, by number

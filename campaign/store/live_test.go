@@ -50,7 +50,7 @@ func TestActsRaiseTheirCampaignFirst(t *testing.T) {
 			c, err := s.Campaign(ctx, "sale")
 			to := c.Settings
 			to.KeepDays = 3
-			return errors.Join(err, s.ChangeSettings(ctx, c, to))
+			return errors.Join(err, s.ChangeSettings(ctx, c, to, ""))
 		}, false},
 		{"the end of a canary", func(ctx context.Context, s *Store) error {
 			c, err := s.Campaign(ctx, "sale")

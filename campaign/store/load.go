@@ -33,6 +33,9 @@ type right struct {
 	id       string
 	rejects  string // the key of their parts
 	parts    int    // of the rejects that are stored
+
+	// By is who loads or appends; empty: the user of this process.
+	By string
 }
 
 // rowsOf packs the contacts of chunk n.
@@ -206,8 +209,9 @@ func (l *Load) Abandon(ctx context.Context) error {
 }
 
 // finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
-// chunks, contacts. Answers 0 when the load was lost; a repeated one answers 1.
-var finishLoadScript = redis.NewScript(luaNow + `
+// chunks, contacts, by, approve above. Answers 0 when the load was lost; a repeated one
+// answers 1.
+var finishLoadScript = redis.NewScript(luaNow + luaRemade + `
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 if tonumber(ARGV[5]) > 0 then
@@ -217,6 +221,7 @@ else
 end
 redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
+remade(KEYS[1], ARGV[6], ARGV[7])
 return 1`)
 
 // Finish ends the load and puts the campaign into phase. No contact can be sent
@@ -227,11 +232,12 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	if err := cmp.Or(counts.Check(), err); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
-	if err := cmp.Or(l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
+	remaking, err := l.store.remaking(ctx, l.By)
+	if err := cmp.Or(err, l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
 	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)},
-		l.id, string(phase), text, chunks, counts.Contacts)
+		append([]any{l.id, string(phase), text, chunks, counts.Contacts}, remaking...)...)
 }
 
 // Rejects calls yield with each part of the rejects file, in order.

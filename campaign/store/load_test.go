@@ -52,6 +52,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		want.Phase, want.Counts, want.Chunks, want.CreatedAt = campaign.Running, counts, 3, loading.CreatedAt
+		want.Approval = campaign.Approval{Makers: []string{Who("")}, Revision: 1}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("campaign (-want +got):\n%s", diff)
 		}

@@ -57,6 +57,8 @@ const (
 	ActionResume Action = "resume"
 	ActionPurge  Action = "purge"
 	ActionSet    Action = "set"
+
+	ActionApprove Action = "approve"
 )
 
 // A Decision is one entry of the log.
@@ -110,8 +112,11 @@ var processUser = sync.OnceValue(func() string {
 	return name + "@" + host
 })
 
+// Who is the name of who acts; empty: the user of this process.
+func Who(by string) string { return cmp.Or(by, processUser()) }
+
 // by is the name in an entry.
-func (d Decision) by() string { return cmp.Or(d.By, processUser()) }
+func (d Decision) by() string { return Who(d.By) }
 
 // text is the text of d, bounded, as Redis keeps it.
 func (d Decision) text() string {

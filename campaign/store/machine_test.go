@@ -38,6 +38,8 @@ type machine struct {
 	begun  int              // today, of those who were not taken back
 	window []campaign.State // the latest verdicts
 	guard  bool             // it was the guard that paused
+	asks   bool             // a change asks for approval
+	waits  bool             // it waits for approval
 
 	senders  [2]*sender
 	requests []*request // that have left and were not answered for
@@ -93,6 +95,9 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 		for c := range m.chunks {
 			m.chunks[c].allowed = [machineContacts]int{1, 1, 1}
 		}
+		m.asks = rapid.Bool().Draw(rt, "approval is asked for")
+		m.waits = m.asks
+		above(t, m.store, map[bool]int{true: machineContacts}[m.asks])
 		launch(t, m.store, m.name, machineChunks*machineContacts, machineContacts, campaign.Running)
 		m.terms.Day = campaign.Day{From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
 		m.setGuard(rt)
@@ -109,6 +114,7 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			"a person steers":          m.personSteers,
 			"a person pauses":          m.personPauses,
 			"a person sets a cap":      m.personSets,
+			"somebody else approves":   m.personApproves,
 			"":                         m.check,
 		}
 		for range 3 {
@@ -202,6 +208,8 @@ func (m *machine) senderBegins(t *rapid.T) {
 	switch {
 	case m.phase != campaign.Running:
 		want = ErrNotRunning
+	case m.waits:
+		want = ErrUnapproved
 	case terms != m.terms:
 		want = ErrOutdated
 	case takes != nil:
@@ -393,14 +401,42 @@ func (m *machine) personSets(t *rapid.T) {
 	m.tick(t)
 	to := c.Settings
 	to.DailyCap = rapid.IntRange(0, 2*machineContacts).Draw(t, "cap")
-	if err := m.store.ChangeSettings(t.Context(), c, to); err != nil {
+	if err := m.store.ChangeSettings(t.Context(), c, to, ""); err != nil {
 		t.Fatal(err)
 	}
 	if to.DailyCap != c.Settings.DailyCap {
 		m.terms.Version++
+		m.waits = m.waits || m.asks
 		m.setGuard(t)
 	}
 	m.terms.Cap = to.DailyCap
+}
+
+// personApproves approves what was read, while a person may change it.
+func (m *machine) personApproves(t *rapid.T) {
+	c, err := m.store.Campaign(t.Context(), m.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rapid.Bool().Draw(t, "meanwhile a setting") {
+		m.personSets(t)
+	}
+	m.tick(t)
+	now, err := m.store.Campaign(t.Context(), m.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want error
+	switch {
+	case !m.waits || !m.anyOpen():
+		want = ErrNotWanted
+	case now.Approval.Revision != c.Approval.Revision:
+		want = ErrRemade
+	}
+	if err := m.store.Approve(t.Context(), c, "nora"); !errors.Is(err, want) {
+		t.Fatalf("approve: got %v, want %v", err, want)
+	}
+	m.waits = m.waits && want != nil
 }
 
 func (m *machine) claimExpires(t *rapid.T) {
@@ -602,6 +638,9 @@ func (m *machine) check(t *rapid.T) {
 	c, err := m.store.Campaign(t.Context(), m.name)
 	if err != nil || c.Phase != m.phase {
 		t.Fatalf("the campaign is %s, want %s: %v", c.Phase, m.phase, err)
+	}
+	if c.Approval.Wanted != m.waits {
+		t.Fatalf("it waits for approval: %v, want %v", c.Approval.Wanted, m.waits)
 	}
 	if begun, err := m.store.Begun(t.Context(), m.name, time.Now()); begun != m.begun || err != nil {
 		t.Fatalf("%d contacts have begun today, want %d: %v", begun, m.begun, err)

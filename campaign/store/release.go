@@ -149,9 +149,11 @@ func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]Chunk
 // KEYS campaign, open, then the chunks; ARGV ms until due, then number and expected
 // count of each chunk. Answers the new counts, 0 for a chunk that another process
 // has released or that has nothing left to send; nothing when the campaign is not
-// running.
+// running, -1 alone when it waits for approval.
 var releaseScript = redis.NewScript(luaNow + `
-if redis.call('HGET', KEYS[1], 'phase') ~= 'running' then return {} end
+local is = redis.call('HMGET', KEYS[1], 'phase', 'approval')
+if is[1] ~= 'running' then return {} end
+if is[2] and is[2] ~= 'given' then return {-1} end
 local due = string.format('%.0f', now + tonumber(ARGV[1]))
 local counts = {}
 for i = 3, #KEYS do
@@ -169,7 +171,8 @@ return counts`)
 // Release raises the release counts of chunks that were read with these counts, and
 // returns the new ones. Their tasks must be in the queue within due. A count of 0
 // means that there is nothing to do: another process has released the chunk, or it
-// has nothing left to send. ErrNotRunning when the campaign is not running.
+// has nothing left to send. ErrNotRunning when the campaign is not running, ErrUnapproved
+// when it waits for approval.
 func (s *Store) Release(ctx context.Context, name string, due time.Duration, turns ...ChunkSeq) (next []int, err error) {
 	if len(turns) == 0 {
 		return nil, nil
@@ -182,7 +185,10 @@ func (s *Store) Release(ctx context.Context, name string, due time.Duration, tur
 		keys, args = append(keys, keyChunk(t.Ref)), append(args, t.Ref.Chunk, t.Seq)
 	}
 	counts, err := releaseScript.Run(ctx, s.rdb, keys, args...).Int64Slice()
-	if err == nil && len(counts) != len(turns) {
+	switch {
+	case err == nil && len(counts) == 1 && counts[0] < 0:
+		err = ErrUnapproved
+	case err == nil && len(counts) != len(turns):
 		err = ErrNotRunning
 	}
 	if err != nil {

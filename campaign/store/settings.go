@@ -17,10 +17,10 @@ var ErrOutdated = errors.New("the campaign's settings or the day have changed")
 
 // changeSettingsScript replaces settings that are still those that were read.
 //
-// KEYS campaign, cohorts; ARGV version, settings, guard, guards of the answers. Answers 1;
-// 0 when they have changed in between; -1 when the campaign is not loaded. While there was
-// no guard of the answers, nothing was counted.
-var changeSettingsScript = redis.NewScript(`
+// KEYS campaign, cohorts; ARGV version, settings, guard, guards of the answers, by, approve
+// above. Answers 1; 0 when they have changed in between; -1 when the campaign is not
+// loaded. While there was no guard of the answers, nothing was counted.
+var changeSettingsScript = redis.NewScript(luaRemade + `
 local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings', 'guards')
 if not is[1] or is[1] == 'loading' then return -1 end
 if is[3] == ARGV[2] then return 1 end
@@ -28,12 +28,14 @@ if (is[2] or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3], 'guards', ARGV[4])
 if (is[4] or '') == '' then redis.call('DEL', KEYS[2]) end
 redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
+remade(KEYS[1], ARGV[5], ARGV[6])
 return 1`)
 
 // ChangeSettings gives a campaign, as it was read, other settings. Requests that
 // begin from then on go by them. What its chunks and rows are made of (Agent, Mode,
-// ChunkSize, Columns) must stay. ErrOutdated when they have changed in between.
-func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to campaign.Settings) error {
+// ChunkSize, Columns) must stay. by is who changes them. ErrOutdated when they have
+// changed in between.
+func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to campaign.Settings, by string) error {
 	if err := s.Raise(ctx, c.Name); err != nil {
 		return wrap(err, "change settings of %s", c.Name)
 	}
@@ -44,7 +46,12 @@ func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to camp
 	if err != nil {
 		return fmt.Errorf("change settings of %s: %w", c.Name, err)
 	}
-	done, err := changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyCohorts(c.Name)}, c.Version, text, guardOf(to), guardsOf(to)).Int()
+	args, err := s.remaking(ctx, by)
+	done := 0
+	if err == nil {
+		args = append([]any{c.Version, text, guardOf(to), guardsOf(to)}, args...)
+		done, err = changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyCohorts(c.Name)}, args...).Int()
+	}
 	switch {
 	case err != nil:
 	case done < 0:

@@ -21,7 +21,7 @@ func TestChangeSettings(t *testing.T) {
 		to := first.Settings
 		to.MaxAttempts, to.MaxFailureShare = 9, 2000
 		for range 2 { // again, it changes nothing
-			if err := s.ChangeSettings(t.Context(), first, to); err != nil {
+			if err := s.ChangeSettings(t.Context(), first, to, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -33,14 +33,14 @@ func TestChangeSettings(t *testing.T) {
 			t.Errorf("guard %q", guard)
 		}
 		to.MaxAttempts = 3
-		if err := s.ChangeSettings(t.Context(), first, to); !errors.Is(err, ErrOutdated) {
+		if err := s.ChangeSettings(t.Context(), first, to, ""); !errors.Is(err, ErrOutdated) {
 			t.Errorf("changed what others have changed meanwhile: %v", err)
 		}
 		if err := beginBy(t, s, *TermsOf(first, noon), 0); !errors.Is(err, ErrOutdated) {
 			t.Errorf("begun by settings of before: %v", err)
 		}
 		to.MaxAttempts = 0
-		if err := s.ChangeSettings(t.Context(), c, to); err == nil || !strings.Contains(err.Error(), "max attempts 0") {
+		if err := s.ChangeSettings(t.Context(), c, to, ""); err == nil || !strings.Contains(err.Error(), "max attempts 0") {
 			t.Errorf("changed to nonsense: %v", err)
 		}
 	})
@@ -50,13 +50,13 @@ func TestChangeSettingsNeedsALoadedCampaign(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, s *Store) {
 		c := testCampaign("sale", 2)
 		const want = "change settings of sale: it is not loaded"
-		if err := s.ChangeSettings(t.Context(), c, c.Settings); err == nil || err.Error() != want {
+		if err := s.ChangeSettings(t.Context(), c, c.Settings, ""); err == nil || err.Error() != want {
 			t.Errorf("nobody's: %v", err)
 		}
 		if _, err := s.BeginLoad(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.ChangeSettings(t.Context(), c, c.Settings); err == nil || err.Error() != want {
+		if err := s.ChangeSettings(t.Context(), c, c.Settings, ""); err == nil || err.Error() != want {
 			t.Errorf("while it loads: %v", err)
 		}
 	})

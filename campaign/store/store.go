@@ -163,6 +163,8 @@ var (
 	ErrGone = errors.New("no such chunk")
 	// ErrNotRunning: the campaign's phase does not allow sending.
 	ErrNotRunning = errors.New("campaign is not running")
+	// ErrUnapproved: the campaign waits for approval, as one that is not running waits.
+	ErrUnapproved = fmt.Errorf("%w: it waits for approval", ErrNotRunning)
 	// ErrBusy: another sender holds a living claim on the chunk.
 	ErrBusy = errors.New("chunk is claimed")
 	// ErrUnrecovered: contacts are still sending under a claim that has ended. Recover

@@ -223,7 +223,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"read campaign sale: ":             func() error { _, err := s.Campaign(ctx, "sale"); return err },
 		"read tally of sale: ":             func() error { _, err := s.Tally(ctx, "sale"); return err },
 		"set phase of sale: ":              func() error { _, _, err := s.SetPhase(ctx, "sale", campaign.Paused, campaign.Message{}); return err },
-		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, campaign.Campaign{Name: "sale"}, 0); return err },
+		"begin run of sale: ":              func() error { _, err := s.NextRun(ctx, campaign.Campaign{Name: "sale"}, Run{}); return err },
 		"lower rows per request of sale: ": func() error { return s.LowerRequestRows(ctx, "sale", 3) },
 		"log of sale: ": func() error {
 			return errors.Join(s.Log(ctx, "sale", Decision{}), s.LogContact(ctx, ref, 0, Decision{}))
@@ -242,7 +242,7 @@ func TestErrorsNameTheOperation(t *testing.T) {
 		"set due of chunk sale/3: ":   func() error { return s.SetDue(ctx, ref, time.Second) },
 		"reason code in sale: ":       func() error { _, err := s.ReasonCode(ctx, "sale", campaign.Text("x")); return err },
 		"read reasons of sale: ":      func() error { _, err := s.Reasons(ctx, "sale"); return err },
-		"change settings of sale: ":   func() error { return s.ChangeSettings(ctx, c, c.Settings) },
+		"change settings of sale: ":   func() error { return s.ChangeSettings(ctx, c, c.Settings, "") },
 		"end canary of sale: ":        func() error { _, err := s.EndCanary(ctx, c, campaign.Ready, campaign.Message{}); return err },
 		"explain the pause of sale: ": func() error { _, err := s.Explain(ctx, "sale", campaign.Message{}); return err },
 		"contacts of sale today: ":    func() error { _, err := s.Begun(ctx, "sale", noon); return err },

@@ -13,6 +13,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
 )
 
 func main() { cli.Main("campaign", run) }
@@ -29,9 +30,11 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 130: interrupted.`,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
+	a.as.Add(root.PersistentFlags())
 	root.AddCommand(
 		a.list(), a.show(), a.watch(), a.plan(), a.log(), a.verify(), a.report(), a.results(), a.rejects(),
 		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.purge(),
+		a.approve(), a.policy(),
 		a.events(), a.tickets(), a.person(), a.suppress(), a.agents(), a.askPlatform(),
 	)
 	cli.Document(root, cli.RedisURL)
@@ -44,7 +47,11 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json, csv      bool
+	as             cli.As
 }
+
+// queue acts in the name of who has called the command.
+func (a *app) queue(s *store.Store) *jobs.Queue { return jobs.NewQueue(s, nil).By(a.as.By()) }
 
 // on makes a subcommand about one campaign.
 func (a *app) on(verb, short string, run func(ctx context.Context, s *store.Store, name string) error) *cobra.Command {

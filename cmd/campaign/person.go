@@ -14,7 +14,6 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/jobs"
 	"campaign-runner/jobs/person"
 )
 
@@ -61,7 +60,7 @@ func (a *app) person() *cobra.Command {
 				}
 			}
 			return a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
-				desk := &person.Desk{Store: s, Queue: jobs.NewQueue(s, nil), Say: a.note}
+				desk := &person.Desk{Store: s, Queue: a.queue(s), Say: a.note}
 				if f.file != "" {
 					if err := a.writePerson(ctx, desk, phone, f.file, f.erase); err != nil {
 						return err

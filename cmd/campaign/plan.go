@@ -36,6 +36,9 @@ campaigns. For large lists it uses a sample.`
 func planText(f report.Foresight) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s, %s\n", f.Campaign, f.State, cli.Count(f.Pending, "contact is pending", "contacts are pending"))
+	if f.Unapproved {
+		b.WriteString("it waits for approval: this is how it goes from then on\n")
+	}
 	quota := f.Rate + ", as a worker sees it"
 	if !f.Measured {
 		quota = f.Rate + ", by --rate: no worker knows it"

@@ -10,7 +10,6 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/jobs"
 )
 
 const setHelp = `Change settings of a campaign. They hold for every request that begins from then on,
@@ -30,7 +29,7 @@ func (a *app) set() *cobra.Command {
 	var f cli.SettingFlags
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
 		var warnings []string
-		changed, err := jobs.NewQueue(s, nil).Set(ctx, name, func(settings *campaign.Settings) error {
+		changed, err := a.queue(s).Set(ctx, name, func(settings *campaign.Settings) error {
 			err := f.Apply(settings)
 			warnings = settings.Hours.Warnings()
 			return err
@@ -46,6 +45,7 @@ func (a *app) set() *cobra.Command {
 		text := name + ": nothing has changed\n"
 		if len(changed) > 0 {
 			text = ""
+			a.noteUnapproved(ctx, s, name)
 		}
 		for _, d := range changed {
 			text += fmt.Sprintf("%s: %s is %s now, was %s\n", name, d.Flag, d.Other, d.Have)

@@ -123,6 +123,7 @@ func overviewText(o report.Overview) string {
 	facts := [][]string{
 		{"  title", o.Title},
 		{"  waiting", o.WaitingFor.String()},
+		{"  approved", approvalText(o)},
 		{"  until", etaText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
@@ -165,6 +166,14 @@ func overviewText(o report.Overview) string {
 	}
 	section(&b, refused, 1)
 	return b.String()
+}
+
+// approvalText is who has approved a campaign; empty if nobody has.
+func approvalText(o report.Overview) string {
+	if o.Approval == nil || o.Approval.By == "" {
+		return ""
+	}
+	return fmt.Sprintf("by %s at %s; made or changed by %s", o.Approval.By, local(o.Approval.At), strings.Join(o.Approval.Makers, ", "))
 }
 
 // doubtText counts the contacts in a state that the platform may have reached. It is

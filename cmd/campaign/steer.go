@@ -43,7 +43,7 @@ func (a *app) pause() *cobra.Command {
 		return campaign.Text(reason)
 	}
 	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
-		if err := jobs.NewQueue(s, nil).Pause(ctx, before.Name, why()); err != nil {
+		if err := a.queue(s).Pause(ctx, before.Name, why()); err != nil {
 			return err
 		}
 		done := steered{Campaign: before.Name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
@@ -115,9 +115,12 @@ func (a *app) asking(doing string, when func() bool, cmd *cobra.Command) *cobra.
 // chunks or contacts that moved.
 func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, string) (int, error), tell func(*steered, int) string) *cobra.Command {
 	return a.onLoaded(verb, short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
-		moved, left := run(jobs.NewQueue(s, nil), ctx, before.Name)
+		moved, left := run(a.queue(s), ctx, before.Name)
 		if left != nil && !partly(left) {
 			return left
+		}
+		if to == campaign.Running {
+			a.noteUnapproved(ctx, s, before.Name)
 		}
 		done := steered{Campaign: before.Name, State: to, Already: before.Phase == to}
 		was := "is"
@@ -141,7 +144,7 @@ func (a *app) resolve() *cobra.Command {
 		if !accepted && !notSent {
 			return a.listUnconfirmed(ctx, s, name, only)
 		}
-		contacts, left := jobs.NewQueue(s, nil).Resolve(ctx, name, jobs.Resolution{Accepted: accepted, Chunk: only})
+		contacts, left := a.queue(s).Resolve(ctx, name, jobs.Resolution{Accepted: accepted, Chunk: only})
 		if left != nil && !partly(left) {
 			return left
 		}
@@ -251,7 +254,7 @@ func (a *app) purge() *cobra.Command {
 				return err
 			}
 		}
-		if err := jobs.NewQueue(s, nil).Purge(ctx, name, force); err != nil {
+		if err := a.queue(s).Purge(ctx, name, force); err != nil {
 			return err
 		}
 		text := fmt.Sprintf("%s is purged: %s gone, totals kept\n", name, cli.Count(before.Counts.Contacts, "contact is", "contacts are"))

@@ -62,7 +62,7 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 const namesTold = 10
 
 func (a *app) together(ctx context.Context, s *store.Store, t together, agent string, yes bool) error {
-	q := jobs.NewQueue(s, nil)
+	q := a.queue(s)
 	found, err := t.find(q, ctx, agent)
 	if err != nil && len(found.Campaigns) == 0 {
 		return err

@@ -129,7 +129,7 @@ func (a *app) launch(ctx context.Context, f launchFlags) (err error) {
 		if err != nil {
 			return err
 		}
-		l.Store, l.Queue, l.Beside = st, jobs.NewQueue(st, nil), report.Beside(st)
+		l.Store, l.Queue, l.By, l.Beside = st, jobs.NewQueue(st, nil).By(a.as.By()), a.as.By(), report.Beside(st)
 	}
 	return a.finish(ctx, l, f.Request, l.Launch)
 }
@@ -210,7 +210,7 @@ nothing.`,
 			if err != nil {
 				return err
 			}
-			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil), Beside: report.Beside(st), Rate: f.rate, Note: a.note}
+			l := &launch.Launcher{Store: st, Queue: jobs.NewQueue(st, nil).By(a.as.By()), By: a.as.By(), Beside: report.Beside(st), Rate: f.rate, Note: a.note}
 			return a.finish(cmd.Context(), l, f.Request, l.Append)
 		},
 	}

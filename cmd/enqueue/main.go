@@ -33,6 +33,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}()
 	root := a.enqueue()
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
+	a.as.Add(root.PersistentFlags())
 	root.AddCommand(a.append(), a.rerun(), a.test(), a.template(), a.rules())
 	cli.Document(root, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.WhatsappChannel, cli.WebhookURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)
@@ -44,6 +45,7 @@ type app struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	json           bool
+	as             cli.As
 	rdb            redis.UniversalClient // nil until it is needed
 }
 

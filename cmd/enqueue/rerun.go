@@ -251,7 +251,7 @@ func isUndone(err error) bool { undone := (*jobs.UndoneError)(nil); return error
 
 // one sends again to contacts of one campaign. An undone error comes with what was done.
 func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.Selection) (rerunOf, error) {
-	queue, one := jobs.NewQueue(st, nil), rerunOf{Campaign: name, DryRun: r.dryRun}
+	queue, one := jobs.NewQueue(st, nil).By(r.app.as.By()), rerunOf{Campaign: name, DryRun: r.dryRun}
 	done, left := queue.Survey(ctx, name, sel)
 	if left != nil && !isUndone(left) {
 		return one, left
@@ -280,6 +280,8 @@ func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.
 	one.Contacts, one.LeftOut, one.Reached, one.settings = done.Contacts, done.UsedUp, done.MayHaveBeenReached, c.Settings
 	switch one.State = tally.Phase(c.Phase); {
 	case r.dryRun || done.Contacts == 0:
+	case c.Approval.Wanted:
+		r.app.note(name + ": " + c.Approval.Waits(name).String())
 	case one.State == campaign.Paused:
 		r.app.note(fmt.Sprintf("%s is paused: 'campaign resume %s' lets it go on", name, name))
 	case one.State == campaign.Scheduled && !sel.StartAt.IsZero():

@@ -1,5 +1,5 @@
 // Package notify tells an address of your choice when a campaign pauses, waits to be
-// started by a person, is canceled or has finished: a chat's incoming webhook, or a
+// started or approved by a person, is canceled or has finished: a chat's incoming webhook, or a
 // program.
 //
 // One of the workers posts a notice of each such change at least once, even when a command
@@ -51,7 +51,8 @@ const (
 type Notice struct {
 	Campaign    string         `json:"campaign"`
 	Title       string         `json:"title,omitempty"` // what people call it
-	State       campaign.Phase `json:"state"`           // paused, ready, canceled or finished
+	State       campaign.Phase `json:"state"`           // paused, ready, canceled or finished; any with Unapproved
+	Unapproved  bool           `json:"waits_for_approval,omitempty"`
 	StateReason string         `json:"state_reason"`
 	States      map[string]int `json:"states"` // contacts by state
 	Contacts    int            `json:"contacts"`
@@ -219,18 +220,27 @@ func (n *Notifier) tell(ctx context.Context, r store.Reading, now time.Time) (ca
 func wordsOf(c campaign.Campaign, tally campaign.Tally) string {
 	switch phase := tally.Phase(c.Phase); {
 	case waits(phase, c):
-		return string(phase) + ": " + c.PhaseReason.Line()
+		words := string(phase) + ": " + c.PhaseReason.Line()
+		if unapproved(phase, c) {
+			words += fmt.Sprintf("; approval of %d", c.Approval.Revision)
+		}
+		return words
 	case phase == campaign.Finished, phase == campaign.CanceledPhase && tally.Open() == 0:
 		return fmt.Sprintf("%s %d", phase, c.EndedAt.UnixMilli())
 	}
 	return ""
 }
 
-// waits reports whether a campaign stands still until an operator looks at it: it is
-// paused, or it was to go on by itself and did not, after a canary or a missed start. A
+// unapproved reports whether a campaign waits for approval.
+func unapproved(phase campaign.Phase, c campaign.Campaign) bool {
+	return c.Approval.Wanted && phase != campaign.Loading && phase != campaign.Finished && phase != campaign.CanceledPhase
+}
+
+// waits reports whether a campaign stands still until an operator looks at it: it waits for
+// approval, it is paused, or it was to go on by itself and did not, after a canary or a missed start. A
 // campaign that was only loaded has no reason, and is no news.
 func waits(phase campaign.Phase, c campaign.Campaign) bool {
-	return phase == campaign.Paused || phase == campaign.Ready && !c.PhaseReason.IsZero()
+	return unapproved(phase, c) || phase == campaign.Paused || phase == campaign.Ready && !c.PhaseReason.IsZero()
 }
 
 // stale reports whether a campaign was over before notices were asked for, or too long ago
@@ -257,7 +267,11 @@ func (n *Notifier) noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	if told.Title != "" {
 		name = say.Say("campaign.titled", "title", told.Title, "name", name)
 	}
+	told.Unapproved = unapproved(told.State, c)
 	text := say.Say("notice."+string(told.State), "campaign", name)
+	if told.Unapproved && told.State != campaign.Paused {
+		text = say.Say("notice.approval", "campaign", name, "makers", strings.Join(c.Approval.Makers, ", "))
+	}
 	if told.StateReason != "" {
 		text = say.Say("notice.because", "what", text, "reason", texts.Said(told.StateReason))
 	}

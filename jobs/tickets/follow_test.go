@@ -128,7 +128,7 @@ func (s *stage) set(edit func(*campaign.Settings)) {
 	}
 	to := c.Settings
 	edit(&to)
-	if err := s.Store.ChangeSettings(s.T.Context(), c, to); err != nil {
+	if err := s.Store.ChangeSettings(s.T.Context(), c, to, ""); err != nil {
 		s.T.Fatal(err)
 	}
 }
