@@ -48,6 +48,11 @@ const chunkSize = 10
 // load makes a running campaign of that size; the fourth contact has a hostile name.
 func (f fixture) load(name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
 	f.T.Helper()
+	return f.loadBy("", name, contacts, edit...)
+}
+
+func (f fixture) loadBy(by, name string, contacts int, edit ...func(*campaign.Settings)) campaign.Campaign {
+	f.T.Helper()
 	settings := campaigntest.Settings(chunkSize, columns...)
 	settings.Region = "SA"
 	for _, e := range edit {
@@ -61,7 +66,7 @@ func (f fixture) load(name string, contacts int, edit ...func(*campaign.Settings
 		return []string{number, name, fmt.Sprintf("note %d", i)}
 	})
 	return f.Load(campaigntest.List{
-		Name: name, Settings: settings, Contacts: people, Rejects: "phone,reason\n12,too short\n",
+		Name: name, By: by, Settings: settings, Contacts: people, Rejects: "phone,reason\n12,too short\n",
 		Counts: campaign.Counts{Rows: 1, Invalid: 1, Refused: map[string]int{"too short": 1}},
 	})
 }

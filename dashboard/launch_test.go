@@ -159,6 +159,15 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 	}
 }
 
+func TestThatAListWillWaitForApprovalIsShownBeforeTheLaunch(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	f.ApproveAbove(1)
+	_, page := f.upload("list.csv", list, filled(nil), true)
+	wantTexts(t, page, "with more than 1 contact it waits for the approval of somebody else than the admin pages")
+	res, _ := f.ask("POST", launchButton.FindStringSubmatch(page)[1]+"/launch", nil)
+	wantTexts(t, f.get(res.Header.Get("Location")), "it waits for approval by somebody else than the admin pages", `action="/campaigns/spring/approve"`)
+}
+
 func TestWhoseNumbersTheyAreIsShownBeforeTheLaunch(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	const codes = "name,Country Code,phone\nA,+966,501234567\nB,+971,501234568 / 501234569\nC,+966,521234567\n"

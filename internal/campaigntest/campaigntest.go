@@ -32,6 +32,7 @@ type List struct {
 	Counts   campaign.Counts // of lines that are no contacts; Load adds the contacts
 	Rejects  string          // the file of those lines
 	Indexed  bool            // contacts can be found by number
+	By       string          // who loads it; empty: the user of this process
 }
 
 // Settings are for batches of the agent "default", with chunks of that many contacts.
@@ -61,6 +62,7 @@ func (f Fixture) Load(l List) campaign.Campaign {
 	ctx := f.T.Context()
 	load, err := f.BeginLoad(ctx, campaign.Campaign{Name: l.Name, Settings: l.Settings})
 	f.must(err)
+	load.By = l.By
 	index := make(map[campaign.Phone]int)
 	chunks := 0
 	for from := 0; from < len(l.Contacts); from += l.Settings.ChunkSize {
@@ -82,6 +84,13 @@ func (f Fixture) Load(l List) campaign.Campaign {
 	c, err := f.Campaign(ctx, l.Name)
 	f.must(err)
 	return c
+}
+
+// ApproveAbove lets campaigns of more contacts, from their next load or change on, wait for
+// approval.
+func (f Fixture) ApproveAbove(contacts int) {
+	f.T.Helper()
+	f.must(f.SetPolicy(f.T.Context(), contacts, ""))
 }
 
 // At is when a Step happens that does not say when.

@@ -142,6 +142,35 @@ func TestACampaignThatWaitsForAPersonIsToldOf(t *testing.T) {
 	}
 }
 
+func TestACampaignThatWaitsForApprovalIsToldOf(t *testing.T) {
+	s := newStage(t)
+	s.ApproveAbove(1)
+	load := campaigntest.List{Name: "big", Settings: campaigntest.Settings(5, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000000, 2, nil), By: "sara"}
+	s.Load(load)
+	s.want(s.looked(s.a, s.b, s.a), "Campaign big waits for approval by somebody else than sara. 2 contacts: 2 pending.")
+	if s.last.State != campaign.Running || !s.last.Unapproved {
+		t.Errorf("posted %+v", s.last)
+	}
+	c, err := s.Campaign(t.Context(), "big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := c.Settings
+	to.MaxAttempts++
+	if err := s.ChangeSettings(t.Context(), c, to, "omar"); err != nil {
+		t.Fatal(err)
+	}
+	s.want(s.looked(s.a, s.b), "Campaign big waits for approval by somebody else than sara, omar. 2 contacts: 2 pending.")
+	s.Pass("big", campaign.Paused, "lunch")
+	s.want(s.looked(s.a, s.b), "Campaign big is paused: lunch. 2 contacts: 2 pending.")
+	if _, err := jobs.NewQueue(s.Store, nil).By("nora").Approve(t.Context(), "big", 0); err != nil {
+		t.Fatal(err)
+	}
+	s.looked(s.a)
+	s.Pass("big", campaign.Running, "")
+	s.want(s.looked(s.a, s.b))
+}
+
 func TestACanceledCampaignIsToldOfOnceItIsOver(t *testing.T) {
 	s := newStage(t)
 	s.want(s.looked(s.a))

@@ -1,0 +1,66 @@
+package dashboard_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"campaign-runner/campaign"
+	"campaign-runner/dashboard"
+)
+
+var seenRevision = regexp.MustCompile(`name="revision" value="(\d+)"`)
+
+func TestApproval(t *testing.T) {
+	f := newFixture(t, func(c *dashboard.Config) { c.User, c.Password = "sara", "secret" })
+	f.ApproveAbove(10)
+	f.loadBy("omar", "spring", 20)
+	f.Pass("spring", campaign.Paused, "lunch")
+	as := func(r *http.Request) { r.SetBasicAuth("sara", "secret") }
+	approve := func(revision string) (int, string) {
+		t.Helper()
+		res, page := ask(t, "POST", f.URL+"/campaigns/spring/approve", url.Values{"revision": {revision}}, as)
+		return res.StatusCode, page
+	}
+	_, page := ask(t, "GET", f.URL+"/campaigns/spring", nil, as)
+	wantTexts(t, page, "paused: lunch; and it waits for approval by somebody else than omar", "Approve…")
+	if strings.Contains(page, "campaign approve") {
+		t.Error("the page advises a command")
+	}
+	seen := seenRevision.FindStringSubmatch(page)[1]
+	if status, page := approve(""); status != http.StatusBadRequest || !strings.Contains(page, "load it again") {
+		t.Errorf("what was not seen: %d", status)
+	}
+	set := func(by string) {
+		t.Helper()
+		c, err := f.Campaign(t.Context(), "spring")
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := c.Settings
+		to.MaxAttempts++
+		if err := f.ChangeSettings(t.Context(), c, to, by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("omar")
+	if status, page := approve(seen); status != http.StatusConflict || !strings.Contains(page, "have changed meanwhile") {
+		t.Errorf("what has changed since the page was loaded: %d", status)
+	}
+	if status, _ := approve("2"); status != http.StatusSeeOther {
+		t.Errorf("%d", status)
+	}
+	if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Approval.Wanted || c.Approval.By != "sara on the admin pages" || c.Phase != campaign.Paused {
+		t.Errorf("%v: %s, %+v", err, c.Phase, c.Approval)
+	}
+	_, page = ask(t, "GET", f.URL+"/campaigns/spring", nil, as)
+	if strings.Contains(page, "Approve…") {
+		t.Error("what is approved is to be approved")
+	}
+	set("Sara")
+	if status, page := approve("3"); status != http.StatusConflict || !strings.Contains(page, "somebody else must approve it") {
+		t.Errorf("who changed it approved it: %d", status)
+	}
+}
