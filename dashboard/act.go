@@ -11,6 +11,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
 
@@ -59,7 +60,7 @@ func (s standing) Actions() []action {
 	if choices := s.choices(); len(choices) > 0 {
 		list = append(list, action{Do: "rerun", Label: "Send again…", Explain: "They become pending again, with new attempts:", Confirm: "Send again", States: choices})
 	}
-	if (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
+	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
 		list = append(list, action{Do: "follow-up", Label: "Follow up…", Explain: "A new campaign with those contacts of this one, perhaps on another channel:", Confirm: "Go on", Rules: followUps})
 	}
 	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {
