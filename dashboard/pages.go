@@ -347,8 +347,14 @@ func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
 	}
 	s.Stale = err != nil
 	view, body := standingFor(role, s)
-	parts, wrong := fill(p.views[view], body, "say", "head", "actions", "chart", "reasons", "facts")
+	parts, wrong := fill(p.views[view], body, standingParts[view]...)
 	return content{parts: parts, since: since}, cmp.Or(err, wrong)
+}
+
+// standingParts are the live parts of a campaign's page.
+var standingParts = map[string][]string{
+	"campaign": {"say", "head", "actions", "chart", "reasons", "facts"},
+	"glance":   {"say", "head", "chart", "facts"},
 }
 
 // listContent is the list with its rows apart: most of them stay as they are.
