@@ -78,6 +78,8 @@ func (g *guesses) byPassword(ctx context.Context, address, name string) []try {
 }
 
 func (g *guesses) isKnown(ctx context.Context, id, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, livePatience)
+	defer cancel()
 	whose, err := g.store.Session(ctx, id)
 	return err == nil && string(whose) == users.Key(name)
 }
@@ -89,6 +91,8 @@ func (g *guesses) know(ctx context.Context, id, name string) error {
 
 // take takes all tries, and says how long to wait when one of them is used up.
 func (g *guesses) take(ctx context.Context, tries []try) (wait time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, livePatience)
+	defer cancel()
 	for _, t := range tries {
 		wait, err := t.Take(ctx, g.store, t.of)
 		if err != nil {
