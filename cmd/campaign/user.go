@@ -33,7 +33,7 @@ A viewer sees totals and states, and nothing of a person. An operator also sees 
 and steers campaigns. A launcher also uploads lists and launches campaigns. An admin may
 do all. Removing users, and changing a role or a password, ends their sessions.
 
-These commands need REDIS_URL and nothing else: whoever has that can make an admin.`,
+These commands need REDIS_URL and nothing else: everybody who has it can make an admin.`,
 	}
 	cmd.AddCommand(a.userAdd(), a.userList(), a.userRole(), a.userPasswd(), a.userRemove())
 	return cmd
@@ -188,7 +188,7 @@ func (a *app) userList() *cobra.Command {
 	return a.asCSV(cmd)
 }
 
-// changedUser prints what was done, and logs it for whoever audits the machine.
+// changedUser prints what was done, and logs it for those who audit the machine.
 func (a *app) changedUser(ctx context.Context, what string, u userRow) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	log.InfoContext(ctx, "user of the pages "+what, "user", u.User, "role", u.Role, "by", a.me())
