@@ -10,6 +10,7 @@ import (
 	"campaign-runner/campaign/handout"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
 )
 
 const (
@@ -36,6 +37,9 @@ func (p *pages) account(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p.refuse(w, r, err)
 		return
+	}
+	if visitorOf(r).Role < users.Operator {
+		a = report.Account{Totals: a.Totals}
 	}
 	l, address := p.language(w, r), p.link("/campaigns/"+c.Name)
 	say := texts.Printer{Language: l}

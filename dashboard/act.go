@@ -12,6 +12,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
 
@@ -50,7 +51,7 @@ func (s standing) Actions() []action {
 	if s.Stale {
 		return nil
 	}
-	if s.Unapproved() {
+	if s.Unapproved && s.Visitor >= actions["approve"].least {
 		list = append(list, action{Do: "approve", Label: "Approve…", Kind: "primary", Confirm: "Approve", Revision: s.Approval.Revision,
 			Explain: "Its list and settings are as they should be, and its contacts may be sent. Somebody else has to say so than " + strings.Join(s.Approval.Makers, ", ") + "."})
 	}
@@ -65,7 +66,7 @@ func (s standing) Actions() []action {
 	if choices := s.choices(); len(choices) > 0 {
 		list = append(list, action{Do: "rerun", Label: "Send again…", Explain: "They become pending again, with new attempts:", Confirm: "Send again", States: choices})
 	}
-	if (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
+	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
 		list = append(list, action{Do: "follow-up", Label: "Follow up…", Explain: "A new campaign with those contacts of this one, perhaps on another channel:", Confirm: "Go on", Rules: followUps})
 	}
 	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {

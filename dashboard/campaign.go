@@ -6,21 +6,57 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
 
 // A standing is the page of one campaign.
 type standing struct {
 	row
-	Whole report.Overview
-	Chart *chart // nil: nothing has moved yet
-	Find  string
-	Stale bool // Redis does not answer: it is as it was, and nothing can be done
+	Whole   report.Overview
+	Chart   *chart // nil: nothing has moved yet
+	Find    string
+	Stale   bool       // Redis does not answer: it is as it was, and nothing can be done
+	Visitor users.Role // who looks at it
+}
+
+// A glance is what a viewer sees of that page.
+type glance struct {
+	totals
+	Chart                 *chart
+	Rows                  int // of the list
+	Refusals, NotChosen   int
+	ChunkSize             int
+	RequestsLeft          int
+	Run                   int // reruns
+	Held, Missed          int // contacts that wait for a person; that will not be reached
+	NextContact, LastSent time.Time
+	Quota                 string // how much of it is left; empty: unknown
+}
+
+func (s standing) glance() glance {
+	g := glance{
+		totals: s.totals, Chart: s.Chart, Rows: s.Whole.Rows, Refusals: s.Refusals(), NotChosen: s.Whole.NotChosen, ChunkSize: s.Whole.ChunkSize,
+		RequestsLeft: s.Whole.RequestsLeft, Run: s.Whole.Run, Held: s.Whole.Held, Missed: s.Whole.Missed, NextContact: s.Whole.Opens, LastSent: s.Whole.ETA,
+	}
+	if s.Whole.Quota != nil {
+		g.Quota = quotaText(*s.Whole.Quota)
+	}
+	return g
+}
+
+// standingFor is a campaign's page for a role, with the name of its view.
+func standingFor(role users.Role, s standing) (view string, body any) {
+	if s.Visitor = role; role < users.Operator {
+		return "glance", s.glance()
+	}
+	return "campaign", s
 }
 
 func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
@@ -38,8 +74,9 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		v.Trouble, s.Stale = trouble{troubleText(err), since}, true
 	}
-	v.Body = s
-	p.show(w, r, http.StatusOK, "campaign", v)
+	view, body := standingFor(visitorOf(r).Role, s)
+	v.Body = body
+	p.show(w, r, http.StatusOK, view, v)
 }
 
 func (p *pages) readStanding(ctx context.Context, name string) (standing, error) {
@@ -55,15 +92,15 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 	if err != nil {
 		return standing{}, err
 	}
-	s := standing{row: row{report.Row{Summary: o.Summary, ETA: o.ETA}, o.Quota}, Whole: o, Chart: newChart(series, o.Summary, now)}
+	at := report.Row{Summary: o.Summary, ETA: o.ETA}
 	if o.State == campaign.Running {
-		s.Pace = report.PaceOf(series, o.States, now).Until(o.ETA, now)
+		at.Pace = report.PaceOf(series, o.States, now).Until(o.ETA, now)
 	}
-	return s, nil
+	return standing{row: newRow(at, o.Quota), Whole: o, Chart: newChart(series, o.Summary, now)}, nil
 }
 
 // Headline says in a sentence where the campaign stands.
-func (s standing) Headline() string {
+func (s totals) Headline() string {
 	if s.State == campaign.Loading || s.Contacts == 0 {
 		return ""
 	}

@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 )
@@ -152,7 +153,7 @@ func (c *crowd) look(t testing.TB) content {
 	if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
 		t.Fatal(err)
 	}
-	now, err := c.fragments(t.Context(), listTopic(nil))
+	now, err := c.fragments(t.Context(), topicFor(users.Admin, listTopic(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func TestMoreViewersCostRedisNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range viewers {
-			topic := listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}})
+			topic := topicFor(users.Admin, listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}}))
 			if _, err := c.fragments(t.Context(), topic); err != nil {
 				t.Fatal(err)
 			}

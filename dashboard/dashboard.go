@@ -2,7 +2,10 @@
 // actions on them; the asynq UI; and the worker's health.
 //
 // It promises that:
-//   - a visitor needs the password; without a password, the pages answer this machine only,
+//   - a visitor signs in, or has the password; without users and a password, the pages
+//     answer this machine only,
+//   - nobody does or sees what their role does not allow: every address has a least role, and
+//     what a viewer gets is made of types that hold nothing of a person,
 //   - another site cannot make a browser act here,
 //   - a page loads nothing from other sites,
 //   - phone numbers never stand in addresses, so they reach no log and no history,
@@ -25,6 +28,7 @@ import (
 
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 )
 
 // Config says who may see the pages and what they show.
@@ -37,7 +41,8 @@ type Config struct {
 	// BasePath is the path below which a proxy serves the pages, as /campaigns; empty:
 	// the root. /metrics, /healthz and /readyz stay at the root.
 	BasePath string
-	// TrustedProxies are believed which host was asked for. They need a password.
+	// TrustedProxies are believed which host was asked for, by whom and how. They need a
+	// password.
 	TrustedProxies []netip.Prefix
 	Store          *store.Store
 	Metrics        http.Handler // served at /metrics
@@ -50,6 +55,9 @@ type Config struct {
 	WebhookURL string       // for campaigns launched here; see campaign.Settings
 	KeepDays   int          // likewise; 0: until somebody purges them
 	Logger     *slog.Logger // discards when nil
+
+	// SignIn is told what became of each try to come in: one of SignInResults.
+	SignIn func(result string)
 }
 
 // A Channel is a way to talk to people, by the platform's id.
@@ -73,6 +81,9 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Stall == 0 {
 		cfg.Stall = stallAfter
 	}
+	if cfg.SignIn == nil {
+		cfg.SignIn = func(string) {}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,45 +93,40 @@ func New(cfg Config) (http.Handler, error) {
 	if len(cfg.TrustedProxies) > 0 && cfg.Password == "" {
 		return nil, errors.New("a trusted proxy needs ADMIN_PASSWORD: without one, nothing that a proxy passes on is answered")
 	}
-	guarded := cfg.guarded()
-	all := http.NewServeMux()
-	all.Handle("/", withHeaders(guarded))
-	all.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	all.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		err := cfg.Store.CheckWrites(ctx)
-		if refused := store.NoWrites(err); refused != nil {
-			http.Error(w, refused.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		if err != nil {
-			http.Error(w, "redis does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	return all, nil
+	rs := newRoutes(cfg)
+	return withHeaders(behind(cfg.TrustedProxies, onlyOwnForms(rs.mux))), nil
 }
 
-// guarded serves what only visitors who may come in see.
-func (cfg Config) guarded() http.Handler {
-	base := cfg.BasePath
-	mux := http.NewServeMux()
-	mux.Handle(base+"/queues/", withPolicy(queuesPolicy, queues(cfg.Store, base)))
-	mux.Handle(base+"/queues", http.RedirectHandler(base+"/queues/", http.StatusFound))
+// newRoutes are all addresses.
+func newRoutes(cfg Config) *routes {
+	base, p := cfg.BasePath, newPages(cfg)
+	rs := &routes{gate: p.gate, mux: http.NewServeMux()}
+	rs.on("GET /healthz", anybody, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
+	rs.on("GET /readyz", anybody, http.HandlerFunc(cfg.ready))
 	if cfg.Metrics != nil {
-		mux.Handle("GET /metrics", cfg.Metrics)
+		rs.on("GET /metrics", users.Viewer, cfg.Metrics)
 	}
-	mux.Handle(base+"/", withPolicy(pagesPolicy, http.StripPrefix(base, newPages(cfg).routes())))
 	if base != "" {
-		mux.Handle("GET /{$}", http.RedirectHandler(base+"/", http.StatusFound))
+		rs.on("GET /{$}", users.Nobody, http.RedirectHandler(base+"/", http.StatusFound))
 	}
-	inside := onlyOwnForms(arriving(cfg.Stall, mux))
-	if cfg.Password == "" {
-		return onlyFromHere(inside)
+	p.queues(rs)
+	p.routes(rs)
+	return rs
+}
+
+func (cfg Config) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	err := cfg.Store.CheckWrites(ctx)
+	if refused := store.NoWrites(err); refused != nil {
+		http.Error(w, refused.Error(), http.StatusServiceUnavailable)
+		return
 	}
-	return behind(cfg.TrustedProxies, withPassword(cfg.User, cfg.Password, inside))
+	if err != nil {
+		http.Error(w, "redis does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
 }
 
 var basePaths = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)

@@ -14,7 +14,7 @@ import (
 
 func TestABarIsAlwaysWholeAndShowsEverybody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := row{Row: report.Row{Summary: report.Summary{States: make(report.States)}}}
+		r := totals{States: make(report.States)}
 		some := 0
 		for _, state := range campaign.States() {
 			n := rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 3), rapid.IntRange(0, 1_000_000)).Draw(t, state.String())

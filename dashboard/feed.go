@@ -300,6 +300,7 @@ func (p *pages) live(w http.ResponseWriter, r *http.Request) {
 		}
 		topic = name
 	}
+	topic = topicFor(visitorOf(r).Role, topic)
 	t, ok := p.feed.join(topic)
 	if !ok {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)

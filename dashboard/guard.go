@@ -1,8 +1,7 @@
 package dashboard
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,37 +24,18 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-// withPassword asks for a user and password. Both are compared in constant time.
-func withPassword(user, password string, next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(user + "\x00" + password))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u, p, _ := r.BasicAuth()
-		have := sha256.Sum256([]byte(u + "\x00" + p))
-		if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="campaign runner", charset="UTF-8"`)
-			http.Error(w, "user and password, please", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// onlyFromHere refuses requests for any host but this machine, and those that a proxy
-// has passed on. Another site could point its name here and read the pages (DNS
-// rebinding), and behind a proxy everybody asks from this machine; without a password
-// nothing else stops them.
-func onlyFromHere(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(hostOf(r.Host)) {
-			http.Error(w, "use http://localhost, or set ADMIN_PASSWORD", http.StatusForbidden)
-			return
-		}
-		if sign := passedOn(r); sign != "" {
-			http.Error(w, "this request came through a proxy ("+sign+"), and these pages have no password: set ADMIN_PASSWORD", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// fromHere refuses requests for any host but this machine, and those that a proxy has
+// passed on. Another site could point its name here and read the pages (DNS rebinding), and
+// behind a proxy everybody asks from this machine; without users or a password nothing else
+// stops them.
+func fromHere(r *http.Request) error {
+	if !isLoopback(hostOf(r.Host)) {
+		return &shutError{status: http.StatusForbidden, text: "use http://localhost, set ADMIN_PASSWORD, or add users"}
+	}
+	if sign := passedOn(r); sign != "" {
+		return &shutError{status: http.StatusForbidden, text: "this request came through a proxy (" + sign + "), and these pages ask nobody to sign in: set ADMIN_PASSWORD, or add users"}
+	}
+	return nil
 }
 
 // Headers that proxies add, in lower case, and how such names begin: everything with X-,
@@ -95,17 +75,52 @@ func passedOn(r *http.Request) string {
 	return ""
 }
 
-// behind believes a trusted proxy which host its visitor asked for.
+type secureKey struct{}
+
+// isSecure reports whether the browser speaks TLS, to us or to a trusted proxy.
+func isSecure(r *http.Request) bool { return r.TLS != nil || r.Context().Value(secureKey{}) != nil }
+
+// behind believes a trusted proxy which host its visitor asked for, from which address, and
+// whether by TLS.
 func behind(proxies []netip.Prefix, next http.Handler) http.Handler {
+	trusted := func(addr netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		trusted := err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
-		if said := r.Header.Values("X-Forwarded-Host"); trusted && len(said) > 0 {
-			hosts := strings.Split(said[len(said)-1], ",")
-			r.Host = strings.TrimSpace(hosts[len(hosts)-1]) // the proxy's own word stands last
+		if err != nil || !trusted(peer.Addr()) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if host := lastWord(r, "X-Forwarded-Host"); host != "" {
+			r.Host = host
+		}
+		if strings.EqualFold(lastWord(r, "X-Forwarded-Proto"), "https") {
+			r = r.WithContext(context.WithValue(r.Context(), secureKey{}, true))
+		}
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		for _, hop := range slices.Backward(hops) { // the last one that is no trusted proxy itself
+			addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+			if err != nil {
+				break
+			}
+			if r.RemoteAddr = netip.AddrPortFrom(addr, 0).String(); !trusted(addr) {
+				break
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// lastWord is what the proxy that speaks to us has said in a header: its own word stands
+// last.
+func lastWord(r *http.Request, header string) string {
+	said := r.Header.Values(header)
+	if len(said) == 0 {
+		return ""
+	}
+	words := strings.Split(said[len(said)-1], ",")
+	return strings.TrimSpace(words[len(words)-1])
 }
 
 // onlyOwnForms refuses what another site makes a browser send.

@@ -13,23 +13,37 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
 )
 
-// home is the page that lists campaigns.
-type home struct {
+// A list is the page that lists campaigns, without them.
+type list struct {
 	filter
 	Agents    []agent
-	Campaigns []row // of this page of the list
-	Found     int   // on all its pages
-	All       int
+	Shown     int    // on this page of the list
+	Found     int    // on all its pages
+	All       int    // campaigns that there are
 	Says      string // for screen readers; they read it aloud when it changes
+	MayLaunch bool
 }
+
+// home is that page, and seenHome what a viewer sees of it.
+type (
+	home struct {
+		list
+		Campaigns []row
+	}
+	seenHome struct {
+		list
+		Campaigns []totals
+	}
+)
 
 // An agent is served by a worker, or a campaign waits for one to serve it.
 type agent struct {
 	Name    string
 	Workers int
-	Quota   *store.Quota
+	Quota   string // how much of it is left; empty: unknown
 }
 
 func (p *pages) home(w http.ResponseWriter, r *http.Request) {
@@ -39,23 +53,41 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	v := view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r), Body: p.homeOf(snap, chosen)}
+	v := view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r)}
+	name, body := p.homeFor(visitorOf(r).Role, snap, chosen)
+	v.Body = body
 	if err != nil {
 		v.Trouble = trouble{troubleText(err), since}
 	}
-	p.show(w, r, http.StatusOK, "home", v)
+	p.show(w, r, http.StatusOK, name, v)
 }
 
-// homeOf is the list as somebody has chosen to see it.
+// homeFor is the list as somebody has chosen to see it, with the name of its view for their
+// role.
+func (p *pages) homeFor(role users.Role, snap *report.Snapshot, chosen filter) (view string, body any) {
+	h := p.homeOf(snap, chosen)
+	h.MayLaunch = role >= users.Launcher
+	if role >= users.Operator {
+		return "home", h
+	}
+	seen := seenHome{list: h.list}
+	for _, r := range h.Campaigns {
+		seen.Campaigns = append(seen.Campaigns, r.totals)
+	}
+	return "seen-home", seen
+}
+
 func (p *pages) homeOf(snap *report.Snapshot, chosen filter) home {
-	h := home{filter: chosen, Agents: agentsOf(snap), All: len(snap.Rows), Says: says(snap.Rows)}
+	agents, quotas := agentsOf(snap)
+	h := home{list: list{filter: chosen, Agents: agents, All: len(snap.Rows), Says: says(snap.Rows)}}
 	found := chosen.find(snap.Rows)
 	h.Found = len(found)
 	h.Page = min(h.Page, h.Pages())
 	from := (h.Page - 1) * pageRows
 	for _, r := range found[from:min(from+pageRows, len(found))] {
-		h.Campaigns = append(h.Campaigns, row{*r, h.quota(r.Agent)})
+		h.Campaigns = append(h.Campaigns, newRow(*r, quotas[r.Agent]))
 	}
+	h.Shown = len(h.Campaigns)
 	p.seen.add(h.Campaigns)
 	return h
 }
@@ -101,9 +133,9 @@ func (s *sights) names() map[string]bool {
 }
 
 // agentsOf lists the agents that live workers serve, and those that campaigns need and
-// no worker serves.
-func agentsOf(snap *report.Snapshot) []agent {
-	byName := make(map[string]agent)
+// no worker serves; with the quotas that are known.
+func agentsOf(snap *report.Snapshot) ([]agent, map[string]*store.Quota) {
+	byName, quotas := make(map[string]agent), make(map[string]*store.Quota)
 	for _, s := range snap.Rows {
 		if s.Workers == 0 && !s.Over() {
 			byName[s.Agent] = agent{Name: s.Agent}
@@ -114,21 +146,12 @@ func agentsOf(snap *report.Snapshot) []agent {
 			a := byName[name]
 			a.Name, a.Workers = name, a.Workers+1
 			if quota, ok := w.Quotas[name]; ok {
-				a.Quota = &quota // all workers on a token see the same
+				quotas[name], a.Quota = &quota, quotaText(quota) // all workers on a token see the same
 			}
 			byName[name] = a
 		}
 	}
-	return slices.SortedFunc(maps.Values(byName), func(a, b agent) int { return strings.Compare(a.Name, b.Name) })
-}
-
-func (h home) quota(name string) *store.Quota {
-	for _, a := range h.Agents {
-		if a.Name == name {
-			return a.Quota
-		}
-	}
-	return nil
+	return slices.SortedFunc(maps.Values(byName), func(a, b agent) int { return strings.Compare(a.Name, b.Name) }), quotas
 }
 
 // says counts campaigns by where they stand.

@@ -80,6 +80,23 @@ func (k *known[V]) get(ctx context.Context, name string, maxAge time.Duration) (
 	}
 }
 
+// last is what is known, and since when, without reading anything.
+func (k *known[V]) last(name string) (value V, since time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if it := k.items[name]; it != nil {
+		value, since = it.value, it.read
+	}
+	return value, since
+}
+
+// forget makes the next who asks read anew.
+func (k *known[V]) forget(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.items, name)
+}
+
 func (k *known[V]) item(name string) *item[V] {
 	it := k.items[name]
 	if it == nil {

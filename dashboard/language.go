@@ -16,7 +16,7 @@ func (p *pages) language(w http.ResponseWriter, r *http.Request) texts.Language 
 	if l, err := texts.ParseLanguage(r.URL.Query().Get("lang")); err == nil {
 		http.SetCookie(w, &http.Cookie{
 			Name: languageCookie, Value: string(l), Path: cmp.Or(p.BasePath, "/"), MaxAge: 365 * 24 * 60 * 60,
-			HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+			HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: isSecure(r),
 		})
 		return l
 	}

@@ -148,17 +148,17 @@ func (c filter) find(rows []report.Row) (found []*report.Row) {
 func (c filter) Plain() bool { return c.Search == "" && c.State == "" }
 
 // Pages is how many pages the list has; at least one.
-func (h home) Pages() int { return max((h.Found+pageRows-1)/pageRows, 1) }
+func (h list) Pages() int { return max((h.Found+pageRows-1)/pageRows, 1) }
 
 // First and Last are the places of the rows in the whole list, from 1.
-func (h home) First() int { return (h.Page-1)*pageRows + 1 }
-func (h home) Last() int  { return h.First() + len(h.Campaigns) - 1 }
+func (h list) First() int { return (h.Page-1)*pageRows + 1 }
+func (h list) Last() int  { return h.First() + h.Shown - 1 }
 
 // Before and After are the addresses of the pages beside this one; empty: there is none.
-func (h home) Before() string { return h.page(h.Page - 1) }
-func (h home) After() string  { return h.page(h.Page + 1) }
+func (h list) Before() string { return h.page(h.Page - 1) }
+func (h list) After() string  { return h.page(h.Page + 1) }
 
-func (h home) page(n int) string {
+func (h list) page(n int) string {
 	if n < 1 || n > h.Pages() {
 		return ""
 	}
@@ -169,16 +169,16 @@ func (h home) page(n int) string {
 
 // StateOptions and SortOptions are what a list is filtered and sorted by.
 func (c filter) StateOptions() []option {
-	list := []option{{"", "any", c.State == ""}, {attention, "needs attention", c.State == attention}}
+	options := []option{{"", "any", c.State == ""}, {attention, "needs attention", c.State == attention}}
 	for _, state := range phases {
-		list = append(list, option{string(state), string(state), c.State == string(state)})
+		options = append(options, option{string(state), string(state), c.State == string(state)})
 	}
-	return list
+	return options
 }
 
-func (c filter) SortOptions() (list []option) {
+func (c filter) SortOptions() (options []option) {
 	for _, o := range orders {
-		list = append(list, option{o.name, o.Label, c.Sort == o.name})
+		options = append(options, option{o.name, o.Label, c.Sort == o.name})
 	}
-	return list
+	return options
 }

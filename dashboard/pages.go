@@ -19,6 +19,8 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
 
@@ -44,8 +46,12 @@ func viewsAt(base string) map[string]*template.Template {
 	}
 	frame := parse(template.New("").Funcs(words), "layout", "parts")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
+	}
+	// What a viewer sees are the same pages with some of their parts replaced.
+	for name, of := range map[string]string{"seen-home": "home", "glance": "campaign"} {
+		all[name] = parse(template.Must(all[of].Clone()), name)
 	}
 	return all
 }
@@ -63,6 +69,7 @@ var words = template.FuncMap{
 	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
 	"soon":    soonTag,
 	"say":     say,
+	"t":       func(key string) template.HTML { return template.HTML(texts.Printer{HTML: true}.Say(key)) },
 	"written": written,
 	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
 }
@@ -106,12 +113,20 @@ type view struct {
 	Reload  bool   // reloads itself where scripts are off
 	Flash   string // what was just done
 	Trouble trouble
+	Visitor visitor
 	Body    any
+}
+
+// May reports whether the visitor has at least a role.
+func (v view) May(least string) bool {
+	role, err := users.ParseRole(least)
+	return err == nil && v.Visitor.Role >= role
 }
 
 // pages serves all pages but the asynq UI.
 type pages struct {
 	Config
+	gate      *gate
 	store     reader
 	views     map[string]*template.Template
 	feed      *feed
@@ -130,6 +145,8 @@ const keptStandings = 100
 
 func newPages(cfg Config) *pages {
 	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
+	p.gate = newGate(cfg)
+	p.gate.refuse, p.gate.fail = p.refuse, p.fail
 	p.feed = newFeed(p.fragments)
 	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	p.accounts = newKnown(keptAccounts, p.readAccount)
@@ -140,34 +157,43 @@ func newPages(cfg Config) *pages {
 // link is the address of a page, whose path is given from our own root.
 func (p *pages) link(path string) string { return p.BasePath + path }
 
-func (p *pages) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", p.home)
-	mux.HandleFunc("GET /events", p.live)
-	mux.HandleFunc("GET /campaigns/{name}", p.campaign)
-	mux.HandleFunc("GET /campaigns/{name}/events", p.live)
-	for name, do := range map[string]func(context.Context, *jobs.Queue, string, url.Values) (int, error){
-		"pause": pause, "resume": resume, "start": start, "cancel": cancel, "rerun": rerun, "approve": approve,
-	} {
-		mux.HandleFunc("POST /campaigns/{name}/"+name, p.act(name, do))
+// actions are what people do to a campaign, by the last part of the address, and the least
+// role of those who may.
+var actions = map[string]struct {
+	least users.Role
+	do    func(context.Context, *jobs.Queue, string, url.Values) (int, error)
+}{
+	"pause": {users.Operator, pause}, "resume": {users.Operator, resume}, "start": {users.Operator, start},
+	"cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},
+}
+
+func (p *pages) routes(rs *routes) {
+	rs.below("GET /sign-in", users.Nobody, p.signInForm)
+	rs.below("POST /sign-in", users.Nobody, p.signIn)
+	rs.below("POST /sign-out", users.Viewer, p.signOut)
+	rs.below("GET /static/{file}", users.Nobody, static)
+	rs.below("GET /{$}", users.Viewer, p.home)
+	rs.below("GET /events", users.Viewer, p.live)
+	rs.below("GET /campaigns/{name}", users.Viewer, p.campaign)
+	rs.below("GET /campaigns/{name}/events", users.Viewer, p.live)
+	rs.below("GET /campaigns/{name}/report", users.Viewer, p.account)
+	for name, a := range actions {
+		rs.below("POST /campaigns/{name}/"+name, a.least, p.act(name, a.do))
 	}
-	mux.HandleFunc("GET /campaigns/{name}/report", p.account)
-	mux.HandleFunc("GET /campaigns/{name}/contacts", p.contacts)
-	mux.HandleFunc("POST /campaigns/{name}/contacts", p.contacts)
-	mux.HandleFunc("GET /campaigns/{name}/contacts/{place}", p.contact)
+	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
+	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
+	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)
 	for file := range downloads {
-		mux.HandleFunc("GET /campaigns/{name}/"+file, p.results(file))
+		rs.below("GET /campaigns/{name}/"+file, users.Operator, p.results(file))
 	}
-	mux.HandleFunc("GET /campaigns/{name}/rejects.csv", p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
-	mux.HandleFunc("GET /new", p.form)
-	mux.HandleFunc("POST /new", p.preview)
-	mux.HandleFunc("POST /new/{id}/launch", p.launch)
-	mux.HandleFunc("POST /new/{id}/discard", p.discard)
-	mux.HandleFunc("GET /static/{file}", static)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	rs.below("GET /campaigns/{name}/rejects.csv", users.Operator, p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
+	rs.below("GET /new", users.Launcher, p.form)
+	rs.below("POST /new", users.Launcher, p.preview)
+	rs.below("POST /new/{id}/launch", users.Launcher, p.launch)
+	rs.below("POST /new/{id}/discard", users.Launcher, p.discard)
+	rs.below("/", users.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, "There is no such page.")
 	})
-	return mux
 }
 
 // static serves the style and the script. They change with the program, so browsers
@@ -187,6 +213,7 @@ func static(w http.ResponseWriter, r *http.Request) {
 // show writes a whole page, or none.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	var page bytes.Buffer
+	v.Visitor = visitorOf(r)
 	if err := p.views[name].ExecuteTemplate(&page, "layout", v); err != nil {
 		p.Logger.ErrorContext(r.Context(), "page not written", "page", name, "error", err)
 		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
@@ -211,6 +238,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text st
 // failures tell people what went wrong.
 var failures = map[int]string{
 	http.StatusBadRequest:         "That cannot be done",
+	http.StatusForbidden:          "Not allowed",
 	http.StatusNotFound:           "Not there",
 	http.StatusConflict:           "That cannot be done now",
 	http.StatusGone:               "No longer there",
@@ -282,8 +310,8 @@ func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
 
 // who names the visitor for the campaign's log.
 func (p *pages) who(r *http.Request) string {
-	if user, _, ok := r.BasicAuth(); ok && p.Password != "" {
-		return campaign.OnPages(user)
+	if v := visitorOf(r); v.Name != "" {
+		return campaign.OnPages(v.Name)
 	}
 	return campaign.OnPages("")
 }
@@ -293,10 +321,18 @@ func (p *pages) queue(r *http.Request) *jobs.Queue {
 	return jobs.NewQueue(p.Store, p.Logger).By(p.who(r))
 }
 
-// fragments are the live parts of a page, by the id of their element. The topic is a
-// campaign's name, or a choice of the list.
+// topicFor is a page as those of a role see it.
+func topicFor(role users.Role, page string) string { return role.String() + " " + page }
+
+// fragments are the live parts of a page, by the id of their element. The topic is a role,
+// and a campaign's name or a choice of the list.
 func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
-	if chosen, ok := strings.CutPrefix(topic, "/"); ok {
+	name, page, _ := strings.Cut(topic, " ")
+	role, err := users.ParseRole(name)
+	if err != nil {
+		return content{}, err
+	}
+	if chosen, ok := strings.CutPrefix(page, "/"); ok {
 		q, err := url.ParseQuery(strings.TrimPrefix(chosen, "?"))
 		if err != nil {
 			return content{}, err
@@ -305,35 +341,49 @@ func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
 		if since.IsZero() {
 			return content{}, err
 		}
-		c, wrong := p.listContent(p.homeOf(snap, readFilter(q)))
+		c, wrong := p.listContent(p.homeFor(role, snap, readFilter(q)))
 		c.since = since
 		return c, cmp.Or(err, wrong)
 	}
-	s, since, err := p.standings.get(ctx, topic, liveEvery/2)
+	s, since, err := p.standings.get(ctx, page, liveEvery/2)
 	if since.IsZero() {
 		return content{}, err
 	}
 	s.Stale = err != nil
-	parts, wrong := fill(p.views["campaign"], s, "say", "head", "actions", "chart", "reasons", "facts")
+	view, body := standingFor(role, s)
+	parts, wrong := fill(p.views[view], body, standingParts[view]...)
 	return content{parts: parts, since: since}, cmp.Or(err, wrong)
 }
 
+// standingParts are the live parts of a campaign's page.
+var standingParts = map[string][]string{
+	"campaign": {"say", "head", "actions", "chart", "reasons", "facts"},
+	"glance":   {"say", "head", "chart", "facts"},
+}
+
 // listContent is the list with its rows apart: most of them stay as they are.
-func (p *pages) listContent(h home) (content, error) {
-	parts, err := fill(p.views["home"], h, "agents", "say", "found", "empty", "paging")
+func (p *pages) listContent(view string, body any) (content, error) {
+	parts, err := fill(p.views[view], body, "agents", "say", "found", "empty", "paging")
 	if err != nil {
 		return content{}, err
 	}
 	c := content{parts: parts, rows: []string{}}
-	for _, r := range h.Campaigns {
-		cells, err := fill(p.views["home"], r, "row")
-		if err != nil {
-			return content{}, err
-		}
-		id := "r-" + r.Campaign
-		c.parts[id], c.rows = cells["row"], append(c.rows, id)
+	add := func(name string, row any) error {
+		cells, err := fill(p.views[view], row, "row")
+		c.parts["r-"+name], c.rows = cells["row"], append(c.rows, "r-"+name)
+		return err
 	}
-	return c, nil
+	switch h := body.(type) {
+	case home:
+		for _, r := range h.Campaigns {
+			err = cmp.Or(err, add(r.Campaign, r))
+		}
+	case seenHome:
+		for _, r := range h.Campaigns {
+			err = cmp.Or(err, add(r.Campaign, r))
+		}
+	}
+	return c, err
 }
 
 func fill(t *template.Template, data any, names ...string) (map[string]string, error) {

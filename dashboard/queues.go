@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,23 +17,89 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
-	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
 )
 
-// queues is the asynq UI, below base. It shows payloads, because a task holds only the reference of
-// its chunk, and with each what its campaign waits for.
-func queues(st *store.Store, base string) http.Handler {
-	return withoutForeignStyles(asynqmon.New(asynqmon.Options{
-		RootPath:         base + "/queues",
-		RedisConnOpt:     sharedRedis{st.Redis()},
-		PayloadFormatter: asynqmon.PayloadFormatterFunc(newWaits(report.NewForecaster(st)).payload),
+// queues serves the asynq UI. Who is less than an operator changes nothing in it, and reads
+// nothing there but which chunks there are and how many contacts are in which state.
+func (p *pages) queues(rs *routes) {
+	base := p.BasePath
+	of := report.NewForecaster(p.Store)
+	all := p.asynq(asynqmon.Options{PayloadFormatter: asynqmon.PayloadFormatterFunc(newWaits(of, campaign.Message.String).payload)})
+	waits := newWaits(of, func(m campaign.Message) string { return string(texts.Printer{}.Say(waitKey(m))) })
+	seen := withoutErrors(base+"/queues/api/", p.asynq(asynqmon.Options{
+		ReadOnly: true, PayloadFormatter: asynqmon.PayloadFormatterFunc(waits.payload), ResultFormatter: asynqmon.ResultFormatterFunc(func(_ string, result []byte) string {
+			counts, _, _ := strings.Cut(string(result), ": ") // and not why some of them wait
+			return counts
+		}),
 	}))
+	rs.on(base+"/queues", users.Viewer, http.RedirectHandler(base+"/queues/", http.StatusFound))
+	rs.on("GET "+base+"/queues/", users.Viewer, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if visitorOf(r).Role < users.Operator {
+			seen.ServeHTTP(w, r)
+			return
+		}
+		all.ServeHTTP(w, r)
+	}))
+	rs.on(base+"/queues/", users.Operator, all)
+}
+
+// asynq is the asynq UI. It shows payloads, because a task holds only the reference of its
+// chunk, and with each what its campaign waits for.
+func (p *pages) asynq(options asynqmon.Options) http.Handler {
+	options.RootPath, options.RedisConnOpt = p.BasePath+"/queues", sharedRedis{p.Store.Redis()}
+	return withPolicy(queuesPolicy, withoutForeignStyles(asynqmon.New(options)))
+}
+
+// withoutErrors empties what tasks have failed by, in the answers below a path: it may quote
+// the platform.
+func withoutErrors(path string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		answer := &buffer{ResponseWriter: w, edit: func(body []byte) []byte {
+			var v any
+			numbers := json.NewDecoder(bytes.NewReader(body))
+			numbers.UseNumber()
+			if numbers.Decode(&v) != nil {
+				return nil // it says of a fault what an operator may see
+			}
+			emptyErrors(v)
+			edited, err := json.Marshal(v)
+			if err != nil {
+				return nil
+			}
+			return edited
+		}}
+		next.ServeHTTP(answer, r)
+		answer.flush()
+	})
+}
+
+func emptyErrors(v any) {
+	switch is := v.(type) {
+	case []any:
+		for _, each := range is {
+			emptyErrors(each)
+		}
+	case map[string]any:
+		if _, there := is["error_message"]; there {
+			is["error_message"] = ""
+		}
+		for _, each := range is {
+			emptyErrors(each)
+		}
+	}
 }
 
 // waits is what campaigns wait for, as last read: the asynq UI asks for each task of a
 // page.
 type waits struct {
 	of   *report.Forecaster
+	say  func(campaign.Message) string
 	mu   sync.Mutex
 	read time.Time
 	told map[string]string // by campaign
@@ -43,7 +110,9 @@ const (
 	waitsWithin = time.Second     // for reading one campaign; a page without it is better than none
 )
 
-func newWaits(of *report.Forecaster) *waits { return &waits{of: of} }
+func newWaits(of *report.Forecaster, say func(campaign.Message) string) *waits {
+	return &waits{of: of, say: say}
+}
 
 // payload is a task's payload, as JSON with what its campaign waits for, if it does.
 func (w *waits) payload(_ string, payload []byte) string {
@@ -75,8 +144,8 @@ func (w *waits) campaign(name string) string {
 	if !known {
 		ctx, cancel := context.WithTimeout(context.Background(), waitsWithin)
 		defer cancel()
-		if o, err := w.of.Find(ctx, name); err == nil {
-			told = o.WaitingFor.String()
+		if o, err := w.of.Find(ctx, name); err == nil && !o.WaitingFor.IsZero() {
+			told = w.say(o.WaitingFor)
 		}
 		w.told[name] = told
 	}
@@ -95,50 +164,52 @@ var foreignStyle = regexp.MustCompile(`<link rel="stylesheet" href="https?://[^>
 // withoutForeignStyles removes those links from HTML pages.
 func withoutForeignStyles(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page := &htmlBuffer{ResponseWriter: w}
+		page := &buffer{ResponseWriter: w, kind: "text/html", edit: func(body []byte) []byte { return foreignStyle.ReplaceAll(body, nil) }}
 		next.ServeHTTP(page, r)
 		page.flush()
 	})
 }
 
-// An htmlBuffer buffers HTML answers and passes others through.
-type htmlBuffer struct {
+// A buffer edits answers of one kind, and passes others through.
+type buffer struct {
 	http.ResponseWriter
+	kind   string // of its content; empty: any
+	edit   func(body []byte) []byte
 	status int
-	html   *bytes.Buffer // nil: passed through
+	body   *bytes.Buffer // nil: passed through
 }
 
-func (b *htmlBuffer) WriteHeader(status int) {
+func (b *buffer) WriteHeader(status int) {
 	if b.status != 0 {
 		return
 	}
 	b.status = status
-	if kind, _, _ := mime.ParseMediaType(b.Header().Get("Content-Type")); kind == "text/html" {
-		b.html = new(bytes.Buffer)
+	if kind, _, _ := mime.ParseMediaType(b.Header().Get("Content-Type")); b.kind == "" || kind == b.kind {
+		b.body = new(bytes.Buffer)
 		return
 	}
 	b.ResponseWriter.WriteHeader(status)
 }
 
-func (b *htmlBuffer) Write(p []byte) (int, error) {
+func (b *buffer) Write(p []byte) (int, error) {
 	if b.status == 0 {
 		if b.Header().Get("Content-Type") == "" {
 			b.Header().Set("Content-Type", http.DetectContentType(p))
 		}
 		b.WriteHeader(http.StatusOK)
 	}
-	if b.html != nil {
-		return b.html.Write(p)
+	if b.body != nil {
+		return b.body.Write(p)
 	}
 	return b.ResponseWriter.Write(p)
 }
 
-func (b *htmlBuffer) flush() {
-	if b.html == nil {
+func (b *buffer) flush() {
+	if b.body == nil {
 		return
 	}
-	page := foreignStyle.ReplaceAll(b.html.Bytes(), nil)
-	b.Header().Set("Content-Length", strconv.Itoa(len(page)))
+	edited := b.edit(b.body.Bytes())
+	b.Header().Set("Content-Length", strconv.Itoa(len(edited)))
 	b.ResponseWriter.WriteHeader(b.status)
-	_, _ = b.ResponseWriter.Write(page)
+	_, _ = b.ResponseWriter.Write(edited)
 }

@@ -12,14 +12,78 @@ import (
 	"campaign-runner/campaign/store"
 )
 
-// A row is a campaign in a list.
+// totals are a campaign in names and numbers: all that a viewer sees of one in a list. No
+// word of the platform, of a person or about one is in them.
+type totals struct {
+	Campaign, Title string
+	State           campaign.Phase
+	Contacts        int
+	States          report.States
+	Agent           string
+	Mode            campaign.Mode
+	Channel         int
+	Workers         int // alive and serving the agent
+	CreatedAt       time.Time
+	EndedAt         time.Time
+	PurgedAt        time.Time
+	PerMinute       float64
+	Left            time.Duration
+	Waits           string    // what it waits for, as the catalogue has it; empty: nothing
+	Next            time.Time // when the next request may leave; zero: it does not wait for that
+	Unapproved      bool      // nothing is sent before somebody approves it
+}
+
+// A row is a campaign in a list, with why it stands still.
 type row struct {
-	report.Row
-	Quota *store.Quota // of its agent; nil: unknown
+	totals
+	StateReason campaign.Message
+	WaitingFor  campaign.Message
+	Approval    *campaign.Approval // nil: none was asked for
+	Paced       bool               // it waits only for the quota
+	Quota       *store.Quota       // of its agent; nil: unknown
+}
+
+func newRow(r report.Row, quota *store.Quota) row {
+	t := totals{
+		Campaign: r.Campaign, Title: r.Title, State: r.State, Contacts: r.Contacts, States: r.States, Agent: r.Agent, Mode: r.Mode, Channel: r.Channel,
+		Workers: r.Workers, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, PurgedAt: r.PurgedAt, PerMinute: r.PerMinute, Left: r.Left, Waits: waitKey(r.WaitingFor),
+		Unapproved: r.Unapproved(),
+	}
+	if r.Paced && quota != nil {
+		t.Next = quota.Next
+	}
+	return row{t, r.StateReason, r.WaitingFor, r.Approval, r.Paced, quota}
+}
+
+// waitKeys are what campaigns wait for, as a viewer is told.
+var waitKeys = map[string][]campaign.Code{
+	"waits.loading":  {campaign.MsgLoading},
+	"waits.died":     {campaign.MsgLoadDied},
+	"waits.start":    {campaign.MsgScheduled},
+	"waits.person":   {campaign.MsgToStart, campaign.MsgAllHeld},
+	"waits.paused":   {campaign.MsgPaused},
+	"waits.worker":   {campaign.MsgNoWorker},
+	"waits.queue":    {campaign.MsgQueuePaused},
+	"waits.quota":    {campaign.MsgQuota, campaign.MsgQuotaBlocked, campaign.MsgQuotaProbing},
+	"waits.day":      {campaign.MsgDailyCap},
+	"waits.approval": {campaign.MsgUnapproved, campaign.MsgAndUnapproved},
+	"waits.hours":    {campaign.MsgOutsideHours},
+}
+
+func waitKey(m campaign.Message) string {
+	if m.IsZero() {
+		return ""
+	}
+	for key, codes := range waitKeys {
+		if slices.ContainsFunc(codes, m.Is) {
+			return key
+		}
+	}
+	return "waits.other"
 }
 
 // Say tells where a campaign stands, in steps of ten percent.
-func (r row) Say() string {
+func (r totals) Say() string {
 	text := fmt.Sprintf("%s is %s", r.Campaign, r.State)
 	if r.State == campaign.Running && r.Contacts > 0 {
 		text += fmt.Sprintf(", %d %% through", r.Through()*10/r.Contacts*10)
@@ -28,18 +92,18 @@ func (r row) Say() string {
 }
 
 // Through counts the contacts that have been sent, with any result.
-func (r row) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
+func (r totals) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
 
 // Reached counts the contacts that the platform took.
-func (r row) Reached() int {
+func (r totals) Reached() int {
 	return r.States.In(campaign.Accepted, campaign.Started, campaign.Ended)
 }
 
 // Percent is the share of contacts that are through.
-func (r row) Percent() string { return report.Percent(r.Through(), r.Contacts) }
+func (r totals) Percent() string { return report.Percent(r.Through(), r.Contacts) }
 
 // PaceText is the recent pace; empty when nothing moves.
-func (r row) PaceText() string {
+func (r totals) PaceText() string {
 	if r.PerMinute == 0 {
 		return ""
 	}
@@ -50,7 +114,7 @@ func (r row) PaceText() string {
 }
 
 // LeftText is the time left at this pace.
-func (r row) LeftText() string {
+func (r totals) LeftText() string {
 	if r.Left == 0 {
 		return ""
 	}
@@ -58,22 +122,14 @@ func (r row) LeftText() string {
 }
 
 // Waiting reports whether the campaign waits for something.
-func (r row) Waiting() bool { return !r.WaitingFor.IsZero() }
+func (r totals) Waiting() bool { return r.Waits != "" }
 
 // Paused reports whether a person or a rule has paused it.
-func (r row) Paused() bool { return r.State == campaign.Paused }
+func (r totals) Paused() bool { return r.State == campaign.Paused }
 
 // PausedFor is the reason for the pause.
 func (r row) PausedFor() campaign.Message {
 	return cmp.Or(r.StateReason, campaign.Say(campaign.MsgByPerson))
-}
-
-// Next is when the next request may leave; zero if the campaign does not wait for that.
-func (r row) Next() time.Time {
-	if !r.Paced || r.Quota == nil {
-		return time.Time{}
-	}
-	return r.Quota.Next
 }
 
 // A part is the contacts in one state as a part of a bar that is 1000 wide.
@@ -96,7 +152,7 @@ var barOrder = []campaign.State{
 const leastWidth = 5
 
 // Bar lists the states that have contacts.
-func (r row) Bar() []part {
+func (r totals) Bar() []part {
 	var parts []part
 	widest, rest := 0, 1000
 	for _, state := range barOrder {
@@ -130,14 +186,14 @@ func (r row) Bar() []part {
 }
 
 // Problems lists the states that a person should look at.
-func (r row) Problems() []part {
+func (r totals) Problems() []part {
 	return slices.DeleteFunc(r.Bar(), func(p part) bool {
 		return p.State != campaign.Rejected && p.State != campaign.Failed && p.State != campaign.Unconfirmed
 	})
 }
 
 // Spoken is the bar in words.
-func (r row) Spoken() string {
+func (r totals) Spoken() string {
 	var parts []string
 	for _, p := range r.Bar() {
 		parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(p.Contacts), p.State))

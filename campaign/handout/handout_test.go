@@ -23,7 +23,7 @@ func account(t *testing.T) report.Account {
 		t.Fatal(err)
 	}
 	rate := report.Rate{Accepted: 800, Answered: 300, Unanswered: 400}
-	a := report.Account{
+	a := report.Account{Totals: report.Totals{
 		Campaign: "eid-2027", Title: "<حملة> العيد", Agent: "sales-ksa", State: campaign.Finished, At: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC),
 		Contacts: 1234, Accepted: 800, Answered: 300, Unanswered: 400, Known: 750, OptOuts: 17,
 		States:  report.States{"accepted": 100, "ended": 700, "rejected": 400, "failed": 30, "unconfirmed": 3, "canceled": 1},
@@ -34,6 +34,7 @@ func account(t *testing.T) report.Account {
 		},
 		ByHour:   []report.HourRate{{Hour: 9, Rate: rate}},
 		Attempts: []report.AttemptRate{{Attempt: 1, Rate: rate}, {Attempt: report.MaxAttemptsTold, Rate: rate}},
+	},
 		Learned: []report.Learned{
 			{Key: "intent", Contacts: 700, Values: []report.Value{{Value: "<b>yes</b>", Contacts: 400}, {Value: "true", Contacts: 200}}, Rare: 100},
 			{Key: "name", Contacts: 2, Rare: 2},
@@ -113,7 +114,7 @@ func TestThePageSaysWhatIsNotKnown(t *testing.T) {
 			a.PurgedAt = time.Date(2026, 12, 31, 21, 30, 0, 0, time.UTC)
 		}, "was deleted on 1 January 2027", "Over time"},
 		{"nothing sent", func(a *report.Account) {
-			*a = report.Account{Campaign: "new", State: campaign.Running}.WithZone(time.UTC)
+			*a = report.Account{Totals: report.Totals{Campaign: "new", State: campaign.Running}}.WithZone(time.UTC)
 		}, "accepted no contact yet", "Share"},
 		{"running", func(a *report.Account) { a.State = campaign.Running }, "The campaign is not over", "not every conversation"},
 	} {

@@ -14,6 +14,12 @@ import (
 // An Account is what a campaign came to, in totals that were counted contact by contact. It
 // holds no personal data: of what people answered it has only values that several gave.
 type Account struct {
+	Totals
+	Learned []Learned `json:"learned"`
+}
+
+// Totals are an account in numbers alone: nothing in them was said by or about a person.
+type Totals struct {
 	Campaign string         `json:"campaign"`
 	Title    string         `json:"title,omitempty"`
 	Agent    string         `json:"agent"`
@@ -35,13 +41,12 @@ type Account struct {
 	Over     []Stretch     `json:"over_time"`  // from the first contact to the last, without a gap
 	ByHour   []HourRate    `json:"by_hour"`    // of the hours of the day in which contacts were accepted
 	Attempts []AttemptRate `json:"by_attempt"` // the last stands for all later ones
-	Learned  []Learned     `json:"learned"`
 
 	zone *time.Location
 }
 
 // Location is the zone in which its hours and days are told.
-func (a Account) Location() *time.Location { return a.zone }
+func (a Totals) Location() *time.Location { return a.zone }
 
 // WithZone is a with its hours and days told in a zone.
 func (a Account) WithZone(zone *time.Location) Account {
@@ -120,10 +125,10 @@ func ReadAccount(ctx context.Context, s Store, name string, usual *time.Location
 	if err != nil {
 		return a, err
 	}
-	a = Account{
+	a = Account{Learned: []Learned{}, Totals: Totals{
 		Campaign: name, Title: c.Settings.Title, Agent: c.Settings.Agent, State: tally.Phase(c.Phase), At: now, PurgedAt: c.PurgeBegan,
-		States: make(States), Over: []Stretch{}, ByHour: []HourRate{}, Attempts: []AttemptRate{}, Learned: []Learned{},
-	}
+		States: make(States), Over: []Stretch{}, ByHour: []HourRate{}, Attempts: []AttemptRate{},
+	}}
 	zone, err := time.LoadLocation(c.Settings.Hours.Zone)
 	if err != nil || c.Settings.Hours.Zone == "" {
 		zone = usual

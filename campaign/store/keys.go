@@ -74,7 +74,11 @@ const (
 	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
 	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
 	keyReservations  = "reach"           // hash: the Owner of the right to contact a person now, by number
+	keyUsers         = "pages:users"     // hash: users of the pages, by users.Key of their name
 )
+
+func keySession(id string) string { return "pages:session:" + id } // string with a TTL: a session of the pages
+func keyGuesses(of string) string { return "pages:guesses:" + of } // string with a TTL: when as many guesses as are allowed will be again
 
 func keyWorker(id string) string  { return "worker:" + id }  // string with a TTL: the heartbeat
 func keySeen(agent string) string { return "seen:" + agent } // hash: what the agent was ever answered

@@ -25,6 +25,7 @@
 //	outcomes          what the events led to: conversations, tickets
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
+//	users             who may use the pages; their sessions, and guesses of passwords
 //	connect server    opening Redis; its memory, durability, refusals
 package store
 

@@ -35,7 +35,7 @@ Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: fail
 		a.list(), a.show(), a.watch(), a.plan(), a.log(), a.verify(), a.report(), a.results(), a.rejects(),
 		a.start(), a.pause(), a.resume(), a.cancel(), a.set(), a.resolve(), a.purge(),
 		a.approve(), a.policy(),
-		a.events(), a.tickets(), a.person(), a.suppress(), a.agents(), a.askPlatform(),
+		a.events(), a.tickets(), a.person(), a.suppress(), a.agents(), a.user(), a.askPlatform(),
 	)
 	cli.Document(root, cli.RedisURL)
 	return cli.Execute(ctx, root, args, stdin, stdout, stderr, getenv)

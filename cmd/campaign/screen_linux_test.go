@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -103,4 +107,44 @@ func TestTheListFitsATerminalOf80Columns(t *testing.T) {
 	if got := f.run("list"); !strings.Contains(got.stdout, strings.Repeat("waiting for the new text ", 7)) || strings.Count(got.stdout, "\n") != 3 {
 		t.Errorf("a pipe does not get one whole line for each:\n%s", got.stdout)
 	}
+}
+
+func TestAPasswordIsAskedForTwiceOnATerminal(t *testing.T) {
+	for again, want := range map[string]string{"correct horse battery": "", "correct horse batter": "the two passwords differ; nothing was changed"} {
+		f := newFixture(t)
+		tty, shown := terminal.Open(t, "correct horse battery\n"+again+"\n")
+		var stdout bytes.Buffer
+		err := run(t.Context(), []string{"user", "add", "sara", "--role", "viewer"}, tty, &stdout, tty, f.getenv)
+		text := shown()
+		if !strings.Contains(text, "Password of sara: ") || !strings.Contains(text, "Once more: ") {
+			t.Errorf("it asks %q", text)
+		}
+		if got := cli.ExitCode(err); (got == 0) != (want == "") || want != "" && (err.Error() != want || got != 2) || f.has("sara", "correct horse battery") != (want == "") {
+			t.Errorf("typed %q again: %v", again, err)
+		}
+	}
+}
+
+// Who stops while the password is asked for gets the terminal back as it was.
+func TestAnInterruptGivesTheTerminalBack(t *testing.T) {
+	f := newFixture(t)
+	tty, shown := terminal.Open(t, "")
+	was, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if is, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS); err != nil || is.Lflag&unix.ECHO == 0 {
+				stop() // once nothing is shown that is typed
+			}
+		}
+	}()
+	err = run(ctx, []string{"user", "add", "sara", "--role", "viewer"}, tty, io.Discard, tty, f.getenv)
+	is, broken := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if cli.ExitCode(err) != 130 || broken != nil || is.Lflag != was.Lflag {
+		t.Errorf("%v; the terminal is %+v, was %+v, %v", err, is, was, broken)
+	}
+	_ = shown
 }

@@ -22,7 +22,6 @@ import (
 func main() { cli.MainService("worker", worker(os.Environ)) }
 
 var (
-	adminUser       = cli.Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of the admin pages"}
 	adminPassword   = cli.Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
 	webhookSecret   = cli.Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
 	webhookPrevious = cli.Setting{Variable: "WEBHOOK_SECRET_PREVIOUS", Help: "signed links before WEBHOOK_SECRET was changed; they stay valid"}
@@ -90,7 +89,7 @@ func worker(environ func() []string) cli.Run {
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, notifyLanguage, adminUser, adminPassword, adminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, notifyLanguage, cli.AdminUser, adminPassword, adminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }

@@ -79,8 +79,8 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 		return nil, err
 	}
 	pages, err := dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: adminUser.Get(getenv), Password: adminPassword.Get(getenv),
-		Store: st, Metrics: shown, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv), KeepDays: keepDays,
+		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: cli.AdminUser.Get(getenv), Password: adminPassword.Get(getenv),
+		Store: st, Metrics: shown, SignIn: shown.SignedIn, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv), KeepDays: keepDays,
 	})
 	if err != nil {
 		return nil, cli.Usage(err)

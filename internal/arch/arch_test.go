@@ -39,7 +39,8 @@ var layers = []layer{
 	{"sandbox", nil}, // somebody else's server: written from the wire alone
 	{"campaign", []string{"campaign/hours", "velents/mask"}},
 	{"campaign/texts", []string{"campaign"}},
-	{"campaign/store", []string{"campaign", "campaign/hours"}},
+	{"campaign/users", nil},
+	{"campaign/store", []string{"campaign", "campaign/hours", "campaign/users"}},
 	{"campaign/contacts", []string{"campaign", "campaign/contacts/scratch", "campaign/contacts/xlsx", "velents/mask"}},
 	{"campaign/verdict", []string{"campaign", "ratelimit", "velents"}},
 	{"campaign/report", []string{"campaign", "campaign/contacts/...", "campaign/hours", "campaign/plan", "campaign/store", "ratelimit", "velents/mask"}},

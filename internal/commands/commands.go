@@ -173,8 +173,18 @@ func (o Outcome) Said() string { return strings.TrimSpace(o.Stderr) }
 
 // Call runs a command until it ends by itself, or is killed when kill says so.
 func Call(env []string, kill <-chan time.Time, name string, args ...string) (Outcome, error) {
-	var stdout, stderr strings.Builder
+	return call(command(env, name, args...), kill)
+}
+
+// CallTyping runs a command with something on its standard input until it ends.
+func CallTyping(env []string, typed, name string, args ...string) (Outcome, error) {
 	cmd := command(env, name, args...)
+	cmd.Stdin = strings.NewReader(typed)
+	return call(cmd, nil)
+}
+
+func call(cmd *exec.Cmd, kill <-chan time.Time) (Outcome, error) {
+	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		return Outcome{}, err

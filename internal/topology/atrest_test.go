@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/commands"
 	"campaign-runner/internal/numberscan"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/webhook"
@@ -287,6 +289,58 @@ func (w *world) lookAtAll(pages string) {
 		w.Fatal(err)
 	}
 	res.Body.Close()
+	w.people(pages)
+}
+
+// people are users of the pages, for a while: they come, guess, sign in and out, and go.
+func (w *world) people(pages string) {
+	const password = "correct horse battery"
+	typing := func(args ...string) {
+		if out, err := commands.CallTyping(w.env, password+"\n", "campaign", args...); err != nil || out.Code != 0 {
+			w.Fatalf("%v: %v, %+v", args, err, out)
+		}
+	}
+	typing("user", "add", "sara", "--role", "viewer")
+	w.call("campaign", "user", "role", "sara", "operator")
+	typing("user", "passwd", "sara")
+	w.call("campaign", "user", "list")
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	post := func(path string, form url.Values) int {
+		res, err := browser.PostForm(pages+path, form)
+		if err != nil {
+			w.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	w.await(func() error { // the worker asks for users
+		if status := post("/sign-in", url.Values{"name": {"sara"}, "password": {"guess"}}); status != http.StatusUnauthorized && status != http.StatusTooManyRequests {
+			return fmt.Errorf("a wrong password is answered with %d", status)
+		}
+		return nil
+	})
+	if status := post("/sign-in", url.Values{"name": {"sara"}, "password": {password}}); status != http.StatusOK {
+		w.Errorf("sara is not signed in: %d", status)
+	}
+	if status := post("/sign-out", nil); status != http.StatusOK {
+		w.Errorf("sara is not signed out: %d", status)
+	}
+	w.call("campaign", "user", "remove", "sara")
+	w.await(func() error {
+		res, err := http.Get(pages + "/")
+		if err != nil {
+			return err
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("without users the pages answer %s", res.Status)
+		}
+		return nil
+	})
 }
 
 // read reads a page.

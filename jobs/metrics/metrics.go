@@ -30,6 +30,7 @@ type Metrics struct {
 	received *prometheus.CounterVec
 	events   *prometheus.CounterVec
 	swept    *prometheus.CounterVec
+	signIns  *prometheus.CounterVec
 }
 
 // New returns the metrics of a worker on the store.
@@ -45,8 +46,9 @@ func New(st *store.Store) *Metrics {
 		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status", "204", "401", "503"),
 		events:   counter("events_total", "Events of the platform, by result.", "result", "applied", "unmatched"),
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
+		signIns:  counter("sign_ins_total", "Passwords given to the pages, by result: right, wrong, or slowed because too many were wrong.", "result", "right", "wrong", "slowed"),
 	}
-	m.registry.MustRegister(m.requests, m.received, m.events, m.swept,
+	m.registry.MustRegister(m.requests, m.received, m.events, m.swept, m.signIns,
 		shared{st, warnings}, &whileUp{store: st, Collector: queues.NewQueueMetricsCollector(asynq.NewInspectorFromRedisClient(st.Redis()))},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -75,6 +77,9 @@ func (m *Metrics) Events(result string, n int) { m.events.WithLabelValues(result
 
 // Swept counts an action of the sweeper.
 func (m *Metrics) Swept(action string) { m.swept.WithLabelValues(action).Inc() }
+
+// SignedIn counts a password given to the pages, by its result.
+func (m *Metrics) SignedIn(result string) { m.signIns.WithLabelValues(result).Inc() }
 
 // ShowQuotas adds the quotas of this worker's agents.
 func (m *Metrics) ShowQuotas(of func(context.Context) map[string]store.Quota) {

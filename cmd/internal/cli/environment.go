@@ -62,6 +62,7 @@ var (
 	AgentToken   = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
 	SupportToken = Setting{"VELENTS_SUPPORT_TOKEN", "", "token of the Support Center, for tickets; none: no tickets are made"}
 	KeepFor      = Setting{"KEEP_FOR", "", "personal data of a campaign is purged this long after it is over, unless its --keep-for says otherwise: 30d; none: never"}
+	AdminUser    = Setting{"ADMIN_USER", "admin", "user of ADMIN_PASSWORD on the admin pages"}
 	WebhookURL   = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
 )
 

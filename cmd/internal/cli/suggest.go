@@ -16,6 +16,9 @@ import (
 // maxMeant bounds how many words are proposed for a mistyped one.
 const maxMeant = 3
 
+// DidYouMean proposes words for one that is not among them; empty if none is like it.
+func DidYouMean(typed string, words []string) string { return didYouMean(typed, "", words) }
+
 // didYouMean proposes words for one that is not among them; empty if none is like it.
 func didYouMean(typed, before string, words []string) string {
 	known := &cobra.Command{SuggestionsMinimumDistance: 2} // cobra measures how alike names of commands are
