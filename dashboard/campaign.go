@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/jobs"
 )
 
@@ -34,7 +34,7 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	v := view{Title: name, Nav: "campaigns", Events: p.link("/campaigns/" + name + "/events"), Flash: p.done(r)}
+	v := view{Title: texts.Name(name), Nav: "campaigns", Events: p.link("/campaigns/" + name + "/events"), Flash: p.done(r)}
 	if err != nil {
 		v.Trouble, s.Stale = trouble{troubleText(err), since}, true
 	}
@@ -63,24 +63,24 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 }
 
 // Headline says in a sentence where the campaign stands.
-func (s standing) Headline() string {
+func (s standing) Headline() texts.Line {
 	if s.State == campaign.Loading || s.Contacts == 0 {
-		return ""
+		return nil
 	}
-	text := fmt.Sprintf("%s of %s contacts through (%s)", campaign.Number(s.Through()), campaign.Number(s.Contacts), s.Percent())
-	if left := s.LeftText(); left != "" && s.States.Open() > 0 {
-		text += ", " + left + " left"
+	line := texts.Of("head.through", "some", s.Through(), "all", s.Contacts, "share", texts.Name(s.Percent()))
+	if left := s.LeftText(); left != nil && s.States.Open() > 0 {
+		return texts.Of("head.and_left", "through", line, "left", left)
 	}
-	return text
+	return line
 }
 
 // Doubtful counts, by state, contacts that the platform may have reached. Unconfirmed
 // is left out: that state says so itself.
-func (s standing) Doubtful() []string {
-	var list []string
+func (s standing) Doubtful() []texts.Line {
+	var list []texts.Line
 	for _, state := range campaign.States() {
 		if n := s.Whole.InDoubt.In(state); n > 0 && state != campaign.Unconfirmed {
-			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", campaign.Number(n), campaign.Number(s.States.In(state)), state))
+			list = append(list, texts.Of("head.doubtful", "some", n, "all", s.States.In(state), "state", state))
 		}
 	}
 	return list
@@ -93,8 +93,11 @@ const shownReasons = 30
 type grouped struct {
 	report.Reason
 	Again   int // contacts that a rerun by this reason would send; 0: no rerun
-	Warning string
+	Warning texts.Line
 }
+
+// Of is the state of its contacts.
+func (g grouped) Of() texts.Word { return texts.Word{Family: "state", Text: g.State} }
 
 // Grouped lists the most frequent reasons.
 func (s standing) Grouped() []grouped {

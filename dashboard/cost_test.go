@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 )
@@ -83,6 +84,7 @@ type crowd struct {
 	clock   *ahead
 	asked   *counter
 	moving  []string
+	viewer  audience
 }
 
 func newCrowd(t testing.TB, campaigns, running int) *crowd {
@@ -111,7 +113,7 @@ func newCrowd(t testing.TB, campaigns, running int) *crowd {
 	if err := f.Heartbeat(t.Context(), beat); err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{fixture: f, asked: &counter{by: make(map[string]int)}, moving: names[:running]}
+	c := &crowd{viewer: audience{texts.English}, fixture: f, asked: &counter{by: make(map[string]int)}, moving: names[:running]}
 	counted := redis.NewClient(rdb.Options())
 	t.Cleanup(func() { counted.Close() })
 	counted.AddHook(c.asked)
@@ -152,7 +154,7 @@ func (c *crowd) look(t testing.TB) content {
 	if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
 		t.Fatal(err)
 	}
-	now, err := c.fragments(t.Context(), listTopic(nil))
+	now, err := c.fragments(t.Context(), subject{listTopic(nil), c.viewer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +164,15 @@ func (c *crowd) look(t testing.TB) content {
 // With 5,000 campaigns, of which all on the page send all the time, a viewer gets at most
 // 50 KB in 20 seconds; what Redis is asked depends on how many are live.
 func TestAListOfThousandsCostsWhatChanges(t *testing.T) {
+	for _, l := range texts.Languages() {
+		t.Run(string(l), func(t *testing.T) { costOfAList(t, l) })
+	}
+}
+
+func costOfAList(t *testing.T, l texts.Language) {
 	const campaigns, running = 5000, 60
 	c := newCrowd(t, campaigns, running)
+	c.viewer.language = l
 	c.tick(t, 0)
 	old := c.look(t)
 	if len(old.rows) != pageRows {
@@ -216,7 +225,7 @@ func TestMoreViewersCostRedisNothing(t *testing.T) {
 		}
 		for i := range viewers {
 			topic := listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}})
-			if _, err := c.fragments(t.Context(), topic); err != nil {
+			if _, err := c.fragments(t.Context(), subject{topic, c.viewer}); err != nil {
 				t.Fatal(err)
 			}
 		}

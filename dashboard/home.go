@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // home is the page that lists campaigns.
@@ -22,7 +22,7 @@ type home struct {
 	Campaigns []row // of this page of the list
 	Found     int   // on all its pages
 	All       int
-	Says      string // for screen readers; they read it aloud when it changes
+	Says      texts.Line // for screen readers; they read it aloud when it changes
 }
 
 // An agent is served by a worker, or a campaign waits for one to serve it.
@@ -39,7 +39,7 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	v := view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r), Body: p.homeOf(snap, chosen)}
+	v := view{Title: texts.Of("page.campaigns"), Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r), Body: p.homeOf(snap, chosen)}
 	if err != nil {
 		v.Trouble = trouble{troubleText(err), since}
 	}
@@ -132,7 +132,7 @@ func (h home) quota(name string) *store.Quota {
 }
 
 // says counts campaigns by where they stand.
-func says(rows []report.Row) string {
+func says(rows []report.Row) texts.Line {
 	counts, need := make(map[campaign.Phase]int), 0
 	for i := range rows {
 		counts[rows[i].State]++
@@ -140,17 +140,17 @@ func says(rows []report.Row) string {
 			need++
 		}
 	}
-	var parts []string
+	var parts []texts.Line
 	for _, state := range phases {
 		if n := counts[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(n), state))
+			parts = append(parts, texts.Of("notice.state", "n", n, "state", state))
 		}
 	}
 	if need > 0 {
-		parts = append(parts, campaign.Count(need, "needs", "need")+" attention")
+		parts = append(parts, texts.Of("says.attention", "n", need))
 	}
 	if len(parts) == 0 {
-		return ""
+		return nil
 	}
-	return "Campaigns: " + strings.Join(parts, ", ") + "."
+	return texts.Of("says.campaigns", "parts", parts)
 }
