@@ -88,8 +88,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range rows {
 		c.Rows = append(c.Rows, chartRow{At: sample.At})
 	}
-	heights := make([]int, len(series)) // of the stack so far
-	spoken := shown{}
+	heights, spoken := make([]int, len(series)), shown{} // heights of the stack so far
 	for n, a := range chartAreas {
 		seen := false
 		for i, sample := range series {

@@ -111,7 +111,7 @@ func (f launchForm) Changed(fields []formField) bool {
 }
 
 func (p *pages) newForm(given url.Values, problem texts.Line) view {
-	return view{Title: texts.Of("page.new"), Nav: "new", Here: p.link("/new"), Body: launchForm{
+	return view{Title: texts.Of("page.new"), Nav: "new", Body: launchForm{
 		Agents: slices.Sorted(maps.Keys(p.Agents)), Channels: p.Channels, Given: given, Problem: problem, MaxMB: maxUpload >> 20,
 	}}
 }
@@ -241,7 +241,12 @@ func (p *pages) problem(w http.ResponseWriter, r *http.Request, given url.Values
 	if errors.As(err, &wish) {
 		status = wish.status
 	}
-	p.show(w, r, status, "new", p.newForm(given, lineOf(err)))
+	v := p.newForm(given, lineOf(err))
+	v.Here = p.link("/new") // what was filled in may hold a number, and stands in no address
+	if from := given.Get("from"); from != "" {
+		v.Here += "?" + url.Values{"from": {from}, "where": {given.Get("where")}}.Encode()
+	}
+	p.show(w, r, status, "new", v)
 }
 
 // ready makes a request of what was filled in.

@@ -105,6 +105,7 @@ func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	req.Header.Set("Accept-Language", f.language)
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		f.T.Fatal(err)

@@ -90,7 +90,7 @@ func TestValues(t *testing.T) {
 		{"a command", arabic, load, "توقف التحميل؛ أعد تشغيل \u2066enqueue\u2069"},
 		{"no command on a page", arabicPage, load, "توقف التحميل؛ أطلق القائمة نفسها مرة أخرى"},
 		{"a setting", arabic, Setting{campaign.LaunchSettings("canary")[0], "hint"}, "تنتظر البقية حتى تضغط «بدء»"},
-		{"an example that needs no words", arabic, Setting{campaign.LaunchSettings("canary")[0], "example"}, "\u206650\u2069"},
+		{"an example that needs no words", arabic, Setting{campaign.LaunchSettings("canary")[0], "example"}, "\u206850\u2069"},
 	} {
 		if got := tt.printer.Value(tt.value); string(got) != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

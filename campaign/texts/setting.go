@@ -22,5 +22,8 @@ func (p Printer) setting(s Setting) Said {
 	if catalogue.messages[cmp.Or(p.Language, English)][key] != nil {
 		return p.Say(key)
 	}
+	if s.Part == "example" {
+		return p.Foreign(english) // in whichever direction it runs
+	}
 	return p.fromLeft(english)
 }

@@ -84,7 +84,7 @@
     why.textContent = text;
     trouble.hidden = text === "";
     age();
-    say(text ? says.off : says.on, text !== "");
+    say(text ? says.old : says.now, text !== "");
   }
   function age() {
     if (!since) { old.textContent = ""; return; }
@@ -96,14 +96,14 @@
   }
   setInterval(age, 5000);
 
-  if (!trouble.hidden) say(says.off, true);
+  if (!trouble.hidden) say(says.old, true);
 
   let source = null, last = 0;
   function connect() {
     if (source) source.close();
     last = Date.now();
     source = new EventSource(url);
-    source.onopen = () => { last = Date.now(); if (trouble.hidden) say(says.on, false); };
+    source.onopen = () => { last = Date.now(); if (trouble.hidden) say(says.now, false); };
     source.onerror = () => say(says.lost, true);
     source.addEventListener("beat", () => { last = Date.now(); });
     source.onmessage = (e) => {
