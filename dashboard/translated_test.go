@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
 
 	"campaign-runner/campaign"
@@ -238,4 +239,56 @@ func TestTemplatesHaveNoWords(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Every page in Arabic in a real browser: from right to left, not wider than a phone, with
+// live parts in its language.
+func TestPagesInArabicInABrowser(t *testing.T) {
+	f := everything(t)
+	v := visit(t, f.URL)
+	v.open("/?lang=ar")
+	for name, path := range map[string]string{
+		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
+		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new",
+	} {
+		v.open(path)
+		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
+		if see[bool](v, `document.body.dataset.events !== undefined`) {
+			v.awaitText("#live", "تحديث مباشر")
+		}
+		v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('details')) d.open = true", nil))
+		if outside := see[string](v, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 80)).join(" ")`); outside != "" {
+			t.Errorf("%s: outside of the screen: %s", path, outside)
+		}
+		v.picture("ar-" + name)
+		v.audit(path)
+	}
+	// What runs from left to right does so within Arabic: its first sign stands left of its last.
+	const order = `((selector) => {
+		const text = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange()
+		const at = (i) => { range.setStart(text, i); range.setEnd(text, i + 1); return range.getBoundingClientRect().left }
+		return at(0) < at(text.length - 1)
+	})`
+	for path, selector := range map[string]string{
+		"/campaigns/spring/contacts/1": "h1 bdi", "/campaigns/spring/contacts": ".contacts th a bdi", "/campaigns/spring": "#head .headline span bdi:last-child", "/": ".progress b bdi",
+	} {
+		v.open(path)
+		if !see[bool](v, order+`("`+selector+`")`) {
+			t.Errorf("%s: %s runs from right to left", path, selector)
+		}
+	}
+	// Times are written by the script as by the server; digits and order are the same.
+	v.open("/campaigns/spring")
+	v.awaitText("#live", "تحديث مباشر")
+	if got := see[string](v, `document.querySelector("#facts time").textContent`); !regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d$`).MatchString(got) {
+		t.Errorf("a time is written %q", got)
+	}
+	f.Pass("spring", campaign.Paused, "lunch")
+	v.awaitText("#head .badge", "متوقفة مؤقتًا")
+	// The switch keeps the place and is remembered.
+	v.click("a.switch")
+	v.awaitText("#head .badge", "paused")
+	v.await(`location.pathname + location.search === "/campaigns/spring"`)
+	v.open("/")
+	v.awaitText("h1", "Campaigns")
 }
