@@ -120,6 +120,9 @@ func (m *Message) UnmarshalText(line []byte) error {
 	return nil
 }
 
+// Coded reports whether the message is a code. Others are somebody's text.
+func (m Message) Coded() bool { return m.code != Code{} }
+
 // IsZero reports whether the message says nothing.
 func (m Message) IsZero() bool { return m.line == "" }
 
@@ -193,9 +196,11 @@ func (v Voice) render(parts []any) string {
 		text, known = english[Code{name}]
 	}
 	if !known {
-		text = name
+		text = v.text("", name)
 		for i := 1; i+1 < len(parts); i += 2 {
-			text += fmt.Sprintf(" %v={%v}", parts[i], parts[i])
+			if hole := fmt.Sprintf("{%v}", parts[i]); place.FindString(hole) == hole {
+				text += fmt.Sprintf(" %v=%s", parts[i], hole)
+			}
 		}
 	}
 	return place.ReplaceAllStringFunc(text, func(found string) string {

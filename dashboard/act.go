@@ -3,7 +3,6 @@ package dashboard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
@@ -19,30 +19,39 @@ import (
 // An action is something that a person may do to a campaign in its present state.
 type action struct {
 	Do       string // last part of the address that the form is posted to
-	Label    string
+	Label    texts.Line
 	Kind     string // primary, danger or empty
-	Explain  string
-	Confirm  string
+	Explain  texts.Line
+	Confirm  texts.Line
 	States   []choice   // of contacts to choose from
 	Revision int        // of list and settings that are approved; 0: none are
 	Rules    []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
 }
 
 // A followUp chooses contacts of a campaign that is over, by a rule.
-type followUp struct{ Rule, Text string }
+type followUp struct{ Rule, key string }
+
+// Text is which contacts those are.
+func (f followUp) Text() texts.Line { return texts.Of(f.key) }
 
 var followUps = []followUp{
-	{"ended.no_answer", "who did not answer"},
-	{"ended.answered", "who answered"},
-	{"state=failed", "whose attempts all failed"},
-	{"state=rejected", "whom the platform refused on this channel"},
+	{"ended.no_answer", "follow.unanswered"},
+	{"ended.answered", "follow.answered"},
+	{"state=failed", "follow.failed"},
+	{"state=rejected", "follow.rejected"},
 }
 
 type choice struct {
 	State    campaign.State
 	Contacts int
 	Checked  bool
-	Warning  string
+	Warning  texts.Line
+}
+
+// offer is an action in the words of the catalogue.
+func offer(do, kind string) action {
+	say := func(part string) texts.Line { return texts.Of("act." + do + part) }
+	return action{Do: do, Label: say(""), Kind: kind, Explain: say(".explain"), Confirm: say(".confirm")}
 }
 
 // Actions lists what a person may do to the campaign.
@@ -52,26 +61,30 @@ func (s standing) Actions() []action {
 		return nil
 	}
 	if s.Unapproved && s.Visitor >= actions["approve"].least {
-		list = append(list, action{Do: "approve", Label: "Approve…", Kind: "primary", Confirm: "Approve", Revision: s.Approval.Revision,
-			Explain: "Its list and settings are as they should be, and its contacts may be sent. Somebody else has to say so than " + strings.Join(s.Approval.Makers, ", ") + "."})
+		approve := offer("approve", "primary")
+		approve.Revision, approve.Explain = s.Approval.Revision, texts.Of("act.approve.explain", "makers", strings.Join(s.Approval.Makers, ", "))
+		list = append(list, approve)
 	}
 	switch s.State {
 	case campaign.Running:
-		list = append(list, action{Do: "pause", Label: "Pause…", Explain: "Nothing more is sent until it is resumed. What is on its way still gets its answer.", Confirm: "Pause"})
+		list = append(list, offer("pause", ""))
 	case campaign.Paused:
-		list = append(list, action{Do: "resume", Label: "Resume…", Kind: "primary", Explain: "It goes on where it was.", Confirm: "Resume"})
+		list = append(list, offer("resume", "primary"))
 	case campaign.Ready, campaign.Scheduled:
-		list = append(list, action{Do: "start", Label: "Start now…", Kind: "primary", Explain: "Its contacts are sent from now on.", Confirm: "Start"})
+		list = append(list, offer("start", "primary"))
 	}
 	if choices := s.choices(); len(choices) > 0 {
-		list = append(list, action{Do: "rerun", Label: "Send again…", Explain: "They become pending again, with new attempts:", Confirm: "Send again", States: choices})
+		again := offer("rerun", "")
+		again.States = choices
+		list = append(list, again)
 	}
 	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
-		list = append(list, action{Do: "follow-up", Label: "Follow up…", Explain: "A new campaign with those contacts of this one, perhaps on another channel:", Confirm: "Go on", Rules: followUps})
+		follow := offer("follow-up", "")
+		follow.Rules = followUps
+		list = append(list, follow)
 	}
 	if s.State != campaign.Loading && s.State != campaign.Finished && s.State != campaign.CanceledPhase {
-		list = append(list, action{Do: "cancel", Label: "Cancel campaign…", Kind: "danger",
-			Explain: "Contacts that are still to be sent are canceled. Only sending them again brings them back.", Confirm: "Cancel the campaign"})
+		list = append(list, offer("cancel", "danger"))
 	}
 	return list
 }
@@ -90,15 +103,14 @@ func (s standing) choices() []choice {
 }
 
 // rerunWarning says who may be contacted twice if contacts in a state are sent again.
-func (s standing) rerunWarning(state campaign.State) string {
-	const twice = "may have been contacted already: those who were are contacted twice."
+func (s standing) rerunWarning(state campaign.State) texts.Line {
 	if state == campaign.Unconfirmed {
-		return "They " + twice
+		return texts.Of("act.twice")
 	}
 	if n := s.Whole.InDoubt.In(state); n > 0 {
-		return fmt.Sprintf("Of all that are %s %s %s", state, campaign.Number(n), twice)
+		return texts.Of("act.some_twice", "n", n, "state", state)
 	}
-	return ""
+	return nil
 }
 
 // maxForm bounds a form without a file, in bytes.
@@ -108,7 +120,7 @@ const maxForm = 64 << 10
 func (p *pages) readForm(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		p.refuse(w, r, wishf(http.StatusBadRequest, "this form cannot be read: %w", err))
+		p.refuse(w, r, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error())))
 		return false
 	}
 	return true
@@ -131,7 +143,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 			p.refuse(w, r, asWish(err))
 			return
 		}
-		p.did(w, r, "/campaigns/"+c.Name, deeds[did](n))
+		p.did(w, r, "/campaigns/"+c.Name, texts.Of("did."+did, "n", n))
 	}
 }
 
@@ -141,7 +153,7 @@ func asWish(err error) error {
 	if errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return &wishError{http.StatusConflict, err}
+	return &wishError{status: http.StatusConflict, err: err}
 }
 
 // maxReason bounds the reason for a pause, in bytes.
@@ -150,7 +162,7 @@ const maxReason = 300
 func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
 	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
 	if len(reason) > maxReason {
-		return 0, wishf(http.StatusBadRequest, "the reason is too long: want at most %d bytes", maxReason)
+		return 0, wishf(http.StatusBadRequest, "error.long_reason", "n", maxReason)
 	}
 	return 0, q.Pause(ctx, name, campaign.Text(reason))
 }
@@ -166,7 +178,7 @@ func start(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, 
 func approve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
 	revision, err := strconv.Atoi(form.Get("revision"))
 	if err != nil || revision < 1 {
-		return 0, wishf(http.StatusBadRequest, "this page does not say what is approved: load it again")
+		return 0, wishf(http.StatusBadRequest, "error.revision")
 	}
 	return q.Approve(ctx, name, revision)
 }
@@ -180,25 +192,13 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	for _, text := range form["state"] {
 		state, err := campaign.ParseState(text)
 		if err != nil || !slices.Contains(jobs.Rerunnable, state) {
-			return 0, wishf(http.StatusBadRequest, "contacts that are %q are not sent again", text)
+			return 0, wishf(http.StatusBadRequest, "error.not_again", "state", text)
 		}
 		sel.States = append(sel.States, state)
 	}
 	if len(sel.States) == 0 {
-		return 0, wishf(http.StatusBadRequest, "choose which contacts to send again")
+		return 0, wishf(http.StatusBadRequest, "error.choose")
 	}
 	done, err := q.Rerun(ctx, name, sel)
 	return done.Contacts, err
-}
-
-// deeds say what an action has done. n counts its contacts.
-var deeds = map[string]func(n int) string{
-	"pause":   func(int) string { return "Paused. What is on its way still gets its answer." },
-	"resume":  func(int) string { return "It goes on." },
-	"start":   func(int) string { return "It has started." },
-	"approve": func(int) string { return "Approved." },
-	"cancel":  func(n int) string { return campaign.Count(n, "contact", "contacts") + " canceled." },
-	"rerun":   func(n int) string { return campaign.Count(n, "contact", "contacts") + " to be sent again." },
-	"launch":  func(n int) string { return "Launched, with " + campaign.Count(n, "contact", "contacts") + "." },
-	"discard": func(int) string { return "Nothing was launched; the list is deleted." },
 }

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/campaign/users"
 	"campaign-runner/jobs"
 )
@@ -37,7 +37,7 @@ type glance struct {
 	Run                   int // reruns
 	Held, Missed          int // contacts that wait for a person; that will not be reached
 	NextContact, LastSent time.Time
-	Quota                 string // how much of it is left; empty: unknown
+	Quota                 texts.Line // how much of it is left; empty: unknown
 }
 
 func (s standing) glance() glance {
@@ -70,7 +70,7 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	v := view{Title: name, Nav: "campaigns", Events: p.link("/campaigns/" + name + "/events"), Flash: p.done(r)}
+	v := view{Title: texts.Name(name), Nav: "campaigns", Events: p.link("/campaigns/" + name + "/events"), Flash: p.done(r)}
 	if err != nil {
 		v.Trouble, s.Stale = trouble{troubleText(err), since}, true
 	}
@@ -100,24 +100,24 @@ func (p *pages) readStanding(ctx context.Context, name string) (standing, error)
 }
 
 // Headline says in a sentence where the campaign stands.
-func (s totals) Headline() string {
+func (s totals) Headline() texts.Line {
 	if s.State == campaign.Loading || s.Contacts == 0 {
-		return ""
+		return nil
 	}
-	text := fmt.Sprintf("%s of %s contacts through (%s)", campaign.Number(s.Through()), campaign.Number(s.Contacts), s.Percent())
-	if left := s.LeftText(); left != "" && s.States.Open() > 0 {
-		text += ", " + left + " left"
+	line := texts.Of("head.through", "some", s.Through(), "all", s.Contacts, "share", texts.Name(s.Percent()))
+	if left := s.LeftText(); left != nil && s.States.Open() > 0 {
+		return texts.Of("head.and_left", "through", line, "left", left)
 	}
-	return text
+	return line
 }
 
 // Doubtful counts, by state, contacts that the platform may have reached. Unconfirmed
 // is left out: that state says so itself.
-func (s standing) Doubtful() []string {
-	var list []string
+func (s standing) Doubtful() []texts.Line {
+	var list []texts.Line
 	for _, state := range campaign.States() {
 		if n := s.Whole.InDoubt.In(state); n > 0 && state != campaign.Unconfirmed {
-			list = append(list, fmt.Sprintf("%s of the %s that are %s may have been reached.", campaign.Number(n), campaign.Number(s.States.In(state)), state))
+			list = append(list, texts.Of("head.doubtful", "some", n, "all", s.States.In(state), "state", state))
 		}
 	}
 	return list
@@ -130,8 +130,11 @@ const shownReasons = 30
 type grouped struct {
 	report.Reason
 	Again   int // contacts that a rerun by this reason would send; 0: no rerun
-	Warning string
+	Warning texts.Line
 }
+
+// Of is the state of its contacts.
+func (g grouped) Of() texts.Word { return texts.Word{Family: "state", Text: g.State} }
 
 // Grouped lists the most frequent reasons.
 func (s standing) Grouped() []grouped {

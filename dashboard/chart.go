@@ -9,18 +9,22 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // A chart shows how a campaign went: stacked areas in a box of 1000 by 300.
 type chart struct {
 	Areas  []area // topmost first; each is drawn over the ones before it
 	X      []tick
-	Y      []string // topmost first
+	Y      []int // topmost first
 	Rows   []chartRow
-	Spoken string
+	Spoken texts.Line
 }
 
-type area struct{ Name, Label, Path string }
+type area struct{ Name, Path string }
+
+// Label is what the area shows.
+func (a area) Label() texts.Line { return texts.Of("chart." + a.Name) }
 
 type tick struct {
 	At   time.Time
@@ -42,12 +46,12 @@ const (
 
 // chartAreas are the areas of a chart, from the bottom.
 var chartAreas = []struct {
-	name, label string
-	states      []campaign.State
+	name   string
+	states []campaign.State
 }{
-	{"reached", "reached", []campaign.State{campaign.Accepted, campaign.Started, campaign.Ended}},
-	{"problems", "problems", []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed}},
-	{"canceled", "canceled", []campaign.State{campaign.Canceled}},
+	{"reached", []campaign.State{campaign.Accepted, campaign.Started, campaign.Ended}},
+	{"problems", []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed}},
+	{"canceled", []campaign.State{campaign.Canceled}},
 }
 
 // newChart draws a series up to the present. It returns nil while there is nothing to
@@ -76,7 +80,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range series {
 		top = max(top, sample.Tally.Contacts())
 	}
-	c := &chart{Y: []string{campaign.Number(top), campaign.Number(top / 2), "0"}}
+	c := &chart{Y: []int{top, top / 2, 0}}
 	for i := range chartTicks {
 		c.X = append(c.X, tick{first.Add(span * time.Duration(i) / (chartTicks - 1)), exactness(span)})
 	}
@@ -84,8 +88,7 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 	for _, sample := range rows {
 		c.Rows = append(c.Rows, chartRow{At: sample.At})
 	}
-	heights := make([]int, len(series)) // of the stack so far
-	spoken := fmt.Sprintf("Contacts over time, of %s:", campaign.Number(top))
+	heights, spoken := make([]int, len(series)), shown{} // heights of the stack so far
 	for n, a := range chartAreas {
 		seen := false
 		for i, sample := range series {
@@ -96,21 +99,29 @@ func newChart(series []store.Sample, s report.Summary, now time.Time) *chart {
 		if !seen && n > 0 {
 			continue
 		}
-		c.Areas = append(c.Areas, area{a.name, a.label, outline(series, heights, first, span, top)})
+		c.Areas = append(c.Areas, area{a.name, outline(series, heights, first, span, top)})
 		for i, sample := range rows {
 			c.Rows[i].Counts = append(c.Rows[i].Counts, count(sample, a.states))
 		}
-		spoken += fmt.Sprintf(" %s %s,", campaign.Number(count(last, a.states)), a.label)
+		spoken.add(count(last, a.states), a.name)
 	}
 	for i, sample := range rows {
 		c.Rows[i].Counts = append(c.Rows[i].Counts, sample.Tally.Open())
 	}
-	c.Spoken = fmt.Sprintf("%s %s to go", spoken, campaign.Number(last.Tally.Open()))
+	spoken.add(last.Tally.Open(), "open")
+	c.Spoken = texts.Of("chart.spoken", "all", top, "parts", []texts.Line(spoken))
 	slices.Reverse(c.Areas)
 	for _, row := range c.Rows {
 		slices.Reverse(row.Counts[:len(c.Areas)])
 	}
 	return c
+}
+
+// shown is what a chart shows at its end, in words.
+type shown []texts.Line
+
+func (s *shown) add(n int, what string) {
+	*s = append(*s, texts.Of("notice.state", "n", n, "state", texts.Of("chart."+what)))
 }
 
 func count(sample store.Sample, states []campaign.State) int {

@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // pageContacts is the most contacts on a page.
@@ -26,7 +27,7 @@ const pageContacts = 50
 // A listing is one page of a campaign's contacts.
 type listing struct {
 	Campaign string
-	Columns  []string // of the file, without the phone column
+	Columns  []any // names of those of the file, without the phone column
 	Rows     []listed
 	States   []option
 	Reasons  []option
@@ -46,8 +47,9 @@ type listed struct {
 
 // An option of a filter.
 type option struct {
-	Value, Label string
-	Chosen       bool
+	Value  string
+	Label  texts.Line
+	Chosen bool
 }
 
 // contacts lists a campaign's contacts by state and reason. A search is posted, because
@@ -80,7 +82,15 @@ func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "contacts", view{Title: "Contacts of " + c.Name, Nav: "campaigns", Body: l})
+	p.show(w, r, http.StatusOK, "contacts", view{Title: texts.Of("contacts.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Posted: wish.posted(r), Body: l})
+}
+
+// posted is what a search was asked for by, which stands in no address.
+func (v wish) posted(r *http.Request) []field {
+	if v.find == "" {
+		return nil
+	}
+	return []field{{"find", v.find}, {"from", r.PostForm.Get("from")}}
 }
 
 // A wish says which contacts to list.
@@ -100,13 +110,13 @@ func readWish(form url.Values, find, region string) (wish, error) {
 	if state := form.Get("state"); state != "" {
 		s, err := campaign.ParseState(state)
 		if err != nil {
-			return v, wishf(http.StatusBadRequest, "there is no state %q", state)
+			return v, wishf(http.StatusBadRequest, "error.no_state", "state", state)
 		}
 		v.filter.States = []campaign.State{s}
 	}
 	reason, err := strconv.ParseUint(cmp.Or(form.Get("reason"), "0"), 10, 16)
 	if err != nil {
-		return v, wishf(http.StatusBadRequest, "there is no such reason")
+		return v, wishf(http.StatusBadRequest, "error.no_reason")
 	}
 	v.filter.Reason = campaign.Reason(reason)
 	at := form.Get("from")
@@ -114,10 +124,10 @@ func readWish(form url.Values, find, region string) (wish, error) {
 		at, v.back = before, true
 	}
 	if v.place, err = strconv.Atoi(cmp.Or(at, "0")); err != nil || v.place < 0 {
-		return v, wishf(http.StatusBadRequest, "there is no such page")
+		return v, wishf(http.StatusBadRequest, "error.no_page")
 	}
 	if utf8.RuneCountInString(v.find) > maxFind {
-		return v, wishf(http.StatusBadRequest, "what to find is too long: want at most %d characters", maxFind)
+		return v, wishf(http.StatusBadRequest, "error.long_find", "n", maxFind)
 	}
 	if v.find == "" {
 		return v, nil
@@ -164,7 +174,7 @@ func (p *pages) listing(ctx context.Context, c campaign.Campaign, v wish, page r
 	for _, state := range campaign.States() {
 		chosen := slices.Contains(v.filter.States, state)
 		if n := tally.States[state]; n > 0 || chosen {
-			l.States = append(l.States, option{state.String(), fmt.Sprintf("%s (%s)", state, campaign.Number(n)), chosen})
+			l.States = append(l.States, option{state.String(), texts.Of("option", "what", state, "n", n), chosen})
 		}
 	}
 	l.Reasons = reasonOptions(tally, reasons, v.filter)
@@ -207,7 +217,7 @@ func reasonOptions(tally campaign.Tally, reasons map[campaign.Reason]campaign.Me
 	for i, code := range codes {
 		if i < shownOptions || code == f.Reason {
 			reason := cmp.Or(reasons[code], campaign.Say(campaign.MsgLostReason, "code", int(code)))
-			label := fmt.Sprintf("%s (%s)", plain(reason), campaign.Number(counts[code]))
+			label := texts.Of("option", "what", reason, "n", counts[code])
 			options = append(options, option{strconv.Itoa(int(code)), label, code == f.Reason})
 		}
 	}
@@ -233,26 +243,6 @@ func total(tally campaign.Tally, v wish) int {
 	return tally.Contacts()
 }
 
-// names lists the columns of the file.
-func names(s campaign.Settings) []string {
-	list := make([]string, len(s.Columns))
-	for i, column := range s.Columns {
-		list[i] = cmp.Or(column.Name, fmt.Sprintf("column %d", i+1))
-	}
-	return list
-}
-
-// withoutPhone drops the phone cell, which has a column of its own.
-func withoutPhone(s campaign.Settings, cells []string) []string {
-	var list []string
-	for i, cell := range cells {
-		if i != s.PhoneColumn {
-			list = append(list, cell)
-		}
-	}
-	return list
-}
-
 // A person is the page of one contact.
 type person struct {
 	Campaign string
@@ -267,7 +257,11 @@ type person struct {
 	Batches  string // prefix of its batches' names on the platform
 }
 
-type value struct{ Name, Text, Note string }
+type value struct {
+	Name any
+	Text string
+	Note texts.Line
+}
 
 func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
 	c, err := p.readable(r)
@@ -285,7 +279,7 @@ func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "contact", view{Title: "Contact in " + c.Name, Nav: "campaigns", Body: who})
+	p.show(w, r, http.StatusOK, "contact", view{Title: texts.Of("contact.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Body: who})
 }
 
 func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) (person, error) {
@@ -309,11 +303,11 @@ func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) 
 		who.Batches = campaign.BatchPrefix(c.Name, found.Ref.Chunk)
 	}
 	for i, name := range names(c.Settings) {
-		note := "not sent"
+		note := texts.Of("contact.not_sent")
 		if key := c.Settings.Columns[i].Key; key != "" && key != name {
-			note = "sent as " + key
+			note = texts.Of("contact.sent_as", "key", texts.Name(key))
 		} else if key != "" || i == c.Settings.PhoneColumn {
-			note = ""
+			note = nil
 		}
 		who.Values = append(who.Values, value{name, found.Fields[i], note})
 	}
@@ -341,7 +335,7 @@ func (p *pages) results(file string) http.HandlerFunc {
 	return p.file(file, as.kind, func(ctx context.Context, name string, w io.Writer) error {
 		_, err := report.Results{Format: as.format, BOM: true}.Write(ctx, p.store, name, w)
 		if errors.Is(err, report.ErrTooLarge) {
-			return wishf(http.StatusBadRequest, "%w", err)
+			return &wishError{status: http.StatusBadRequest, err: err}
 		}
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/campaign/users"
 	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
@@ -84,6 +85,7 @@ type crowd struct {
 	clock   *ahead
 	asked   *counter
 	moving  []string
+	viewer  audience
 }
 
 func newCrowd(t testing.TB, campaigns, running int) *crowd {
@@ -112,7 +114,7 @@ func newCrowd(t testing.TB, campaigns, running int) *crowd {
 	if err := f.Heartbeat(t.Context(), beat); err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{fixture: f, asked: &counter{by: make(map[string]int)}, moving: names[:running]}
+	c := &crowd{viewer: audience{texts.English, users.Admin}, fixture: f, asked: &counter{by: make(map[string]int)}, moving: names[:running]}
 	counted := redis.NewClient(rdb.Options())
 	t.Cleanup(func() { counted.Close() })
 	counted.AddHook(c.asked)
@@ -153,7 +155,7 @@ func (c *crowd) look(t testing.TB) content {
 	if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
 		t.Fatal(err)
 	}
-	now, err := c.fragments(t.Context(), topicFor(users.Admin, listTopic(nil)))
+	now, err := c.fragments(t.Context(), subject{listTopic(nil), c.viewer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +165,15 @@ func (c *crowd) look(t testing.TB) content {
 // With 5,000 campaigns, of which all on the page send all the time, a viewer gets at most
 // 50 KB in 20 seconds; what Redis is asked depends on how many are live.
 func TestAListOfThousandsCostsWhatChanges(t *testing.T) {
+	for _, l := range texts.Languages() {
+		t.Run(string(l), func(t *testing.T) { costOfAList(t, l) })
+	}
+}
+
+func costOfAList(t *testing.T, l texts.Language) {
 	const campaigns, running = 5000, 60
 	c := newCrowd(t, campaigns, running)
+	c.viewer.language = l
 	c.tick(t, 0)
 	old := c.look(t)
 	if len(old.rows) != pageRows {
@@ -216,8 +225,8 @@ func TestMoreViewersCostRedisNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range viewers {
-			topic := topicFor(users.Admin, listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}}))
-			if _, err := c.fragments(t.Context(), topic); err != nil {
+			topic := listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}})
+			if _, err := c.fragments(t.Context(), subject{topic, c.viewer}); err != nil {
 				t.Fatal(err)
 			}
 		}

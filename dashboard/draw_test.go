@@ -10,6 +10,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 func TestABarIsAlwaysWholeAndShowsEverybody(t *testing.T) {
@@ -56,16 +57,17 @@ func TestChart(t *testing.T) {
 	if got, want := c.Areas[0].Path, "M0 300V300H490L500 150H990L1000 60V300Z"; got != want {
 		t.Errorf("problems, above them: %s, want %s", got, want)
 	}
-	if len(c.Areas) != 2 || c.Areas[0].Label != "problems" {
+	if len(c.Areas) != 2 || c.Areas[0].Name != "problems" {
 		t.Errorf("areas %v", c.Areas)
 	}
-	if want := "Contacts over time, of 100: 60 reached, 20 problems, 20 to go"; c.Spoken != want {
-		t.Errorf("spoken: %s", c.Spoken)
+	want := "Contacts over time, of 100: 60 reached, 20 problems, 20 to go"
+	if got := (texts.Printer{}).Value(c.Spoken); string(got) != want {
+		t.Errorf("spoken: %s", got)
 	}
 	if got := c.Rows[len(c.Rows)-1].Counts; len(got) != 3 || got[0] != 20 || got[1] != 60 || got[2] != 20 {
 		t.Errorf("last row: %v", got)
 	}
-	if c.X[0].At != start || c.X[4].At != start.Add(1000*time.Second) || c.X[0].Show != "minute" || c.Y[0] != "100" {
+	if c.X[0].At != start || c.X[4].At != start.Add(1000*time.Second) || c.X[0].Show != "minute" || c.Y[0] != 100 {
 		t.Errorf("axes: %v %v", c.X, c.Y)
 	}
 }

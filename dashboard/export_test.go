@@ -1,6 +1,10 @@
 package dashboard
 
-import "campaign-runner/campaign/users"
+import (
+	"testing"
+
+	"campaign-runner/campaign/users"
+)
 
 // A Route is one of the pages' addresses.
 type Route struct {
@@ -21,3 +25,21 @@ const Anybody = anybody
 
 // SeenByViewers are the types of which all that a viewer gets is made.
 var SeenByViewers = []any{seenHome{}, glance{}}
+
+// Templates are the texts of the pages' templates, by file.
+func Templates(t testing.TB) map[string]string {
+	t.Helper()
+	files, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, file := range files {
+		text, err := templateFiles.ReadFile("templates/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[file.Name()] = string(text)
+	}
+	return all
+}

@@ -1,16 +1,20 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
 )
 
 const (
@@ -53,7 +57,7 @@ func (c content) news(old content) (news []event) {
 
 // trouble is why a page shows what is old; an empty Text: it does not.
 type trouble struct {
-	Text  string
+	Text  texts.Line
 	Since time.Time // when what it shows was so
 }
 
@@ -67,30 +71,47 @@ type event struct {
 	Since   string    `json:"since,omitempty"` // of trouble: when what the page shows was so
 }
 
-// Age is how old that is, in words; empty while it is fresh.
-func (t trouble) Age() string {
-	if age := time.Since(t.Since); age >= time.Second {
-		return report.About(age)
+// Age is how old that is, in words that the page's script goes on with.
+func (t trouble) Age() texts.Line {
+	seconds := int(time.Since(t.Since).Round(time.Second).Seconds())
+	if seconds < 90 {
+		return texts.Of("ago.seconds", "n", max(seconds, 0))
 	}
-	return ""
+	return texts.Of("ago.minutes", "n", (seconds+30)/60)
 }
 
-func (t trouble) event() event {
-	e := event{Trouble: &t.Text}
-	if t.Text != "" && !t.Since.IsZero() {
+func (t trouble) same(other trouble) bool { return reflect.DeepEqual(t.Text, other.Text) }
+
+// event tells a page of the trouble, in the words of its language.
+func (t trouble) event(say texts.Printer) event {
+	text := string(say.Value(t.Text))
+	e := event{Trouble: &text}
+	if t.Text != nil && !t.Since.IsZero() {
 		e.Since = t.Since.UTC().Format(time.RFC3339)
 	}
 	return e
 }
 
-// A feed reads each open page once for all its viewers and sends them what has changed.
-// With no viewer it reads nothing.
+// An audience is what makes one page another for some viewers.
+type audience struct {
+	language texts.Language
+	role     users.Role
+}
+
+// A subject is a page as an audience sees it.
+type subject struct {
+	page string // a campaign's name, or a choice of the list
+	audience
+}
+
+// A feed reads each open page once for all viewers of an audience and sends them what
+// has changed. With no viewer it reads nothing.
 type feed struct {
 	// read reads a page. With an error comes what is known of it.
-	read func(ctx context.Context, topic string) (content, error)
+	read func(ctx context.Context, of subject) (content, error)
 
 	mu      sync.Mutex
-	topics  map[string]*topic
+	topics  map[subject]*topic
 	viewers int
 	running bool
 	wake    chan struct{}
@@ -98,6 +119,7 @@ type feed struct {
 
 // A topic is a page that has viewers.
 type topic struct {
+	say     texts.Printer
 	viewers int
 	content content
 	trouble trouble
@@ -108,12 +130,12 @@ type topic struct {
 	changed chan struct{} // closed when the version changes
 }
 
-func newFeed(read func(context.Context, string) (content, error)) *feed {
-	return &feed{read: read, topics: make(map[string]*topic), wake: make(chan struct{}, 1)}
+func newFeed(read func(context.Context, subject) (content, error)) *feed {
+	return &feed{read: read, topics: make(map[subject]*topic), wake: make(chan struct{}, 1)}
 }
 
 // join adds a viewer, unless there are too many.
-func (f *feed) join(name string) (*topic, bool) {
+func (f *feed) join(name subject) (*topic, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.viewers == maxViewers {
@@ -122,7 +144,7 @@ func (f *feed) join(name string) (*topic, bool) {
 	f.viewers++
 	t := f.topics[name]
 	if t == nil {
-		t = &topic{changed: make(chan struct{})}
+		t = &topic{say: newSpeaker(name.language).plain, changed: make(chan struct{})}
 		f.topics[name] = t
 		f.look()
 	}
@@ -134,7 +156,7 @@ func (f *feed) join(name string) (*topic, bool) {
 	return t, true
 }
 
-func (f *feed) leave(name string, t *topic) {
+func (f *feed) leave(name subject, t *topic) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.viewers--
@@ -180,24 +202,26 @@ func (f *feed) run() {
 
 // names lists the topics, or those that were never read. It is nil when the reader is to
 // end, because there are none.
-func (f *feed) names(all bool) []string {
+func (f *feed) names(all bool) []subject {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running = len(f.topics) > 0; !f.running {
 		return nil
 	}
-	names := []string{}
+	names := []subject{}
 	for name, t := range f.topics {
 		if all || t.version == 0 {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b subject) int {
+		return cmp.Or(strings.Compare(a.page, b.page), cmp.Compare(a.language, b.language))
+	})
 	return names
 }
 
 // update reads a topic, unless it is known that this fails.
-func (f *feed) update(name string, failed error) error {
+func (f *feed) update(name subject, failed error) error {
 	var now content
 	err := failed
 	if err == nil {
@@ -214,15 +238,15 @@ func (f *feed) update(name string, failed error) error {
 	before, had := t.content, t.trouble
 	if err == nil {
 		t.content, t.trouble, t.read = now, trouble{}, time.Now()
-	} else if had.Text == "" {
+	} else if had.Text == nil {
 		if t.version == 0 && now.parts != nil {
 			t.content, t.read = now, now.since
 		}
 		t.trouble = trouble{troubleText(err), t.read}
 	}
 	news := t.content.news(before)
-	if t.trouble.Text != had.Text || t.version == 0 {
-		news = append(news, t.trouble.event())
+	if !t.trouble.same(had) || t.version == 0 {
+		news = append(news, t.trouble.event(t.say))
 	}
 	if len(news) == 0 {
 		return err
@@ -234,16 +258,14 @@ func (f *feed) update(name string, failed error) error {
 	return err
 }
 
-const redisGone = "Redis does not answer. Nothing is sent and nothing is lost meanwhile: start Redis again, and all goes on by itself."
-
-func troubleText(err error) string {
+func troubleText(err error) texts.Line {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return "This campaign is no longer there."
+		return texts.Of("page.gone")
 	case isDown(err):
-		return redisGone
+		return texts.Of("page.no_redis")
 	}
-	return "This cannot be read at the moment: " + err.Error() + "."
+	return texts.Of("page.unreadable", "why", texts.Technical(err.Error()))
 }
 
 // next is what a viewer is sent who has been sent a version; changed is closed when there
@@ -258,7 +280,7 @@ func (f *feed) next(t *topic, seen int) (m message, version int, changed <-chan 
 		return t.last, t.version, t.changed
 	}
 	if t.whole == nil {
-		whole := encode(append(t.content.news(content{}), t.trouble.event()))
+		whole := encode(append(t.content.news(content{}), t.trouble.event(t.say)))
 		t.whole = &whole
 	}
 	return *t.whole, t.version, t.changed
@@ -289,7 +311,7 @@ func (f *feed) follow(ctx context.Context, t *topic, send func(message) error) e
 
 // live serves a page's changes as server-sent events.
 func (p *pages) live(w http.ResponseWriter, r *http.Request) {
-	topic := listTopic(r.URL.Query())
+	topic := subject{listTopic(r.URL.Query()), audience{languageOf(r), visitorOf(r).Role}}
 	if name := r.PathValue("name"); name != "" {
 		ctx, cancel := context.WithTimeout(r.Context(), livePatience)
 		defer cancel()
@@ -298,9 +320,8 @@ func (p *pages) live(w http.ResponseWriter, r *http.Request) {
 			p.refuse(w, r, err)
 			return
 		}
-		topic = name
+		topic.page = name
 	}
-	topic = topicFor(visitorOf(r).Role, topic)
 	t, ok := p.feed.join(topic)
 	if !ok {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)

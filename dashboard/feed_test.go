@@ -16,17 +16,20 @@ import (
 	"time"
 
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
 )
 
 // told is what a viewer was sent, a line for each time.
 func told(f *feed, name string, duration time.Duration) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	t, ok := f.join(name)
+	at := subject{name, audience{texts.English, users.Admin}}
+	t, ok := f.join(at)
 	if !ok {
 		return []string{"refused"}
 	}
-	defer f.leave(name, t)
+	defer f.leave(at, t)
 	var lines []string
 	_ = f.follow(ctx, t, func(m message) error {
 		var line []string
@@ -51,6 +54,12 @@ func told(f *feed, name string, duration time.Duration) []string {
 	return lines
 }
 
+// sale is a campaign's page in English.
+var sale = subject{"sale", audience{texts.English, users.Admin}}
+
+// redisGone is what English pages say without Redis.
+func redisGone() string { return string(texts.Printer{}.Say("page.no_redis")) }
+
 // parts is a page without a list.
 func parts(ids ...string) content {
 	c := content{parts: make(map[string]string)}
@@ -63,7 +72,7 @@ func parts(ids ...string) content {
 func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := newFeed(func(context.Context, string) (content, error) {
+		f := newFeed(func(context.Context, subject) (content, error) {
 			switch after := time.Since(start); {
 			case after < 5*time.Second:
 				return parts("a", "1", "b", "1"), nil
@@ -76,7 +85,7 @@ func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 			}
 			return content{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
 		})
-		want := "a=1 b=1 trouble:|b=2|trouble:" + redisGone + "|trouble:||trouble:This campaign is no longer there."
+		want := "a=1 b=1 trouble:|b=2|trouble:" + redisGone() + "|trouble:||trouble:This campaign is no longer there."
 		got := strings.TrimPrefix(strings.Join(told(f, "sale", 20*time.Second), "|"), "|") // it may have come before the first look
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -89,7 +98,7 @@ func TestAViewerIsToldWhatHasChanged(t *testing.T) {
 func TestAViewerIsToldWhatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := newFeed(func(context.Context, string) (content, error) {
+		f := newFeed(func(context.Context, subject) (content, error) {
 			switch after := time.Since(start); {
 			case after < 5*time.Second:
 				return parts("a", "1", "b", "1"), nil
@@ -112,7 +121,7 @@ func TestAViewerIsToldWhatIsGone(t *testing.T) {
 func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads atomic.Int64
-		f := newFeed(func(context.Context, string) (content, error) {
+		f := newFeed(func(context.Context, subject) (content, error) {
 			reads.Add(1)
 			return parts("a", "1"), nil
 		})
@@ -146,10 +155,10 @@ func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 
 func TestThereAreOnlySoManyViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFeed(func(context.Context, string) (content, error) { return content{}, nil })
+		f := newFeed(func(context.Context, subject) (content, error) { return content{}, nil })
 		joined := make(map[int]*topic)
 		for i := range maxViewers {
-			topic, ok := f.join("sale")
+			topic, ok := f.join(sale)
 			if !ok {
 				t.Fatalf("viewer %d is refused", i)
 			}
@@ -159,7 +168,7 @@ func TestThereAreOnlySoManyViewers(t *testing.T) {
 			t.Errorf("one too many was told %q", lines)
 		}
 		for topic := range maps.Values(joined) {
-			f.leave("sale", topic)
+			f.leave(sale, topic)
 		}
 		time.Sleep(time.Hour)
 	})
@@ -167,13 +176,13 @@ func TestThereAreOnlySoManyViewers(t *testing.T) {
 
 func TestAViewerThatIsGoneEndsItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFeed(func(context.Context, string) (content, error) { return content{}, nil })
+		f := newFeed(func(context.Context, subject) (content, error) { return content{}, nil })
 		gone := errors.New("gone")
-		topic, _ := f.join("sale")
+		topic, _ := f.join(sale)
 		if err := f.follow(t.Context(), topic, func(message) error { return gone }); !errors.Is(err, gone) {
 			t.Error(err)
 		}
-		f.leave("sale", topic)
+		f.leave(sale, topic)
 		time.Sleep(time.Hour)
 	})
 }
@@ -215,7 +224,7 @@ func TestAllPagesAreToldSoonThatRedisIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		gone := func() bool { return time.Since(start) > 3*time.Second }
-		f := newFeed(func(ctx context.Context, _ string) (content, error) {
+		f := newFeed(func(ctx context.Context, _ subject) (content, error) {
 			if gone() {
 				<-ctx.Done() // a frozen server
 				return content{}, ctx.Err()
@@ -226,13 +235,13 @@ func TestAllPagesAreToldSoonThatRedisIsGone(t *testing.T) {
 		told := make(chan time.Duration)
 		for i := range pages {
 			go func() {
-				name := fmt.Sprint("page ", i)
+				name := subject{fmt.Sprint("page ", i), audience{texts.English, users.Admin}}
 				topic, _ := f.join(name)
 				defer f.leave(name, topic)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				_ = f.follow(ctx, topic, func(m message) error {
-					if strings.Contains(string(m.plain), redisGone) {
+					if strings.Contains(string(m.plain), redisGone()) {
 						told <- time.Since(start) - 3*time.Second
 						cancel()
 					}

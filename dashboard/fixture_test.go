@@ -21,6 +21,7 @@ import (
 type fixture struct {
 	campaigntest.Fixture
 	*httptest.Server
+	language string // that uploads ask for
 }
 
 func newFixture(t *testing.T, edit ...func(*dashboard.Config)) fixture {
@@ -34,7 +35,7 @@ func newFixtureOn(t *testing.T, rdb redis.UniversalClient, edit ...func(*dashboa
 	for _, e := range edit {
 		e(&cfg)
 	}
-	return fixture{campaigntest.New(t, rdb), serve(t, rdb, cfg)}
+	return fixture{Fixture: campaigntest.New(t, rdb), Server: serve(t, rdb, cfg)}
 }
 
 var columns = []campaign.Column{{Name: "phone"}, {Name: "الاسم", Key: "name"}, {Name: "note"}}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"campaign-runner/campaign/texts"
 )
 
 // flashLife is how long it is kept what was done. A browser asks for the next page at
@@ -19,12 +21,13 @@ type flashes struct {
 }
 
 type flash struct {
-	path, text string
-	until      time.Time
+	path  string
+	line  texts.Line
+	until time.Time
 }
 
 // did leads a visitor to a page of ours, which says what was done.
-func (p *pages) did(w http.ResponseWriter, r *http.Request, path, text string) {
+func (p *pages) did(w http.ResponseWriter, r *http.Request, path string, line texts.Line) {
 	id, now := rand.Text(), time.Now()
 	p.flashes.mu.Lock()
 	for old, f := range p.flashes.kept {
@@ -32,20 +35,20 @@ func (p *pages) did(w http.ResponseWriter, r *http.Request, path, text string) {
 			delete(p.flashes.kept, old)
 		}
 	}
-	p.flashes.kept[id] = flash{path, text, now.Add(flashLife)}
+	p.flashes.kept[id] = flash{path, line, now.Add(flashLife)}
 	p.flashes.mu.Unlock()
 	http.Redirect(w, r, p.link(path)+"?did="+id, http.StatusSeeOther)
 }
 
 // done is what was just done, for the page that is asked for.
-func (p *pages) done(r *http.Request) string {
+func (p *pages) done(r *http.Request) texts.Line {
 	id := r.URL.Query().Get("did")
 	p.flashes.mu.Lock()
 	defer p.flashes.mu.Unlock()
 	f, ok := p.flashes.kept[id]
 	if !ok || f.path != r.URL.Path || time.Now().After(f.until) {
-		return ""
+		return nil
 	}
 	delete(p.flashes.kept, id)
-	return f.text
+	return f.line
 }

@@ -23,8 +23,8 @@ import (
 // the password, as admins. With users, people sign in; the password goes on working.
 type gate struct {
 	Config
-	refuse func(w http.ResponseWriter, r *http.Request, err error)               // an error as a page
-	fail   func(w http.ResponseWriter, r *http.Request, status int, text string) // a text as a page
+	refuse func(w http.ResponseWriter, r *http.Request, err error)                   // an error as a page
+	fail   func(w http.ResponseWriter, r *http.Request, status int, text texts.Line) // a text as a page
 
 	people   *known[[]users.User] // of one name, which is empty
 	held     *known[[]byte]       // sessions by their id
@@ -232,10 +232,9 @@ func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Acc
 
 // forbid says that a visitor's role does not allow a request.
 func (g *gate) forbid(w http.ResponseWriter, r *http.Request, v visitor, least users.Role) {
-	say := texts.Printer{}
-	text := string(say.Say("role.needed", "role", say.Say("role."+v.Role.String()), "least", say.Say("role."+least.String())))
+	text := texts.Of("role.needed", "role", texts.Of("role."+v.Role.String()), "least", texts.Of("role."+least.String()))
 	if !wantsPage(r) {
-		http.Error(w, text, http.StatusForbidden)
+		http.Error(w, string(texts.Printer{}.Value(text)), http.StatusForbidden)
 		return
 	}
 	g.fail(w, r, http.StatusForbidden, text)

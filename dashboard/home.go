@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/campaign/users"
 )
 
@@ -20,10 +20,10 @@ import (
 type list struct {
 	filter
 	Agents    []agent
-	Shown     int    // on this page of the list
-	Found     int    // on all its pages
-	All       int    // campaigns that there are
-	Says      string // for screen readers; they read it aloud when it changes
+	Shown     int        // on this page of the list
+	Found     int        // on all its pages
+	All       int        // campaigns that there are
+	Says      texts.Line // for screen readers; they read it aloud when it changes
 	MayLaunch bool
 }
 
@@ -43,7 +43,7 @@ type (
 type agent struct {
 	Name    string
 	Workers int
-	Quota   string // how much of it is left; empty: unknown
+	Quota   texts.Line // how much of it is left; empty: unknown
 }
 
 func (p *pages) home(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +53,7 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err)
 		return
 	}
-	v := view{Title: "Campaigns", Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r)}
+	v := view{Title: texts.Of("page.campaigns"), Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r)}
 	name, body := p.homeFor(visitorOf(r).Role, snap, chosen)
 	v.Body = body
 	if err != nil {
@@ -155,7 +155,7 @@ func agentsOf(snap *report.Snapshot) ([]agent, map[string]*store.Quota) {
 }
 
 // says counts campaigns by where they stand.
-func says(rows []report.Row) string {
+func says(rows []report.Row) texts.Line {
 	counts, need := make(map[campaign.Phase]int), 0
 	for i := range rows {
 		counts[rows[i].State]++
@@ -163,17 +163,17 @@ func says(rows []report.Row) string {
 			need++
 		}
 	}
-	var parts []string
+	var parts []texts.Line
 	for _, state := range phases {
 		if n := counts[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(n), state))
+			parts = append(parts, texts.Of("notice.state", "n", n, "state", state))
 		}
 	}
 	if need > 0 {
-		parts = append(parts, campaign.Count(need, "needs", "need")+" attention")
+		parts = append(parts, texts.Of("says.attention", "n", need))
 	}
 	if len(parts) == 0 {
-		return ""
+		return nil
 	}
-	return "Campaigns: " + strings.Join(parts, ", ") + "."
+	return texts.Of("says.campaigns", "parts", parts)
 }

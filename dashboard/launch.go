@@ -3,7 +3,6 @@ package dashboard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // A launchForm is the page that a campaign is launched from.
@@ -23,7 +23,7 @@ type launchForm struct {
 	Agents   []string
 	Channels []Channel
 	Given    url.Values // what was filled in before
-	Problem  string     // what is wrong with it; empty: nothing yet
+	Problem  texts.Line // what is wrong with it; empty: nothing yet
 	MaxMB    int
 }
 
@@ -43,6 +43,43 @@ type formField struct {
 	campaign.Setting
 	Name  string
 	Value string
+}
+
+// Label, Hint and Example are what stands beside and in the field.
+func (f formField) Label() texts.Setting   { return texts.Setting{Setting: f.Setting} }
+func (f formField) Hint() *texts.Setting   { return f.part(f.Setting.Hint, "hint") }
+func (f formField) Example() texts.Setting { return texts.Setting{Setting: f.Setting, Part: "example"} }
+
+// part is a text beside the field; nil: it has none.
+func (f formField) part(english, part string) *texts.Setting {
+	if english == "" {
+		return nil
+	}
+	return &texts.Setting{Setting: f.Setting, Part: part}
+}
+
+// Options are what can be chosen.
+func (f formField) Options() (list []option) {
+	for _, choice := range f.Choices {
+		list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
+	}
+	return list
+}
+
+// label is what people call a setting.
+func label(flag string) any {
+	switch flag {
+	case "channel":
+		return texts.Of("new.channel")
+	case "agent":
+		return texts.Of("facts.agent")
+	}
+	for _, s := range campaign.LaunchSettings(flag) {
+		if s.Label != "" {
+			return texts.Setting{Setting: s}
+		}
+	}
+	return texts.Name(strings.ReplaceAll(flag, "-", " "))
 }
 
 // fieldName is the name that a setting has on the form.
@@ -73,8 +110,8 @@ func (f launchForm) Changed(fields []formField) bool {
 	return slices.ContainsFunc(fields, func(field formField) bool { return field.Value != field.Default })
 }
 
-func (p *pages) newForm(given url.Values, problem string) view {
-	return view{Title: "New campaign", Nav: "new", Body: launchForm{
+func (p *pages) newForm(given url.Values, problem texts.Line) view {
+	return view{Title: texts.Of("page.new"), Nav: "new", Body: launchForm{
 		Agents: slices.Sorted(maps.Keys(p.Agents)), Channels: p.Channels, Given: given, Problem: problem, MaxMB: maxUpload >> 20,
 	}}
 }
@@ -82,7 +119,7 @@ func (p *pages) newForm(given url.Values, problem string) view {
 func (p *pages) form(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.Query()
 	if !asked.Has("from") {
-		p.show(w, r, http.StatusOK, "new", p.newForm(nil, ""))
+		p.show(w, r, http.StatusOK, "new", p.newForm(nil, nil))
 		return
 	}
 	c, err := p.store.Campaign(r.Context(), asked.Get("from"))
@@ -97,7 +134,7 @@ func (p *pages) form(w http.ResponseWriter, r *http.Request) {
 	} else if i := slices.IndexFunc(p.Channels, func(other Channel) bool { return other.ID != c.Settings.ChannelID }); i >= 0 {
 		given.Set("channel", p.Channels[i].Name)
 	}
-	p.show(w, r, http.StatusOK, "new", p.newForm(given, ""))
+	p.show(w, r, http.StatusOK, "new", p.newForm(given, nil))
 }
 
 // A preview is what would be launched.
@@ -106,8 +143,8 @@ type preview struct {
 	File     string
 	Settings campaign.Settings
 	Summary  launch.Summary
-	Notes    []string // remarks of the preflight
-	Minutes  int      // for which the list is kept
+	Notes    []texts.Technical // remarks of the preflight
+	Minutes  int               // for which the list is kept
 }
 
 // Refusals are why lines are no contacts, the most frequent first.
@@ -128,8 +165,8 @@ func (p preview) PhoneColumns() []report.Reason { return report.Refusals(p.Summa
 func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts - p.Summary.NotChosen }
 
 // Estimate is how long the campaign takes if all goes well.
-func (p preview) Estimate() string {
-	return report.About(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
+func (p preview) Estimate() texts.Line {
+	return about(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
 // preview takes a list, does everything that a launch does except storing, and shows
@@ -159,8 +196,23 @@ func (p *pages) preview(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, given, err)
 		return
 	}
-	shown.ID = p.uploads.keep(up)
-	p.show(w, r, http.StatusOK, "preview", view{Title: "Launch " + shown.Summary.Campaign + "?", Nav: "new", Body: shown})
+	shown.ID = p.uploads.keep(up, shown)
+	p.showPreview(w, r, shown)
+}
+
+// previewed serves a preview once more, as in another language.
+func (p *pages) previewed(w http.ResponseWriter, r *http.Request) {
+	up, ok := p.uploads.find(r.PathValue("id"))
+	if !ok {
+		p.refuse(w, r, errExpired)
+		return
+	}
+	p.showPreview(w, r, up.shown)
+}
+
+func (p *pages) showPreview(w http.ResponseWriter, r *http.Request, shown preview) {
+	title := texts.Of("preview.title", "campaign", texts.Name(shown.Summary.Campaign))
+	p.show(w, r, http.StatusOK, "preview", view{Title: title, Nav: "new", Here: p.link("/new/" + shown.ID), Body: shown})
 }
 
 // followUp is in place of an upload: the contacts of a campaign. For its own agent their
@@ -189,18 +241,23 @@ func (p *pages) problem(w http.ResponseWriter, r *http.Request, given url.Values
 	if errors.As(err, &wish) {
 		status = wish.status
 	}
-	p.show(w, r, status, "new", p.newForm(given, sentence(err.Error())))
+	v := p.newForm(given, lineOf(err))
+	v.Here = p.link("/new") // what was filled in may hold a number, and stands in no address
+	if from := given.Get("from"); from != "" {
+		v.Here += "?" + url.Values{"from": {from}, "where": {given.Get("where")}}.Encode()
+	}
+	p.show(w, r, status, "new", v)
 }
 
 // ready makes a request of what was filled in.
 func (p *pages) ready(up *upload, form url.Values) error {
 	if up == nil {
-		return wishf(http.StatusBadRequest, "choose a contact file")
+		return wishf(http.StatusBadRequest, "error.no_file")
 	}
 	text := func(field string) string { return strings.TrimSpace(form.Get(field)) }
 	up.agent = text("agent")
 	if _, ok := p.Agents[up.agent]; !ok {
-		return wishf(http.StatusBadRequest, "this worker does not serve the agent %q", up.agent)
+		return wishf(http.StatusBadRequest, "error.agent", "agent", up.agent)
 	}
 	channel, err := p.channelID(text("channel"))
 	if err != nil {
@@ -223,7 +280,7 @@ func (p *pages) ready(up *upload, form url.Values) error {
 	if where := text("where"); up.request.From != "" && where != "" {
 		rule, err := campaign.ParseRule(where)
 		if err != nil {
-			return &wishError{http.StatusBadRequest, err}
+			return &wishError{status: http.StatusBadRequest, err: err}
 		}
 		up.request.Choice.Where = campaign.Rules{rule}
 	}
@@ -233,25 +290,16 @@ func (p *pages) ready(up *upload, form url.Values) error {
 	up.request.Format.SkipHiddenRows = form.Has("skip_hidden_rows")
 	up.request.Mapping.SendExtra = form.Has("send_extra")
 	if up.request.Settings, err = campaign.NewSettings(given); err != nil {
-		return &wishError{http.StatusBadRequest, onForm(err)}
+		return &wishError{status: http.StatusBadRequest, err: err}
 	}
 	up.request.Settings.WebhookURL = p.WebhookURL
 	if up.request.Settings.KeepDays == 0 {
 		up.request.Settings.KeepDays = p.KeepDays
 	}
 	if err := up.request.Check(); err != nil {
-		return &wishError{http.StatusBadRequest, err}
+		return &wishError{status: http.StatusBadRequest, err: err}
 	}
 	return nil
-}
-
-// onForm names a setting as people call it, not by its flag.
-func onForm(err error) error {
-	var wrong *campaign.SettingError
-	if errors.As(err, &wrong) {
-		return fmt.Errorf("%s: %w", strings.ReplaceAll(wrong.Flag, "-", " "), wrong.Err)
-	}
-	return err
 }
 
 // channelID is the id of a channel that was named, or given as one.
@@ -262,7 +310,7 @@ func (p *pages) channelID(text string) (string, error) {
 		}
 	}
 	if _, err := strconv.Atoi(text); err != nil {
-		return "", wishf(http.StatusBadRequest, "channel %q: want the platform's id of a channel, or the name of one that is known here", text)
+		return "", wishf(http.StatusBadRequest, "error.channel", "channel", text)
 	}
 	return text, nil
 }
@@ -271,13 +319,13 @@ func (p *pages) channelID(text string) (string, error) {
 // A workbook of a million rows takes a tenth of it.
 const maxRehearsal = 2 * time.Minute
 
-var errTooSlow = wishf(http.StatusUnprocessableEntity, "this list takes more than %.0f minutes to be looked at here: split it, or ask who runs the worker", maxRehearsal.Minutes())
+var errTooSlow = wishf(http.StatusUnprocessableEntity, "error.too_slow", "n", int(maxRehearsal.Minutes()))
 
 // rehearse does everything that a launch by somebody does except storing.
 func (p *pages) rehearse(ctx context.Context, up *upload, by string) (preview, error) {
 	switch c, err := p.store.Campaign(ctx, up.request.Name); {
 	case err == nil && c.Phase != campaign.Loading:
-		return preview{}, wishf(http.StatusConflict, "campaign %s exists: choose another name", c.Name)
+		return preview{}, wishf(http.StatusConflict, "error.taken", "campaign", texts.Name(c.Name))
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return preview{}, err
 	}
@@ -286,7 +334,7 @@ func (p *pages) rehearse(ctx context.Context, up *upload, by string) (preview, e
 	defer cancel()
 	l := p.Agents[up.agent]
 	l.By, l.Beside = by, report.Beside(p.store)
-	l.Note = func(text string) { shown.Notes = append(shown.Notes, text) }
+	l.Note = func(text string) { shown.Notes = append(shown.Notes, texts.Technical(text)) }
 	err := up.read(func(req launch.Request) (err error) {
 		req.DryRun = true
 		shown.Summary, err = l.Launch(ctx, req)
@@ -316,10 +364,10 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.uploads.drop(id)
-	p.did(w, r, "/campaigns/"+sum.Campaign, deeds["launch"](sum.Contacts))
+	p.did(w, r, "/campaigns/"+sum.Campaign, texts.Of("did.launch", "n", sum.Contacts))
 }
 
 func (p *pages) discard(w http.ResponseWriter, r *http.Request) {
 	p.uploads.drop(r.PathValue("id"))
-	p.did(w, r, "/", deeds["discard"](0))
+	p.did(w, r, "/", texts.Of("did.discard"))
 }

@@ -105,6 +105,7 @@ func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	req.Header.Set("Accept-Language", f.language)
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		f.T.Fatal(err)
@@ -173,8 +174,8 @@ func TestWhoseNumbersTheyAreIsShownBeforeTheLaunch(t *testing.T) {
 	const codes = "name,Country Code,phone\nA,+966,501234567\nB,+971,501234568 / 501234569\nC,+966,521234567\n"
 	res, page := f.upload("codes.csv", codes, filled(map[string]string{"two_numbers": "first"}), true)
 	for _, want := range []string{
-		"<dt>Countries</dt><dd>SA 2, AE 1</dd>", "<dt>Country by</dt><dd>column <bdi>Country Code</bdi></dd>",
-		`<dt>Doubtful</dt><dd>1 number <span class="sub">in no known range of its country</span></dd>`,
+		"<dt>Countries</dt><dd>SA 2, AE 1</dd>", "<dt>Country by</dt><dd>column <bdi dir=\"auto\">Country Code</bdi></dd>",
+		`<dt>Doubtful</dt><dd>1 number <span class="sub"><bdi dir="auto">in no known range of its country</bdi></span></dd>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%d, no %s in %s", res.StatusCode, want, page)
@@ -256,19 +257,19 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"a hostile name", "list.csv", list, map[string]string{"name": hostile}, 400, "&lt;script&gt;"},
 		{"a name that is taken", "list.csv", list, map[string]string{"name": "taken"}, 409, "Campaign taken exists"},
 		{"an agent that is not served here", "list.csv", list, map[string]string{"agent": "sales"}, 400, "does not serve the agent"},
-		{"no channel", "list.csv", list, map[string]string{"channel": ""}, 400, "want the platform&#39;s id"},
+		{"no channel", "list.csv", list, map[string]string{"channel": ""}, 400, "want the platform's id"},
 		{"a channel that cannot be", "list.csv", list, map[string]string{"channel": "-3"}, 400, "Channel: want a number from 1"},
-		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Mode: want batch or dispatch"},
-		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Chunk size: want a number"},
-		{"a number out of bounds", "list.csv", list, map[string]string{"max_attempts": "1000"}, 400, "Max attempts: want a number from 1 to 200"},
-		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Retry 5xx: want own, all or none"},
+		{"no such mode", "list.csv", list, map[string]string{"mode": "fax"}, 400, "Requests: want batch or dispatch"},
+		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Contacts a chunk: want a number"},
+		{"a number out of bounds", "list.csv", list, map[string]string{"max_attempts": "1000"}, 400, "Attempts for each contact: want a number from 1 to 200"},
+		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Send again after failures: want own, all or none"},
 		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
-		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Max failure share: share"},
-		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Canary: want a number from 1"},
+		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Pause when more fail than: share"},
+		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Try out with the first contacts: want a number from 1"},
 		{"hours by nobody's clock", "list.csv", list, map[string]string{"hours": "09:00-21:00"}, 400, "need a time zone"},
 		{"no hours", "list.csv", list, map[string]string{"hours": "late", "timezone": "Asia/Riyadh"}, 400, "Hours: hours"},
 		{"no such zone", "list.csv", list, map[string]string{"timezone": "Moon/Crater"}, 400, "Moon/Crater"},
-		{"no such time", "list.csv", list, map[string]string{"start_at": "soon"}, 400, "Start at: "},
+		{"no such time", "list.csv", list, map[string]string{"start_at": "soon"}, 400, "Not before: "},
 		{"a form beyond all measure", "list.csv", list, map[string]string{"region": strings.Repeat("x", 100<<10)}, 413, "This form is too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/texts"
 )
 
 // pageRows is the most campaigns on a page of the list.
@@ -36,19 +37,19 @@ const attention = "attention" // in place of a state: what needs a person
 
 // order is a way to sort a list. Of equal rows the newest comes first.
 type order struct {
-	name, Label string
-	compare     func(a, b *report.Row) int
+	name    string
+	compare func(a, b *report.Row) int
 }
 
 // orders are the ways to sort a list, the usual one first.
 var orders = []order{
-	{"attention", "needs attention first", func(a, b *report.Row) int { return cmp.Compare(needOf(a), needOf(b)) }},
-	{"newest", "newest first", func(a, b *report.Row) int { return 0 }},
-	{"oldest", "oldest first", func(a, b *report.Row) int { return a.CreatedAt.Compare(b.CreatedAt) }},
-	{"name", "by name", func(a, b *report.Row) int { return strings.Compare(a.Campaign, b.Campaign) }},
-	{"ends", "ends soonest first", func(a, b *report.Row) int { return endOf(a).Compare(endOf(b)) }},
-	{"problems", "most problems first", func(a, b *report.Row) int { return b.States.Problems() - a.States.Problems() }},
-	{"contacts", "most contacts first", func(a, b *report.Row) int { return b.Contacts - a.Contacts }},
+	{"attention", func(a, b *report.Row) int { return cmp.Compare(needOf(a), needOf(b)) }},
+	{"newest", func(a, b *report.Row) int { return 0 }},
+	{"oldest", func(a, b *report.Row) int { return a.CreatedAt.Compare(b.CreatedAt) }},
+	{"name", func(a, b *report.Row) int { return strings.Compare(a.Campaign, b.Campaign) }},
+	{"ends", func(a, b *report.Row) int { return endOf(a).Compare(endOf(b)) }},
+	{"problems", func(a, b *report.Row) int { return b.States.Problems() - a.States.Problems() }},
+	{"contacts", func(a, b *report.Row) int { return b.Contacts - a.Contacts }},
 }
 
 // endOf is when a campaign ends by itself; those of which that is not known, and those
@@ -150,9 +151,11 @@ func (c filter) Plain() bool { return c.Search == "" && c.State == "" }
 // Pages is how many pages the list has; at least one.
 func (h list) Pages() int { return max((h.Found+pageRows-1)/pageRows, 1) }
 
-// First and Last are the places of the rows in the whole list, from 1.
-func (h list) First() int { return (h.Page-1)*pageRows + 1 }
-func (h list) Last() int  { return h.First() + h.Shown - 1 }
+// Range is the places of the rows in the whole list, from 1.
+func (h list) Range() texts.Name {
+	first := (h.Page-1)*pageRows + 1
+	return texts.Name(campaign.Number(first) + "–" + campaign.Number(first+h.Shown-1))
+}
 
 // Before and After are the addresses of the pages beside this one; empty: there is none.
 func (h list) Before() string { return h.page(h.Page - 1) }
@@ -169,16 +172,16 @@ func (h list) page(n int) string {
 
 // StateOptions and SortOptions are what a list is filtered and sorted by.
 func (c filter) StateOptions() []option {
-	options := []option{{"", "any", c.State == ""}, {attention, "needs attention", c.State == attention}}
+	options := []option{{"", texts.Of("home.any"), c.State == ""}, {attention, texts.Of("home.attention"), c.State == attention}}
 	for _, state := range phases {
-		options = append(options, option{string(state), string(state), c.State == string(state)})
+		options = append(options, option{string(state), texts.Of("phase." + string(state)), c.State == string(state)})
 	}
 	return options
 }
 
 func (c filter) SortOptions() (options []option) {
 	for _, o := range orders {
-		options = append(options, option{o.name, o.Label, c.Sort == o.name})
+		options = append(options, option{o.name, texts.Of("sort." + o.name), c.Sort == o.name})
 	}
 	return options
 }

@@ -30,10 +30,10 @@ var templateFiles embed.FS
 //go:embed static/*
 var staticFiles embed.FS
 
-// viewsAt are the pages by name, each with the layout around it. Templates write the
-// addresses of pages from the root; base, the path that the pages are below, is put
-// before them here.
-func viewsAt(base string) map[string]*template.Template {
+// viewsAt are the pages by name, each with the layout around it, in the words of a
+// speaker. Templates write the addresses of pages from the root; base, the path that the
+// pages are below, is put before them here.
+func viewsAt(base string, s speaker) map[string]*template.Template {
 	parse := func(t *template.Template, names ...string) *template.Template {
 		for _, name := range names {
 			text, err := templateFiles.ReadFile("templates/" + name + ".html")
@@ -44,7 +44,7 @@ func viewsAt(base string) map[string]*template.Template {
 		}
 		return t
 	}
-	frame := parse(template.New("").Funcs(words), "layout", "parts")
+	frame := parse(template.New("").Funcs(s.words()), "layout", "parts")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
@@ -59,62 +59,20 @@ func viewsAt(base string) map[string]*template.Template {
 // rooted matches the beginning of an address of ours in a template.
 var rooted = regexp.MustCompile(`((?:href|src|action|formaction|data-events)=")/`)
 
-// words format numbers and times in templates. Times are in UTC; the page's script shows
-// them in the reader's zone.
-var words = template.FuncMap{
-	"number":  campaign.Number,
-	"count":   campaign.Count,
-	"quota":   quotaText,
-	"time":    func(t time.Time) template.HTML { return timeTag(t, "full", "2006-01-02 15:04 UTC") },
-	"second":  func(t time.Time) template.HTML { return timeTag(t, "second", "2006-01-02 15:04:05 UTC") },
-	"soon":    soonTag,
-	"say":     say,
-	"t":       func(key string) template.HTML { return template.HTML(texts.Printer{HTML: true}.Say(key)) },
-	"written": written,
-	"axis":    func(t tick) template.HTML { return timeTag(t.At, t.Show, axisLayouts[t.Show]) },
-}
-
-// axisLayouts formats the times below a chart, by precision.
-var axisLayouts = map[string]string{"day": "Jan 2, 15:04", "minute": "15:04", "clock": "15:04:05"}
-
-func timeTag(t time.Time, show, layout string) template.HTML {
-	if t.IsZero() {
-		return "–"
-	}
-	t = t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-show="%s">%s</time>`, t.Format(time.RFC3339), show, t.Format(layout)))
-}
-
-// soonTag leaves out the date of times in the next hours.
-func soonTag(t time.Time) template.HTML {
-	if time.Until(t).Abs() < 12*time.Hour {
-		return timeTag(t, "clock", "15:04:05 UTC")
-	}
-	return timeTag(t, "full", "2006-01-02 15:04 UTC")
-}
-
-// quotaText says how much of a quota is left.
-func quotaText(q store.Quota) string {
-	if q.Limit == 0 {
-		return "no limit is known"
-	}
-	text := fmt.Sprintf("%s of %s requests left in %v", campaign.Number(q.Remaining), campaign.Number(q.Limit), time.Duration(q.Window*float64(time.Second)))
-	if q.Others >= 1 {
-		text += fmt.Sprintf("; others on the token use about %.0f", q.Others)
-	}
-	return text
-}
-
 // A view is a page with what its layout needs.
 type view struct {
-	Title   string
-	Nav     string // its entry in the navigation
-	Events  string // address of its live parts; empty: it has none
-	Reload  bool   // reloads itself where scripts are off
-	Flash   string // what was just done
+	Title   any        // a Line or a Name
+	Nav     string     // its entry in the navigation
+	Events  string     // address of its live parts; empty: it has none
+	Reload  bool       // reloads itself where scripts are off
+	Flash   texts.Line // what was just done
 	Trouble trouble
 	Visitor visitor
 	Body    any
+
+	Here   string  // address where the page is found; empty: that of the request
+	Posted []field // see switcher
+	Switch *switcher
 }
 
 // May reports whether the visitor has at least a role.
@@ -128,7 +86,7 @@ type pages struct {
 	Config
 	gate      *gate
 	store     reader
-	views     map[string]*template.Template
+	views     map[texts.Language]map[string]*template.Template
 	feed      *feed
 	uploads   *uploads
 	flashes   flashes
@@ -144,9 +102,12 @@ type pages struct {
 const keptStandings = 100
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, store: cfg.Store, views: viewsAt(cfg.BasePath), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
-	p.gate = newGate(cfg)
+	p := &pages{Config: cfg, store: cfg.Store, views: make(map[texts.Language]map[string]*template.Template), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
+	p.gate = newGate(p.Config)
 	p.gate.refuse, p.gate.fail = p.refuse, p.fail
+	for _, l := range texts.Languages() {
+		p.views[l] = viewsAt(cfg.BasePath, newSpeaker(l))
+	}
 	p.feed = newFeed(p.fragments)
 	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	p.accounts = newKnown(keptAccounts, p.readAccount)
@@ -189,10 +150,11 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /campaigns/{name}/rejects.csv", users.Operator, p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
 	rs.below("GET /new", users.Launcher, p.form)
 	rs.below("POST /new", users.Launcher, p.preview)
+	rs.below("GET /new/{id}", users.Launcher, p.previewed)
 	rs.below("POST /new/{id}/launch", users.Launcher, p.launch)
 	rs.below("POST /new/{id}/discard", users.Launcher, p.discard)
 	rs.below("/", users.Viewer, func(w http.ResponseWriter, r *http.Request) {
-		p.fail(w, r, http.StatusNotFound, "There is no such page.")
+		p.fail(w, r, http.StatusNotFound, texts.Of("error.nothing_here"))
 	})
 }
 
@@ -213,8 +175,9 @@ func static(w http.ResponseWriter, r *http.Request) {
 // show writes a whole page, or none.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	var page bytes.Buffer
-	v.Visitor = visitorOf(r)
-	if err := p.views[name].ExecuteTemplate(&page, "layout", v); err != nil {
+	l := p.language(w, r)
+	v.Visitor, v.Events, v.Switch = visitorOf(r), inLanguage(v.Events, l), p.switchFrom(r, l, v.Here, v.Posted)
+	if err := p.views[l][name].ExecuteTemplate(&page, "layout", v); err != nil {
 		p.Logger.ErrorContext(r.Context(), "page not written", "page", name, "error", err)
 		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
 		return
@@ -226,23 +189,29 @@ func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 }
 
 // fail writes a page that says in one line what went wrong.
-func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+func (p *pages) fail(w http.ResponseWriter, r *http.Request, status int, text texts.Line) {
 	back := p.link("/")
 	if name := r.PathValue("name"); name != "" && campaign.CheckName(name) == nil && status != http.StatusNotFound {
 		back = p.link("/campaigns/" + name)
 	}
-	title := cmp.Or(failures[status], http.StatusText(status))
-	p.show(w, r, status, "error", view{Title: title, Body: struct{ Title, Text, Back string }{title, text, back}})
+	title, here := texts.Of(cmp.Or(failures[status], "error.400")), ""
+	if r.Method != http.MethodGet {
+		here = back
+	}
+	p.show(w, r, status, "error", view{Title: title, Here: here, Body: struct {
+		Title, Text texts.Line
+		Back        string
+	}{title, text, back}})
 }
 
 // failures tell people what went wrong.
 var failures = map[int]string{
-	http.StatusBadRequest:         "That cannot be done",
-	http.StatusForbidden:          "Not allowed",
-	http.StatusNotFound:           "Not there",
-	http.StatusConflict:           "That cannot be done now",
-	http.StatusGone:               "No longer there",
-	http.StatusServiceUnavailable: "Not working at the moment",
+	http.StatusBadRequest:         "error.400",
+	http.StatusForbidden:          "error.403",
+	http.StatusNotFound:           "error.404",
+	http.StatusConflict:           "error.409",
+	http.StatusGone:               "error.410",
+	http.StatusServiceUnavailable: "error.503",
 }
 
 // refuse writes an error as a page: not found, Redis does not answer, or a request that
@@ -258,32 +227,7 @@ func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		p.Logger.WarnContext(r.Context(), "page not served", "page", r.Pattern, "error", err)
 	}
-	text := sentence(err.Error())
-	if isDown(err) {
-		text = redisGone
-	}
-	p.fail(w, r, status, text)
-}
-
-// A wishError blames the request, not the server.
-type wishError struct {
-	status int
-	err    error
-}
-
-func (e *wishError) Error() string { return e.err.Error() }
-func (e *wishError) Unwrap() error { return e.err }
-
-func wishf(status int, format string, args ...any) error {
-	return &wishError{status, fmt.Errorf(format, args...)}
-}
-
-// sentence is an error's text as a sentence.
-func sentence(text string) string {
-	if text == "" {
-		return ""
-	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	p.fail(w, r, status, lineOf(err))
 }
 
 // known reads the campaign of a page.
@@ -301,9 +245,9 @@ func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
 	switch {
 	case err != nil:
 	case c.Phase == campaign.Loading:
-		err = wishf(http.StatusConflict, "campaign %s: its contact file is still being loaded", c.Name)
+		err = wishf(http.StatusConflict, "error.loading", "campaign", texts.Name(c.Name))
 	case c.Kept() != nil:
-		err = &wishError{http.StatusGone, c.Kept()}
+		err = wishf(http.StatusGone, "error.purged", "campaign", texts.Name(c.Name), "date", c.PurgeBegan)
 	}
 	return c, err
 }
@@ -321,18 +265,10 @@ func (p *pages) queue(r *http.Request) *jobs.Queue {
 	return jobs.NewQueue(p.Store, p.Logger).By(p.who(r))
 }
 
-// topicFor is a page as those of a role see it.
-func topicFor(role users.Role, page string) string { return role.String() + " " + page }
-
-// fragments are the live parts of a page, by the id of their element. The topic is a role,
-// and a campaign's name or a choice of the list.
-func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
-	name, page, _ := strings.Cut(topic, " ")
-	role, err := users.ParseRole(name)
-	if err != nil {
-		return content{}, err
-	}
-	if chosen, ok := strings.CutPrefix(page, "/"); ok {
+// fragments are the live parts of a page, by the id of their element.
+func (p *pages) fragments(ctx context.Context, of subject) (content, error) {
+	views := p.views[of.language]
+	if chosen, ok := strings.CutPrefix(of.page, "/"); ok {
 		q, err := url.ParseQuery(strings.TrimPrefix(chosen, "?"))
 		if err != nil {
 			return content{}, err
@@ -341,17 +277,18 @@ func (p *pages) fragments(ctx context.Context, topic string) (content, error) {
 		if since.IsZero() {
 			return content{}, err
 		}
-		c, wrong := p.listContent(p.homeFor(role, snap, readFilter(q)))
+		view, body := p.homeFor(of.role, snap, readFilter(q))
+		c, wrong := listContent(views[view], body)
 		c.since = since
 		return c, cmp.Or(err, wrong)
 	}
-	s, since, err := p.standings.get(ctx, page, liveEvery/2)
+	s, since, err := p.standings.get(ctx, of.page, liveEvery/2)
 	if since.IsZero() {
 		return content{}, err
 	}
 	s.Stale = err != nil
-	view, body := standingFor(role, s)
-	parts, wrong := fill(p.views[view], body, standingParts[view]...)
+	view, body := standingFor(of.role, s)
+	parts, wrong := fill(views[view], body, standingParts[view]...)
 	return content{parts: parts, since: since}, cmp.Or(err, wrong)
 }
 
@@ -362,14 +299,14 @@ var standingParts = map[string][]string{
 }
 
 // listContent is the list with its rows apart: most of them stay as they are.
-func (p *pages) listContent(view string, body any) (content, error) {
-	parts, err := fill(p.views[view], body, "agents", "say", "found", "empty", "paging")
+func listContent(t *template.Template, body any) (content, error) {
+	parts, err := fill(t, body, "agents", "say", "found", "empty", "paging")
 	if err != nil {
 		return content{}, err
 	}
 	c := content{parts: parts, rows: []string{}}
 	add := func(name string, row any) error {
-		cells, err := fill(p.views[view], row, "row")
+		cells, err := fill(t, row, "row")
 		c.parts["r-"+name], c.rows = cells["row"], append(c.rows, "r-"+name)
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 	"campaign-runner/campaign/users"
 	"campaign-runner/dashboard"
 	"campaign-runner/internal/redistest"
@@ -59,6 +60,7 @@ var least = map[string]users.Role{
 	"GET /campaigns/{name}/rejects.csv":      users.Operator,
 	"GET /new":                               users.Launcher,
 	"POST /new":                              users.Launcher,
+	"GET /new/{id}":                          users.Launcher,
 	"POST /new/{id}/launch":                  users.Launcher,
 	"POST /new/{id}/discard":                 users.Launcher,
 }
@@ -213,7 +215,7 @@ func TestPagesShowOnlyWhatARoleMayDo(t *testing.T) {
 			}
 			for _, form := range regexp.MustCompile(`(?s)<(a|form)\b[^>]*>`).FindAllString(page, -1) {
 				link := links.FindStringSubmatch(form)
-				if link == nil {
+				if link == nil || strings.Contains(form, `class="switch"`) { // the same page in another language
 					continue
 				}
 				method := "GET"
@@ -427,7 +429,7 @@ func (c crowd) firstEvents(role users.Role, path string) string {
 // words and drawings of the runner.
 var harmless = []string{
 	"totals.Campaign", "totals.Title", "totals.Agent", "totals.Waits", "agent.Name", "agent.Quota", "list.Says", "glance.Quota",
-	"filter.Search", "filter.State", "filter.Sort", "area.Name", "area.Label", "area.Path", "chart.Spoken", "tick.Show", "chart.Y",
+	"filter.Search", "filter.State", "filter.Sort", "area.Name", "area.Path", "chart.Spoken", "tick.Show",
 	"Totals.Campaign", "Totals.Title", "Totals.Agent", "Totals.Zone",
 }
 
@@ -442,7 +444,11 @@ func TestTypesForViewersHoldNothingOfAPerson(t *testing.T) {
 		case of == reflect.TypeFor[report.States](), of == reflect.TypeFor[map[campaign.TicketState]int]():
 			return
 		}
-		switch of.Kind() {
+		kind := of.Kind()
+		if of == reflect.TypeFor[texts.Line]() {
+			kind = reflect.String
+		}
+		switch kind {
 		case reflect.Int, reflect.Int64, reflect.Float64, reflect.Bool:
 		case reflect.Pointer, reflect.Slice:
 			look(of.Elem(), field)

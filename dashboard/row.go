@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // totals are a campaign in names and numbers: all that a viewer sees of one in a list. No
@@ -83,12 +83,12 @@ func waitKey(m campaign.Message) string {
 }
 
 // Say tells where a campaign stands, in steps of ten percent.
-func (r totals) Say() string {
-	text := fmt.Sprintf("%s is %s", r.Campaign, r.State)
+func (r totals) Say() texts.Line {
 	if r.State == campaign.Running && r.Contacts > 0 {
-		text += fmt.Sprintf(", %d %% through", r.Through()*10/r.Contacts*10)
+		share := texts.Name(fmt.Sprintf("%d %%", r.Through()*10/r.Contacts*10))
+		return texts.Of("says.running", "campaign", texts.Name(r.Campaign), "state", r.State, "share", share)
 	}
-	return text + "."
+	return texts.Of("says.state", "campaign", texts.Name(r.Campaign), "state", r.State)
 }
 
 // Through counts the contacts that have been sent, with any result.
@@ -103,22 +103,23 @@ func (r totals) Reached() int {
 func (r totals) Percent() string { return report.Percent(r.Through(), r.Contacts) }
 
 // PaceText is the recent pace; empty when nothing moves.
-func (r totals) PaceText() string {
+func (r totals) PaceText() texts.Line {
 	if r.PerMinute == 0 {
-		return ""
+		return nil
 	}
+	pace := campaign.Number(int(r.PerMinute + 0.5))
 	if r.PerMinute < 10 {
-		return fmt.Sprintf("%.1f a minute", r.PerMinute)
+		pace = fmt.Sprintf("%.1f", r.PerMinute)
 	}
-	return campaign.Number(int(r.PerMinute+0.5)) + " a minute"
+	return texts.Of("row.pace", "n", texts.Name(pace))
 }
 
 // LeftText is the time left at this pace.
-func (r totals) LeftText() string {
+func (r totals) LeftText() texts.Line {
 	if r.Left == 0 {
-		return ""
+		return nil
 	}
-	return report.About(max(r.Left, time.Second))
+	return about(max(r.Left, time.Second))
 }
 
 // Waiting reports whether the campaign waits for something.
@@ -141,8 +142,8 @@ type part struct {
 	X, Width int
 }
 
-// barOrder is the order of states in a bar: reached contacts grow from the left, those to
-// be sent shrink at the right.
+// barOrder is the order of states in a bar: reached contacts grow from where reading
+// begins, those to be sent shrink at the end.
 var barOrder = []campaign.State{
 	campaign.Ended, campaign.Started, campaign.Accepted, campaign.Unconfirmed, campaign.Failed, campaign.Rejected,
 	campaign.Canceled, campaign.Sending, campaign.Pending,
@@ -193,10 +194,10 @@ func (r totals) Problems() []part {
 }
 
 // Spoken is the bar in words.
-func (r totals) Spoken() string {
-	var parts []string
+func (r totals) Spoken() []texts.Line {
+	var parts []texts.Line
 	for _, p := range r.Bar() {
-		parts = append(parts, fmt.Sprintf("%s %s", campaign.Number(p.Contacts), p.State))
+		parts = append(parts, texts.Of("notice.state", "n", p.Contacts, "state", p.State))
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }

@@ -92,7 +92,7 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, s
 		}
 	}
 	var page bytes.Buffer
-	if err := p.views["sign-in"].ExecuteTemplate(&page, "sign-in", s); err != nil {
+	if err := p.views[s.Language]["sign-in"].ExecuteTemplate(&page, "sign-in", s); err != nil {
 		p.Logger.ErrorContext(r.Context(), "page not written", "page", "sign-in", "error", err)
 		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
 		return

@@ -31,7 +31,7 @@ func TestAContactsPageShowsItsTicket(t *testing.T) {
 		t.Fatal(err)
 	}
 	page = f.get("/campaigns/sale/contacts/0")
-	wantTexts(t, page, "T-1", "In the Support Center: <b dir=\"auto\">closed</b>", "&lt;script&gt;", "شكرا", "Messages of the contact that are due: 1")
+	wantTexts(t, page, "T-1", "In the Support Center: <b><bdi dir=\"auto\">closed</bdi></b>", "&lt;script&gt;", "شكرا", "Messages of the contact that are due: 1")
 	if strings.Contains(page, hostile) {
 		t.Error("the page carries out what was said")
 	}

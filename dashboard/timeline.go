@@ -2,19 +2,19 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // A moment is something that happened to a contact, or to its campaign.
 type moment struct {
 	At    time.Time
-	What  string
+	What  texts.Line
 	State string // of the contact from then on; empty: unchanged
 	Why   campaign.Message
 	By    string
@@ -24,7 +24,7 @@ type moment struct {
 
 // timeline lists what happened to a contact, earliest first.
 func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) ([]moment, error) {
-	list := []moment{{At: c.CreatedAt, What: fmt.Sprintf("loaded from line %d of the file", who.Line)}}
+	list := []moment{{At: c.CreatedAt, What: texts.Of("moment.loaded", "line", who.Line)}}
 	log, err := report.ReadContactLog(ctx, p.store, c.Name, who.Ref, who.Index)
 	if err != nil {
 		return nil, err
@@ -39,27 +39,30 @@ func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) (
 			break
 		}
 		if len(d.Fates) == 0 {
-			list = append(list, moment{At: d.At, What: "campaign: " + string(d.Action), Why: d.Text, By: d.By})
+			list = append(list, moment{At: d.At, What: texts.Of("moment.campaign", "what", done(d.Action)), Why: d.Text, By: d.By})
 			continue
 		}
 		moved = true
 		for _, fate := range d.Fates {
-			what := string(d.Action)
+			what := texts.Of("moment.contact", "what", done(d.Action))
 			if d.Batch != "" {
-				what += " " + d.Batch
+				what = texts.Of("moment.request", "what", done(d.Action), "batch", texts.Name(d.Batch))
 			}
 			list = append(list, moment{At: d.At, What: what, State: fate.To, Why: fate.Reason, By: d.By, request: d.Action == store.ActionRequest})
 		}
 	}
 	if changed := who.Record.ChangedAt(); !moved && !changed.IsZero() {
-		list = append(list, moment{At: changed, What: "last change", State: who.Record.State.String(), Why: who.Reason})
+		list = append(list, moment{At: changed, What: texts.Of("moment.last"), State: who.Record.State.String(), Why: who.Reason})
 	}
 	var talk []moment
 	if o := who.Outcome; o.Known() {
-		talk = []moment{{At: o.Started, What: "the conversation began"}, {At: o.Ended, What: "the conversation ended"}}
+		talk = []moment{{At: o.Started, What: texts.Of("moment.began")}, {At: o.Ended, What: texts.Of("moment.ended")}}
 	}
 	return inOrder(list, talk), nil
 }
+
+// done is what an entry of the log says was done.
+func done(a store.Action) texts.Word { return texts.Word{Family: "action", Text: string(a)} }
 
 // answerWithin is more than a request takes.
 const answerWithin = 2 * time.Minute

@@ -18,6 +18,7 @@ import (
 
 	"campaign-runner/campaign/contacts/scratch"
 	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/texts"
 )
 
 // Bounds of lists that are uploaded and not launched yet. After uploadLife a list must be
@@ -42,6 +43,8 @@ type upload struct {
 
 	mu   sync.Mutex // locked while the file is read
 	gone bool
+
+	shown preview // what its preview shows
 }
 
 // uploads holds the lists that wait to be launched, by an id that cannot be guessed.
@@ -64,7 +67,7 @@ type room struct{ taken atomic.Int64 }
 func (r *room) take(bytes int64) error {
 	if r.taken.Add(bytes) > maxRoom {
 		r.taken.Add(-bytes)
-		return wishf(http.StatusServiceUnavailable, "too much is being uploaded: try again in a few minutes, or use enqueue")
+		return wishf(http.StatusServiceUnavailable, "error.uploads")
 	}
 	return nil
 }
@@ -75,17 +78,18 @@ func (u *uploads) enter() error {
 	case u.places <- struct{}{}:
 		return nil
 	default:
-		return wishf(http.StatusServiceUnavailable, "%d lists wait to be launched already: launch or discard one of them", maxUploads)
+		return wishf(http.StatusServiceUnavailable, "error.lists", "n", maxUploads)
 	}
 }
 
 func (u *uploads) leave() { <-u.places }
 
 // keep keeps an upload and its place for uploadLife.
-func (u *uploads) keep(up *upload) (id string) {
+func (u *uploads) keep(up *upload, shown preview) (id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	id = rand.Text()
+	up.shown, up.shown.ID = shown, id
 	u.kept[id] = up
 	time.AfterFunc(uploadLife, func() { u.drop(id) })
 	return id
@@ -140,14 +144,14 @@ func (up *upload) read(use func(launch.Request) error) error {
 	return use(req)
 }
 
-var errExpired = wishf(http.StatusGone, "this list is no longer kept: upload it again")
+var errExpired = wishf(http.StatusGone, "error.expired")
 
 // receive reads a form with one file. Its fields come in any order.
 func (u *uploads) receive(w http.ResponseWriter, r *http.Request) (form url.Values, up *upload, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxForm)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return nil, nil, wishf(http.StatusBadRequest, "this form cannot be read: %w", err)
+		return nil, nil, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error()))
 	}
 	form = make(url.Values)
 	defer func() {
@@ -177,7 +181,7 @@ func (u *uploads) receive(w http.ResponseWriter, r *http.Request) (form url.Valu
 				return nil, up, asUpload(err)
 			}
 			if left -= int64(len(text)); left < 0 || fields == maxFields {
-				return nil, up, wishf(http.StatusRequestEntityTooLarge, "this form is too long")
+				return nil, up, wishf(http.StatusRequestEntityTooLarge, "error.long_form")
 			}
 			form.Add(part.FormName(), string(text))
 		}
@@ -195,7 +199,7 @@ func (u *uploads) putAside(part *multipart.Part) (*upload, error) {
 		return up, asUpload(err)
 	}
 	if up.size == 0 {
-		return up, wishf(http.StatusBadRequest, "choose a contact file that is not empty")
+		return up, wishf(http.StatusBadRequest, "error.empty_file")
 	}
 	return up, nil
 }
@@ -225,11 +229,11 @@ func asUpload(err error) error {
 	case errors.As(err, &wish):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wishf(http.StatusRequestTimeout, "the upload has come to a standstill, or is too slow: try again, or use enqueue")
+		return wishf(http.StatusRequestTimeout, "error.slow_upload")
 	case errors.As(err, &long):
-		return wishf(http.StatusRequestEntityTooLarge, "this file is too large: want at most %d MB; split it, or ask who runs the worker", maxUpload>>20)
+		return wishf(http.StatusRequestEntityTooLarge, "error.large_file", "size", maxUpload>>20)
 	case errors.As(err, &disk):
-		return wishf(http.StatusServiceUnavailable, "keep the upload: %w", disk.Err)
+		return wishf(http.StatusServiceUnavailable, "error.disk", "why", texts.Technical(disk.Err.Error()))
 	}
-	return wishf(http.StatusBadRequest, "the upload has ended too soon: %w", err)
+	return wishf(http.StatusBadRequest, "error.cut_off", "why", texts.Technical(err.Error()))
 }

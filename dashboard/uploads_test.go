@@ -21,7 +21,7 @@ func TestAListIsKeptForAWhileOnly(t *testing.T) {
 		if err := kept.enter(); err != nil {
 			t.Fatal(err)
 		}
-		id := kept.keep(up)
+		id := kept.keep(up, preview{})
 		time.Sleep(uploadLife - time.Second) // the bubble's
 		if _, ok := kept.find(id); !ok {
 			t.Error("it is gone too soon")

@@ -1,60 +1,169 @@
 package dashboard
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"html/template"
-	"regexp"
 	"strings"
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/report"
+	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
-// pageVoice says messages on pages: without commands, since the pages have buttons, and
-// with times that written shows in the reader's zone.
-var pageVoice = campaign.Voice{
-	Words: map[campaign.Code]string{
-		campaign.MsgLoadDied:     "its load has stopped; launch the same list once more",
-		campaign.MsgScheduled:    "it starts at {start}",
-		campaign.MsgToStart:      "{reason}; it goes on when somebody starts it",
-		campaign.MsgPaused:       "paused: {reason}",
-		campaign.MsgNoWorker:     "no worker is there for agent {agent}; it goes on when one is started",
-		campaign.MsgQuotaBlocked: "waiting for the quota: {reason}; the next request leaves at {next}",
-		campaign.MsgAllHeld:      "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}",
-		campaign.MsgUnapproved:   "it waits for approval by somebody else than {makers}",
-		campaign.MsgWillWait:     "with more than {above:contact|contacts} it waits for the approval of somebody else than {maker}",
-		campaign.MsgBlocked:      "the platform allows agent {agent} no request before {until}",
-		campaign.MsgTwoNumbers:   "lines with two numbers in a cell: {lines}; they are left out",
-		campaign.MsgHeld:         "contacts that are held: {contacts}; their numbers tell no time zone, or their hours never come",
-	},
-	Time: func(at, _ time.Time) string { return at.UTC().Format(time.RFC3339) },
+// A speaker says things on pages in one language. Pages advise no commands, since they have
+// buttons. Plain texts are for where no markup can stand.
+type speaker struct{ html, plain texts.Printer }
+
+func newSpeaker(l texts.Language) speaker {
+	s := speaker{texts.Printer{Language: l, HTML: true, Page: true}, texts.Printer{Language: l, Page: true}}
+	s.html.Times = func(at time.Time) texts.Said { return texts.Said(s.soon(at)) }
+	return s
 }
 
-// instant matches a time in a text, of ours or of somebody else's.
-var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)`)
-
-// say is a message as a page shows it.
-func say(m campaign.Message) template.HTML { return written(pageVoice.Say(m)) }
-
-// plain is a message where a page can show no markup.
-func plain(m campaign.Message) string { return pageVoice.Say(m) }
-
-// written is a text with its times in the reader's zone.
-func written(text string) template.HTML {
-	var b strings.Builder
-	for {
-		place := instant.FindStringIndex(text)
-		if place == nil {
-			break
-		}
-		b.WriteString(template.HTMLEscapeString(text[:place[0]]))
-		at, err := time.Parse(time.RFC3339, text[place[0]:place[1]])
-		if err != nil {
-			b.WriteString(text[place[0]:place[1]]) // digits and signs
-		} else {
-			b.WriteString(string(soonTag(at)))
-		}
-		text = text[place[1]:]
+// words are what templates say.
+func (s speaker) words() template.FuncMap {
+	return template.FuncMap{
+		"lang":    func() texts.Language { return s.html.Language },
+		"dir":     func() string { return s.html.Language.Dir() },
+		"t":       s.text,
+		"say":     s.say,
+		"plain":   func(value any) string { return string(s.plain.Value(value)) },
+		"number":  func(n int) template.HTML { return template.HTML(s.html.Number(n)) },
+		"figures": func(text any) template.HTML { return template.HTML(s.html.Figures(fmt.Sprint(text))) },
+		"known": func(family string, text any) template.HTML {
+			return template.HTML(s.html.Known(family, fmt.Sprint(text)))
+		},
+		"forms":  s.forms,
+		"time":   func(t time.Time) template.HTML { return s.time(t, "full") },
+		"second": func(t time.Time) template.HTML { return s.time(t, "second") },
+		"soon":   s.soon,
+		"quota":  quotaText,
+		"hours":  hoursText,
+		"format": formatText,
+		"axis":   func(t tick) template.HTML { return s.time(t.At, t.Show) },
 	}
-	b.WriteString(template.HTMLEscapeString(text))
-	return template.HTML(b.String())
+}
+
+// say is a Line, a Message or another value as a page shows it.
+func (s speaker) say(value any) template.HTML { return template.HTML(s.html.Value(value)) }
+
+// text is the text of a key.
+func (s speaker) text(key string, parameters ...any) template.HTML {
+	for i, value := range parameters {
+		if html, is := value.(template.HTML); is {
+			parameters[i] = texts.Said(html)
+		}
+	}
+	return template.HTML(s.html.Say(key, parameters...))
+}
+
+// forms are the plural forms of a text, for the page's script.
+func (s speaker) forms(key string) (string, error) {
+	text, err := json.Marshal(s.plain.Forms(key))
+	return string(text), err
+}
+
+// timeLayouts are the ways to show a time, by precision. The page's script writes them in
+// the same way, by the clock of the reader's zone; the line at the end of the page names
+// the zone.
+var timeLayouts = map[string]string{
+	"full": "2006-01-02 15:04", "second": "2006-01-02 15:04:05", "day": "01-02 15:04", "minute": "15:04", "clock": "15:04:05",
+}
+
+func (s speaker) time(t time.Time, show string) template.HTML {
+	if t.IsZero() {
+		return "–"
+	}
+	t, dir := t.UTC(), ""
+	if s.html.Language.Dir() == "rtl" {
+		dir = ` dir="ltr"` // and it is an isolate
+	}
+	return template.HTML(fmt.Sprintf(`<time%s datetime="%s" data-show="%s">%s</time>`, dir, t.Format(time.RFC3339), show, t.Format(timeLayouts[show])))
+}
+
+// soon leaves out the date of times in the next hours.
+func (s speaker) soon(t time.Time) template.HTML {
+	if time.Until(t).Abs() < 12*time.Hour {
+		return s.time(t, "clock")
+	}
+	return s.time(t, "full")
+}
+
+// about is a time span in words.
+func about(d time.Duration) texts.Line {
+	unit, n := report.Rough(d)
+	return texts.Of("about."+unit, "n", n)
+}
+
+// quotaText says how much of a quota is left.
+func quotaText(q store.Quota) texts.Line {
+	if q.Limit == 0 {
+		return texts.Of("quota.unknown")
+	}
+	left := texts.Of("quota.left", "left", q.Remaining, "limit", q.Limit, "window", texts.Name(time.Duration(q.Window*float64(time.Second)).String()))
+	if q.Others >= 1 {
+		return texts.Of("quota.shared", "left", left, "others", int(q.Others+0.5))
+	}
+	return left
+}
+
+// A wishError blames the request, not the server.
+type wishError struct {
+	status int
+	line   texts.Line // what it says; empty: what err does
+	err    error
+}
+
+func (e *wishError) Error() string {
+	if e.err != nil {
+		return e.err.Error()
+	}
+	return string(texts.Printer{}.Value(e.line))
+}
+
+func (e *wishError) Unwrap() error { return e.err }
+
+// wishf blames the request in the words of a key.
+func wishf(status int, key string, parameters ...any) error {
+	return &wishError{status, texts.Of(key, parameters...), nil}
+}
+
+// lineOf is what people are told of an error. Errors that have no words of ours are in
+// English: they are of a contact file, of the platform or of Redis.
+func lineOf(err error) texts.Line {
+	var wish *wishError
+	var setting *campaign.SettingError
+	switch {
+	case errors.As(err, &wish) && wish.line != nil:
+		return wish.line
+	case isDown(err):
+		return texts.Of("page.no_redis")
+	case errors.Is(err, store.ErrNotFound):
+		return texts.Of("error.no_campaign")
+	case errors.Is(err, store.ErrGone):
+		return texts.Of("error.no_contact")
+	case errors.As(err, &setting):
+		return texts.Of("error.setting", "setting", label(setting.Flag), "why", reason(setting.Err))
+	}
+	why := reason(err)
+	if english, is := why.(texts.Technical); is && english != "" {
+		why = texts.Technical(strings.ToUpper(string(english[:1]))) + english[1:]
+	}
+	return texts.Of("error.said", "what", why)
+}
+
+// reason is what an error says: a Message where it is a Fault, or else English.
+func reason(err error) any {
+	var wish *wishError
+	if errors.As(err, &wish) && wish.err != nil {
+		err = wish.err
+	}
+	if fault, is := err.(*campaign.Fault); is {
+		return fault.Message
+	}
+	return texts.Technical(err.Error())
 }

@@ -1,12 +1,17 @@
 package dashboard
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/texts"
 )
 
 // command matches what only a terminal takes: a command of ours, or a flag.
@@ -19,8 +24,10 @@ func TestPagesAdviseNoCommands(t *testing.T) {
 		if command.MatchString(m.String()) {
 			n++
 		}
-		if text := pageVoice.Say(m); command.MatchString(text) {
-			t.Errorf("%s: %s", name, text)
+		for _, l := range texts.Languages() {
+			if text := (texts.Printer{Language: l, Page: true}).Message(m); command.MatchString(string(text)) {
+				t.Errorf("%s in %s: %s", name, l, text)
+			}
 		}
 	}
 	if n < 5 {
@@ -31,16 +38,40 @@ func TestPagesAdviseNoCommands(t *testing.T) {
 func TestTimesInTextsAreMarked(t *testing.T) {
 	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	m := campaign.Say(campaign.MsgQuota, "reason", campaign.Text("<b>busy</b> until 2020-01-02T03:04:05+03:00"), "next", soon)
-	got := string(say(m))
+	english, arabic := newSpeaker(texts.English).say(m), newSpeaker(texts.Arabic).say(m)
 	for _, want := range []string{
-		`waiting for the quota: &lt;b&gt;busy&lt;/b&gt; until <time datetime="2020-01-02T00:04:05Z" data-show="full">2020-01-02 00:04 UTC</time>; `,
+		`waiting for the quota: <bdi dir="auto">&lt;b&gt;busy&lt;/b&gt; until <time datetime="2020-01-02T00:04:05Z" data-show="full">2020-01-02 00:04</time></bdi>; `,
 		`leaves at <time datetime="` + soon.Format(time.RFC3339) + `" data-show="clock">`,
 	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%s lacks %s", got, want)
+		if !strings.Contains(string(english), want) {
+			t.Errorf("%s lacks %s", english, want)
 		}
 	}
-	if got := written("2026-13-45T99:99:99Z"); string(got) != "2026-13-45T99:99:99Z" {
-		t.Errorf("no time: %s", got)
+	if want := `الطلب التالي في <time dir="ltr" datetime="`; !strings.Contains(string(arabic), want) {
+		t.Errorf("%s lacks %s", arabic, want)
+	}
+}
+
+// Errors are said in the reader's language as far as they are ours; the rest is English
+// that says so.
+func TestErrorsAreSaid(t *testing.T) {
+	for _, tt := range []struct {
+		err             error
+		english, arabic string
+	}{
+		{wishf(400, "error.no_file"), "Choose a contact file.", "اختر ملف جهات الاتصال."},
+		{&wishError{status: 409, err: errors.New("a < b")}, "A &lt; b.", `<bdi dir="ltr" lang="en">A &lt; b</bdi>.`},
+		{&wishError{status: 400, err: &campaign.SettingError{Flag: "canary", Err: errors.New("bad")}}, "Try out with the first contacts: bad.", `التجربة أولًا على عدد من جهات الاتصال: <bdi dir="ltr" lang="en">bad</bdi>.`},
+		{&wishError{status: 400, err: campaign.Faulty(campaign.MsgByPerson)}, "by a person.", "أوقفها شخص."},
+		{fmt.Errorf("campaign: %w", store.ErrNotFound), "There is no such campaign.", "لا توجد حملة بهذا الاسم."},
+		{context.DeadlineExceeded, "Redis does not answer.", "لا يستجيب"},
+	} {
+		line := lineOf(tt.err)
+		if got := string(newSpeaker(texts.English).say(line)); !strings.HasPrefix(got, tt.english) {
+			t.Errorf("%v is said %q, want %q", tt.err, got, tt.english)
+		}
+		if got := string(newSpeaker(texts.Arabic).say(line)); !strings.HasPrefix(got, tt.arabic) {
+			t.Errorf("%v is said %q, want %q", tt.err, got, tt.arabic)
+		}
 	}
 }

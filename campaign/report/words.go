@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
@@ -11,19 +12,30 @@ import (
 
 // About is a duration as people say it, rounded up: "about 34 minutes".
 func About(d time.Duration) string {
+	switch unit, n := Rough(d); unit {
+	case "once":
+		return "at once"
+	default:
+		return "about " + campaign.Count(n, strings.TrimSuffix(unit, "s"), unit)
+	}
+}
+
+// Rough is a time span in a unit that suits it: seconds, minutes, hours or days, or once
+// for none.
+func Rough(d time.Duration) (unit string, n int) {
 	const day = 24 * time.Hour
 	up := func(unit time.Duration) int { return int((d + unit - 1) / unit) }
 	switch {
 	case d < time.Second:
-		return "at once"
+		return "once", 0
 	case d < 90*time.Second:
-		return "about " + campaign.Count(up(time.Second), "second", "seconds")
+		return "seconds", up(time.Second)
 	case d < 2*time.Hour:
-		return "about " + campaign.Count(up(time.Minute), "minute", "minutes")
+		return "minutes", up(time.Minute)
 	case d < 2*day:
-		return "about " + campaign.Count(up(time.Hour), "hour", "hours")
+		return "hours", up(time.Hour)
 	}
-	return "about " + campaign.Count(up(day), "day", "days")
+	return "days", up(day)
 }
 
 // Shares are parts of a whole as people read them, which add up to 100 %. No part that is

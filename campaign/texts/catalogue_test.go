@@ -60,11 +60,16 @@ func wrong(l Language, key string, said, english map[string]string) (faults []st
 	return faults
 }
 
+// elsewhere reports whether the English of a key stands in the package that it is of.
+func elsewhere(key string) bool {
+	return slices.ContainsFunc([]string{ofCode, "setting.", "choice.", "refusal."}, func(family string) bool { return strings.HasPrefix(key, family) })
+}
+
 func TestBothLanguagesSayEverything(t *testing.T) {
 	for _, l := range Languages() {
 		var keys []string
 		for key, m := range catalogue.messages[l] {
-			if strings.HasPrefix(key, ofCode) {
+			if l == Arabic && elsewhere(key) {
 				continue
 			}
 			keys = append(keys, key)
@@ -114,15 +119,19 @@ func TestEveryPluralFormIsSaid(t *testing.T) {
 			continue
 		}
 		for _, try := range tried {
+			places := []any{"n", try.n}
+			for _, name := range holes(hole, m.Other) {
+				places = append(places, name, try.n) // the first chooses the form
+			}
 			want := hole.ReplaceAllString(forms(m)[try.form], "\u2066"+campaign.Number(try.n)+"\u2069")
-			if got := (Printer{Language: Arabic}).Say(key, "n", try.n); string(got) != want {
+			if got := (Printer{Language: Arabic}).Say(key, places...); string(got) != want {
 				t.Errorf("%s of %d is %q, want %q", key, try.n, got, want)
 			}
 			want = hole.ReplaceAllString(forms(catalogue.messages[English][key])["other"], campaign.Number(try.n))
 			if try.n == 1 {
 				want = hole.ReplaceAllString(forms(catalogue.messages[English][key])["one"], "1")
 			}
-			if got := (Printer{}).Say(key, "n", try.n); string(got) != want {
+			if got := (Printer{}).Say(key, places...); string(got) != want {
 				t.Errorf("%s of %d is %q in English, want %q", key, try.n, got, want)
 			}
 		}
@@ -152,35 +161,116 @@ func TestCodesSpeakArabic(t *testing.T) {
 			t.Errorf("%s%s: %q", ofCode, name, m.Other)
 		}
 	}
-	for key := range catalogue.messages[Arabic] {
-		if name, is := strings.CutPrefix(key, ofCode); is && codes[name] == (campaign.Code{}) {
-			t.Errorf("%s is no code", key)
+	for key, m := range catalogue.messages[Arabic] {
+		name, is := strings.CutPrefix(key, ofCode)
+		if page, on := strings.CutPrefix(key, onPage); on {
+			name, is = page, on
+			for _, l := range Languages() {
+				said := catalogue.messages[l][key].Other
+				for _, place := range holes(parameter, said) {
+					if !slices.Contains(holes(parameter, campaign.EnglishOf(codes[name])), place) {
+						t.Errorf("%s in %s has the parameter %s, which the code has not", key, l, place)
+					}
+				}
+			}
+		}
+		if is && (codes[name] == (campaign.Code{}) || strings.ContainsAny(m.Other, "<>&")) {
+			t.Errorf("%s is no code, or markup", key)
 		}
 	}
 }
 
-var used = regexp.MustCompile(`(?:\.Say\(|\{\{-? ?t |\(t )"([^"]*[^".])"[ ,)}]`)
+// Every setting of the form speaks Arabic, and every reason to refuse a line.
+func TestTheFormSpeaksArabic(t *testing.T) {
+	want := make(map[string]bool)
+	need := func(key, english string) {
+		if want[key] = true; english != "" && catalogue.messages[Arabic][key] == nil {
+			t.Errorf("%s has no Arabic text: %s", key, english)
+		}
+	}
+	for _, s := range campaign.LaunchSettings() {
+		if s.Label == "" {
+			continue
+		}
+		need("setting."+s.Flag, s.Label)
+		need("setting."+s.Flag+".hint", s.Hint)
+		want["setting."+s.Flag+".example"] = true
+		if words := regexp.MustCompile(`[a-z]{4,}`); s.Flag != "days" && s.Flag != "except" && words.MatchString(s.Example) {
+			need("setting."+s.Flag+".example", s.Example)
+		}
+		for _, choice := range s.Choices {
+			need("choice."+s.Flag+"."+choice, choice)
+		}
+	}
+	rejects, err := os.ReadFile("../contacts/rejects.go")
+	reasons := regexp.MustCompile(`Reason = "(.*)"`).FindAllStringSubmatch(string(rejects), -1)
+	if err != nil || len(reasons) < 20 {
+		t.Fatalf("%d reasons, %v", len(reasons), err)
+	}
+	for _, reason := range reasons {
+		need("refusal."+reason[1], reason[1])
+	}
+	for key := range catalogue.messages[Arabic] {
+		if elsewhere(key) && !strings.HasPrefix(key, ofCode) && !want[key] {
+			t.Errorf("nothing says %s", key)
+		}
+	}
+}
 
-// What code and templates ask for is in the catalogue.
-func TestUsedKeysAreThere(t *testing.T) {
-	found := 0
+// sources are the texts of the program's Go files and templates, without tests.
+func sources(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") || !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".html") {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, use := range used.FindAllStringSubmatch(string(text), -1) {
+		found[path] = string(text)
+		return err
+	})
+	if err != nil || len(found) < 50 {
+		t.Fatalf("%d sources, %v", len(found), err)
+	}
+	return found
+}
+
+var used = regexp.MustCompile(`(?:\.Say\(|texts\.Of\(|wishf\([\w.]+, |\{\{-? ?(?:t|forms) |\((?:t|s\.text) )"([^"]*[^".])"[ ,)}]`)
+
+// What code and templates ask for is in the catalogue.
+func TestUsedKeysAreThere(t *testing.T) {
+	found := 0
+	for path, text := range sources(t) {
+		for _, use := range used.FindAllStringSubmatch(text, -1) {
 			found++
 			if key := use[1]; catalogue.messages[English][key] == nil {
 				t.Errorf("%s uses %s, which is not in the catalogue", path, key)
 			}
 		}
-		return err
-	})
-	if err != nil || found == 0 {
-		t.Errorf("found %d uses: %v", found, err)
+	}
+	if found < 200 {
+		t.Errorf("found %d uses", found)
 	}
 	if got := (Printer{}).Say("no.such.key"); got != "no.such.key" {
 		t.Errorf("an unknown key says %q", got)
+	}
+}
+
+// families are keys of which the program joins the end to a beginning.
+var families = regexp.MustCompile(`^(notice|month|hijri|state|phase|report|mode|role|action|ticket|delimiter|about|sort|chart|act|did|count|page\.code)\.`)
+
+// What is in the catalogue is asked for.
+func TestEveryKeyIsUsed(t *testing.T) {
+	asked := make(map[string]bool)
+	quoted := regexp.MustCompile(`"([a-z][a-z0-9_.-]*)"`)
+	for _, text := range sources(t) {
+		for _, use := range quoted.FindAllStringSubmatch(text, -1) {
+			asked[use[1]] = true
+		}
+	}
+	for _, key := range Keys() {
+		if family := families.FindString(key); !asked[key] && !asked[family] && !asked[strings.TrimSuffix(family, ".")] {
+			t.Errorf("nothing says %s", key)
+		}
 	}
 }

@@ -43,6 +43,14 @@ func Choose(wishes ...string) Language {
 	return English
 }
 
+// tag is the language as other libraries name it.
+func (l Language) tag() language.Tag {
+	if l == Arabic {
+		return language.Arabic
+	}
+	return language.English
+}
+
 // Dir is the direction of its writing, as HTML names it.
 func (l Language) Dir() string {
 	if l == Arabic {

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"html"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/hablullah/go-hijri"
-	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/unicode/bidi"
 
 	"campaign-runner/campaign"
@@ -21,6 +21,8 @@ type Printer struct {
 	Language Language
 	Zone     *time.Location // by whose clock times are told; nil: UTC
 	HTML     bool
+	Page     bool                    // on a page that has buttons: no command is advised
+	Times    func(at time.Time) Said // how times among words are told; nil: Moment
 }
 
 // Said is what a Printer has written. As an argument of another text it stands as it is.
@@ -30,31 +32,82 @@ type Said string
 // runs from left to right.
 type Name string
 
+// Technical is what a program says in English, for people who know it.
+type Technical string
+
+// A Word is one of a family that the catalogue may know; see Known.
+type Word struct{ Family, Text string }
+
+// A Line is a text with its parameters, to be said once it is known who reads it: its key,
+// then the name and the value of each parameter. An empty Line says nothing.
+type Line []any
+
+// Of is the Line of a key.
+func Of(key string, parameters ...any) Line { return append(Line{key}, parameters...) }
+
 // Say is the text of that key. After the key come the name and the value of each
-// parameter, by turns. A value is an int, a time, a Name, a Message, a State, a Phase, what
-// was Said, or the words of somebody else. The first int chooses the plural form.
+// parameter, by turns. A value is an int, a time, a Name, a Message, a State, a Phase, a
+// Line or several, what is Technical or was Said, or the words of somebody else. The first
+// int chooses the plural form.
 func (p Printer) Say(key string, parameters ...any) Said {
 	l := cmp.Or(p.Language, English)
 	m := catalogue.messages[l][key]
 	if m == nil {
 		return Said(key) // tests look for such keys
 	}
-	data := make(map[string]any, len(parameters)/2)
-	config := &i18n.LocalizeConfig{MessageID: key, TemplateData: data}
+	if len(parameters) == 0 {
+		return Said(m.Other)
+	}
+	data := make(map[string]string, len(parameters)/2)
+	text, counted := m.Other, false
 	for i := 0; i+1 < len(parameters); i += 2 {
 		name, _ := parameters[i].(string)
-		data[name] = string(p.value(parameters[i+1]))
-		if n, number := parameters[i+1].(int); number && config.PluralCount == nil && counts(m) {
-			config.PluralCount = n
+		data[name] = string(p.Value(parameters[i+1]))
+		if n, number := parameters[i+1].(int); number && !counted {
+			text, counted = catalogue.form(l, m, n), true
 		}
 	}
-	text, _ := catalogue.speakers[l].Localize(config) // tests try every form
-	return Said(text)
+	return Said(fill(text, data))
 }
 
-// value is a parameter as it stands in a text.
-func (p Printer) value(value any) Said {
+// fill puts values into the places {{.name}} of a text.
+func fill(text string, values map[string]string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "{{.")
+		b.WriteString(before)
+		name, rest, closed := strings.Cut(after, "}}")
+		if !found || !closed {
+			return b.String()
+		}
+		b.WriteString(values[name])
+		text = rest
+	}
+}
+
+// Value is a parameter as it stands in a text.
+func (p Printer) Value(value any) Said {
 	switch v := value.(type) {
+	case Line:
+		if len(v) == 0 {
+			return ""
+		}
+		key, _ := v[0].(string)
+		return p.Say(key, v[1:]...)
+	case []Line:
+		all := make([]string, len(v))
+		for i, line := range v {
+			all[i] = string(p.Value(line))
+		}
+		return Said(strings.Join(all, string(p.Say("comma"))))
+	case Setting:
+		return p.setting(v)
+	case *Setting:
+		return p.setting(*v)
+	case Word:
+		return p.Known(v.Family, v.Text)
+	case Technical:
+		return p.technical(string(v))
 	case Said:
 		return v
 	case int:
@@ -62,7 +115,7 @@ func (p Printer) value(value any) Said {
 	case Name:
 		return p.fromLeft(string(v))
 	case time.Time:
-		return p.Moment(v)
+		return p.time(v)
 	case campaign.Message:
 		return p.Message(v)
 	case campaign.State:
@@ -78,6 +131,14 @@ func (p Printer) Number(n int) Said { return p.fromLeft(campaign.Number(n)) }
 
 // Figures is a technical name or a number with its signs.
 func (p Printer) Figures(text string) Said { return p.fromLeft(text) }
+
+// time is a time among words.
+func (p Printer) time(t time.Time) Said {
+	if p.Times != nil {
+		return p.Times(t)
+	}
+	return p.Moment(t)
+}
 
 // Moment is a time to the minute, with its zone.
 func (p Printer) Moment(t time.Time) Said {
@@ -131,16 +192,11 @@ func (p Printer) Message(m campaign.Message) Said { return Said(p.voice().Say(m)
 func (p Printer) voice() campaign.Voice {
 	v := campaign.Voice{
 		Comma: string(p.Say("comma")),
-		Time:  func(at, _ time.Time) string { return string(p.Moment(at)) },
-		Text: func(parameter, text string) string {
-			if known := catalogue.messages[cmp.Or(p.Language, English)][parameter+"."+text]; known != nil {
-				return string(p.Say(parameter + "." + text))
-			}
-			return string(p.Foreign(text))
-		},
+		Time:  func(at, _ time.Time) string { return string(p.time(at)) },
+		Text:  func(parameter, text string) string { return string(p.Known(parameter, text)) },
+		Words: catalogue.words[voiced{cmp.Or(p.Language, English), p.Page}],
 	}
 	if p.Language == Arabic {
-		v.Words = catalogue.codes
 		v.Number = func(n int, how string) string {
 			if how == "" {
 				return string(p.Number(n))
@@ -149,6 +205,51 @@ func (p Printer) voice() campaign.Voice {
 		}
 	}
 	return v
+}
+
+// Known is a text of a family that the catalogue may know, as state.pending. What it does
+// not know is somebody else's.
+func (p Printer) Known(family, text string) Said {
+	key := family + "." + text
+	if m := catalogue.messages[cmp.Or(p.Language, English)][key]; m != nil && !strings.Contains(m.Other, "{{") {
+		return p.Say(key)
+	}
+	return p.Foreign(text)
+}
+
+// technical is English of a program in a text of any language.
+func (p Printer) technical(text string) Said {
+	if p.HTML && p.Language == Arabic {
+		return Said(`<bdi dir="ltr" lang="en">` + html.EscapeString(text) + `</bdi>`)
+	}
+	return p.fromLeft(text)
+}
+
+// instant matches a time in a text of somebody else.
+var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)`)
+
+// timed is a text in HTML, with the times in it as they are told.
+func (p Printer) timed(text string) string {
+	if p.Times == nil {
+		return html.EscapeString(text)
+	}
+	var b strings.Builder
+	for {
+		place := instant.FindStringIndex(text)
+		if place == nil {
+			break
+		}
+		b.WriteString(html.EscapeString(text[:place[0]]))
+		at, err := time.Parse(time.RFC3339, text[place[0]:place[1]])
+		if err != nil {
+			b.WriteString(text[place[0]:place[1]]) // digits and signs
+		} else {
+			b.WriteString(string(p.Times(at)))
+		}
+		text = text[place[1]:]
+	}
+	b.WriteString(html.EscapeString(text))
+	return b.String()
 }
 
 // Foreign is what other people wrote: the platform, or who named a campaign.
@@ -163,7 +264,7 @@ func (p Printer) Foreign(text string) Said {
 	case text == "":
 		return ""
 	case p.HTML:
-		return Said(`<bdi dir="auto">` + html.EscapeString(text) + `</bdi>`)
+		return Said(`<bdi dir="auto">` + p.timed(text) + `</bdi>`)
 	case p.Language == Arabic || fromRight(text):
 		return Said(firstStrong + text + endIsolate)
 	}

@@ -1,6 +1,7 @@
 package texts
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 func printers(zone *time.Location) (english, arabic, page, arabicPage Printer) {
-	return Printer{English, zone, false}, Printer{Arabic, zone, false}, Printer{English, zone, true}, Printer{Arabic, zone, true}
+	return Printer{Language: English, Zone: zone}, Printer{Language: Arabic, Zone: zone}, Printer{Language: English, Zone: zone, HTML: true}, Printer{Language: Arabic, Zone: zone, HTML: true}
 }
 
 func riyadh(t *testing.T) *time.Location {
@@ -53,12 +54,56 @@ func TestIsolates(t *testing.T) {
 			"paused: 2026-12-01 09:00 Asia/Riyadh", `متوقفة مؤقتًا: <bdi dir="ltr">2026-12-01 09:00 Asia/Riyadh</bdi>`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for p, want := range map[Printer]string{english: tt.english, arabic: tt.arabic, page: tt.page, arabicPage: tt.arabicPage} {
-				if got := tt.say(p); string(got) != want {
+			wants := []string{tt.english, tt.arabic, tt.page, tt.arabicPage}
+			for i, p := range []Printer{english, arabic, page, arabicPage} {
+				if got, want := tt.say(p), wants[i]; string(got) != want {
 					t.Errorf("%s, HTML %v: %q, want %q", p.Language, p.HTML, got, want)
 				}
 			}
 		})
+	}
+}
+
+// Values that are said in words of their own, wherever they stand.
+func TestValues(t *testing.T) {
+	_, arabic, page, arabicPage := printers(time.UTC)
+	arabicPage.Page = true
+	arabicPage.Times = func(time.Time) Said { return "<time>" }
+	load := campaign.Say(campaign.MsgLoadDied)
+	for _, tt := range []struct {
+		name    string
+		printer Printer
+		value   any
+		want    string
+	}{
+		{"a line", arabic, Of("notice.state", "n", 3, "state", campaign.Failed), "تعذّر إرسالها \u20663\u2069"},
+		{"lines", arabicPage, []Line{Of("state.failed"), Of("state.ended")}, "تعذّر إرسالها، محادثات انتهت"},
+		{"no line", arabic, Line(nil), ""},
+		{"what a line is filled with is no text", page, Of("campaign.titled", "title", "{{.name}}", "name", Name("x")), `<bdi dir="auto">{{.name}}</bdi> (x)`},
+		{"English of a program", arabicPage, Technical("<EOF>"), `<bdi dir="ltr" lang="en">&lt;EOF&gt;</bdi>`},
+		{"English of a program in English", page, Technical("<EOF>"), "&lt;EOF&gt;"},
+		{"a word that is known", arabic, Word{"ticket", "made"}, "أُنشئت"},
+		{"one that is not", arabic, Word{"ticket", "lost"}, "\u2068lost\u2069"},
+		{"one that is a text with places", arabic, Word{"campaign", "titled"}, "\u2068titled\u2069"},
+		{"times in what others wrote", arabicPage, "<at> 2026-12-01T06:00:00Z", `<bdi dir="auto">&lt;at&gt; <time></bdi>`},
+		{"no time", arabicPage, "2026-13-45T99:99:99Z", `<bdi dir="auto">2026-13-45T99:99:99Z</bdi>`},
+		{"a command", arabic, load, "توقف التحميل؛ أعد تشغيل \u2066enqueue\u2069"},
+		{"no command on a page", arabicPage, load, "توقف التحميل؛ أطلق القائمة نفسها مرة أخرى"},
+		{"a setting", arabic, Setting{campaign.LaunchSettings("canary")[0], "hint"}, "تنتظر البقية حتى تضغط «بدء»"},
+		{"an example that needs no words", arabic, Setting{campaign.LaunchSettings("canary")[0], "example"}, "\u206850\u2069"},
+	} {
+		if got := tt.printer.Value(tt.value); string(got) != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What a later version wrote is no markup.
+func TestAnUnknownCodeIsNoMarkup(t *testing.T) {
+	_, _, page, _ := printers(time.UTC)
+	m := campaign.ReadMessage("\x1f[\"<b>\",\"<i>\",\"<u>\"]")
+	if got := page.Message(m); strings.Contains(string(got), "<b>") || strings.Contains(string(got), "<i>") || strings.Contains(string(got), "<u>") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -2,17 +2,18 @@
 // it: then times are UTC and nothing moves by itself.
 "use strict";
 (() => {
-  const forms = {
-    full: { dateStyle: "medium", timeStyle: "short" },
-    second: { dateStyle: "medium", timeStyle: "medium" },
-    clock: { timeStyle: "medium" },
-    minute: { timeStyle: "short" },
-    day: { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" },
-  };
+  // A time as the server writes it, by the reader's clock: the same digits and the same
+  // order in every language.
+  function written(at, show) {
+    const two = (n) => String(n).padStart(2, "0");
+    const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`, minute = `${two(at.getHours())}:${two(at.getMinutes())}`;
+    const date = `${at.getFullYear()}-${day}`, clock = `${minute}:${two(at.getSeconds())}`;
+    return { full: `${date} ${minute}`, second: `${date} ${clock}`, day: `${day} ${minute}`, minute, clock }[show];
+  }
   function localise(root) {
     for (const time of root.querySelectorAll("time[data-show]")) {
       time.title = time.dateTime;
-      time.textContent = new Intl.DateTimeFormat(undefined, forms[time.dataset.show]).format(new Date(time.dateTime));
+      time.textContent = written(new Date(time.dateTime), time.dataset.show);
     }
   }
   const zone = document.getElementById("zone");
@@ -29,9 +30,9 @@
   });
   window.addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button[disabled]")) b.disabled = false; });
   const here = new URL(location.href);
-  if (here.searchParams.has("did")) { // so that a reload does not say it again
+  if (here.searchParams.has("did") || here.searchParams.has("lang")) { // so that a reload does not say it again
     here.searchParams.delete("did");
-    here.searchParams.delete("n");
+    here.searchParams.delete("lang"); // it is kept
     history.replaceState(null, "", here);
   }
 
@@ -73,34 +74,37 @@
   }
 
   // The state of the page: live, old because of a trouble, or not connected.
-  const live = document.getElementById("live");
+  const live = document.getElementById("live"), says = live.dataset;
   const trouble = document.getElementById("trouble"), why = document.getElementById("why-old"), old = document.getElementById("how-old");
   function say(text, lost) { live.hidden = false; if (live.textContent !== text) live.textContent = text; live.classList.toggle("lost", lost); }
   let since = null;
+  const plural = new Intl.PluralRules(document.documentElement.lang);
   function tell(text, at) {
     since = text && at ? new Date(at) : null;
     why.textContent = text;
     trouble.hidden = text === "";
     age();
-    say(text ? "not live" : "live", text !== "");
+    say(text ? says.old : says.now, text !== "");
   }
   function age() {
     if (!since) { old.textContent = ""; return; }
     const seconds = Math.max(0, Math.round((Date.now() - since) / 1000));
-    const [n, unit] = seconds < 90 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
-    old.textContent = `What you see is from ${new Intl.DateTimeFormat(undefined, forms.second).format(since)}, ${n} ${unit}${n === 1 ? "" : "s"} ago.`;
+    const [n, unit] = seconds < 90 ? [seconds, "seconds"] : [Math.round(seconds / 60), "minutes"];
+    const forms = JSON.parse(old.dataset[unit]), isolated = (text) => `\u2066${text}\u2069`;
+    const ago = (forms[plural.select(n)] || forms.other).replace("{{.n}}", isolated(n));
+    old.textContent = old.dataset.from.replace("{time}", isolated(written(since, "second"))).replace("{ago}", ago);
   }
   setInterval(age, 5000);
 
-  if (!trouble.hidden) say("not live", true);
+  if (!trouble.hidden) say(says.old, true);
 
   let source = null, last = 0;
   function connect() {
     if (source) source.close();
     last = Date.now();
     source = new EventSource(url);
-    source.onopen = () => { last = Date.now(); if (trouble.hidden) say("live", false); };
-    source.onerror = () => say("not connected, trying again", true);
+    source.onopen = () => { last = Date.now(); if (trouble.hidden) say(says.now, false); };
+    source.onerror = () => say(says.lost, true);
     source.addEventListener("beat", () => { last = Date.now(); });
     source.onmessage = (e) => {
       last = Date.now();

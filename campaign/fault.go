@@ -1,0 +1,9 @@
+package campaign
+
+// A Fault is an error that says a Message, for people who read it in their own language.
+type Fault struct{ Message }
+
+// Faulty is the Fault of a code; after it come the name and the value of each parameter.
+func Faulty(code Code, parameters ...any) error { return &Fault{Say(code, parameters...)} }
+
+func (f *Fault) Error() string { return f.String() }
