@@ -141,11 +141,11 @@ func findUser(list []users.User, name string) (users.User, bool) {
 	return users.User{}, false
 }
 
-// isPassword reports whether that is ADMIN_USER with ADMIN_PASSWORD. Both are compared in
+// isPassword reports whether that is ADMIN_USER with ADMIN_PASSWORD, if there is one. Both are compared in
 // constant time.
 func (g *gate) isPassword(name, password string) bool {
 	want, have := sha256.Sum256([]byte(g.User+"\x00"+g.Password)), sha256.Sum256([]byte(name+"\x00"+password))
-	return subtle.ConstantTimeCompare(have[:], want[:]) == 1 && g.Password != ""
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 
 // knows checks the password that comes with a request.
@@ -219,8 +219,11 @@ func (g *gate) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	case isStranger(err):
 		w.Header().Set("WWW-Authenticate", challenge)
 		http.Error(w, errStranger.Error(), http.StatusUnauthorized)
-	default:
+	case isDown(err):
 		g.refuse(w, r, err)
+	default: // a stranger is not told what Redis says
+		g.Logger.WarnContext(r.Context(), "who may see the pages cannot be read", "error", err)
+		g.fail(w, r, http.StatusServiceUnavailable, "Who may see this cannot be read at the moment: see the worker's log.")
 	}
 }
 

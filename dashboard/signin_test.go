@@ -505,6 +505,12 @@ func TestGuessesAtThePassword(t *testing.T) {
 			t.Errorf("a script elsewhere: %d", got)
 		}
 	}
+	for range 30 {
+		get("192.0.2.2", "guess")
+	}
+	if got := get("192.0.2.2", "secret"); got != http.StatusTooManyRequests {
+		t.Errorf("where nothing was ever right: %d", got)
+	}
 	// A worker that has just started knows nothing of the script.
 	again := serve(t, f.Redis(), dashboard.Config{Password: "secret", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	res, _ := ask(t, "GET", again.URL+"/", nil, func(r *http.Request) {
@@ -513,6 +519,13 @@ func TestGuessesAtThePassword(t *testing.T) {
 	})
 	if res.StatusCode != http.StatusOK {
 		t.Errorf("at a new worker: %d", res.StatusCode)
+	}
+	// Who guesses from the script's own address is slowed as anybody else.
+	for range 30 {
+		get("192.0.2.1", "guess")
+	}
+	if got := get("192.0.2.1", "secret"); got != http.StatusTooManyRequests {
+		t.Errorf("the right one among guesses from there: %d", got)
 	}
 	if text := log.String(); !strings.Contains(text, "from=198.51.100.7") || strings.Contains(text, "203.0.113.9") || strings.Contains(text, "hunter") {
 		t.Errorf("the log:\n%.2000s", text)
@@ -603,4 +616,15 @@ func TestChangesOfUsersAreLogged(t *testing.T) {
 		status(t, f.URL+"/", nil)
 		return strings.Contains(log.String(), `msg="a user of the pages was removed" user=sara`)
 	})
+}
+
+// Whether there are users cannot be read: nobody comes in, and no stranger is told what
+// Redis says.
+func TestUsersThatCannotBeRead(t *testing.T) {
+	f, log, _ := guessing(t)
+	f.Redis().Set(t.Context(), "pages:users", "x", 0)
+	res, page := ask(t, "GET", f.URL+"/", nil, nil)
+	if res.StatusCode != http.StatusServiceUnavailable || strings.Contains(page, "WRONGTYPE") || !strings.Contains(page, "see the worker") || !strings.Contains(log.String(), "WRONGTYPE") {
+		t.Errorf("%d %s\n%s", res.StatusCode, page, log)
+	}
 }

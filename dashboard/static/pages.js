@@ -104,7 +104,7 @@
     last = Date.now();
     source = new EventSource(url);
     source.onopen = () => { last = Date.now(); if (trouble.hidden) say(says.now, false); };
-    source.onerror = () => say(says.lost, true);
+    source.onerror = () => { say(says.lost, true); if (source && source.readyState === EventSource.CLOSED) signedOut(); };
     source.addEventListener("beat", () => { last = Date.now(); });
     source.onmessage = (e) => {
       last = Date.now();
@@ -113,6 +113,13 @@
       if (news.rows) arrange(news.rows);
       if (news.id) fill(news.id, news.html);
     };
+  }
+  // Who has been signed out is asked to sign in again.
+  async function signedOut() {
+    try {
+      const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" });
+      if (answer.status === 401 || answer.type === "opaqueredirect") location.reload();
+    } catch { /* the worker is gone; connect tries again */ }
   }
   // A browser gives up on some errors, and a proxy may go silent.
   setInterval(() => { if (source && (source.readyState === EventSource.CLOSED || Date.now() - last > 45000)) connect(); }, 5000);

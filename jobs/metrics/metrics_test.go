@@ -58,6 +58,7 @@ func TestMetrics(t *testing.T) {
 	m.Answered("default", "429", 500*time.Millisecond)
 	m.Received(204)
 	m.Events("applied", 3)
+	m.SignedIn("wrong")
 	m.Swept("released")
 
 	want := []string{
@@ -92,6 +93,9 @@ func TestMetrics(t *testing.T) {
 		`campaign_runner_request_seconds_count{agent="default",class="429"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="2xx"} 1`,
 		`campaign_runner_request_seconds_sum{agent="default",class="429"} 0.5`,
+		`campaign_runner_sign_ins_total{result="right"} 0`,
+		`campaign_runner_sign_ins_total{result="slowed"} 0`,
+		`campaign_runner_sign_ins_total{result="wrong"} 1`,
 		`campaign_runner_sweeps_total{action="released"} 1`,
 		`campaign_runner_sweeps_total{action="settled"} 0`,
 		`campaign_runner_workers{agent="default"} 1`,
