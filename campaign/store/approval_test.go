@@ -204,7 +204,8 @@ func TestWhatVoidsAnApproval(t *testing.T) {
 
 func TestAPolicyHoldsFromTheNextChangeOn(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, s *Store) {
-		launchBy(t, s, "sara", 5)
+		above(t, s, 5)
+		launchBy(t, s, "sara", 5) // not more than that
 		above(t, s, 4)
 		if err := begins(t, s); err != nil {
 			t.Errorf("one that was loaded before has stopped: %v", err)
@@ -226,6 +227,15 @@ func TestAPolicyHoldsFromTheNextChangeOn(t *testing.T) {
 		approve(t, s, "nora")
 		if err := begins(t, s); err != nil {
 			t.Error(err)
+		}
+		// That approval is void once more contacts are added, although none is needed then.
+		appendBy(t, s, "sara", "f3", 6, 1)
+		above(t, s, 4)
+		if _, err := s.NextRun(t.Context(), sale(t, s), Run{By: "omar"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := begins(t, s); !errors.Is(err, ErrUnapproved) {
+			t.Errorf("its rerun begins by an approval of fewer: %v", err)
 		}
 	})
 }

@@ -115,16 +115,17 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	upDesc       = gauge("redis_up", "Whether Redis answers and its campaigns can be read: 1 or 0.")
-	warningsDesc = gauge("redis_warnings", "Settings of Redis with which it may lose what was written; the worker's log says which.")
-	memoryDesc   = gauge("redis_memory_bytes", "Memory that Redis uses; of a cluster, the server that has the least left.")
-	maxDesc      = gauge("redis_memory_max_bytes", "Most memory that Redis may use; 0: no limit.")
-	workersDesc  = gauge("workers", "Living workers that serve an agent.", "agent")
-	stateDesc    = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
-	contactsDesc = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
-	overdueDesc  = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
-	waitingDesc  = gauge("events_waiting", "Events that are still to be applied.")
-	openDesc     = gauge("optouts_open", "Opt-outs whose number is not known yet.")
+	upDesc         = gauge("redis_up", "Whether Redis answers and its campaigns can be read: 1 or 0.")
+	warningsDesc   = gauge("redis_warnings", "Settings of Redis with which it may lose what was written; the worker's log says which.")
+	memoryDesc     = gauge("redis_memory_bytes", "Memory that Redis uses; of a cluster, the server that has the least left.")
+	maxDesc        = gauge("redis_memory_max_bytes", "Most memory that Redis may use; 0: no limit.")
+	workersDesc    = gauge("workers", "Living workers that serve an agent.", "agent")
+	stateDesc      = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
+	contactsDesc   = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
+	unapprovedDesc = gauge("campaign_unapproved", "1 if the campaign waits for approval: nothing of it is sent before.", "campaign")
+	overdueDesc    = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
+	waitingDesc    = gauge("events_waiting", "Events that are still to be applied.")
+	openDesc       = gauge("optouts_open", "Opt-outs whose number is not known yet.")
 
 	limitDesc     = gauge("quota_limit", "Requests that the agent's token has per window; 0: no limit is known.", "agent")
 	remainingDesc = gauge("quota_remaining", "Requests left in the present window.", "agent")
@@ -165,7 +166,7 @@ type shared struct {
 }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
-	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
+	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, unapprovedDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
 }
 
 func (s shared) Collect(ch chan<- prometheus.Metric) {
@@ -248,8 +249,13 @@ func (s shared) collectCampaign(ctx context.Context, c store.Reading, now time.T
 	for _, of := range campaign.States() {
 		show(ch, contactsDesc, float64(tally.States[of]), c.Name, of.String())
 	}
+	unapproved := 0.0
+	if c.Approval.Wanted && tally.Open() > 0 && state != campaign.CanceledPhase {
+		unapproved = 1
+	}
+	show(ch, unapprovedDesc, unapproved, c.Name)
 	overdue := 0
-	if state == campaign.Running {
+	if state == campaign.Running && unapproved == 0 {
 		if overdue, err = s.store.Overdue(ctx, c.Name, now.Add(-overdueAfter)); err != nil {
 			return err
 		}

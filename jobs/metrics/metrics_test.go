@@ -64,6 +64,7 @@ func TestMetrics(t *testing.T) {
 	want := []string{
 		`asynq_queue_size{queue="default"} 1`,
 		`campaign_runner_campaign_state{agent="default",campaign="sale",state="running"} 1`,
+		`campaign_runner_campaign_unapproved{campaign="sale"} 0`,
 		`campaign_runner_chunks_overdue{campaign="sale"} 1`,
 		`campaign_runner_contacts{campaign="sale",state="accepted"} 0`,
 		`campaign_runner_contacts{campaign="sale",state="canceled"} 0`,
@@ -104,6 +105,18 @@ func TestMetrics(t *testing.T) {
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+}
+
+func TestACampaignThatWaitsForApprovalIsNotOverdue(t *testing.T) {
+	f := campaigntest.New(t, redistest.Shared(t))
+	f.ApproveAbove(1)
+	f.Load(campaigntest.List{Name: "large", Settings: campaigntest.Settings(1, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000000, 2, nil)})
+	got := look(metrics.New(f.Store))
+	for _, want := range []string{`campaign_runner_campaign_unapproved{campaign="large"} 1`, `campaign_runner_chunks_overdue{campaign="large"} 0`} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is missing in %q", want, got)
+		}
 	}
 }
 
