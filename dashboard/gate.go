@@ -223,7 +223,7 @@ func (g *gate) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 		g.refuse(w, r, err)
 	default: // a stranger is not told what Redis says
 		g.Logger.WarnContext(r.Context(), "who may see the pages cannot be read", "error", err)
-		g.fail(w, r, http.StatusServiceUnavailable, "Who may see this cannot be read at the moment: see the worker's log.")
+		g.fail(w, r, http.StatusServiceUnavailable, texts.Of("error.users"))
 	}
 }
 
