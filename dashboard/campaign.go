@@ -86,6 +86,22 @@ func (s standing) Doubtful() []string {
 	return list
 }
 
+// Again says who is contacted again by the campaign itself.
+func (s standing) Again() string {
+	rungs := s.Whole.Rungs
+	if rungs == nil || s.State == campaign.Finished {
+		return ""
+	}
+	text := ""
+	if n := rungs.Pending; n > 0 {
+		text = fmt.Sprintf("%s of the pending are to be contacted again. ", campaign.Number(n))
+	}
+	if next := rungs.Message(); !next.IsZero() && !next.Equal(s.WaitingFor) {
+		text += next.String() + "."
+	}
+	return strings.TrimSpace(text)
+}
+
 // shownReasons is the most reasons that a page shows.
 const shownReasons = 30
 

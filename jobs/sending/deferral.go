@@ -81,10 +81,10 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		return &deferral{until: now.Add(timings.KeepDue), plain: "the canary"} // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
-		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MaxContactAttempts), cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}
 	}
 	// A contact that a person asked for after the launch is not too late.
-	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && record.Run == 0 {
+	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && (record.Run == 0 || record.Rung > 0) {
 		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
 	}
 	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
