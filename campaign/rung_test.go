@@ -182,9 +182,11 @@ func TestRungsNeedEvents(t *testing.T) {
 	if err := s.Check(); err == nil || !strings.Contains(err.Error(), "then ended.no_answer:2h,1d goes by the platform's events: launch it with WEBHOOK_URL") {
 		t.Error(err)
 	}
-	s.Then = then(t, "state=failed:1h").Then
-	if err := s.Check(); err != nil {
-		t.Error(err)
+	for text, want := range map[string]string{"state=failed:1h": "", "column.nowhere=x:1h": "rule column.nowhere=x: there is no such column"} {
+		s.Then = then(t, text).Then
+		if err := s.Check(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

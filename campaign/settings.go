@@ -268,5 +268,6 @@ func (s Settings) Check() error {
 	case s.TicketReplies && len(s.TicketRules) == 0:
 		return errors.New("ticket replies: the campaign makes no tickets")
 	}
-	return errors.Join(s.Hours.Check(), s.Limits.Check())
+	_, err = s.ThenRules().On(s.ColumnNames())
+	return errors.Join(s.Hours.Check(), s.Limits.Check(), err)
 }
