@@ -54,6 +54,10 @@ func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) (
 	if changed := who.Record.ChangedAt(); !moved && !changed.IsZero() {
 		list = append(list, moment{At: changed, What: "last change", State: who.Record.State.String(), Why: who.Reason})
 	}
+	facts := campaign.Facts{Record: who.Record, Reason: who.Reason, Outcome: who.Outcome, Cell: campaign.Cells(c.Settings.ColumnNames(), who.Fields)}
+	if next, is := report.RungOf(c, facts); is {
+		list = append(list, moment{At: next.At, What: "it is to be contacted again, if nothing changes"})
+	}
 	var talk []moment
 	if o := who.Outcome; o.Known() {
 		talk = []moment{{At: o.Started, What: "the conversation began"}, {At: o.Ended, What: "the conversation ended"}}

@@ -303,7 +303,9 @@ func TestPendingForARung(t *testing.T) {
 	s.send("w1", 0)
 	s.ends(silent, 0)
 	s.passes(time.Hour)
-	s.quota.full.Store(true)
+	if firsts, err := s.store.FirstDues(t.Context(), []string{"c"}); err != nil || firsts[0].IsZero() {
+		t.Errorf("%v, %v: nothing says when its rungs are due", firsts, err)
+	}
 	if err := s.queue.climb(t.Context(), "c", time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +313,9 @@ func TestPendingForARung(t *testing.T) {
 	tally, err := s.store.Tally(t.Context(), "c")
 	if err != nil || tally.States[campaign.Pending] != 1 || tally.ForRung != 1 || tally.Rungs != 1 {
 		t.Errorf("%+v, %v", tally, err)
+	}
+	if tasks := s.waitingTasks(queueOf(s.now())); len(tasks) != 1 {
+		t.Errorf("tasks %v", tasks)
 	}
 	if err := s.queue.Purge(t.Context(), "c", false); err == nil {
 		t.Error("purged with rungs to come")

@@ -242,7 +242,7 @@ func ourColumns(of campaign.Campaign) []column {
 		columns = append(columns,
 			column{"rung", number, func(r row) string { return strconv.Itoa(int(r.Record.Rung)) }},
 			column{"next_at", text, func(r row) string {
-				next, is := rungOf(of, r.Facts)
+				next, is := RungOf(of, r.Facts)
 				if !is {
 					return ""
 				}

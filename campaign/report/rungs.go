@@ -41,8 +41,8 @@ func (r *Rungs) Message() campaign.Message {
 	return campaign.Say(campaign.MsgRungsToCome, "waiting", r.Waiting, "open", r.Open, "next", r.NextAt)
 }
 
-// rungOf is the rung that is to come for a contact, where it is certain enough to be told.
-func rungOf(c campaign.Campaign, f campaign.Facts) (next campaign.Rung, is bool) {
+// RungOf is the rung that is to come for a contact, unless that is still open.
+func RungOf(c campaign.Campaign, f campaign.Facts) (next campaign.Rung, is bool) {
 	if c.Phase == campaign.CanceledPhase {
 		return next, false
 	}

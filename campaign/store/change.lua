@@ -22,9 +22,9 @@
 --                not sent are taken off its count; '' counts nothing
 --       judge    commit, recover: '1' judges the window and may pause the campaign, with
 --       why      the reason of that pause
---       latest   ms; begin, climb, recover: it must not be later; '' for any time
 --       look     climb: the chunk's counts of outcomes and of changes as they were read, and
 --                what seeRungs takes
+--       latest   ms; begin, climb, recover: it must not be later; '' for any time
 --
 -- Answers {status, now in ms, detail, moved, window}:
 --   ok       done; detail is the number of requests begun on this chunk; moved are
@@ -53,8 +53,8 @@ local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(A
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
-local latest = tonumber(ARGV[21])
-local toldThen, changedThen, found = string.match(ARGV[22], '^(%d+) (%d+) (.*)$')
+local latest = tonumber(ARGV[22])
+local toldThen, changedThen, found = string.match(ARGV[21], '^(%d+) (%d+) (.*)$')
 local campaign, chunk, ledger, open, tally, log, window, day, cohorts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local rungs, seen = KEYS[10], KEYS[11]
 

@@ -80,7 +80,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, look string, c
 	if !c.Latest.IsZero() {
 		latest = strconv.FormatInt(c.Latest.UnixMilli(), 10)
 	}
-	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), latest, look)
+	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), look, latest)
 	var cmd *redis.Cmd
 	var unrecorded error
 	switch {
