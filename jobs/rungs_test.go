@@ -297,6 +297,28 @@ func TestOneCapForAll(t *testing.T) {
 	}
 }
 
+// Another campaign's contact in the days before a rung leaves the person out; our own does not.
+func TestARungSkipsWhomAnotherCampaignHasContacted(t *testing.T) {
+	for _, days := range []int{0, 7} {
+		s := newStage(t, 2, then("ended.no_answer:2h"), func(to *campaign.Settings) { to.SkipContactedDays = days })
+		s.send("w1", 0)
+		s.ends(silent, 0, 1)
+		s.load("other", 1)
+		if err := s.runner("w1").run(t.Context(), store.Ref{Campaign: "other"}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantTimes(2, 1)
+		s.passes(2 * time.Hour)
+		s.climb()
+		if days == 0 {
+			s.wantTimes(3, 2)
+			continue
+		}
+		s.wantTimes(2, 2)
+		s.want(map[campaign.State]int{campaign.Canceled: 1, campaign.Accepted: 1})
+	}
+}
+
 // A contact that waits for its rung is told apart from those that wait for their first request.
 func TestPendingForARung(t *testing.T) {
 	s := newStage(t, 2, then("ended.no_answer:1h"))
