@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
 )
 
 // climbing is a running campaign of one chunk of two contacts, with rungs.
@@ -101,6 +102,14 @@ func TestWhenAChunkIsLookedAtForRungs(t *testing.T) {
 		s.told(t)
 		wantRungs(t, s, 0) // it was decided that there is none
 	})
+}
+
+// A change never puts a look off.
+func TestRungsThatAreDueAlready(t *testing.T) {
+	s := New(redistest.Shared(t))
+	climbing(t, s, "ended.no_answer:2h")
+	ended(t, s)
+	wantRungs(t, s, time.Second)
 }
 
 // RungsSettled is that of rungs.lua.
