@@ -34,6 +34,7 @@ type Campaign struct {
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it shows itself again
 	EndedAt     time.Time // when it last had no contacts left to send; the tally says whether that is still so
+	RungsSince  time.Time // contacts that did not change since have no rung to come: it was canceled; zero: it was not
 	PurgeBegan  time.Time // when it began to delete personal data; zero: it has it all
 	PurgedAt    time.Time // when all of that was deleted; zero: not yet
 }

@@ -12,6 +12,7 @@ type Record struct {
 	Attempts uint8  // requests made for this contact over all runs; stays at 255
 	Tries    uint8  // requests made in this run; what --max-attempts bounds
 	Run      uint8  // the run that last made it pending, from 0; stays at 255
+	Rung     uint8  // the rung of that run that last made it pending; 0: none yet, at most MaxRung
 	Reason   Reason // why it is in this state; 0 when there is nothing to say
 	Changed  uint32 // Unix seconds of the last change; 0: never changed since it was loaded
 
@@ -54,14 +55,18 @@ const (
 )
 
 // RecordSize is the width of a Record in a ledger, in bytes: state, attempts,
-// tries, run, then reason (2) and time of change (4), little-endian, and marks.
+// tries, run, then reason (2) and time of change (4), little-endian, and marks with the rung.
 const RecordSize = 11
+
+// MaxRung is the highest rung that a Record can hold.
+const MaxRung = 1<<(8-markBits) - 1
 
 // Bits of the marks.
 const (
 	markInDoubt = 1 << iota
 	markRecorded
 	markErased
+	markBits = iota // the bits above hold the rung
 )
 
 // A Ledger holds the records of a chunk's contacts, in their order.
@@ -102,6 +107,7 @@ func DecodeRecord(b []byte) Record {
 		Run:      b[3],
 		Reason:   Reason(binary.LittleEndian.Uint16(b[4:])),
 		Changed:  binary.LittleEndian.Uint32(b[6:]),
+		Rung:     b[10] >> markBits,
 		InDoubt:  b[10]&markInDoubt != 0,
 		Recorded: b[10]&markRecorded != 0,
 		Erased:   b[10]&markErased != 0,
@@ -113,7 +119,7 @@ func (r Record) encode(b []byte) {
 	b[0], b[1], b[2], b[3] = byte(r.State), r.Attempts, r.Tries, r.Run
 	binary.LittleEndian.PutUint16(b[4:], uint16(r.Reason))
 	binary.LittleEndian.PutUint32(b[6:], r.Changed)
-	b[10] = 0
+	b[10] = r.Rung << markBits
 	if r.InDoubt {
 		b[10] |= markInDoubt
 	}

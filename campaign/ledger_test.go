@@ -31,8 +31,8 @@ func TestLedgerKeepsRecords(t *testing.T) {
 // Ledgers outlive the program that wrote them.
 func TestRecordLayoutStays(t *testing.T) {
 	got := NewLedger(1)
-	got.Set(0, Record{State: Unconfirmed, Attempts: 2, Tries: 1, Run: 3, Reason: 0x0405, Changed: 0x06070809, InDoubt: true, Recorded: true})
-	want := Ledger{5, 2, 1, 3, 5, 4, 9, 8, 7, 6, 3}
+	got.Set(0, Record{State: Unconfirmed, Attempts: 2, Tries: 1, Run: 3, Rung: 10, Reason: 0x0405, Changed: 0x06070809, InDoubt: true, Recorded: true})
+	want := Ledger{5, 2, 1, 3, 5, 4, 9, 8, 7, 6, 10<<3 | 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bytes (-want +got):\n%s", diff)
 	}

@@ -11,6 +11,7 @@ import (
 type Outcome struct {
 	Conversation string    `json:"id,omitempty"` // the platform's name for it
 	Run          uint8     `json:"run,omitempty"`
+	Rung         uint8     `json:"rung,omitempty"` // of that run
 	Started      time.Time `json:"started,omitzero"`
 	Ended        time.Time `json:"ended,omitzero"`
 
@@ -29,7 +30,10 @@ type Outcome struct {
 	// answers, and kept only while the campaign has one.
 	Asked int64 `json:"asked,omitempty"`
 
-	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs
+	// Late: what was told came too late after the request for another rung to follow.
+	Late bool `json:"late,omitempty"`
+
+	Earlier []string `json:"earlier,omitempty"` // conversations of earlier runs and rungs
 
 	Erased bool `json:"erased,omitempty"` // with its contact: it says nothing, and nothing is added to it
 }
@@ -51,6 +55,9 @@ func (s Standing) Beats(other Standing) bool {
 	}
 	return s.Sum > other.Sum
 }
+
+// of reports whether o is about the contact's latest request.
+func (o Outcome) of(r Record) bool { return o.Known() && o.Run == r.Run && o.Rung == r.Rung }
 
 // Known reports whether any event told something about the conversation.
 func (o Outcome) Known() bool { return !o.Started.IsZero() }

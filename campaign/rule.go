@@ -164,7 +164,7 @@ type Facts struct {
 }
 
 // Of reports whether the rule is true of a contact. Whether the contact answered is known
-// only of a conversation that has ended in the contact's present run.
+// only of a conversation that has ended in the contact's present run and rung.
 func (r Rule) Of(f Facts) bool {
 	switch r.about {
 	case aboutState:
@@ -172,7 +172,7 @@ func (r Rule) Of(f Facts) bool {
 	case aboutReason:
 		return f.Reason.Matches(r.value) != r.not
 	case aboutEnd:
-		return f.Record.State == Ended && f.Outcome.Known() && f.Outcome.Run == f.Record.Run && f.Outcome.Said == (r.key == answered)
+		return f.Record.State == Ended && f.Outcome.of(f.Record) && f.Outcome.Said == (r.key == answered)
 	case aboutExtraction:
 		value, known := f.Outcome.Learned()[r.key]
 		return (known && CellOf(value) == r.value) != r.not

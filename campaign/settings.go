@@ -39,7 +39,9 @@ type Settings struct {
 	Safety
 
 	RowsPerRequest     int `json:"rows_per_request,omitempty"`     // at most, in batch mode; 0: a chunk
-	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs, at most 254; 0: any number
+	MaxContactAttempts int `json:"max_contact_attempts,omitempty"` // requests per contact over all runs and rungs, at most 254; 0: see MostAttempts
+
+	FollowUp
 
 	// OptOutWhen are rules extraction.KEY=VALUE. A contact about whom the agent learns one
 	// of them goes on the do-not-contact list. A contact who answers with a stop word
@@ -208,7 +210,17 @@ func (s Settings) UsedUp(r Record) bool {
 // UsedUpForGood reports whether a contact has had all its attempts over all runs, so
 // that a rerun must leave it out.
 func (s Settings) UsedUpForGood(r Record) bool {
-	return s.MaxContactAttempts > 0 && int(r.Attempts) >= s.MaxContactAttempts
+	most := s.MostAttempts()
+	return most > 0 && int(r.Attempts) >= most
+}
+
+// MostAttempts is how many requests a contact may have over all runs and rungs: where
+// nothing else is said, the launch and its rungs. 0: any number.
+func (s Settings) MostAttempts() int {
+	if rungs := s.Rungs(); s.MaxContactAttempts == 0 && rungs > 0 {
+		return 1 + rungs
+	}
+	return s.MaxContactAttempts
 }
 
 // RequestRows is the most contacts that one request may carry.
@@ -235,6 +247,8 @@ func (s Settings) Check() error {
 		return fmt.Errorf("agent: want it written %q", agent)
 	case s.Listens() && s.WebhookURL == "":
 		return errors.New("max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
+	case s.WebhookURL == "" && s.needsEvents() != "":
+		return fmt.Errorf("then %s goes by the platform's events: launch it with WEBHOOK_URL, or use a rule about a state", s.needsEvents())
 	case s.MaxLateness < 0:
 		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:
@@ -254,5 +268,6 @@ func (s Settings) Check() error {
 	case s.TicketReplies && len(s.TicketRules) == 0:
 		return errors.New("ticket replies: the campaign makes no tickets")
 	}
-	return errors.Join(s.Hours.Check(), s.Limits.Check())
+	_, err = s.ThenRules().On(s.ColumnNames())
+	return errors.Join(s.Hours.Check(), s.Limits.Check(), err)
 }

@@ -80,6 +80,8 @@ type Tally struct {
 	States  [stateCount]int
 	InDoubt [stateCount]int     // of those in a state, the ones in doubt
 	Reasons map[StateReason]int // only those with a reason
+	ForRung int                 // of those pending, the ones that wait for a rung, and not for their first request
+	Rungs   int                 // chunks with contacts that may have a rung to come
 }
 
 // A StateReason is what failures are grouped by.
@@ -109,15 +111,19 @@ func (t Tally) MayHaveBeenReached() int {
 	return n
 }
 
+// Over reports whether nobody is to be contacted any more: no contact is open, and no rung
+// is to come.
+func (t Tally) Over() bool { return t.Open() == 0 && t.Rungs == 0 }
+
 // Phase is the campaign's phase as people see it. A loaded campaign without pending
-// and sending contacts is finished, in whatever phase it was stored, unless it was
+// and sending contacts and without rungs to come is finished, in whatever phase it was stored, unless it was
 // canceled. Finished is never stored, so it cannot be wrong.
 func (t Tally) Phase(stored Phase) Phase {
 	switch stored {
 	case Loading, CanceledPhase:
 		return stored
 	}
-	if t.Open() == 0 {
+	if t.Over() {
 		return Finished
 	}
 	return stored
@@ -128,6 +134,9 @@ func (t *Tally) Count(r Record) {
 	t.States[r.State]++
 	if r.InDoubt {
 		t.InDoubt[r.State]++
+	}
+	if r.State == Pending && r.Rung > 0 {
+		t.ForRung++
 	}
 	if r.Reason != NoReason {
 		if t.Reasons == nil {

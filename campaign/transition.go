@@ -30,6 +30,7 @@ const (
 	Cancel       // do not send it
 	Hold         // it waits, for a reason; without a reason it no longer does
 	Rerun        // send it (again)
+	Climb        // a rule asks for it to be sent once more: its next rung
 	ConfirmSent  // looked up in the platform: it has the contact
 	ConfirmNever // looked up in the platform: it never saw the contact
 	causeCount
@@ -44,6 +45,7 @@ type Move struct {
 	Cause  Cause
 	Reason Reason
 	Run    uint8 // for Rerun: the run that begins
+	Rung   uint8 // for Climb: the rung that begins. For evidence: it counts only while the contact is pending for this rung
 	At     time.Time
 
 	InDoubt  bool // for Retry and Fail: the contact may have been reached
@@ -69,11 +71,15 @@ func (m Move) MayReach() bool { return m.Cause.Evidence() || m.Cause == Lose || 
 //	Cancel                        pending                → canceled
 //	Hold                          pending                → pending      for another reason
 //	Rerun                         rejected, failed, unconfirmed, canceled, ended → pending, with new tries
+//	Climb                         accepted, rejected, failed, started, ended → pending, with new tries
 //	ConfirmSent, ConfirmNever     unconfirmed            → accepted, pending
 //
 // A contact never comes back to a record that it had while it was sending: its time
 // never goes back, and moves on when an attempt is taken back. So an answer that
 // arrives late, or a second time, changes no later request.
+//
+// A contact that waits for its rung was reached before, so evidence is about the
+// conversation before: it takes the rung back. A contact in doubt has no rung.
 //
 // Doubt stays through retries and reruns until evidence comes or a person has looked.
 // A contact that was unconfirmed is rerun in doubt: its earlier request may have
@@ -112,8 +118,8 @@ func (r Record) Next(m Move) (Record, bool) {
 	case Lose:
 		move(Unconfirmed, Sending)
 	case Accept, Start, End:
-		next.State, next.InDoubt = [...]State{Accepted, Started, Ended}[m.Cause-Accept], false
-		allowed = r.Attempts > 0 && (!r.State.Evidence() || next.State > r.State)
+		next.State, next.InDoubt, next.Rung = [...]State{Accepted, Started, Ended}[m.Cause-Accept], false, r.reached()
+		allowed = r.Attempts > 0 && (!r.State.Evidence() || next.State > r.State) && r.awaits(m.Rung)
 	case Cancel:
 		move(Canceled, Pending)
 	case Hold:
@@ -121,14 +127,17 @@ func (r Record) Next(m Move) (Record, bool) {
 		allowed = allowed && r.Reason != m.Reason
 	case Rerun:
 		move(Pending, Rejected, Failed, Unconfirmed, Canceled, Ended)
-		next.Tries, next.Run = 0, m.Run
+		next.Tries, next.Run, next.Rung = 0, m.Run, 0
 		next.InDoubt = r.MayHaveBeenReached()
-	case ConfirmSent:
-		move(Accepted, Unconfirmed)
+	case Climb:
+		move(Pending, followed...)
+		next.Tries, next.Rung, allowed = 0, m.Rung, allowed && r.mayClimb(m.Rung)
+	case ConfirmSent, ConfirmNever:
+		move([...]State{Accepted, Pending}[m.Cause-ConfirmSent], Unconfirmed)
 		next.InDoubt = false
-	case ConfirmNever:
-		move(Pending, Unconfirmed)
-		next.Tries, next.InDoubt = 0, false
+		if m.Cause == ConfirmNever {
+			next.Tries = 0
+		}
 	}
 	if !allowed || r.Erased && next.State.Open() {
 		return r, false

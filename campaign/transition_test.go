@@ -27,6 +27,7 @@ End          ended    ended       ended    ended    ended    ended       ended  
 Cancel       canceled .           .        .        .        .           .       .       .
 Hold         pending  .           .        .        .        .           .       .       .
 Rerun        .        .           .        pending  pending  pending     .       pending pending
+Climb        .        .           pending  pending  pending  .           pending pending .
 ConfirmSent  .        .           .        .        .        accepted    .       .       .
 ConfirmNever .        .           .        .        .        pending     .       .       .
 `
@@ -44,23 +45,29 @@ func TestNextFollowsTheTable(t *testing.T) {
 		for s, cell := range cells[1:] {
 			t.Run(fmt.Sprintf("%s of one that is %s", cells[0], header[s]), func(t *testing.T) {
 				state := mustState(t, header[s])
-				r := Record{State: state, Attempts: 7, Tries: 2, Run: 1, Reason: 3, Changed: 44}
-				got, ok := r.Next(Move{Cause: cause, Reason: 9, Run: 6, At: at})
+				r := Record{State: state, Attempts: 7, Tries: 2, Run: 1, Rung: 2, Reason: 3, Changed: 44}
+				m := Move{Cause: cause, Reason: 9, Run: 6, At: at}
+				if cause == Climb {
+					m.Rung = 3
+				}
+				got, ok := r.Next(m)
 				if cell == "." {
 					if ok || got != r {
 						t.Errorf("got %+v, %v, want the record left alone", got, ok)
 					}
 					return
 				}
-				want := Record{State: mustState(t, cell), Attempts: 7, Tries: 2, Run: 1, Reason: 9, Changed: uint32(at.Unix())}
+				want := Record{State: mustState(t, cell), Attempts: 7, Tries: 2, Run: 1, Rung: 2, Reason: 9, Changed: uint32(at.Unix())}
 				switch cause {
 				case Send:
 					want.Attempts, want.Tries = 8, 3
 				case Unsent, Withdraw:
 					want.Attempts, want.Tries = 6, 1
 				case Rerun:
-					want.Tries, want.Run = 0, 6
+					want.Tries, want.Run, want.Rung = 0, 6, 0
 					want.InDoubt = state == Unconfirmed // its first request may have reached it
+				case Climb:
+					want.Tries, want.Rung = 0, 3
 				case ConfirmNever:
 					want.Tries = 0
 				}
@@ -125,6 +132,7 @@ func TestContactsLife(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r Record
 		requests, everSent := 0, false // requests as nobody takes them back
+		ofRung := make(map[uint8]int)  // requests of this run
 		for range rapid.IntRange(1, 60).Draw(t, "moves") {
 			m := drawMove(t)
 			next, ok := r.Next(m)
@@ -137,7 +145,7 @@ func TestContactsLife(t *testing.T) {
 			if next.State == r.State && (m.Cause != Hold || next.Reason == r.Reason) {
 				t.Fatalf("%+v by %+v is allowed and goes nowhere", r, m)
 			}
-			if r.State.Evidence() && (!next.State.Evidence() || next.State < r.State) && !(m.Cause == Rerun && r.State == Ended) {
+			if r.State.Evidence() && (!next.State.Evidence() || next.State < r.State) && !(m.Cause == Rerun && r.State == Ended || m.Cause == Climb) {
 				t.Fatalf("evidence moved back: %+v by %+v became %+v", r, m, next)
 			}
 			if next.State == Sending && r.State != Pending {
@@ -163,6 +171,26 @@ func TestContactsLife(t *testing.T) {
 			}
 			if r.InDoubt && !next.InDoubt && !m.Cause.Evidence() && m.Cause != ConfirmSent && m.Cause != ConfirmNever {
 				t.Fatalf("%+v took the doubt away", m)
+			}
+			if next.Rung > r.Rung && (m.Cause != Climb || next.Rung != r.Rung+1 || r.InDoubt || r.Attempts == 0) {
+				t.Fatalf("%+v by %+v became %+v", r, m, next)
+			}
+			if next.Rung < r.Rung && m.Cause != Rerun && !(m.Cause.Evidence() && r.WaitsForRung() && next.Rung == r.Rung-1) {
+				t.Fatalf("%+v by %+v became %+v", r, m, next)
+			}
+			switch m.Cause {
+			case Send:
+				ofRung[next.Rung]++
+			case Unsent, Withdraw:
+				ofRung[next.Rung]--
+			case ConfirmNever: // a person says that it never left
+				ofRung[next.Rung] = 0
+			case Rerun:
+				clear(ofRung)
+			case Climb:
+				if ofRung[next.Rung] > 0 {
+					t.Fatalf("%+v by %+v: rung %d was sent before", r, m, next.Rung)
+				}
 			}
 			if r.Recorded && !next.Recorded {
 				t.Fatalf("%+v forgot that it is recorded", m)
@@ -240,6 +268,7 @@ func drawRecord(t *rapid.T) Record {
 		Attempts: rapid.Uint8().Draw(t, "attempts"),
 		Tries:    rapid.Uint8().Draw(t, "tries"),
 		Run:      rapid.Uint8().Draw(t, "run"),
+		Rung:     uint8(rapid.IntRange(0, MaxRung).Draw(t, "rung")),
 		Reason:   Reason(rapid.Uint16().Draw(t, "reason")),
 		Changed:  rapid.Uint32().Draw(t, "changed"),
 		InDoubt:  rapid.Bool().Draw(t, "in doubt"),
@@ -253,6 +282,7 @@ func drawMove(t *rapid.T) Move {
 		Reason: Reason(rapid.Uint16().Draw(t, "reason")),
 		Run:    rapid.Uint8().Draw(t, "run"),
 		At:     time.Unix(int64(rapid.Uint32().Draw(t, "at")), 0),
+		Rung:   uint8(rapid.IntRange(0, 3).Draw(t, "rung")),
 
 		InDoubt:  rapid.Bool().Draw(t, "leaves in doubt"),
 		Recorded: rapid.Bool().Draw(t, "is recorded"),

@@ -123,6 +123,21 @@ func (s standing) Doubtful() []texts.Line {
 	return list
 }
 
+// Again says who is contacted again by the campaign itself.
+func (s standing) Again() (said []any) {
+	rungs := s.Whole.Rungs
+	if rungs == nil || s.State == campaign.Finished {
+		return nil
+	}
+	if n := rungs.Pending; n > 0 {
+		said = append(said, texts.Of("head.again", "n", n))
+	}
+	if next := rungs.Message(); !next.IsZero() && !next.Equal(s.WaitingFor) {
+		said = append(said, next)
+	}
+	return said
+}
+
 // shownReasons is the most reasons that a page shows.
 const shownReasons = 30
 

@@ -54,6 +54,10 @@ func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) (
 	if changed := who.Record.ChangedAt(); !moved && !changed.IsZero() {
 		list = append(list, moment{At: changed, What: texts.Of("moment.last"), State: who.Record.State.String(), Why: who.Reason})
 	}
+	facts := campaign.Facts{Record: who.Record, Reason: who.Reason, Outcome: who.Outcome, Cell: campaign.Cells(c.Settings.ColumnNames(), who.Fields)}
+	if next, is := report.RungOf(c, facts); is {
+		list = append(list, moment{At: next.At, What: texts.Of("moment.again")})
+	}
 	var talk []moment
 	if o := who.Outcome; o.Known() {
 		talk = []moment{{At: o.Started, What: texts.Of("moment.began")}, {At: o.Ended, What: texts.Of("moment.ended")}}

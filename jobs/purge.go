@@ -52,7 +52,11 @@ func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool
 	case campaign.CanceledPhase:
 	default:
 		if !force {
-			return fmt.Errorf("purge %s: it is %s, with %d contacts to be sent; cancel it first, or --force does", c.Name, phase, tally.Open())
+			what := fmt.Sprintf("with %d contacts to be sent", tally.Open())
+			if tally.Open() == 0 {
+				what = "and may contact people again"
+			}
+			return fmt.Errorf("purge %s: it is %s, %s; cancel it first, or --force does", c.Name, phase, what)
 		}
 	}
 	open, err := q.store.Open(ctx, c.Name, time.Time{}, 0)
@@ -102,7 +106,7 @@ func (q *Queue) retainOne(ctx context.Context, name string, now time.Time) error
 			return err
 		}
 		// It may have been set going again since it was over.
-		due, why = c.Phase != campaign.Loading && tally.Open() == 0, campaign.Say(campaign.MsgKept, "days", days)
+		due, why = c.Phase != campaign.Loading && tally.Over(), campaign.Say(campaign.MsgKept, "days", days)
 	}
 	if !due {
 		return nil

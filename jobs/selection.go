@@ -91,26 +91,41 @@ func (s Selection) DefaultStates() []campaign.State {
 
 // selectorOf selects the contacts that a selection names.
 func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selection) (_ selector, err error) {
-	header := c.Settings.ColumnNames()
-	if sel.Where, err = sel.Where.On(header); err != nil {
+	if sel.Where, err = sel.Where.On(c.Settings.ColumnNames()); err != nil {
 		return nil, err
 	}
 	reason, outcome, cells := sel.Where.Need()
+	read, err := q.factsOf(ctx, c, reason || sel.Reason != "", outcome, cells)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+		facts, err := read(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		return func(i int) bool {
+			f := facts(i)
+			return !f.Record.Erased && slices.Contains(sel.States, f.Record.State) &&
+				(sel.Reason == "" || f.Reason.Matches(sel.Reason)) && sel.Where.Of(f)
+		}, nil
+	}, nil
+}
+
+// factsOf reads what rules are asked about: of each chunk what they need beside its ledger.
+func (q *Queue) factsOf(ctx context.Context, c campaign.Campaign, reason, outcome, cells bool) (factsReader, error) {
+	header := c.Settings.ColumnNames()
 	var reasons map[campaign.Reason]campaign.Message
-	if reason || sel.Reason != "" {
+	if reason {
+		var err error
 		if reasons, err = q.store.Reasons(ctx, c.Name); err != nil {
 			return nil, err
 		}
 	}
-	like := make(map[campaign.Reason]bool)
-	for code, text := range reasons {
-		like[code] = text.Matches(sel.Reason)
-	}
-	return func(ctx context.Context, chunk *store.Chunk) (func(int) bool, error) {
+	return func(ctx context.Context, chunk *store.Chunk) (facts func(i int) campaign.Facts, err error) {
 		var outcomes map[int]campaign.Outcome
 		var contacts []campaign.Contact
 		if outcome {
-			var err error
 			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
 				return nil, err
 			}
@@ -122,19 +137,19 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 			}
 			contacts = whole.Contacts
 		}
-		return func(i int) bool {
+		return func(i int) campaign.Facts {
 			r := chunk.Record(i)
-			if r.Erased || !slices.Contains(sel.States, r.State) || sel.Reason != "" && !like[r.Reason] {
-				return false
-			}
-			facts := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
+			f := campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: outcomes[i]}
 			if cells {
-				facts.Cell = campaign.Cells(header, contacts[i].Fields)
+				f.Cell = campaign.Cells(header, contacts[i].Fields)
 			}
-			return sel.Where.Of(facts)
+			return f
 		}, nil
 	}, nil
 }
+
+// A factsReader reads the facts of a chunk's contacts.
+type factsReader func(ctx context.Context, chunk *store.Chunk) (facts func(i int) campaign.Facts, err error)
 
 // A selector says of a chunk which of its contacts are selected.
 type selector func(ctx context.Context, chunk *store.Chunk) (selected func(i int) bool, err error)

@@ -66,7 +66,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 	overdue, err := s.overdue(ctx, live, now)
 	errs = append(errs, err)
 	for _, name := range overdue {
-		errs = append(errs, s.sweepCampaign(ctx, name, now))
+		errs = append(errs, s.sweepCampaign(ctx, name, now), s.queue.climb(ctx, name, now))
 	}
 	if time.Since(s.began) >= timings.RestAfter {
 		errs = append(errs, s.rest(ctx, live, now))

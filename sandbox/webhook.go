@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,8 @@ type Webhooks struct {
 	OldVoice    bool          // calls (channel 3) send a single event of the older shape
 	NoAnswer    float64       // share of contacts who say nothing
 	OptOut      float64       // share of those who speak that answer STOP
+	LateAnswer  float64       // share of those who say nothing that answer LateAfter the end
+	LateAfter   time.Duration // 10 s
 
 	// Dial opens connections to the links; a net.Dialer's DialContext when nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -46,12 +49,12 @@ func (w Webhooks) check() error {
 	switch {
 	case w.Concurrency < 0:
 		return fmt.Errorf("webhooks: concurrency %d: want more than 0", w.Concurrency)
-	case w.Delay < 0:
-		return fmt.Errorf("webhooks: delay %v: want 0 or more", w.Delay)
+	case w.Delay < 0 || w.LateAfter < 0:
+		return fmt.Errorf("webhooks: delay %v, late after %v: want 0 or more", w.Delay, w.LateAfter)
 	}
-	for _, share := range []float64{w.Duplicates, w.Disorder, w.NoAnswer, w.OptOut} {
+	for _, share := range []float64{w.Duplicates, w.Disorder, w.NoAnswer, w.OptOut, w.LateAnswer} {
 		if !(share >= 0 && share <= 1) {
-			return errors.New("webhooks: duplicates, disorder, no answer and opt-out: want shares from 0 to 1")
+			return errors.New("webhooks: duplicates, disorder, no answer, opt-out and late answer: want shares from 0 to 1")
 		}
 	}
 	return nil
@@ -79,9 +82,7 @@ type courier struct {
 }
 
 func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
-	if cfg.Concurrency == 0 {
-		cfg.Concurrency = 16
-	}
+	cfg.Concurrency, cfg.LateAfter = cmp.Or(cfg.Concurrency, 16), cmp.Or(cfg.LateAfter, 10*time.Second)
 	ctx, stop := context.WithCancel(context.Background())
 	c := &courier{cfg: cfg, seed: seed, count: count, stop: stop}
 	if !cfg.Enabled {
@@ -144,6 +145,20 @@ func (c *courier) report(ctx context.Context, conv conversation) {
 	if rng.Float64() < c.cfg.Disorder {
 		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	}
+	c.tell(ctx, conv, events, rng)
+	if c.answersLate(conv.contact.number) {
+		c.workers.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-time.After(c.cfg.LateAfter):
+				c.tell(ctx, conv, []map[string]any{conv.answer()}, rng)
+			}
+		})
+	}
+}
+
+// tell posts events, one after another.
+func (c *courier) tell(ctx context.Context, conv conversation, events []map[string]any, rng *rand.Rand) {
 	for _, event := range events {
 		times := 1
 		if rng.Float64() < c.cfg.Duplicates {
@@ -177,6 +192,12 @@ func (c *courier) says(number uint64) string {
 		return "STOP"
 	}
 	return said
+}
+
+// answersLate reports whether a contact who says nothing answers after the end.
+func (c *courier) answersLate(number uint64) bool {
+	rng := rand.New(rand.NewPCG(c.seed+2, number))
+	return c.says(number) == "" && rng.Float64() < c.cfg.LateAnswer
 }
 
 // post reports whether the event was answered 2xx. It does not say why not: neither
@@ -250,6 +271,16 @@ func (c conversation) events(rng *rand.Rand, oldVoice bool, says string) []map[s
 	started["created_at"] = c.began.Format(createdLayout)
 	events[0]["conversation"] = started
 	return events
+}
+
+// answer is the event of a message that comes after the end.
+func (c conversation) answer() map[string]any {
+	e := c.event("onMessage", "conversation", map[string]any{
+		"extraction": []any{},
+		"message":    map[string]any{"customer": said, "agent": answered, "timestamp": time.Now().UTC().Format(time.RFC3339)},
+	})
+	e["conversation"] = map[string]any{"id": c.id, "phone": "+" + strconv.FormatUint(c.contact.number, 10), "values": []any{}}
+	return e
 }
 
 const said, answered = "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."

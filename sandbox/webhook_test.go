@@ -143,6 +143,7 @@ func TestWhatContactsSay(t *testing.T) {
 	}{
 		{"nothing", Webhooks{NoAnswer: 1, OptOut: 1}, false, "onStarted onEnded"},
 		{"nothing, in the older shape", Webhooks{NoAnswer: 1}, true, "ondone"},
+		{"something, late", Webhooks{NoAnswer: 1, LateAnswer: 1, LateAfter: time.Millisecond}, false, "onStarted onEnded onMessage:something"},
 		{"STOP", Webhooks{OptOut: 1}, false, "onStarted onMessage:STOP onEnded:STOP"},
 		{"STOP, in the older shape", Webhooks{OptOut: 1}, true, "ondone:STOP"},
 	} {

@@ -205,7 +205,7 @@ func (n *count) add(r campaign.Record, o campaign.Outcome) {
 	}
 	rate := Rate{Accepted: 1}
 	at := r.ChangedAt()
-	if o.Known() && o.Run == r.Run {
+	if o.Known() && o.Run == r.Run && o.Rung == r.Rung {
 		n.known++
 		at = o.Started
 		switch {

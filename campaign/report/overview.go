@@ -31,6 +31,7 @@ type Overview struct {
 	Held         int            `json:"held,omitzero"`        // contacts that only an operator can unblock, by a sample
 	Missed       int            `json:"missed,omitzero"`      // contacts that will not be reached before it is to finish
 	Settings     []Setting      `json:"settings"`             // in force, by the flag that sets them
+	Rungs        *Rungs         `json:"rungs,omitempty"`      // contacted again by itself; null when it has no --then
 	Quota        *store.Quota   `json:"quota"`                // of the agent, as a worker sees it; null when none is alive
 
 	// MayHaveBeenReached counts the contacts that the platform may have reached without
@@ -85,24 +86,38 @@ func (f *Forecaster) Find(ctx context.Context, name string) (Overview, error) {
 		}
 		o.Quota = &quota
 	}
+	if o.Rungs, err = rungsOf(ctx, s, c, tally); err != nil {
+		return Overview{}, err
+	}
+	if o.WaitingFor.Is(campaign.MsgRungs) {
+		o.WaitingFor = o.Rungs.Message()
+	}
 	openChunks, err := s.OpenChunks(ctx, name)
 	if err != nil {
 		return Overview{}, err
 	}
 	o.RequestsLeft = requestsLeft(c, openChunks, tally.Open())
-	known := reasons{store: s, campaign: name}
+	if err := o.explain(ctx, s, tally); err != nil {
+		return Overview{}, err
+	}
+	err = o.foresee(ctx, f, store.Reading{Campaign: c, Tally: tally}, present)
+	return o, err
+}
+
+// explain adds the reasons for states.
+func (o *Overview) explain(ctx context.Context, s Store, tally campaign.Tally) error {
+	known := reasons{store: s, campaign: o.Campaign}
 	for key, contacts := range tally.Reasons {
 		reason, err := known.of(ctx, key.Reason)
 		if err != nil {
-			return Overview{}, err
+			return err
 		}
 		o.Reasons = append(o.Reasons, Reason{key.State.String(), reason, contacts, key.Reason})
 	}
 	slices.SortFunc(o.Reasons, func(a, b Reason) int {
 		return cmp.Or(b.Contacts-a.Contacts, cmp.Compare(a.State, b.State), cmp.Compare(a.Reason.String(), b.Reason.String()))
 	})
-	err = o.foresee(ctx, f, store.Reading{Campaign: c, Tally: tally}, present)
-	return o, err
+	return nil
 }
 
 // foresee adds the forecast to an overview.

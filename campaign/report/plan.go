@@ -16,8 +16,9 @@ type Foresight struct {
 	Campaign   string         `json:"campaign"`
 	State      campaign.Phase `json:"state"`
 	Pending    int            `json:"pending"`
-	Hours      string         `json:"hours"` // when its contacts may be contacted
-	Rate       string         `json:"rate"`  // requests per window that it assumes: "30/60s", or none
+	Rungs      *Rungs         `json:"rungs,omitempty"` // to come, beside what the plan holds
+	Hours      string         `json:"hours"`           // when its contacts may be contacted
+	Rate       string         `json:"rate"`            // requests per window that it assumes: "30/60s", or none
 	Measured   bool           `json:"rate_measured"`
 	Unapproved bool           `json:"waits_for_approval,omitempty"` // the plan is as if it was approved now
 	plan.Plan
@@ -39,12 +40,16 @@ func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (F
 	if err != nil {
 		return Foresight{}, err
 	}
+	rungs, err := rungsOf(ctx, s, c, tally)
+	if err != nil {
+		return Foresight{}, err
+	}
 	present, err := look(ctx, s)
 	if err != nil {
 		return Foresight{}, err
 	}
 	f := Foresight{
-		Campaign: name, State: tally.Phase(c.Phase), Pending: tally.States[campaign.Pending],
+		Campaign: name, State: tally.Phase(c.Phase), Pending: tally.States[campaign.Pending], Rungs: rungs,
 		Unapproved: c.Approval.Wanted, Hours: c.Settings.Hours.String(), FinishBy: c.Settings.FinishBy, Now: present.now.UTC(),
 	}
 	forecaster := NewForecaster(s)

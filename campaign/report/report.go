@@ -251,6 +251,7 @@ type catalog interface {
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
 	EverLive(ctx context.Context) ([]store.Live, error)
+	Rungs(ctx context.Context, name string) (store.Rungs, error)
 	Recent(ctx context.Context, names []string, most int) (map[string][]store.Sample, error)
 	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	ExtractionKeys(ctx context.Context, name string) ([]string, error)

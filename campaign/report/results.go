@@ -171,7 +171,7 @@ func (e *exporter) rows(ctx context.Context, ref store.Ref) (iter.Seq2[row, erro
 	return func(yield func(row, error) bool) {
 		for i, contact := range chunk.Contacts {
 			r := row{Contact: contact, Facts: campaign.Facts{Record: chunk.Record(i), Outcome: outcomes[i]}, ticket: tickets[i], follow: follows[i]}
-			if len(e.Where) > 0 {
+			if len(e.Where) > 0 || len(e.campaign.Settings.Then) > 0 {
 				r.Cell = campaign.Cells(e.header, contact.Fields)
 			}
 			var err error
@@ -237,6 +237,17 @@ func ourColumns(of campaign.Campaign) []column {
 			}
 			return "true"
 		}},
+	}
+	if len(of.Settings.Then) > 0 { // next_at: as far as is known now
+		columns = append(columns,
+			column{"rung", number, func(r row) string { return strconv.Itoa(int(r.Record.Rung)) }},
+			column{"next_at", text, func(r row) string {
+				next, is := RungOf(of, r.Facts)
+				if !is {
+					return ""
+				}
+				return timeCell(next.At)
+			}})
 	}
 	if len(of.Settings.TicketRules) > 0 { // the Support Center's id, or the state of a ticket that has none yet
 		columns = append(columns, column{"ticket_id", text, func(r row) string { return cmp.Or(r.ticket.ID, string(r.ticket.State)) }})

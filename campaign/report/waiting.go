@@ -35,8 +35,10 @@ func waitingToGo(s Summary, loadUntil, startAt, now time.Time) campaign.Message 
 		return campaign.Say(campaign.MsgToStart, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgWaitsPerson)), "campaign", s.Campaign)
 	case s.State == campaign.Paused:
 		return campaign.Say(campaign.MsgPaused, "reason", cmp.Or(s.StateReason, campaign.Say(campaign.MsgByPerson)), "campaign", s.Campaign)
-	case s.States.Open() > 0 && s.Workers == 0:
+	case s.State == campaign.Running && s.Workers == 0:
 		return campaign.Say(campaign.MsgNoWorker, "agent", s.Agent)
+	case s.State == campaign.Running && s.States.Open() == 0:
+		return campaign.Say(campaign.MsgRungs)
 	}
 	return campaign.Message{}
 }

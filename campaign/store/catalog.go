@@ -158,7 +158,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Erased = int(number("erased"))
 	c.Version = int(number("settings_version"))
 	for field, at := range map[string]*time.Time{
-		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "purged_at": &c.PurgedAt,
+		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "rungs_since": &c.RungsSince, "purged_at": &c.PurgedAt,
 	} {
 		if ms := number(field); ms > 0 {
 			*at = timeOf(ms)
@@ -178,13 +178,17 @@ func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) 
 }
 
 // decodeTally reads fields "state" and "state:reason", both as numbers, and
-// "state:doubt".
+// "state:doubt", "0:rung" and "rungs".
 func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	t := campaign.Tally{Reasons: make(map[campaign.StateReason]int)}
 	for field, value := range hash {
 		count, err := strconv.Atoi(value)
 		if err != nil {
 			return t, wrap(err, "field %q", field)
+		}
+		if field == "rungs" {
+			t.Rungs = count
+			continue
 		}
 		left, right, both := strings.Cut(field, ":")
 		state, err := strconv.ParseUint(left, 10, 8)
@@ -199,6 +203,10 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 			t.InDoubt[state] = count
 			continue
 		}
+		if right == "rung" {
+			t.ForRung = count
+			continue
+		}
 		reason, err := strconv.ParseUint(right, 10, 16)
 		if err != nil {
 			return t, fmt.Errorf("field %q: no such reason", field)
@@ -209,11 +217,12 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 }
 
 // phaseScript moves a campaign's phase. A campaign that starts running gets an empty
-// window and new cohorts, so that the guards judge only what comes from then on.
+// window and new cohorts, so that the guards judge only what comes from then on. One that
+// is canceled has no rungs to come.
 //
-// KEYS campaign, window, cohorts; ARGV to, reason, then the phases it may come from. Answers
+// KEYS campaign, window, cohorts, open, tally, rungs, seen; ARGV to, reason, then the phases it may come from. Answers
 // the phase it came from, or the present one with a minus before it.
-var phaseScript = redis.NewScript(luaCohorts + `
+var phaseScript = redis.NewScript(luaNow + luaCohorts + luaRungs + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if not phase then return '' end
 for i = 3, #ARGV do
@@ -222,6 +231,9 @@ for i = 3, #ARGV do
     if ARGV[1] == 'running' and phase ~= 'running' then
       redis.call('DEL', KEYS[2])
       startCohorts(KEYS[3])
+    elseif ARGV[1] == 'canceled' and phase ~= 'canceled' then
+      redis.call('HSET', KEYS[1], 'rungs_since', string.format('%.0f', now))
+      dropRungs(KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7], now)
     end
     return phase
   end
@@ -238,7 +250,8 @@ func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, re
 	for _, f := range from {
 		args = append(args, string(f))
 	}
-	answer, err := phaseScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyWindow(name), keyCohorts(name)}, args...).Text()
+	answer, err := phaseScript.Run(ctx, s.rdb, []string{
+		keyCampaign(name), keyWindow(name), keyCohorts(name), keyOpen(name), keyTally(name), keyRungs(name), keyRungsSeen(name)}, args...).Text()
 	switch now, refused := strings.CutPrefix(answer, "-"); {
 	case err != nil:
 		return "", false, wrap(err, "set phase of %s", name)
@@ -317,21 +330,21 @@ func (s *Store) Explain(ctx context.Context, name string, reason campaign.Messag
 	return done, wrap(err, "explain the pause of %s", name)
 }
 
-// ErrNotOver: contacts of the campaign are pending or sending.
+// ErrNotOver: contacts of the campaign are pending or sending, or may have a rung to come.
 var ErrNotOver = errors.New("campaign is not over")
 
 // purgePage is how many keys are deleted at once: Redis serves others in between.
 const purgePage = 500
 
 // beginPurgeScript stops all writing of personal data, and ends the right of an
-// unfinished append. KEYS campaign, open. Answers how many chunks there may be, -1
+// unfinished append. KEYS campaign, open, rungs. Answers how many chunks there may be, -1
 // when the campaign is not over, -2 when it is not loaded. A repeated one answers
 // the same.
 var beginPurgeScript = redis.NewScript(luaNow + `
 local c = redis.call('HMGET', KEYS[1], 'phase', 'purge_began', 'chunks', 'append_last')
 if not c[1] or c[1] == 'loading' then return -2 end
 if not c[2] then
-  if redis.call('ZCARD', KEYS[2]) > 0 then return -1 end
+  if redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3]) > 0 then return -1 end
   redis.call('HSET', KEYS[1], 'purge_began', string.format('%.0f', now))
   redis.call('HDEL', KEYS[1], 'append')
 end
@@ -354,7 +367,7 @@ func (s *Store) Purge(ctx context.Context, name string) error {
 	if err := s.Raise(ctx, name); err != nil {
 		return wrap(err, "purge %s", name)
 	}
-	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name)}).Int()
+	chunks, err := beginPurgeScript.Run(ctx, s.rdb, []string{keyCampaign(name), keyOpen(name), keyRungs(name)}).Int()
 	switch {
 	case err != nil:
 	case chunks == -1:

@@ -28,6 +28,11 @@ const (
 	Recover Act = "recover"
 	// Steer is an operator's rerun, cancel or resolve. It needs no claim.
 	Steer Act = "steer"
+	// Climb makes contacts pending whose rung is due, and writes down what Looked has
+	// found. It needs a running campaign with the settings of its Terms, and no claim:
+	// nobody sends such a contact. A chunk of which events have told more since it was
+	// read is left alone.
+	Climb Act = "climb"
 )
 
 // A Change asks to move contacts of a chunk.
@@ -46,13 +51,15 @@ type Change struct {
 	Log Decision
 	// Terms are what a Begin was decided by, and the commits after it; nil: nothing.
 	Terms *Terms
-	// Latest is when a Begin or Recover stops counting, by the clock of the campaign's
+	// Latest is when a Begin, Climb or Recover stops counting, by the clock of the campaign's
 	// server; zero: never. A frozen server may carry it out after its caller is gone.
 	Latest time.Time
 	// Contacted go into the contact record just before the change and in the same round
 	// trip, as contacted at ContactedAt by Redis's clock.
 	Contacted   []campaign.Phone
 	ContactedAt time.Time
+	// Looked is what was found of the chunk's rungs, for a Climb.
+	Looked *Look
 	// Judge lets the guard judge, because all is known about the Commit's request. After
 	// a Recover it always judges.
 	Judge bool
@@ -96,7 +103,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	}
 	defer end()
 	// An answer is written down in any case; its begin has raised the campaign before.
-	if err := s.Raise(ctx, chunk.Ref.Campaign); err != nil && (c.Act == Begin || c.Act == Steer) {
+	if err := s.Raise(ctx, chunk.Ref.Campaign); err != nil && (c.Act == Begin || c.Act == Climb || c.Act == Steer) {
 		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
 	}
 	var done Changed
@@ -111,7 +118,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		if c.Act == Begin && len(done.Refused) > 0 {
 			return Changed{}, wrap(ErrMoved, "begin chunk %s", chunk.Ref)
 		}
-		answer, err := s.runChange(ctx, chunk.Ref, c, changesOf(read, planned))
+		answer, err := s.runChange(ctx, chunk.Ref, c, c.Looked.arg(chunk), changesOf(read, planned))
 		if err != nil {
 			return done, err
 		}
@@ -211,7 +218,7 @@ func (e *LateError) Is(target error) bool { return target == ErrLate }
 type Terms struct {
 	Version int          // of the campaign's settings
 	Cap     int          // contacts that may begin on one day; 0: no cap
-	Day     campaign.Day // that day
+	Day     campaign.Day // that day; zero: any
 }
 
 // TermsOf are the terms of a campaign as it was read, at a time by Redis's clock.
@@ -223,6 +230,9 @@ func TermsOf(c campaign.Campaign, now time.Time) *Terms {
 func (t *Terms) args() []any {
 	if t == nil {
 		return []any{"", 0, "", 0}
+	}
+	if t.Day == (campaign.Day{}) {
+		return []any{t.Version, 0, "", 0}
 	}
 	return []any{t.Version, t.Cap, t.Day.From.UnixMilli(), t.Day.Until.UnixMilli()}
 }

@@ -1,8 +1,8 @@
 -- Changes records of one chunk, all at once, if the caller has the right to.
 --
--- KEYS  campaign, chunk, ledger, open, tally, log, window, day, cohorts (all of one hash
---       slot)
--- ARGV  act      begin | commit | recover | steer
+-- KEYS  campaign, chunk, ledger, open, tally, log, window, day, cohorts, rungs, seen (all of
+--       one hash slot)
+-- ARGV  act      begin | commit | recover | steer | climb
 --       token    the caller's claim, '' when it has none
 --       dead     a claim whose worker is known to be gone, or ''
 --       ttl      ms that the claim lasts from now; 0 gives it up
@@ -11,32 +11,34 @@
 --       number   of the chunk
 --       size     of a record, in bytes
 --       evidence the states that are evidence, one byte each
---       changes  runs of neighbours that go from one state, reason and doubt to one other:
+--       changes  runs of neighbours that go from one state, reason, rung and doubt to one other:
 --                index of the first and number of contacts (2 bytes each,
 --                little-endian), their old records, their new ones
 --       by, action, text, request   for the log; no action: nothing is logged
 --       longest  the log may become, about
---       version  begin: of the settings it was decided by; '' for any
+--       version  begin, climb: of the settings it was decided by; '' for any
 --       cap      begin: contacts that may begin on one day; 0: any number
 --       from, until   the day in ms. begin: it must be now; commit: contacts that were
 --                not sent are taken off its count; '' counts nothing
 --       judge    commit, recover: '1' judges the window and may pause the campaign, with
 --       why      the reason of that pause
---       latest   ms; begin, recover: it must not be later; '' for any time
+--       look     climb: the chunk's counts of outcomes and of changes as they were read, and
+--                what seeRungs takes
+--       latest   ms; begin, climb, recover: it must not be later; '' for any time
 --
 -- Answers {status, now in ms, detail, moved, window}:
 --   ok       done; detail is the number of requests begun on this chunk; moved are
 --            the contacts left alone, index and present record of each, because the
 --            record was not the old one or the caller has no right to it; window is
 --            that of a campaign which this has paused, else ''
---   phase    begin only: the campaign is not running; detail is its phase
---   approval begin only: it waits for approval
---   outdated begin only: the settings have changed, or the day is over
+--   phase    begin, climb: the campaign is not running; detail is its phase
+--   approval begin, climb: it waits for approval
+--   outdated begin, climb: the settings have changed, or the day is over
 --   capped   begin only: detail is how many contacts may still begin today
 --   busy     begin, recover: the claim is another's and alive; detail is its end in ms
 --   unrecovered  begin only: contacts are sending under another claim that has ended
 --   guard    begin only: a guard of the answers has tripped; detail is judgeCohorts's
---   late     begin, recover: it is later than latest. A frozen server carries out old
+--   late     begin, climb, recover: it is later than latest. A frozen server carries out old
 --            commands after their callers are gone
 --   moved    begin only: nothing was changed, because of the contacts in moved
 --   gone     the chunk or one of the contacts does not exist, or the campaign is being
@@ -45,15 +47,17 @@
 -- A record that already is the new one counts as changed: an earlier run of this call
 -- may have written it and lost its answer.
 
-local PENDING, SENDING, ACCEPTED = 0, 1, 2
+local PENDING, SENDING, ACCEPTED, STARTED = 0, 1, 2, 6
 local VERDICT = 9 -- bytes in the window
 
 local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local size, evidence, changes = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local by, action, text, request, longest = ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local version, cap, from, ends, judge, why = ARGV[15], tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19] == '1', ARGV[20]
-local latest = tonumber(ARGV[21])
+local latest = tonumber(ARGV[22])
+local toldThen, changedThen, found = string.match(ARGV[21], '^(%d+) (%d+) (.*)$')
 local campaign, chunk, ledger, open, tally, log, window, day, cohorts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local rungs, seen = KEYS[10], KEYS[11]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -69,13 +73,14 @@ local function any(states)
   return false
 end
 
-local held = redis.call('HMGET', chunk, 'claim', 'claim_until')
+local held = redis.call('HMGET', chunk, 'claim', 'claim_until', 'told', 'version')
 local mine = token ~= '' and held[1] == token
 local free = not held[1] or held[1] == dead or tonumber(held[2]) <= now
+local unheard = not found or toldThen == (held[3] or '0') -- no event has told more since the look
 
-local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards', 'approval')
-local phase, reason, guard, guards, approval = settings[1], settings[2], settings[4], settings[5] or '', settings[6] or ''
-if act == 'begin' then
+local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards', 'rungs', 'approval')
+local phase, reason, guard, guards, approval = settings[1], settings[2], settings[4], settings[5] or '', settings[7] or ''
+if act == 'begin' or act == 'climb' then
   if phase ~= 'running' then return {'phase', now, phase or '', '', ''} end
   if approval ~= '' and approval ~= 'given' then return {'approval', now, '', '', ''} end
   if version ~= '' and version ~= (settings[3] or '0') or from ~= '' and (now < tonumber(from) or now >= ends) then
@@ -94,7 +99,7 @@ end
 local apply, moved = {}, {}
 local function check(index, old, new)
   local present = sub(records, index * size + 1, index * size + #old)
-  local allowed = act ~= 'commit' or mine or string.find(evidence, sub(new, 1, 1), 1, true)
+  local allowed = unheard and (act ~= 'commit' or mine or string.find(evidence, sub(new, 1, 1), 1, true))
   if present == old and allowed then
     apply[#apply + 1] = {index, old, new}
   elseif present ~= new then
@@ -158,6 +163,9 @@ local function count(records, sign)
   deltas[state] = (deltas[state] or 0) + n
   if byte(records, size) % 2 == 1 then -- in doubt
     deltas[state .. ':doubt'] = (deltas[state .. ':doubt'] or 0) + n
+  end
+  if state == PENDING and byte(records, size) >= 8 then -- for a rung
+    deltas['0:rung'] = (deltas['0:rung'] or 0) + n
   end
   if reason > 0 then
     local key = state .. ':' .. reason
@@ -284,13 +292,19 @@ elseif act == 'recover' then
 end
 
 records = redis.call('GET', ledger)
+local over = found and unheard and changedThen == (held[4] or '0')
+if over then
+  seeRungs(tally, rungs, seen, number, found)
+elseif phase ~= 'canceled' then
+  local settled = not any({[PENDING] = true, [SENDING] = true, [ACCEPTED] = true, [STARTED] = true})
+  expectRungs(settings[6] or '', tally, rungs, number, apply, size, evidence, settled, now)
+end
 if not any({[PENDING] = true, [SENDING] = true}) then
-  if redis.call('ZREM', open, number) == 1 and redis.call('ZCARD', open) == 0 then
-    redis.call('HSET', campaign, 'ended_at', string.format('%.0f', now))
-  end
+  over = redis.call('ZREM', open, number) == 1 or over
 elseif due > 0 then
   redis.call('ZADD', open, string.format('%.0f', now + due), number)
 else
   redis.call('ZADD', open, 'NX', string.format('%.0f', now), number)
 end
+if over then endIfOver(campaign, open, rungs, now) end
 return {'ok', now, tostring(requests), table.concat(moved), tripped}

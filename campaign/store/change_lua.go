@@ -17,16 +17,17 @@ import (
 //go:embed change.lua
 var changeSource string
 
-var changeScript = redis.NewScript(luaCohorts + changeSource)
+var changeScript = redis.NewScript(luaCohorts + luaRungs + changeSource)
 
 // chunkKeys are the keys of change.lua, in its order.
 func chunkKeys(r Ref) []string {
-	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign), keyCohorts(r.Campaign)}
+	return []string{keyCampaign(r.Campaign), keyChunk(r), keyLedger(r), keyOpen(r.Campaign), keyTally(r.Campaign), keyChunksLog(r.Campaign), keyWindow(r.Campaign), keyDay(r.Campaign), keyCohorts(r.Campaign),
+		keyRungs(r.Campaign), keyRungsSeen(r.Campaign)}
 }
 
 // changesOf are the contacts in which two ledgers of a chunk differ, as the script
 // takes them: each contact once, in runs of neighbours that go from one state,
-// reason and doubt to one other. So the script compares a few strings and not every
+// reason, rung and doubt to one other. So the script compares a few strings and not every
 // contact.
 func changesOf(old, planned campaign.Ledger) []byte {
 	const size = campaign.RecordSize
@@ -55,7 +56,7 @@ func changesOf(old, planned campaign.Ledger) []byte {
 
 // alike reports whether the tally counts two records as one kind.
 func alike(a, b campaign.Record) bool {
-	return a.State == b.State && a.Reason == b.Reason && a.InDoubt == b.InDoubt
+	return a.State == b.State && a.Reason == b.Reason && a.InDoubt == b.InDoubt && a.Rung == b.Rung
 }
 
 // evidenceStates are the states that a change may reach without a claim.
@@ -68,7 +69,7 @@ var evidenceStates = func() (states string) {
 	return states
 }()
 
-func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte) (changeAnswer, error) {
+func (s *Store) runChange(ctx context.Context, ref Ref, c Change, look string, changes []byte) (changeAnswer, error) {
 	args := []any{
 		string(c.Act), c.Token, c.Dead, millis(c.ClaimTTL), millis(c.Due), ref.Chunk,
 		campaign.RecordSize, evidenceStates, changes,
@@ -79,7 +80,7 @@ func (s *Store) runChange(ctx context.Context, ref Ref, c Change, changes []byte
 	if !c.Latest.IsZero() {
 		latest = strconv.FormatInt(c.Latest.UnixMilli(), 10)
 	}
-	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), latest)
+	args = append(args, c.Judge || c.Act == Recover, guardTripped.Line(), look, latest)
 	var cmd *redis.Cmd
 	var unrecorded error
 	switch {

@@ -31,6 +31,7 @@ type Chunk struct {
 	ClaimUntil time.Time
 	Seq        int       // releases so far
 	Version    int       // changes so far; it falls only when Redis has lost writes
+	Told       int       // changes of its outcomes so far
 	Requests   int       // begun so far; the same
 	Due        time.Time // zero: nothing is left to send
 
@@ -132,12 +133,12 @@ func (s *Store) Reload(ctx context.Context, chunk *Chunk) error {
 	defer chunk.mu.Unlock()
 	chunk.Contacts, chunk.ledger = now.Contacts, now.ledger
 	chunk.Claim, chunk.ClaimUntil = now.Claim, now.ClaimUntil
-	chunk.Seq, chunk.Version, chunk.Requests, chunk.Due = now.Seq, now.Version, now.Requests, now.Due
+	chunk.Seq, chunk.Version, chunk.Told, chunk.Requests, chunk.Due = now.Seq, now.Version, now.Told, now.Requests, now.Due
 	return nil
 }
 
 func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, error) {
-	fields := []string{"claim", "claim_until", "seq", "version", "requests"}
+	fields := []string{"claim", "claim_until", "seq", "version", "requests", "told"}
 	if rows {
 		fields = append(fields, "rows")
 	}
@@ -164,6 +165,7 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 		Seq:      int(number(2)),
 		Version:  int(number(3)),
 		Requests: int(number(4)),
+		Told:     int(number(5)),
 		ledger:   campaign.Ledger(ledger.Val()),
 	}
 	if due.Err() == nil {
@@ -174,7 +176,7 @@ func (s *Store) readChunk(ctx context.Context, ref Ref, rows bool) (*Chunk, erro
 	}
 	contacts := len(chunk.ledger) / campaign.RecordSize
 	if rows {
-		if chunk.Contacts, err = s.decodeRows([]byte(texts[5])); err != nil {
+		if chunk.Contacts, err = s.decodeRows([]byte(texts[6])); err != nil {
 			return nil, wrap(err, "read chunk %s", ref)
 		}
 		contacts = len(chunk.Contacts)

@@ -32,7 +32,7 @@ type recent struct {
 // contactedSince reports whether a campaign may have contacted somebody since a time in a
 // way that others are to see.
 func contactedSince(r Reading, since time.Time) bool {
-	over := !r.EndedAt.IsZero() && r.EndedAt.Before(since) && r.Tally.Open() == 0
+	over := !r.EndedAt.IsZero() && r.EndedAt.Before(since) && r.Tally.Over()
 	return r.Phase != campaign.Loading && !r.Settings.Unrecorded && !over
 }
 

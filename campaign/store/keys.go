@@ -13,6 +13,8 @@ import (
 func keyCampaign(name string) string { return "c:{" + name + "}" } // hash: settings, phase, counts, load, notices
 
 func keyOpen(name string) string            { return keyCampaign(name) + ":open" }             // sorted set: chunks by the time they are due
+func keyRungs(name string) string           { return keyCampaign(name) + ":rungs" }            // sorted set: chunks whose contacts may have a rung to come, by when they are looked at
+func keyRungsSeen(name string) string       { return keyCampaign(name) + ":rungs_seen" }       // hash: what was found, by chunk
 func keyTally(name string) string           { return keyCampaign(name) + ":tally" }            // hash: contacts by state, reason and doubt
 func keyReasons(name string) string         { return keyCampaign(name) + ":reasons" }          // hash: texts by code, and codes by text
 func keySeries(name string) string          { return keyCampaign(name) + ":series" }           // list: samples of the tally
@@ -49,7 +51,7 @@ var (
 	keptKeys = []func(name string) string{keyCampaign, keyTally, keyReasons, keyUnmatchedCounts, keySeries, keyLog, keyWindow, keyCohorts, keyDay, keyTicketTally}
 
 	personalKeys = []func(name string) string{
-		keyOpen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue, keyFollowsDue,
+		keyOpen, keyRungs, keyRungsSeen, keyIndex, keyRejects, keyAppendedRejects, keyExtractionKeys, keyUnmatched, keyConversations, keyChunksLog, keyTicketsDue, keyFollowsDue,
 	}
 	personalChunkKeys = []func(Ref) string{keyChunk, keyLedger, keyOutcomes, keyHistories, keyTickets, keyFollows}
 )

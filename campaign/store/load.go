@@ -83,13 +83,13 @@ func (r *right) run(ctx context.Context, what string, script *redis.Script, keys
 // beginLoadScript creates a campaign, or takes over an unfinished load of it.
 //
 // KEYS campaign; ARGV load id, lease ms, settings, fingerprint, canary, guard, guards
-// of the answers. Answers when the load began, or 0 when the campaign has been loaded.
+// of the answers, rungs. Answers when the load began, or 0 when the campaign has been loaded.
 var beginLoadScript = redis.NewScript(luaNow + `
 local phase = redis.call('HGET', KEYS[1], 'phase')
 if phase and phase ~= 'loading' and redis.call('HGET', KEYS[1], 'chunks') ~= '0' then return 0 end
 redis.call('HSET', KEYS[1], 'phase', 'loading', 'phase_reason', '', 'load', ARGV[1],
   'load_until', string.format('%.0f', now + tonumber(ARGV[2])),
-  'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6], 'guards', ARGV[7],
+  'settings', ARGV[3], 'fingerprint', ARGV[4], 'canary', ARGV[5], 'guard', ARGV[6], 'guards', ARGV[7], 'rungs', ARGV[8],
   'created_at', string.format('%.0f', now))
 redis.call('HDEL', KEYS[1], 'ended_at', 'purge_began', 'purged_at')
 return now`)
@@ -106,7 +106,7 @@ func (s *Store) BeginLoad(ctx context.Context, c campaign.Campaign) (*Load, erro
 	}
 	l := &Load{right{store: s, campaign: c, field: "load", id: rand.Text(), rejects: keyRejects(c.Name)}}
 	begun, err := beginLoadScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name)},
-		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings), guardsOf(c.Settings)).Int64()
+		l.id, millis(loadLease), settings, c.Fingerprint, c.Settings.Canary, guardOf(c.Settings), guardsOf(c.Settings), rungsOf(c.Settings)).Int64()
 	switch {
 	case err != nil:
 	case begun == 0:

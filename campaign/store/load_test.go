@@ -298,7 +298,9 @@ func TestLoadedIsNotLoadedAgain(t *testing.T) {
 			}
 		}
 		before[keyCampaign("sale")+" phase"] = string(campaign.CanceledPhase)
-		if diff := cmp.Diff(before, dump(t, s, "sale")); diff != "" {
+		after := dump(t, s, "sale")
+		delete(after, keyCampaign("sale")+" rungs_since")
+		if diff := cmp.Diff(before, after); diff != "" {
 			t.Errorf("changed (-before +after):\n%s", diff)
 		}
 	})

@@ -45,6 +45,7 @@ const (
 	ActionCancel  Action = "cancel"
 	ActionRerun   Action = "rerun"
 	ActionResolve Action = "resolve"
+	ActionRung    Action = "rung"    // they are contacted again, by a rule
 	ActionErase   Action = "erase"   // a person was erased; nothing moves
 	ActionOptOut  Action = "opt-out" // a contact asked never to be contacted again; nothing moves
 )

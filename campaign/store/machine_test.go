@@ -52,8 +52,9 @@ type modelChunk struct {
 	claim   string
 	expired bool
 	begun   int
-	reached [machineContacts]int // by the platform's own count
-	allowed [machineContacts]int // how often people have asked for it to be reached
+	reached [machineContacts]int  // by the platform's own count
+	allowed [machineContacts]int  // how often people, or rungs, have asked for it to be reached
+	rung    [machineContacts]bool // the rung that it waits for is one of those times
 }
 
 type sender struct {
@@ -112,6 +113,7 @@ func TestTwoSendersEventsAndPeople(t *testing.T) {
 			"the sweeper recovers":     m.sweeperRecovers,
 			"an event comes":           m.event,
 			"a person steers":          m.personSteers,
+			"contacts climb":           m.climb,
 			"a person pauses":          m.personPauses,
 			"a person sets a cap":      m.personSets,
 			"somebody else approves":   m.personApproves,
@@ -357,6 +359,9 @@ func (m *machine) moves(model *modelChunk, i int, to campaign.Record) {
 		m.window = append(m.window, to.State)
 		m.window = m.window[max(0, len(m.window)-machineVerdicts):]
 	}
+	if model.records[i].WaitsForRung() && model.rung[i] { // the rung is taken back
+		model.allowed[i]--
+	}
 	model.records[i] = to
 }
 
@@ -588,6 +593,60 @@ func (m *machine) personSteers(t *rapid.T) {
 	}
 	if _, err := m.store.Apply(t.Context(), chunk, change); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// climb makes contacts pending for their next rung, by what was looked at. Events may tell
+// more of the chunk meanwhile, of these contacts or of others.
+func (m *machine) climb(t *rapid.T) {
+	c := m.chunk(t)
+	model := &m.chunks[c]
+	chunk, err := m.store.ReadLedger(t.Context(), m.ref(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contacts := some(t, chunk.In(campaign.Accepted, campaign.Rejected, campaign.Failed, campaign.Started, campaign.Ended))
+	terms := Terms{Version: m.terms.Version}
+	if rapid.IntRange(0, 9).Draw(t, "old settings") == 0 {
+		terms.Version--
+	}
+	told := rapid.IntRange(0, 3).Draw(t, "an outcome changes meanwhile") == 0
+	if told {
+		err := m.store.UpdateOutcomes(t.Context(), m.ref(c), []int{0}, func(_ int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+			o.Started, o.Turns = noon, o.Turns+1
+			return o, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rapid.Bool().Draw(t, "meanwhile an event") && slices.Max(model.reached[:]) > 0 {
+		m.event(t)
+	}
+	at := m.tick(t)
+	change := Change{Act: Climb, Terms: &terms, Looked: &Look{}}
+	var want error
+	switch {
+	case m.phase != campaign.Running:
+		want = ErrNotRunning
+	case terms.Version != m.terms.Version:
+		want = ErrOutdated
+	}
+	for _, i := range contacts {
+		move := campaign.Move{Cause: campaign.Climb, Rung: chunk.Record(i).Rung + 1, At: at}
+		change.Moves = append(change.Moves, Move{Index: i, Move: move})
+		present := model.records[i]
+		after, ok := present.Next(move)
+		if !ok || want != nil || told || present != chunk.Record(i) {
+			continue
+		}
+		if model.rung[i] = present.State.Evidence(); model.rung[i] { // others were surely not reached
+			model.allowed[i]++
+		}
+		model.records[i] = after
+	}
+	if _, err := m.store.Apply(t.Context(), chunk, change); !errors.Is(err, want) {
+		t.Fatalf("climb: got %v, want %v", err, want)
 	}
 }
 

@@ -25,13 +25,14 @@ const (
 
 // outcomeScript writes outcomes that nothing else has changed meanwhile.
 //
-// KEYS campaign, outcomes, histories, extraction keys, chunk, cohorts; ARGV most
-// extraction keys, number of those that follow, the keys, then for each contact its index,
+// KEYS campaign, outcomes, histories, extraction keys, chunk, cohorts, rungs; ARGV the
+// chunk's number, most extraction keys, number of those that follow, the keys, then for each contact its index,
 // the old outcome, the new one, a history (empty leaves it), and what the cohorts are told:
 // "seconds answered ended opted", or nothing. Answers the indexes left
 // alone: all of them when the campaign does not exist or is being purged. "told" in
-// the chunk counts writes.
-var outcomeScript = redis.NewScript(luaCohorts + `
+// the chunk counts writes. A chunk whose contacts may have a rung to come is looked at soon.
+var outcomeScript = redis.NewScript(luaNow + luaCohorts + `
+local number = table.remove(ARGV, 1)
 local there = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[1], 'purge_began') == 0
 local names = tonumber(ARGV[2])
 for i = 3, there and 2 + names or 0 do
@@ -55,6 +56,8 @@ for i = 3 + names, #ARGV, 5 do
 end
 if #told > 0 then tellCohorts(KEYS[6], told) end
 if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
+local soon = wrote and string.match(redis.call('HGET', KEYS[1], 'rungs') or '', '^%d+')
+if soon then redis.call('ZADD', KEYS[7], 'XX', 'LT', string.format('%.0f', now + tonumber(soon)), number) end
 return left`)
 
 // A DamagedError names contacts whose outcomes cannot be read, by index.
@@ -159,14 +162,14 @@ func (s *Store) writeOutcomes(ctx context.Context, ref Ref, writes []outcomeWrit
 	for _, w := range writes {
 		addKeys(names, w.extraction)
 	}
-	args := []any{maxExtractionKeys, len(names)}
+	args := []any{ref.Chunk, maxExtractionKeys, len(names)}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		args = append(args, name)
 	}
 	for _, w := range writes {
 		args = append(args, w.index, w.old, w.new, w.history, w.told)
 	}
-	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref), keyCohorts(ref.Campaign)}
+	keys := []string{keyCampaign(ref.Campaign), keyOutcomes(ref), keyHistories(ref), keyExtractionKeys(ref.Campaign), keyChunk(ref), keyCohorts(ref.Campaign), keyRungs(ref.Campaign)}
 	indexes, err := s.applying.script(ctx, outcomeScript, keys, args...).Int64Slice()
 	for _, index := range indexes {
 		left = append(left, int(index))

@@ -36,12 +36,16 @@ func (d Due) score() float64 {
 // Open lists the chunks with contacts pending or sending, those due first at the
 // front: those due by before, or all of them when it is zero.
 func (s *Store) Open(ctx context.Context, name string, before time.Time, limit int) ([]Due, error) {
+	return s.dueChunks(ctx, keyOpen(name), name, before, limit)
+}
+
+func (s *Store) dueChunks(ctx context.Context, key, name string, before time.Time, limit int) ([]Due, error) {
 	to := "+inf"
 	if !before.IsZero() {
 		to = strconv.FormatInt(before.UnixMilli(), 10)
 	}
 	members, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-		Key: keyOpen(name), ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
+		Key: key, ByScore: true, Start: "-inf", Stop: to, Count: int64(limit),
 	}).Result()
 	if err != nil {
 		return nil, wrap(err, "list open chunks of %s", name)
@@ -58,10 +62,10 @@ func (s *Store) Open(ctx context.Context, name string, before time.Time, limit i
 	return open, nil
 }
 
-// FirstDues are when the first open chunk of each campaign is due, in few round trips;
-// zero: it has none.
+// FirstDues are when the first open chunk of each campaign is due, or the first look for
+// rungs to come, in few round trips; zero: it has neither.
 func (s *Store) FirstDues(ctx context.Context, names []string) ([]time.Time, error) {
-	return s.firstScores(ctx, names, keyOpen)
+	return s.firstScores(ctx, names, keyOpen, keyRungs)
 }
 
 // firstScores are the lowest scores of sorted sets of campaigns, in ms, each with one or

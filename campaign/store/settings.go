@@ -17,18 +17,25 @@ var ErrOutdated = errors.New("the campaign's settings or the day have changed")
 
 // changeSettingsScript replaces settings that are still those that were read.
 //
-// KEYS campaign, cohorts; ARGV version, settings, guard, guards of the answers, by, approve
-// above. Answers 1; 0 when they have changed in between; -1 when the campaign is not
-// loaded. While there was no guard of the answers, nothing was counted.
-var changeSettingsScript = redis.NewScript(luaRemade + `
-local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings', 'guards')
+// KEYS campaign, cohorts, open, tally, rungs, seen; ARGV version, settings, guard, guards of
+// the answers, rungs, 1 if contacts may have other rungs by them, by, approve above.
+// Answers 1; 0 when they have changed in between; -1 when the campaign is not loaded. While
+// there was no guard of the answers, nothing was counted.
+var changeSettingsScript = redis.NewScript(luaNow + luaRungs + luaRemade + `
+local is = redis.call('HMGET', KEYS[1], 'phase', 'settings_version', 'settings', 'guards', 'chunks', 'purge_began')
 if not is[1] or is[1] == 'loading' then return -1 end
 if is[3] == ARGV[2] then return 1 end
 if (is[2] or '0') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3], 'guards', ARGV[4])
+redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'guard', ARGV[3], 'guards', ARGV[4], 'rungs', ARGV[5])
 if (is[4] or '') == '' then redis.call('DEL', KEYS[2]) end
+if ARGV[5] == '' then
+  dropRungs(KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], now)
+elseif ARGV[6] == '1' and is[1] ~= 'canceled' and not is[6] then -- each chunk is looked at
+  for n = 0, tonumber(is[5] or '0') - 1 do redis.call('ZADD', KEYS[5], 'LT', string.format('%.0f', now), n) end
+  countRungs(KEYS[4], KEYS[5])
+end
 redis.call('HINCRBY', KEYS[1], 'settings_version', 1)
-remade(KEYS[1], ARGV[5], ARGV[6])
+remade(KEYS[1], ARGV[7], ARGV[8])
 return 1`)
 
 // ChangeSettings gives a campaign, as it was read, other settings. Requests that
@@ -49,8 +56,9 @@ func (s *Store) ChangeSettings(ctx context.Context, c campaign.Campaign, to camp
 	args, err := s.remaking(ctx, by)
 	done := 0
 	if err == nil {
-		args = append([]any{c.Version, text, guardOf(to), guardsOf(to)}, args...)
-		done, err = changeSettingsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyCohorts(c.Name)}, args...).Int()
+		args = append([]any{c.Version, text, guardOf(to), guardsOf(to), rungsOf(to), otherRungs(c.Settings, to)}, args...)
+		keys := []string{keyCampaign(c.Name), keyCohorts(c.Name), keyOpen(c.Name), keyTally(c.Name), keyRungs(c.Name), keyRungsSeen(c.Name)}
+		done, err = changeSettingsScript.Run(ctx, s.rdb, keys, args...).Int()
 	}
 	switch {
 	case err != nil:

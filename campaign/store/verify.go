@@ -104,6 +104,7 @@ type verifier struct {
 	bad     map[int]string
 	stored  campaign.Tally
 	open    map[string]bool // chunks by number
+	rungs   int             // chunks that may have a rung to come
 }
 
 // read counts the ledgers of the given chunks, and reads what also asks for at the
@@ -170,10 +171,12 @@ func (v *verifier) read(ctx context.Context, chunks []int, also func(redis.Pipel
 func (v *verifier) recheck(ctx context.Context, busy []int) (stale []int, err error) {
 	var tally *redis.MapStringStringCmd
 	var open *redis.StringSliceCmd
+	var rungs *redis.IntCmd
 	versions := make([]*redis.StringCmd, len(v.version))
 	err = v.read(ctx, busy, func(p redis.Pipeliner) {
 		tally = p.HGetAll(ctx, keyTally(v.name))
 		open = p.ZRange(ctx, keyOpen(v.name), 0, -1)
+		rungs = p.ZCard(ctx, keyRungs(v.name))
 		for n := range versions {
 			versions[n] = p.HGet(ctx, keyChunk(Ref{Campaign: v.name, Chunk: n}), "version")
 		}
@@ -190,6 +193,7 @@ func (v *verifier) recheck(ctx context.Context, busy []int) (stale []int, err er
 	for _, chunk := range open.Val() {
 		v.open[chunk] = true
 	}
+	v.rungs = int(rungs.Val())
 	v.stored, err = decodeTally(tally.Val())
 	return stale, err
 }
@@ -206,6 +210,7 @@ func (v *verifier) compare(c campaign.Campaign) Verification {
 			sum.States[state] += count
 			sum.InDoubt[state] += t.InDoubt[state]
 		}
+		sum.ForRung += t.ForRung
 		for key, count := range t.Reasons {
 			sum.Reasons[key] += count
 		}
@@ -236,6 +241,7 @@ func (v *verifier) compare(c campaign.Campaign) Verification {
 			problem("%s and in doubt: the ledgers count %d, the tally says %d", state, counted, told)
 		}
 	}
+	v.compareRungs(sum, problem)
 	for key, counted := range sum.Reasons {
 		if told := v.stored.Reasons[key]; counted != told {
 			problem("%s for reason %d: the ledgers count %d, the tally says %d", key.State, key.Reason, counted, told)
@@ -247,4 +253,13 @@ func (v *verifier) compare(c campaign.Campaign) Verification {
 		}
 	}
 	return found
+}
+
+func (v *verifier) compareRungs(sum campaign.Tally, problem func(format string, args ...any)) {
+	if sum.ForRung != v.stored.ForRung {
+		problem("pending for a rung: the ledgers count %d, the tally says %d", sum.ForRung, v.stored.ForRung)
+	}
+	if v.rungs != v.stored.Rungs {
+		problem("%d chunks are looked at for rungs to come, the tally says %d", v.rungs, v.stored.Rungs)
+	}
 }

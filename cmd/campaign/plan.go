@@ -27,7 +27,8 @@ func (a *app) plan() *cobra.Command {
 	cmd.Long = `Show how the rest of a campaign will go: the requests it needs, which contacts are
 called when, and when it ends. The plan uses the quota that a worker sees, or --rate if
 no worker sees one, and the share of requests that failed so far. It ignores other
-campaigns. For large lists it uses a sample.`
+campaigns. For large lists it uses a sample. Contacts that --then will contact again
+are told beside it, as an expectation.`
 	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
 	cli.Bind(cmd.Flags(), "rate", "VELENTS_RATE")
 	return cmd
@@ -53,6 +54,7 @@ func planText(f report.Foresight) string {
 	if f.Held > 0 {
 		facts = append(facts, []string{"  held", cli.Count(f.Held, "contact waits for a person", "contacts wait for a person")})
 	}
+	facts = append(facts, []string{"  again", f.Rungs.Message().String()})
 	b.WriteString(factsText(facts))
 	if len(f.Steps) > 1 || len(f.Steps) == 1 && f.Steps[0].Name != "" {
 		rows := [][]string{{"ZONE", "CONTACTS", "FROM", "UNTIL"}}

@@ -23,7 +23,10 @@ keep their size, so it cannot be more than the campaign was loaded with.
 
 --hours and --days replace the hours of the campaign together; with hours that are not
 the same on every day, or days that are not open all day, both must be given. The
-country's rules that it was loaded with stay in force.`
+country's rules that it was loaded with stay in force.
+
+--then replaces what was there, for all contacts; --then none ends it. In a campaign that
+has finished it may contact people at once.`
 
 func (a *app) set() *cobra.Command {
 	var f cli.SettingFlags

@@ -125,6 +125,7 @@ func overviewText(o report.Overview) string {
 		{"  waiting", o.WaitingFor.String()},
 		{"  approved", approvalText(o)},
 		{"  until", etaText(o)},
+		{"  again", againText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
 		{"  quota", quotaText(o)},
@@ -142,7 +143,7 @@ func overviewText(o report.Overview) string {
 	}
 	for i, share := range report.Shares(counts) {
 		if state := campaign.States()[i]; counts[i] > 0 {
-			states = append(states, []string{"  " + state.String(), cli.Number(counts[i]), share, doubtText(o, state)})
+			states = append(states, []string{"  " + state.String(), cli.Number(counts[i]), share, cmp.Or(doubtText(o, state), rungText(o, state))})
 		}
 	}
 	section(&b, states, 1, 2)
@@ -174,6 +175,22 @@ func approvalText(o report.Overview) string {
 		return ""
 	}
 	return fmt.Sprintf("by %s at %s; made or changed by %s", o.Approval.By, local(o.Approval.At), strings.Join(o.Approval.Makers, ", "))
+}
+
+// againText says who is expected to be contacted again, unless the waiting line does.
+func againText(o report.Overview) string {
+	if text := o.Rungs.Message(); o.State != campaign.Finished && !text.Equal(o.WaitingFor) {
+		return text.String()
+	}
+	return ""
+}
+
+// rungText counts the contacts in a state that wait for a rung.
+func rungText(o report.Overview, state campaign.State) string {
+	if o.Rungs == nil || o.Rungs.Pending == 0 || state != campaign.Pending {
+		return ""
+	}
+	return fmt.Sprintf("of which %s for another time, by --then", cli.Number(o.Rungs.Pending))
 }
 
 // doubtText counts the contacts in a state that the platform may have reached. It is

@@ -234,6 +234,9 @@ func statesText(o report.Overview) string {
 	for _, state := range campaign.States() {
 		if n := o.States.In(state); n > 0 {
 			text = append(text, state.String()+" "+cli.Number(n))
+			if r := o.Rungs; r != nil && r.Pending > 0 && state == campaign.Pending {
+				text[len(text)-1] += fmt.Sprintf(" (%s again)", cli.Number(r.Pending))
+			}
 		}
 	}
 	return strings.Join(text, ", ")

@@ -303,7 +303,7 @@ func (o rerunOf) text() string {
 	text := fmt.Sprintf("%s of %s %s sent again; the campaign is %s\n", cli.Count(o.Contacts, "contact", "contacts"), o.Campaign, verb, o.State)
 	if o.LeftOut > 0 {
 		text += fmt.Sprintf("%s left out: %s over all runs are used up\n", cli.Count(o.LeftOut, "contact is", "contacts are"),
-			cli.Count(o.settings.MaxContactAttempts, "attempt", "attempts"))
+			cli.Count(o.settings.MostAttempts(), "attempt", "attempts"))
 	}
 	return text
 }

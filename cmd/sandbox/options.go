@@ -181,6 +181,8 @@ func (o *commandLine) eventFlags() *pflag.FlagSet {
 	flags.BoolVar(&h.OldVoice, "webhook-old-voice", false, "report calls in the older shape: one ondone event")
 	flags.Float64Var(&h.NoAnswer, "webhook-no-answer", 0, "`share` of contacts who say nothing")
 	flags.Float64Var(&h.OptOut, "webhook-opt-out", 0, "`share` of those who speak that answer STOP")
+	flags.Float64Var(&h.LateAnswer, "webhook-late-answer", 0, "`share` of those who say nothing that answer after the end")
+	flags.DurationVar(&h.LateAfter, "webhook-late-after", 10*time.Second, "how long after the end they do")
 	return flags
 }
 

@@ -22,10 +22,11 @@ import (
 type book struct {
 	mu       sync.Mutex
 	requests int
-	cutShort int               // requests without an answer
-	torn     int               // requests that did not arrive whole: their contacts are not known
-	cut      map[string]int    // by number: requests with it that had no answer
-	answered map[string]answer // by number: the last answer to a request with it
+	cutShort int                  // requests without an answer
+	torn     int                  // requests that did not arrive whole: their contacts are not known
+	cut      map[string]int       // by number: requests with it that had no answer
+	answered map[string]answer    // by number: the last answer to a request with it
+	latest   map[string]time.Time // by number: when the last request with it came
 }
 
 type answer struct {
@@ -33,7 +34,17 @@ type answer struct {
 	at     time.Time
 }
 
-func newBook() *book { return &book{cut: make(map[string]int), answered: make(map[string]answer)} }
+func newBook() *book {
+	return &book{cut: make(map[string]int), answered: make(map[string]answer), latest: make(map[string]time.Time)}
+}
+
+func (b *book) came(numbers []string, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range numbers {
+		b.latest[n] = at
+	}
+}
 
 func (b *book) lost(numbers []string) {
 	b.mu.Lock()
@@ -131,6 +142,7 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	numbers := numbersIn(body)
+	m.book.came(numbers, came)
 	status, answer, err := m.pass(r, body)
 	if err != nil {
 		m.book.lost(numbers)

@@ -59,6 +59,8 @@ type world struct {
 	background sync.WaitGroup // what people are doing
 	over       chan struct{}  // closed when they are to come to an end
 
+	inbox string // where the first worker receives events; empty: nowhere
+
 	mu     sync.Mutex
 	lists  []*list
 	counts map[string]int
@@ -127,10 +129,14 @@ func (w *world) hurt(kind harm, worker int, from, to time.Time) {
 
 // env is the environment of a command that reaches Redis and the platform so.
 func (w *world) env(redis, platform string) []string {
-	return []string{
+	env := []string{
 		"REDIS_URL=redis://" + redis + "/0", "VELENTS_URL=" + platform,
 		"VELENTS_TOKEN=first-token", "VELENTS_TOKEN_SECOND=second-token",
 	}
+	if w.inbox != "" {
+		env = append(env, "WEBHOOK_URL=http://"+w.inbox, "WEBHOOK_SECRET=secret")
+	}
+	return env
 }
 
 // call runs a command as people do: their links are never cut.
@@ -184,7 +190,11 @@ func (k *worker) run() error {
 	defer k.mu.Unlock()
 	k.runs++
 	log := filepath.Join(k.w.dir, fmt.Sprintf("worker-%d-%d.log", k.number, k.runs))
-	p, err := commands.Start(log, k.w.env(k.redis.addr, "http://"+k.platform.addr), "worker",
+	env := k.w.env(k.redis.addr, "http://"+k.platform.addr)
+	if k.w.inbox != "" && k.number == 0 { // what the platform tells while it is down is lost
+		env = append(env, "WEBHOOK_ADDR="+k.w.inbox)
+	}
+	p, err := commands.Start(log, env, "worker",
 		"--rate", "none", "--request-timeout", requestTimeout.String(), "--concurrency", fmt.Sprint(concurrency),
 		"--admin-addr", "127.0.0.1:0")
 	if err == nil {

@@ -205,6 +205,53 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 	if err != nil && !gone {
 		return err
 	}
+	byIndex := p.byIndex(gone)
+	if len(byIndex) == 0 {
+		return nil
+	}
+	causes, now := make(map[int]campaign.Cause), time.Now()
+	outcomes, before := make(map[int]campaign.Outcome), make(map[int]campaign.Cause)
+	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
+		delete(causes, index) // the store may ask again
+		delete(before, index)
+		if o.Erased {
+			return o, nil
+		}
+		var history []velents.Turn
+		for _, r := range byIndex[index] {
+			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
+			record, of := heardOf(p.chunk.Record(index), o, conversationOf(r.says)), causes
+			if record != p.chunk.Record(index) {
+				of = before
+			}
+			next, turns, moves := tell(o, record, r.says, r.At)
+			o = forGuards(c.Settings, o, next, record, now)
+			o.OptedOut, o.Late = wished && o.Known(), o.Late || moves && late(c.Settings, record, now)
+			if turns != nil && !c.Settings.NoHistory {
+				history = turns
+			}
+			if moves {
+				of[index] = max(of[index], causeOf(r.says)) // an end says more than a start
+			}
+		}
+		outcomes[index] = o
+		return o, turnsOf(history)
+	})
+	if err == nil || errors.As(err, new(*store.DamagedError)) {
+		err = errors.Join(err, a.passOn(ctx, c, p, byIndex, outcomes))
+	}
+	if errors.As(err, new(*store.DamagedError)) {
+		p.damaged, err = err, nil
+	}
+	if err == nil {
+		err = a.takeOff(ctx, c, p, outcomes, causes, before)
+	}
+	p.addMoves(causes, now)
+	return err
+}
+
+// byIndex sorts the reports by their contacts, and finds out which cannot be theirs.
+func (p *part) byIndex(gone bool) map[int][]report {
 	byIndex := make(map[int][]report)
 	for _, r := range p.reports {
 		switch {
@@ -217,45 +264,17 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 			byIndex[r.index] = append(byIndex[r.index], r)
 		}
 	}
-	if len(byIndex) == 0 {
-		return nil
-	}
-	causes, now := make(map[int]campaign.Cause), time.Now()
-	outcomes := make(map[int]campaign.Outcome)
-	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
-		delete(causes, index) // the store may ask again
-		if o.Erased {
-			return o, nil
-		}
-		var history []velents.Turn
-		for _, r := range byIndex[index] {
-			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
-			next, turns, moves := tell(o, p.chunk.Record(index), r.says, r.At)
-			o = forGuards(c.Settings, o, next, p.chunk.Record(index), now)
-			o.OptedOut = wished && o.Known()
-			if turns != nil && !c.Settings.NoHistory {
-				history = turns
-			}
-			if moves {
-				causes[index] = max(causes[index], causeOf(r.says)) // an end says more than a start
-			}
-		}
-		outcomes[index] = o
-		return o, turnsOf(history)
-	})
-	if err == nil || errors.As(err, new(*store.DamagedError)) {
-		err = errors.Join(err, a.passOn(ctx, c, p, byIndex, outcomes))
-	}
-	if errors.As(err, new(*store.DamagedError)) {
-		p.damaged, err = err, nil
-	}
+	return byIndex
+}
+
+// addMoves moves contacts by what was told of them, where that says more than is known.
+func (p *part) addMoves(causes map[int]campaign.Cause, now time.Time) {
 	for _, index := range slices.Sorted(maps.Keys(causes)) {
 		move := campaign.Move{Cause: causes[index], At: now}
 		if _, allowed := p.chunk.Record(index).Next(move); allowed {
 			p.moves = append(p.moves, store.Move{Index: index, Move: move})
 		}
 	}
-	return err
 }
 
 // record adds the contacts that are moved to the contact record, where a sender has not

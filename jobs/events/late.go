@@ -85,7 +85,7 @@ func (a *Applier) late(ctx context.Context, c campaign.Campaign) (bool, error) {
 		return false, nil
 	}
 	tally, err := a.store.Tally(ctx, c.Name)
-	return err == nil && tally.Open() == 0, err // else it was rerun since
+	return err == nil && tally.Over(), err // else it was rerun since
 }
 
 // mayStop reports whether a wish in an event of a campaign that is over may put a number

@@ -15,10 +15,10 @@ type bearing uint8
 
 const (
 	stranger bearing = iota // the contact was never sent: the event is not about it
-	earlier                 // about a conversation before a rerun: it moves nothing
-	another                 // about a second conversation in the same run: only evidence
+	earlier                 // about a conversation before a rerun or a rung: it moves nothing
+	another                 // about a second conversation in the same run and rung: only evidence
 	current                 // about the conversation that is kept
-	begins                  // about a new conversation after a rerun, which is kept from now on
+	begins                  // about a new conversation after a rerun or a rung, which is kept from now on
 )
 
 // bearingOf alone decides how a conversation relates to a contact.
@@ -31,12 +31,12 @@ func bearingOf(o campaign.Outcome, r campaign.Record, conversation string) beari
 		return earlier
 	case !o.Known():
 		return current
-	case r.Run == o.Run && same:
+	case r.Run == o.Run && r.Rung == o.Rung && same:
 		return current
-	case r.Run == o.Run:
+	case r.Run == o.Run && r.Rung == o.Rung:
 		return another
 	case r.Tries == 0 || (conversation != "" && conversation == o.Conversation):
-		return earlier // nothing was sent in this run yet, or it is known to be the old one
+		return earlier // nothing was sent in this run or rung yet, or it is known to be the old one
 	default:
 		return begins
 	}
@@ -63,7 +63,7 @@ func tell(o campaign.Outcome, r campaign.Record, e velents.Event, received time.
 		o = campaign.Outcome{Earlier: past[max(0, len(past)-maxEarlier):]}
 		fallthrough
 	case current:
-		o.Run, moves = r.Run, true
+		o.Run, o.Rung, moves = r.Run, r.Rung, true
 	}
 	next, history = learn(o, e, received)
 	return next, history, moves
@@ -76,7 +76,7 @@ func forGuards(s campaign.Settings, before, next campaign.Outcome, r campaign.Re
 		return next
 	}
 	// An outcome that was known while there was no guard stays out.
-	if begun := !before.Known() || before.Run != next.Run || before.Asked != 0; begun && next.Known() && next.Asked == 0 {
+	if begun := !before.Known() || before.Run != next.Run || before.Rung != next.Rung || before.Asked != 0; begun && next.Known() && next.Asked == 0 {
 		next.Asked = now.Unix() // no answer has come before: the event itself is the evidence
 		if r.State == campaign.Accepted {
 			next.Asked = int64(r.Changed)

@@ -81,10 +81,10 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		return &deferral{until: now.Add(timings.KeepDue), plain: "the canary"} // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
-		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MaxContactAttempts), cancel: true}
+		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}
 	}
 	// A contact that a person asked for after the launch is not too late.
-	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && record.Run == 0 {
+	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && (record.Run == 0 || record.Rung > 0) {
 		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
 	}
 	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
@@ -280,6 +280,7 @@ func (p *pass) phonesOf(contacts []int) []campaign.Phone {
 // contacted too often for this one's rules, and those that another campaign has
 // contacted lately, where this one skips them. For the latter a request of our own
 // that is in the record does not count, nor one of the campaign that this one follows up.
+// A contact that is sent for a rung is asked about again: days have passed.
 func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
 	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
 	days := 0
@@ -298,9 +299,10 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 	}
 	lately := make([]bool, len(contacts))
 	for i, index := range contacts {
-		lately[i] = skip > 0 && !p.chunk.Record(index).Recorded && slices.Contains(on[i][:skip+1], true)
+		r := p.chunk.Record(index)
+		lately[i] = skip > 0 && (!r.Recorded || r.Rung > 0) && slices.Contains(on[i][:skip+1], true)
 	}
-	if err := p.spareFollowedUp(ctx, contacts, now, lately); err != nil {
+	if err := p.spareOwn(ctx, contacts, now, lately); err != nil {
 		return nil, err
 	}
 	for i, index := range contacts {
@@ -321,19 +323,19 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 	return ready, nil
 }
 
-// spareFollowedUp takes those back who were contacted lately by nobody but the campaign
-// that this one follows up. When admit asks, their numbers are reserved: no other request
+// spareOwn takes those back who were contacted lately by nobody but the campaign that this
+// one follows up, or this one before their rung. When admit asks, their numbers are reserved: no other request
 // with one of them is on its way, and the ledgers say whom it has reached.
-func (p *pass) spareFollowedUp(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
+func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
 	s := p.campaign.Settings
-	if s.FollowsUp == "" || !slices.Contains(lately, true) {
-		return nil
-	}
 	var places, asked []int
 	for i, is := range lately {
-		if is {
+		if is && (s.FollowsUp != "" || p.chunk.Record(contacts[i]).Rung > 0) {
 			places, asked = append(places, i), append(asked, contacts[i])
 		}
+	}
+	if len(asked) == 0 {
+		return nil
 	}
 	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked), s.FollowsUp, p.campaign.Name)
 	for n, i := range places {

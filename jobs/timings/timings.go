@@ -97,8 +97,8 @@ const (
 	// look: its other loops have looked at all that are live by then.
 	RestAfter = time.Minute
 	// ScanEvery is how often the workers look at all campaigns for those that should be
-	// live and are not. Each costs one command then, so that is less than one command per
-	// ten campaigns and minute.
+	// live and are not. Each costs two commands then, so that is less than two commands
+	// per ten campaigns and minute.
 	ScanEvery = 11 * time.Minute
 	// ScanTry is how often a worker tries whether a scan is due.
 	ScanTry = time.Minute
