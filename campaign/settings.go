@@ -234,7 +234,7 @@ func (s Settings) Check() error {
 	case agent != s.Agent:
 		return fmt.Errorf("agent: want it written %q", agent)
 	case s.Listens() && s.WebhookURL == "":
-		return errors.New("max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
+		return Faulty(MsgWantEvents)
 	case s.MaxLateness < 0:
 		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:

@@ -63,6 +63,8 @@ func TestErrorsAreSaid(t *testing.T) {
 		{&wishError{status: 409, err: errors.New("a < b")}, "A &lt; b.", `<bdi dir="ltr" lang="en">A &lt; b</bdi>.`},
 		{&wishError{status: 400, err: &campaign.SettingError{Flag: "canary", Err: errors.New("bad")}}, "Try out with the first contacts: bad.", `التجربة أولًا على عدد من جهات الاتصال: <bdi dir="ltr" lang="en">bad</bdi>.`},
 		{&wishError{status: 400, err: campaign.Faulty(campaign.MsgByPerson)}, "by a person.", "أوقفها شخص."},
+		{&wishError{status: 409, err: fmt.Errorf("%w; go on with: campaign resume x", campaign.Faulty(campaign.MsgNotNow, "action", "pause", "campaign", "x", "phase", campaign.Paused))},
+			`pause <bdi dir="auto">x</bdi>: it is paused.`, `لا يمكن تنفيذ «إيقاف مؤقت»: حالة الحملة <bdi dir="auto">x</bdi> هي «متوقفة مؤقتًا».`},
 		{fmt.Errorf("campaign: %w", store.ErrNotFound), "There is no such campaign.", "لا توجد حملة بهذا الاسم."},
 		{context.DeadlineExceeded, "Redis does not answer.", "لا يستجيب"},
 	} {
