@@ -43,7 +43,7 @@ func latin(t *testing.T, page string) (found []string) {
 		}
 		for _, a := range n.Attr {
 			own := n.Data == "a" && a.Key == "lang" && a.Val == "en" // the switch
-			if n.Data == "bdi" || n.Data == "time" || n.Data == "code" || n.Data == "noscript" || n.Data == "script" || n.Data == "style" || own || a.Key == "dir" && a.Val == "auto" && n.Data == "p" {
+			if n.Data == "bdi" || n.Data == "time" || n.Data == "code" || n.Data == "noscript" || n.Data == "script" || n.Data == "style" || own || a.Key == "dir" && a.Val == "auto" && (n.Data == "p" || n.Data == "td") {
 				return
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -74,6 +76,21 @@ func TestErrorsAreSaid(t *testing.T) {
 		}
 		if got := string(newSpeaker(texts.Arabic).say(line)); !strings.HasPrefix(got, tt.arabic) {
 			t.Errorf("%v is said %q, want %q", tt.err, got, tt.arabic)
+		}
+	}
+}
+
+// The live parts of a page are in its language, whatever a visitor has switched to in
+// another window.
+func TestLivePartsAreInThePagesLanguage(t *testing.T) {
+	for address, want := range map[string]texts.Language{inLanguage("/events", texts.Arabic): texts.Arabic, inLanguage("/events?q=a", texts.English): texts.English, "/events": texts.Arabic} {
+		r := httptest.NewRequest("GET", address, nil)
+		r.AddCookie(&http.Cookie{Name: languageCookie, Value: "ar"})
+		if address == inLanguage("/events", texts.Arabic) {
+			r.Header.Set("Cookie", languageCookie+"=en")
+		}
+		if got := languageOf(r); got != want {
+			t.Errorf("%s is in %s, want %s", address, got, want)
 		}
 	}
 }
