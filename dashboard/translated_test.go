@@ -247,9 +247,11 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	f := everything(t)
 	v := visit(t, f.URL)
 	v.open("/?lang=ar")
+	_, page := f.upload("قائمة.csv", list+"966501234567,x,y\n", filled(map[string]string{"name": "fresh", "hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1"}), true)
+	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	for name, path := range map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
-		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new",
+		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
 	} {
 		v.open(path)
 		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
