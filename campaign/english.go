@@ -172,3 +172,18 @@ var (
 	MsgHeld       = define("warn_held", "contacts that are held: {contacts}; "+hours.NoZoneReason+", or its hours never come. --no-zone-hours decides about numbers without a zone")
 	MsgMissed     = define("warn_missed", "{contacts} contacts will not be reached by {end}, and are then canceled")
 )
+
+// What is wrong with what a person said; see Fault.
+var (
+	MsgWantNumber  = define("want_number", "want a number from {least}")
+	MsgWantBetween = define("want_between", "want a number from {least} to {most}")
+	MsgWantChoice  = define("want_choice", "want {others} or {last}")
+	MsgWantShare   = define("want_share", `share "{text}": want 0% to 100%`)
+	MsgWantTime    = define("want_time", "want a time from 1h to {days}d")
+	MsgWantShorter = define("want_shorter", "want at most {most} characters, have {have}")
+	MsgWantName    = define("want_name", "campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	MsgNameBegins  = define("name_begins", "campaign name: want a letter, a digit, . or _ at its beginning")
+	MsgNameNumber  = define("name_number", "campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
+	MsgWantEvents  = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
+	MsgNotNow      = define("not_now", "{action} {campaign}: it is {phase}")
+)

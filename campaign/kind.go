@@ -115,9 +115,9 @@ func number(at func(*Settings) *int, least, most int) kind {
 		n, err := strconv.Atoi(text)
 		switch bad := err != nil || n < least; {
 		case most > 0 && (bad || n > most):
-			return 0, fmt.Errorf("want a number from %d to %d", least, most)
+			return 0, Faulty(MsgWantBetween, "least", least, "most", most)
 		case bad:
-			return 0, fmt.Errorf("want a number from %d", least)
+			return 0, Faulty(MsgWantNumber, "least", least)
 		}
 		return n, nil
 	}
@@ -154,7 +154,11 @@ func choice[T comparable](at func(*Settings) *T, values ...T) kind {
 		}
 	}
 	last := len(names) - 1
-	want := fmt.Errorf("want %s or %s", strings.Join(names[:last], ", "), names[last])
+	others := make([]Message, last)
+	for i := range others {
+		others[i] = Text(names[i])
+	}
+	want := Faulty(MsgWantChoice, "others", others, "last", names[last])
 	k := value(at, text, func(name string) (v T, err error) {
 		if i := slices.IndexFunc(values, func(v T) bool { return text(v) == name }); i >= 0 && name != "" {
 			return values[i], nil
@@ -207,7 +211,7 @@ func days(at func(*Settings) *int, most int) kind {
 		if days := (n*unit + 23) / 24; err == nil && n > 0 && number != text && days <= most {
 			return days, nil
 		}
-		return 0, fmt.Errorf("want a time from 1h to %dd", most)
+		return 0, Faulty(MsgWantTime, "days", most)
 	})
 	k = anyDigits(k)
 	k.Number, k.Suffix = true, "d"

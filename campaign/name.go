@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,13 +22,13 @@ var (
 // CheckName is an error unless name can name a campaign. The error does not repeat it.
 func CheckName(name string) error {
 	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
-		return errors.New("campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
+		return Faulty(MsgWantName)
 	}
 	if name[0] == '-' { // every later command would take it for a flag
-		return errors.New("campaign name: want a letter, a digit, . or _ at its beginning")
+		return Faulty(MsgNameBegins)
 	}
 	if !uuidPattern.MatchString(name) && slices.ContainsFunc(figures.FindAllString(name, -1), mayBePhone) {
-		return errors.New("campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
+		return Faulty(MsgNameNumber)
 	}
 	return nil
 }

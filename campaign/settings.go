@@ -246,7 +246,7 @@ func (s Settings) Check() error {
 	case agent != s.Agent:
 		return fmt.Errorf("agent: want it written %q", agent)
 	case s.Listens() && s.WebhookURL == "":
-		return errors.New("max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
+		return Faulty(MsgWantEvents)
 	case s.WebhookURL == "" && s.needsEvents() != "":
 		return fmt.Errorf("then %s goes by the platform's events: launch it with WEBHOOK_URL, or use a rule about a state", s.needsEvents())
 	case s.MaxLateness < 0:

@@ -18,7 +18,7 @@ func ParseShare(text string) (Share, error) {
 	whole, part, _ := strings.Cut(number, ".")
 	n, err := strconv.ParseUint(whole+(part + "00")[:2], 10, 16)
 	if !percent || whole == "" || err != nil || len(part) > 2 || Share(n) > Whole {
-		return 0, fmt.Errorf("share %q: want 0%% to 100%%", text)
+		return 0, Faulty(MsgWantShare, "text", text)
 	}
 	return Share(n), nil
 }

@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -35,7 +34,7 @@ func ParseTitle(text string) (string, error) {
 	}, text)
 	text = hideNumbers(norm.NFC.String(strings.Join(strings.Fields(text), " ")))
 	if n := utf8.RuneCountInString(text); n > maxTitle {
-		return "", fmt.Errorf("want at most %d characters, have %d", maxTitle, n)
+		return "", Faulty(MsgWantShorter, "most", maxTitle, "have", n)
 	}
 	return text, nil
 }

@@ -22,9 +22,12 @@ import (
 
 // told is what a viewer was sent, a line for each time.
 func told(f *feed, name string, duration time.Duration) []string {
+	return toldTo(f, subject{name, audience{texts.English, users.Admin}}, duration)
+}
+
+func toldTo(f *feed, at subject, duration time.Duration) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	at := subject{name, audience{texts.English, users.Admin}}
 	t, ok := f.join(at)
 	if !ok {
 		return []string{"refused"}
@@ -301,4 +304,37 @@ func TestMessagesMakeAStream(t *testing.T) {
 			t.Errorf("from %d on: %v, %q", from, err, got)
 		}
 	}
+}
+
+// Viewers of a page in two languages are each told in their own; a language without viewers
+// is not read.
+func TestViewersOfTwoLanguages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := make(map[subject]int)
+		f := newFeed(func(_ context.Context, of subject) (content, error) {
+			read[of]++
+			if read[of] > 2 {
+				return content{}, context.DeadlineExceeded
+			}
+			return parts("a", string(of.language)), nil
+		})
+		done := make(chan string)
+		for _, l := range texts.Languages() {
+			go func() {
+				done <- strings.Join(toldTo(f, subject{"sale", audience{l, users.Admin}}, 9*time.Second), "|")
+			}()
+		}
+		all := <-done + "\n" + <-done
+		for _, want := range []string{"a=en trouble:|trouble:Redis does not answer.", "a=ar trouble:|trouble:لا يستجيب"} {
+			if !strings.Contains(all, want) {
+				t.Errorf("nobody was told %s:\n%s", want, all)
+			}
+		}
+		time.Sleep(time.Hour) // the bubble's
+		clear(read)
+		toldTo(f, sale, 5*time.Second)
+		if len(read) != 1 || read[sale] == 0 {
+			t.Errorf("for one viewer it reads %v", read)
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/texts"
@@ -162,7 +163,11 @@ func reason(err error) any {
 	if errors.As(err, &wish) && wish.err != nil {
 		err = wish.err
 	}
-	if fault, is := err.(*campaign.Fault); is {
+	var fault *campaign.Fault
+	switch {
+	case errors.Is(err, hours.ErrNeedZone):
+		return texts.Of("error.need_zone")
+	case errors.As(err, &fault) && (err == error(fault) || fault.Is(campaign.MsgNotNow)): // others lose the words before them
 		return fault.Message
 	}
 	return texts.Technical(err.Error())

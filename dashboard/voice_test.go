@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,6 +65,8 @@ func TestErrorsAreSaid(t *testing.T) {
 		{&wishError{status: 409, err: errors.New("a < b")}, "A &lt; b.", `<bdi dir="ltr" lang="en">A &lt; b</bdi>.`},
 		{&wishError{status: 400, err: &campaign.SettingError{Flag: "canary", Err: errors.New("bad")}}, "Try out with the first contacts: bad.", `التجربة أولًا على عدد من جهات الاتصال: <bdi dir="ltr" lang="en">bad</bdi>.`},
 		{&wishError{status: 400, err: campaign.Faulty(campaign.MsgByPerson)}, "by a person.", "أوقفها شخص."},
+		{&wishError{status: 409, err: fmt.Errorf("%w; go on with: campaign resume x", campaign.Faulty(campaign.MsgNotNow, "action", "pause", "campaign", "x", "phase", campaign.Paused))},
+			`pause <bdi dir="auto">x</bdi>: it is paused.`, `لا يمكن تنفيذ «إيقاف مؤقت»: حالة الحملة <bdi dir="auto">x</bdi> هي «متوقفة مؤقتًا».`},
 		{fmt.Errorf("campaign: %w", store.ErrNotFound), "There is no such campaign.", "لا توجد حملة بهذا الاسم."},
 		{context.DeadlineExceeded, "Redis does not answer.", "لا يستجيب"},
 	} {
@@ -72,6 +76,21 @@ func TestErrorsAreSaid(t *testing.T) {
 		}
 		if got := string(newSpeaker(texts.Arabic).say(line)); !strings.HasPrefix(got, tt.arabic) {
 			t.Errorf("%v is said %q, want %q", tt.err, got, tt.arabic)
+		}
+	}
+}
+
+// The live parts of a page are in its language, whatever a visitor has switched to in
+// another window.
+func TestLivePartsAreInThePagesLanguage(t *testing.T) {
+	for address, want := range map[string]texts.Language{inLanguage("/events", texts.Arabic): texts.Arabic, inLanguage("/events?q=a", texts.English): texts.English, "/events": texts.Arabic} {
+		r := httptest.NewRequest("GET", address, nil)
+		r.AddCookie(&http.Cookie{Name: languageCookie, Value: "ar"})
+		if address == inLanguage("/events", texts.Arabic) {
+			r.Header.Set("Cookie", languageCookie+"=en")
+		}
+		if got := languageOf(r); got != want {
+			t.Errorf("%s is in %s, want %s", address, got, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 		return fmt.Errorf("pause %s: it is %s: nobody is contacted before it starts; campaign cancel ends it", name, was)
 	}
 	if !ok {
-		return fmt.Errorf("pause %s: it is %s", name, was)
+		return notNow("pause", name, was)
 	}
 	q.note(ctx, name, store.ActionPause, reason)
 	return nil
@@ -99,12 +99,17 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 		return 0, err
 	}
 	if !ok {
-		return 0, fmt.Errorf("%s %s: it is %s%s", what, name, was, wayOn(was, name))
+		return 0, fmt.Errorf("%w%s", notNow(what, name, was), wayOn(was, name))
 	}
 	if was != campaign.Running {
 		q.note(ctx, name, store.Action(what), campaign.Message{})
 	}
 	return q.Release(ctx, name)
+}
+
+// notNow says that an action is not for a campaign in this phase.
+func notNow(action, name string, phase campaign.Phase) error {
+	return campaign.Faulty(campaign.MsgNotNow, "action", action, "campaign", name, "phase", phase)
 }
 
 // wayOn says by which command a campaign in the phase goes on.
@@ -177,7 +182,7 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 		return 0, err
 	}
 	if !ok {
-		return 0, fmt.Errorf("cancel %s: it is %s", name, was)
+		return 0, notNow("cancel", name, was)
 	}
 	q.note(ctx, name, store.ActionCancel, campaign.Message{})
 	return q.cancelOpen(ctx, name)
@@ -220,7 +225,7 @@ func (q *Queue) mustBeOpen(ctx context.Context, name, what string) error {
 	}
 	switch tally.Phase(c.Phase) {
 	case campaign.Finished:
-		return fmt.Errorf("%s %s: it is finished", what, name)
+		return notNow(what, name, campaign.Finished)
 	case campaign.Loading:
 		return fmt.Errorf("%s %s: it is still loading; nobody is contacted before its enqueue has ended", what, name)
 	}

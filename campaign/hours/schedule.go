@@ -24,6 +24,9 @@ const ByContact = "contact"
 // NoZoneReason is why a contact whose number tells no zone is held.
 const NoZoneReason = "no time zone is known for its number"
 
+// ErrNeedZone says that hours mean nothing without a clock.
+var ErrNeedZone = errors.New("hours and days need a time zone: the name of one, or contact for each contact's own")
+
 // A Schedule says when contacts may be contacted. The zero Schedule allows any time.
 type Schedule struct {
 	Week Week   `json:"week"`
@@ -99,7 +102,7 @@ func (s Schedule) Always() bool {
 func (s Schedule) Check() error {
 	switch {
 	case s.Zone == "" && !s.Always():
-		return errors.New("hours and days need a time zone: the name of one, or contact for each contact's own")
+		return ErrNeedZone
 	case !s.NoZone.IsZero() && s.Zone != ByContact:
 		return errors.New("hours for contacts without a zone are for time zone contact only")
 	case s.Zone == "" || s.Zone == ByContact:

@@ -629,6 +629,8 @@ func (m *machine) climb(t *rapid.T) {
 	switch {
 	case m.phase != campaign.Running:
 		want = ErrNotRunning
+	case m.waits:
+		want = ErrUnapproved
 	case terms.Version != m.terms.Version:
 		want = ErrOutdated
 	}

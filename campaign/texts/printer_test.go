@@ -85,7 +85,7 @@ func TestValues(t *testing.T) {
 		{"a word that is known", arabic, Word{"ticket", "made"}, "أُنشئت"},
 		{"one that is not", arabic, Word{"ticket", "lost"}, "\u2068lost\u2069"},
 		{"one that is a text with places", arabic, Word{"campaign", "titled"}, "\u2068titled\u2069"},
-		{"times in what others wrote", arabicPage, "<at> 2026-12-01T06:00:00Z", `<bdi dir="auto">&lt;at&gt; <time></bdi>`},
+		{"times in what others wrote", arabicPage, "<at> 2026-12-01T06:00:00Z <b>", `<bdi dir="auto">&lt;at&gt; <time> &lt;b&gt;</bdi>`},
 		{"no time", arabicPage, "2026-13-45T99:99:99Z", `<bdi dir="auto">2026-13-45T99:99:99Z</bdi>`},
 		{"a command", arabic, load, "توقف التحميل؛ أعد تشغيل \u2066enqueue\u2069"},
 		{"no command on a page", arabicPage, load, "توقف التحميل؛ أطلق القائمة نفسها مرة أخرى"},
