@@ -77,7 +77,7 @@ func TestNewRefuses(t *testing.T) {
 		{"too many faults", Config{Faults: Faults{Hang: 1, ResetAfter: 1}}, "faults: shares add up to 2: want 1 at most"},
 		{"negative concurrency", Config{Webhooks: Webhooks{Concurrency: -1}}, "webhooks: concurrency -1: want more than 0"},
 		{"a negative delay", Config{Webhooks: Webhooks{Delay: -1}}, "webhooks: delay -1ns: want 0 or more"},
-		{"a share above 1", Config{Webhooks: Webhooks{Disorder: 2}}, "webhooks: duplicates, disorder, no answer and opt-out: want shares from 0 to 1"},
+		{"a share above 1", Config{Webhooks: Webhooks{Disorder: 2}}, "webhooks: duplicates, disorder, no answer, opt-out and late answer: want shares from 0 to 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := New(tt.cfg); err == nil || err.Error() != tt.want {

@@ -49,8 +49,10 @@ func (w Webhooks) check() error {
 	switch {
 	case w.Concurrency < 0:
 		return fmt.Errorf("webhooks: concurrency %d: want more than 0", w.Concurrency)
-	case w.Delay < 0 || w.LateAfter < 0:
-		return fmt.Errorf("webhooks: delay %v, late after %v: want 0 or more", w.Delay, w.LateAfter)
+	case w.Delay < 0:
+		return fmt.Errorf("webhooks: delay %v: want 0 or more", w.Delay)
+	case w.LateAfter < 0:
+		return fmt.Errorf("webhooks: late after %v: want 0 or more", w.LateAfter)
 	}
 	for _, share := range []float64{w.Duplicates, w.Disorder, w.NoAnswer, w.OptOut, w.LateAnswer} {
 		if !(share >= 0 && share <= 1) {

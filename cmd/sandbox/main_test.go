@@ -176,7 +176,7 @@ func TestFlagsReachThePlatform(t *testing.T) {
 	c.Faults.Maintenances = []sandbox.Span{{From: 180e9, To: 240e9}}
 	c.Faults.MaintenanceForm, c.Faults.MaintenanceRetry = sandbox.FormPage, 60
 	c.SupportTokens = map[string][]string{"plain": {"*"}, "one": {"tickets:view", "tickets:create"}}
-	c.Webhooks = sandbox.Webhooks{Enabled: true, Secret: "s", Concurrency: 16}
+	c.Webhooks = sandbox.Webhooks{Enabled: true, Secret: "s", Concurrency: 16, LateAfter: 10e9}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
 		t.Error(diff)
 	}
