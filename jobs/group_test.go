@@ -104,8 +104,8 @@ func TestWhatAContactCosts(t *testing.T) {
 		s.sendAs(runner, 0)
 		s.want(map[campaign.State]int{campaign.Accepted: 500})
 		t.Logf("%d commands in %d round trips for 500 contacts", c.commands, c.trips)
-		if c.trips > 30 || c.commands > 2*500+60 {
-			t.Errorf("%d commands in %d round trips for 500 contacts, want at most two a contact for the contact record and 60", c.commands, c.trips)
+		if c.trips > 30 || c.commands > 36 {
+			t.Errorf("%d commands in %d round trips for 500 contacts, want at most 36 in 30", c.commands, c.trips)
 		}
 	})
 }

@@ -238,6 +238,25 @@ func (s *stage) agesQueued(chunks int) {
 
 func small(settings *campaign.Settings) { settings.ChunkSize = 1 }
 
+// Chunks are released some at a time, and asynq's commands for their tasks share round
+// trips. How many share one depends on when they come, so the bound leaves room.
+func TestReleasesShareRoundTrips(t *testing.T) {
+	const chunks = 1000
+	s := newStage(t, chunks, small)
+	c := new(counted)
+	s.rdb.AddHook(c)
+	if n, err := s.queue.Release(t.Context(), "c"); n != chunks || err != nil {
+		t.Fatalf("released %d, %v", n, err)
+	}
+	if tasks := s.waitingTasks("default-bulk"); len(tasks) != chunks {
+		t.Errorf("%d tasks wait, want %d", len(tasks), chunks)
+	}
+	t.Logf("%d commands in %d round trips for %d chunks", c.commands, c.trips, chunks)
+	if c.trips > chunks/2 || c.commands > 2*chunks+100 {
+		t.Errorf("%d commands in %d round trips for %d chunks", c.commands, c.trips, chunks)
+	}
+}
+
 // A sweep of chunks that wait in their queue compares the queue with the open chunks page
 // by page: how many they are costs next to nothing.
 func TestChunksThatWaitAreSweptInPages(t *testing.T) {

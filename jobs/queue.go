@@ -12,6 +12,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -34,7 +35,7 @@ type Queue struct {
 func NewQueue(st *store.Store, log *slog.Logger) *Queue {
 	return &Queue{
 		store:     st,
-		client:    asynq.NewClientFromRedisClient(st.Redis()),
+		client:    asynq.NewClientFromRedisClient(st.Sharing()),
 		inspector: asynq.NewInspectorFromRedisClient(st.Redis()),
 		log:       cmp.Or(log, slog.New(slog.DiscardHandler)),
 	}
@@ -188,7 +189,7 @@ func (q *Queue) releaseOpen(ctx context.Context, c campaign.Campaign, open []sto
 
 // release puts the next tasks of chunks into their queue, except chunks that have one
 // waiting there. It returns how many.
-func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.ChunkSeq) (released int, err error) {
+func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store.ChunkSeq) (int, error) {
 	var free []store.ChunkSeq
 	for _, turn := range turns {
 		ok, err := q.isFree(ctx, c, turn)
@@ -203,16 +204,27 @@ func (q *Queue) release(ctx context.Context, c campaign.Campaign, turns ...store
 	if err != nil {
 		return 0, err
 	}
+	var enqueued atomic.Int64
+	var g errgroup.Group // their commands share round trips
 	for i, seq := range next {
 		if seq == 0 {
 			continue
 		}
-		if err := q.enqueue(ctx, c, free[i].Ref, seq); err != nil {
-			return released, fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
+		put := func() error {
+			if err := q.enqueue(ctx, c, free[i].Ref, seq); err != nil {
+				return fmt.Errorf("enqueue chunk %s: %w", free[i].Ref, err)
+			}
+			enqueued.Add(1)
+			return nil
 		}
-		released++
+		if g.Go(put); i == 0 { // with it asynq makes the queue known, once
+			if err := g.Wait(); err != nil {
+				return 0, err
+			}
+		}
 	}
-	return released, nil
+	err = g.Wait()
+	return int(enqueued.Load()), err
 }
 
 // isFree reports whether no task of a chunk waits where it should. It takes a task

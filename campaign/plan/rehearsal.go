@@ -121,7 +121,7 @@ func (r *rehearsal) take(l *lane) entry {
 	e := l.ready[0]
 	most, all := r.slice(), e.requests()
 	turn := math.Inf(1)
-	if e.Turn > 0 && e.shared() && r.competing() > 1 {
+	if e.Turn > 0 && e.shared() && l.agent.competing() > 1 { // lanes of another agent end no turn
 		turn = max(e.Turn*e.whole, 1)
 	}
 	if all-min(most, turn) < 1 {
@@ -148,9 +148,14 @@ func (r *run) shared() bool { return r.ready < len(r.lane.ready) }
 // competing counts the lanes that have chunks.
 func (r *rehearsal) competing() (n int) {
 	for _, a := range r.agents {
-		for _, l := range a.lanes {
-			n += min(len(l.ready), 1)
-		}
+		n += a.competing()
+	}
+	return n
+}
+
+func (a *agent) competing() (n int) {
+	for _, l := range a.lanes {
+		n += min(len(l.ready), 1)
 	}
 	return n
 }

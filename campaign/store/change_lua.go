@@ -190,8 +190,7 @@ func (s *Store) runRecorded(ctx context.Context, at time.Time, phones []campaign
 	}
 	var record []redis.Cmder
 	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each command has its own error
-		record = s.contacted(dayOf(at)).addIn(ctx, p, persons(phones))
-		record = append(record, p.HSet(ctx, keyContactedDays, dayOf(at), 1))
+		record = s.recordIn(ctx, p, at, phones)
 		change = changeScript.EvalSha(ctx, p, keys, args...)
 		return nil
 	})

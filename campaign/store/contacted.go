@@ -31,6 +31,42 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 	return wrap(err, "record contacts")
 }
 
+// recordPage is how many people one run of recordScript records: Redis does nothing else
+// meanwhile.
+const recordPage = 1000
+
+// recordScript records people on a server that has all keys. A bucket is marked before it
+// is filled, so that every number can be found. KEYS the days, the day's bitmap, the bucket
+// of each person; ARGV the day, then number of the bucket and quotient of each. Answers how
+// many.
+var recordScript = redis.NewScript(`
+redis.call('HSET', KEYS[1], ARGV[1], 1)
+local marks = redis.call('GET', KEYS[2]) or ''
+for i = 1, #KEYS - 2 do
+  local bucket = tonumber(ARGV[2 * i])
+  local byte = string.byte(marks, math.floor(bucket / 8) + 1) or 0
+  if math.floor(byte / 2 ^ (7 - bucket % 8)) % 2 == 0 then redis.call('SETBIT', KEYS[2], bucket, 1) end
+  redis.call('SADD', KEYS[2 + i], ARGV[2 * i + 1])
+end
+return #KEYS - 2`)
+
+// recordIn records people by a pipeline to a server that has all keys. The script's text
+// goes along: what comes after it in the pipeline counts on it.
+func (s *Store) recordIn(ctx context.Context, p redis.Pipeliner, at time.Time, phones []campaign.Phone) (cmds []redis.Cmder) {
+	day := dayOf(at)
+	set := s.contacted(day)
+	for page := range slices.Chunk(persons(phones), recordPage) {
+		keys := append(make([]string, 0, 2+len(page)), keyContactedDays, set.bitmap())
+		args := append(make([]any, 0, 1+2*len(page)), day)
+		for _, person := range page {
+			n := uint64(person) % phoneBuckets
+			keys, args = append(keys, set.bucket(n)), append(args, n, uint64(person)/phoneBuckets)
+		}
+		cmds = append(cmds, recordScript.Eval(ctx, p, keys, args...))
+	}
+	return cmds
+}
+
 // DaysContacted reports for each number on which of the last days its owner was
 // contacted: first today, then days ago. It asks for all days in one round trip.
 func (s *Store) DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error) {

@@ -73,19 +73,6 @@ func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, 
 	return added, nil
 }
 
-// addIn adds numbers by a pipeline that is still empty. One server carries its
-// commands out in order, so a bucket is marked before it is filled.
-func (s phoneSet) addIn(ctx context.Context, p redis.Pipeliner, phones []campaign.Phone) []redis.Cmder {
-	cmds := make([]redis.Cmder, 0, 2*len(phones))
-	for _, phone := range phones {
-		cmds = append(cmds, p.SetBit(ctx, s.bitmap(), int64(uint64(phone)%phoneBuckets), 1))
-	}
-	for _, phone := range phones {
-		cmds = append(cmds, p.SAdd(ctx, s.bucket(uint64(phone)%phoneBuckets), uint64(phone)/phoneBuckets))
-	}
-	return cmds
-}
-
 // firstErr is the first error among the commands of a pipeline.
 func firstErr(cmds []redis.Cmder) error {
 	for _, cmd := range cmds {

@@ -100,15 +100,28 @@ func (t *trips) trip(riders []rider) {
 
 // script runs a script on a shared trip.
 func (t *trips) script(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
+	return script.Run(ctx, sharing{t.rdb, t}, keys, args...)
+}
+
+// sharing is a client whose runs of known scripts share trips.
+type sharing struct {
+	redis.UniversalClient
+	trips *trips
+}
+
+// Sharing is the store's client for callers of many scripts at once: their runs share round
+// trips.
+func (s *Store) Sharing() redis.UniversalClient {
+	return sharing{s.rdb, &trips{rdb: s.rdb, most: 2}}
+}
+
+func (c sharing) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	var cmd *redis.Cmd
-	err := t.pipelined(ctx, func(p redis.Pipeliner) { cmd = script.EvalSha(ctx, p, keys, args...) })
+	err := c.trips.pipelined(ctx, func(p redis.Pipeliner) { cmd = p.EvalSha(ctx, sha, keys, args...) })
 	if err != nil {
 		failed := redis.NewCmd(ctx)
 		failed.SetErr(err)
 		return failed
-	}
-	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-		return script.Eval(ctx, t.rdb, keys, args...)
 	}
 	return cmd
 }
