@@ -71,8 +71,8 @@ func changeBy(caller, command string, args []string) (c change, ok bool) {
 	}
 	c = change{caller: caller, ledger: keys[2], act: args[0], token: args[1]}
 	switch c.act {
-	case "begin", "commit", "recover", "steer": // else it is another script's
-		c.dead, c.latest, c.runs = args[2], args[20], args[8]
+	case "begin", "commit", "recover", "steer", "climb": // else it is another script's
+		c.dead, c.latest, c.runs = args[2], args[21], args[8]
 	}
 	return c, true
 }
@@ -215,7 +215,8 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 		}
 	case new.State == campaign.Pending:
 		withdrawn := old.State == campaign.Rejected && c.act == "commit" && c.token == mi.claims[i]
-		if !person && !withdrawn {
+		climbs := c.act == "climb" && new.Rung == old.Rung+1 && !old.MayHaveBeenReached() && old.State != campaign.Canceled
+		if !person && !withdrawn && !climbs {
 			wrong("no person has asked for it")
 		}
 		m.word(mi, i, old, new)
@@ -271,7 +272,7 @@ func (m *monitor) word(mi *mirror, i int, old, new campaign.Record) {
 	number := mi.numbers[i]
 	resolved := old.State == campaign.Unconfirmed && old.Run == new.Run
 	right := m.w.platform.sandbox.Contacted(number) == 0 && time.Since(mi.since[i]) > resolveAfter && time.Since(m.seen[number]) > resolveAfter
-	if old.State == campaign.Ended || old.MayHaveBeenReached() && !(resolved && right) {
+	if old.State.Evidence() || old.MayHaveBeenReached() && !(resolved && right) {
 		m.words[number]++
 	}
 }

@@ -207,7 +207,7 @@ func (w *world) settled() bool {
 		}
 		tally, err := w.admin.Tally(w.ctx, l.name)
 		w.must(err)
-		if tally.Open() == 0 || c.Kept() != nil {
+		if tally.Over() || c.Phase == campaign.CanceledPhase && tally.Open() == 0 || c.Kept() != nil {
 			continue
 		}
 		done = false
