@@ -251,11 +251,10 @@ func (q *Queue) startDue(ctx context.Context, c campaign.Campaign, now time.Time
 		return nil
 	}
 	if late > c.Settings.MaxLateness {
-		code := campaign.MsgMissedStart
+		reason := campaign.Say(campaign.MsgMissedStart, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
 		if c.Approval.At.After(c.Settings.StartAt.Add(c.Settings.MaxLateness)) {
-			code = campaign.MsgLateApproval
+			reason = campaign.Say(campaign.MsgLateApproval, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
 		}
-		reason := campaign.Say(code, "start", c.Settings.StartAt, "lateness", c.Settings.MaxLateness)
 		_, moved, err := q.store.SetPhase(ctx, c.Name, campaign.Ready, reason, campaign.Scheduled)
 		if moved {
 			q.note(ctx, c.Name, store.ActionPause, reason)
