@@ -75,11 +75,12 @@ func CheckClaim(name string) error {
 // people write them, and without what follows an @: one person has several machines, and a
 // container is another host each time. A claim is compared by its name. Beside one who
 // claims nothing, it is compared by its account, too: that may have been the same person.
+// A visitor of pages without a password may be anybody.
 func MayBeSame(a, b string) bool {
 	nameA, accountA, claimedA := strings.Cut(a, claimedBy)
 	nameB, accountB, claimedB := strings.Cut(b, claimedBy)
 	nameA, nameB = personOf(nameA), personOf(nameB)
-	return nameA == nameB ||
+	return nameA == nameB || a == pages || b == pages ||
 		claimedA && !claimedB && personOf(accountA) == nameB ||
 		claimedB && !claimedA && personOf(accountB) == nameA
 }

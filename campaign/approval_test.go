@@ -26,7 +26,10 @@ func TestWhoMayBeOnePerson(t *testing.T) {
 		{"two visitors of pages without users", OnPages(""), OnPages(""), true},
 		{"the user of a password, and an account of that name", OnPages("admin"), "admin@host", true},
 		{"the user of a password, and a user of that name", OnPages("admin"), "Admin", true},
-		{"a visitor of the pages and an account", OnPages(""), "deploy@host", false},
+		{"a visitor of the pages and an account", OnPages(""), "deploy@host", true},
+		{"a visitor of the pages and a claim", OnPages(""), Claimed("omar", "deploy@host"), true},
+		{"a user of the pages and an account", OnPages("sara"), "deploy@host", false},
+		{"a name in letters of a style", OnPages("sara"), Claimed("𝐒ara", "deploy@host"), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if MayBeSame(tt.a, tt.b) != tt.want || MayBeSame(tt.b, tt.a) != tt.want {

@@ -159,6 +159,7 @@ var (
 	MsgAllHeld       = define("all_held", "{contacts:contact is left that|contacts are left that} cannot be contacted: {reason}; end it with: campaign cancel {campaign}")
 	MsgDailyCap      = define("daily_cap", "its daily cap of {cap:contact|contacts} is reached; it goes on at {opens:moment}")
 	MsgRungs         = define("rungs", "nobody is to be contacted now; some may be contacted again, as its rules say")
+	MsgRungsPerhaps  = define("rungs_perhaps", "{open:contact|contacts} may be contacted again, not before {next:moment}")
 	MsgRungsToCome   = define("rungs_to_come", "{waiting:contact is|contacts are} expected to be contacted again, {open:more may be|more may be}, not before {next:moment}")
 	MsgOutsideHours  = define("outside_hours", "outside its hours; the next contacts may be sent at {opens:moment}")
 )

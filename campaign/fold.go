@@ -15,7 +15,7 @@ import (
 func Fold(text string) string {
 	var b strings.Builder
 	gap := false
-	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
+	for _, r := range strings.ToLower(norm.NFKD.String(strings.ToLower(text))) { // again: a styled capital becomes a plain one
 		switch {
 		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a stretched letter, a hamza that many leave out, don't
 		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):

@@ -244,22 +244,39 @@ func (s Settings) NextRung(f Facts) (next Rung, is bool) {
 		return next, false
 	}
 	next.Number = r.Rung + 1
-	if delay, asked := s.asked(f); asked {
+	if delay, asked := s.asked(f); asked && !f.behind() {
 		next.At = r.ChangedAt().Add(delay)
-		return next, s.FinishBy.IsZero() || next.At.Before(s.FinishBy)
+		if s.FinishBy.IsZero() || next.At.Before(s.FinishBy) {
+			return next, true
+		}
 	}
 	next.At, next.Open = r.ChangedAt().Add(s.Within()), true
+	if !s.FinishBy.IsZero() && next.At.After(s.FinishBy) {
+		next.At = s.FinishBy
+	}
 	return next, slices.ContainsFunc(s.Then, func(l Ladder) bool { return int(r.Rung) < len(l.Delays) && l.Rule.mayBecome(f) })
+}
+
+// behind reports whether the outcome tells more than the record, which is about to follow it.
+func (f Facts) behind() bool {
+	o, state := f.Outcome, f.Record.State
+	return o.of(f.Record) && (state == Accepted || state == Started && !o.Ended.IsZero())
 }
 
 // asked is the delay of the first ladder that asks for another rung of a contact.
 func (f FollowUp) asked(of Facts) (delay time.Duration, is bool) {
 	for _, l := range f.Then {
-		if int(of.Record.Rung) < len(l.Delays) && l.Rule.Of(of) {
+		if int(of.Record.Rung) < len(l.Delays) && l.Rule.Of(of) && !l.early(of) {
 			return l.Delays[of.Record.Rung], true
 		}
 	}
 	return 0, false
+}
+
+// early reports whether a ladder asks too soon: what a conversation was found to be about
+// counts at its end, and for that conversation alone.
+func (l Ladder) early(of Facts) bool {
+	return l.Rule.about == aboutExtraction && (!of.Outcome.of(of.Record) || of.Record.State != Ended)
 }
 
 // AsksFor reports whether a rule asks for another rung of a contact, and the contact does not

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,10 @@ func TestNextRung(t *testing.T) {
 		{"more attempts than the launch and the rungs", noAnswer, Facts{Record: record(Ended, func(r *Record) { r.Attempts = 9 }), Outcome: ended}, func(s *Settings) { s.MaxContactAttempts = 10 }, "1 " + after(2*time.Hour)},
 		{"after it is to finish", noAnswer, Facts{Record: record(Ended), Outcome: ended}, func(s *Settings) { s.FinishBy = changed.Add(2 * time.Hour) }, ""},
 		{"just before it is to finish", noAnswer, Facts{Record: record(Ended), Outcome: ended}, func(s *Settings) { s.FinishBy = changed.Add(2*time.Hour + 1) }, "1 " + after(2*time.Hour)},
+		{"a ladder beyond its finish, and one that may ask before", []string{"state=accepted:3d", "ended.no_answer:2h"}, Facts{Record: record(Accepted)}, func(s *Settings) { s.FinishBy = changed.Add(24 * time.Hour) }, "1 open " + after(24*time.Hour)},
+		{"an outcome that the record has yet to follow", []string{"state=accepted:1h", "ended.answered:1h"}, Facts{Record: record(Accepted), Outcome: said}, nil, "1 open " + after(72*time.Hour)},
+		{"what the conversation before was about", []string{"extraction.call=yes:1h,2h"}, Facts{Record: record(Ended, again), Outcome: Outcome{Started: changed, Extraction: json.RawMessage(`{"call":"yes"}`)}}, nil, "2 open " + after(72*time.Hour)},
+		{"in the middle of a talk", []string{"extraction.call=yes:1h"}, Facts{Record: record(Started), Outcome: Outcome{Started: changed, Extraction: json.RawMessage(`{"call":"yes"}`)}}, nil, "1 open " + after(72*time.Hour)},
 		{"failed", []string{"state=failed:1h"}, Facts{Record: record(Failed)}, nil, "1 " + after(time.Hour)},
 		{"failed in doubt", []string{"state=failed:1h"}, Facts{Record: record(Failed, func(r *Record) { r.InDoubt = true })}, nil, ""},
 		{"accepted does not become failed", []string{"state=failed:1h"}, Facts{Record: record(Accepted)}, nil, ""},

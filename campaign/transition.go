@@ -122,6 +122,7 @@ func (r Record) Next(m Move) (Record, bool) {
 		allowed = r.Attempts > 0 && (!r.State.Evidence() || next.State > r.State) && r.awaits(m.Rung)
 	case Cancel:
 		move(Canceled, Pending)
+		next.Rung, next.InDoubt = r.reached(), r.InDoubt || r.WaitsForRung() // the conversation before may go on
 	case Hold:
 		move(Pending, Pending)
 		allowed = allowed && r.Reason != m.Reason

@@ -172,10 +172,13 @@ func TestContactsLife(t *testing.T) {
 			if r.InDoubt && !next.InDoubt && !m.Cause.Evidence() && m.Cause != ConfirmSent && m.Cause != ConfirmNever {
 				t.Fatalf("%+v took the doubt away", m)
 			}
+			if m.Cause == Cancel && next.InDoubt != (r.InDoubt || r.WaitsForRung()) {
+				t.Fatalf("%+v canceled is %+v", r, next)
+			}
 			if next.Rung > r.Rung && (m.Cause != Climb || next.Rung != r.Rung+1 || r.InDoubt || r.Attempts == 0) {
 				t.Fatalf("%+v by %+v became %+v", r, m, next)
 			}
-			if next.Rung < r.Rung && m.Cause != Rerun && !(m.Cause.Evidence() && r.WaitsForRung() && next.Rung == r.Rung-1) {
+			if next.Rung < r.Rung && m.Cause != Rerun && !((m.Cause.Evidence() || m.Cause == Cancel) && r.WaitsForRung() && next.Rung == r.Rung-1) {
 				t.Fatalf("%+v by %+v became %+v", r, m, next)
 			}
 			switch m.Cause {

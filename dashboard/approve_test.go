@@ -25,7 +25,7 @@ func TestApproval(t *testing.T) {
 		return res.StatusCode, page
 	}
 	_, page := ask(t, "GET", f.URL+"/campaigns/spring", nil, as)
-	wantTexts(t, page, "paused: lunch; and it waits for approval by somebody else than omar", "Approve…")
+	wantTexts(t, page, `paused: <bdi dir="auto">lunch</bdi>; and it waits for approval by somebody else than <bdi dir="auto">omar</bdi>`, "Approve…")
 	if strings.Contains(page, "campaign approve") {
 		t.Error("the page advises a command")
 	}

@@ -59,10 +59,10 @@ func hashed(kind, text string) string {
 }
 
 // bySignIn is what a guess on the sign-in page takes. browser is what the browser kept from
-// an earlier time, or empty.
-func (g *guesses) bySignIn(ctx context.Context, address, name, browser string) []try {
+// an earlier time, or empty, and sign what stands for the password that was right then.
+func (g *guesses) bySignIn(ctx context.Context, address, name, browser, sign string) []try {
 	id := hashed("browser", browser)
-	if browser != "" && g.isKnown(ctx, id, name) {
+	if browser != "" && g.isKnown(ctx, id, sign) {
 		return []try{{guessesOfBrowser, id}}
 	}
 	return []try{{guessesOfAddress, hashed("address", address)}, {guessesOfName, hashed("name", users.Key(name))}}
@@ -71,22 +71,22 @@ func (g *guesses) bySignIn(ctx context.Context, address, name, browser string) [
 // byPassword is what a guess in a request takes.
 func (g *guesses) byPassword(ctx context.Context, address, name string) []try {
 	tries := []try{{guessesOfAddress, hashed("address", address)}}
-	if !g.isKnown(ctx, hashed("from", address), name) {
+	if !g.isKnown(ctx, hashed("from", address), users.Key(name)) {
 		tries = append(tries, try{guessesOfName, hashed("name", users.Key(name))})
 	}
 	return tries
 }
 
-func (g *guesses) isKnown(ctx context.Context, id, name string) bool {
+func (g *guesses) isKnown(ctx context.Context, id, sign string) bool {
 	ctx, cancel := context.WithTimeout(ctx, livePatience)
 	defer cancel()
 	whose, err := g.store.Session(ctx, id)
-	return err == nil && string(whose) == users.Key(name)
+	return err == nil && string(whose) == sign
 }
 
-// know remembers where a name was right.
-func (g *guesses) know(ctx context.Context, id, name string) error {
-	return g.store.KeepSession(ctx, id, []byte(users.Key(name)), knownFor)
+// know remembers where somebody was right.
+func (g *guesses) know(ctx context.Context, id, sign string) error {
+	return g.store.KeepSession(ctx, id, []byte(sign), knownFor)
 }
 
 // take takes all tries, and says how long to wait when one of them is used up.
@@ -124,7 +124,7 @@ func (g *guesses) trusts(address string) bool {
 }
 
 func (g *guesses) trust(ctx context.Context, address, name string) {
-	_ = g.know(ctx, hashed("from", address), name) // the next one does it
+	_ = g.know(ctx, hashed("from", address), users.Key(name)) // the next one does it
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.right) >= maxTrusted {

@@ -68,6 +68,7 @@ var waitKeys = map[string][]campaign.Code{
 	"waits.day":      {campaign.MsgDailyCap},
 	"waits.approval": {campaign.MsgUnapproved, campaign.MsgAndUnapproved},
 	"waits.hours":    {campaign.MsgOutsideHours},
+	"waits.rungs":    {campaign.MsgRungs, campaign.MsgRungsPerhaps, campaign.MsgRungsToCome},
 }
 
 func waitKey(m campaign.Message) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"html/template"
 	"net/http"
@@ -149,7 +150,13 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, name, password stri
 	if cookie, err := r.Cookie(browserCookie); err == nil {
 		browser = cookie.Value
 	}
-	tries := g.guesses.bySignIn(ctx, addressOf(r), name, browser)
+	sign := func(browser string) string {
+		if isAdmin {
+			return hex.EncodeToString(g.proof(browser))
+		}
+		return users.Key(name) + " " + u.Stamp // of another password once that changes
+	}
+	tries := g.guesses.bySignIn(ctx, addressOf(r), name, browser, sign(browser))
 	if wait := g.guesses.take(ctx, tries); wait > 0 {
 		g.told(r, slowed, who)
 		return errSlowed(wait)
@@ -177,7 +184,7 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, name, password stri
 	if browser == "" {
 		browser = rand.Text()
 	}
-	if g.guesses.know(ctx, hashed("browser", browser), name) == nil {
+	if g.guesses.know(ctx, hashed("browser", browser), sign(browser)) == nil {
 		g.setCookie(w, r, browserCookie, browser, time.Now().Add(knownFor))
 	}
 	g.told(r, right, who)

@@ -464,6 +464,12 @@ func TestGuessesElsewhereLockNobodyOut(t *testing.T) {
 	if got := try("sara", password, known); got != http.StatusSeeOther {
 		t.Errorf("in her browser: %d", got)
 	}
+	if err := f.ChangeUser(t.Context(), "sara", func(u *users.User) { u.Password = users.Hash(password + "!"); u.Renew("test") }); err != nil {
+		t.Fatal(err)
+	}
+	if got := try("sara", "guess", known); got != http.StatusTooManyRequests {
+		t.Errorf("in her browser, once her password is another: %d", got)
+	}
 	slowed := false
 	for range 30 {
 		slowed = slowed || try("sara", "guess", known) == http.StatusTooManyRequests

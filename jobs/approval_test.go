@@ -1,10 +1,14 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -201,4 +205,41 @@ func TestARerunOfTheEndedNeedsApproval(t *testing.T) {
 		t.Errorf("who asked for the rerun approved it: %v", err)
 	}
 	s.approved()
+}
+
+// Nobody approves what they make themselves by naming its revision before it is there.
+func TestARevisionThatIsNotThereYetIsNotApproved(t *testing.T) {
+	s := newUnapproved(t)
+	before := s.now().Approval
+	made := false
+	s.rdb.AddHook(beforeScripts(func() {
+		if !made {
+			made = true
+			s.must(s.queue.By("nora").Set(s.t.Context(), "c", func(to *campaign.Settings) error { to.MaxAttempts = 7; return nil }))
+		}
+	}))
+	if _, err := s.queue.By("nora").Approve(t.Context(), "c", before.Revision+1); !errors.Is(err, store.ErrRemade) {
+		t.Errorf("approved: %v", err)
+	}
+	if now := s.now().Approval; !now.Wanted {
+		t.Errorf("%+v", now)
+	}
+}
+
+// beforeScripts does something before each script runs.
+type beforeScripts func()
+
+func (b beforeScripts) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b beforeScripts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (b beforeScripts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if strings.HasPrefix(cmd.Name(), "eval") {
+			b()
+		}
+		return next(ctx, cmd)
+	}
 }

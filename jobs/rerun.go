@@ -107,8 +107,12 @@ func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection
 	if c.Phase == campaign.CanceledPhase {
 		n = tally.States[campaign.Sending]
 	}
-	if err == nil && n > 0 {
+	switch {
+	case err != nil:
+	case n > 0:
 		err = fmt.Errorf("%d contacts are pending or sending: a canary or a start is for a campaign that is over", n)
+	case tally.Rungs > 0:
+		err = errors.New("some contacts may be contacted again by --then: a canary or a start is for a campaign that is over")
 	}
 	return err
 }

@@ -25,14 +25,9 @@ func (q *Queue) climb(ctx context.Context, name string, now time.Time) error {
 	if err != nil || !c.Sends() {
 		return err
 	}
-	reason, _, cells := c.Settings.ThenRules().Need()
-	facts, err := q.factsOf(ctx, c, reason, true, cells)
-	if err != nil {
-		return err
-	}
 	return eachChunk(ctx, name, due, func(ctx context.Context, n int) error {
 		ref := store.Ref{Campaign: name, Chunk: n}
-		err := q.climbChunk(ctx, c, ref, facts)
+		err := q.climbChunk(ctx, c, ref)
 		switch {
 		case errors.Is(err, store.ErrNotRunning), errors.Is(err, store.ErrOutdated), errors.Is(err, store.ErrLate), errors.Is(err, store.ErrGone):
 			return nil // the next look goes by what is now
@@ -45,8 +40,13 @@ func (q *Queue) climb(ctx context.Context, name string, now time.Time) error {
 
 // climbChunk looks at one chunk. Its counts are read before its outcomes: what is told in
 // between makes the look void.
-func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.Ref, facts factsReader) error {
+func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.Ref) error {
 	chunk, err := q.store.ReadLedger(ctx, ref)
+	if err != nil {
+		return err
+	}
+	reason, _, cells := c.Settings.ThenRules().Need()
+	facts, err := q.factsOf(ctx, c, reason, true, cells) // after the ledger, whose reasons may be new
 	if err != nil {
 		return err
 	}

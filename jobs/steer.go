@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +130,9 @@ func (q *Queue) Approve(ctx context.Context, name string, revision int) (chunks 
 	if err != nil {
 		return 0, err
 	}
-	c.Approval.Revision = cmp.Or(revision, c.Approval.Revision)
+	if revision != 0 && revision != c.Approval.Revision { // its makers were not read with it
+		return 0, fmt.Errorf("approve %s: %w", name, store.ErrRemade)
+	}
 	if err := q.store.Approve(ctx, c, q.by); err != nil {
 		return 0, err
 	}

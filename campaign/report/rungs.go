@@ -37,6 +37,8 @@ func (r *Rungs) Message() campaign.Message {
 		return campaign.Message{}
 	case r.Waiting+r.Open == 0:
 		return campaign.Say(campaign.MsgRungs)
+	case r.Waiting == 0:
+		return campaign.Say(campaign.MsgRungsPerhaps, "open", r.Open, "next", r.NextAt)
 	}
 	return campaign.Say(campaign.MsgRungsToCome, "waiting", r.Waiting, "open", r.Open, "next", r.NextAt)
 }

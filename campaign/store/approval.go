@@ -86,13 +86,13 @@ func decodeApproval(hash map[string]string) campaign.Approval {
 	return a
 }
 
-// approveScript KEYS campaign, open; ARGV revision, by, id of the call. Answers 1; 0 when
+// approveScript KEYS campaign, open, rungs; ARGV revision, by, id of the call. Answers 1; 0 when
 // nothing waits for it; -1 when list or settings are no longer those that were read. A
 // repeated one answers 1.
 var approveScript = redis.NewScript(luaNow + `
 local is = redis.call('HMGET', KEYS[1], 'phase', 'approval', 'revision', 'approve_call')
 if is[4] == ARGV[3] then return 1 end
-if is[2] ~= 'wanted' or is[1] == 'loading' or is[1] == 'canceled' or redis.call('ZCARD', KEYS[2]) == 0 then return 0 end
+if is[2] ~= 'wanted' or is[1] == 'loading' or is[1] == 'canceled' or redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3]) == 0 then return 0 end
 if is[3] ~= ARGV[1] then return -1 end
 redis.call('HSET', KEYS[1], 'approval', 'given', 'approved_by', ARGV[2], 'approved_at', string.format('%.0f', now), 'approve_call', ARGV[3])
 return 1`)
@@ -115,7 +115,7 @@ func (s *Store) Approve(ctx context.Context, c campaign.Campaign, by string) err
 	err := s.Raise(ctx, c.Name)
 	done := 0
 	if err == nil {
-		done, err = approveScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyOpen(c.Name)}, c.Approval.Revision, by, rand.Text()).Int()
+		done, err = approveScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyOpen(c.Name), keyRungs(c.Name)}, c.Approval.Revision, by, rand.Text()).Int()
 	}
 	switch {
 	case err != nil:

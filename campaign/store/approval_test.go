@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"campaign-runner/campaign"
 )
 
@@ -260,6 +262,23 @@ func TestApprovalIsOfWhatWasSeen(t *testing.T) {
 			if err := s.Approve(t.Context(), sale(t, s), "nora"); !errors.Is(err, want) {
 				t.Errorf("%s: %v", phase, err)
 			}
+		}
+	})
+}
+
+// A campaign that has sent all, and may contact some again, can be approved.
+func TestRungsAloneCanBeApproved(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, s *Store) {
+		above(t, s, 4)
+		launchBy(t, s, "sara", 5)
+		if err := s.rdb.Del(t.Context(), keyOpen("sale")).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.rdb.ZAdd(t.Context(), keyRungs("sale"), redis.Z{Score: 1, Member: 0}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Approve(t.Context(), sale(t, s), "nora"); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -233,6 +233,7 @@ for i = 3, #ARGV do
       startCohorts(KEYS[3])
     elseif ARGV[1] == 'canceled' and phase ~= 'canceled' then
       redis.call('HSET', KEYS[1], 'rungs_since', string.format('%.0f', now))
+      redis.call('HINCRBY', KEYS[1], 'settings_version', 1) -- a climb that was decided before is outdated
       dropRungs(KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7], now)
     end
     return phase

@@ -89,5 +89,6 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Key is a name as it is compared: two that differ in case alone are one.
-func Key(name string) string { return norm.NFKC.String(strings.ToLower(name)) }
+// Key is a name as it is compared: two that differ in case or in the style of letters alone
+// are one.
+func Key(name string) string { return norm.NFKC.String(strings.ToLower(norm.NFKC.String(name))) }

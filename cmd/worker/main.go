@@ -74,7 +74,7 @@ func worker(environ func() []string) cli.Run {
 		flags.StringVar(&o.adminAddr, "admin-addr", "127.0.0.1:8080", "where the admin pages are served")
 		flags.StringVar(&o.basePath, "base-path", "", "path below which a proxy serves the admin pages, as /campaigns; the root when not given")
 		cli.Bind(flags, "base-path", "ADMIN_BASE_PATH")
-		flags.Var((*proxyList)(&o.proxies), "trusted-proxy", "addresses of proxies, as 10.0.0.5 or 10.0.0.0/24, whose X-Forwarded-Host is believed")
+		flags.Var((*proxyList)(&o.proxies), "trusted-proxy", "addresses of proxies, as 10.0.0.5 or 10.0.0.0/24, whose X-Forwarded-For, -Host and -Proto are believed")
 		cli.Bind(flags, "trusted-proxy", "ADMIN_TRUSTED_PROXY")
 		flags.StringVar(&o.tlsCert, "admin-tls-cert", "", "certificate, with its chain, to serve the admin pages by TLS; read again when it changes")
 		cli.Bind(flags, "admin-tls-cert", "ADMIN_TLS_CERT")

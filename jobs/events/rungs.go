@@ -31,7 +31,7 @@ func late(s campaign.Settings, r campaign.Record, now time.Time) bool {
 // while its outcome was written. One that climbs later does so by the new outcome. before are
 // the causes by events about the conversations before, causes those by others.
 func (a *Applier) takeOff(ctx context.Context, c campaign.Campaign, p *part, outcomes map[int]campaign.Outcome, causes, before map[int]campaign.Cause) error {
-	if len(c.Settings.Then) == 0 {
+	if len(c.Settings.Then) == 0 && len(before) == 0 {
 		return nil
 	}
 	read := a.store.ReadRecords
@@ -48,8 +48,8 @@ func (a *Applier) takeOff(ctx context.Context, c campaign.Campaign, p *part, out
 	for _, index := range slices.Sorted(maps.Keys(outcomes)) {
 		r, o := chunk.Record(index), outcomes[index]
 		cause, heard := before[index]
-		if r.WaitsForRung() { // all that was told is about the conversation before
-			cause, heard = max(cause, causes[index]), true
+		if other, moves := causes[index]; moves && r.WaitsForRung() { // it climbed meanwhile
+			cause, heard = max(cause, other), true
 			delete(causes, index)
 		}
 		if !heard || r.State != campaign.Pending || r.Rung == 0 {

@@ -100,6 +100,44 @@ func TestALateEventTakesAContactOffItsRung(t *testing.T) {
 	}
 }
 
+// An answer takes a contact off its rung also when there are no rules any more.
+func TestALateAnswerWhenThereAreNoRulesAnyMore(t *testing.T) {
+	s := rungs(t, "ended.no_answer:2h")
+	s.does(store.Steer, firstRung)
+	s.edit(func(to *campaign.Settings) { to.Then = nil })
+	s.post("c", eventOf("onMessage", 0, "a", spoke))
+	s.applyAll()
+	if r := s.record(); r.State != campaign.Ended || r.Rung != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An event of a conversation before the one before, told once more, takes nobody off a rung.
+func TestAnOldEventOnceMore(t *testing.T) {
+	s := rungs(t, "ended.no_answer:1h,1h,1h", "state=failed:1h,1h,1h")
+	s.does(store.Steer, firstRung, campaign.Move{Cause: campaign.Send}, campaign.Move{Cause: campaign.Fail}, campaign.Move{Cause: campaign.Climb, Rung: 2})
+	s.post("c", eventOf("onEnded", 0, "a", `{}`))
+	s.applyAll()
+	if r := s.record(); !r.WaitsForRung() || r.Rung != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An answer counts also when the rung that its contact waited for was canceled.
+func TestAnAnswerAfterItsRungWasCanceled(t *testing.T) {
+	s := rungs(t, "ended.no_answer:2h")
+	s.does(store.Steer, firstRung, campaign.Move{Cause: campaign.Cancel})
+	if r := s.record(); !r.MayHaveBeenReached() {
+		t.Errorf("canceled: %+v", r)
+	}
+	s.post("c", eventOf("onMessage", 0, "a", spoke))
+	s.applyAll()
+	if r := s.record(); !r.State.Evidence() || r.InDoubt {
+		t.Errorf("%+v", r)
+	}
+	s.verify()
+}
+
 // After a try of the rung an event counts as one of the conversation before only by its name.
 func TestALateEventAfterATryOfTheRung(t *testing.T) {
 	for conversation, want := range map[string]campaign.State{"a": campaign.Ended, "b": campaign.Started} {

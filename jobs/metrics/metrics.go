@@ -250,7 +250,7 @@ func (s shared) collectCampaign(ctx context.Context, c store.Reading, now time.T
 		show(ch, contactsDesc, float64(tally.States[of]), c.Name, of.String())
 	}
 	unapproved := 0.0
-	if c.Approval.Wanted && tally.Open() > 0 && state != campaign.CanceledPhase {
+	if c.Approval.Wanted && !tally.Over() && state != campaign.CanceledPhase {
 		unapproved = 1
 	}
 	show(ch, unapprovedDesc, unapproved, c.Name)
