@@ -89,9 +89,8 @@ func (r Record) Next(m Move) (Record, bool) {
 		return r, false
 	}
 	next, allowed := r, false
-	next.Reason = m.Reason
+	next.Reason, next.Recorded = m.Reason, r.Recorded || m.Recorded
 	next.Changed = max(uint32(m.At.Unix()), r.Changed)
-	next.Recorded = r.Recorded || m.Recorded
 	move := func(to State, from ...State) {
 		next.State, allowed = to, slices.Contains(from, r.State)
 	}
