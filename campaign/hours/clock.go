@@ -28,13 +28,19 @@ func (c *Clock) always() bool {
 	return len(c.Zones) == 0 || c.Week.Always() && len(c.Except) == 0 && len(c.Closed) == 0
 }
 
-// ahead is how far from at on an opening is searched: until all dates are over.
+// ahead is how far from at on an opening is searched: until all dates are over, and for a
+// year more where the hours of several zones may come to meet by a change of an offset.
 func (c *Clock) ahead(at time.Time) time.Duration {
+	ahead := time.Duration(horizon)
+	changes := func(zone *time.Location) bool { _, end := at.In(zone).ZoneBounds(); return !end.IsZero() }
+	if len(c.Zones) > 1 && slices.ContainsFunc(c.Zones, changes) {
+		ahead += 366 * 24 * time.Hour
+	}
 	last := Date(0)
 	for d := range c.dates() {
 		last = max(last, d.To)
 	}
-	return min(horizon+max(last.midnight().Sub(at), 0), datesHorizon)
+	return min(ahead+max(last.midnight().Sub(at), 0), datesHorizon)
 }
 
 // Opens returns the first moment from at on when the clock is open. The error is

@@ -208,6 +208,21 @@ func TestClocksAgreeWithAMinuteByMinuteCount(t *testing.T) {
 	})
 }
 
+// London and Riyadh are three hours apart in winter and two in summer.
+func TestZonesThatMeetAfterAChange(t *testing.T) {
+	c := Clock{Week: week(t, "tue 00:00-03:00"), Zones: []*time.Location{zone(t, "Europe/London"), zone(t, "Asia/Riyadh")}}
+	for _, tt := range [][2]string{{"2026-03-08T00:00:00Z", "2026-03-30T23:00:00Z"}, {"2026-11-01T00:00:00Z", "2027-03-29T23:00:00Z"}} {
+		at, _ := time.Parse(time.RFC3339, tt[0])
+		if opens, err := c.Opens(at); err != nil || opens.UTC().Format(time.RFC3339) != tt[1] {
+			t.Errorf("from %s: %v, %v, want %s", tt[0], opens, err, tt[1])
+		}
+	}
+	c.Week = week(t, "tue 00:00-01:00") // never at once
+	if opens, err := c.Opens(time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)); !errors.Is(err, ErrNever) {
+		t.Errorf("%v, %v", opens, err)
+	}
+}
+
 func TestDaylightSavingTime(t *testing.T) {
 	for _, tt := range []struct {
 		name, week, zone, at, opens, closes string
