@@ -172,12 +172,17 @@ func static(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
 }
 
-// show writes a whole page, or none.
+// show writes a page in the layout of all.
 func (p *pages) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
-	var page bytes.Buffer
 	l := p.language(w, r)
 	v.Visitor, v.Events, v.Switch = visitorOf(r), inLanguage(v.Events, l), p.switchFrom(r, l, v.Here, v.Posted)
-	if err := p.views[l][name].ExecuteTemplate(&page, "layout", v); err != nil {
+	p.write(w, r, status, l, name, "layout", v)
+}
+
+// write writes a whole page by one of its templates, or none.
+func (p *pages) write(w http.ResponseWriter, r *http.Request, status int, l texts.Language, name, whole string, data any) {
+	var page bytes.Buffer
+	if err := p.views[l][name].ExecuteTemplate(&page, whole, data); err != nil {
 		p.Logger.ErrorContext(r.Context(), "page not written", "page", name, "error", err)
 		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
 		return

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -92,16 +91,7 @@ func (p *pages) showSignIn(w http.ResponseWriter, r *http.Request, status int, s
 			s.Others = append(s.Others, languageLink{other, p.link("/sign-in?") + query.Encode()})
 		}
 	}
-	var page bytes.Buffer
-	if err := p.views[s.Language]["sign-in"].ExecuteTemplate(&page, "sign-in", s); err != nil {
-		p.Logger.ErrorContext(r.Context(), "page not written", "page", "sign-in", "error", err)
-		http.Error(w, "this page has a fault, see the worker's log", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = page.WriteTo(w)
+	p.write(w, r, status, s.Language, "sign-in", "sign-in", s)
 }
 
 func (p *pages) signIn(w http.ResponseWriter, r *http.Request) {
