@@ -78,6 +78,10 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
+// aLook is how many commands one reading of the list takes. A slow machine reads it more
+// often than the test asks.
+func aLook(asked map[string]int) int { return sum(asked) / asked["time"] }
+
 // crowd is the pages over 5,000 campaigns, some running and the others finished.
 type crowd struct {
 	*pages
@@ -190,14 +194,14 @@ func costOfAList(t *testing.T, l texts.Language) {
 		sent, plain, old = sent+len(m.deflated), plain+len(m.plain), now
 	}
 	asked := c.asked.take()
-	t.Logf("in %v: %d bytes to each viewer, of %d; %d commands a look: %v", ticks*liveEvery, sent, plain, sum(asked)/ticks, asked)
+	t.Logf("in %v: %d bytes to each viewer, of %d; %d commands a look: %v", ticks*liveEvery, sent, plain, aLook(asked), asked)
 	if sent > 50<<10 {
 		t.Errorf("%d bytes in %v, want at most 50 KB", sent, ticks*liveEvery)
 	}
 	// Two for each that is live, its share of paces and forecasts, a dozen for what all
 	// share, and one in six hundred of the others.
-	if most := 3*running + 40; sum(asked)/ticks > most {
-		t.Errorf("%d commands a look, want at most %d", sum(asked)/ticks, most)
+	if most := 3*running + 40; aLook(asked) > most {
+		t.Errorf("%d commands a look, want at most %d", aLook(asked), most)
 	}
 
 	c.asked.take()
@@ -208,32 +212,38 @@ func costOfAList(t *testing.T, l texts.Language) {
 		c.look(t)
 	}
 	asked = c.asked.take()
-	t.Logf("with nothing live: %d commands a look: %v", sum(asked)/ticks, asked)
-	if n := sum(asked) / ticks; n > 40 {
+	t.Logf("with nothing live: %d commands a look: %v", aLook(asked), asked)
+	if n := aLook(asked); n > 40 {
 		t.Errorf("with nothing live: %d commands a look", n)
 	}
 }
 
+// What the list costs Redis depends on how often it is read, not on who sees it.
 func TestMoreViewersCostRedisNothing(t *testing.T) {
 	c := newCrowd(t, 200, 5)
 	c.tick(t, 0)
 	c.look(t)
-	count := func(viewers int) int {
-		c.asked.take()
-		c.clock.by += liveEvery
-		if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
-			t.Fatal(err)
-		}
+	look := func(viewers int) {
 		for i := range viewers {
 			topic := listTopic(map[string][]string{"page": {strconv.Itoa(1 + i%4)}, "q": {strings.Repeat("f", i%2)}})
 			if _, err := c.fragments(t.Context(), subject{topic, c.viewer}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return sum(c.asked.take())
 	}
-	count(8)
-	if one, many := count(1), count(100); many >= one+100 {
-		t.Errorf("one page costs %d commands, a hundred %d", one, many)
+	count := func(viewers int) int {
+		look(viewers) // what they see is read again at the next look, if it comes soon
+		c.asked.take()
+		c.clock.by += liveEvery
+		if _, _, err := c.list.get(t.Context(), "", 0); err != nil {
+			t.Fatal(err)
+		}
+		look(viewers)
+		return aLook(c.asked.take())
+	}
+	few, many := count(4), count(100) // of the same four pages
+	t.Logf("a look for four viewers costs %d commands, for a hundred %d", few, many)
+	if many > few+20 {
+		t.Errorf("a look for four viewers costs %d commands, for a hundred %d", few, many)
 	}
 }
