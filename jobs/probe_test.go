@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -144,13 +145,10 @@ func virtually(t *testing.T, contacts int, answer func(since time.Duration) erro
 		mini.ClockTTL(true)
 		defer mini.Close()
 		client := func() *redis.Client {
-			return redis.NewClient(&redis.Options{
-				Protocol: 2, DisableIdentity: true, Addr: "127.0.0.1:1", // which is not dialled, nor looked up
-				Dialer: func(context.Context, string, string) (net.Conn, error) {
-					conn, err := mini.Dial()
-					return eager(conn), err
-				},
-			})
+			return redis.NewClient(redistest.Bubble(func() (net.Conn, error) {
+				conn, err := mini.Dial()
+				return eager(conn), err
+			}))
 		}
 		rdb := client()
 		defer rdb.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs/timings"
 	"campaign-runner/velents"
 )
@@ -37,14 +38,13 @@ func newColdRedis(t *testing.T) *coldRedis {
 }
 
 func (c *coldRedis) client(t *testing.T) *redis.Client {
-	rdb := redis.NewClient(&redis.Options{
-		Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true,
-		MaxRetries: 12, MinRetryBackoff: 50 * time.Millisecond, MaxRetryBackoff: 4 * time.Second, // as store.Connect
-		Dialer: func(context.Context, string, string) (net.Conn, error) {
-			conn, err := c.server.Dial()
-			return &coldConn{eager(conn), c}, err
-		},
+	options := redistest.Bubble(func() (net.Conn, error) {
+		conn, err := c.server.Dial()
+		return &coldConn{eager(conn), c}, err
 	})
+	options.ContextTimeoutEnabled = true // as store.Connect
+	options.MaxRetries, options.MinRetryBackoff, options.MaxRetryBackoff = 12, 50*time.Millisecond, 4*time.Second
+	rdb := redis.NewClient(options)
 	t.Cleanup(func() { rdb.Close() })
 	return rdb
 }
@@ -119,6 +119,33 @@ func startStopping(t *testing.T, contacts int) *stopping {
 	return s
 }
 
+// awaitRequests waits until requests have left.
+func (s *stopping) awaitRequests(n int) {
+	s.t.Helper()
+	for range n {
+		wait(s, s.underWay)
+	}
+}
+
+// leave waits until the worker has left.
+func (s *stopping) leave() {
+	s.t.Helper()
+	if err := wait(s, s.done); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// wait receives from what, within an hour: in virtual time, a worker goes round for ever.
+func wait[V any](s *stopping, what <-chan V) (v V) {
+	s.t.Helper()
+	select {
+	case v = <-what:
+	case <-time.After(time.Hour):
+		s.t.Fatalf("nothing has come in an hour:\n%s", s.log)
+	}
+	return v
+}
+
 // end waits until whatever the worker has left behind is over, too.
 func (s *stopping) end() {
 	s.redis.thaw()
@@ -165,9 +192,7 @@ func (b *syncBuffer) String() string {
 func TestAStopWaitsForAnswersThatAsynqHasForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startStopping(t, 30)
-		for range 3 {
-			<-s.underWay
-		}
+		s.awaitRequests(3)
 		s.redis.freeze()
 		time.Sleep(42 * time.Second) // asynq's lease has run out
 		s.stop()
@@ -181,9 +206,7 @@ func TestAStopWaitsForAnswersThatAsynqHasForgotten(t *testing.T) {
 			t.Fatal("the worker has left with answers in hand")
 		}
 		s.redis.thaw()
-		if err := <-s.done; err != nil {
-			t.Error(err)
-		}
+		s.leave()
 		s.check()
 		s.want(map[campaign.State]int{campaign.Accepted: 30})
 		s.wantLog("waiting for the answers of 3 requests", "waiting for Redis to take 3 answers, up to 3m0s", "waiting for Redis to take 3 answers, up to 2m")
@@ -194,7 +217,7 @@ func TestAStopWaitsForAnswersThatAsynqHasForgotten(t *testing.T) {
 func TestAnAnswerThatRedisDoesNotTakeIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startStopping(t, 10)
-		<-s.underWay
+		s.awaitRequests(1)
 		s.redis.freeze()
 		s.stop()
 		close(s.answer)
@@ -202,9 +225,7 @@ func TestAnAnswerThatRedisDoesNotTakeIsTold(t *testing.T) {
 		if !s.running() {
 			t.Fatal("the worker has left with an answer in hand")
 		}
-		if err := <-s.done; err != nil {
-			t.Error(err)
-		}
+		s.leave()
 		s.wantLog("level=ERROR msg=\"answer lost, since Redis did not take it: its contacts become unconfirmed\"", "request=1 contacts=10 answer=2xx")
 		s.end()
 	})
@@ -230,9 +251,7 @@ func TestAStopWithoutAnAnswerInHandNeedsNoRedis(t *testing.T) {
 				time.Sleep(tt.away)
 				begun := time.Now()
 				s.stop()
-				if err := <-s.done; err != nil {
-					t.Error(err)
-				}
+				s.leave()
 				if took := time.Since(begun); took >= timings.KilledAfter {
 					t.Errorf("it took %v", took)
 				}
@@ -248,14 +267,12 @@ func TestAStopWithoutAnAnswerInHandNeedsNoRedis(t *testing.T) {
 func TestAStopTakesNoTimeWhereRedisAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startStopping(t, 10)
-		<-s.underWay
+		s.awaitRequests(1)
 		begun := time.Now()
 		s.stop()
 		time.Sleep(7 * time.Second)
 		close(s.answer)
-		if err := <-s.done; err != nil {
-			t.Error(err)
-		}
+		s.leave()
 		if took := time.Since(begun) - 7*time.Second; took > timings.LeaveWithin {
 			t.Errorf("it took %v longer than the answer", took)
 		}
@@ -272,7 +289,7 @@ func TestAStopTakesNoTimeWhereRedisAnswers(t *testing.T) {
 func TestHeartbeatsGoOnWhileTheLastAnswersComeIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startStopping(t, 10)
-		<-s.underWay
+		s.awaitRequests(1)
 		s.stop()
 		time.Sleep(50 * time.Second)
 		alive, err := s.store.Workers(t.Context())
@@ -286,7 +303,7 @@ func TestHeartbeatsGoOnWhileTheLastAnswersComeIn(t *testing.T) {
 		}
 		s.want(map[campaign.State]int{campaign.Sending: 10})
 		close(s.answer)
-		<-s.done
+		s.leave()
 		s.want(map[campaign.State]int{campaign.Accepted: 10})
 		s.end()
 	})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,14 +12,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 )
 
 func TestClocksThatDifferAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := miniredis.NewMiniRedis()
 		defer m.Close()
-		rdb := redis.NewClient(&redis.Options{Protocol: 2, DisableIdentity: true,
-			Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+		rdb := redis.NewClient(redistest.Bubble(m.Dial))
 		defer rdb.Close()
 		said := newLog()
 		ctx, cancel := context.WithCancel(t.Context())

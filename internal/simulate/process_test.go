@@ -16,6 +16,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs"
 	"campaign-runner/jobs/events"
 	"campaign-runner/jobs/webhook"
@@ -44,11 +45,11 @@ func (c client) Subscribe(ctx context.Context, channels ...string) *redis.PubSub
 
 // client has the retries of store.Connect. Redis knows it by its name.
 func (w *world) client(name string, l *link) redis.UniversalClient {
-	rdb := redis.NewClient(&redis.Options{
-		Addr: "127.0.0.1:6379", ClientName: name, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true,
-		MaxRetries: 12, MinRetryBackoff: 50 * time.Millisecond, MaxRetryBackoff: 4 * time.Second,
-		Dialer: l.dial,
-	})
+	options := redistest.Bubble(w.redis.connect)
+	options.Dialer, options.ClientName = l.dial, name
+	options.ContextTimeoutEnabled = true
+	options.MaxRetries, options.MinRetryBackoff, options.MaxRetryBackoff = 12, 50*time.Millisecond, 4*time.Second
+	rdb := redis.NewClient(options)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clients = append(w.clients, rdb)

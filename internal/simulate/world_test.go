@@ -17,6 +17,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/internal/redistest"
 )
 
 const mainList = "sale"
@@ -64,11 +65,11 @@ func newWorld(t *testing.T, p plan) (w *world, stop func()) {
 			w.monitor.after(caller, command, args)
 		}
 	})
-	w.outside = redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, Dialer: func(context.Context, string, string) (net.Conn, error) {
-		return w.redis.connect()
-	}})
+	w.outside = redis.NewClient(redistest.Bubble(w.redis.connect))
 	direct := newLink(new(host), new(host), w.rng("direct"), 0, w.redis.connect)
-	looks := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true, Dialer: direct.dial})
+	options := redistest.Bubble(w.redis.connect)
+	options.Dialer = direct.dial
+	looks := redis.NewClient(options)
 	w.clients = append(w.clients, w.outside, looks)
 	w.admin = store.New(looks)
 	inbox := new(host)
