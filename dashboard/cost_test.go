@@ -127,6 +127,7 @@ func newCrowd(t testing.TB, campaigns, running int) *crowd {
 	c.pages = newPages(Config{Store: st, Logger: slog.New(slog.DiscardHandler)})
 	c.store = c.clock
 	c.board = report.NewBoard(c.clock)
+	c.list.patience = time.Minute // what is counted here are commands
 	return c
 }
 

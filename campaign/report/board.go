@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -60,6 +61,8 @@ const (
 	// reckonEvery is the time after which pace and forecast of a campaign are reckoned
 	// again.
 	reckonEvery = 10 * time.Second
+	// readAtOnce bounds the campaigns that are read before any of them is kept.
+	readAtOnce = 500
 	// paceSamples are more than a pace looks back at.
 	paceSamples = int(paceWindow/store.SampleEvery) + 2
 )
@@ -78,28 +81,19 @@ func (b *Board) Look(ctx context.Context, seen map[string]bool) (snap *Snapshot,
 	if err != nil {
 		return nil, nil, err
 	}
-	list, unread, err := readAll(ctx, b.store, due)
-	if err != nil {
+	b.at = p.now
+	if unread, err = b.read(ctx, due, p); err != nil {
 		b.named = time.Time{} // some of those names may not have been read
 		return nil, nil, err
 	}
-	for _, r := range list {
-		k := b.kept[r.Name]
-		if k == nil {
-			k = new(kept)
-			b.kept[r.Name] = k
-		}
-		k.Reading, k.read = r, p.now
-	}
 	for _, k := range b.kept {
-		if k.read.Equal(p.now) || !k.row.Over() { // of others, workers and quota may have changed
+		if !k.row.Over() { // workers and quota may have changed
 			k.row.Summary = p.summary(k.Campaign, k.Tally)
 		}
 	}
 	if err := b.reckon(ctx, p); err != nil {
 		return nil, nil, err
 	}
-	b.at = p.now
 	snap = &Snapshot{At: p.now, Workers: p.alive, Rows: make([]Row, 0, len(b.kept))}
 	for _, k := range b.kept {
 		snap.Rows = append(snap.Rows, k.row)
@@ -108,6 +102,28 @@ func (b *Board) Look(ctx context.Context, seen map[string]bool) (snap *Snapshot,
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Campaign, b.Campaign))
 	})
 	return snap, unread, nil
+}
+
+// read reads campaigns, some at a time: what was read before Redis failed, or the time was
+// over, is there at the next look.
+func (b *Board) read(ctx context.Context, names []string, p present) (unread, err error) {
+	for some := range slices.Chunk(names, readAtOnce) {
+		list, bad, err := readAll(ctx, b.store, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			k := b.kept[r.Name]
+			if k == nil {
+				k = new(kept)
+				b.kept[r.Name] = k
+			}
+			k.Reading, k.read = r, p.now
+			k.row.Summary = p.summary(k.Campaign, k.Tally)
+		}
+		unread = errors.Join(unread, bad)
+	}
+	return unread, nil
 }
 
 // due lists the campaigns to be read now, and forgets those that are no longer there.

@@ -1,6 +1,8 @@
 package report_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -77,6 +79,50 @@ func TestThereIsOneForecast(t *testing.T) {
 		t.Fatal(err)
 	}
 	same("first", 176*time.Second, 5*time.Second)
+}
+
+// A Redis that is too slow for thousands of campaigns in one look shows them after some.
+func TestABoardGoesOnWhereItWasCutOff(t *testing.T) {
+	f := newFixture(t)
+	f.load("over", settings, people(1), nil)
+	names := make([]string, 1200)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%04d", i)
+	}
+	f.Copy("over", names...)
+	slow := &cutShort{Store: f.Store}
+	b := report.NewBoard(slow)
+	for looks := 1; ; looks++ {
+		slow.left = 700
+		snap, _, err := b.Look(t.Context(), nil)
+		if err == nil {
+			if len(snap.Rows) != 1201 || looks > 3 {
+				t.Errorf("%d rows after %d looks", len(snap.Rows), looks)
+			}
+			for _, r := range snap.Rows {
+				if r.Contacts != 1 {
+					t.Fatalf("row %+v", r)
+				}
+			}
+			return
+		}
+		if looks == 10 {
+			t.Fatal(err)
+		}
+	}
+}
+
+// cutShort reads some campaigns, and then its time is over.
+type cutShort struct {
+	*store.Store
+	left int // campaigns
+}
+
+func (c *cutShort) ReadAll(ctx context.Context, names []string) ([]store.Reading, error) {
+	if c.left -= len(names); c.left < 0 {
+		return nil, context.DeadlineExceeded
+	}
+	return c.Store.ReadAll(ctx, names)
 }
 
 func TestABoardTellsWhatIsNewAndWhatIsGone(t *testing.T) {
