@@ -144,6 +144,18 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestASummarySaysThatNobodyIsContactedBeforeApproval(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	if err := w.store.SetPolicy(t.Context(), 1, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	_, out, _ := w.run("list.csv --name spring --channel voice --region SA")
+	if !strings.HasPrefix(out, "Campaign spring waits for approval\n") || !strings.Contains(out, "at once, once it is approved\n") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestKeepForHasADefault(t *testing.T) {
 	w := newWorld(t)
 	w.write("list.csv", list)

@@ -24,10 +24,17 @@ func outputOf(s launch.Summary) output {
 // String is the summary as people read it.
 func (o output) String() string {
 	var p page
-	if o.DryRun {
+	takes := o.EstimatedTime
+	switch {
+	case o.DryRun:
 		fmt.Fprintf(&p, "Campaign %s: a dry run, nothing is stored\n\n", o.Campaign)
-	} else {
+	case o.Unapproved:
+		fmt.Fprintf(&p, "Campaign %s waits for approval\n\n", o.Campaign)
+	default:
 		fmt.Fprintf(&p, "Campaign %s is %s\n\n", o.Campaign, o.State)
+	}
+	if o.Unapproved {
+		takes += ", once it is approved"
 	}
 	p.line("file read as", o.File.String())
 	p.count("rows read", o.Rows)
@@ -47,7 +54,7 @@ func (o output) String() string {
 	if o.Canary > 0 {
 		p.line("canary", "the first "+cli.Number(o.Canary)+", before the others")
 	}
-	p.line("estimated time", o.EstimatedTime)
+	p.line("estimated time", takes)
 	if o.Plan != nil {
 		p.outlook(*o.Plan)
 	}
