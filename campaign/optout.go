@@ -1,6 +1,9 @@
 package campaign
 
-import "sync"
+import (
+	"sync"
+	"unicode/utf8"
+)
 
 // stopWords are the messages, by language, in which people ask not to be contacted again.
 // Each is a whole message: "stop" is one, "don't stop" is not. Words that people also say to
@@ -41,8 +44,28 @@ var stopWordSet = sync.OnceValue(func() map[string]bool {
 // maxStopWordBytes is the longest message that can be a stop word.
 const maxStopWordBytes = 200
 
+// longestStopWord is how many letters and spaces the longest has.
+var longestStopWord = sync.OnceValue(func() (longest int) {
+	for word := range stopWordSet() {
+		longest = max(longest, utf8.RuneCountInString(word))
+	}
+	return longest
+})
+
 // IsStopWord reports whether a message as a whole is a stop word of any language. It is
 // compared by Fold.
 func IsStopWord(message string) bool {
-	return len(message) <= maxStopWordBytes && stopWordSet()[Fold(message)]
+	return len(message) <= maxStopWordBytes && !isLong(message) && stopWordSet()[Fold(message)]
+}
+
+// isLong reports whether a message surely has more letters than any stop word. It counts
+// those that Fold always keeps, which takes less time than to fold.
+func isLong(message string) bool {
+	letters := 0
+	for _, r := range message {
+		if 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || 'آ' <= r && r <= 'غ' || 'ف' <= r && r <= 'ي' {
+			letters++
+		}
+	}
+	return letters > longestStopWord()
 }

@@ -24,6 +24,14 @@ func TestStopWords(t *testing.T) {
 			t.Errorf("%q is a stop word", message)
 		}
 	}
+	if isLong("Keine Nachrichten mehr" + strings.Repeat("ءـ’", 20)) {
+		t.Error("letters that do not count make a message long")
+	}
+	for _, text := range []string{"I would like to know much more", "نعم أريد أن أعرف المزيد عن هذا"} {
+		if !isLong(text) {
+			t.Errorf("%q is folded", text)
+		}
+	}
 	for language, words := range stopWords {
 		for _, word := range words {
 			if !IsStopWord(strings.ToUpper(word)) || Fold(word) == "" {

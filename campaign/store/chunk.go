@@ -109,7 +109,7 @@ func (s *Store) ReadLedger(ctx context.Context, ref Ref) (*Chunk, error) {
 // ReadRecords reads the ledger of a chunk and nothing else, on a trip that it shares.
 func (s *Store) ReadRecords(ctx context.Context, ref Ref) (*Chunk, error) {
 	var ledger *redis.StringCmd
-	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { ledger = p.Get(ctx, keyLedger(ref)) })
+	err := s.applying.ride(ctx, func(p redis.Pipeliner) { ledger = p.Get(ctx, keyLedger(ref)) })
 	if err == nil {
 		err = ledger.Err()
 	}

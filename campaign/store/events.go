@@ -44,31 +44,79 @@ type Event struct {
 	Urgent   bool // somebody asks in it not to be contacted: it may use the reserve
 }
 
-// addEventScript appends an event. KEYS stream, its bytes; ARGV most entries, most
-// bytes, the event's bytes, campaign, contact, body. Answers 0 when there is no room.
-var addEventScript = redis.NewScript(`
+// addEventsScript appends events. KEYS stream, its bytes; ARGV for each event most entries,
+// most bytes, the event's bytes, campaign, contact, body. Answers for each 1, or 0 when there
+// is no room.
+var addEventsScript = redis.NewScript(`
 local entries = redis.call('XLEN', KEYS[1])
-local bytes = tonumber(ARGV[3])
-if entries > 0 then bytes = bytes + tonumber(redis.call('GET', KEYS[2]) or '0') end
-if entries >= tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) then return 0 end
-redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[4], 'contact', ARGV[5], 'body', ARGV[6])
-redis.call('SET', KEYS[2], string.format('%.0f', bytes))
-return 1`)
+local bytes = 0
+if entries > 0 then bytes = tonumber(redis.call('GET', KEYS[2]) or '0') end
+local kept = {}
+for i = 1, #ARGV, 6 do
+  local after = bytes + tonumber(ARGV[i + 2])
+  if entries >= tonumber(ARGV[i]) or after > tonumber(ARGV[i + 1]) then
+    kept[#kept + 1] = 0
+  else
+    redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[i + 3], 'contact', ARGV[i + 4], 'body', ARGV[i + 5])
+    entries, bytes = entries + 1, after
+    kept[#kept + 1] = 1
+  end
+end
+if bytes > 0 then redis.call('SET', KEYS[2], string.format('%.0f', bytes)) end
+return kept`)
 
 // AddEvent puts an event into the stream, which dates it by Redis's clock. Those that
 // come while one is being written are written together, right after. ErrFull when there
 // is no room.
 func (s *Store) AddEvent(ctx context.Context, e Event) error {
-	entries, bytes := maxEvents, maxEventBytes
-	if e.Urgent {
-		entries, bytes = entries+entries/reserveShare, bytes+bytes/reserveShare
-	}
-	kept, err := s.inbox.script(ctx, addEventScript, []string{keyEvents, keyEventBytes},
-		entries, bytes, eventBytes(e), e.Campaign, e.Contact, e.Body).Bool()
-	if err == nil && !kept {
-		err = ErrFull
+	a := &arrival{event: e}
+	err := s.inbox.ride(ctx, a)
+	if err == nil {
+		err = a.err
 	}
 	return wrap(err, "store event of %s", e.Campaign)
+}
+
+// An arrival is an event to be stored, with what came of it.
+type arrival struct {
+	event Event
+	err   error
+}
+
+// maxRunBytes bounds the events that one run of the script stores, except a single one:
+// Redis serves nobody else meanwhile.
+const maxRunBytes = 1 << 20
+
+// addEvents stores events.
+func (s *Store) addEvents(ctx context.Context, all []*arrival) {
+	for len(all) > 0 {
+		n, bytes := 1, eventBytes(all[0].event)
+		for ; n < len(all) && bytes+eventBytes(all[n].event) <= maxRunBytes; n++ {
+			bytes += eventBytes(all[n].event)
+		}
+		s.addSome(ctx, all[:n])
+		all = all[n:]
+	}
+}
+
+func (s *Store) addSome(ctx context.Context, some []*arrival) {
+	args := make([]any, 0, 6*len(some))
+	for _, a := range some {
+		e, entries, bytes := a.event, maxEvents, maxEventBytes
+		if e.Urgent {
+			entries, bytes = entries+entries/reserveShare, bytes+bytes/reserveShare
+		}
+		args = append(args, entries, bytes, eventBytes(e), e.Campaign, e.Contact, e.Body)
+	}
+	kept, err := addEventsScript.Run(ctx, s.rdb, []string{keyEvents, keyEventBytes}, args...).BoolSlice()
+	if err == nil && len(kept) != len(some) {
+		err = errors.New("unexpected answer")
+	}
+	for i, a := range some {
+		if a.err = err; err == nil && !kept[i] {
+			a.err = ErrFull
+		}
+	}
 }
 
 // NextEvents takes the oldest events that no worker has taken, and waits for one

@@ -191,7 +191,7 @@ func (s *Store) readFields(ctx context.Context, key string, contacts []int) ([]s
 		fields[i] = strconv.Itoa(index)
 	}
 	var read *redis.SliceCmd
-	err := s.applying.pipelined(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, key, fields...) })
+	err := s.applying.ride(ctx, func(p redis.Pipeliner) { read = p.HMGet(ctx, key, fields...) })
 	if err != nil {
 		return nil, err
 	}

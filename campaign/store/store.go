@@ -49,7 +49,8 @@ type Store struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 
-	inbox, applying trips // of events that come in, and of those that are applied
+	inbox    trips[*arrival] // of events that come in
+	applying *pipeline       // of those that are applied
 
 	replicas int // that must have a Begin
 
@@ -73,7 +74,9 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, encoder: encoder, decoder: decoder}
+	s := &Store{rdb: rdb, applying: newPipeline(rdb, 1), encoder: encoder, decoder: decoder}
+	s.inbox.most, s.inbox.carry = 2, s.addEvents
+	return s
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server

@@ -203,40 +203,57 @@ func TestUnmatchedEventsAreBoundedByBytes(t *testing.T) {
 	check("anew")
 }
 
-// Events that come at the same time share round trips: the second trip takes all that
-// came during the first.
+// Events that come at the same time share one run of the script: the second takes all that
+// came during the first, up to its bytes. Where there is no room for all, each has its own
+// answer.
 func TestEventsThatComeTogetherAreWrittenTogether(t *testing.T) {
 	rdb := redistest.Shared(t)
 	hook := &heldTrip{first: make(chan struct{}), leave: make(chan struct{})}
 	rdb.AddHook(hook)
 	s := New(rdb)
 	s.inbox.most = 1
-	const events = 100
+	const events, room = 100, 90
+	large := make([]byte, maxRunBytes/2)
 	errs := make(chan error, events)
 	add := func(i int) {
-		errs <- s.AddEvent(t.Context(), Event{Campaign: "sale", Body: []byte(strconv.Itoa(i))})
+		body := []byte(strconv.Itoa(i))
+		if i < 3 {
+			body = large
+		}
+		errs <- s.AddEvent(t.Context(), Event{Campaign: "sale", Body: body})
 	}
 	go add(0)
 	<-hook.first // it is on its way
 	for i := 1; i < events; i++ {
 		go add(i)
+		for waiting := 0; waiting < i; {
+			s.inbox.mu.Lock()
+			waiting = len(s.inbox.waiting)
+			s.inbox.mu.Unlock()
+		}
 	}
-	for waiting := 0; waiting < events-1; {
-		s.inbox.mu.Lock()
-		waiting = len(s.inbox.waiting)
-		s.inbox.mu.Unlock()
+	fill := rdb.Pipeline()
+	for range maxEvents - room {
+		fill.XAdd(t.Context(), &redis.XAddArgs{Stream: keyEvents, Values: []any{"campaign", "sale"}})
+	}
+	if _, err := fill.Exec(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	close(hook.leave)
+	full := 0
 	for range events {
-		if err := <-errs; err != nil {
+		switch err := <-errs; {
+		case errors.Is(err, ErrFull):
+			full++
+		case err != nil:
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff([]int{1, events - 1}, hook.sizes); diff != "" {
-		t.Errorf("commands by trip (-want +got):\n%s", diff)
+	if n, err := s.WaitingEvents(t.Context()); err != nil || n != maxEvents || full != events-room {
+		t.Errorf("%d wait, %v, and %d were told that there is no room", n, err, full)
 	}
-	if n, err := s.WaitingEvents(t.Context()); err != nil || n != events {
-		t.Errorf("%d wait, %v", n, err)
+	if diff := cmp.Diff([]int{1, 1, events - 2}, hook.sizes); diff != "" {
+		t.Errorf("events by run of the script (-want +got):\n%s", diff)
 	}
 }
 
@@ -263,23 +280,26 @@ func TestATripIsNoLongerThanItsRidersWait(t *testing.T) {
 	}
 }
 
-// heldTrip is a hook that counts the commands of each pipeline, and lets the first go
+// heldTrip is a hook that counts the events of each run of the script, and lets the first go
 // when it is told.
 type heldTrip struct {
 	first, leave chan struct{}
 	sizes        []int
 }
 
-func (p *heldTrip) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (p *heldTrip) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (p *heldTrip) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if strings.HasPrefix(cmds[0].Name(), "eval") {
-			if p.sizes = append(p.sizes, len(cmds)); len(p.sizes) == 1 {
+func (p *heldTrip) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (p *heldTrip) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			const head = 5 // command, script, number of keys, keys
+			if p.sizes = append(p.sizes, (len(cmd.Args())-head)/6); len(p.sizes) == 1 {
 				close(p.first)
 				<-p.leave
 			}
 		}
-		return next(ctx, cmds)
+		return next(ctx, cmd)
 	}
+}
+func (p *heldTrip) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }

@@ -73,7 +73,8 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 		return nil, err
 	}
 	shown.ShowQuotas(w.Quotas)
-	s.worker, s.applier = w, events.New(events.Config{Store: st, Count: shown.Events, Logger: log})
+	reader := new(velents.EventReader)
+	s.worker, s.applier = w, events.New(events.Config{Store: st, Reader: reader, Count: shown.Events, Logger: log})
 	keepDays, err := keepFor(getenv)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 	}
 	inbox := &webhook.Inbox{
 		Events: st, Secret: webhookSecret.Get(getenv), Previous: webhookPrevious.Get(getenv), Authorization: webhookAuth.Get(getenv),
-		Received: shown.Received, Log: log,
+		Reader: reader, Received: shown.Received, Log: log,
 	}
 	return s, o.open(ctx, s, pages, inbox, len(tokens))
 }

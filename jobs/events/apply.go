@@ -219,7 +219,7 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 		}
 		var history []velents.Turn
 		for _, r := range byIndex[index] {
-			wished := o.OptedOut || optOutOf(c.Settings, r.says) != ""
+			wished := o.OptedOut || r.wish != ""
 			record, of := heardOf(p.chunk.Record(index), o, conversationOf(r.says)), causes
 			if record != p.chunk.Record(index) {
 				of = before

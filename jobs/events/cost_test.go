@@ -14,6 +14,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/velents"
 )
 
 // trips is a hook that counts round trips.
@@ -93,6 +94,28 @@ func TestWhatAnEventCosts(t *testing.T) {
 		t.Errorf("%d round trips for %d chunks", n, chunks)
 	}
 	s.verify()
+}
+
+// An event that came in through the inbox of this process is not parsed a second time.
+func TestAnEventIsParsedOnce(t *testing.T) {
+	reader := new(velents.EventReader)
+	body := []byte(eventOf("onEnded", 0, "a", `{"history":[{"role":"customer","message":"what does it cost?"},{"role":"agent","message":"nothing"}]}`))
+	come := func() {
+		if _, err := reader.Read(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := New(Config{Reader: reader})
+	once := testing.AllocsPerRun(50, come)
+	both := testing.AllocsPerRun(50, func() {
+		come()
+		if r := a.reportsOf(campaign.Settings{}, []store.Event{{Body: body}})[0]; len(r.says.History) != 2 {
+			t.Errorf("it says %+v", r.says)
+		}
+	})
+	if both > 1.5*once {
+		t.Errorf("%.0f allocations when it comes and is applied, %.0f when it comes", both, once)
+	}
 }
 
 // However many appliers there are, and wherever one of them dies, each event is counted

@@ -25,6 +25,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
 )
 
 const (
@@ -115,17 +116,19 @@ type keeper interface {
 // Config says what an Applier works on. A zero field but Store means its default.
 type Config struct {
 	Store  keeper
+	Reader *velents.EventReader          // that has read them in the inbox of this process; may be nil
 	Count  func(what string, events int) // counts what became of events; may be nil
 	Logger *slog.Logger                  // discards when nil
 }
 
 // An Applier applies stored events. Several may run on one Redis.
 type Applier struct {
-	store keeper
-	count func(string, int)
-	log   *slog.Logger
-	batch atomic.Int64 // events that fresh takes next
-	storm atomic.Bool  // the last batch had many events, and there were no more
+	store  keeper
+	reader *velents.EventReader
+	count  func(string, int)
+	log    *slog.Logger
+	batch  atomic.Int64 // events that fresh takes next
+	storm  atomic.Bool  // the last batch had many events, and there were no more
 
 	mu    sync.Mutex
 	queue map[lateLink]map[string]bool // the ids of late wishes that are open, as heedLate last saw them, and later ones
@@ -137,7 +140,7 @@ func New(cfg Config) *Applier {
 		cfg.Count = func(string, int) {}
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	a := &Applier{store: cfg.Store, count: cfg.Count, log: log.With("component", "events"), queue: make(map[lateLink]map[string]bool)}
+	a := &Applier{store: cfg.Store, reader: cfg.Reader, count: cfg.Count, log: log.With("component", "events"), queue: make(map[lateLink]map[string]bool)}
 	a.batch.Store(fewEvents)
 	return a
 }

@@ -19,6 +19,7 @@ type report struct {
 	store.Event
 	says    velents.Event
 	fault   error            // why only a wish in it can be of use
+	wish    string           // why its contact must not be contacted again, see optOutOf; mostly empty
 	numbers []campaign.Phone // that it may tell, the likeliest first; the one in the list alone when there is one
 	listed  bool             // the number in the list was found
 	ordinal int              // of the contact in the list; -1: it is not known
@@ -32,7 +33,7 @@ func (a *Applier) read(ctx context.Context, name string, events []store.Event) (
 	if c, err = a.campaign(ctx, name); err != nil {
 		return c, nil, false, err
 	}
-	reports = reportsOf(c.Settings, events)
+	reports = a.reportsOf(c.Settings, events)
 	late, err := a.late(ctx, c)
 	if err != nil {
 		return c, nil, false, err
@@ -53,15 +54,15 @@ func (a *Applier) campaign(ctx context.Context, name string) (campaign.Campaign,
 }
 
 // reportsOf reads events. find finds their contacts.
-func reportsOf(s campaign.Settings, events []store.Event) []report {
+func (a *Applier) reportsOf(s campaign.Settings, events []store.Event) []report {
 	parser := numbersIn(s)
 	reports := make([]report, len(events))
 	for i, e := range events {
-		says, err := velents.ReadEvent(e.Body)
+		says, err := a.reader.ReadAgain(e.Body)
 		if errors.Is(err, velents.ErrNobody) && e.Contact > 0 {
 			err = nil // the link says whose it is
 		}
-		reports[i] = report{Event: e, says: says, fault: err, numbers: parser.Told(says.Phone), ordinal: e.Contact - 1}
+		reports[i] = report{Event: e, says: says, fault: err, wish: optOutOf(s, says), numbers: parser.Told(says.Phone), ordinal: e.Contact - 1}
 	}
 	return reports
 }

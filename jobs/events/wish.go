@@ -56,7 +56,7 @@ func (a *Applier) heed(ctx context.Context, c campaign.Campaign, reports []repor
 	h := hearing{rules: make(map[campaign.Phone]string), open: before, changed: make(map[string]store.Wish), numbers: make(map[string][]campaign.Phone)}
 	var errs []error
 	for _, r := range reports {
-		rule := optOutOf(c.Settings, r.says)
+		rule := r.wish
 		if rule == "" {
 			open, is := before[conversationWish(r.Campaign, r.Contact, conversationOf(r.says))]
 			if !is || r.ordinal < 0 && len(r.numbers) == 0 {
@@ -286,9 +286,8 @@ func (a *Applier) openAll(ctx context.Context, events []store.Event) error {
 		if err != nil {
 			c = campaign.Campaign{} // perhaps it is damaged
 		}
-		r := reportsOf(c.Settings, []store.Event{e})[0]
-		if rule := optOutOf(c.Settings, r.says); rule != "" {
-			w := wishOf(r, rule, campaign.MsgWishNotApplied)
+		if r := a.reportsOf(c.Settings, []store.Event{e})[0]; r.wish != "" {
+			w := wishOf(r, r.wish, campaign.MsgWishNotApplied)
 			errs = append(errs, a.open(ctx, e.Campaign, hearing{changed: map[string]store.Wish{w.ID: w}}))
 		}
 	}

@@ -96,7 +96,8 @@ type Inbox struct {
 	// Authorization is the header x-velents-authorization that the platform sends, as
 	// set in its dashboard; empty: it is not checked.
 	Authorization string
-	Received      func(status int) // called for each request; may be nil
+	Reader        *velents.EventReader // that the Applier of this process has, too; may be nil
+	Received      func(status int)     // called for each request; may be nil
 	Log           *slog.Logger
 }
 
@@ -138,7 +139,7 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	if err != nil {
 		return http.StatusBadRequest
 	}
-	says, err := velents.ReadEvent(body)
+	says, err := in.Reader.Read(body)
 	switch {
 	case errors.Is(err, velents.ErrNobody) && to.Contact > 0: // the link names the contact
 	case (errors.Is(err, velents.ErrNobody) || errors.Is(err, velents.ErrUnknownEvent)) && saysSomething(says):
