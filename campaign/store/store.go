@@ -25,6 +25,7 @@
 //	outcomes          what the events led to: conversations, tickets
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
+//	drafts            campaigns that are being made: their file and settings so far
 //	users             who may use the pages; their sessions, and guesses of passwords
 //	connect server    opening Redis; its memory, durability, refusals
 package store
@@ -51,7 +52,8 @@ type Store struct {
 
 	inbox, applying trips // of events that come in, and of those that are applied
 
-	replicas int // that must have a Begin
+	replicas int         // that must have a Begin
+	drafts   draftBounds // lower ones in tests
 
 	staleFrom  atomic.Pointer[string] // where StaleEvents goes on; nil: at the first event
 	leftFrom   atomic.Uint64          // where ForgetReservations goes on
@@ -73,7 +75,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, encoder: encoder, decoder: decoder}
+	return &Store{rdb: rdb, inbox: trips{rdb: rdb, most: 2}, applying: trips{rdb: rdb, most: 1}, drafts: draftBounds{MaxDraftBytes, MaxDrafts}, encoder: encoder, decoder: decoder}
 }
 
 // WaitForReplicas makes every Begin wait until n replicas of the campaign's server
