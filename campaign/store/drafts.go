@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -136,20 +137,26 @@ type DraftWriter struct {
 
 	s      *Store
 	ctx    context.Context
+	begun  bool // it has a place among the drafts: something has come
 	part   []byte
 	parts  int
 	packed int64 // bytes of the parts
 }
 
 // BeginDraft begins a draft of somebody. likely is how many bytes its file may have; 0: that
-// is not known. ErrManyDrafts, ErrDraftsFull, ErrScarce.
+// is not known. It takes no place before something of the file has come. ErrScarce.
 func (s *Store) BeginDraft(ctx context.Context, by, file string, likely int64) (*DraftWriter, error) {
 	w := &DraftWriter{Draft: Draft{ID: rand.Text(), By: by, File: file}, Likely: likely, s: s, ctx: ctx}
-	err := s.roomForDrafts(ctx, 0)
-	if err == nil {
-		_, err = s.put(ctx, w.ID, uploadLife, 1, toDraft, "by", by, "file", file)
+	return w, wrap(s.roomForDrafts(ctx, 0), "begin a draft")
+}
+
+// begin takes a place for a draft. ErrManyDrafts, ErrDraftsFull.
+func (w *DraftWriter) begin() (err error) {
+	if !w.begun {
+		_, err = w.s.put(w.ctx, w.ID, uploadLife, 1, toDraft, "by", w.By, "file", w.File)
+		w.begun = err == nil
 	}
-	return w, wrap(err, "begin a draft")
+	return wrap(err, "begin a draft")
 }
 
 // Write adds to the file. ErrDraftsFull as soon as it is known that the whole will not fit.
@@ -170,6 +177,9 @@ func (w *DraftWriter) Write(p []byte) (int, error) {
 func (w *DraftWriter) flush() error {
 	if len(w.part) == 0 {
 		return nil
+	}
+	if err := w.begin(); err != nil {
+		return err
 	}
 	blob := w.s.encoder.EncodeAll(w.part, nil)
 	if err := w.s.roomForDrafts(w.ctx, len(blob)); err != nil {
@@ -195,7 +205,7 @@ func (w *DraftWriter) fits(room int64) bool {
 
 // End ends the file. From now on the draft is there, with what was said in its steps.
 func (w *DraftWriter) End(steps map[string]string) (Draft, error) {
-	if err := w.flush(); err != nil {
+	if err := cmp.Or(w.flush(), w.begin()); err != nil {
 		return Draft{}, err
 	}
 	now, err := w.s.Now(w.ctx)

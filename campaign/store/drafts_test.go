@@ -193,7 +193,7 @@ func TestDraftsAreBounded(t *testing.T) {
 	if n, err := w.Write(packed); !errors.Is(err, ErrDraftsFull) || n > draftPart {
 		t.Errorf("%d bytes were taken: %v", n, err)
 	}
-	if _, err := s.BeginDraft(t.Context(), "sara", "list.csv", 0); !errors.Is(err, ErrManyDrafts) {
+	if _, err := draft(t.Context(), s, []byte("x"), nil); !errors.Is(err, ErrManyDrafts) {
 		t.Errorf("a third: %v", err)
 	}
 	if err := s.DropDraft(t.Context(), w.ID); err != nil {
