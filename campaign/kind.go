@@ -17,10 +17,13 @@ import (
 type kind struct {
 	Switch  bool     // on or off
 	File    bool     // the flag takes a file that holds the text
+	List    bool     // may be given several times
+	Moment  bool     // the form asks for a day and a time of day
 	Number  bool     // the form asks for digits
 	Suffix  string   // of the number, which the form does not ask for
 	Choices []string // the only texts that it takes; nil: any
 
+	items func(*Settings) []string                // of a list: each as set reads it
 	text  func(*Settings) string                  // as set reads it; empty: nothing is set
 	set   func(s *Settings, texts []string) error // of a setting that is not a list, the last text counts
 	valid func(*Settings) error                   // nil: every value makes sense; the error begins with the value
@@ -103,6 +106,8 @@ func list[T any](at func(*Settings) *[]T, parse func(string) (T, error)) kind {
 		return nil
 	}
 	return kind{
+		List:  true,
+		items: texts,
 		text:  func(s *Settings) string { return strings.Join(texts(s), ", ") },
 		set:   set,
 		valid: func(s *Settings) error { return set(new(Settings), texts(s)) },
@@ -227,6 +232,7 @@ func days(at func(*Settings) *int, most int) kind {
 // moment is a time; one without an offset is by the clock of the hours.
 func moment(at func(*Settings) *time.Time) kind {
 	return anyDigits(kind{
+		Moment: true,
 		text: func(s *Settings) string {
 			return unlessZero(func(t time.Time) string { return t.UTC().Format(time.RFC3339) })(*at(s))
 		},

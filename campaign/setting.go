@@ -47,16 +47,18 @@ const (
 type Section int
 
 const (
-	ListSection Section = iota
-	WhenSection
-	SafetySection
-	MoreSection
+	NameSection   Section = iota // what it is called
+	ListSection                  // how its list is read
+	WhenSection                  // when people may be contacted
+	SafetySection                // how it begins, and what stops it
+	MoreSection                  // the rest of that
+	FollowSection                // what comes after a conversation
 )
 
 // table holds every setting. A flag comes after those whose values it needs.
 var table = []Setting{
 	{Flag: "title", Unit: "TEXT", Usage: "what people call the campaign, in any script, beside its name", At: Anytime, Quiet: true,
-		Section: ListSection, Label: "Title", Hint: "what people call it, in any script", Example: "حملة العيد ٢٠٢٧",
+		Section: NameSection, Label: "Title", Hint: "what people call it, in any script", Example: "حملة العيد ٢٠٢٧",
 		kind: title(func(s *Settings) *string { return &s.Title })},
 	{Flag: "agent", Unit: "NAME", Usage: "agent, whose token is VELENTS_TOKEN_NAME", Default: DefaultAgent, Variable: "VELENTS_AGENT", Quiet: true,
 		kind: value(func(s *Settings) *string { return &s.Agent }, same, AgentName)},
@@ -83,18 +85,20 @@ var table = []Setting{
 		kind: choice(func(s *Settings) *Retry5xx { return &s.Retry5xx }, RetryOwn, RetryAll, RetryNone)},
 	{Flag: "then", Unit: "RULE:DELAYS", At: Anytime,
 		Usage:   "contact those again of whom the rule is true, this long after: ended.no_answer:2h,1d or state=failed:1h; may be repeated: the first that is true counts; none: nobody",
-		Section: MoreSection, Label: "Contact again by itself", Hint: "a rule, and how long after each time; several with semicolons between them. Nobody is contacted more often than there are times, and nobody after an opt-out", Example: "ended.no_answer:2h,1d",
+		Section: FollowSection, Label: "Contact again by itself", Hint: "a rule, and how long after each time; several with semicolons between them. Nobody is contacted more often than there are times, and nobody after an opt-out", Example: "ended.no_answer:2h,1d",
 		kind: ladders(func(s *Settings) *[]Ladder { return &s.Then })},
 	{Flag: "then-within", Unit: "TIME", Usage: "how long after its request an event of a contact may still lead to another by --then (default 3d)", At: Anytime, With: "then",
 		kind: delay(func(s *Settings) *time.Duration { return &s.ThenWithin })},
 	{Flag: "skip-contacted-within", Unit: "DAYS", Usage: "leave out contacts that any campaign contacted in this time: 7d",
-		Section: MoreSection, Label: "Leave out people that any campaign contacted in the last days", Example: "0",
+		Section: SafetySection, Label: "Leave out people that any campaign contacted in the last days", Example: "0",
 		kind: days(func(s *Settings) *int { return &s.SkipContactedDays }, MaxContactedDays)},
 	{Flag: "keep-for", Unit: "DAYS", Usage: "purge personal data this long after the campaign is over: 30d (default: never)", Variable: "KEEP_FOR",
 		kind: days(func(s *Settings) *int { return &s.KeepDays }, MaxKeepDays)},
 	{Flag: "optout-when", Unit: "RULE", Usage: "put a contact on the do-not-contact list when the agent learns extraction.KEY=VALUE; may be repeated",
+		Section: FollowSection, Label: "Contact nobody again of whom the agent learns", Hint: "one rule a line", Example: "extraction.wants_contact=no",
 		kind: list(func(s *Settings) *[]Rule { return &s.OptOutWhen }, ParseOptOutRule)},
 	{Flag: "no-stop-words", Usage: "an answer such as STOP puts nobody on the do-not-contact list",
+		Section: FollowSection, Label: "An answer such as STOP is no wish not to be contacted",
 		kind: onOff(func(s *Settings) *bool { return &s.NoStopWords })},
 	{Flag: "no-record", Usage: "keep this campaign out of the contact record, so that --skip-contacted-within of others does not see it",
 		Section: MoreSection, Label: "Do not tell other campaigns who was contacted",
@@ -127,6 +131,7 @@ var table = []Setting{
 		Section: SafetySection, Label: "Most contacts a day", Example: "any number",
 		kind: optional(func(s *Settings) *int { return &s.DailyCap }, 0, 0)},
 	{Flag: "ticket-when", Unit: "RULE", Usage: "make a ticket in the Support Center for each contact with state=STATE or extraction.KEY=VALUE; may be repeated",
+		Section: FollowSection, Label: "Make a ticket for contacts with", Hint: "one rule a line", Example: "extraction.wants_call=yes",
 		kind: list(func(s *Settings) *[]Rule { return &s.TicketRules }, ParseTicketRule)},
 	{Flag: "ticket-set", Unit: "KEY=VALUE", Usage: "a field of every ticket; may be repeated", With: "ticket-when",
 		kind: fields(func(s *Settings) *map[string]string { return &s.TicketFields })},
@@ -157,6 +162,7 @@ var table = []Setting{
 		Usage: "a campaign that could not start within this time, because nothing was running, waits for 'campaign start'",
 		kind:  anyDigits(value(func(s *Settings) *time.Duration { return &s.MaxLateness }, time.Duration.String, time.ParseDuration))},
 	{Flag: "finish-by", Unit: "TIME", Usage: "cancel contacts that were not sent by then; a time as for --start-at",
+		Section: WhenSection, Label: "Not after", Hint: "contacts that were not sent by then are canceled", Example: "2026-11-30 21:00",
 		kind: moment(func(s *Settings) *time.Time { return &s.FinishBy })},
 	{Flag: "region", Unit: "COUNTRY", Usage: "country of numbers without a country code, such as SA", Variable: "VELENTS_REGION", Quiet: true,
 		Section: ListSection, Label: "Country", Hint: "of numbers without a country code", Example: "SA",
@@ -172,10 +178,10 @@ var table = []Setting{
 		Section: ListSection, Label: "Column of country codes", Hint: "beside the numbers, or none; found by its name when empty",
 		kind: word(func(s *Settings) *string { return &s.Reading.CountryCodeColumn })},
 	{Flag: "strict-numbers", Usage: "refuse doubtful numbers: in no known range, or of a country that was guessed",
-		Section: MoreSection, Label: "Refuse doubtful numbers",
+		Section: ListSection, Label: "Refuse doubtful numbers",
 		kind: onOff(func(s *Settings) *bool { return &s.Reading.StrictNumbers })},
 	{Flag: "two-numbers", Unit: "refuse|first", Usage: "what to do with two numbers in one cell: refuse the line, or take the first", Default: "refuse",
-		Section: MoreSection, Label: "Two numbers in a cell", Hint: "refuse the line, or take the first number",
+		Section: ListSection, Label: "Two numbers in a cell", Hint: "refuse the line, or take the first number",
 		kind: choice(func(s *Settings) *takeFirst { return (*takeFirst)(&s.Reading.FirstOfTwo) }, false, true)},
 }
 
@@ -210,6 +216,17 @@ func (s Setting) check(of *Settings) error {
 // other settings.
 func (s Setting) Try(texts ...string) error {
 	return s.set(&Settings{When: When{Hours: hours.Schedule{Zone: "UTC"}}}, texts)
+}
+
+// Texts are what a setting was given in settings, as Apply reads it; none: nothing is set.
+func (s Setting) Texts(of Settings) []string {
+	switch {
+	case s.items != nil:
+		return s.items(&of)
+	case s.text == nil || s.text(&of) == "":
+		return nil
+	}
+	return []string{s.text(&of)}
 }
 
 // Given is what people have said of settings: texts by flag.

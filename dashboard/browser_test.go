@@ -286,14 +286,27 @@ func TestACampaignInABrowser(t *testing.T) {
 
 	v.click(".title a[href='/new']")
 	v.awaitText("h1", "New campaign")
-	v.do(
-		chromedp.SetUploadFiles("#file", []string{bigList(t)}, chromedp.ByQuery),
-		chromedp.SendKeys("#name", "spring-offer", chromedp.ByQuery),
-		chromedp.SendKeys("#region", "sa", chromedp.ByQuery),
-	)
-	v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('form details')) d.open = true", nil))
+	v.do(chromedp.SetUploadFiles("#file", []string{bigList(t)}, chromedp.ByQuery))
 	v.picture("new")
+	v.click("form button.primary")
+	v.awaitText("h1", "Name, channel and agent")
+	v.do(chromedp.SetValue("#name", "spring-offer", chromedp.ByQuery))
+	v.picture("new-agent")
+	v.click("form button.primary")
+	v.awaitText("h1", "How the list is read")
+	v.do(chromedp.SetValue("#region", "sa", chromedp.ByQuery))
+	v.picture("new-list")
+	v.click("form button.primary")
+	v.awaitText("h1", "When")
+	v.picture("new-when")
+	v.click("form button.primary")
+	v.awaitText("h1", "A safe start")
+	v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('form details')) d.open = true", nil))
+	v.picture("new-safety")
 	v.do(chromedp.SendKeys("#chunk_size", "5", chromedp.ByQuery))
+	v.click("form button.primary")
+	v.awaitText("h1", "Follow-up")
+	v.picture("new-follow")
 	v.click("form button.primary")
 	v.awaitText("main", "60 contacts out of 61 rows")
 	v.awaitText("main", "number too short")

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/store"
 	"campaign-runner/dashboard"
 	"campaign-runner/ratelimit"
 	"campaign-runner/sandbox"
@@ -66,7 +68,8 @@ func filled(changes map[string]string) map[string]string {
 	return form
 }
 
-// upload posts the form of a new campaign; the file goes last or first.
+// upload posts the list of a new campaign with all that is filled in of it, and returns its
+// review; the file goes last or first.
 func (f fixture) upload(file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
 	f.T.Helper()
 	var body bytes.Buffer
@@ -94,7 +97,11 @@ func (f fixture) upload(file, contents string, form map[string]string, fileFirst
 	if err := parts.Close(); err != nil {
 		f.T.Fatal(err)
 	}
-	return f.post("/new", parts.FormDataContentType(), &body)
+	res, page := f.post("/new", parts.FormDataContentType(), &body)
+	if res.StatusCode != http.StatusSeeOther {
+		return res, page
+	}
+	return ask(f.T, "GET", f.URL+res.Header.Get("Location")+"/review", nil, func(r *http.Request) { r.Header.Set("Accept-Language", f.language) })
 }
 
 func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string) {
@@ -124,7 +131,7 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 	for name, fileFirst := range map[string]bool{"the file last": false, "the file first": true} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, withAgent(t))
-			wantTexts(t, f.get("/new"), `enctype="multipart/form-data"`, `value="voice"`, "default")
+			wantTexts(t, f.get("/new"), `enctype="multipart/form-data"`)
 			res, page := f.upload("../secret/lists/"+hostile+".csv", list, filled(map[string]string{
 				"hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1", "max_failure_share": "20%", "daily_cap": "5",
 			}), fileFirst)
@@ -153,7 +160,7 @@ func TestAListIsShownBeforeItIsLaunched(t *testing.T) {
 			}
 			wantTexts(t, f.get(to), "Launched, with 2 contacts.")
 			// It is launched once: the list is no longer kept.
-			if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusGone || !strings.Contains(page, "upload it again") {
+			if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusGone || !strings.Contains(page, "upload the list again") {
 				t.Errorf("again: %d", res.StatusCode)
 			}
 		})
@@ -206,8 +213,8 @@ func TestSheetsAndHiddenRowsAreToldBeforeTheLaunch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, f.get("/new"), `name="sheet"`, `name="all_sheets"`, `name="skip_hidden_rows"`)
 	_, page := f.upload("list.xlsx", file.String(), filled(nil), false)
+	wantTexts(t, f.get(launchButton.FindStringSubmatch(page)[1]+"/list"), `name="sheet"`, `name="all_sheets"`, `name="skip_hidden_rows"`)
 	wantTexts(t, page, "Launch: contact 2 people", "only the sheet &#34;Sheet1&#34; is read, and not &#34;Jeddah&#34;", "read all the same: 1")
 	_, page = f.upload("list.xlsx", file.String(), filled(map[string]string{"skip_hidden_rows": "on", "all_sheets": "on"}), true)
 	wantTexts(t, page, "Launch: contact 1 person", "hidden row", "all sheets that are not hidden")
@@ -219,7 +226,7 @@ func TestADiscardedListIsGone(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	_, page := f.upload("list.csv", list, filled(nil), false)
 	path := launchButton.FindStringSubmatch(page)[1]
-	if res, _ := f.ask("POST", path+"/discard", nil); !strings.HasPrefix(res.Header.Get("Location"), "/?did=") {
+	if res, _ := f.ask("POST", path+"/discard", nil); !strings.HasPrefix(res.Header.Get("Location"), "/new?did=") {
 		t.Errorf("discarding leads to %q", res.Header.Get("Location"))
 	}
 	for range 2 {
@@ -263,7 +270,7 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 		{"no number", "list.csv", list, map[string]string{"chunk_size": "many"}, 400, "Contacts a chunk: want a number"},
 		{"a number out of bounds", "list.csv", list, map[string]string{"max_attempts": "1000"}, 400, "Attempts for each contact: want a number from 1 to 200"},
 		{"failures that nobody knows", "list.csv", list, map[string]string{"retry_5xx": "some"}, 400, "Send again after failures: want own, all or none"},
-		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "region"},
+		{"no such country", "list.csv", list, map[string]string{"region": "xx"}, 400, "Region"},
 		{"no share", "list.csv", list, map[string]string{"max_failure_share": "many"}, 400, "Pause when more fail than: share"},
 		{"a canary of fewer than nobody", "list.csv", list, map[string]string{"canary": "-1"}, 400, "Try out with the first contacts: want a number from 1"},
 		{"hours by nobody's clock", "list.csv", list, map[string]string{"hours": "09:00-21:00"}, 400, "need a time zone"},
@@ -295,15 +302,23 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyListsWait(t *testing.T) {
+// One too many is refused, and takes no room.
+func TestOnlySoManyDraftsWait(t *testing.T) {
 	f := newFixture(t, withAgent(t))
-	for range 8 {
-		if res, page := f.upload("list.csv", list, filled(nil), false); res.StatusCode != http.StatusOK {
-			t.Fatalf("%d\n%s", res.StatusCode, page)
+	for range store.MaxDrafts {
+		w, err := f.BeginDraft(t.Context(), "", "list.csv", 0)
+		if err == nil {
+			_, err = w.End(nil)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if res, page := f.upload("list.csv", list, filled(nil), false); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "8 lists wait") {
-		t.Errorf("one too many: %d", res.StatusCode)
+	if res, page := f.upload("list.csv", list, filled(nil), false); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "100 lists wait") {
+		t.Errorf("one too many: %d %s", res.StatusCode, page)
+	}
+	if drafts, err := f.Drafts(t.Context()); err != nil || len(drafts) != store.MaxDrafts {
+		t.Errorf("%d drafts, %v", len(drafts), err)
 	}
 }
 
@@ -315,8 +330,8 @@ func TestALaunchThatFailsCanBeMadeAgain(t *testing.T) {
 	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusConflict || !strings.Contains(page, "Campaign spring exists") {
 		t.Errorf("%d\n%s", res.StatusCode, page)
 	}
-	if err := f.Redis().FlushDB(t.Context()).Err(); err != nil {
-		t.Fatal(err)
+	if res, page := f.ask("POST", path+"/agent", url.Values{"name": {"summer"}, "agent": {"default"}, "channel": {"voice"}}); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("another name: %d\n%s", res.StatusCode, page)
 	}
 	if res, _ := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("again: %d", res.StatusCode)

@@ -46,7 +46,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	}
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error", "sign-in"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "step", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	// What a viewer sees are the same pages with some of their parts replaced.
@@ -88,7 +88,7 @@ type pages struct {
 	store     reader
 	views     map[texts.Language]map[string]*template.Template
 	feed      *feed
-	uploads   *uploads
+	readings  chan struct{} // one for each list that is being read
 	flashes   flashes
 	board     *report.Board
 	list      *known[*report.Snapshot] // of one name, which is empty
@@ -102,7 +102,7 @@ type pages struct {
 const keptStandings = 100
 
 func newPages(cfg Config) *pages {
-	p := &pages{Config: cfg, store: cfg.Store, views: make(map[texts.Language]map[string]*template.Template), uploads: newUploads(), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
+	p := &pages{Config: cfg, store: cfg.Store, views: make(map[texts.Language]map[string]*template.Template), readings: make(chan struct{}, maxReadings), flashes: flashes{kept: make(map[string]flash)}, board: report.NewBoard(cfg.Store)}
 	p.gate = newGate(p.Config)
 	p.gate.refuse, p.gate.fail = p.refuse, p.fail
 	for _, l := range texts.Languages() {
@@ -148,9 +148,12 @@ func (p *pages) routes(rs *routes) {
 		rs.below("GET /campaigns/{name}/"+file, users.Operator, p.results(file))
 	}
 	rs.below("GET /campaigns/{name}/rejects.csv", users.Operator, p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
-	rs.below("GET /new", users.Launcher, p.form)
-	rs.below("POST /new", users.Launcher, p.preview)
-	rs.below("GET /new/{id}", users.Launcher, p.previewed)
+	rs.below("GET /new", users.Launcher, p.begin)
+	rs.below("POST /new", users.Launcher, p.begun)
+	rs.below("GET /new/{id}", users.Launcher, p.goOn)
+	rs.below("GET /new/{id}/{step}", users.Launcher, p.step)
+	rs.below("POST /new/{id}/{step}", users.Launcher, p.stepped)
+	rs.below("GET /new/{id}/review", users.Launcher, p.review)
 	rs.below("POST /new/{id}/launch", users.Launcher, p.launch)
 	rs.below("POST /new/{id}/discard", users.Launcher, p.discard)
 	rs.below("/", users.Viewer, func(w http.ResponseWriter, r *http.Request) {

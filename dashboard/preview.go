@@ -1,10 +1,70 @@
 package dashboard
 
 import (
+	"net/http"
+	"time"
+
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/launch"
+	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/texts"
 )
+
+// A preview is what would be launched.
+type preview struct {
+	draft
+	Problem  texts.Line // why it cannot be launched; empty: it can
+	File     string
+	Settings campaign.Settings
+	Summary  launch.Summary
+	Notes    []texts.Technical // remarks of the preflight
+}
+
+// Refusals are why lines are no contacts, the most frequent first.
+func (p preview) Refusals() []report.Reason {
+	return refused(p.Summary.Refused)
+}
+
+// Countries are how many contacts are of each, the most first.
+func (p preview) Countries() []report.Reason { return report.Refusals(p.Summary.Countries) }
+
+// Doubts are why numbers may be wrong.
+func (p preview) Doubts() []report.Reason { return report.Refusals(p.Summary.Doubtful) }
+
+// PhoneColumns are where the numbers come from, if there are several columns.
+func (p preview) PhoneColumns() []report.Reason { return report.Refusals(p.Summary.PhoneColumns) }
+
+// Refused is how many lines those are.
+func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts - p.Summary.NotChosen }
+
+// Estimate is how long the campaign takes if all goes well.
+func (p preview) Estimate() texts.Line {
+	return about(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
+}
+
+// Marks are all steps.
+func (p preview) Marks() []mark { return p.marks(review) }
+
+// Changes are the steps that can be changed.
+func (p preview) Changes() []mark { return p.Marks()[1 : 1+len(steps)] }
+
+// review shows what a draft would launch, or what is in the way.
+func (p *pages) review(w http.ResponseWriter, r *http.Request) {
+	d, err := p.draft(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	shown, err := p.rehearse(r.Context(), d, p.who(r), "")
+	status := http.StatusOK
+	if err != nil {
+		status, shown.Problem = statusOf(err), lineOf(err)
+	}
+	title := texts.Of("preview.title", "campaign", texts.Name(d.Name()))
+	p.show(w, r, status, "preview", view{Title: title, Nav: "new", Body: shown})
+}
 
 // hoursText is when contacts may be contacted. Hours and dates are written as the form
 // takes them.

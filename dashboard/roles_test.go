@@ -61,6 +61,9 @@ var least = map[string]users.Role{
 	"GET /new":                               users.Launcher,
 	"POST /new":                              users.Launcher,
 	"GET /new/{id}":                          users.Launcher,
+	"GET /new/{id}/{step}":                   users.Launcher,
+	"POST /new/{id}/{step}":                  users.Launcher,
+	"GET /new/{id}/review":                   users.Launcher,
 	"POST /new/{id}/launch":                  users.Launcher,
 	"POST /new/{id}/discard":                 users.Launcher,
 }
@@ -116,7 +119,7 @@ func (c crowd) as(role users.Role, method, path string, form url.Values) (*http.
 	})
 }
 
-var filler = strings.NewReplacer("{$}", "", "{name}", "sale", "{place}", "1", "{file}", "style.css", "{id}", "x")
+var filler = strings.NewReplacer("{$}", "", "{name}", "sale", "{place}", "1", "{file}", "style.css", "{id}", "x", "{step}", "when")
 
 func metrics() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "up 1") })

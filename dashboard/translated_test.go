@@ -196,6 +196,13 @@ func TestPagesSpeakArabic(t *testing.T) {
 		_, page = ask(t, "GET", f.URL+strings.ReplaceAll(to[1], "&amp;", "&"), nil, arabic)
 		wantTexts(t, page, "/launch", "إطلاق: التواصل مع")
 		check("the preview", page)
+		draft := launchButton.FindStringSubmatch(page)[1]
+		for _, step := range []string{"agent", "list", "when", "safety", "follow"} {
+			_, page = ask(t, "GET", f.URL+draft+"/"+step, nil, arabic)
+			check(step, page)
+		}
+		_, page = ask(t, "GET", f.URL+"/new", nil, arabic)
+		check("the drafts", page)
 	}
 	for _, form := range []map[string]string{{"name": ""}, {"chunk_size": "many"}, {"mode": "fax"}, {"agent": "x"}, {"channel": "x"}, {"name": "held"}, {"timezone": "Moon/Crater"}, {"hours": "late", "timezone": "Asia/Riyadh"}} {
 		f.language = "ar"
@@ -251,7 +258,8 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	for name, path := range map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
-		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
+		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview + "/review",
+		"new-agent": preview + "/agent", "new-list": preview + "/list", "new-when": preview + "/when", "new-safety": preview + "/safety", "new-follow": preview + "/follow",
 	} {
 		v.open(path)
 		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)

@@ -20,6 +20,7 @@ var kinds = []struct {
 	{keyCampaigns, "sorted set", askSorted}, {keyLive, "sorted set", askSorted}, {keyWorkers, "set", askSet}, {"asynq:queues", "set", askSet},
 	{keyClosedWishes, "sorted set", askSorted}, {"asynq:servers", "sorted set", askSorted}, {"asynq:workers", "sorted set", askSorted},
 	{keyWishes, "hash", askHash}, {keyContactedDays, "hash", askHash}, {keyPolicy, "hash", askHash}, {keyUsers, "hash", askHash},
+	{keyDrafts, "sorted set", askSorted}, {keyDraftBytes, "hash", askHash},
 	{keyNoticesSince, "text", askText}, {keyEventBytes, "text", askText}, {"suppressed:used", "text", askText},
 	{keyEvents, "stream", func(ctx context.Context, p redis.Pipeliner, key string) redis.Cmder { return p.XLen(ctx, key) }},
 }

@@ -77,7 +77,13 @@ const (
 	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
 	keyReservations  = "reach"           // hash: the Owner of the right to contact a person now, by number
 	keyUsers         = "pages:users"     // hash: users of the pages, by users.Key of their name
+	keyDrafts        = "{drafts}"        // sorted set: ids of drafts by when they end; the braces keep all of drafts in one slot
+	keyDraftBytes    = "{drafts}:bytes"  // hash: what each draft takes, by id
 )
+
+func keyDraft(id string) string         { return keyDrafts + ":" + id }       // hash with a TTL: who makes a campaign of which file, and its settings so far
+func keyDraftFile(id string) string     { return keyDraft(id) + ":file" }     // hash with a TTL: the parts of the file by their place, compressed
+func keyDraftLaunches(id string) string { return keyDraft(id) + ":launches" } // set with a TTL: launches of the draft that may be under way
 
 func keySession(id string) string { return "pages:session:" + id } // string with a TTL: a session of the pages
 func keyGuesses(of string) string { return "pages:guesses:" + of } // string with a TTL: when as many guesses as are allowed will be again

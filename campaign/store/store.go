@@ -25,6 +25,7 @@
 //	outcomes          what the events led to: conversations, tickets
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
+//	drafts            campaigns that are being made: their file and settings so far
 //	users             who may use the pages; their sessions, and guesses of passwords
 //	connect server    opening Redis; its memory, durability, refusals
 package store
@@ -52,7 +53,8 @@ type Store struct {
 	inbox    trips[*arrival] // of events that come in
 	applying *pipeline       // of those that are applied
 
-	replicas int // that must have a Begin
+	replicas int         // that must have a Begin
+	drafts   draftBounds // lower ones in tests
 
 	staleFrom  atomic.Pointer[string] // where StaleEvents goes on; nil: at the first event
 	leftFrom   atomic.Uint64          // where ForgetReservations goes on
@@ -74,7 +76,7 @@ func New(rdb redis.UniversalClient) *Store {
 	if err != nil {
 		panic(err)
 	}
-	s := &Store{rdb: rdb, applying: newPipeline(rdb, 1), encoder: encoder, decoder: decoder}
+	s := &Store{rdb: rdb, applying: newPipeline(rdb, 1), drafts: draftBounds{MaxDraftBytes, MaxDrafts}, encoder: encoder, decoder: decoder}
 	s.inbox.most, s.inbox.carry = 2, s.addEvents
 	return s
 }

@@ -1,10 +1,13 @@
 package topology
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -67,11 +70,13 @@ func TestWhatLiesInRedis(t *testing.T) {
 	people := append(w.live(), numberscan.Number{International: phone(first + 3000)[1:], National: phone(first + 3000)[4:]})
 
 	before := families(numberscan.Find(t, admin, people...))
-	for _, family := range []string{"contacted", "follows", "hist", "idx", "k", "out", "rejects", "suppressed", "unmatched"} {
+	for _, family := range []string{"contacted", "follows", "hist", "{drafts}", "idx", "k", "out", "rejects", "suppressed", "unmatched"} {
 		if before[family] == 0 { // else the scan proves nothing
 			t.Errorf("no number stands in any %s: %v", family, before)
 		}
 	}
+
+	w.discard()
 
 	// One of them is erased.
 	one := people[7]
@@ -289,7 +294,42 @@ func (w *world) lookAtAll(pages string) {
 		w.Fatal(err)
 	}
 	res.Body.Close()
+	w.draft(pages)
 	w.people(pages)
+}
+
+// draft makes a draft of a list on the pages.
+func (w *world) draft(pages string) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", "list.csv")
+	if err == nil {
+		_, err = fmt.Fprintf(part, "phone,name\n%s,A\n", phone(first+20))
+	}
+	if err := errors.Join(err, form.Close()); err != nil {
+		w.Fatal(err)
+	}
+	res, err := http.Post(pages+"/new", form.FormDataContentType(), &body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer res.Body.Close()
+	w.drafted = strings.TrimSuffix(res.Request.URL.String(), "/agent") // its first step
+	res, err = http.PostForm(w.drafted+"/agent", url.Values{"name": {"drafted"}, "agent": {"default"}, "channel": {"voice"}})
+	if err != nil || res.StatusCode != http.StatusOK {
+		w.Fatalf("a step of %s: %+v, %v", w.drafted, res, err)
+	}
+	res.Body.Close()
+	w.read(w.drafted + "/review")
+}
+
+// discard discards the draft.
+func (w *world) discard() {
+	res, err := http.PostForm(w.drafted+"/discard", nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		w.Fatalf("a draft is not discarded: %+v, %v", res, err)
+	}
+	res.Body.Close()
 }
 
 // people are users of the pages, for a while: they come, guess, sign in and out, and go.

@@ -38,6 +38,7 @@ type world struct {
 	env     []string
 	args    []string // of the workers
 	workers []*commands.Process
+	drafted string // address of a draft on the pages
 }
 
 func newWorld(t *testing.T, redisURL string, sandbox ...string) *world {

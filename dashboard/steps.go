@@ -1,0 +1,317 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/texts"
+)
+
+// A making is a step of making a campaign: a page of its own with the settings of some
+// sections.
+type making struct {
+	name     string
+	title    string // as the catalogue knows it
+	sections []campaign.Section
+}
+
+// steps are what is filled in after the list has come, in order.
+var steps = []making{
+	{"agent", "step.agent", []campaign.Section{campaign.NameSection}},
+	{"list", "step.list", []campaign.Section{campaign.ListSection}},
+	{"when", "step.when", []campaign.Section{campaign.WhenSection}},
+	{"safety", "step.safety", []campaign.Section{campaign.SafetySection, campaign.MoreSection}},
+	{"follow", "step.follow", []campaign.Section{campaign.FollowSection}},
+}
+
+// review is the step after them, beginningStep the one before.
+const (
+	review        = "review"
+	beginningStep = "file"
+)
+
+// otherFields are those that are no setting, by their step.
+var otherFields = map[string]string{
+	"from": beginningStep, "where": beginningStep, "proposed": beginningStep,
+	"name": "agent", "agent": "agent", "channel": "agent",
+	"sheet": "list", "all_sheets": "list", "skip_hidden_rows": "list", "send_extra": "list",
+}
+
+// stepOf is the step that a field belongs to; empty: none.
+func stepOf(field string) string {
+	if step, ok := otherFields[field]; ok {
+		return step
+	}
+	for _, setting := range campaign.LaunchSettings() {
+		if setting.Label == "" || fieldName(setting) != field {
+			continue
+		}
+		for _, s := range steps {
+			if slices.Contains(s.sections, setting.Section) {
+				return s.name
+			}
+		}
+	}
+	return ""
+}
+
+// A stepPage is a step as it is shown.
+type stepPage struct {
+	draft
+	Step     string
+	Agents   []string
+	Channels []Channel
+	Problem  texts.Line // what is wrong with it; empty: nothing yet
+}
+
+// A formField is a setting as it stands on the form.
+type formField struct {
+	campaign.Setting
+	Name  string
+	Value string
+}
+
+// Label, Hint and Example are what stands beside and in the field.
+func (f formField) Label() texts.Setting   { return texts.Setting{Setting: f.Setting} }
+func (f formField) Hint() *texts.Setting   { return f.part(f.Setting.Hint, "hint") }
+func (f formField) Example() texts.Setting { return texts.Setting{Setting: f.Setting, Part: "example"} }
+
+// part is a text beside the field; nil: it has none.
+func (f formField) part(english, part string) *texts.Setting {
+	if english == "" {
+		return nil
+	}
+	return &texts.Setting{Setting: f.Setting, Part: part}
+}
+
+// Rules reports whether the field takes lines.
+func (f formField) Rules() bool { return f.List && f.Section == campaign.FollowSection }
+
+// AtClock reports whether a day and a time of day are asked for. What is another text stays one.
+func (f formField) AtClock() bool {
+	_, err := time.Parse("2006-01-02T15:04", f.Value)
+	return f.Moment && (f.Value == "" || err == nil)
+}
+
+// Options are what can be chosen.
+func (f formField) Options() (list []option) {
+	for _, choice := range f.Choices {
+		list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
+	}
+	return list
+}
+
+// label is what people call a setting.
+func label(flag string) any {
+	switch flag {
+	case "channel":
+		return texts.Of("new.channel")
+	case "agent":
+		return texts.Of("facts.agent")
+	}
+	for _, s := range campaign.LaunchSettings(flag) {
+		if s.Label != "" {
+			return texts.Setting{Setting: s}
+		}
+	}
+	return texts.Name(strings.ReplaceAll(flag, "-", " "))
+}
+
+// fieldName is the name that a setting has on the form.
+func fieldName(s campaign.Setting) string { return strings.ReplaceAll(s.Flag, "-", "_") }
+
+func (s stepPage) fields(section campaign.Section, switches bool) (fields []formField) {
+	for _, setting := range campaign.LaunchSettings() {
+		if setting.Label == "" || setting.Section != section || setting.Switch != switches {
+			continue
+		}
+		field := formField{setting, fieldName(setting), setting.Default}
+		if s.Form.Has(field.Name) {
+			field.Value = s.Form.Get(field.Name)
+		}
+		fields = append(fields, field)
+	}
+	return fields
+}
+
+// The fields of sections; what can only be on or off comes apart.
+func (s stepPage) Called() []formField         { return s.fields(campaign.NameSection, false) }
+func (s stepPage) List() []formField           { return s.fields(campaign.ListSection, false) }
+func (s stepPage) ListSwitches() []formField   { return s.fields(campaign.ListSection, true) }
+func (s stepPage) When() []formField           { return s.fields(campaign.WhenSection, false) }
+func (s stepPage) Safety() []formField         { return s.fields(campaign.SafetySection, false) }
+func (s stepPage) More() []formField           { return s.fields(campaign.MoreSection, false) }
+func (s stepPage) Switches() []formField       { return s.fields(campaign.MoreSection, true) }
+func (s stepPage) Follow() []formField         { return s.fields(campaign.FollowSection, false) }
+func (s stepPage) FollowSwitches() []formField { return s.fields(campaign.FollowSection, true) }
+
+// Changed reports whether something was filled in among fields.
+func (s stepPage) Changed(fields []formField) bool {
+	return slices.ContainsFunc(fields, func(field formField) bool { return field.Value != field.Default })
+}
+
+// Value is what was filled in.
+func (s stepPage) Value(field string) string { return s.Form.Get(field) }
+
+// Channel is the one that is chosen: as filled in, or the first.
+func (s stepPage) Channel() string {
+	if s.Form.Has("channel") || len(s.Channels) == 0 {
+		return s.Form.Get("channel")
+	}
+	return s.Channels[0].Name
+}
+
+// A mark is a step among all, as people see how far they are.
+type mark struct {
+	Name       string
+	Title      texts.Line
+	Done, Here bool
+}
+
+// marks are all steps, the list and the review among them.
+func (d draft) marks(here string) []mark {
+	list := []mark{{beginningStep, texts.Of("step.file"), true, false}}
+	for _, s := range steps {
+		list = append(list, mark{s.name, texts.Of(s.title), d.said(s.name), s.name == here})
+	}
+	return append(list, mark{review, texts.Of("step.review"), false, here == review})
+}
+
+func (s stepPage) Marks() []mark { return s.marks(s.Step) }
+
+// Heading is what the step is called.
+func (s stepPage) Heading() texts.Line { return texts.Of(steps[placeOf(s.Step)].title) }
+
+// step serves a step of a draft.
+func (p *pages) step(w http.ResponseWriter, r *http.Request) {
+	step := r.PathValue("step")
+	d, err := p.draft(r)
+	if err == nil && placeOf(step) < 0 {
+		err = wishf(http.StatusNotFound, "error.nothing_here")
+	}
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	p.showStep(w, r, http.StatusOK, d, step, nil)
+}
+
+func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d draft, step string, problem texts.Line) {
+	body := stepPage{draft: d, Step: step, Agents: p.agents(), Channels: p.Channels, Problem: problem}
+	p.show(w, r, status, "step", view{
+		Title: texts.Of("step.title", "step", body.Heading(), "campaign", d.Title()), Nav: "new", Here: p.link("/new/" + d.ID + "/" + step), Body: body,
+	})
+}
+
+// stepped keeps what was filled in, whether it is right or not, and goes to the next step
+// when it is right, or to the one before.
+func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
+	if !p.readForm(w, r) {
+		return
+	}
+	step, id := r.PathValue("step"), r.PathValue("id")
+	at := placeOf(step)
+	if at < 0 {
+		p.refuse(w, r, wishf(http.StatusNotFound, "error.nothing_here"))
+		return
+	}
+	fields := make(url.Values)
+	for field, values := range r.PostForm {
+		if stepOf(field) == step {
+			fields[field] = values
+		}
+	}
+	err := p.Store.SaveStep(r.Context(), id, step, fields.Encode())
+	d, reading := p.draft(r)
+	if err = cmp.Or(err, reading); err != nil {
+		p.refuse(w, r, asDraft(err))
+		return
+	}
+	to := review
+	switch back := r.PostForm.Get("to") == "back"; {
+	case back:
+		to = steps[max(at-1, 0)].name
+	case r.PostForm.Get("to") != review && at+1 < len(steps):
+		to = steps[at+1].name
+	}
+	if r.PostForm.Get("to") != "back" {
+		err = p.check(r.Context(), d, steps[at])
+	}
+	if err != nil {
+		p.showStep(w, r, statusOf(err), d, step, lineOf(err))
+		return
+	}
+	http.Redirect(w, r, p.link("/new/"+d.ID+"/"+to), http.StatusSeeOther)
+}
+
+// placeOf is the place of a step among all; -1: there is no such step.
+func placeOf(name string) int {
+	return slices.IndexFunc(steps, func(s making) bool { return s.name == name })
+}
+
+// statusOf is how a page answers that says what is wrong with a draft.
+func statusOf(err error) int {
+	var wish *wishError
+	if errors.As(err, &wish) {
+		return wish.status
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// check finds what is wrong with a step, as far as that does not depend on others.
+func (p *pages) check(ctx context.Context, d draft, step making) error {
+	if _, err := campaign.NewSettings(given(d.Form, step.sections)); err != nil {
+		return &wishError{status: http.StatusBadRequest, err: err}
+	}
+	if step.name != "agent" {
+		return nil
+	}
+	if _, _, err := p.agentAndChannel(d); err != nil {
+		return err
+	}
+	if err := campaign.CheckName(d.Name()); err != nil {
+		return &wishError{status: http.StatusBadRequest, err: err}
+	}
+	return p.nameTaken(ctx, d.Name())
+}
+
+// given is what was filled in of the settings of some sections.
+func given(form url.Values, sections []campaign.Section) campaign.Given {
+	all := make(campaign.Given)
+	for _, s := range campaign.LaunchSettings() {
+		text := strings.TrimSpace(form.Get(fieldName(s)))
+		if s.Label == "" || !slices.Contains(sections, s.Section) || text == "" || s.Number && text == "0" { // as for a field that is empty
+			continue
+		}
+		switch {
+		case s.Switch:
+			text = "true"
+		case s.List && s.Section == campaign.FollowSection:
+			all[s.Flag] = lines(text)
+			continue
+		}
+		if _, err := strconv.Atoi(text); err == nil {
+			text += s.Suffix
+		}
+		all[s.Flag] = []string{text}
+	}
+	return all
+}
+
+// lines are the lines of a text that are not blank.
+func lines(text string) (list []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
