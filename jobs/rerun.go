@@ -227,6 +227,15 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 type Resolution struct {
 	Accepted bool // the platform has them; otherwise it never saw them
 	Chunk    *int // only this chunk's; nil: all
+
+	// Until leaves out contacts that became unconfirmed later, because nobody has looked
+	// them up. It counts in whole seconds; zero: all.
+	Until time.Time
+}
+
+// holds reports whether it is about a contact.
+func (r Resolution) holds(is campaign.Record) bool {
+	return is.State == campaign.Unconfirmed && (r.Until.IsZero() || !is.ChangedAt().After(r.Until))
 }
 
 // message says it in the log.
@@ -266,7 +275,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 		}
 	}
 	unconfirmed := func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		return func(i int) bool { return chunk.Record(i).State == campaign.Unconfirmed }, nil
+		return func(i int) bool { return res.holds(chunk.Record(i)) }, nil
 	}
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {
