@@ -160,11 +160,20 @@ func asWish(err error) error {
 const maxReason = 300
 
 func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
-	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
-	if len(reason) > maxReason {
-		return 0, wishf(http.StatusBadRequest, "error.long_reason", "n", maxReason)
+	reason, err := reasonOf(form)
+	if err != nil {
+		return 0, err
 	}
 	return 0, q.Pause(ctx, name, campaign.Text(reason))
+}
+
+// reasonOf is the reason that a form gives, on one line.
+func reasonOf(form url.Values) (string, error) {
+	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
+	if len(reason) > maxReason {
+		return "", wishf(http.StatusBadRequest, "error.long_reason", "n", maxReason)
+	}
+	return reason, nil
 }
 
 func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {

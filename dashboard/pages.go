@@ -44,7 +44,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 		}
 		return t
 	}
-	frame := parse(template.New("").Funcs(s.words()), "layout", "parts")
+	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
@@ -141,6 +141,8 @@ func (p *pages) routes(rs *routes) {
 	for name, a := range actions {
 		rs.below("POST /campaigns/{name}/"+name, a.least, p.act(name, a.do))
 	}
+	rs.below("POST /all/pause", users.Operator, p.together("pause", pauseAll))
+	rs.below("POST /all/resume", users.Operator, p.together("resume", resumeAll))
 	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)
@@ -305,7 +307,7 @@ var standingParts = map[string][]string{
 
 // listContent is the list with its rows apart: most of them stay as they are.
 func listContent(t *template.Template, body any) (content, error) {
-	parts, err := fill(t, body, "agents", "say", "found", "empty", "paging")
+	parts, err := fill(t, body, "together", "agents", "say", "found", "empty", "paging")
 	if err != nil {
 		return content{}, err
 	}

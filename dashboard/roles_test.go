@@ -45,6 +45,8 @@ var least = map[string]users.Role{
 	"GET /queues/":                           users.Viewer,
 	"/":                                      users.Viewer,
 	"/queues/":                               users.Operator,
+	"POST /all/pause":                        users.Operator,
+	"POST /all/resume":                       users.Operator,
 	"POST /campaigns/{name}/pause":           users.Operator,
 	"POST /campaigns/{name}/resume":          users.Operator,
 	"POST /campaigns/{name}/start":           users.Operator,

@@ -174,8 +174,8 @@ func TestPagesSpeakArabic(t *testing.T) {
 		_, page := ask(t, "POST", f.URL+p.path, p.form, arabic)
 		check("POST "+p.path, page)
 	}
-	for _, do := range []string{"pause", "resume", "cancel"} {
-		res, _ := ask(t, "POST", f.URL+"/campaigns/spring/"+do, url.Values{}, arabic)
+	for _, do := range []string{"/campaigns/spring/pause", "/campaigns/spring/resume", "/all/pause", "/all/resume", "/campaigns/spring/cancel"} {
+		res, _ := ask(t, "POST", f.URL+do, url.Values{}, arabic)
 		_, page := ask(t, "GET", f.URL+res.Header.Get("Location"), nil, arabic)
 		if !strings.Contains(page, `class="flash"`) {
 			t.Errorf("%s: it is not said that it was done", do)
