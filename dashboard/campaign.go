@@ -157,7 +157,7 @@ func (s standing) Grouped() []grouped {
 	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
 		state, _ := campaign.ParseState(reason.State)
 		g := grouped{Reason: reason, Warning: s.rerunWarning(state)}
-		if s.PurgedAt.IsZero() && slices.Contains(jobs.Rerunnable, state) {
+		if s.PurgedAt.IsZero() && state != campaign.Unconfirmed && slices.Contains(jobs.Rerunnable, state) {
 			g.Again = s.like(reason)
 		}
 		list = append(list, g)

@@ -46,7 +46,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	}
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "preview", "error", "sign-in"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "unconfirmed", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	// What a viewer sees are the same pages with some of their parts replaced.
@@ -125,7 +125,7 @@ var actions = map[string]struct {
 	do    func(context.Context, *jobs.Queue, string, url.Values) (int, error)
 }{
 	"pause": {users.Operator, pause}, "resume": {users.Operator, resume}, "start": {users.Operator, start},
-	"cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},
+	"resolve": {users.Operator, resolve}, "cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},
 }
 
 func (p *pages) routes(rs *routes) {
@@ -143,6 +143,7 @@ func (p *pages) routes(rs *routes) {
 	}
 	rs.below("POST /all/pause", users.Operator, p.together("pause", pauseAll))
 	rs.below("POST /all/resume", users.Operator, p.together("resume", resumeAll))
+	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
 	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)

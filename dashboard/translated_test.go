@@ -104,6 +104,7 @@ func everything(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	f.load("held", 20)
+	f.lose("held", at, 0, 1, 11)
 	f.Pass("held", campaign.Paused, "lunch")
 	f.load("over", 3)
 	for place := range 3 {
@@ -133,7 +134,7 @@ var shownPages = []string{
 	"/campaigns/spring", "/campaigns/held", "/campaigns/over", "/campaigns/loads", "/campaigns/purged",
 	"/campaigns/spring/contacts", "/campaigns/spring/contacts?state=failed", "/campaigns/spring/contacts?reason=77", "/campaigns/spring/contacts?state=bad",
 	"/campaigns/spring/contacts/0", "/campaigns/spring/contacts/1", "/campaigns/spring/contacts/2", "/campaigns/spring/contacts/3",
-	"/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
+	"/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
 }
 
 // In Arabic no page shows an English word, but for what others wrote and technical names.
@@ -165,6 +166,9 @@ func TestPagesSpeakArabic(t *testing.T) {
 	}{
 		{"/campaigns/spring/contacts", url.Values{"find": {"NOTE 1"}}},
 		{"/campaigns/spring/contacts", url.Values{"find": {strings.Repeat("x", 200)}}},
+		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"1"}}},
+		{"/campaigns/held/resolve", url.Values{"until": {"2000000000"}, "contacts": {"3"}}},
+		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"2000000000"}, "contacts": {"2"}}},
 		{"/campaigns/over/pause", url.Values{}},
 		{"/campaigns/over/rerun", url.Values{"state": {"pending"}}},
 		{"/campaigns/over/rerun", url.Values{}},
@@ -251,7 +255,7 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	for name, path := range map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
-		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
+		"contacts": "/campaigns/spring/contacts", "unconfirmed": "/campaigns/held/unconfirmed", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
 	} {
 		v.open(path)
 		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)

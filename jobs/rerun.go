@@ -231,7 +231,12 @@ type Resolution struct {
 	// Until leaves out contacts that became unconfirmed later, because nobody has looked
 	// them up. It counts in whole seconds; zero: all.
 	Until time.Time
+	// Contacts is how many they were; 0: any number. If there are more, none is resolved.
+	Contacts int
 }
+
+// ErrMoreUnconfirmed: there are more contacts than a person has looked up.
+var ErrMoreUnconfirmed = campaign.Faulty(campaign.MsgMoreUnconfirmed)
 
 // holds reports whether it is about a contact.
 func (r Resolution) holds(is campaign.Record) bool {
@@ -250,6 +255,26 @@ func (r Resolution) message() campaign.Message {
 	return text
 }
 
+// seenAll tells whether a person has looked up as many contacts as there are.
+func (q *Queue) seenAll(ctx context.Context, name string, chunks []int, res Resolution) error {
+	if res.Contacts == 0 {
+		return nil
+	}
+	var found atomic.Int64
+	err := q.eachLedger(ctx, name, chunks, func(_ context.Context, chunk *store.Chunk) error {
+		for i := range chunk.Len() {
+			if res.holds(chunk.Record(i)) {
+				found.Add(1)
+			}
+		}
+		return nil
+	})
+	if err == nil && int(found.Load()) > res.Contacts {
+		err = ErrMoreUnconfirmed
+	}
+	return err
+}
+
 // Resolve moves unconfirmed contacts by what a person found. Those that the platform
 // never saw are sent. It returns how many contacts there were.
 func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (contacts int, err error) {
@@ -266,6 +291,9 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 			return 0, fmt.Errorf("resolve %s: chunk %d: it has %d, counted from 0", name, *res.Chunk, c.Chunks)
 		}
 		chunks = []int{*res.Chunk}
+	}
+	if err := q.seenAll(ctx, name, chunks, res); err != nil {
+		return 0, err
 	}
 	move := campaign.Move{Cause: campaign.ConfirmNever}
 	if res.Accepted {
