@@ -51,6 +51,9 @@ func (s standing) glance() glance {
 	return g
 }
 
+// MayLaunch reports whether they may launch a campaign like it.
+func (s standing) MayLaunch() bool { return s.Visitor >= users.Launcher }
+
 // standingFor is a campaign's page for a role, with the name of its view.
 func standingFor(role users.Role, s standing) (view string, body any) {
 	if s.Visitor = role; role < users.Operator {

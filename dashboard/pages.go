@@ -46,7 +46,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	}
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "unconfirmed", "new", "preview", "error", "sign-in"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	// What a viewer sees are the same pages with some of their parts replaced.
@@ -144,6 +144,10 @@ func (p *pages) routes(rs *routes) {
 	rs.below("POST /all/pause", users.Operator, p.together("pause", pauseAll))
 	rs.below("POST /all/resume", users.Operator, p.together("resume", resumeAll))
 	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
+	rs.below("GET /campaigns/{name}/log", users.Operator, p.log)
+	rs.below("GET /campaigns/{name}/plan", users.Operator, p.plan)
+	rs.below("GET /campaigns/{name}/settings", users.Operator, p.settings)
+	rs.below("POST /campaigns/{name}/settings", users.Launcher, p.settings)
 	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)

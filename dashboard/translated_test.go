@@ -134,7 +134,7 @@ var shownPages = []string{
 	"/campaigns/spring", "/campaigns/held", "/campaigns/over", "/campaigns/loads", "/campaigns/purged",
 	"/campaigns/spring/contacts", "/campaigns/spring/contacts?state=failed", "/campaigns/spring/contacts?reason=77", "/campaigns/spring/contacts?state=bad",
 	"/campaigns/spring/contacts/0", "/campaigns/spring/contacts/1", "/campaigns/spring/contacts/2", "/campaigns/spring/contacts/3",
-	"/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
+	"/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
 }
 
 // In Arabic no page shows an English word, but for what others wrote and technical names.
@@ -255,7 +255,7 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	for name, path := range map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
-		"contacts": "/campaigns/spring/contacts", "unconfirmed": "/campaigns/held/unconfirmed", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
+		"contacts": "/campaigns/spring/contacts", "unconfirmed": "/campaigns/held/unconfirmed", "log": "/campaigns/spring/log?of=all", "plan": "/campaigns/held/plan", "settings": "/campaigns/held/settings", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview,
 	} {
 		v.open(path)
 		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
