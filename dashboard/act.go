@@ -25,6 +25,7 @@ type action struct {
 	Confirm  texts.Line
 	States   []choice   // of contacts to choose from
 	Revision int        // of list and settings that are approved; 0: none are
+	Link     string     // of the page that does it; empty: this form does
 	Rules    []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
 }
 
@@ -73,6 +74,11 @@ func (s standing) Actions() []action {
 	case campaign.Ready, campaign.Scheduled:
 		list = append(list, offer("start", "primary"))
 	}
+	if s.PurgedAt.IsZero() && s.States.In(campaign.Unconfirmed) > 0 {
+		decide := offer("resolve", "")
+		decide.Link = "unconfirmed"
+		list = append(list, decide)
+	}
 	if choices := s.choices(); len(choices) > 0 {
 		again := offer("rerun", "")
 		again.States = choices
@@ -95,7 +101,7 @@ func (s standing) choices() []choice {
 		if !s.PurgedAt.IsZero() {
 			break // their contacts are purged
 		}
-		if n := s.States.In(state); n > 0 {
+		if n := s.States.In(state); n > 0 && state != campaign.Unconfirmed { // they have a page, with what to look up
 			list = append(list, choice{state, n, state == campaign.Failed, s.rerunWarning(state)})
 		}
 	}
@@ -104,9 +110,6 @@ func (s standing) choices() []choice {
 
 // rerunWarning says who may be contacted twice if contacts in a state are sent again.
 func (s standing) rerunWarning(state campaign.State) texts.Line {
-	if state == campaign.Unconfirmed {
-		return texts.Of("act.twice")
-	}
 	if n := s.Whole.InDoubt.In(state); n > 0 {
 		return texts.Of("act.some_twice", "n", n, "state", state)
 	}
@@ -160,11 +163,20 @@ func asWish(err error) error {
 const maxReason = 300
 
 func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
-	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
-	if len(reason) > maxReason {
-		return 0, wishf(http.StatusBadRequest, "error.long_reason", "n", maxReason)
+	reason, err := reasonOf(form)
+	if err != nil {
+		return 0, err
 	}
 	return 0, q.Pause(ctx, name, campaign.Text(reason))
+}
+
+// reasonOf is the reason that a form gives, on one line.
+func reasonOf(form url.Values) (string, error) {
+	reason := strings.Join(strings.Fields(form.Get("reason")), " ")
+	if len(reason) > maxReason {
+		return "", wishf(http.StatusBadRequest, "error.long_reason", "n", maxReason)
+	}
+	return reason, nil
 }
 
 func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {

@@ -51,6 +51,9 @@ func (s standing) glance() glance {
 	return g
 }
 
+// MayLaunch reports whether they may launch a campaign like it.
+func (s standing) MayLaunch() bool { return s.Visitor >= users.Launcher }
+
 // standingFor is a campaign's page for a role, with the name of its view.
 func standingFor(role users.Role, s standing) (view string, body any) {
 	if s.Visitor = role; role < users.Operator {
@@ -157,7 +160,7 @@ func (s standing) Grouped() []grouped {
 	for _, reason := range s.Whole.Reasons[:min(len(s.Whole.Reasons), shownReasons)] {
 		state, _ := campaign.ParseState(reason.State)
 		g := grouped{Reason: reason, Warning: s.rerunWarning(state)}
-		if s.PurgedAt.IsZero() && slices.Contains(jobs.Rerunnable, state) {
+		if s.PurgedAt.IsZero() && state != campaign.Unconfirmed && slices.Contains(jobs.Rerunnable, state) {
 			g.Again = s.like(reason)
 		}
 		list = append(list, g)

@@ -25,6 +25,7 @@ type list struct {
 	All       int        // campaigns that there are
 	Says      texts.Line // for screen readers; they read it aloud when it changes
 	MayLaunch bool
+	Together  []joint // what may be done to all campaigns at once
 }
 
 // home is that page, and seenHome what a viewer sees of it.
@@ -68,6 +69,7 @@ func (p *pages) homeFor(role users.Role, snap *report.Snapshot, chosen filter) (
 	h := p.homeOf(snap, chosen)
 	h.MayLaunch = role >= users.Launcher
 	if role >= users.Operator {
+		h.Together = jointly(snap.Rows)
 		return "home", h
 	}
 	seen := seenHome{list: h.list}

@@ -44,9 +44,11 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 		}
 		return t
 	}
-	frame := parse(template.New("").Funcs(s.words()), "layout", "parts")
+	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "new", "step", "preview", "error", "sign-in"} {
+	for _, name := range []string{
+		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "new", "step", "preview", "error", "sign-in",
+	} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	// What a viewer sees are the same pages with some of their parts replaced.
@@ -125,7 +127,7 @@ var actions = map[string]struct {
 	do    func(context.Context, *jobs.Queue, string, url.Values) (int, error)
 }{
 	"pause": {users.Operator, pause}, "resume": {users.Operator, resume}, "start": {users.Operator, start},
-	"cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},
+	"resolve": {users.Operator, resolve}, "cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},
 }
 
 func (p *pages) routes(rs *routes) {
@@ -141,6 +143,13 @@ func (p *pages) routes(rs *routes) {
 	for name, a := range actions {
 		rs.below("POST /campaigns/{name}/"+name, a.least, p.act(name, a.do))
 	}
+	rs.below("POST /all/pause", users.Operator, p.together("pause", pauseAll))
+	rs.below("POST /all/resume", users.Operator, p.together("resume", resumeAll))
+	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
+	rs.below("GET /campaigns/{name}/log", users.Operator, p.log)
+	rs.below("GET /campaigns/{name}/plan", users.Operator, p.plan)
+	rs.below("GET /campaigns/{name}/settings", users.Operator, p.settings)
+	rs.below("POST /campaigns/{name}/settings", users.Launcher, p.settings)
 	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
 	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)
@@ -308,7 +317,7 @@ var standingParts = map[string][]string{
 
 // listContent is the list with its rows apart: most of them stay as they are.
 func listContent(t *template.Template, body any) (content, error) {
-	parts, err := fill(t, body, "agents", "say", "found", "empty", "paging")
+	parts, err := fill(t, body, "together", "agents", "say", "found", "empty", "paging")
 	if err != nil {
 		return content{}, err
 	}

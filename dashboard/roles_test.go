@@ -45,11 +45,19 @@ var least = map[string]users.Role{
 	"GET /queues/":                           users.Viewer,
 	"/":                                      users.Viewer,
 	"/queues/":                               users.Operator,
+	"POST /all/pause":                        users.Operator,
+	"POST /all/resume":                       users.Operator,
 	"POST /campaigns/{name}/pause":           users.Operator,
 	"POST /campaigns/{name}/resume":          users.Operator,
 	"POST /campaigns/{name}/start":           users.Operator,
 	"POST /campaigns/{name}/cancel":          users.Operator,
 	"POST /campaigns/{name}/rerun":           users.Operator,
+	"POST /campaigns/{name}/resolve":         users.Operator,
+	"GET /campaigns/{name}/unconfirmed":      users.Operator,
+	"GET /campaigns/{name}/log":              users.Operator,
+	"GET /campaigns/{name}/plan":             users.Operator,
+	"GET /campaigns/{name}/settings":         users.Operator,
+	"POST /campaigns/{name}/settings":        users.Launcher,
 	"POST /campaigns/{name}/approve":         users.Launcher,
 	"GET /campaigns/{name}/contacts":         users.Operator,
 	"POST /campaigns/{name}/contacts":        users.Operator,
@@ -201,6 +209,7 @@ func TestPagesShowOnlyWhatARoleMayDo(t *testing.T) {
 	c := newCrowd(t, redistest.Shared(t), withAgent(t))
 	c.load("sale", 4)
 	c.move("sale", 1, "busy", campaign.Send, campaign.Fail)
+	c.lose("sale", at, 2)
 	c.load("done", 1)
 	c.move("done", 0, "", campaign.Send, campaign.Accept)
 	mux := http.NewServeMux()
@@ -211,7 +220,7 @@ func TestPagesShowOnlyWhatARoleMayDo(t *testing.T) {
 	}
 	shown := make(map[users.Role]int)
 	for _, role := range everyRole[1:] {
-		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
+		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/campaigns/sale/unconfirmed", "/campaigns/sale/log?of=all", "/campaigns/sale/plan", "/campaigns/sale/settings", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
 			res, page := c.as(role, "GET", path, nil)
 			if res.StatusCode == http.StatusForbidden && len(links.FindAllString(page, -1)) == 0 {
 				t.Errorf("%s for %v leads nowhere", path, role)

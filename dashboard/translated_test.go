@@ -104,6 +104,7 @@ func everything(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	f.load("held", 20)
+	f.lose("held", at, 0, 1, 11)
 	f.Pass("held", campaign.Paused, "lunch")
 	f.load("over", 3)
 	for place := range 3 {
@@ -133,7 +134,7 @@ var shownPages = []string{
 	"/campaigns/spring", "/campaigns/held", "/campaigns/over", "/campaigns/loads", "/campaigns/purged",
 	"/campaigns/spring/contacts", "/campaigns/spring/contacts?state=failed", "/campaigns/spring/contacts?reason=77", "/campaigns/spring/contacts?state=bad",
 	"/campaigns/spring/contacts/0", "/campaigns/spring/contacts/1", "/campaigns/spring/contacts/2", "/campaigns/spring/contacts/3",
-	"/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
+	"/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
 }
 
 // In Arabic no page shows an English word, but for what others wrote and technical names.
@@ -165,6 +166,9 @@ func TestPagesSpeakArabic(t *testing.T) {
 	}{
 		{"/campaigns/spring/contacts", url.Values{"find": {"NOTE 1"}}},
 		{"/campaigns/spring/contacts", url.Values{"find": {strings.Repeat("x", 200)}}},
+		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"1"}}},
+		{"/campaigns/held/resolve", url.Values{"until": {"2000000000"}, "contacts": {"3"}}},
+		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"2000000000"}, "contacts": {"2"}}},
 		{"/campaigns/over/pause", url.Values{}},
 		{"/campaigns/over/rerun", url.Values{"state": {"pending"}}},
 		{"/campaigns/over/rerun", url.Values{}},
@@ -174,8 +178,8 @@ func TestPagesSpeakArabic(t *testing.T) {
 		_, page := ask(t, "POST", f.URL+p.path, p.form, arabic)
 		check("POST "+p.path, page)
 	}
-	for _, do := range []string{"pause", "resume", "cancel"} {
-		res, _ := ask(t, "POST", f.URL+"/campaigns/spring/"+do, url.Values{}, arabic)
+	for _, do := range []string{"/campaigns/spring/pause", "/campaigns/spring/resume", "/all/pause", "/all/resume", "/campaigns/spring/cancel"} {
+		res, _ := ask(t, "POST", f.URL+do, url.Values{}, arabic)
 		_, page := ask(t, "GET", f.URL+res.Header.Get("Location"), nil, arabic)
 		if !strings.Contains(page, `class="flash"`) {
 			t.Errorf("%s: it is not said that it was done", do)
@@ -258,7 +262,9 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	for name, path := range map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
-		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3", "new": "/new", "preview": preview + "/review",
+		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3",
+		"unconfirmed": "/campaigns/held/unconfirmed", "log": "/campaigns/spring/log?of=all", "plan": "/campaigns/held/plan", "settings": "/campaigns/held/settings",
+		"new": "/new", "preview": preview + "/review",
 		"new-agent": preview + "/agent", "new-list": preview + "/list", "new-when": preview + "/when", "new-safety": preview + "/safety", "new-follow": preview + "/follow",
 	} {
 		v.open(path)

@@ -227,6 +227,20 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 type Resolution struct {
 	Accepted bool // the platform has them; otherwise it never saw them
 	Chunk    *int // only this chunk's; nil: all
+
+	// Until leaves out contacts that became unconfirmed later, because nobody has looked
+	// them up. It counts in whole seconds; zero: all.
+	Until time.Time
+	// Contacts is how many they were; 0: any number. If there are more, none is resolved.
+	Contacts int
+}
+
+// ErrMoreUnconfirmed: there are more contacts than a person has looked up.
+var ErrMoreUnconfirmed = campaign.Faulty(campaign.MsgMoreUnconfirmed)
+
+// holds reports whether it is about a contact.
+func (r Resolution) holds(is campaign.Record) bool {
+	return is.State == campaign.Unconfirmed && (r.Until.IsZero() || !is.ChangedAt().After(r.Until))
 }
 
 // message says it in the log.
@@ -239,6 +253,26 @@ func (r Resolution) message() campaign.Message {
 		text = campaign.Say(campaign.MsgOfChunk, "what", text, "chunk", *r.Chunk)
 	}
 	return text
+}
+
+// seenAll tells whether a person has looked up as many contacts as there are.
+func (q *Queue) seenAll(ctx context.Context, name string, chunks []int, res Resolution) error {
+	if res.Contacts == 0 {
+		return nil
+	}
+	var found atomic.Int64
+	err := q.eachLedger(ctx, name, chunks, func(_ context.Context, chunk *store.Chunk) error {
+		for i := range chunk.Len() {
+			if res.holds(chunk.Record(i)) {
+				found.Add(1)
+			}
+		}
+		return nil
+	})
+	if err == nil && int(found.Load()) > res.Contacts {
+		err = ErrMoreUnconfirmed
+	}
+	return err
 }
 
 // Resolve moves unconfirmed contacts by what a person found. Those that the platform
@@ -258,6 +292,9 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 		}
 		chunks = []int{*res.Chunk}
 	}
+	if err := q.seenAll(ctx, name, chunks, res); err != nil {
+		return 0, err
+	}
 	move := campaign.Move{Cause: campaign.ConfirmNever}
 	if res.Accepted {
 		move.Cause = campaign.ConfirmSent
@@ -266,7 +303,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 		}
 	}
 	unconfirmed := func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		return func(i int) bool { return chunk.Record(i).State == campaign.Unconfirmed }, nil
+		return func(i int) bool { return res.holds(chunk.Record(i)) }, nil
 	}
 	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
 	if contacts > 0 {

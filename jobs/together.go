@@ -5,6 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -15,6 +18,7 @@ import (
 type Together struct {
 	Campaigns []string // by name
 	Left      []Left   // those that a person may expect among them
+	Failed    []string // those that could not be read, paused or resumed, by name; the error says why
 }
 
 // A Left is a campaign that is left as it is.
@@ -27,9 +31,12 @@ type Left struct {
 // ToPause are the campaigns that PauseAll would pause: those that are running, of one agent
 // or, without a name, of all. Those that may start by themselves are left.
 func (q *Queue) ToPause(ctx context.Context, agent string) (Together, error) {
-	return q.together(ctx, agent, func(phase campaign.Phase, _ campaign.Message) (is, left bool) {
-		return phase == campaign.Running, phase == campaign.Scheduled || phase == campaign.Loading
-	})
+	return q.together(ctx, agent, isRunning)
+}
+
+// isRunning chooses what PauseAll pauses.
+func isRunning(phase campaign.Phase, _ campaign.Message) (is, left bool) {
+	return phase == campaign.Running, phase == campaign.Scheduled || phase == campaign.Loading
 }
 
 // ToResume are the campaigns that ResumeAll would resume: those that PauseAll has paused.
@@ -40,11 +47,19 @@ func (q *Queue) ToResume(ctx context.Context, agent string) (Together, error) {
 	})
 }
 
-func (q *Queue) together(ctx context.Context, agent string, choose func(campaign.Phase, campaign.Message) (is, left bool)) (t Together, err error) {
+func (q *Queue) together(ctx context.Context, agent string, choose chooser) (t Together, err error) {
 	names, err := q.store.Names(ctx)
 	if err != nil {
 		return t, err
 	}
+	return q.among(ctx, names, agent, choose)
+}
+
+// A chooser says of a campaign, as it stands, whether it is meant or left as it is.
+type chooser func(phase campaign.Phase, why campaign.Message) (is, left bool)
+
+// among chooses from campaigns.
+func (q *Queue) among(ctx context.Context, names []string, agent string, choose chooser) (t Together, err error) {
 	all, err := q.store.ReadAll(ctx, names)
 	errs := []error{err}
 	for _, r := range all {
@@ -52,7 +67,7 @@ func (q *Queue) together(ctx context.Context, agent string, choose func(campaign
 		case errors.Is(r.Err, store.ErrNotFound):
 			continue
 		case r.Err != nil:
-			errs = append(errs, r.Err)
+			errs, t.Failed = append(errs, r.Err), append(t.Failed, r.Name)
 			continue
 		case agent != "" && r.Settings.Agent != agent:
 			continue
@@ -73,29 +88,38 @@ func (q *Queue) together(ctx context.Context, agent string, choose func(campaign
 // meanwhile.
 const pauseRounds = 5
 
+// campaignsAtOnce is how many campaigns are paused or resumed at once.
+const campaignsAtOnce = 16
+
 // PauseAll pauses all running campaigns, of one agent or of all, for a reason, and returns
 // which. One that another process has paused meanwhile keeps its reason. An error about one
 // campaign keeps it from no other.
+//
+// Campaigns that are live are paused first, so that those that send now do not wait until
+// thousands that are over were read. Then all are read: the index of live ones may lack one.
 func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Message) (done Together, err error) {
 	why := campaign.Say(campaign.MsgWithOthers, "reason", reason.Mask(mask.Numbers))
+	halt := func(name string) (bool, error) { return q.halt(ctx, name, why, campaign.Running) }
+	if live, err := q.store.EverLive(ctx); err == nil { // else the rounds meet it, too
+		names := make([]string, len(live))
+		for i, l := range live {
+			names[i] = l.Campaign
+		}
+		first, _ := q.among(ctx, names, agent, isRunning) // what failed is tried again
+		done.Campaigns, _, _ = each(first.Campaigns, halt)
+	}
 	var errs []error
 	for range pauseRounds {
 		now, err := q.ToPause(ctx, agent)
-		done.Left = now.Left
-		errs = []error{err} // what failed before is tried again
-		moved := false
-		for _, name := range now.Campaigns {
-			halted, err := q.halt(ctx, name, why, campaign.Running)
-			errs = append(errs, err)
-			if halted {
-				done.Campaigns, moved = append(done.Campaigns, name), true
-			}
-		}
-		if !moved {
+		moved, failed, errOfSome := each(now.Campaigns, halt)
+		done.Left, done.Failed = now.Left, append(now.Failed, failed...)
+		errs = []error{err, errOfSome} // what failed before was tried again
+		if done.Campaigns = append(done.Campaigns, moved...); len(moved) == 0 {
 			break
 		}
 	}
 	slices.Sort(done.Campaigns)
+	slices.Sort(done.Failed)
 	done.Campaigns = slices.Compact(done.Campaigns) // one may have been resumed in between
 	return done, errors.Join(errs...)
 }
@@ -104,14 +128,43 @@ func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Mess
 // error about one campaign keeps it from no other.
 func (q *Queue) ResumeAll(ctx context.Context, agent string) (done Together, err error) {
 	chosen, err := q.ToResume(ctx, agent)
-	errs := []error{err}
-	done.Left = chosen.Left
-	for _, name := range chosen.Campaigns {
-		_, err := q.Resume(ctx, name)
-		errs = append(errs, err)
-		if onlyUndone(err) {
-			done.Campaigns = append(done.Campaigns, name)
+	done.Left, done.Failed = chosen.Left, chosen.Failed
+	moved, failed, others := each(chosen.Campaigns, func(name string) (bool, error) {
+		c, err := q.store.Campaign(ctx, name)
+		if err != nil || !c.PhaseReason.Is(campaign.MsgWithOthers) { // paused anew meanwhile, for a reason of its own
+			return false, err
 		}
+		_, err = q.Resume(ctx, name)
+		return onlyUndone(err), err
+	})
+	done.Campaigns, done.Failed = moved, append(done.Failed, failed...)
+	slices.Sort(done.Failed)
+	return done, errors.Join(err, others)
+}
+
+// each does something to campaigns, several at once, and returns to which it was done, and
+// for which it failed, both sorted.
+func each(names []string, do func(name string) (bool, error)) (moved, failed []string, err error) {
+	var mu sync.Mutex
+	var g errgroup.Group
+	var errs []error
+	g.SetLimit(campaignsAtOnce)
+	for _, name := range names {
+		g.Go(func() error {
+			is, err := do(name)
+			mu.Lock()
+			defer mu.Unlock()
+			if is {
+				moved = append(moved, name)
+			}
+			if err != nil {
+				failed, errs = append(failed, name), append(errs, err)
+			}
+			return nil
+		})
 	}
-	return done, errors.Join(errs...)
+	_ = g.Wait() // errors are kept apart
+	slices.Sort(moved)
+	slices.Sort(failed)
+	return moved, failed, errors.Join(errs...)
 }

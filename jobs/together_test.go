@@ -132,4 +132,44 @@ func TestAllButADamagedOne(t *testing.T) {
 		t.Error("no error")
 	}
 	wantNames(t, "paused", []string{"a", "c"}, done.Campaigns)
+	wantNames(t, "failed", []string{"b"}, done.Failed)
+}
+
+// Those that send now are paused even if the list of all cannot be read.
+func TestAllThatAreLiveArePausedFirst(t *testing.T) {
+	f, q := several(t)
+	f.Redis().Set(t.Context(), "campaigns", "damaged", 0)
+	done, err := q.PauseAll(t.Context(), "", campaign.Say(campaign.MsgByPerson))
+	if err == nil {
+		t.Error("no error, though others may run")
+	}
+	wantNames(t, "paused", []string{"a", "b", "c"}, done.Campaigns)
+}
+
+// One that the index of live campaigns lacks is paused, too.
+func TestAllButNotOnlyThoseThatAreLive(t *testing.T) {
+	f, q := several(t)
+	f.Redis().Del(t.Context(), "live")
+	done, err := q.PauseAll(t.Context(), "", campaign.Say(campaign.MsgByPerson))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, "paused", []string{"a", "b", "c"}, done.Campaigns)
+}
+
+// Who pauses a campaign by name after all were paused keeps it from being resumed with all.
+func TestAPauseByNameCountsAmongAll(t *testing.T) {
+	_, q := several(t)
+	if _, err := q.PauseAll(t.Context(), "", campaign.Say(campaign.MsgByPerson)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Pause(t.Context(), "a", campaign.Text("the list is wrong")); err != nil {
+		t.Fatal(err)
+	}
+	done, err := q.ResumeAll(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, "resumed", []string{"b", "c"}, done.Campaigns)
+	wantNames(t, "stay paused", []string{"a", "by-hand", "by-rule"}, names(done.Left))
 }

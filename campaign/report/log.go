@@ -139,3 +139,26 @@ func placesOf(spans []store.Span) string {
 	}
 	return strings.Join(texts, ",")
 }
+
+// A LogPage is a part of a campaign's log, the latest entry first.
+type LogPage struct {
+	Entries []Decision
+	Next    store.LogPlace // where the page of earlier entries begins
+	More    bool           // there is one
+}
+
+// ReadLogPage reads up to n entries of a campaign's log, from a place backwards; with
+// whole, of decisions about the campaign as a whole alone.
+func ReadLogPage(ctx context.Context, s Store, c campaign.Campaign, at store.LogPlace, whole bool, n int) (LogPage, error) {
+	l := Log{campaign: c, reasons: reasons{store: s, campaign: c.Name}}
+	found, next, more, err := s.LogPage(ctx, c.Name, at, whole, n)
+	page := LogPage{Next: next, More: more}
+	for _, entry := range found {
+		d, err := l.decision(ctx, entry)
+		if err != nil {
+			return page, err
+		}
+		page.Entries = append(page.Entries, d)
+	}
+	return page, err
+}

@@ -260,6 +260,7 @@ type catalog interface {
 	Begun(ctx context.Context, name string, now time.Time) (int, error)
 	Rejects(ctx context.Context, name string, yield func(part []byte) error) error
 	ReadLog(name string) *store.LogReader
+	LogPage(ctx context.Context, name string, at store.LogPlace, whole bool, n int) (page []store.Decision, next store.LogPlace, more bool, err error)
 }
 
 // chunks is about single contacts.

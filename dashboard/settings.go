@@ -1,0 +1,170 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/texts"
+	"campaign-runner/campaign/users"
+)
+
+// A changeForm is the page of the settings of a campaign.
+type changeForm struct {
+	Campaign string
+	InForce  []change
+	Fields   []formField
+	MayLead  bool       // to change them
+	Voids    bool       // a change voids an approval
+	Given    []field    // what was filled in, to be confirmed
+	Changes  []change   // that this comes to; none: nothing was filled in yet
+	Problem  texts.Line // what is wrong with it
+}
+
+// A change is a setting with its value, and the one before.
+type change struct {
+	Setting  any
+	From, To any
+}
+
+// namesOfSettings are those of settings that do not stand on the form of a new campaign.
+var namesOfSettings = map[string]string{
+	"priority": "set.priority", "max-contact-attempts": "set.max_contact_attempts", "then-within": "set.then_within",
+	"ticket-replies": "set.ticket_replies", "no-zone-hours": "set.no_zone_hours", "rows per request": "set.rows_per_request",
+	"--hours, --days or --timezone": "preview.hours", "calendar": "set.calendar", "chunk-size": "set.rows_per_request",
+	"rules": "set.rules", "keep-for": "set.keep_for", "start-at": "set.start_at", "finish-by": "set.finish_by",
+	"optout-when": "set.optout_when", "no-stop-words": "set.no_stop_words", "canary-go-on": "set.canary_go_on",
+	"ticket-when": "set.ticket_when", "ticket-set": "set.ticket_set", "max-tickets": "set.max_tickets",
+}
+
+// settingName is what people call a setting, by its flag or its name in a difference.
+func settingName(name string) any {
+	flag := strings.TrimPrefix(name, "--")
+	if key, ok := namesOfSettings[name]; ok {
+		return texts.Of(key)
+	}
+	if key, ok := namesOfSettings[flag]; ok {
+		return texts.Of(key)
+	}
+	return label(flag)
+}
+
+// Advice is the hint on this page. Those of guards say what an empty field means at a
+// launch, which is not what it means here.
+func (f formField) Advice() *texts.Setting {
+	if f.Section == campaign.SafetySection {
+		return nil
+	}
+	return f.Hint()
+}
+
+// Called is what the field is called on this page.
+func (f formField) Called() any { return settingName(f.Flag) }
+
+// changesOf are differences as a page tells them.
+func changesOf(list []campaign.Difference) (changes []change) {
+	value := func(text string) any {
+		if text == "none" {
+			return texts.Of("set.none")
+		}
+		return texts.Name(text)
+	}
+	for _, d := range list {
+		changes = append(changes, change{settingName(d.Flag), value(d.Have), value(d.Other)})
+	}
+	return changes
+}
+
+// changeable are the settings that can be changed on this page: all that can be changed
+// while a campaign runs, except those that come from a file.
+func changeable() (list []campaign.Setting) {
+	for _, s := range campaign.RunningSettings() {
+		if !s.File {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// settings serves the settings of a campaign. A change is shown before it is made.
+func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	if err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	if !p.readForm(w, r) {
+		return
+	}
+	status, given := http.StatusOK, givenOf(r.PostForm)
+	edit := func(s *campaign.Settings) error { return s.Apply(changeable(), given) }
+	f := changeForm{
+		Campaign: c.Name, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
+		MayLead: visitorOf(r).Role >= users.Launcher && c.Phase != campaign.Loading && c.PurgedAt.IsZero(),
+	}
+	to := c.Settings
+	switch err := edit(&to); {
+	case err != nil:
+		status, f.Problem = http.StatusUnprocessableEntity, lineOf(err)
+	case r.PostForm.Has("sure"):
+		// It goes on when the page is closed.
+		changed, err := p.queue(r).Set(context.WithoutCancel(r.Context()), c.Name, edit)
+		if err != nil {
+			p.refuse(w, r, asWish(err))
+			return
+		}
+		p.did(w, r, "/campaigns/"+c.Name+"/settings", texts.Of("did.set", "n", len(changed)))
+		return
+	default:
+		if f.Changes = changesOf(c.Settings.Differences(to)); len(given) > 0 && len(f.Changes) == 0 {
+			f.Problem = texts.Of("set.nothing")
+		}
+	}
+	for _, s := range changeable() {
+		name := fieldName(s)
+		f.Fields = append(f.Fields, formField{s, name, r.PostForm.Get(name)})
+		if text := r.PostForm.Get(name); text != "" {
+			f.Given = append(f.Given, field{name, text})
+		}
+	}
+	v := view{Title: texts.Of("set.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Flash: p.done(r), Posted: f.Given, Body: f}
+	p.show(w, r, status, "settings", v)
+}
+
+// givenOf is what was filled in. A field that is empty changes nothing.
+func givenOf(form url.Values) campaign.Given {
+	given := make(campaign.Given)
+	for _, s := range changeable() {
+		text := strings.TrimSpace(form.Get(fieldName(s)))
+		if text == "" {
+			continue
+		}
+		if _, err := strconv.Atoi(text); err == nil {
+			text += s.Suffix
+		}
+		given[s.Flag] = []string{text}
+	}
+	return given
+}
+
+// On and off are what a switch can be set to.
+func (f formField) Switches() []option {
+	return []option{{"", texts.Of("set.keep"), f.Value == ""}, {"true", texts.Of("set.on"), f.Value == "true"}, {"false", texts.Of("set.off"), f.Value == "false"}}
+}
+
+// Picks are what can be chosen, or that it stays.
+func (f formField) Picks() []option {
+	if f.Switch {
+		return f.Switches()
+	}
+	list := []option{{"", texts.Of("set.keep"), f.Value == ""}}
+	for _, choice := range f.Choices {
+		if choice != "" {
+			list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
+		}
+	}
+	return list
+}

@@ -1,0 +1,149 @@
+package dashboard_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
+	"campaign-runner/campaign/users"
+	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs"
+)
+
+func TestSettingsAreChanged(t *testing.T) {
+	c := newCrowd(t, redistest.Shared(t))
+	c.ApproveAbove(3)
+	c.loadBy("omar", "sale", 4)
+	if _, err := jobs.NewQueue(c.Store, nil).By("sara").Approve(t.Context(), "sale", 0); err != nil {
+		t.Fatal(err)
+	}
+	settings := func() campaign.Campaign {
+		t.Helper()
+		found, err := c.Campaign(t.Context(), "sale")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	const path = "/campaigns/sale/settings"
+	if _, page := c.as(users.Operator, "GET", path, nil); strings.Contains(page, `name="daily_cap"`) {
+		t.Error("an operator is offered to change them")
+	}
+	form := url.Values{"daily_cap": {"٥٠٠"}, "max_failure_share": {"20%"}, "priority": {"urgent"}}
+	before := settings()
+	_, page := c.as(users.Launcher, "POST", path, form)
+	wantTexts(t, page, "Most contacts a day", "500 (was: none)", "20% (was: none)", "urgent (was: ", "A change voids that", `name="sure"`)
+	if after := settings(); after.Settings.DailyCap != 0 || after.Approval.Wanted || after.Version != before.Version {
+		t.Errorf("it was changed before it was confirmed: %+v", after.Settings)
+	}
+	form.Set("sure", "1")
+	res, _ := c.as(users.Launcher, "POST", path, form)
+	_, page = c.as(users.Launcher, "GET", res.Header.Get("Location"), nil)
+	wantTexts(t, page, "3 settings changed.", "<dd>500</dd>")
+	after := settings()
+	if s := after.Settings; s.DailyCap != 500 || s.MaxFailureShare != 2000 || s.Lane != campaign.Urgent || !after.Approval.Wanted {
+		t.Errorf("%+v, %+v", s, after.Approval)
+	}
+	for field, text := range map[string]string{"daily_cap": "many", "max_attempts": "0", "hours": "late", "timezone": "Moon/Crater"} {
+		if res, page := c.as(users.Launcher, "POST", path, url.Values{field: {text}, "sure": {"1"}}); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(page, `role="alert"`) {
+			t.Errorf("%s %s: %d", field, text, res.StatusCode)
+		}
+	}
+	_, page = c.as(users.Launcher, "POST", path, url.Values{"daily_cap": {"500"}})
+	wantTexts(t, page, "nothing changes")
+	if settings().Version != after.Version {
+		t.Error("what makes no sense or nothing has changed something")
+	}
+	_, page = c.as(users.Operator, "GET", "/campaigns/sale/log", nil)
+	wantTexts(t, page, "launcher on the admin pages", "daily-cap", "approve", "sara")
+}
+
+// The log is read from its end, page by page, and nothing is missing or twice.
+func TestTheLogIsPagedThrough(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 4)
+	for i := range 70 {
+		if err := f.Log(t.Context(), "sale", store.Decision{By: "sara", Action: store.ActionPause, Text: campaign.Text(fmt.Sprintf("reason-%d.", i))}); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			if err := f.LogContact(t.Context(), store.Ref{Campaign: "sale"}, 1, store.Decision{By: "worker w", Action: store.ActionOptOut}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	walk := func(path string) (all string, pages int) {
+		for path != "" {
+			page := f.get(path)
+			_, next, found := strings.Cut(page, `rel="next" href="`)
+			if all, pages, path = all+page, pages+1, ""; found {
+				path = strings.ReplaceAll(next[:strings.Index(next, `"`)], "&amp;", "&")
+			}
+		}
+		return all, pages
+	}
+	for path, want := range map[string]int{"/campaigns/sale/log": 2, "/campaigns/sale/log?of=all": 3} {
+		all, pages := walk(path)
+		if pages != want {
+			t.Errorf("%s has %d pages, want %d", path, pages, want)
+		}
+		last := len(all)
+		for i := range 70 {
+			text := fmt.Sprintf("reason-%d.", i)
+			if n := strings.Count(all, text); n != 1 || strings.Index(all, text) > last {
+				t.Errorf("%s has entry %d %d times, or not before the next", path, i, n)
+			}
+			last = strings.Index(all, text)
+		}
+		if n := strings.Count(all, "opt-out"); n != (want-2)*35 {
+			t.Errorf("%s has %d entries about a contact", path, n)
+		}
+	}
+	for _, before := range []string{"x", "1-1", "1-1,x"} {
+		if res, _ := f.ask("GET", "/campaigns/sale/log?before="+before, nil); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("before %s: %d", before, res.StatusCode)
+		}
+	}
+}
+
+func TestThePlanIsShown(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 12, func(s *campaign.Settings) {
+		if err := s.Apply(campaign.LaunchSettings(), campaign.Given{"hours": {"09:00-21:00"}, "timezone": {"contact"}}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	wantTexts(t, f.get("/campaigns/sale/plan"), "12 contacts are pending", "Asia/Riyadh", "because no worker knows it", "09:00-21:00")
+}
+
+func TestSettingsInABrowser(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 4)
+	v := visit(t, f.URL)
+	v.open("/campaigns/sale")
+	v.picture("links")
+	v.click(`.links a[href$="/settings"]`)
+	v.awaitText("h1", "Settings")
+	v.do(chromedp.SendKeys("#daily_cap", "٢٥", chromedp.ByQuery), chromedp.SetValue("#priority", "bulk", chromedp.ByQuery))
+	v.click(`form.card button`)
+	v.awaitText("#h-change", "What changes")
+	v.picture("settings")
+	v.audit("settings")
+	v.click("#sure")
+	v.awaitText(".flash", "2 settings changed")
+	v.open("/campaigns/sale")
+	v.click(`.links a[href$="/log"]`)
+	v.awaitText(".timeline", "daily-cap")
+	v.picture("log")
+	v.audit("log")
+	v.open("/campaigns/sale/plan")
+	v.awaitText("h1", "Plan")
+	v.picture("plan")
+	v.audit("plan")
+}

@@ -1,0 +1,96 @@
+package dashboard_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"campaign-runner/campaign"
+	"campaign-runner/internal/campaigntest"
+)
+
+// lose loses the answers of requests with contacts.
+func (f fixture) lose(name string, at time.Time, places ...int) {
+	f.T.Helper()
+	f.Move(name, places, campaigntest.Step{At: at, Log: requestLog}, campaign.Send, campaign.Lose)
+}
+
+var seenLost = regexp.MustCompile(`name="until" value="(\d+)"><input type="hidden" name="contacts" value="(\d+)">`)
+
+func TestUnconfirmedContactsAreDecided(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 20)
+	f.lose("sale", at, 0, 1, 2, 11)
+	page := f.get("/campaigns/sale")
+	wantTexts(t, page, `href="/campaigns/sale/unconfirmed"`)
+	if strings.Contains(page, `name="state" value="unconfirmed"`) {
+		t.Error("they are offered to be sent again before anybody has seen what to look up")
+	}
+	page = f.get("/campaigns/sale/unconfirmed")
+	wantTexts(t, page, "with 4 contacts were lost", `<bdi dir="ltr">sale/0/1-1</bdi>`, `<bdi dir="ltr">sale/1/1-1</bdi>`, "they are contacted twice")
+	forms := seenLost.FindAllStringSubmatch(page, -1)
+	if len(forms) != 3 || forms[0][2] != "4" || forms[1][2] != "3" || forms[2][2] != "1" {
+		t.Fatalf("forms are about %v", forms)
+	}
+	form := func(i int, more url.Values) url.Values {
+		v := url.Values{"until": {forms[i][1]}, "contacts": {forms[i][2]}}
+		for key, values := range more {
+			v[key] = values
+		}
+		return v
+	}
+	for _, bad := range []url.Values{{}, {"found": {"accepted"}}, form(0, nil), form(0, url.Values{"found": {"perhaps"}}), form(1, url.Values{"found": {"accepted"}, "chunk": {"x"}})} {
+		if res, _ := f.ask("POST", "/campaigns/sale/resolve", bad); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%v: %d", bad, res.StatusCode)
+		}
+	}
+	// One more is lost in the same second, and is not among those that were looked up.
+	f.lose("sale", at, 3)
+	res, page := f.ask("POST", "/campaigns/sale/resolve", form(1, url.Values{"found": {"not_sent"}, "chunk": {"0"}}))
+	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "more contacts are unconfirmed than were looked up") {
+		t.Errorf("%d %s", res.StatusCode, page)
+	}
+	if is := f.State("sale", 0); is != campaign.Unconfirmed {
+		t.Errorf("it is %v", is)
+	}
+	if said, want := f.done("/campaigns/sale/resolve", form(2, url.Values{"found": {"accepted"}, "chunk": {"1"}})), "1 contact decided."; said != want {
+		t.Errorf("it says %q", said)
+	}
+	forms = seenLost.FindAllStringSubmatch(f.get("/campaigns/sale/unconfirmed"), -1)
+	f.move("sale", 1, "", campaign.Start) // an event tells of one of them meanwhile
+	if said, want := f.done("/campaigns/sale/resolve", form(0, url.Values{"found": {"not_sent"}})), "3 contacts decided."; said != want {
+		t.Errorf("it says %q", said)
+	}
+	for place, want := range map[int]campaign.State{0: campaign.Pending, 1: campaign.Started, 2: campaign.Pending, 3: campaign.Pending, 11: campaign.Accepted} {
+		if is := f.State("sale", place); is != want {
+			t.Errorf("contact %d is %v, want %v", place, is, want)
+		}
+	}
+	wantTexts(t, f.get("/campaigns/sale/unconfirmed"), "No contact is unconfirmed.")
+	if page := f.get("/campaigns/sale"); strings.Contains(page, "/unconfirmed") {
+		t.Error("there is nothing to decide, and it is offered")
+	}
+}
+
+func TestDecidingInABrowser(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 20)
+	f.lose("sale", at, 0, 1, 2, 11)
+	v := visit(t, f.URL)
+	v.open("/campaigns/sale")
+	v.click("#do-resolve")
+	v.awaitText("h1", "Unconfirmed contacts")
+	v.click("#decide-all")
+	v.picture("unconfirmed")
+	v.audit("unconfirmed")
+	v.click(`#decide-0`)
+	v.click(`td form input[value="accepted"]`)
+	v.click(`td form button`)
+	v.awaitText(".flash", "3 contacts decided")
+	if is := f.State("sale", 0); is != campaign.Accepted {
+		t.Errorf("it is %v", is)
+	}
+}
