@@ -35,7 +35,7 @@ type glance struct {
 	ChunkSize             int
 	RequestsLeft          int
 	Run                   int // reruns
-	Held, Missed          int // contacts that wait for a person; that will not be reached
+	Held, Missed          int // contacts that wait for a person; that will not be sent in time
 	NextContact, LastSent time.Time
 	Quota                 texts.Line // how much of it is left; empty: unknown
 }
@@ -111,7 +111,7 @@ func (s totals) Headline() texts.Line {
 	return line
 }
 
-// Doubtful counts, by state, contacts that the platform may have reached. Unconfirmed
+// Doubtful counts, by state, contacts that may have been contacted. Unconfirmed
 // is left out: that state says so itself.
 func (s standing) Doubtful() []texts.Line {
 	var list []texts.Line

@@ -49,7 +49,7 @@ func planText(f report.Foresight) string {
 		{"  begins", whenText(f.Begins, f.Now)}, {"  ends", whenText(f.Ends, f.Now)},
 	}
 	if f.Missed > 0 {
-		facts = append(facts, []string{"  missed", fmt.Sprintf("%s not reached by %s", cli.Count(f.Missed, "contact is", "contacts are"), cli.Moment(f.FinishBy))})
+		facts = append(facts, []string{"  missed", fmt.Sprintf("%s not sent by %s", cli.Count(f.Missed, "contact is", "contacts are"), cli.Moment(f.FinishBy))})
 	}
 	if f.Held > 0 {
 		facts = append(facts, []string{"  held", cli.Count(f.Held, "contact waits for a person", "contacts wait for a person")})
