@@ -171,7 +171,7 @@ var (
 	MsgNobody     = define("warn_nobody", "there is nobody to contact in this file")
 	MsgTwoNumbers = define("warn_two_numbers", "lines with two numbers in a cell: {lines}; --two-numbers first takes the first of each")
 	MsgHeld       = define("warn_held", "contacts that are held: {contacts}; "+hours.NoZoneReason+", or its hours never come. --no-zone-hours decides about numbers without a zone")
-	MsgMissed     = define("warn_missed", "{contacts} contacts will not be reached by {end}, and are then canceled")
+	MsgMissed     = define("warn_missed", "{contacts} contacts will not be sent by {end}, and are then canceled")
 )
 
 // What is wrong with what a person said; see Fault.

@@ -187,6 +187,21 @@ func (f FollowUp) Rungs() (most int) {
 	return most
 }
 
+// Delays are the longest times before each rung that a contact can have in one run.
+func (s Settings) Delays() []time.Duration {
+	most := s.Rungs()
+	if attempts := s.MostAttempts(); attempts > 0 {
+		most = min(most, attempts-1)
+	}
+	delays := make([]time.Duration, most)
+	for _, l := range s.Then {
+		for i, d := range l.Delays[:min(len(l.Delays), most)] {
+			delays[i] = max(delays[i], d)
+		}
+	}
+	return delays
+}
+
 // Within is how long after a request an event may tell that its contact has a rung.
 func (f FollowUp) Within() time.Duration { return cmp.Or(f.ThenWithin, DefaultThenWithin) }
 

@@ -180,6 +180,14 @@ const (
 // bulkChunks is the longest list, in chunks, that still runs in the normal lane.
 const bulkChunks = 50
 
+// Queue is the lane's queue of an agent, as asynq and its UI know it.
+func (l Lane) Queue(agent string) string {
+	if l == Normal {
+		return agent
+	}
+	return agent + "-" + string(l)
+}
+
 // LaneWeights are asynq's weights of an agent's lanes: while all are full, that many of
 // ten tasks come from each.
 var LaneWeights = map[Lane]int{Urgent: 6, Normal: 3, Bulk: 1}

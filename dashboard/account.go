@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/handout"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/texts"
@@ -16,11 +18,44 @@ import (
 const (
 	// keptAccounts is how many reports are kept, each for accountFor: it reads every contact
 	// of its campaign.
-	keptAccounts = 20
+	keptAccounts = 100
 	accountFor   = 10 * time.Second
 	// countPatience bounds one count; a million contacts take seconds.
 	countPatience = 2 * time.Minute
 )
+
+// On the page of a campaign the count is that of its report. It is made anew while somebody
+// looks: where the states have changed, after recountAfter, and a while longer for many
+// contacts; else after recountAgain, since events may tell more of a conversation that is over.
+const (
+	recountAfter   = 30 * time.Second
+	recountContact = 50 * time.Microsecond
+	recountAgain   = 5 * time.Minute
+	// countWithin is how long a page waits for its first count. It has a place for it.
+	countWithin = time.Second
+)
+
+// cameTo is what a campaign came to, as it was last counted. It waits at most that long for
+// the first count, and for later ones not at all.
+func (p *pages) cameTo(ctx context.Context, s standing, within time.Duration) report.Account {
+	if s.State == campaign.Loading || s.Contacts == 0 {
+		return report.Account{}
+	}
+	last, _ := p.accounts.last(s.Campaign)
+	young := recountAgain
+	if !maps.Equal(last.States, s.States) {
+		young = recountAfter + time.Duration(s.Contacts)*recountContact
+	}
+	if !last.At.IsZero() {
+		within = 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if a, _, err := p.accounts.get(ctx, s.Campaign, young); err == nil {
+		return a
+	}
+	return last
+}
 
 func (p *pages) readAccount(ctx context.Context, name string) (report.Account, error) {
 	return report.ReadAccount(ctx, p.store, name, time.Local)

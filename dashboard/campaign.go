@@ -20,7 +20,8 @@ import (
 type standing struct {
 	row
 	Whole   report.Overview
-	Chart   *chart // nil: nothing has moved yet
+	Chart   *chart         // nil: nothing has moved yet
+	Account report.Account // what it came to; one that was not counted yet has no time
 	Find    string
 	Stale   bool       // Redis does not answer: it is as it was, and nothing can be done
 	Visitor users.Role // who looks at it
@@ -30,19 +31,20 @@ type standing struct {
 type glance struct {
 	totals
 	Chart                 *chart
-	Rows                  int // of the list
+	Account               report.Totals // as in standing
+	Rows                  int           // of the list
 	Refusals, NotChosen   int
 	ChunkSize             int
 	RequestsLeft          int
 	Run                   int // reruns
-	Held, Missed          int // contacts that wait for a person; that will not be reached
+	Held, Missed          int // contacts that wait for a person; that will not be sent in time
 	NextContact, LastSent time.Time
 	Quota                 texts.Line // how much of it is left; empty: unknown
 }
 
 func (s standing) glance() glance {
 	g := glance{
-		totals: s.totals, Chart: s.Chart, Rows: s.Whole.Rows, Refusals: s.Refusals(), NotChosen: s.Whole.NotChosen, ChunkSize: s.Whole.ChunkSize,
+		totals: s.totals, Chart: s.Chart, Account: s.Account.Totals, Rows: s.Whole.Rows, Refusals: s.Refusals(), NotChosen: s.Whole.NotChosen, ChunkSize: s.Whole.ChunkSize,
 		RequestsLeft: s.Whole.RequestsLeft, Run: s.Whole.Run, Held: s.Whole.Held, Missed: s.Whole.Missed, NextContact: s.Whole.Opens, LastSent: s.Whole.ETA,
 	}
 	if s.Whole.Quota != nil {
@@ -77,6 +79,7 @@ func (p *pages) campaign(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		v.Trouble, s.Stale = trouble{troubleText(err), since}, true
 	}
+	s.Account = p.cameTo(r.Context(), s, countWithin)
 	view, body := standingFor(visitorOf(r).Role, s)
 	v.Body = body
 	p.show(w, r, http.StatusOK, view, v)
@@ -114,7 +117,7 @@ func (s totals) Headline() texts.Line {
 	return line
 }
 
-// Doubtful counts, by state, contacts that the platform may have reached. Unconfirmed
+// Doubtful counts, by state, contacts that may have been contacted. Unconfirmed
 // is left out: that state says so itself.
 func (s standing) Doubtful() []texts.Line {
 	var list []texts.Line

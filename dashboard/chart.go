@@ -49,7 +49,7 @@ var chartAreas = []struct {
 	name   string
 	states []campaign.State
 }{
-	{"reached", []campaign.State{campaign.Accepted, campaign.Started, campaign.Ended}},
+	{"accepted", []campaign.State{campaign.Accepted, campaign.Started, campaign.Ended}},
 	{"problems", []campaign.State{campaign.Rejected, campaign.Failed, campaign.Unconfirmed}},
 	{"canceled", []campaign.State{campaign.Canceled}},
 }

@@ -52,7 +52,7 @@ func TestChart(t *testing.T) {
 	s := report.Summary{State: campaign.Running, Contacts: 100, States: states, CreatedAt: start}
 	c := newChart([]store.Sample{sampleAt(start.Add(500*time.Second), 50, 50, 0)}, s, start.Add(1000*time.Second))
 	if got, want := c.Areas[1].Path, "M0 300V300H490L500 150H990L1000 120V300Z"; got != want {
-		t.Errorf("reached: %s, want %s", got, want)
+		t.Errorf("accepted: %s, want %s", got, want)
 	}
 	if got, want := c.Areas[0].Path, "M0 300V300H490L500 150H990L1000 60V300Z"; got != want {
 		t.Errorf("problems, above them: %s, want %s", got, want)
@@ -60,7 +60,7 @@ func TestChart(t *testing.T) {
 	if len(c.Areas) != 2 || c.Areas[0].Name != "problems" {
 		t.Errorf("areas %v", c.Areas)
 	}
-	want := "Contacts over time, of 100: 60 reached, 20 problems, 20 to go"
+	want := "Contacts over time, of 100: 60 accepted, 20 problems, 20 to go"
 	if got := (texts.Printer{}).Value(c.Spoken); string(got) != want {
 		t.Errorf("spoken: %s", got)
 	}

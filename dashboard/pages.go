@@ -303,7 +303,7 @@ func (p *pages) fragments(ctx context.Context, of subject) (content, error) {
 	if since.IsZero() {
 		return content{}, err
 	}
-	s.Stale = err != nil
+	s.Stale, s.Account = err != nil, p.cameTo(ctx, s, 0)
 	view, body := standingFor(of.role, s)
 	parts, wrong := fill(views[view], body, standingParts[view]...)
 	return content{parts: parts, since: since}, cmp.Or(err, wrong)
@@ -311,8 +311,8 @@ func (p *pages) fragments(ctx context.Context, of subject) (content, error) {
 
 // standingParts are the live parts of a campaign's page.
 var standingParts = map[string][]string{
-	"campaign": {"say", "head", "actions", "chart", "reasons", "facts"},
-	"glance":   {"say", "head", "chart", "facts"},
+	"campaign": {"say", "head", "actions", "outcomes", "chart", "reasons", "facts"},
+	"glance":   {"say", "head", "outcomes", "chart", "facts"},
 }
 
 // listContent is the list with its rows apart: most of them stay as they are.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/http"
 	"regexp"
@@ -49,7 +50,7 @@ func (p *pages) queues(rs *routes) {
 // chunk, and with each what its campaign waits for.
 func (p *pages) asynq(options asynqmon.Options) http.Handler {
 	options.RootPath, options.RedisConnOpt = p.BasePath+"/queues", sharedRedis{p.Store.Redis()}
-	return withPolicy(queuesPolicy, withoutForeignStyles(asynqmon.New(options)))
+	return withPolicy(queuesPolicy, p.asOurs(asynqmon.New(options)))
 }
 
 // withoutErrors empties what tasks have failed by, in the answers below a path: it may quote
@@ -161,10 +162,17 @@ func (s sharedRedis) MakeRedisClient() any { return s.rdb }
 // without them: its icons are drawings, and its text falls back to a system font.
 var foreignStyle = regexp.MustCompile(`<link rel="stylesheet" href="https?://[^>]*>`)
 
-// withoutForeignStyles removes those links from HTML pages.
-func withoutForeignStyles(next http.Handler) http.Handler {
+// wayBack is how the link back to our pages looks, over what asynqmon draws.
+const wayBack = "position:fixed;inset-block-end:1rem;inset-inline-start:1rem;z-index:2000;padding:.5rem .9rem;border-radius:7px;background:#1b4965;color:#fff;font:600 .9rem system-ui,sans-serif;text-decoration:none"
+
+// asOurs removes those links from HTML pages, and puts a way back to our pages into them.
+func (p *pages) asOurs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page := &buffer{ResponseWriter: w, kind: "text/html", edit: func(body []byte) []byte { return foreignStyle.ReplaceAll(body, nil) }}
+		l := languageOf(r)
+		back := fmt.Appendf(nil, `<body><a href="%s" lang="%s" dir="%s" style="%s">%s</a>`, p.link("/"), l, l.Dir(), wayBack, texts.Printer{Language: l, HTML: true}.Say("ops.back"))
+		page := &buffer{ResponseWriter: w, kind: "text/html", edit: func(body []byte) []byte {
+			return bytes.Replace(foreignStyle.ReplaceAll(body, nil), []byte("<body>"), back, 1)
+		}}
 		next.ServeHTTP(page, r)
 		page.flush()
 	})

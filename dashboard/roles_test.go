@@ -440,7 +440,7 @@ func (c crowd) firstEvents(role users.Role, path string) string {
 // harmless are the fields of text in what viewers get: names that a campaign was given, and
 // words and drawings of the runner.
 var harmless = []string{
-	"totals.Campaign", "totals.Title", "totals.Agent", "totals.Waits", "agent.Name", "agent.Quota", "list.Says", "glance.Quota",
+	"totals.Campaign", "totals.Title", "totals.Agent", "totals.Queue", "totals.Waits", "agent.Name", "agent.Quota", "list.Says", "glance.Quota",
 	"filter.Search", "filter.State", "filter.Sort", "area.Name", "area.Path", "chart.Spoken", "tick.Show",
 	"Totals.Campaign", "Totals.Title", "Totals.Agent", "Totals.Zone",
 }

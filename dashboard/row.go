@@ -19,7 +19,7 @@ type totals struct {
 	State           campaign.Phase
 	Contacts        int
 	States          report.States
-	Agent           string
+	Agent, Queue    string // the queue of its tasks, as asynq knows it
 	Mode            campaign.Mode
 	Channel         int
 	Workers         int // alive and serving the agent
@@ -45,7 +45,7 @@ type row struct {
 
 func newRow(r report.Row, quota *store.Quota) row {
 	t := totals{
-		Campaign: r.Campaign, Title: r.Title, State: r.State, Contacts: r.Contacts, States: r.States, Agent: r.Agent, Mode: r.Mode, Channel: r.Channel,
+		Campaign: r.Campaign, Title: r.Title, State: r.State, Contacts: r.Contacts, States: r.States, Agent: r.Agent, Queue: r.Lane.Queue(r.Agent), Mode: r.Mode, Channel: r.Channel,
 		Workers: r.Workers, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, PurgedAt: r.PurgedAt, PerMinute: r.PerMinute, Left: r.Left, Waits: waitKey(r.WaitingFor),
 		Unapproved: r.Unapproved(),
 	}
@@ -95,8 +95,8 @@ func (r totals) Say() texts.Line {
 // Through counts the contacts that have been sent, with any result.
 func (r totals) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
 
-// Reached counts the contacts that the platform took.
-func (r totals) Reached() int {
+// Accepted counts the contacts that the platform took.
+func (r totals) Accepted() int {
 	return r.States.In(campaign.Accepted, campaign.Started, campaign.Ended)
 }
 
@@ -143,7 +143,7 @@ type part struct {
 	X, Width int
 }
 
-// barOrder is the order of states in a bar: reached contacts grow from where reading
+// barOrder is the order of states in a bar: accepted contacts grow from where reading
 // begins, those to be sent shrink at the end.
 var barOrder = []campaign.State{
 	campaign.Ended, campaign.Started, campaign.Accepted, campaign.Unconfirmed, campaign.Failed, campaign.Rejected,

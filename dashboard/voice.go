@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/handout"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
@@ -45,7 +46,14 @@ func (s speaker) words() template.FuncMap {
 		"quota":  quotaText,
 		"hours":  hoursText,
 		"format": formatText,
-		"axis":   func(t tick) template.HTML { return s.time(t.At, t.Show) },
+		"outcomes": func(of any) (template.HTML, error) {
+			a, is := of.(report.Account)
+			if !is {
+				a.Totals, _ = of.(report.Totals)
+			}
+			return handout.Outcomes(a, s.html.Language)
+		},
+		"axis": func(t tick) template.HTML { return s.time(t.At, t.Show) },
 	}
 }
 

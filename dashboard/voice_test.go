@@ -42,7 +42,7 @@ func TestTimesInTextsAreMarked(t *testing.T) {
 	m := campaign.Say(campaign.MsgQuota, "reason", campaign.Text("<b>busy</b> until 2020-01-02T03:04:05+03:00"), "next", soon)
 	english, arabic := newSpeaker(texts.English).say(m), newSpeaker(texts.Arabic).say(m)
 	for _, want := range []string{
-		`waiting for the quota: <bdi dir="auto">&lt;b&gt;busy&lt;/b&gt; until <time datetime="2020-01-02T00:04:05Z" data-show="full">2020-01-02 00:04</time></bdi>; `,
+		`waiting until the platform takes more: <bdi dir="auto">&lt;b&gt;busy&lt;/b&gt; until <time datetime="2020-01-02T00:04:05Z" data-show="full">2020-01-02 00:04</time></bdi>; `,
 		`leaves at <time datetime="` + soon.Format(time.RFC3339) + `" data-show="clock">`,
 	} {
 		if !strings.Contains(string(english), want) {

@@ -62,12 +62,7 @@ func (q *Queue) note(ctx context.Context, name string, action store.Action, text
 // lanes are an agent's queues with asynq's weights.
 var lanes = campaign.LaneWeights
 
-func queueName(agent string, lane campaign.Lane) string {
-	if lane == campaign.Normal {
-		return agent
-	}
-	return agent + "-" + string(lane)
-}
+func queueName(agent string, lane campaign.Lane) string { return lane.Queue(agent) }
 
 func queueOf(c campaign.Campaign) string {
 	return queueName(c.Settings.Agent, c.Settings.LaneFor(c.Chunks))

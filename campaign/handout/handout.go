@@ -30,7 +30,14 @@ var Policy = func() string {
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 }()
 
-var page = template.Must(template.New("handout").Funcs(funcs(texts.Printer{})).Parse(markup))
+// pages are the page in each language.
+var pages = func() map[texts.Language]*template.Template {
+	all := make(map[texts.Language]*template.Template)
+	for _, l := range texts.Languages() {
+		all[l] = template.Must(template.New("handout").Funcs(funcs(texts.Printer{Language: l, HTML: true})).Parse(markup))
+	}
+	return all
+}()
 
 // A Link leads from the page to others. It is not printed.
 type Link struct {
@@ -40,18 +47,20 @@ type Link struct {
 
 // Write writes the page in a language.
 func Write(w io.Writer, a report.Account, l texts.Language, links ...Link) error {
-	p := texts.Printer{Language: l, Zone: a.Location(), HTML: true}
-	t, err := page.Clone()
-	if err != nil {
-		return err
-	}
-	t.Funcs(funcs(p))
 	var b bytes.Buffer
-	if err := t.Execute(&b, sheet{a, p, links}); err != nil {
+	if err := pages[l].Execute(&b, newSheet(a, l, links...)); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	_, err = b.WriteTo(w)
+	_, err := b.WriteTo(w)
 	return err
+}
+
+// Outcomes is the part of the page that tells what became of the contacts, for another page,
+// which has a style for it.
+func Outcomes(a report.Account, l texts.Language) (template.HTML, error) {
+	var b bytes.Buffer
+	err := pages[l].ExecuteTemplate(&b, "outcomes", newSheet(a, l))
+	return template.HTML(b.String()), err
 }
 
 // funcs are the page's own functions, in a printer's language.
@@ -80,6 +89,10 @@ type sheet struct {
 	report.Account
 	say   texts.Printer
 	Links []Link
+}
+
+func newSheet(a report.Account, l texts.Language, links ...Link) sheet {
+	return sheet{a, texts.Printer{Language: l, Zone: a.Location(), HTML: true}, links}
 }
 
 func (s sheet) Language() texts.Language { return s.say.Language }

@@ -25,7 +25,7 @@ type Summary struct {
 	Calls            int      `json:"calls"`                         // requests that the campaign needs if none fails
 	Unapproved       bool     `json:"waits_for_approval,omitempty"`  // after a dry run: it would
 	Canary           int      `json:"canary,omitempty"`              // the first contacts, after which the rest waits; 0: none
-	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit; 0: at once, or no limit is known
+	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit, and those of --then; 0: at once, or no limit is known
 	Plan             *Outlook `json:"plan,omitempty"`                // nil: no hours, times or caps matter
 	CountryColumn    string   `json:"country_column,omitempty"`      // that tells the country of the numbers
 	CountryCode      string   `json:"country_code_column,omitempty"` // the same, by calling codes
@@ -97,6 +97,7 @@ func (l *Launcher) beside(ctx context.Context, c campaign.Campaign) (own plan.Wo
 func outlook(s campaign.Settings, w, own plan.Work, others []plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
 	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
 	w.Midnight, w.Canary = s.DayOf(now).From.Location(), s.Canary
+	w.Again = plan.Repeats(s.Delays(), 1) // nobody is known to have answered
 	for _, until := range []time.Time{blocked, own.Start} {
 		if until.After(w.Start) {
 			w.Start = until

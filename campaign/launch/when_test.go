@@ -104,7 +104,7 @@ func TestSummaryTellsWhoIsNotReachedInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Twelve at once and one every two seconds.
-	if missed := got.Plan.Missed; missed < 860 || missed > 880 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "contacts will not be reached by ") {
+	if missed := got.Plan.Missed; missed < 860 || missed > 880 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "contacts will not be sent by ") {
 		t.Errorf("%d missed, warnings %q", missed, got.Warnings)
 	}
 }

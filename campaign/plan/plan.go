@@ -4,7 +4,8 @@
 // It simulates all campaigns of a token chunk by chunk as the workers send them: at the
 // pace of the quota, from each queue as often as its weight says, each chunk as far as the
 // hours of its contacts allow, and again when more of them open. It assumes that the share
-// of failing requests stays the same, and that a canary goes well. It is pure: time is
+// of failing requests stays the same, that as many contacts are contacted again as so far,
+// and that a canary goes well. It is pure: time is
 // passed in. A forecast promises nothing, and what a person must decide stays out of it.
 package plan
 
@@ -28,6 +29,7 @@ type Part struct {
 	Group    int // index in Work.Groups
 	Tries    int // requests so far
 	Contacts int
+	Rung     int // how often the campaign contacts them again by itself, this time included
 }
 
 // Work is what is still to do, and how fast that may be.
@@ -54,16 +56,35 @@ type Work struct {
 
 	// Canary is how many contacts come first, until a person looks at them; 0: no canary.
 	Canary int
+
+	// Again are the further requests that the campaign makes to contacts by itself, in their
+	// order, as expected. Later are contacts that wait for one.
+	Again []Again
+	Later []Later
+}
+
+// Again is a further request to a contact.
+type Again struct {
+	After time.Duration // since the request before
+	Share float64       // of the contacts that had the one before, from 0 to 1
+}
+
+// Later are contacts of a chunk that had their request, and are expected to have another.
+type Later struct {
+	At     time.Time
+	Parts  []Part
+	Weight float64 // chunks that it stands for
 }
 
 // A Plan is a forecast of the work.
 type Plan struct {
-	Calls  int       `json:"calls"`           // requests, with the expected repeats
-	Begins time.Time `json:"begins,omitzero"` // first request; zero: none
-	Ends   time.Time `json:"ends,omitzero"`   // last request; zero: none, or beyond the horizon
-	Steps  []Step    `json:"steps"`           // by group, in order of their beginning
-	Held   int       `json:"held"`            // contacts about which a person must decide
-	Missed int       `json:"missed"`          // contacts not sent by FinishBy
+	Calls  int       `json:"calls"`                 // requests, with the expected repeats, without Again
+	Again  int       `json:"calls_again,omitempty"` // requests to contacts that are contacted again by the campaign itself, as expected
+	Begins time.Time `json:"begins,omitzero"`       // first request; zero: none
+	Ends   time.Time `json:"ends,omitzero"`         // last request; zero: none, or beyond the horizon
+	Steps  []Step    `json:"steps"`                 // by group, in order of their beginning
+	Held   int       `json:"held"`                  // contacts about which a person must decide
+	Missed int       `json:"missed"`                // contacts not sent by FinishBy
 
 	// Canary is when the last contact of the canary is sent; zero: there is none. What
 	// comes later assumes that a person starts the rest at once.
@@ -95,7 +116,7 @@ func Together(works []Work, now time.Time) []Plan {
 }
 
 func (r *run) plan() Plan {
-	p := Plan{Calls: int(math.Ceil(r.requests - sliver)), Begins: r.first, Canary: r.canary, Steps: []Step{}}
+	p := Plan{Calls: int(math.Ceil(r.requests - sliver)), Again: int(math.Ceil(r.further - sliver)), Begins: r.first, Canary: r.canary, Steps: []Step{}}
 	real := func(contacts float64) int { return int(math.Round(contacts)) }
 	unforeseen := false
 	start := r.token.now

@@ -39,7 +39,8 @@ type entry struct {
 	parts  []Part
 	weight float64
 	whole  float64 // weight before others had their turn
-	again  bool    // they have been counted: what failed is repeated
+	again  bool    // they have been counted, and are contacted again
+	repeat bool    // they have been counted: what failed is repeated
 	turns  int     // that they have had
 }
 
@@ -64,14 +65,19 @@ func newRehearsal(works []Work, now time.Time) *rehearsal {
 		r.runs = append(r.runs, newRun(r, w))
 	}
 	for _, run := range r.runs {
-		start := now
-		if run.Start.After(now) {
-			start = run.Start
-		}
+		start := later(run.Start, now)
 		for chunk, parts := range run.Chunks {
 			if parts = run.foreseen(parts, start); len(parts) > 0 {
 				e := entry{run: run, parts: parts, weight: run.Weight, whole: run.Weight, turns: run.begun(chunk)}
 				r.waits = append(r.waits, wait{start, e})
+			}
+		}
+	}
+	for _, run := range r.runs {
+		for _, l := range run.Later {
+			at := later(l.At, now)
+			if parts := run.known(l.Parts, at); len(parts) > 0 && l.Weight > 0 {
+				r.waits = append(r.waits, wait{at, entry{run: run, parts: parts, weight: l.Weight, whole: l.Weight, again: true}})
 			}
 		}
 	}
@@ -81,6 +87,13 @@ func newRehearsal(works []Work, now time.Time) *rehearsal {
 		r.t = r.waits[0].at
 	}
 	return r
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // laneOf is the queue of a run.
@@ -261,7 +274,7 @@ func (r *rehearsal) visit(l *lane, e entry) {
 		n := min(part.Contacts, int(min(budget, math.MaxInt32)))
 		budget -= float64(n)
 		if n > 0 {
-			sent = append(sent, Part{part.Group, part.Tries, n})
+			sent = append(sent, Part{part.Group, part.Tries, n, part.Rung})
 		}
 		if part.Contacts -= n; part.Contacts > 0 {
 			rest = append(rest, part)
@@ -276,8 +289,12 @@ func (r *rehearsal) visit(l *lane, e entry) {
 	l.spent += cost * e.weight
 	begun := r.t
 	r.spend(cost * e.weight)
-	if e.count(sent, cost*e.weight, begun); repeats.weight > 0 {
+	e.count(sent, cost*e.weight, begun)
+	if repeats.weight > 0 {
 		r.push(repeats)
+	}
+	for after, next := range e.next(sent) {
+		r.wait(r.t.Add(after), next)
 	}
 	if e.parts = rest; len(rest) > 0 {
 		r.deferEntry(e)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"time"
 
@@ -17,6 +18,7 @@ type run struct {
 	failed   float64 // requests that are to be repeated
 	clocks   []state
 	requests float64
+	further  float64 // requests to contacts that are contacted again
 	first    time.Time
 	last     time.Time
 	canary   time.Time
@@ -47,10 +49,19 @@ func newRun(token *rehearsal, w Work) *run {
 // foreseen.
 func (r *run) foreseen(parts []Part, start time.Time) (known []Part) {
 	for _, part := range parts {
-		contacts := float64(part.Contacts) * r.Weight
-		r.all[part.Group] += contacts
+		r.all[part.Group] += float64(part.Contacts) * r.Weight
+	}
+	known = r.known(parts, start)
+	for _, part := range known {
+		r.left[part.Group] += float64(part.Contacts) * r.Weight
+	}
+	return known
+}
+
+// known are the parts whose time to be sent can be foreseen.
+func (r *run) known(parts []Part, start time.Time) (known []Part) {
+	for _, part := range parts {
 		if part.Contacts > 0 && foreseeable(r.Groups[part.Group].Clock, start) {
-			r.left[part.Group] += contacts
 			known = append(known, part)
 		}
 	}
@@ -102,27 +113,54 @@ func (e entry) requests() float64 {
 // count notes what was sent from begun on.
 func (e entry) count(sent []Part, requests float64, begun time.Time) {
 	r, weight := e.run, e.weight
-	if e.again {
+	if e.again || e.repeat {
 		weight = 0
 	}
 	if r.first.IsZero() {
 		r.first = begun
 	}
 	now := r.token.t
-	r.requests += requests
 	r.last = now
+	if e.again {
+		r.further += requests
+	} else {
+		r.requests += requests
+	}
 	before := r.sent
 	for _, part := range sent {
 		n := float64(part.Contacts) * weight
 		r.sent += n
-		r.today += n
-		if r.left[part.Group] -= n; r.left[part.Group] <= sliver*r.all[part.Group] {
+		if !e.repeat {
+			r.today += float64(part.Contacts) * e.weight
+		}
+		if r.left[part.Group] -= n; !e.again && r.left[part.Group] <= sliver*r.all[part.Group] {
 			r.left[part.Group], r.done[part.Group] = 0, now
 		}
 	}
 	if most := float64(r.Canary); most > 0 && r.canary.IsZero() && r.sent+sliver >= most {
 		share := min((most-before)/(r.sent-before), 1)
 		r.canary = begun.Add(time.Duration(share * float64(now.Sub(begun))))
+	}
+}
+
+// next is what is expected of contacts that were sent: after a while some of them are
+// contacted again.
+func (e entry) next(sent []Part) iter.Seq2[time.Duration, entry] {
+	return func(yield func(time.Duration, entry) bool) {
+		for rung, again := range e.Again {
+			next := entry{run: e.run, weight: e.weight * again.Share, whole: e.weight * again.Share, again: true}
+			for _, part := range sent {
+				if part.Rung == rung {
+					next.parts = With(next.parts, Part{Group: part.Group, Contacts: part.Contacts, Rung: rung + 1})
+				}
+			}
+			if e.repeat || len(next.parts) == 0 || next.weight == 0 {
+				continue
+			}
+			if !yield(again.After, next) {
+				return
+			}
+		}
 	}
 }
 
@@ -147,7 +185,7 @@ func (e entry) cost(parts []Part) (requests float64, failed entry) {
 	if e.failed < 1 {
 		return once, entry{}
 	}
-	failed = entry{run: e.run, weight: e.failed / once, whole: e.failed / once, again: true}
+	failed = entry{run: e.run, weight: e.failed / once, whole: e.failed / once, again: e.again, repeat: true}
 	e.failed = 0
 	for _, part := range parts {
 		if part.Tries++; e.Tries == 0 || part.Tries < e.Tries {

@@ -27,6 +27,8 @@ type world struct {
 type person struct {
 	group, tries int
 	done         bool
+	rung         int       // how often it was contacted again
+	due          time.Time // not sent before
 }
 
 type visit struct {
@@ -133,7 +135,7 @@ func (w *world) work() Work {
 	for _, c := range Sample(len(w.people), SampleSize) {
 		var contacts []Contact
 		for _, p := range w.people[c] {
-			contacts = append(contacts, Contact{p.group, p.tries, !p.done})
+			contacts = append(contacts, Contact{p.group, p.tries, !p.done, p.rung})
 		}
 		sample = append(sample, contacts)
 	}

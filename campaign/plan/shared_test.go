@@ -33,6 +33,11 @@ type running struct {
 	half     time.Time // when half of them were through
 	ended    time.Time // when all were
 	foretold Plan      // at half
+
+	again  []time.Duration // delays after which those who say nothing are contacted again
+	silent float64         // share of contacts that say nothing
+	asked  int             // contacts of which it was decided whether they are contacted again
+	climbs int             // of these, those that are
 }
 
 type task struct {
@@ -140,7 +145,7 @@ func (f *fleet) request(p *place) {
 	var piece []int
 	tries := -1
 	for i, who := range c.people[p.chunk] {
-		if !who.done && (tries < 0 || who.tries == tries) && (tries < 0 || len(piece) < max(c.perCall>>tries, 1)) {
+		if !who.done && !who.due.After(f.now) && (tries < 0 || who.tries == tries) && (tries < 0 || len(piece) < max(c.perCall>>tries, 1)) {
 			piece, tries = append(piece, i), who.tries
 		}
 	}
@@ -149,8 +154,7 @@ func (f *fleet) request(p *place) {
 	for _, i := range piece {
 		who := &c.people[p.chunk][i]
 		if who.tries++; !failed || who.tries == 5 {
-			who.done = true
-			c.open--
+			c.through(who, f.now)
 		}
 	}
 	if c.half.IsZero() && c.open <= c.all/2 {
@@ -160,14 +164,22 @@ func (f *fleet) request(p *place) {
 	if c.open == 0 && c.ended.IsZero() {
 		c.ended = f.now
 	}
-	left := slices.ContainsFunc(c.people[p.chunk], func(p person) bool { return !p.done })
+	left, next := false, time.Time{} // whether some may be sent now; or when, of those that are to be contacted again
+	for _, who := range c.people[p.chunk] {
+		left = left || !who.done && !who.due.After(f.now)
+		if !who.done && (next.IsZero() || who.due.Before(next)) {
+			next = who.due
+		}
+	}
 	others := false
 	for lane, tasks := range f.lanes {
 		others = others || lane != c.lane && len(tasks) > 0
 	}
 	switch {
-	case !left:
+	case !left && next.IsZero():
 		f.free++
+	case !left:
+		f.end(p, next)
 	case failed:
 		f.end(p, f.now.Add(time.Duration(f.rand.Int64N(int64(6*time.Second<<tries)))))
 	case !f.now.Before(p.turnEnds) && others:
@@ -178,6 +190,17 @@ func (f *fleet) request(p *place) {
 		}
 		f.places = append(f.places, p)
 	}
+}
+
+// through notes that a contact had its request, and whether it will have another.
+func (c *running) through(who *person, now time.Time) {
+	if c.asked++; who.rung < len(c.again) && c.rand.Float64() < c.silent {
+		c.climbs++
+		*who = person{group: who.group, rung: who.rung + 1, due: now.Add(c.again[who.rung])}
+		return
+	}
+	who.done = true
+	c.open--
 }
 
 func (f *fleet) end(p *place, again time.Time) {
@@ -194,11 +217,44 @@ func (f *fleet) forecast(of *running) Plan {
 			at = len(works)
 		}
 		w := c.work()
+		c.expect(&w, f.now)
 		w.Rate, w.Burst, w.Start = 1/f.every.Seconds(), 0, c.start
 		w.Lane, w.Turn = float64(campaign.LaneWeights[c.lane]), InTurn(w.Rate, campaign.LaneTurn, placesOfWorker)
 		works = append(works, w)
 	}
 	return Together(works, f.now)[at]
+}
+
+// expect adds what is to come for those that had their request: who waits for another is
+// known, and of the others only how many were contacted again so far.
+func (c *running) expect(w *Work, now time.Time) {
+	if len(c.again) == 0 {
+		return
+	}
+	share := float64(c.climbs+1) / float64(c.asked+1)
+	for _, after := range c.again {
+		w.Again = append(w.Again, Again{After: after, Share: share})
+	}
+	w.Chunks, w.Begun, w.Weight = nil, nil, 1
+	for _, people := range c.people {
+		var left []Part
+		waits := make(map[time.Time]*Later)
+		for _, who := range people {
+			switch {
+			case who.done:
+			case !who.due.After(now):
+				left = With(left, Part{who.group, who.tries, 1, who.rung})
+			case waits[who.due] == nil:
+				waits[who.due] = &Later{At: who.due, Parts: []Part{{who.group, 0, 1, who.rung}}, Weight: 1}
+			default:
+				waits[who.due].Parts[0].Contacts++
+			}
+		}
+		w.Chunks = append(w.Chunks, left)
+		for _, l := range waits {
+			w.Later = append(w.Later, *l)
+		}
+	}
 }
 
 // shared reports whether another campaign is in the lane of one.

@@ -51,18 +51,20 @@ func (g *Groups) List() []Group {
 // Parts returns the parts of a chunk with these numbers, which have not been sent.
 func (g *Groups) Parts(numbers []string) (parts []Part) {
 	for _, number := range numbers {
-		parts = withContact(parts, g.Of(number), 0)
+		parts = With(parts, Part{Group: g.Of(number), Contacts: 1})
 	}
 	return parts
 }
 
-// withContact adds a contact to the part of its group and number of tries.
-func withContact(parts []Part, group, tries int) []Part {
-	i := slices.IndexFunc(parts, func(p Part) bool { return p.Group == group && p.Tries == tries })
+// With adds a part to the one that is like it.
+func With(parts []Part, added Part) []Part {
+	i := slices.IndexFunc(parts, func(p Part) bool {
+		return p.Group == added.Group && p.Tries == added.Tries && p.Rung == added.Rung
+	})
 	if i < 0 {
-		return append(parts, Part{group, tries, 1})
+		return append(parts, added)
 	}
-	parts[i].Contacts++
+	parts[i].Contacts += added.Contacts
 	return parts
 }
 
@@ -83,6 +85,15 @@ func (w *Work) AtLimit(limit float64, window time.Duration) {
 	}
 }
 
+// Repeats are further requests to a share of the contacts, each after its delay.
+func Repeats(delays []time.Duration, share float64) []Again {
+	all := make([]Again, len(delays))
+	for i, after := range delays {
+		all[i] = Again{after, share}
+	}
+	return all
+}
+
 // SampleSize is how many chunks describe a campaign well enough. They are read often;
 // all chunks of a million contacts would be ten megabytes.
 const SampleSize = 400
@@ -101,6 +112,7 @@ type Contact struct {
 	Group int
 	Tries int  // requests so far
 	Left  bool // still to be sent
+	Rung  int  // as in Part
 }
 
 // Learn derives the work from a sample of chunks: who is left in them, how many chunks
@@ -118,7 +130,7 @@ func (w *Work) Learn(sample [][]Contact, left int) {
 			}
 			failed += contact.Tries
 			inSample++
-			w.Chunks[c] = withContact(w.Chunks[c], contact.Group, contact.Tries)
+			w.Chunks[c] = With(w.Chunks[c], Part{contact.Group, contact.Tries, 1, contact.Rung})
 		}
 		made += tries
 		w.Begun[c] = tries / max(w.PerCall, 1)

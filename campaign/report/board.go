@@ -16,7 +16,7 @@ import (
 type Row struct {
 	Summary
 	Pace
-	ETA time.Time // when its last request will have left; zero: not foreseeable
+	ETA time.Time // as in Overview
 }
 
 // A Snapshot is how all campaigns stand at a moment. It never changes.

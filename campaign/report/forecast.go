@@ -70,10 +70,10 @@ type forecast struct {
 
 // opens is when the next contact may be sent, whatever else is in the queue.
 func (f forecast) opens() (first time.Time) {
-	if f.work.PerDay > 0 && f.work.Today >= f.work.PerDay {
+	if len(f.Steps) > 0 && f.work.PerDay > 0 && f.work.Today >= f.work.PerDay {
 		return f.Begins
 	}
-	for _, step := range f.Steps {
+	for _, step := range f.Steps { // none: nobody is pending
 		if !step.Opens.IsZero() && (first.IsZero() || step.Opens.Before(first)) {
 			first = step.Opens
 		}
@@ -81,11 +81,11 @@ func (f forecast) opens() (first time.Time) {
 	return first
 }
 
-// foreseeable reports whether a campaign goes on by itself. When an approval comes is not
-// known.
+// foreseeable reports whether a campaign goes on by itself, if only because it contacts some
+// again. When an approval comes is not known.
 func foreseeable(st store.Reading) bool {
 	phase := st.Tally.Phase(st.Phase)
-	return st.Tally.States[campaign.Pending] > 0 && !st.Approval.Wanted && (phase == campaign.Running || phase == campaign.Scheduled)
+	return (st.Tally.States[campaign.Pending] > 0 || st.Tally.Rungs > 0) && !st.Approval.Wanted && (phase == campaign.Running || phase == campaign.Scheduled)
 }
 
 // of foretells one campaign beside those on its token.
@@ -216,7 +216,7 @@ func (f *Forecaster) work(ctx context.Context, p present, st store.Reading, chun
 	s, ok := f.samples[c.Name]
 	f.mu.Unlock()
 	if !ok || p.now.Sub(s.at) > keep || s.version != c.Version || s.run != c.Run || s.chunks != c.Chunks || pending > s.pending {
-		w, err := learn(ctx, f.store, c, pending, chunks)
+		w, err := learn(ctx, f.store, c, pending, chunks, p.now)
 		if err != nil {
 			return plan.Work{}, err
 		}
@@ -268,7 +268,7 @@ func (f *Forecaster) paced(w plan.Work, p present, s campaign.Settings, chunks i
 }
 
 // learn reads what is left of a campaign, by a sample of its chunks.
-func learn(ctx context.Context, s Store, c campaign.Campaign, pending, chunks int) (plan.Work, error) {
+func learn(ctx context.Context, s Store, c campaign.Campaign, pending, chunks int, now time.Time) (plan.Work, error) {
 	calendar, err := c.Settings.Hours.Calendar()
 	if err != nil {
 		return plan.Work{}, fmt.Errorf("hours of %s: %w", c.Name, err)
@@ -277,7 +277,7 @@ func learn(ctx context.Context, s Store, c campaign.Campaign, pending, chunks in
 	if calendar.ByContact() {
 		read, chunks = s.ReadChunk, min(chunks, sampledRows)
 	}
-	groups := plan.NewGroups(calendar)
+	groups, repeats := plan.NewGroups(calendar), newAgain(c, now)
 	var sample [][]plan.Contact
 	err = inOrder(ctx, c.Name, plan.Sample(c.Chunks, chunks), read, func(chunk *store.Chunk) error {
 		contacts := make([]plan.Contact, chunk.Len())
@@ -286,13 +286,19 @@ func learn(ctx context.Context, s Store, c campaign.Campaign, pending, chunks in
 			if chunk.Contacts != nil {
 				number = chunk.Contacts[i].Phone.E164()
 			}
-			contacts[i] = plan.Contact{Group: groups.Of(number), Tries: int(record.Tries), Left: record.State == campaign.Pending}
+			contacts[i] = plan.Contact{Group: groups.Of(number), Tries: int(record.Tries), Left: record.State == campaign.Pending, Rung: int(record.Rung)}
 		}
+		repeats.add(chunk, contacts)
 		sample = append(sample, contacts)
 		return nil
 	})
 	w := plan.Work{PerCall: c.RequestRows(), Groups: groups.List()}
 	w.Learn(sample, pending)
+	if err != nil || len(repeats.delays) == 0 {
+		return w, err
+	}
+	rungs, err := s.Rungs(ctx, c.Name)
+	repeats.expect(&w, rungs)
 	return w, err
 }
 

@@ -25,7 +25,7 @@ type Overview struct {
 	NotChosen    int            `json:"not_chosen"`
 	Refused      map[string]int `json:"refused"`
 	Erased       int            `json:"erased,omitempty"`     // contacts whose person was erased
-	ETA          time.Time      `json:"eta,omitzero"`         // when its last request will have left; zero: not foreseeable
+	ETA          time.Time      `json:"eta,omitzero"`         // when its last request will have left, those of --then included as expected; zero: not foreseeable
 	CanaryEnds   time.Time      `json:"canary_ends,omitzero"` // when its canary will have left; the rest is taken to start at once
 	Opens        time.Time      `json:"opens,omitzero"`       // when the next contact may be sent; zero: now, or none is left
 	Held         int            `json:"held,omitzero"`        // contacts that only an operator can unblock, by a sample

@@ -32,6 +32,7 @@ type Summary struct {
 	Agent       string             `json:"agent"`
 	Mode        campaign.Mode      `json:"mode"`
 	Channel     int                `json:"channel"`
+	Lane        campaign.Lane      `json:"-"`       // of its agent's queues, that of its tasks
 	Workers     int                `json:"workers"` // alive and serving the agent
 	CreatedAt   time.Time          `json:"created_at"`
 	EndedAt     time.Time          `json:"ended_at,omitzero"`  // when its last contact was sent
@@ -167,6 +168,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		Channel:   c.Settings.ChannelID,
+		Lane:      c.Settings.LaneFor(c.Chunks),
 		Workers:   p.workers[c.Settings.Agent],
 		CreatedAt: c.CreatedAt,
 		PurgedAt:  c.PurgeBegan,
@@ -186,7 +188,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	if p.refused != nil && s.State == campaign.Running {
 		s.WaitingFor = campaign.Text(p.refused.Error())
 	} else if s.WaitingFor = waitingFor(s, c.LoadUntil, c.Settings.StartAt, p.now); s.WaitingFor.IsZero() {
-		s.WaitingFor = queueWait(s, c.Settings.LaneFor(c.Chunks), p.paused[s.Agent])
+		s.WaitingFor = queueWait(s, s.Lane, p.paused[s.Agent])
 	}
 	if s.WaitingFor.IsZero() {
 		s.WaitingFor = quotaWait(s, p.quotas[s.Agent], p.now)

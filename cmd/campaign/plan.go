@@ -26,9 +26,10 @@ func (a *app) plan() *cobra.Command {
 	})
 	cmd.Long = `Show how the rest of a campaign will go: the requests it needs, which contacts are
 called when, and when it ends. The plan uses the quota that a worker sees, or --rate if
-no worker sees one, and the share of requests that failed so far. It ignores other
-campaigns. For large lists it uses a sample. Contacts that --then will contact again
-are told beside it, as an expectation.`
+no worker sees one, the share of requests that failed so far, and what the other
+campaigns on the token will take. For large lists it uses a sample. The end counts those
+that --then will contact again, as an expectation: as many of them as so far, and all
+of them while nothing is known.`
 	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
 	cli.Bind(cmd.Flags(), "rate", "VELENTS_RATE")
 	return cmd
@@ -45,11 +46,11 @@ func planText(f report.Foresight) string {
 		quota = f.Rate + ", by --rate: no worker knows it"
 	}
 	facts := [][]string{
-		{"  hours", f.Hours}, {"  quota", quota}, {"  calls", cli.Number(f.Calls)},
+		{"  hours", f.Hours}, {"  quota", quota}, {"  calls", callsText(f)},
 		{"  begins", whenText(f.Begins, f.Now)}, {"  ends", whenText(f.Ends, f.Now)},
 	}
 	if f.Missed > 0 {
-		facts = append(facts, []string{"  missed", fmt.Sprintf("%s not reached by %s", cli.Count(f.Missed, "contact is", "contacts are"), cli.Moment(f.FinishBy))})
+		facts = append(facts, []string{"  missed", fmt.Sprintf("%s not sent by %s", cli.Count(f.Missed, "contact is", "contacts are"), cli.Moment(f.FinishBy))})
 	}
 	if f.Held > 0 {
 		facts = append(facts, []string{"  held", cli.Count(f.Held, "contact waits for a person", "contacts wait for a person")})
@@ -68,6 +69,14 @@ func planText(f report.Foresight) string {
 		section(&b, rows, 1)
 	}
 	return b.String()
+}
+
+// callsText counts the requests to come.
+func callsText(f report.Foresight) string {
+	if f.Again == 0 {
+		return cli.Number(f.Calls)
+	}
+	return fmt.Sprintf("%s; about %s more by --then", cli.Number(f.Calls), cli.Number(f.Again))
 }
 
 // whenText is a future time in the reader's zone; empty for the zero time.

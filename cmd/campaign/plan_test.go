@@ -56,7 +56,7 @@ func TestPlanText(t *testing.T) {
   calls   5
   begins  now
   ends    2026-11-30 09:00 AST, in about 60 minutes
-  missed  200 contacts are not reached by 2026-11-30 10:00 AST
+  missed  200 contacts are not sent by 2026-11-30 10:00 AST
   held    10 contacts wait for a person
 
 ZONE                                  CONTACTS  FROM                                       UNTIL

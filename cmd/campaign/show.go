@@ -200,7 +200,7 @@ func doubtText(o report.Overview, state campaign.State) string {
 	if n == 0 || state == campaign.Unconfirmed {
 		return ""
 	}
-	return fmt.Sprintf("of which %s may have been reached", cli.Number(n))
+	return fmt.Sprintf("of which %s may have been contacted", cli.Number(n))
 }
 
 // settingsText lists the settings that were chosen.
@@ -244,7 +244,7 @@ func etaText(o report.Overview) string {
 	}
 	text := cli.Moment(o.ETA)
 	if o.Missed > 0 {
-		text += fmt.Sprintf("; %s will not be reached in time", cli.Count(o.Missed, "contact", "contacts"))
+		text += fmt.Sprintf("; %s will not be sent in time", cli.Count(o.Missed, "contact", "contacts"))
 	}
 	return text
 }

@@ -83,7 +83,7 @@ func ending(o report.Overview) error {
 	case o.State == campaign.CanceledPhase:
 		return fmt.Errorf("%s was canceled", o.Campaign)
 	case len(left) > 0:
-		return cli.Partialf("%s has finished, but not all contacts were reached: %s", o.Campaign, strings.Join(left, ", "))
+		return cli.Partialf("%s has finished, but not all contacts were accepted: %s", o.Campaign, strings.Join(left, ", "))
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func TestWhoeverWasNotSentInTimeWasNotReached(t *testing.T) {
 			{State: "canceled", Reason: campaign.Text("on the do-not-contact list"), Contacts: 3},
 		},
 	}
-	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not all contacts were reached: 4 not in time" {
+	if err := ending(o); cli.ExitCode(err) != 3 || err.Error() != "sale has finished, but not all contacts were accepted: 4 not in time" {
 		t.Errorf("ends with %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestEnding(t *testing.T) {
 		{"everybody accepted", campaign.Finished, report.States{"accepted": 5}, 0, ""},
 		{"nobody to send", campaign.Finished, report.States{}, 0, ""},
 		{"some not", campaign.Finished, report.States{"accepted": 5, "rejected": 1000, "unconfirmed": 2}, 3,
-			"sale has finished, but not all contacts were reached: 1,000 rejected, 2 unconfirmed"},
+			"sale has finished, but not all contacts were accepted: 1,000 rejected, 2 unconfirmed"},
 		{"canceled", campaign.CanceledPhase, report.States{"canceled": 5, "failed": 1}, 1, "sale was canceled"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestWatchOfARealCampaign(t *testing.T) {
 		f.move("sale", i, "", campaign.Send, campaign.Accept)
 	}
 	err := <-ended
-	if got, want := fmt.Sprint(err), "sale has finished, but not all contacts were reached: 1 rejected, 1 failed (of which 1 may have been reached), 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
+	if got, want := fmt.Sprint(err), "sale has finished, but not all contacts were accepted: 1 rejected, 1 failed (of which 1 may have been contacted), 2 unconfirmed"; got != want || cli.ExitCode(err) != 3 {
 		t.Errorf("exit %d, %s, want 3, %s", cli.ExitCode(err), got, want)
 	}
 	// When it ended is Redis's word, and not there yet if the campaign was read just before.

@@ -34,7 +34,7 @@ conversation came to are, unless --state says otherwise, of those that have ende
 Only the conversation of the last run says whether a contact answered; later events of
 an earlier one change nothing.
 
-Of those that failed or are unconfirmed some may have been reached all the same: how
+Of those that failed or are unconfirmed some may have been contacted all the same: how
 many is said before they are sent again.
 
 Contacts that have used up --max-contact-attempts of their campaign are left out.
@@ -105,7 +105,7 @@ func (a *app) rerun() *cobra.Command {
 	flags.StringVar(&startAt, "start-at", "", "contact nobody before this `TIME`, such as 2026-11-27T09:00:00+03:00; of a campaign that is over")
 	flags.StringVar(&since, "since", "", "of all campaigns that were made in this time, such as 7d or 36h, in `DAYS`")
 	flags.StringVar(&r.agent, "agent", "", "with --since, only of campaigns of this agent, by `NAME`")
-	flags.BoolVar(&r.yes, "yes", false, "do not ask before contacts are sent again that may have been reached")
+	flags.BoolVar(&r.yes, "yes", false, "do not ask before contacts are sent again that may have been contacted")
 	flags.BoolVar(&r.dryRun, "dry-run", false, "only say how many it would be")
 	return cmd
 }
