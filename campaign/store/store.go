@@ -75,6 +75,7 @@ func New(rdb redis.UniversalClient) *Store {
 		panic(err)
 	}
 	s := &Store{rdb: rdb, applying: newPipeline(rdb, 1), encoder: encoder, decoder: decoder}
+	s.recent.turn = make(chan struct{}, 1)
 	s.inbox.most, s.inbox.carry = 2, s.addEvents
 	return s
 }
