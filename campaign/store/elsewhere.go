@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +22,7 @@ const recentFor = time.Minute
 
 // recent are the campaigns that may have contacted somebody since a time.
 type recent struct {
-	mu    sync.Mutex
+	turn  chan struct{} // holds one: who asks; others wait as long as their context
 	since time.Time
 	asked time.Time
 	names []string
@@ -39,8 +38,12 @@ func contactedSince(r Reading, since time.Time) bool {
 // recentNames lists the campaigns that may have contacted somebody since a time, anew
 // every recentFor.
 func (s *Store) recentNames(ctx context.Context, since time.Time) ([]string, error) {
-	s.recent.mu.Lock()
-	defer s.recent.mu.Unlock()
+	select {
+	case s.recent.turn <- struct{}{}:
+		defer func() { <-s.recent.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if time.Since(s.recent.asked) > recentFor || !s.recent.since.Equal(since) {
 		asked := time.Now()
 		names, err := s.Names(ctx)
