@@ -48,6 +48,17 @@ func (d draft) Name() string {
 // Title is what people call it.
 func (d draft) Title() string { return cmp.Or(strings.TrimSpace(d.Form.Get("title")), d.Name()) }
 
+// contactFile begins the name of a file as errors tell it.
+const contactFile = "contact file "
+
+// called is what errors call the list.
+func (d draft) called() string {
+	if d.From() != "" {
+		return "contacts of campaign " + d.From()
+	}
+	return contactFile + d.File
+}
+
 // draft reads the draft of a page.
 func (p *pages) draft(r *http.Request) (draft, error) {
 	d, err := p.Store.Draft(r.Context(), r.PathValue("id"))

@@ -23,9 +23,15 @@ func (f fixture) fill(path string, form url.Values) (to, page string) {
 func (f fixture) draftOf(form map[string]string) string {
 	f.T.Helper()
 	_, page := f.upload("list.csv", list, form, false)
-	found := regexp.MustCompile(`action="(/new/[A-Z0-9]+)/discard"`).FindStringSubmatch(page)
+	return "/new/" + idOf(f.T, page)
+}
+
+// idOf is the draft of a page.
+func idOf(t testing.TB, page string) string {
+	t.Helper()
+	found := regexp.MustCompile(`action="/new/([A-Z0-9]+)/discard"`).FindStringSubmatch(page)
 	if found == nil {
-		f.T.Fatalf("there is no draft:\n%s", page)
+		t.Fatalf("there is no draft:\n%s", page)
 	}
 	return found[1]
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,9 +18,10 @@ import (
 	"campaign-runner/campaign/texts"
 )
 
-// request makes of a draft what is to be launched, and for which agent.
-func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent string, err error) {
-	agent, channel, err := p.agentAndChannel(d)
+// source is where the contacts of a draft are and how they are read, without its settings,
+// and which agent is to contact them.
+func (p *pages) source(ctx context.Context, d draft) (req launch.Request, agent string, err error) {
+	agent, _, err = p.agentAndChannel(d)
 	if err != nil {
 		return req, agent, err
 	}
@@ -28,18 +30,28 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 			return req, agent, err
 		}
 	} else {
-		req.File, req.Stdin, req.Called = "-", p.Store.DraftFile(ctx, d.Draft), contactFile+d.File
+		req.File, req.Stdin = "-", p.Store.DraftFile(ctx, d.Draft)
 	}
-	req.Name = d.Name()
+	req.Name, req.Called, req.Mapping = d.Name(), d.called(), d.mapping(req.Mapping)
 	req.Format.Sheet = strings.TrimSpace(d.Form.Get("sheet"))
 	req.Format.AllSheets = d.Form.Has("all_sheets")
 	req.Format.SkipHiddenRows = d.Form.Has("skip_hidden_rows")
-	req.Mapping.SendExtra = d.Form.Has("send_extra")
+	return req, agent, nil
+}
+
+// request makes of a draft what is to be launched, and for which agent.
+func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent string, err error) {
+	req, agent, err = p.source(ctx, d)
+	if err != nil {
+		return req, agent, err
+	}
+	_, channel, err := p.agentAndChannel(d)
+	if err != nil {
+		return req, agent, err
+	}
 	all := campaign.Given{"agent": {agent}, "channel": {channel}}
 	for _, s := range steps {
-		for flag, values := range given(d.Form, s.sections) {
-			all[flag] = values
-		}
+		maps.Copy(all, given(d.Form, s.sections))
 	}
 	if req.Settings, err = campaign.NewSettings(all); err == nil {
 		req.Settings.WebhookURL = p.WebhookURL
@@ -52,9 +64,6 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	return req, agent, err
 }
 
-// contactFile begins the name of a file as errors tell it.
-const contactFile = "contact file "
-
 // followUp takes the contacts of a campaign in place of a file. For its own agent their
 // columns mean what they meant to it.
 func (p *pages) followUp(ctx context.Context, d draft, agent string) (req launch.Request, err error) {
@@ -62,7 +71,7 @@ func (p *pages) followUp(ctx context.Context, d draft, agent string) (req launch
 	if err != nil {
 		return req, asWish(err)
 	}
-	req = launch.Request{From: c.Name, Called: "contacts of campaign " + c.Name}
+	req.From = c.Name
 	if c.Settings.Agent == agent {
 		req.Mapping.Constants, req.Mapping.Columns = c.Settings.Constants, make(map[string]string)
 		for _, column := range c.Settings.Columns {
@@ -129,10 +138,7 @@ func (p *pages) reading(ctx context.Context, read func(context.Context) error) e
 // rehearse does everything that a launch by somebody does except storing. rejects is a file
 // for the lines that are refused; empty: they are only counted.
 func (p *pages) rehearse(ctx context.Context, d draft, by, rejects string) (preview, error) {
-	shown := preview{draft: d, File: d.File}
-	if d.From() != "" {
-		shown.File = "contacts of campaign " + d.From()
-	}
+	shown := preview{draft: d, File: strings.TrimPrefix(d.called(), contactFile)}
 	err := p.reading(ctx, func(ctx context.Context) error {
 		req, agent, err := p.request(ctx, d)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/texts"
@@ -91,6 +92,7 @@ type pages struct {
 	views     map[texts.Language]map[string]*template.Template
 	feed      *feed
 	readings  chan struct{} // one for each list that is being read
+	wanted    *known[launch.Wanted]
 	flashes   flashes
 	board     *report.Board
 	list      *known[*report.Snapshot] // of one name, which is empty
@@ -114,6 +116,8 @@ func newPages(cfg Config) *pages {
 	p.list, p.standings = newKnown(1, p.lookAt), newKnown(keptStandings, p.readStanding)
 	p.accounts = newKnown(keptAccounts, p.readAccount)
 	p.accounts.patience = countPatience
+	p.wanted = newKnown(keptWanted, p.wants)
+	p.wanted.patience = wantedPatience
 	return p
 }
 

@@ -50,6 +50,9 @@ func stepOf(field string) string {
 	if step, ok := otherFields[field]; ok {
 		return step
 	}
+	if strings.HasPrefix(field, valueField) || strings.HasPrefix(field, fixedField) {
+		return "list"
+	}
 	for _, setting := range campaign.LaunchSettings() {
 		if setting.Label == "" || fieldName(setting) != field {
 			continue
@@ -70,6 +73,7 @@ type stepPage struct {
 	Agents   []string
 	Channels []Channel
 	Problem  texts.Line // what is wrong with it; empty: nothing yet
+	Listing  *glimpse   // of the list's step: its first rows; nil: they cannot be read
 }
 
 // A formField is a setting as it stands on the form.
@@ -130,7 +134,7 @@ func fieldName(s campaign.Setting) string { return strings.ReplaceAll(s.Flag, "-
 
 func (s stepPage) fields(section campaign.Section, switches bool) (fields []formField) {
 	for _, setting := range campaign.LaunchSettings() {
-		if setting.Label == "" || setting.Section != section || setting.Switch != switches {
+		if setting.Label == "" || setting.Section != section || setting.Switch != switches || s.Listing != nil && isColumn(setting) {
 			continue
 		}
 		field := formField{setting, fieldName(setting), setting.Default}
@@ -141,6 +145,9 @@ func (s stepPage) fields(section campaign.Section, switches bool) (fields []form
 	}
 	return fields
 }
+
+// isColumn reports whether a setting is a column of the list.
+func isColumn(s campaign.Setting) bool { return s.Unit == "COLUMN" }
 
 // The fields of sections; what can only be on or off comes apart.
 func (s stepPage) Called() []formField         { return s.fields(campaign.NameSection, false) }
@@ -206,6 +213,16 @@ func (p *pages) step(w http.ResponseWriter, r *http.Request) {
 
 func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d draft, step string, problem texts.Line) {
 	body := stepPage{draft: d, Step: step, Agents: p.agents(), Channels: p.Channels, Problem: problem}
+	if step == "list" {
+		l, err := p.glance(r.Context(), d)
+		if err == nil {
+			body.Listing = &l
+			err = l.wrong()
+		}
+		if err != nil && problem == nil {
+			body.Problem = lineOf(err)
+		}
+	}
 	p.show(w, r, status, "step", view{
 		Title: texts.Of("step.title", "step", body.Heading(), "campaign", d.Title()), Nav: "new", Here: p.link("/new/" + d.ID + "/" + step), Body: body,
 	})
@@ -236,13 +253,15 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to := review
-	switch back := r.PostForm.Get("to") == "back"; {
-	case back:
+	switch wish := r.PostForm.Get("to"); {
+	case wish == "back":
 		to = steps[max(at-1, 0)].name
-	case r.PostForm.Get("to") != review && at+1 < len(steps):
-		to = steps[at+1].name
-	}
-	if r.PostForm.Get("to") != "back" {
+	case wish == "again":
+		to = step
+	default:
+		if at+1 < len(steps) && wish != review {
+			to = steps[at+1].name
+		}
 		err = p.check(r.Context(), d, steps[at])
 	}
 	if err != nil {
@@ -271,7 +290,11 @@ func (p *pages) check(ctx context.Context, d draft, step making) error {
 	if _, err := campaign.NewSettings(given(d.Form, step.sections)); err != nil {
 		return &wishError{status: http.StatusBadRequest, err: err}
 	}
-	if step.name != "agent" {
+	switch step.name {
+	case "list":
+		l, err := p.glance(ctx, d)
+		return cmp.Or(err, l.wrong())
+	case "when", "safety", "follow":
 		return nil
 	}
 	if _, _, err := p.agentAndChannel(d); err != nil {
@@ -297,6 +320,9 @@ func given(form url.Values, sections []campaign.Section) campaign.Given {
 		case s.List && s.Section == campaign.FollowSection:
 			all[s.Flag] = lines(text)
 			continue
+		case s.List:
+			all[s.Flag] = filledIn(form[fieldName(s)])
+			continue
 		}
 		if _, err := strconv.Atoi(text); err == nil {
 			text += s.Suffix
@@ -306,12 +332,15 @@ func given(form url.Values, sections []campaign.Section) campaign.Given {
 	return all
 }
 
-// lines are the lines of a text that are not blank.
-func lines(text string) (list []string) {
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			list = append(list, line)
+// filledIn are the texts that are not blank.
+func filledIn(texts []string) (list []string) {
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			list = append(list, text)
 		}
 	}
 	return list
 }
+
+// lines are the lines of a text that are not blank.
+func lines(text string) []string { return filledIn(strings.Split(text, "\n")) }

@@ -89,7 +89,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 			return fmt.Errorf("no phone column: line %d holds a number where the names of the columns should be", header.line)
 		}
 		if err != nil {
-			return c.orLower(rows, at, opt, err)
+			return &NoPhonesError{c.columns, c.orLower(rows, at, opt, err)}
 		}
 		if c.usePhones(phones); remark != "" {
 			c.remarks = append(c.remarks, remark)
@@ -102,6 +102,15 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 	c.src.buf = c.src.buf[header.end:]
 	return nil
 }
+
+// A NoPhonesError says that it is not known which column holds the numbers.
+type NoPhonesError struct {
+	Columns []string // of the file, trimmed
+	Err     error
+}
+
+func (e *NoPhonesError) Error() string { return e.Err.Error() }
+func (e *NoPhonesError) Unwrap() error { return e.Err }
 
 func (c *Reader) usePhones(columns []int) { c.phones, c.byColumn = columns, make([]int, len(columns)) }
 

@@ -330,18 +330,23 @@ func (s *sources) list(ctx context.Context, req Request, found checked, barred b
 			return err
 		}
 		l.settings.Columns, l.settings.PhoneColumn, l.settings.Constants = columns, r.PhoneColumn(), req.Mapping.Constants
-		for i, column := range columns {
-			if slices.Contains(found.keys, column.Key) {
-				columns[i].Required = true
-				r.Require(i, column.Key)
-			}
-		}
+		require(r, columns, found)
 		l.settings.Reading.FoundCountryColumn, l.settings.Reading.FoundCountryCodeColumn = r.CountryColumns()
 		mapped = append(r.Remarks(), warnings...)
 		return nil
 	})
 	l.warnings = append(l.warnings, mapped...)
 	return l, err
+}
+
+// require refuses rows that lack a value that the agent wants.
+func require(r *contacts.Reader, columns []campaign.Column, found checked) {
+	for i, column := range columns {
+		if slices.Contains(found.keys, column.Key) {
+			columns[i].Required = true
+			r.Require(i, column.Key)
+		}
+	}
 }
 
 // namesNobody refuses a column that is named by a phone number: its header is a contact,
