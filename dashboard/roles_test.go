@@ -53,6 +53,12 @@ var least = map[string]users.Role{
 	"POST /campaigns/{name}/cancel":          users.Operator,
 	"POST /campaigns/{name}/rerun":           users.Operator,
 	"POST /campaigns/{name}/resolve":         users.Operator,
+	"GET /people":                            users.Operator,
+	"POST /people":                           users.Operator,
+	"POST /people/add":                       users.Operator,
+	"POST /people/remove":                    users.Operator,
+	"POST /people/import":                    users.Operator,
+	"GET /people/do-not-contact.csv":         users.Operator,
 	"GET /campaigns/{name}/unconfirmed":      users.Operator,
 	"GET /campaigns/{name}/log":              users.Operator,
 	"GET /campaigns/{name}/plan":             users.Operator,
@@ -217,7 +223,7 @@ func TestPagesShowOnlyWhatARoleMayDo(t *testing.T) {
 	}
 	shown := make(map[users.Role]int)
 	for _, role := range everyRole[1:] {
-		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/campaigns/sale/unconfirmed", "/campaigns/sale/log?of=all", "/campaigns/sale/plan", "/campaigns/sale/settings", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
+		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/people", "/campaigns/sale/unconfirmed", "/campaigns/sale/log?of=all", "/campaigns/sale/plan", "/campaigns/sale/settings", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
 			res, page := c.as(role, "GET", path, nil)
 			if res.StatusCode == http.StatusForbidden && len(links.FindAllString(page, -1)) == 0 {
 				t.Errorf("%s for %v leads nowhere", path, role)
