@@ -205,61 +205,6 @@ func whyListed(form url.Values) (string, error) {
 	return reason, err
 }
 
-// importList puts the numbers of a file on the do-not-contact list.
-func (p *pages) importList(w http.ResponseWriter, r *http.Request) {
-	form, up, err := p.uploads.receive(w, r)
-	if up != nil {
-		defer up.close()
-	}
-	var reason string
-	if err == nil {
-		reason, err = whyListed(form)
-	}
-	if err == nil && up == nil {
-		err = wishf(http.StatusBadRequest, "error.no_file")
-	}
-	var said texts.Line
-	if err == nil {
-		said, err = p.importNumbers(context.WithoutCancel(r.Context()), p.queue(r), up, strings.ToUpper(strings.TrimSpace(form.Get("region"))), reason)
-	}
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	p.did(w, r, "/people", said)
-}
-
-func (p *pages) importNumbers(ctx context.Context, q *jobs.Queue, up *upload, region, reason string) (texts.Line, error) {
-	bad := func(err error) error { return &wishError{status: http.StatusUnprocessableEntity, err: err} }
-	if _, err := contacts.NewPhoneParser(region); err != nil {
-		return nil, wishf(http.StatusBadRequest, "error.region", "region", region)
-	}
-	list, err := contacts.Open(up.file, up.size, contacts.Format{})
-	if err != nil {
-		return nil, bad(err)
-	}
-	numbers, err := list.Numbers(contacts.Options{Region: region})
-	if err != nil {
-		return nil, bad(err)
-	}
-	added, err := q.Suppress(ctx, slices.Collect(numbers.All()), reason)
-	if err != nil {
-		return nil, err
-	}
-	lost := 0
-	for _, lines := range numbers.Unreadable() {
-		lost += lines
-	}
-	said := texts.Of("did.listed_all", "n", added, "known", numbers.Len()-added)
-	if lost > 0 {
-		said = texts.Of("did.and", "did", said, "and", texts.Of("did.unlisted", "n", lost))
-	}
-	for _, sheet := range slices.Concat(numbers.NotRead(), numbers.LeftOut()) {
-		said = texts.Of("did.and", "did", said, "and", texts.Technical(sheet+"."))
-	}
-	return said, nil
-}
-
 // exportList serves the do-not-contact list as a file.
 func (p *pages) exportList(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
