@@ -46,7 +46,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	}
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
-	for _, name := range []string{"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "new", "preview", "error", "sign-in"} {
+	for _, name := range []string{"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "new", "preview", "error", "sign-in"} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
 	// What a viewer sees are the same pages with some of their parts replaced.
@@ -152,6 +152,8 @@ func (p *pages) routes(rs *routes) {
 	rs.below("POST /people/import", users.Operator, p.importList)
 	rs.below("GET /people/do-not-contact.csv", users.Operator, p.exportList)
 	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
+	rs.below("GET /campaigns/{name}/again", users.Operator, p.again)
+	rs.below("POST /campaigns/{name}/again", users.Operator, p.again)
 	rs.below("GET /campaigns/{name}/log", users.Operator, p.log)
 	rs.below("GET /campaigns/{name}/plan", users.Operator, p.plan)
 	rs.below("GET /campaigns/{name}/settings", users.Operator, p.settings)
