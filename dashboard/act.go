@@ -84,6 +84,11 @@ func (s standing) Actions() []action {
 		again.States = choices
 		list = append(list, again)
 	}
+	if s.PurgedAt.IsZero() && s.States.In(campaign.Ended, campaign.Rejected, campaign.Failed) > 0 {
+		again := offer("again", "")
+		again.Link = "again"
+		list = append(list, again)
+	}
 	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
 		follow := offer("follow-up", "")
 		follow.Rules = followUps

@@ -48,7 +48,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
-		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "new", "step", "preview", "error", "sign-in",
+		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "new", "step", "preview", "error", "sign-in",
 	} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
@@ -99,6 +99,7 @@ type pages struct {
 	standings *known[standing]
 	accounts  *known[report.Account]
 	seen      sights
+	searches  chan struct{} // each search of a person takes one
 }
 
 // keptStandings is how many campaigns can be shown as they were when Redis does not
@@ -118,6 +119,7 @@ func newPages(cfg Config) *pages {
 	p.accounts.patience = countPatience
 	p.wanted = newKnown(keptWanted, p.wants)
 	p.wanted.patience = wantedPatience
+	p.searches = make(chan struct{}, 1)
 	return p
 }
 
@@ -149,7 +151,15 @@ func (p *pages) routes(rs *routes) {
 	}
 	rs.below("POST /all/pause", users.Operator, p.together("pause", pauseAll))
 	rs.below("POST /all/resume", users.Operator, p.together("resume", resumeAll))
+	rs.below("GET /people", users.Operator, p.people)
+	rs.below("POST /people", users.Operator, p.people)
+	rs.below("POST /people/add", users.Operator, p.changeList("did.listed", (*jobs.Queue).Suppress))
+	rs.below("POST /people/remove", users.Operator, p.changeList("did.delisted", (*jobs.Queue).Unsuppress))
+	rs.below("POST /people/import", users.Operator, p.importList)
+	rs.below("GET /people/do-not-contact.csv", users.Operator, p.exportList)
 	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
+	rs.below("GET /campaigns/{name}/again", users.Operator, p.again)
+	rs.below("POST /campaigns/{name}/again", users.Operator, p.again)
 	rs.below("GET /campaigns/{name}/log", users.Operator, p.log)
 	rs.below("GET /campaigns/{name}/plan", users.Operator, p.plan)
 	rs.below("GET /campaigns/{name}/settings", users.Operator, p.settings)

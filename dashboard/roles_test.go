@@ -53,7 +53,15 @@ var least = map[string]users.Role{
 	"POST /campaigns/{name}/cancel":          users.Operator,
 	"POST /campaigns/{name}/rerun":           users.Operator,
 	"POST /campaigns/{name}/resolve":         users.Operator,
+	"GET /people":                            users.Operator,
+	"POST /people":                           users.Operator,
+	"POST /people/add":                       users.Operator,
+	"POST /people/remove":                    users.Operator,
+	"POST /people/import":                    users.Operator,
+	"GET /people/do-not-contact.csv":         users.Operator,
 	"GET /campaigns/{name}/unconfirmed":      users.Operator,
+	"GET /campaigns/{name}/again":            users.Operator,
+	"POST /campaigns/{name}/again":           users.Operator,
 	"GET /campaigns/{name}/log":              users.Operator,
 	"GET /campaigns/{name}/plan":             users.Operator,
 	"GET /campaigns/{name}/settings":         users.Operator,
@@ -220,7 +228,7 @@ func TestPagesShowOnlyWhatARoleMayDo(t *testing.T) {
 	}
 	shown := make(map[users.Role]int)
 	for _, role := range everyRole[1:] {
-		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/campaigns/sale/unconfirmed", "/campaigns/sale/log?of=all", "/campaigns/sale/plan", "/campaigns/sale/settings", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
+		for _, path := range []string{"/", "/campaigns/sale", "/campaigns/done", "/campaigns/done/report", "/people", "/campaigns/sale/unconfirmed", "/campaigns/sale/log?of=all", "/campaigns/sale/plan", "/campaigns/sale/again", "/campaigns/sale/settings", "/campaigns/sale/contacts", "/campaigns/sale/contacts/1", "/new", "/nowhere"} {
 			res, page := c.as(role, "GET", path, nil)
 			if res.StatusCode == http.StatusForbidden && len(links.FindAllString(page, -1)) == 0 {
 				t.Errorf("%s for %v leads nowhere", path, role)
@@ -382,7 +390,7 @@ func TestAViewerSeesNothingOfAPerson(t *testing.T) {
 }
 
 // learn writes down what the agent learned of a contact.
-func (c crowd) learn(name string, at int, extraction string) {
+func (c fixture) learn(name string, at int, extraction string) {
 	c.T.Helper()
 	ref := store.Ref{Campaign: name, Chunk: at / chunkSize}
 	err := c.UpdateOutcomes(c.T.Context(), ref, []int{at % chunkSize}, func(int, campaign.Outcome) (campaign.Outcome, []campaign.Turn) {

@@ -125,7 +125,7 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, s := range changeable() {
 		name := fieldName(s)
-		f.Fields = append(f.Fields, formField{s, name, r.PostForm.Get(name)})
+		f.Fields = append(f.Fields, formField{Setting: s, Name: name, Value: r.PostForm.Get(name)})
 		if text := r.PostForm.Get(name); text != "" {
 			f.Given = append(f.Given, field{name, text})
 		}

@@ -19,6 +19,7 @@ type moment struct {
 	Why   campaign.Message
 	By    string
 
+	whole   bool // it is about the campaign as a whole
 	request bool // the answer to one, or that there was none
 }
 
@@ -39,7 +40,7 @@ func (p *pages) timeline(ctx context.Context, c campaign.Campaign, who person) (
 			break
 		}
 		if len(d.Fates) == 0 {
-			list = append(list, moment{At: d.At, What: texts.Of("moment.campaign", "what", done(d.Action)), Why: d.Text, By: d.By})
+			list = append(list, moment{At: d.At, What: texts.Of("moment.campaign", "what", done(d.Action)), Why: d.Text, By: d.By, whole: true})
 			continue
 		}
 		moved = true

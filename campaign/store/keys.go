@@ -65,20 +65,21 @@ func keysOf(name string, kinds ...[]func(string) string) (keys []string) {
 
 // Keys that all campaigns share.
 const (
-	keyCampaigns     = "campaigns"       // sorted set: names by the time their load began
-	keyLive          = "live"            // sorted set: names by when they must be looked at
-	keyWorkers       = "workers"         // set of ids; ForgetWorkers removes the dead
-	keyEvents        = "events"          // stream: events that wait to be applied
-	keyEventBytes    = "{events}:bytes"  // string: what they take; the braces put it into the stream's slot
-	keyWishes        = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot
-	keyClosedWishes  = "{wishes}:closed" // sorted set: ids by time
-	keyPolicy        = "policy"          // hash: see Policy
-	keyNoticesSince  = "notices:since"   // string: when notices were first asked for
-	keyContactedDays = "contacted:days"  // hash: its fields are the days in the contact record
-	keyReservations  = "reach"           // hash: the Owner of the right to contact a person now, by number
-	keyUsers         = "pages:users"     // hash: users of the pages, by users.Key of their name
-	keyDrafts        = "{drafts}"        // sorted set: ids of drafts by when they end; the braces keep all of drafts in one slot
-	keyDraftBytes    = "{drafts}:bytes"  // hash: what each draft takes, by id
+	keyCampaigns      = "campaigns"       // sorted set: names by the time their load began
+	keyLive           = "live"            // sorted set: names by when they must be looked at
+	keyWorkers        = "workers"         // set of ids; ForgetWorkers removes the dead
+	keyEvents         = "events"          // stream: events that wait to be applied
+	keyEventBytes     = "{events}:bytes"  // string: what they take; the braces put it into the stream's slot
+	keyWishes         = "{wishes}"        // hash: open wishes by id; the braces keep both in one slot
+	keyClosedWishes   = "{wishes}:closed" // sorted set: ids by time
+	keySuppressionLog = "suppressed:log"  // stream: changes of the do-not-contact list, without numbers
+	keyPolicy         = "policy"          // hash: see Policy
+	keyNoticesSince   = "notices:since"   // string: when notices were first asked for
+	keyContactedDays  = "contacted:days"  // hash: its fields are the days in the contact record
+	keyReservations   = "reach"           // hash: the Owner of the right to contact a person now, by number
+	keyUsers          = "pages:users"     // hash: users of the pages, by users.Key of their name
+	keyDrafts         = "{drafts}"        // sorted set: ids of drafts by when they end; the braces keep all of drafts in one slot
+	keyDraftBytes     = "{drafts}:bytes"  // hash: what each draft takes, by id
 )
 
 func keyDraft(id string) string         { return keyDrafts + ":" + id }       // hash with a TTL: who makes a campaign of which file, and its settings so far

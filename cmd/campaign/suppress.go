@@ -16,6 +16,7 @@ import (
 	"campaign-runner/campaign/contacts"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs"
 )
 
 // suppressed is the result of a change to the do-not-contact list.
@@ -36,17 +37,17 @@ when a list is loaded, and again before each request. A contact that is put on i
 its campaign runs is canceled.`,
 	}
 	cmd.AddCommand(
-		a.changeSuppressed("add", "Put numbers on the do-not-contact list", "put on the list", (*store.Store).Suppress),
-		a.changeSuppressed("remove", "Take numbers off the do-not-contact list", "taken off the list", (*store.Store).Unsuppress),
+		a.changeSuppressed("add", "Put numbers on the do-not-contact list", "put on the list", (*jobs.Queue).Suppress),
+		a.changeSuppressed("remove", "Take numbers off the do-not-contact list", "taken off the list", (*jobs.Queue).Unsuppress),
 		a.importSuppressed(), a.listSuppressed(),
 	)
 	return cmd
 }
 
-type changeList func(*store.Store, context.Context, []campaign.Phone) (int, error)
+type changeList func(*jobs.Queue, context.Context, []campaign.Phone, string) (int, error)
 
 func (a *app) changeSuppressed(verb, short, done string, change changeList) *cobra.Command {
-	var region string
+	var region, reason string
 	cmd := &cobra.Command{
 		Use:   verb + " NUMBER...",
 		Short: short,
@@ -77,11 +78,16 @@ stand in no shell history and no list of processes.`,
 				phones = append(phones, phone)
 			}
 			slices.Sort(phones)
-			return a.changeList(cmd, suppressed{}, slices.Compact(phones), done, change)
+			return a.changeList(cmd, suppressed{}, slices.Compact(phones), done, reason, change)
 		},
 	}
 	regionFlag(cmd, &region)
+	reasonFlag(cmd, &reason)
 	return cmd
+}
+
+func reasonFlag(cmd *cobra.Command, reason *string) {
+	cmd.Flags().StringVar(reason, "reason", "", "why, for the log of the list; numbers in it are masked")
 }
 
 func regionFlag(cmd *cobra.Command, region *string) {
@@ -89,10 +95,10 @@ func regionFlag(cmd *cobra.Command, region *string) {
 	cli.Bind(cmd.Flags(), "region", "VELENTS_REGION")
 }
 
-func (a *app) changeList(cmd *cobra.Command, result suppressed, phones []campaign.Phone, done string, change changeList) error {
+func (a *app) changeList(cmd *cobra.Command, result suppressed, phones []campaign.Phone, done, reason string, change changeList) error {
 	return a.withStore(func(ctx context.Context, s *store.Store, _ []string) (err error) {
 		result.Numbers = len(phones)
-		if result.Changed, err = change(s, ctx, phones); err != nil {
+		if result.Changed, err = change(a.queue(s), ctx, phones, reason); err != nil {
 			return fmt.Errorf("%w; the same command goes on", err)
 		}
 		text := fmt.Sprintf("%s %s, %s already\n", cli.Count(result.Changed, "number", "numbers"), done, cli.Number(result.Numbers-result.Changed))
@@ -113,6 +119,7 @@ func (a *app) importSuppressed() *cobra.Command {
 	var opt contacts.Options
 	var format contacts.Format
 	var columns cli.SettingFlags
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the numbers of a file on the do-not-contact list",
@@ -141,10 +148,11 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}
-			return a.changeList(cmd, result, slices.Collect(numbers.All()), "put on the list", (*store.Store).Suppress)
+			return a.changeList(cmd, result, slices.Collect(numbers.All()), "put on the list", reason, (*jobs.Queue).Suppress)
 		},
 	}
 	regionFlag(cmd, &opt.Region)
+	reasonFlag(cmd, &reason)
 	columns.Add(cmd.Flags(), campaign.LaunchSettings("phone-column", "country-column", "country-code-column"))
 	cmd.Flags().IntVar(&format.HeaderLine, "header-line", 0, "`LINE` that names the columns (default: the first, or one soon below a title)")
 	cmd.Flags().StringVar(&format.Sheet, "sheet", "", "`NAME` of the workbook's sheet, or its number (default: all that are not hidden)")

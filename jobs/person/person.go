@@ -58,7 +58,8 @@ type Contact struct {
 	Extraction json.RawMessage  `json:"extraction,omitempty"`
 	History    []campaign.Turn  `json:"history,omitempty"`
 
-	at store.Place
+	Place int `json:"-"` // in the campaign's list, as report.Contact has it
+	at    store.Place
 }
 
 // A Cell is one of the contact file: several columns may have one name.
@@ -267,7 +268,7 @@ func (s *search) addContact(ctx context.Context, c campaign.Campaign, at store.P
 	contact := Contact{
 		Campaign: c.Name, Line: row.Line, State: r.State, StateName: r.State.String(), Reason: reasons[r.Reason].String(),
 		Attempts: int(r.Attempts), Run: int(r.Run), ChangedAt: r.ChangedAt(),
-		Conversation: o.Conversation, StartedAt: o.Started, EndedAt: o.Ended, Messages: o.Messages(), at: at,
+		Conversation: o.Conversation, StartedAt: o.Started, EndedAt: o.Ended, Messages: o.Messages(), Place: at.Ref.Chunk*c.Settings.ChunkSize + at.Index, at: at,
 	}
 	if ticket != nil {
 		contact.TicketState, contact.TicketID = string(ticket.State), ticket.ID
