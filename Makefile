@@ -14,7 +14,7 @@ export GIT_CONFIG_COUNT := 1
 export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := $(CURDIR)
 
-.PHONY: help build test lint fmt demo bench bench-quota upgrade quota chaos proof simulate laravel mutants cover fuzz picture third-party release-snapshot clean
+.PHONY: help build test lint fmt demo axe bench bench-quota upgrade quota chaos proof simulate laravel mutants cover fuzz picture third-party release-snapshot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ lint: ## check formatting, vet and staticcheck
 	$(GO) vet -tags=chaos ./internal/chaos
 	$(GO) vet -tags=simulate ./internal/simulate
 	$(GO) vet -tags=quota ./internal/fleet
+	$(GO) vet -tags=axe ./dashboard
 	$(GO) vet -tags=laravel ./internal/laravel
 	$(GO) run $(STATICCHECK) ./...
 
@@ -50,6 +51,10 @@ bench: ## run the benchmarks, and print ratios against the baselines
 bench-quota: ## measure how fully the quota is used
 	@scripts/need.sh redis-server
 	$(GO) test ./internal/quotasim -count=1 -timeout=60m -v -run=TestGates -full
+
+axe: ## check every page for barriers by axe, in both languages and themes, in a minute
+	@scripts/need.sh redis-server chromium
+	axe=$$(scripts/axe.sh) && AXE=$$axe $(GO) test -tags=axe -count=1 -timeout=15m ./dashboard -run='^TestPagesHaveNoBarriers$$'
 
 quota: ## measure the same in real time, by worker processes, in one to three minutes
 	@scripts/need.sh redis-server

@@ -4,21 +4,27 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
 // Fold removes what people write differently: case, accents, vowel marks, invisible marks,
 // stretched letters, and the forms of Arabic letters. Everything that is neither letter nor
-// digit separates words, and one space stands between words. Names of columns, countries and
-// stop words are compared by it.
+// digit separates words, and one space stands between words; digits are Latin. Names of
+// columns, countries and stop words are compared by it.
 func Fold(text string) string {
 	var b strings.Builder
+	b.Grow(len(text))
 	gap := false
-	for _, r := range strings.ToLower(norm.NFKD.String(strings.ToLower(text))) { // again: a styled capital becomes a plain one
+	text = strings.ToLower(text)
+	if !simple(text) {
+		text = strings.ToLower(norm.NFKD.String(text)) // again: a styled capital becomes a plain one
+	}
+	for _, r := range text {
 		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r), r == 'ـ', r == 'ء', r == '\'', r == '’': // accents, marks of direction, a stretched letter, a hamza that many leave out, don't
-		case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
+		case !usual(r) && (unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r) || r == 'ـ' || r == 'ء' || r == '\'' || r == '’'): // accents, marks of direction, a stretched letter, a hamza that many leave out, don't
+		case usual(r) || unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.IsDigit(r):
 			if gap && b.Len() > 0 {
 				b.WriteByte(' ')
 			}
@@ -29,6 +35,22 @@ func Fold(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// usual reports what need not be looked up: most letters and digits of texts.
+func usual(r rune) bool {
+	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || 'آ' <= r && r <= 'غ' || 'ف' <= r && r <= 'ي'
+}
+
+// simple reports whether a text has only signs that stand for themselves, or of which letter
+// knows what they are composed of: ASCII, and what Arabic keyboards write.
+func simple(text string) bool {
+	for _, r := range text {
+		if r >= utf8.RuneSelf && (r < 'ء' || r > 'ٴ') && !('٪' <= r && r <= 'ٮ') && !('ٹ' <= r && r <= 'ڿ') {
+			return false
+		}
+	}
+	return true
 }
 
 // ColumnKey is the folded name of a column, as one word.
@@ -71,8 +93,24 @@ func letter(r rune) rune {
 		return 'ك'
 	case 'ة', 'ہ', 'ھ', 'ە':
 		return 'ه'
-	case 'ٱ':
+	case 'ٱ', 'آ', 'أ', 'إ':
 		return 'ا'
+	case 'ؤ':
+		return 'و'
+	case 'ئ':
+		return 'ي'
 	}
-	return r
+	return latinDigit(r)
+}
+
+// A Needle is a text to be found in others, however people write either: as they do, or
+// folded. The zero Needle is in every text.
+type Needle struct{ lower, folded string }
+
+// NewNeedle returns the needle of a text.
+func NewNeedle(text string) Needle { return Needle{strings.ToLower(text), Fold(text)} }
+
+// In reports whether it is a part of a text.
+func (n Needle) In(text string) bool {
+	return strings.Contains(strings.ToLower(text), n.lower) || n.folded != "" && strings.Contains(Fold(text), n.folded)
 }

@@ -76,20 +76,27 @@ const dateMark = "-"
 // go with them, as the rest of the world writes them.
 func latinDigits(text string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case '٠' <= r && r <= '٩':
-			return r - '٠' + '0'
-		case '۰' <= r && r <= '۹':
-			return r - '۰' + '0'
-		case r == '٪':
+		switch r {
+		case '٪':
 			return '%'
-		case r == '٫':
+		case '٫':
 			return '.'
-		case r == '،':
+		case '،':
 			return ','
-		case r == '؛':
+		case '؛':
 			return ';'
 		}
-		return r
+		return latinDigit(r)
 	}, text)
+}
+
+// latinDigit is a digit of an Arabic or Persian keyboard as a Latin one. Others stay.
+func latinDigit(r rune) rune {
+	switch {
+	case '٠' <= r && r <= '٩':
+		return r - '٠' + '0'
+	case '۰' <= r && r <= '۹':
+		return r - '۰' + '0'
+	}
+	return r
 }

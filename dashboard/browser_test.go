@@ -180,30 +180,6 @@ func (v *visitor) picture(name string) {
 	v.do(chromedp.EmulateViewport(1200, 900))
 }
 
-// audit checks a page by axe (npm axe-core), if AXE is the path of its axe.min.js, in both
-// themes.
-func (v *visitor) audit(page string) {
-	v.t.Helper()
-	path := os.Getenv("AXE")
-	if path == "" {
-		return
-	}
-	axe, err := os.ReadFile(path)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	for _, theme := range []string{"light", "dark"} {
-		v.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}), chromedp.Evaluate(string(axe), nil))
-		var found string
-		v.do(chromedp.Evaluate(`axe.run().then((r) => r.violations.map((x) => x.id + ": " + x.nodes.map((n) => n.html.slice(0, 120)).join(" ")).join("\n"))`, &found,
-			func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
-		if found != "" {
-			v.t.Errorf("%s, %s: %s", page, theme, found)
-		}
-	}
-	v.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}))
-}
-
 // gated is a platform that answers as many batches as it is told to.
 type gated struct {
 	*velents.Client

@@ -103,7 +103,12 @@ func TestSomebodyIsFoundAndNoAddressTells(t *testing.T) {
 	if _, page := find("NOTE 1"); listedPlaces(page) != "1 10 11 12 13 14 15 16 17 18 19" {
 		t.Errorf("a text finds %s", listedPlaces(page))
 	}
-	for _, nobody := range []string{"+966509999999", hostile + "?"} {
+	for _, name := range []string{"نوره ٧", "نُورة 7"} {
+		if _, page := find(name); listedPlaces(page) != "7" {
+			t.Errorf("%s finds %s", name, listedPlaces(page))
+		}
+	}
+	for _, nobody := range []string{"+966509999999", hostile + "nobody"} {
 		if _, page := find(nobody); listedPlaces(page) != "" || !strings.Contains(page, "Nobody that was searched") || strings.Contains(page, "<script>document") {
 			t.Errorf("%q finds %s", nobody, listedPlaces(page))
 		}

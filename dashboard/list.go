@@ -128,14 +128,13 @@ func listTopic(q url.Values) string { return "/" + readFilter(q).query() }
 
 // find is the campaigns that are chosen, in order.
 func (c filter) find(rows []report.Row) (found []*report.Row) {
-	search := campaign.Fold(c.Search)
+	search := campaign.NewNeedle(c.Search)
 	for i := range rows {
 		r := &rows[i]
 		switch {
 		case c.State == attention && needOf(r) != needsPerson,
 			c.State != attention && c.State != "" && c.State != string(r.State),
-			search != "" && !strings.Contains(campaign.Fold(r.Campaign), search) && !strings.Contains(campaign.Fold(r.Title), search),
-			search == "" && c.Search != "": // nothing of it can be in a name
+			!search.In(r.Campaign) && !search.In(r.Title):
 			continue
 		}
 		found = append(found, r)

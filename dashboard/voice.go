@@ -42,6 +42,7 @@ func (s speaker) words() template.FuncMap {
 		"forms":  s.forms,
 		"time":   func(t time.Time) template.HTML { return s.time(t, "full") },
 		"second": func(t time.Time) template.HTML { return s.time(t, "second") },
+		"hijri":  s.hijri,
 		"soon":   s.soon,
 		"quota":  quotaText,
 		"hours":  hoursText,
@@ -92,6 +93,16 @@ func (s speaker) time(t time.Time, show string) template.HTML {
 		dir = ` dir="ltr"` // and it is an isolate
 	}
 	return template.HTML(fmt.Sprintf(`<time%s datetime="%s" data-show="%s">%s</time>`, dir, t.Format(time.RFC3339), show, t.Format(timeLayouts[show])))
+}
+
+// hijri is the day of a time in the Hijri calendar, for readers of Arabic. The page's script
+// writes it by the day of the reader's zone.
+func (s speaker) hijri(t time.Time) template.HTML {
+	text := s.html.Hijri(t)
+	if s.html.Language != texts.Arabic || text == "" {
+		return ""
+	}
+	return template.HTML(fmt.Sprintf(` <span class="sub" data-hijri="%s">%s</span>`, t.UTC().Format(time.RFC3339), text))
 }
 
 // soon leaves out the date of times in the next hours.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
@@ -17,7 +16,7 @@ type Filter struct {
 	States []campaign.State // any of them; none: all
 	Reason campaign.Reason  // its code; NoReason: all
 	Phone  campaign.Phone   // the one with this number; zero: all
-	Text   string           // in any of its cells, in any case; empty: all
+	Text   string           // in any of its cells, however it is written; empty: all
 }
 
 // A Contact is one contact of a campaign with its state.
@@ -163,7 +162,7 @@ func (f Filter) chunk(ctx context.Context, s chunks, reasons *reasons, ref store
 		return part, err
 	}
 	part.len = chunk.Len()
-	text := strings.ToLower(f.Text)
+	text := campaign.NewNeedle(f.Text)
 	for i, contact := range chunk.Contacts {
 		record := chunk.Record(i)
 		if !f.passes(record) || (f.Phone != 0 && f.Phone != contact.Phone) || !holds(contact, text) {
@@ -182,9 +181,9 @@ func (f Filter) passes(r campaign.Record) bool {
 	return (len(f.States) == 0 || slices.Contains(f.States, r.State)) && (f.Reason == campaign.NoReason || f.Reason == r.Reason)
 }
 
-// holds reports whether a cell of the contact has the text, which is in lower case.
-func holds(c campaign.Contact, text string) bool {
-	return text == "" || slices.ContainsFunc(c.Fields, func(cell string) bool { return strings.Contains(strings.ToLower(cell), text) })
+// holds reports whether a cell of the contact has the text.
+func holds(c campaign.Contact, text campaign.Needle) bool {
+	return text == campaign.Needle{} || slices.ContainsFunc(c.Fields, text.In)
 }
 
 // byIndex finds the contact with a number by the campaign's index. known is false

@@ -50,6 +50,7 @@ func TestContactsAreListedPageByPage(t *testing.T) {
 		{"two states", report.Filter{States: []campaign.State{campaign.Rejected, campaign.Failed}}, 3, false, []int{4, 6, 7, 8}, 3, -1},
 		{"a reason", report.Filter{Reason: 2}, 0, false, []int{4}, 0, -1},
 		{"a text in a cell, in any case", report.Filter{Text: "NAME 3"}, 0, false, []int{3}, 0, -1},
+		{"a text in digits of another keyboard", report.Filter{Text: "name ٣"}, 0, false, []int{3}, 0, -1},
 		{"a text and a state", report.Filter{Text: "name", States: failed.States}, 0, false, []int{1, 2, 6, 7}, 0, 8},
 		{"a number that no index knows", report.Filter{Phone: contact(5).Phone}, 0, false, []int{5}, 0, -1},
 		{"a number that is not there", report.Filter{Phone: 966}, 0, false, []int{}, 0, -1},

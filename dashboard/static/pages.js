@@ -15,7 +15,10 @@
       time.title = time.dateTime;
       time.textContent = written(new Date(time.dateTime), time.dataset.show);
     }
+    for (const day of root.querySelectorAll("[data-hijri]")) day.textContent = hijri.format(new Date(day.dataset.hijri));
   }
+  // The day of a time in the calendar of Umm al-Qura, as the server writes it.
+  const hijri = new Intl.DateTimeFormat("ar-u-ca-islamic-umalqura-nu-latn", { day: "numeric", month: "long", year: "numeric" });
   const zone = document.getElementById("zone");
   const offset = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(new Date()).find((p) => p.type === "timeZoneName");
   zone.textContent = `${Intl.DateTimeFormat().resolvedOptions().timeZone} (${offset ? offset.value : ""})`;
