@@ -68,10 +68,14 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	axe := string(script)
 	f := everything(t)
 	_, page := f.upload("قائمة.csv", list+"966501234567,x,y\n", filled(map[string]string{"name": "fresh", "hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1"}), true)
-	preview := launchButton.FindStringSubmatch(page)[1]
+	draft := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
+	pages := []string{"/campaigns/spring/report", "/campaigns/purged/report"}
+	for _, step := range []string{"agent", "list", "when", "safety", "follow", "review"} {
+		pages = append(pages, draft+"/"+step)
+	}
 	v := visit(t, f.URL)
 	for _, language := range []string{"en", "ar"} {
-		for _, path := range append([]string{preview, "/campaigns/spring/report", "/campaigns/purged/report"}, shownPages...) {
+		for _, path := range append(pages, shownPages...) {
 			v.seen(path, language)
 			if see[bool](v, `document.querySelector("#outcomes") !== null`) && !strings.Contains(path, "loads") {
 				v.await(`document.querySelector("#outcomes .headline") !== null`)

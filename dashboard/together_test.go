@@ -111,7 +111,6 @@ func TestStoppingEverythingInABrowser(t *testing.T) {
 	v.click("#all-pause")
 	v.do(chromedp.SendKeys("#all-why", "wrong offer", chromedp.ByQuery))
 	v.picture("together")
-	v.audit("/")
 	v.click(`form[action="/all/pause"] button`)
 	v.awaitText(".flash", "2 campaigns are stopped")
 	v.awaitText("#r-a", "wrong offer")
