@@ -159,7 +159,11 @@ func (p *pages) origin(ctx context.Context, asked url.Values) (url.Values, error
 // begun takes the list of a new campaign.
 func (p *pages) begun(w http.ResponseWriter, r *http.Request) {
 	form, file, err := p.receive(w, r)
-	if err == nil && file == nil && form.Get("from") != "" {
+	switch {
+	case err != nil:
+	case file != nil:
+		form.Del("from") // the contacts are in the file
+	case form.Get("from") != "":
 		file, err = p.withoutFile(r, form)
 	}
 	if err == nil && file == nil {
