@@ -89,7 +89,7 @@ func (b beginning) Value(field string) string { return b.Given.Get(field) }
 
 // Kept are the fields that are known already.
 func (b beginning) Kept() (list []field) {
-	for _, name := range []string{"from", "where", "agent", "channel"} {
+	for _, name := range []string{"from", "where", "copy", "agent", "channel"} {
 		if b.Given.Has(name) {
 			list = append(list, field{name, b.Given.Get(name)})
 		}
@@ -119,8 +119,11 @@ func (p *pages) showBeginning(w http.ResponseWriter, r *http.Request, status int
 	}}
 	if r.Method == http.MethodPost {
 		v.Here = p.link("/new")
-		if given.Get("from") != "" {
+		switch {
+		case given.Get("from") != "":
 			v.Here += "?" + url.Values{"from": {given.Get("from")}, "where": {given.Get("where")}}.Encode()
+		case given.Get("copy") != "":
+			v.Here += "?" + url.Values{"copy": {given.Get("copy")}}.Encode()
 		}
 	}
 	p.show(w, r, status, "new", v)
@@ -129,9 +132,13 @@ func (p *pages) showBeginning(w http.ResponseWriter, r *http.Request, status int
 func (p *pages) agents() []string { return slices.Sorted(maps.Keys(p.Agents)) }
 
 // origin is what an address says of a campaign that is to be made: that it follows
-// another up.
+// another up, or has its settings.
 func (p *pages) origin(ctx context.Context, asked url.Values) (url.Values, error) {
 	given := make(url.Values)
+	if name := asked.Get("copy"); name != "" {
+		c, err := p.Store.Campaign(ctx, name)
+		return url.Values{"copy": {c.Name}}, err
+	}
 	if !asked.Has("from") {
 		return given, nil
 	}
@@ -152,7 +159,11 @@ func (p *pages) origin(ctx context.Context, asked url.Values) (url.Values, error
 // begun takes the list of a new campaign.
 func (p *pages) begun(w http.ResponseWriter, r *http.Request) {
 	form, file, err := p.receive(w, r)
-	if err == nil && file == nil && form.Get("from") != "" {
+	switch {
+	case err != nil:
+	case file != nil:
+		form.Del("from") // the contacts are in the file
+	case form.Get("from") != "":
 		file, err = p.withoutFile(r, form)
 	}
 	if err == nil && file == nil {
@@ -187,14 +198,36 @@ func (p *pages) withoutFile(r *http.Request, form url.Values) (*store.DraftWrite
 	return nil, asWish(asDraft(err))
 }
 
-// endUpload ends an upload: from now on its draft is there, with what came along.
-func (p *pages) endUpload(ctx context.Context, file *store.DraftWriter, form url.Values) (store.Draft, error) {
-	name, err := p.propose(ctx)
-	if err != nil {
-		return store.Draft{}, err
+// endUpload ends an upload: from now on its draft is there, with what came along, with the
+// settings of the campaign that is copied, or in place of another draft.
+func (p *pages) endUpload(ctx context.Context, file *store.DraftWriter, said url.Values) (store.Draft, error) {
+	form := make(url.Values)
+	var before draft
+	if id := said.Get("draft"); id != "" {
+		var err error
+		if before, err = p.inPlaceOf(ctx, id); err != nil {
+			return store.Draft{}, err
+		}
+		form = before.Form
+	} else if name := said.Get("copy"); name != "" {
+		c, err := p.Store.Campaign(ctx, name)
+		if err != nil {
+			return store.Draft{}, asWish(err)
+		}
+		form = p.copyOf(c)
 	}
-	form.Set("proposed", name)
+	maps.Copy(form, said)
+	if !form.Has("proposed") {
+		name, err := p.propose(ctx)
+		if err != nil {
+			return store.Draft{}, err
+		}
+		form.Set("proposed", name)
+	}
 	d, err := file.End(bySteps(form))
+	if err == nil && before.ID != "" {
+		p.replaced(ctx, before.Draft)
+	}
 	return d, asDraft(err)
 }
 

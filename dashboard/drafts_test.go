@@ -1,12 +1,18 @@
 package dashboard_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/internal/redistest"
 )
@@ -154,6 +160,53 @@ func TestADraftThatIsBeingLaunchedCannotBeChanged(t *testing.T) {
 	}
 	if res, _ := f.ask("POST", path+"/launch", nil); !strings.HasPrefix(res.Header.Get("Location"), "/campaigns/spring") {
 		t.Errorf("launched again: %s", res.Status)
+	}
+}
+
+// noQueue is a Redis that takes no tasks while it is broken.
+type noQueue struct{ broken atomic.Bool }
+
+func (n *noQueue) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (n *noQueue) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if n.broken.Load() && strings.Contains(fmt.Sprint(cmd.Args()...), "asynq:") {
+			cmd.SetErr(errors.New("no task is taken"))
+			return cmd.Err()
+		}
+		return next(ctx, cmd)
+	}
+}
+func (n *noQueue) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if n.broken.Load() && strings.Contains(fmt.Sprint(cmd.Args()...), "asynq:") {
+				return errors.New("no task is taken")
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A launch that failed when its campaign was there already, and may run, is no other one
+// when it is pressed again.
+func TestALaunchThatMayRunKeepsItsDraft(t *testing.T) {
+	rdb, queue := redistest.Shared(t), new(noQueue)
+	rdb.AddHook(queue)
+	f := newFixtureOn(t, rdb, withAgent(t))
+	path := f.draftOf(filled(nil))
+	queue.broken.Store(true)
+	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusConflict || !strings.Contains(page, "not all of it is in the queue") {
+		t.Fatalf("%d\n%s", res.StatusCode, page)
+	}
+	if res, _ := f.ask("POST", path+"/agent", url.Values{"name": {"summer"}, "agent": {"default"}, "channel": {"voice"}}); res.StatusCode != http.StatusConflict {
+		t.Errorf("it has another name now: %s", res.Status)
+	}
+	queue.broken.Store(false)
+	if res, _ := f.ask("POST", path+"/launch", nil); !strings.HasPrefix(res.Header.Get("Location"), "/campaigns/spring") {
+		t.Errorf("again: %s", res.Status)
+	}
+	if names, err := f.Names(t.Context()); err != nil || len(names) != 1 {
+		t.Errorf("%v, %v", names, err)
 	}
 }
 

@@ -53,6 +53,7 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	for _, s := range steps {
 		maps.Copy(all, given(d.Form, s.sections))
 	}
+	maps.Copy(all, kept(d.Form, all))
 	if req.Settings, err = campaign.NewSettings(all); err == nil {
 		req.Settings.WebhookURL = p.WebhookURL
 		req.Settings.KeepDays = cmp.Or(req.Settings.KeepDays, p.KeepDays)

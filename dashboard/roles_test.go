@@ -80,6 +80,8 @@ var least = map[string]users.Role{
 	"GET /new/{id}/{step}":                   users.Launcher,
 	"POST /new/{id}/{step}":                  users.Launcher,
 	"GET /new/{id}/review":                   users.Launcher,
+	"GET /new/{id}/refused.csv":              users.Launcher,
+	"GET /new/template.csv":                  users.Launcher,
 	"POST /new/{id}/launch":                  users.Launcher,
 	"POST /new/{id}/discard":                 users.Launcher,
 }

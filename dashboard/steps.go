@@ -40,7 +40,7 @@ const (
 
 // otherFields are those that are no setting, by their step.
 var otherFields = map[string]string{
-	"from": beginningStep, "where": beginningStep, "proposed": beginningStep,
+	"from": beginningStep, "where": beginningStep, "copy": beginningStep, "proposed": beginningStep,
 	"name": "agent", "agent": "agent", "channel": "agent",
 	"sheet": "list", "all_sheets": "list", "skip_hidden_rows": "list", "send_extra": "list",
 }
@@ -49,6 +49,9 @@ var otherFields = map[string]string{
 func stepOf(field string) string {
 	if step, ok := otherFields[field]; ok {
 		return step
+	}
+	if strings.HasPrefix(field, keptField) {
+		return beginningStep
 	}
 	if strings.HasPrefix(field, valueField) || strings.HasPrefix(field, fixedField) {
 		return "list"
@@ -164,6 +167,9 @@ func (s stepPage) FollowSwitches() []formField { return s.fields(campaign.Follow
 func (s stepPage) Changed(fields []formField) bool {
 	return slices.ContainsFunc(fields, func(field formField) bool { return field.Value != field.Default })
 }
+
+// Said reports whether the step was filled in before.
+func (s stepPage) Said() bool { return s.said(s.Step) }
 
 // Value is what was filled in.
 func (s stepPage) Value(field string) string { return s.Form.Get(field) }

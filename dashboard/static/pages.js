@@ -26,6 +26,9 @@
   for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
   localise(document);
 
+  // Hours are mostly by the clock of those who make a campaign.
+  for (const field of document.querySelectorAll("form[data-zone] #timezone")) field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+
   // A form is sent once, and what it says goes back with the page's memory.
   document.addEventListener("submit", (e) => {
     const button = e.submitter;

@@ -1,0 +1,106 @@
+package dashboard_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// tabTo presses the tab key until what a selector finds has the focus.
+func (v *visitor) tabTo(selector string) {
+	v.t.Helper()
+	for range 80 {
+		v.do(chromedp.KeyEvent(kb.Tab))
+		if see[bool](v, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+			return
+		}
+	}
+	v.fail(fmt.Errorf("the tab key does not lead to %s", selector))
+}
+
+// typeInto goes to a field by the tab key, and types.
+func (v *visitor) typeInto(selector, text string) {
+	v.t.Helper()
+	v.tabTo(selector)
+	v.do(chromedp.KeyEvent(text))
+}
+
+// A campaign is made in Arabic, on a phone's width, by the keyboard alone: but for the file,
+// which a dialog of the browser asks for.
+func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	file := filepath.Join(t.TempDir(), "قائمة.csv")
+	if err := os.WriteFile(file, []byte(list), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	v := visit(t, f.URL)
+	v.do(chromedp.EmulateViewport(390, 800))
+	at := func(step string) {
+		t.Helper()
+		v.await(fmt.Sprintf(`location.pathname.endsWith(%q) && document.readyState === "complete" && document.documentElement.dir === "rtl"`, "/"+step))
+		if wide := see[int](v, "document.documentElement.scrollWidth"); wide > 390 {
+			t.Errorf("%s is %d wide", step, wide)
+		}
+		if nameless := see[string](v, `[...document.querySelectorAll("main input:not([type=hidden]), main select, main textarea")].filter((e) => !e.labels.length).map((e) => e.name).join(" ")`); nameless != "" {
+			t.Errorf("%s: fields without a label: %s", step, nameless)
+		}
+	}
+	v.open("/new?lang=ar")
+	at("new")
+	v.do(chromedp.SetUploadFiles("#file", []string{file}, chromedp.ByQuery))
+	v.tabTo("form button.primary")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("agent")
+	v.typeInto("#title", "حملة العيد ٢٠٢٧")
+	v.do(chromedp.KeyEvent(kb.Enter)) // as the first button
+	at("list")
+	v.awaitText("main", "الرقم أقصر من اللازم")
+	v.tabTo(".scroll") // rows that are wider than the screen are scrolled
+	v.typeInto("#region", "sa")
+	v.tabTo("button[value=again]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	v.awaitText("main table", "+966501000001")
+	at("list")
+	v.picture("ar-keyboard-list")
+	v.do(chromedp.EmulateViewport(390, 800))
+	v.tabTo("button[value=next]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("when")
+	if zone := see[string](v, `document.querySelector("#timezone").value`); zone == "" {
+		t.Error("the browser's zone is not proposed")
+	}
+	v.typeInto("#hours", "٠٩:٠٠-٢١:٠٠")
+	v.tabTo("button[value=back]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("list")
+	v.tabTo("button[value=next]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("when")
+	if hours := see[string](v, `document.querySelector("#hours").value`); hours != "٠٩:٠٠-٢١:٠٠" {
+		t.Errorf("back has lost the hours: %q", hours)
+	}
+	v.tabTo("button[value=next]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("safety")
+	v.typeInto("#daily_cap", "5")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("follow")
+	v.tabTo("button[value=next]")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	at("review")
+	v.awaitText("main", "جهتا اتصال")
+	v.tabTo("form[action$='/launch'] button")
+	v.do(chromedp.KeyEvent(kb.Enter))
+	v.awaitText(".flash", "أُطلقت")
+	names, err := f.Names(t.Context())
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	if c, err := f.Campaign(t.Context(), names[0]); err != nil || c.Settings.Title != "حملة العيد ٢٠٢٧" || c.Settings.DailyCap != 5 || c.Settings.Hours.Week.Always() || c.Counts.Contacts != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
