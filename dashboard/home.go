@@ -25,7 +25,6 @@ type list struct {
 	All       int        // campaigns that there are
 	Says      texts.Line // for screen readers; they read it aloud when it changes
 	MayLaunch bool
-	Together  []joint // what may be done to all campaigns at once
 }
 
 // home is that page, and seenHome what a viewer sees of it.
@@ -33,6 +32,7 @@ type (
 	home struct {
 		list
 		Campaigns []row
+		Together  []joint // what may be done to all campaigns at once
 	}
 	seenHome struct {
 		list
