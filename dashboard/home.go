@@ -25,7 +25,6 @@ type list struct {
 	All       int        // campaigns that there are
 	Says      texts.Line // for screen readers; they read it aloud when it changes
 	MayLaunch bool
-	Together  []joint // what may be done to all campaigns at once
 }
 
 // home is that page, and seenHome what a viewer sees of it.
@@ -33,6 +32,7 @@ type (
 	home struct {
 		list
 		Campaigns []row
+		Together  []joint // what may be done to all campaigns at once
 	}
 	seenHome struct {
 		list
@@ -55,7 +55,7 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := view{Title: texts.Of("page.campaigns"), Nav: "campaigns", Events: p.link("/events") + chosen.query(), Reload: true, Flash: p.done(r)}
-	name, body := p.homeFor(visitorOf(r).Role, snap, chosen)
+	name, body := p.homeFor(visitorOf(r).Role, snap, chosen, err != nil)
 	v.Body = body
 	if err != nil {
 		v.Trouble = trouble{troubleText(err), since}
@@ -65,11 +65,13 @@ func (p *pages) home(w http.ResponseWriter, r *http.Request) {
 
 // homeFor is the list as somebody has chosen to see it, with the name of its view for their
 // role.
-func (p *pages) homeFor(role users.Role, snap *report.Snapshot, chosen filter) (view string, body any) {
+func (p *pages) homeFor(role users.Role, snap *report.Snapshot, chosen filter, stale bool) (view string, body any) {
 	h := p.homeOf(snap, chosen)
 	h.MayLaunch = role >= users.Launcher
 	if role >= users.Operator {
-		h.Together = jointly(snap.Rows)
+		if !stale { // else nothing can be done
+			h.Together = jointly(snap.Rows)
+		}
 		return "home", h
 	}
 	seen := seenHome{list: h.list}

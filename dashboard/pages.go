@@ -310,7 +310,7 @@ func (p *pages) fragments(ctx context.Context, of subject) (content, error) {
 		if since.IsZero() {
 			return content{}, err
 		}
-		view, body := p.homeFor(of.role, snap, readFilter(q))
+		view, body := p.homeFor(of.role, snap, readFilter(q), err != nil)
 		c, wrong := listContent(views[view], body)
 		c.since = since
 		return c, cmp.Or(err, wrong)

@@ -51,7 +51,7 @@ func TestACampaignPageTellsAllThatIsKnown(t *testing.T) {
 	}
 	page := f.get("/campaigns/spring")
 	wantTexts(t, page, "2 of 2,000 contacts through (0.1 %)", "busy &lt;script&gt;", "no live worker", "200", "2,001 rows, 2,000 of them contacts",
-		"too short", "They may have been contacted already", "1 of the 1 that are failed may have been contacted.",
+		"too short", `href="/campaigns/spring/unconfirmed"`, "1 of the 1 that are failed may have been contacted.",
 		"Of all that are failed 1 may have been contacted already: those who were are contacted twice.", `href="/campaigns/spring/results.xlsx"`, `href="/campaigns/spring/contacts?state=failed&amp;reason=1"`,
 		`action="/campaigns/spring/pause"`, `action="/campaigns/spring/cancel"`, `action="/campaigns/spring/rerun"`, "<path class=\"a-problems\"", `<time datetime="`)
 	if strings.Contains(page, "<script>document") {

@@ -588,6 +588,9 @@ func TestSignedInWithoutRedis(t *testing.T) {
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, "Redis does not answer") || !strings.Contains(page, "sale") {
 			t.Errorf("%s: %d %.300s", path, res.StatusCode, page)
 		}
+		if strings.Contains(page, `action="/all/`) {
+			t.Error("it offers to stop everything, which cannot be done")
+		}
 	}
 	if got := status(t, f.URL+"/", nil); got != http.StatusUnauthorized {
 		t.Errorf("nobody: %d", got)

@@ -34,8 +34,8 @@ func (j joint) Confirm() texts.Line { return texts.Of("act.all." + j.Do + ".conf
 // jointly are the actions on all campaigns that are listed.
 func jointly(rows []report.Row) (list []joint) {
 	running, stopped := make(map[string]int), make(map[string]int)
-	for _, r := range rows {
-		switch {
+	for i := range rows {
+		switch r := &rows[i]; {
 		case r.State == campaign.Running:
 			running[r.Agent]++
 		case r.State == campaign.Paused && r.StateReason.Is(campaign.MsgWithOthers):

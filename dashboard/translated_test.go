@@ -271,24 +271,12 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	v.open("/?lang=ar")
 	_, page := f.upload("قائمة.csv", list+"966501234567,x,y\n", filled(map[string]string{"name": "fresh", "hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1"}), true)
 	preview := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
-	for name, path := range map[string]string{
+	v.inArabic(map[string]string{
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
 		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3",
-		"people": "/people", "again": "/campaigns/spring/again", "unconfirmed": "/campaigns/held/unconfirmed", "log": "/campaigns/spring/log?of=all", "plan": "/campaigns/held/plan", "settings": "/campaigns/held/settings",
 		"new": "/new", "preview": preview + "/review",
 		"new-agent": preview + "/agent", "new-list": preview + "/list", "new-when": preview + "/when", "new-safety": preview + "/safety", "new-follow": preview + "/follow",
-	} {
-		v.open(path)
-		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
-		if see[bool](v, `document.body.dataset.events !== undefined`) {
-			v.awaitText("#live", "تحديث مباشر")
-		}
-		v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('details')) d.open = true", nil))
-		if outside := see[string](v, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 80)).join(" ")`); outside != "" {
-			t.Errorf("%s: outside of the screen: %s", path, outside)
-		}
-		v.picture("ar-" + name)
-	}
+	})
 	// What runs from left to right does so within Arabic: its first sign stands left of its last.
 	const order = `((selector) => {
 		const text = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange()
@@ -327,4 +315,32 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 	v.await(`location.pathname + location.search === "/campaigns/spring"`)
 	v.open("/")
 	v.awaitText("h1", "Campaigns")
+}
+
+// The same of the pages on which a campaign is run.
+func TestPagesOfRunningItInArabicInABrowser(t *testing.T) {
+	f := everything(t)
+	v := visit(t, f.URL)
+	v.open("/?lang=ar")
+	v.inArabic(map[string]string{
+		"unconfirmed": "/campaigns/held/unconfirmed", "log": "/campaigns/spring/log?of=all", "people": "/people",
+		"again": "/campaigns/spring/again", "plan": "/campaigns/held/plan", "settings": "/campaigns/held/settings",
+	})
+}
+
+// inArabic looks at pages, by name.
+func (v *visitor) inArabic(pages map[string]string) {
+	v.t.Helper()
+	for name, path := range pages {
+		v.open(path)
+		v.await(`document.documentElement.dir === "rtl" && document.documentElement.lang === "ar"`)
+		if see[bool](v, `document.body.dataset.events !== undefined`) {
+			v.awaitText("#live", "تحديث مباشر")
+		}
+		v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('details')) d.open = true", nil))
+		if outside := see[string](v, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 80)).join(" ")`); outside != "" {
+			v.t.Errorf("%s: outside of the screen: %s", path, outside)
+		}
+		v.picture("ar-" + name)
+	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -31,6 +32,22 @@ func TestResolveLeavesWhatBecameUnconfirmedLater(t *testing.T) {
 		t.Errorf("who was not looked up is %v", is)
 	}
 	s.want(map[campaign.State]int{campaign.Pending: 2, campaign.Unconfirmed: 1})
+}
+
+// If there are more than a person has looked up, none is resolved: those who are lost
+// meanwhile may be among them.
+func TestResolveTellsOfMoreThanWereLookedUp(t *testing.T) {
+	s := newStage(t, 3)
+	f := s.unconfirmedAt(time.Now(), 0, 1)
+	for _, chunk := range []*int{nil, new(int)} {
+		if n, err := s.queue.Resolve(t.Context(), "c", Resolution{Contacts: 1, Chunk: chunk}); n != 0 || !errors.Is(err, ErrMoreUnconfirmed) {
+			t.Errorf("%d contacts, %v", n, err)
+		}
+	}
+	f.Move("c", []int{0}, campaigntest.Step{}, campaign.Start)
+	if n, err := s.queue.Resolve(t.Context(), "c", Resolution{Contacts: 2}); n != 1 || err != nil {
+		t.Errorf("with one that an event has told of: %d contacts, %v", n, err)
+	}
 }
 
 // A person says that the platform never saw contacts, and an event of one of them comes
