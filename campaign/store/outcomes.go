@@ -60,12 +60,12 @@ local soon = wrote and string.match(redis.call('HGET', KEYS[1], 'rungs') or '', 
 if soon then redis.call('ZADD', KEYS[7], 'XX', 'LT', string.format('%.0f', now + tonumber(soon)), number) end
 return left`)
 
-// A DamagedError names contacts whose outcomes cannot be read, by index.
+// A DamagedError names contacts of whom what is stored cannot be read, by index.
 type DamagedError struct{ Contacts map[int]error }
 
 func (e *DamagedError) Error() string {
 	first := slices.Min(slices.Collect(maps.Keys(e.Contacts)))
-	return fmt.Sprintf("outcome of contact %d: %v", first, e.Contacts[first])
+	return fmt.Sprintf("contact %d: %v", first, e.Contacts[first])
 }
 
 // Damaged reports whether err says that the outcome of this contact cannot be read.
@@ -105,7 +105,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 		switch {
 		case len(contacts) > 0:
 		case len(damaged) > 0:
-			return wrap(&DamagedError{damaged}, "chunk %s", ref)
+			return wrap(&DamagedError{damaged}, "outcomes of chunk %s", ref)
 		default:
 			return nil
 		}
@@ -211,7 +211,8 @@ func addKeys(names map[string]bool, object json.RawMessage) {
 	}
 }
 
-// Outcomes are those of a chunk's contacts, by index.
+// Outcomes are those of a chunk's contacts, by index. A *DamagedError says that some cannot be
+// read; the others are returned.
 func (s *Store) Outcomes(ctx context.Context, ref Ref) (map[int]campaign.Outcome, error) {
 	return readHash[campaign.Outcome](ctx, s, keyOutcomes(ref), "outcomes of chunk "+ref.String())
 }
@@ -377,13 +378,14 @@ func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
 	return string(packed), string(t.State), err
 }
 
-// readHash reads a hash of JSON by index.
+// readHash reads a hash of JSON by index. A *DamagedError says that some of it cannot be read;
+// the rest is returned.
 func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
 	hash, err := s.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
 		return nil, wrap(err, "read %s", what)
 	}
-	all := make(map[int]T, len(hash))
+	all, damaged := make(map[int]T, len(hash)), make(map[int]error)
 	for field, text := range hash {
 		index, err := strconv.Atoi(field)
 		if err != nil {
@@ -391,9 +393,13 @@ func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T
 		}
 		var v T
 		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			return nil, wrap(err, "read %s: contact %d", what, index)
+			damaged[index] = err
+			continue
 		}
 		all[index] = v
+	}
+	if len(damaged) > 0 {
+		return all, wrap(&DamagedError{damaged}, "read %s", what)
 	}
 	return all, nil
 }
