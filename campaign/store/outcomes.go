@@ -60,24 +60,6 @@ local soon = wrote and string.match(redis.call('HGET', KEYS[1], 'rungs') or '', 
 if soon then redis.call('ZADD', KEYS[7], 'XX', 'LT', string.format('%.0f', now + tonumber(soon)), number) end
 return left`)
 
-// A DamagedError names contacts of whom what is stored cannot be read, by index.
-type DamagedError struct{ Contacts map[int]error }
-
-func (e *DamagedError) Error() string {
-	first := slices.Min(slices.Collect(maps.Keys(e.Contacts)))
-	return fmt.Sprintf("contact %d: %v", first, e.Contacts[first])
-}
-
-// Damaged reports whether err says that the outcome of this contact cannot be read.
-func Damaged(err error, contact int) bool {
-	var damaged *DamagedError
-	if !errors.As(err, &damaged) {
-		return false
-	}
-	_, is := damaged.Contacts[contact]
-	return is
-}
-
 // UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
 // outcome and returns the new one and a history; nil leaves the history. It is
 // called again for contacts that another process has changed meanwhile. Of one that was
@@ -376,30 +358,4 @@ func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
 	stored.Reason = t.Reason.Stored()
 	packed, err := json.Marshal(stored)
 	return string(packed), string(t.State), err
-}
-
-// readHash reads a hash of JSON by index. A *DamagedError says that some of it cannot be read;
-// the rest is returned.
-func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
-	hash, err := s.rdb.HGetAll(ctx, key).Result()
-	if err != nil {
-		return nil, wrap(err, "read %s", what)
-	}
-	all, damaged := make(map[int]T, len(hash)), make(map[int]error)
-	for field, text := range hash {
-		index, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, wrap(err, "read %s", what)
-		}
-		var v T
-		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			damaged[index] = err
-			continue
-		}
-		all[index] = v
-	}
-	if len(damaged) > 0 {
-		return all, wrap(&DamagedError{damaged}, "read %s", what)
-	}
-	return all, nil
 }
