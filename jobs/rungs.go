@@ -50,9 +50,9 @@ func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.R
 	if err != nil {
 		return err
 	}
-	of, err := facts(ctx, chunk)
-	if err != nil {
-		return err
+	of, damaged := facts(ctx, chunk)
+	if of == nil {
+		return damaged
 	}
 	now, err := q.store.Clock(ctx, c.Name)
 	if err != nil {
@@ -63,6 +63,10 @@ func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.R
 		Looked: new(store.Look), Log: store.Decision{By: q.by, Action: store.ActionRung},
 	}
 	for i := range chunk.Len() {
+		if store.Damaged(damaged, i) { // a rung may be to come for it: the others' do not wait
+			change.Looked.Add(campaign.Rung{At: now.Add(timings.TroubleDue), Open: true})
+			continue
+		}
 		rung, is := c.NextRung(of(i))
 		switch {
 		case !is || rung.Open && !rung.At.After(now):
@@ -75,9 +79,9 @@ func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.R
 	}
 	done, err := q.store.Apply(ctx, chunk, change)
 	if err != nil || len(done.Moved) == 0 {
-		return err
+		return errors.Join(err, damaged)
 	}
 	q.log.InfoContext(ctx, "contacts are contacted again", "campaign", c.Name, "chunk", ref.Chunk, "contacts", len(done.Moved))
 	_, err = q.release(ctx, c, store.ChunkSeq{Ref: ref, Seq: chunk.Seq})
-	return err
+	return errors.Join(err, damaged)
 }

@@ -105,6 +105,35 @@ func (s *stage) wantTimes(want ...int) {
 	}
 }
 
+// An outcome that cannot be read keeps its own contact from its rung, and no other of its chunk.
+func TestADamagedOutcomeDelaysItsOwnRungAlone(t *testing.T) {
+	s := newStage(t, 3, then("ended.no_answer:1h"))
+	s.send("w1", 0)
+	s.ends(silent, 0, 1, 2)
+	s.passes(2 * time.Hour)
+	whole := s.rdb.HGet(t.Context(), "c:{c}:out:0", "1").Val()
+	s.rdb.HSet(t.Context(), "c:{c}:out:0", "1", "{")
+	if err := s.queue.climb(t.Context(), "c", time.Now().Add(24*time.Hour)); !store.Damaged(err, 1) || store.Damaged(err, 0) {
+		t.Errorf("the look says %v", err)
+	}
+	chunk := s.chunk(0)
+	if got := []campaign.State{chunk.Record(0).State, chunk.Record(1).State, chunk.Record(2).State}; !slices.Equal(got, []campaign.State{campaign.Pending, campaign.Ended, campaign.Pending}) {
+		t.Errorf("contacts are %v", got)
+	}
+	if phase := s.seenPhase(); phase != campaign.Running {
+		t.Errorf("the campaign is %s", phase)
+	}
+	if err := s.runner("w1").run(t.Context(), store.Ref{Campaign: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	if phase := s.seenPhase(); phase != campaign.Running {
+		t.Errorf("the campaign is %s, and nobody knows what becomes of contact 1", phase)
+	}
+	s.rdb.HSet(t.Context(), "c:{c}:out:0", "1", whole)
+	s.climb()
+	s.wantTimes(2, 2, 2)
+}
+
 // seenPhase is the phase as people see it.
 func (s *stage) seenPhase() campaign.Phase {
 	s.t.Helper()

@@ -112,7 +112,9 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 	}, nil
 }
 
-// factsOf reads what rules are asked about: of each chunk what they need beside its ledger.
+// factsOf reads what rules are asked about: of each chunk what they need beside its ledger. A
+// *store.DamagedError of a chunk says of which contacts the outcomes cannot be read; the facts
+// of the others are returned with it.
 func (q *Queue) factsOf(ctx context.Context, c campaign.Campaign, reason, outcome, cells bool) (factsReader, error) {
 	header := c.Settings.ColumnNames()
 	var reasons map[campaign.Reason]campaign.Message
@@ -124,10 +126,12 @@ func (q *Queue) factsOf(ctx context.Context, c campaign.Campaign, reason, outcom
 	}
 	return func(ctx context.Context, chunk *store.Chunk) (facts func(i int) campaign.Facts, err error) {
 		var outcomes map[int]campaign.Outcome
+		var damaged error
 		var contacts []campaign.Contact
 		if outcome {
-			if outcomes, err = q.store.Outcomes(ctx, chunk.Ref); err != nil {
-				return nil, err
+			outcomes, damaged = q.store.Outcomes(ctx, chunk.Ref)
+			if damaged != nil && !errors.As(damaged, new(*store.DamagedError)) {
+				return nil, damaged
 			}
 		}
 		if cells {
@@ -144,7 +148,7 @@ func (q *Queue) factsOf(ctx context.Context, c campaign.Campaign, reason, outcom
 				f.Cell = campaign.Cells(header, contacts[i].Fields)
 			}
 			return f
-		}, nil
+		}, damaged
 	}, nil
 }
 

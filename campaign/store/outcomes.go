@@ -60,24 +60,6 @@ local soon = wrote and string.match(redis.call('HGET', KEYS[1], 'rungs') or '', 
 if soon then redis.call('ZADD', KEYS[7], 'XX', 'LT', string.format('%.0f', now + tonumber(soon)), number) end
 return left`)
 
-// A DamagedError names contacts whose outcomes cannot be read, by index.
-type DamagedError struct{ Contacts map[int]error }
-
-func (e *DamagedError) Error() string {
-	first := slices.Min(slices.Collect(maps.Keys(e.Contacts)))
-	return fmt.Sprintf("outcome of contact %d: %v", first, e.Contacts[first])
-}
-
-// Damaged reports whether err says that the outcome of this contact cannot be read.
-func Damaged(err error, contact int) bool {
-	var damaged *DamagedError
-	if !errors.As(err, &damaged) {
-		return false
-	}
-	_, is := damaged.Contacts[contact]
-	return is
-}
-
 // UpdateOutcomes changes outcomes of a chunk's contacts. change gets a contact's
 // outcome and returns the new one and a history; nil leaves the history. It is
 // called again for contacts that another process has changed meanwhile. Of one that was
@@ -105,7 +87,7 @@ func (s *Store) UpdateOutcomes(ctx context.Context, ref Ref, contacts []int, cha
 		switch {
 		case len(contacts) > 0:
 		case len(damaged) > 0:
-			return wrap(&DamagedError{damaged}, "chunk %s", ref)
+			return wrap(&DamagedError{damaged}, "outcomes of chunk %s", ref)
 		default:
 			return nil
 		}
@@ -211,7 +193,8 @@ func addKeys(names map[string]bool, object json.RawMessage) {
 	}
 }
 
-// Outcomes are those of a chunk's contacts, by index.
+// Outcomes are those of a chunk's contacts, by index. A *DamagedError says that some cannot be
+// read; the others are returned.
 func (s *Store) Outcomes(ctx context.Context, ref Ref) (map[int]campaign.Outcome, error) {
 	return readHash[campaign.Outcome](ctx, s, keyOutcomes(ref), "outcomes of chunk "+ref.String())
 }
@@ -375,25 +358,4 @@ func encodeTicket(t *campaign.Ticket) (text, state string, err error) {
 	stored.Reason = t.Reason.Stored()
 	packed, err := json.Marshal(stored)
 	return string(packed), string(t.State), err
-}
-
-// readHash reads a hash of JSON by index.
-func readHash[T any](ctx context.Context, s *Store, key, what string) (map[int]T, error) {
-	hash, err := s.rdb.HGetAll(ctx, key).Result()
-	if err != nil {
-		return nil, wrap(err, "read %s", what)
-	}
-	all := make(map[int]T, len(hash))
-	for field, text := range hash {
-		index, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, wrap(err, "read %s", what)
-		}
-		var v T
-		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			return nil, wrap(err, "read %s: contact %d", what, index)
-		}
-		all[index] = v
-	}
-	return all, nil
 }

@@ -22,7 +22,7 @@
 //	suppression       the do-not-contact list; opt-outs whose number is not known
 //	events unmatched  the platform's events, and those that match no contact
 //	trips             how commands of several goroutines share round trips
-//	outcomes          what the events led to: conversations, tickets
+//	outcomes damaged  what the events led to: conversations, tickets; and what of it cannot be read
 //	fleet             workers, quotas, leases; who was notified
 //	log verify        what was decided, how the tally went; whether everything adds up
 //	drafts            campaigns that are being made: their file and settings so far

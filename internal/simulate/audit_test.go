@@ -69,7 +69,7 @@ func (w *world) auditContact(number string, records []campaign.Record, times int
 			reachedOnes++ // it may have been
 		}
 	}
-	if times > 0 && reachedOnes == 0 {
+	if times > 0 && reachedOnes == 0 && !w.monitor.heardOnce[number] { // else the latest run says what became of it since
 		w.fail("contact %s was reached, and is %v", number, records)
 	}
 }

@@ -28,6 +28,10 @@ type monitor struct {
 	begun      map[string]time.Time // by process and number: when such a request began last
 	hits       map[string]time.Time // the same: when it reached its contact
 	traps      map[string]func()    // by process: what happens to it at its next begin
+	consents   map[string]*consent  // by campaign
+	heardOnce  map[string]bool      // numbers that a person has contacted again who were surely reached
+	climbed    int                  // contacts that climbed to a rung
+	approved   int                  // contacts that began in a campaign that needed a second person
 	changes    int
 }
 
@@ -48,7 +52,7 @@ func newMonitor(w *world) *monitor {
 	return &monitor{
 		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
 		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
-		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()),
+		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()), consents: make(map[string]*consent), heardOnce: make(map[string]bool),
 	}
 }
 
@@ -215,8 +219,10 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 		}
 	case new.State == campaign.Pending:
 		withdrawn := old.State == campaign.Rejected && c.act == "commit" && c.token == mi.claims[i]
-		climbs := c.act == "climb" && new.Rung == old.Rung+1 && !old.MayHaveBeenReached() && old.State != campaign.Canceled
-		if !person && !withdrawn && !climbs {
+		if c.act == "climb" {
+			m.climbs(mi, i, old, new, wrong)
+			m.beginsApproved(mi, wrong)
+		} else if !person && !withdrawn {
 			wrong("no person has asked for it")
 		}
 		m.word(mi, i, old, new)
@@ -224,6 +230,9 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 		wrong("there is no such transition")
 	default:
 		wrong("it was decided")
+	}
+	if takenOff(old, new) {
+		m.words[number]--
 	}
 	mi.since[i] = time.Now()
 }
@@ -247,6 +256,8 @@ func (m *monitor) begins(mi *mirror, i int, old campaign.Record, c change, wrong
 			wrong("others are being sent under a claim that is over")
 		}
 	}
+	m.beginsApproved(mi, wrong)
+	m.beginsAfterAnswer(mi, i, old, wrong)
 	mi.claims[i] = c.token
 	m.begun[c.caller+number] = time.Now()
 	m.w.tokens.own(c.token, c.caller)
@@ -272,6 +283,7 @@ func (m *monitor) word(mi *mirror, i int, old, new campaign.Record) {
 	number := mi.numbers[i]
 	resolved := old.State == campaign.Unconfirmed && old.Run == new.Run
 	right := m.w.platform.sandbox.Contacted(number) == 0 && time.Since(mi.since[i]) > resolveAfter && time.Since(m.seen[number]) > resolveAfter
+	m.heardOnce[number] = m.heardOnce[number] || old.State.Evidence() && new.Run != old.Run
 	if old.State.Evidence() || old.MayHaveBeenReached() && !(resolved && right) {
 		m.words[number]++
 	}
@@ -378,6 +390,11 @@ func (m *monitor) forget() {
 		if err != nil {
 			delete(m.chunks, key)
 			continue
+		}
+		for i := range mi.ledger.Len() {
+			if was, now := mi.ledger.At(i), campaign.Ledger(text).At(i); was.Run == now.Run && was.Rung > now.Rung {
+				m.words[mi.numbers[i]]-- // a climb that was lost
+			}
 		}
 		mi.ledger = campaign.Ledger(text)
 		mi.claim, mi.until = m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim"), 0

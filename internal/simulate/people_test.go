@@ -43,6 +43,15 @@ type list struct {
 	first, size int
 	mode        campaign.Mode
 	chunk       int
+	then        []campaign.Ladder
+}
+
+// newList draws what else a list has.
+func (w *world) newList(rng *rand.Rand, l list) *list {
+	if w.plan.rungs {
+		l.then = laddersBy(rng)
+	}
+	return &l
 }
 
 func (l *list) file(from, to int) string {
@@ -59,10 +68,13 @@ func (p *person) launch(l *list) {
 	for i := range l.size {
 		p.w.monitor.know(number(l.first + i))
 	}
-	p.w.act("launch "+l.name, func(ctx context.Context) error {
+	began := time.Now()
+	if p.w.act("launch "+l.name, func(ctx context.Context) error {
 		_, err := p.launcher().Launch(ctx, p.request(l, l.file(0, l.size)))
 		return err
-	})
+	}) {
+		p.w.monitor.void(l.name, began)
+	}
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
 	p.w.lists = append(p.w.lists, l)
@@ -81,6 +93,7 @@ func (p *person) request(l *list, file string) launch.Request {
 		Name: l.name, File: "-", Stdin: strings.NewReader(file), Settings: campaign.Settings{
 			Agent: campaign.DefaultAgent, Mode: l.mode, ChannelID: 3, ChunkSize: l.chunk, MaxAttempts: 3,
 			SkipContactedDays: skip, Unrecorded: skip == 0, WebhookURL: inbox,
+			FollowUp: campaign.FollowUp{Then: l.then, ThenWithin: thenWithin},
 		},
 	}
 }
@@ -217,13 +230,7 @@ func (m *monitor) resolvable(name string) map[int]bool {
 
 func set(w *world, p *person, l *list, rng *rand.Rand) {
 	attempts, cap := 2+rng.IntN(4), 200+rng.IntN(200)
-	w.act("set "+l.name, func(ctx context.Context) error {
-		_, err := p.queue.Set(ctx, l.name, func(s *campaign.Settings) error {
-			s.MaxAttempts, s.DailyCap = attempts, cap
-			return nil
-		})
-		return err
-	})
+	w.change(p, l, "set "+l.name, func(s *campaign.Settings) { s.MaxAttempts, s.DailyCap = attempts, cap })
 }
 
 func add(w *world, p *person, l *list, rng *rand.Rand) {
@@ -234,10 +241,13 @@ func add(w *world, p *person, l *list, rng *rand.Rand) {
 	for i := from; i < from+n; i++ {
 		w.monitor.know(number(l.first + i))
 	}
-	w.act("append to "+l.name, func(ctx context.Context) error {
+	began := time.Now()
+	if w.act("append to "+l.name, func(ctx context.Context) error {
 		_, err := p.launcher().Append(ctx, p.request(l, l.file(from, from+n)))
 		return err
-	})
+	}) {
+		w.monitor.void(l.name, began)
+	}
 }
 
 func suppress(w *world, p *person, l *list, rng *rand.Rand) {
@@ -261,7 +271,7 @@ func another(w *world, p *person, l *list, rng *rand.Rand) {
 	name := fmt.Sprintf("again-%d", w.launched)
 	w.mu.Unlock()
 	first := l.first + rng.IntN(w.sizeOf(l)/2)
-	p.launch(&list{name: name, first: first, size: 30 + rng.IntN(50), mode: modeOf(rng), chunk: 4 + rng.IntN(8)})
+	p.launch(w.newList(rng, list{name: name, first: first, size: 30 + rng.IntN(50), mode: modeOf(rng), chunk: 4 + rng.IntN(8)}))
 }
 
 // sizeOf is how many numbers belong to a list by now.

@@ -41,6 +41,9 @@ type plan struct {
 	rate     ratelimit.Rate
 	sandbox  sandbox.Config
 	strokes  []stroke
+
+	rungs        bool // campaigns contact people again by themselves
+	approveAbove int  // contacts; campaigns with more wait for a second person; 0: none does
 }
 
 // A stroke is something that goes wrong, or that a person does, for a while.
@@ -82,6 +85,7 @@ func planOf(seed uint64) plan {
 			Duplicates: 0.2, Disorder: 0.3, OldVoice: rng.IntN(2) == 0,
 		},
 	}
+	p.addRungs(rand.New(rand.NewPCG(seed, 3)))
 	strokes := 16 + rng.IntN(10)
 	for range strokes {
 		p.add(rng, p.deck())
@@ -94,6 +98,19 @@ func planOf(seed uint64) plan {
 	return p
 }
 
+// addRungs draws whether campaigns of the schedule contact people again by themselves, and
+// whether they need approval.
+func (p *plan) addRungs(rng *rand.Rand) {
+	if p.kind != remembered && rng.IntN(2) == 0 { // where outcomes are lost, nobody knows who has answered
+		p.rungs = true
+		p.sandbox.Webhooks.NoAnswer, p.sandbox.Webhooks.OptOut, p.sandbox.Webhooks.LateAnswer = 0.5, 0.2, 0.3
+		p.sandbox.Webhooks.LateAfter = time.Duration(2+rng.IntN(40)) * time.Second
+	}
+	if rng.IntN(3) == 0 {
+		p.approveAbove = 40
+	}
+}
+
 // A card is a stroke without its time and place.
 type card struct {
 	name     string
@@ -102,6 +119,13 @@ type card struct {
 }
 
 func (p *plan) deck() []card {
+	people := people
+	if p.rungs {
+		people = slices.Concat(people, []card{{"set rungs", 0, 0, asked(setRungs, nil)}, {"cancel", 0, 0, asked(cancel, nil)}})
+	}
+	if p.approveAbove > 0 {
+		people = slices.Concat(people, []card{{"approve", 0, 0, asked(approve, nil)}, {"approve", 0, 0, asked(approve, nil)}})
+	}
 	switch p.kind {
 	case gentle:
 		return slices.Concat(brief, brief, deaths, people)

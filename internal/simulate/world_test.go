@@ -18,6 +18,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
+	"campaign-runner/jobs"
 )
 
 const mainList = "sale"
@@ -31,6 +32,7 @@ type world struct {
 	platform *platform
 	events   *link // of the platform to the workers' inboxes
 	person   *person
+	second   *jobs.Queue  // of another person
 	admin    *store.Store // looks without a delay
 	monitor  *monitor
 	trace    *trace
@@ -78,6 +80,10 @@ func newWorld(t *testing.T, p plan) (w *world, stop func()) {
 	cfg.Webhooks.Dial = w.events.dial
 	w.platform = newPlatform(w, cfg)
 	w.person = w.newPerson()
+	w.second = w.secondPerson()
+	if p.approveAbove > 0 {
+		w.must(w.admin.SetPolicy(ctx, p.approveAbove, "admin"))
+	}
 	for n := range p.workers {
 		w.places = append(w.places, &place{w: w, number: n})
 	}
@@ -144,8 +150,13 @@ func (w *world) play() {
 	}
 	rng := w.rng("lists")
 	w.firstSize = 70 + rng.IntN(90)
-	main := &list{name: mainList, size: w.firstSize, mode: modeOf(rng), chunk: 3 + rng.IntN(8)}
-	w.background.Go(func() { w.person.launch(main) })
+	main := w.newList(rng, list{name: mainList, size: w.firstSize, mode: modeOf(rng), chunk: 3 + rng.IntN(8)})
+	w.background.Go(func() {
+		w.person.launch(main)
+		if w.plan.approveAbove > 0 {
+			steered(w, w.person, main, rng)
+		}
+	})
 	type step struct {
 		at time.Duration
 		do func()
@@ -162,7 +173,7 @@ func (w *world) play() {
 		w.quiet = began.Add(max(s.until, w.quiet.Sub(began)))
 	}
 	for at := 5 * time.Second; at < goesOn; at += 5 * time.Second {
-		steps = append(steps, step{at, w.monitor.look})
+		steps = append(steps, step{at, w.monitor.look}, step{at, w.monitor.rungsAreWatched})
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	for _, s := range steps {
@@ -186,12 +197,13 @@ func (w *world) settle() {
 		}
 		time.Sleep(10 * time.Second)
 		w.monitor.look()
+		w.monitor.rungsAreWatched()
 	}
 	for _, l := range w.lists {
 		c, err := w.admin.Campaign(w.ctx, l.name)
 		tally, _ := w.admin.Tally(w.ctx, l.name)
-		if err == nil && tally.Open() > 0 {
-			w.fail("%s does not end: it is %s (%s) with %v", l.name, c.Phase, c.PhaseReason, tally.States)
+		if err == nil && !tally.Over() {
+			w.fail("%s does not end: it is %s (%s) with %v, rungs in %d chunks", l.name, c.Phase, c.PhaseReason, tally.States, tally.Rungs)
 		}
 	}
 }
@@ -213,11 +225,9 @@ func (w *world) settled() bool {
 		}
 		done = false
 		if c.Settings.DailyCap > 0 {
-			w.act("lift the cap of "+l.name, func(ctx context.Context) error {
-				_, err := w.person.queue.Set(ctx, l.name, func(s *campaign.Settings) error { s.DailyCap = 0; return nil })
-				return err
-			})
+			w.change(w.person, l, "lift the cap of "+l.name, func(s *campaign.Settings) { s.DailyCap = 0 })
 		}
+		w.letGo(c, l)
 		if c.Phase == campaign.Paused {
 			if strings.Contains(c.PhaseReason.String(), "lost writes") {
 				w.monitor.allow(l.name) // that is what resuming it says

@@ -462,7 +462,7 @@ func TestAnEventThatAlwaysFailsIsGivenUpInTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.fresh(ctx)
-	for _, want := range []string{"chunk c/0: outcome of contact 0: ", "read outcomes of chunk c/1: WRONGTYPE"} {
+	for _, want := range []string{"outcomes of chunk c/0: contact 0: ", "read outcomes of chunk c/1: WRONGTYPE"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
