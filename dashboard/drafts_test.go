@@ -76,7 +76,7 @@ func TestADraftIsMadeOnAnyWorker(t *testing.T) {
 	}
 	wantTexts(t, two.get(path+"/list"), `value="SA"`)
 	wantTexts(t, two.get(path+"/when"), `value="later"`, `type="datetime-local"`)
-	page = two.get(path + "/safety")
+	two.get(path + "/safety")
 	res, page := one.ask("GET", path+"/review", nil)
 	if res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "Hours: ") || strings.Contains(page, "/launch") {
 		t.Errorf("%d\n%s", res.StatusCode, page)

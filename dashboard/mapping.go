@@ -148,13 +148,13 @@ func first(list []string) string {
 
 // Values are the agent's values.
 func (l glimpse) Values() (list []chooser) {
-	for _, f := range l.Fillings {
+	for i, f := range l.Fillings {
 		name := valueField + f.Key
 		column := f.Column
 		if l.draft.Form.Has(name) {
 			column, f.Proposed = l.draft.Form.Get(name), false
 		}
-		c := chooser{ID: name, Name: name, Label: texts.Name(f.Key), Options: l.options(texts.Of("list.choose"), column), Fixed: &field{fixedField + f.Key, l.draft.Form.Get(fixedField + f.Key)}}
+		c := chooser{ID: fmt.Sprint("value-", i), Name: name, Label: texts.Name(f.Key), Options: l.options(texts.Of("list.choose"), column), Fixed: &field{fixedField + f.Key, l.draft.Form.Get(fixedField + f.Key)}}
 		if c.Fixed.Text == "" {
 			c.Fixed.Text = f.Fixed
 		}
