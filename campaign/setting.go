@@ -226,8 +226,8 @@ func (e *SettingError) Unwrap() error { return e.Err }
 
 // coded is a mistake of package hours as a Fault. Others stay.
 func coded(err error) error {
-	var m *hours.Mistake
-	if !errors.As(err, &m) {
+	m, is := err.(*hours.Mistake) // others lose the words around it
+	if !is {
 		return err
 	}
 	switch m.Kind {
