@@ -12,6 +12,15 @@ func define(name, text string) Code {
 	return code
 }
 
+// whole are the codes that need no words before them.
+var whole = map[Code]bool{}
+
+func defineWhole(name, text string) Code {
+	code := define(name, text)
+	whole[code] = true
+	return code
+}
+
 // Why a contact is in its state.
 var (
 	MsgNoAnswer     = define("no_answer", "no answer: the request may have been carried out")
@@ -187,5 +196,43 @@ var (
 	MsgNameNumber      = define("name_number", "campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
 	MsgWantEvents      = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
 	MsgMoreUnconfirmed = define("more_unconfirmed", "more contacts are unconfirmed than were looked up: look again")
-	MsgNotNow          = define("not_now", "{action} {campaign}: it is {phase}")
+	MsgNotNow          = defineWhole("not_now", "{action} {campaign}: it is {phase}")
+)
+
+// What is wrong with what a person wrote for a setting that is text.
+var (
+	MsgWantHours  = define("want_hours", `hours "{text}": want FROM-TO such as 09:00-21:00`)
+	MsgWantDays   = define("want_days", `days "{text}": want days such as sun-thu or mon,wed, of sun mon tue wed thu fri sat`)
+	MsgWantDate   = define("want_date", `date "{text}": want one such as 2027-02-08`)
+	MsgWantMoment = define("want_moment", `time "{text}": want 2026-11-27T09:00:00+03:00, or 2026-11-27 09:00 with a time zone`)
+	MsgWantOffset = define("want_offset", `time "{text}": give an offset (2026-11-27T09:00:00+03:00) or one time zone`)
+	MsgWantZone   = define("want_zone", `time zone "{text}": want a name such as Asia/Riyadh or America/New_York`)
+	MsgWantRule   = defineWhole("want_rule", `"{text}": want `+RuleForms)
+	MsgWantLadder = defineWhole("want_ladder", `"{text}": want RULE:DELAY such as ended.no_answer:2h,1d`)
+	MsgWantDelay  = defineWhole("want_delay", `delay "{text}": want a time from 1s to {most}, such as 2h or 1d`)
+)
+
+// Why contacts are not sent again.
+var (
+	MsgRerunLoading = defineWhole("rerun_loading", "it is still loading")
+	MsgRerunRefused = defineWhole("rerun_refused", "by its rules ({rules}) contacts that were rejected are not sent again")
+	MsgRerunOpen    = defineWhole("rerun_open", "{contacts} contacts are pending or sending: a canary or a start is for a campaign that is over")
+	MsgRerunRungs   = defineWhole("rerun_rungs", "some contacts may be contacted again by --then: a canary or a start is for a campaign that is over")
+)
+
+// What is wrong with a contact file.
+var (
+	MsgFileEmpty     = defineWhole("file_empty", "the file is empty")
+	MsgFileNoNames   = defineWhole("file_no_names", "empty: the first line must name the columns")
+	MsgFileNoHeader  = defineWhole("file_no_header", "no phone column: line {line} holds a number where the names of the columns should be")
+	MsgFileNoPhone   = defineWhole("file_no_phone", "no phone column: the columns are {columns}: choose one with --phone-column")
+	MsgFileUnnamed   = defineWhole("file_unnamed", "no phone column found; column {column} looks like phone numbers, but has no name: give it one, such as phone")
+	MsgFilePhone     = defineWhole("file_phone", "no phone column found; column {column} {name} looks like phone numbers: --phone-column {flag}")
+	MsgFilePhones    = defineWhole("file_phones", "no phone column found; several look like phone numbers: {columns}: choose with --phone-column")
+	MsgFileWhich     = defineWhole("file_which", "more than one column may hold the phone numbers: {columns}: choose one with --phone-column, or give several in order of preference; equal columns need different names")
+	MsgFileNoColumn  = defineWhole("file_no_column", "no column {name}: the columns are {columns}")
+	MsgFileOneColumn = defineWhole("file_one_column", `the whole list stands in one column, separated by {separator}: split it in a spreadsheet (Data, Text to Columns), or save it as "CSV UTF-8" with commas (it was read with {comma})`)
+	MsgFileEncoding  = defineWhole("file_encoding", `not in UTF-8: save the file as "CSV UTF-8"`)
+	MsgFileNoSheet   = defineWhole("file_no_sheet", "no sheet {name}: the sheets are {sheets}")
+	MsgFileLacks     = defineWhole("file_lacks", "the agent wants values that the file has no column for: missing {missing}; the columns are {columns}; --map COLUMN=KEY or --set KEY=VALUE fills them")
 )

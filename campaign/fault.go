@@ -3,6 +3,10 @@ package campaign
 // A Fault is an error that says a Message, for people who read it in their own language.
 type Fault struct{ Message }
 
+// Whole reports whether the message says all that there is to say, whatever words stand
+// before it in an error.
+func (f *Fault) Whole() bool { return whole[f.code] }
+
 // Faulty is the Fault of a code; after it come the name and the value of each parameter.
 func Faulty(code Code, parameters ...any) error { return &Fault{Say(code, parameters...)} }
 

@@ -73,7 +73,7 @@ func ParseRule(text string) (Rule, error) {
 	case column != name && column != "":
 		r.about, r.key = aboutColumn, column
 	default:
-		return Rule{}, fmt.Errorf("%q: want %s", text, RuleForms)
+		return Rule{}, Faulty(MsgWantRule, "text", text)
 	}
 	return r, nil
 }

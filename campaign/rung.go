@@ -47,7 +47,7 @@ var followed = []State{Accepted, Rejected, Failed, Started, Ended}
 func ParseLadder(text string) (l Ladder, err error) {
 	at := strings.LastIndex(text, ":")
 	if at < 0 {
-		return l, fmt.Errorf("%q: want RULE:DELAY such as %s:2h,1d", text, noAnswer)
+		return l, Faulty(MsgWantLadder, "text", text)
 	}
 	if l.Rule, err = ParseRule(strings.TrimSpace(text[:at])); err != nil {
 		return l, err
@@ -71,7 +71,7 @@ func parseDelay(text string) (time.Duration, error) {
 		d = time.Duration(min(max(n, 0), 1000)) * 24 * time.Hour
 	}
 	if err != nil || d < time.Second || d > maxDelay {
-		return 0, fmt.Errorf("delay %q: want a time from 1s to %s, such as 2h or 1d", text, delayText(maxDelay))
+		return 0, Faulty(MsgWantDelay, "text", text, "most", delayText(maxDelay))
 	}
 	return d, nil
 }

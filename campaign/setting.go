@@ -241,6 +241,27 @@ type SettingError struct {
 func (e *SettingError) Error() string { return fmt.Sprintf("--%s: %v", e.Flag, e.Err) }
 func (e *SettingError) Unwrap() error { return e.Err }
 
+// coded is a mistake of package hours as a Fault. Others stay.
+func coded(err error) error {
+	m, is := err.(*hours.Mistake) // others lose the words around it
+	if !is {
+		return err
+	}
+	switch m.Kind {
+	case hours.WantHours:
+		return Faulty(MsgWantHours, "text", m.Text)
+	case hours.WantDays:
+		return Faulty(MsgWantDays, "text", m.Text)
+	case hours.WantDate:
+		return Faulty(MsgWantDate, "text", m.Text)
+	case hours.WantMoment:
+		return Faulty(MsgWantMoment, "text", m.Text)
+	case hours.WantOffset:
+		return Faulty(MsgWantOffset, "text", m.Text)
+	}
+	return Faulty(MsgWantZone, "text", m.Text)
+}
+
 // Apply puts into s what was given of the settings named. The others stay.
 func (s *Settings) Apply(settings []Setting, given Given) error {
 	if given["hours"] != nil && given["days"] != nil {
@@ -252,7 +273,7 @@ func (s *Settings) Apply(settings []Setting, given Given) error {
 	for _, setting := range settings {
 		if texts := given[setting.Flag]; len(texts) > 0 {
 			if err := setting.set(s, texts); err != nil {
-				return &SettingError{setting.Flag, err}
+				return &SettingError{setting.Flag, coded(err)}
 			}
 		}
 	}

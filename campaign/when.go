@@ -161,7 +161,7 @@ func (s *Settings) keepRules(given Given) error {
 		}
 	}
 	if err := s.Hours.Check(); err != nil {
-		return &SettingError{"timezone", err}
+		return &SettingError{"timezone", coded(err)}
 	}
 	return nil
 }

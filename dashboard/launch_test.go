@@ -257,9 +257,9 @@ func TestAFormThatCannotBeLaunchedComesBackWithWhatIsWrong(t *testing.T) {
 	}{
 		{"no file", "", "", nil, 400, "Choose a contact file"},
 		{"an empty file", "list.csv", "", nil, 400, "not empty"},
-		{"no list", "list.csv", "\x00\x01\x02\x03", nil, 422, "Contact file list.csv: "},
-		{"a list without numbers", "list.csv", "name,city\na,b\n", nil, 422, "Contact file list.csv: "},
-		{"a list without what the agent wants", "list.csv", "phone\n0501000001\n", nil, 422, "missing"},
+		{"no list", "list.csv", "\x00\x01\x02\x03", nil, 422, "No column of phone numbers"},
+		{"a list without numbers", "list.csv", "name,city\na,b\n", nil, 422, "No column of phone numbers"},
+		{"a list without what the agent wants", "list.csv", "phone\n0501000001\n", nil, 422, "values that the file has no column for: &#34;name&#34;"},
 		{"no name", "list.csv", list, map[string]string{"name": ""}, 400, "campaign name: want"},
 		{"a hostile name", "list.csv", list, map[string]string{"name": hostile}, 400, "&lt;script&gt;"},
 		{"a name that is taken", "list.csv", list, map[string]string{"name": "taken"}, 409, "Campaign taken exists"},

@@ -186,7 +186,7 @@ func reason(err error) any {
 	switch {
 	case errors.Is(err, hours.ErrNeedZone):
 		return texts.Of("error.need_zone")
-	case errors.As(err, &fault) && (err == error(fault) || fault.Is(campaign.MsgNotNow)): // others lose the words before them
+	case errors.As(err, &fault) && (err == error(fault) || fault.Whole()): // others lose the words before them
 		return fault.Message
 	}
 	return texts.Technical(err.Error())

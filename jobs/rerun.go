@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -93,9 +92,9 @@ func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection
 	}
 	switch {
 	case c.Phase == campaign.Loading:
-		return errors.New("it is still loading")
+		return campaign.Faulty(campaign.MsgRerunLoading)
 	case c.Settings.Limits.RefusalIsFinal && slices.Contains(sel.States, campaign.Rejected):
-		return fmt.Errorf("by its rules (%s) contacts that were rejected are not sent again", c.Settings.Rules)
+		return campaign.Faulty(campaign.MsgRerunRefused, "rules", c.Settings.Rules)
 	case sel.Canary == 0 && sel.StartAt.IsZero():
 		return nil
 	case !sel.StartAt.IsZero() && c.Phase != campaign.Running && c.Phase != campaign.CanceledPhase:
@@ -110,9 +109,9 @@ func (q *Queue) mayRerun(ctx context.Context, c campaign.Campaign, sel Selection
 	switch {
 	case err != nil:
 	case n > 0:
-		err = fmt.Errorf("%d contacts are pending or sending: a canary or a start is for a campaign that is over", n)
+		err = campaign.Faulty(campaign.MsgRerunOpen, "contacts", n)
 	case tally.Rungs > 0:
-		err = errors.New("some contacts may be contacted again by --then: a canary or a start is for a campaign that is over")
+		err = campaign.Faulty(campaign.MsgRerunRungs)
 	}
 	return err
 }

@@ -2,11 +2,12 @@ package contacts
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"campaign-runner/campaign"
 )
 
 // A kind is a kind of file that is not a contact list, with what to do about it.
@@ -133,7 +134,7 @@ func tooMuchControl(control, bytes int) bool { return control > 1+bytes/50 }
 
 func checkText(text string) error {
 	if !utf8.ValidString(text) {
-		return errors.New("not in UTF-8: save the file as \"CSV UTF-8\"")
+		return campaign.Faulty(campaign.MsgFileEncoding)
 	}
 	return nil
 }

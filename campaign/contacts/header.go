@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+
+	"campaign-runner/campaign"
 )
 
 const (
@@ -86,7 +89,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 	} else {
 		phones, remark, err := findPhoneColumns(c.columns, opt.PhoneColumns, func(column int) bool { return c.looksLikeNumbers(below, column) })
 		if errors.Is(err, errNumberHeader) {
-			return fmt.Errorf("no phone column: line %d holds a number where the names of the columns should be", header.line)
+			return campaign.Faulty(campaign.MsgFileNoHeader, "line", header.line)
 		}
 		if err != nil {
 			return &NoPhonesError{c.columns, c.orLower(rows, at, opt, err)}
@@ -280,7 +283,7 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 	case 1:
 		return found, "", nil
 	}
-	return nil, "", fmt.Errorf("more than one column may hold the phone numbers: %s: choose one with --phone-column, or give several in order of preference; equal columns need different names", listColumns(columns, found))
+	return nil, "", campaign.Faulty(campaign.MsgFileWhich, "columns", listColumns(columns, found))
 }
 
 // noPhoneColumn says which column may be meant where no name is that of a phone column.
@@ -296,13 +299,13 @@ func noPhoneColumn(columns []string, fits func(column int) bool) error {
 	}
 	switch {
 	case len(found) == 0:
-		return fmt.Errorf("no phone column: the columns are %s: choose one with --phone-column", quoteNames(columns))
+		return campaign.Faulty(campaign.MsgFileNoPhone, "columns", quoteNames(columns))
 	case len(found) == 1 && columns[found[0]] == "":
-		return fmt.Errorf("no phone column found; column %d looks like phone numbers, but has no name: give it one, such as phone", found[0]+1)
+		return campaign.Faulty(campaign.MsgFileUnnamed, "column", found[0]+1)
 	case len(found) == 1:
-		return fmt.Errorf("no phone column found; column %d %q looks like phone numbers: --phone-column %s", found[0]+1, shown(columns[found[0]]), quoteFlag(columns[found[0]]))
+		return campaign.Faulty(campaign.MsgFilePhone, "column", found[0]+1, "name", strconv.Quote(shown(columns[found[0]])), "flag", quoteFlag(columns[found[0]]))
 	}
-	return fmt.Errorf("no phone column found; several look like phone numbers: %s: choose with --phone-column", listColumns(columns, found))
+	return campaign.Faulty(campaign.MsgFilePhones, "columns", listColumns(columns, found))
 }
 
 // errNumberHeader means that the file has no header. It does not list the columns,
@@ -316,7 +319,7 @@ func checkHeader(columns []string) error {
 	case len(columns) > maxColumns:
 		return fmt.Errorf("more than %d columns", maxColumns)
 	case !slices.ContainsFunc(columns, func(name string) bool { return name != "" }):
-		return errors.New("empty: the first line must name the columns")
+		return campaign.Faulty(campaign.MsgFileNoNames)
 	case slices.ContainsFunc(columns, func(name string) bool { return strings.ContainsRune(name, '\r') }):
 		return errors.New("the lines end in lone carriage returns: save the file as \"CSV UTF-8\"")
 	}
@@ -344,7 +347,7 @@ func checkSpread(columns []string, sample [][]string, comma rune) error {
 			}
 		}
 		if 2*alike >= len(sample) && (alike > 0 || sep.r != comma) {
-			return fmt.Errorf("the whole list stands in one column, separated by %s: split it in a spreadsheet (Data, Text to Columns), or save it as \"CSV UTF-8\" with commas (it was read with %q)", sep.name, comma)
+			return campaign.Faulty(campaign.MsgFileOneColumn, "separator", sep.name, "comma", strconv.QuoteRune(comma))
 		}
 	}
 	rows := 0

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -77,24 +78,31 @@ func quoteFlag(name string) string {
 }
 
 // quoteNames lists column names for a message, up to as many as a person reads.
-func quoteNames(columns []string) string {
+func quoteNames(columns []string) (names []campaign.Message) {
 	const most = 30
-	var names []string
 	for _, name := range columns[:min(len(columns), most)] {
-		names = append(names, fmt.Sprintf("%q", shown(name)))
+		names = append(names, campaign.Text(strconv.Quote(shown(name))))
 	}
 	if len(columns) > most {
-		names = append(names, fmt.Sprintf("and %d more", len(columns)-most))
+		names = append(names, campaign.Text(fmt.Sprintf("and %d more", len(columns)-most)))
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
-func listColumns(columns []string, which []int) string {
-	var names []string
+func listColumns(columns []string, which []int) (names []campaign.Message) {
 	for _, i := range which {
-		names = append(names, fmt.Sprintf("%q (column %d)", shown(columns[i]), i+1))
+		names = append(names, campaign.Text(fmt.Sprintf("%q (column %d)", shown(columns[i]), i+1)))
 	}
-	return strings.Join(names, ", ")
+	return names
+}
+
+// joined are messages as one text.
+func joined(list []campaign.Message) string {
+	texts := make([]string, len(list))
+	for i, m := range list {
+		texts[i] = m.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // columnNamed returns the one column of the name asked for: of the exact name, or else
@@ -115,11 +123,11 @@ func columnNamed(columns []string, asked string) (int, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return 0, fmt.Errorf("several columns have this name: %s: give equal columns different names", listColumns(columns, found))
+		return 0, fmt.Errorf("several columns have this name: %s: give equal columns different names", joined(listColumns(columns, found)))
 	case slices.ContainsFunc(columns, isNumberLike):
 		return 0, errNumberHeader
 	}
-	return 0, fmt.Errorf("no column %q: the columns are %s", asked, quoteNames(columns))
+	return 0, campaign.Faulty(campaign.MsgFileNoColumn, "name", strconv.Quote(asked), "columns", quoteNames(columns))
 }
 
 // theFirst sorts columns whose names differ only in a number: Mobile 1 before Mobile 2.

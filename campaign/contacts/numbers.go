@@ -150,10 +150,10 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	}
 	visible, hidden := f.sheetsBut(sheets)
 	if len(visible) > 0 {
-		all.leftOut = append(all.leftOut, "sheets are not read: "+quoteNames(visible))
+		all.leftOut = append(all.leftOut, "sheets are not read: "+joined(quoteNames(visible)))
 	}
 	if len(hidden) > 0 {
-		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+quoteNames(hidden))
+		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+joined(quoteNames(hidden)))
 	}
 	return all, nil
 }

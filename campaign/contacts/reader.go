@@ -32,7 +32,6 @@ package contacts
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -271,7 +270,7 @@ func open(r io.Reader, opt Options) (*Reader, error) {
 	return c, nil
 }
 
-var errEmpty = errors.New("the file is empty")
+var errEmpty = campaign.Faulty(campaign.MsgFileEmpty)
 
 const bom = "\ufeff"
 

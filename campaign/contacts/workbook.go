@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts/scratch"
 	"campaign-runner/campaign/contacts/xlsx"
 )
@@ -49,7 +50,7 @@ func (f *File) chooseSheets(phoneColumns []string) (err error) {
 		at = n - 1
 	}
 	if at < 0 {
-		return fmt.Errorf("no sheet %q: the sheets are %s", f.format.Sheet, quoteNames(names))
+		return campaign.Faulty(campaign.MsgFileNoSheet, "name", strconv.Quote(f.format.Sheet), "sheets", quoteNames(names))
 	}
 	f.sheets, f.format.Sheet, f.named = f.book.Sheets[at:at+1], f.book.Sheets[at].Name, true
 	return nil
@@ -66,7 +67,7 @@ func (f *File) orOtherSheet(why error) error {
 	if len(others) == 0 || f.named || errors.As(why, &damage) {
 		return why
 	}
-	return fmt.Errorf("sheet %q: %w; the other sheets are %s: --sheet reads one", f.format.Sheet, why, quoteNames(others))
+	return fmt.Errorf("sheet %q: %w; the other sheets are %s: --sheet reads one", f.format.Sheet, why, joined(quoteNames(others)))
 }
 
 func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
@@ -89,10 +90,10 @@ func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
 func (f *File) Warnings() (all []string) {
 	visible, hidden := f.SheetsNotRead()
 	if len(visible) > 0 {
-		all = append(all, fmt.Sprintf("of the workbook only the sheet %q is read, and not %s: choose with --sheet, or give --all-sheets", f.format.Sheet, quoteNames(visible)))
+		all = append(all, fmt.Sprintf("of the workbook only the sheet %q is read, and not %s: choose with --sheet, or give --all-sheets", f.format.Sheet, joined(quoteNames(visible))))
 	}
 	if len(hidden) > 0 {
-		all = append(all, fmt.Sprintf("hidden sheets are not read: %s; --sheet reads one", quoteNames(hidden)))
+		all = append(all, fmt.Sprintf("hidden sheets are not read: %s; --sheet reads one", joined(quoteNames(hidden))))
 	}
 	return all
 }
@@ -255,7 +256,7 @@ func orNone(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return quoteNames(names)
+	return joined(quoteNames(names))
 }
 
 // arrange returns, for each column of a sheet, the place of the header's column of the

@@ -28,7 +28,7 @@ func (d Date) String() string { return d.midnight().Format(time.DateOnly) }
 func parseDate(text string) (Date, error) {
 	at, err := time.Parse(time.DateOnly, strings.TrimSpace(text))
 	if err != nil {
-		return 0, fmt.Errorf("date %q: want one such as 2027-02-08", text)
+		return 0, &Mistake{WantDate, text, fmt.Sprintf("date %q: want one such as 2027-02-08", text)}
 	}
 	return dateOf(at), nil
 }

@@ -173,7 +173,7 @@ func (s Schedule) String() string {
 func LoadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "" || name == "Local" {
-		return nil, fmt.Errorf("time zone %q: want a name such as Asia/Riyadh or America/New_York", name)
+		return nil, &Mistake{WantZone, name, fmt.Sprintf("time zone %q: want a name such as Asia/Riyadh or America/New_York", name)}
 	}
 	return zone, nil
 }
@@ -275,7 +275,7 @@ func ParseTime(text, zone string) (time.Time, error) {
 			continue
 		}
 		if zone == "" || zone == ByContact {
-			return time.Time{}, fmt.Errorf("time %q: give an offset (2026-11-27T09:00:00+03:00) or one time zone", text)
+			return time.Time{}, &Mistake{WantOffset, text, fmt.Sprintf("time %q: give an offset (2026-11-27T09:00:00+03:00) or one time zone", text)}
 		}
 		in, err := LoadZone(zone)
 		if err != nil {
@@ -292,5 +292,5 @@ func ParseTime(text, zone string) (time.Time, error) {
 		}
 		return at.UTC(), nil
 	}
-	return time.Time{}, fmt.Errorf("time %q: want 2026-11-27T09:00:00+03:00, or 2026-11-27 09:00 with a time zone", text)
+	return time.Time{}, &Mistake{WantMoment, text, fmt.Sprintf("time %q: want 2026-11-27T09:00:00+03:00, or 2026-11-27 09:00 with a time zone", text)}
 }

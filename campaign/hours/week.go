@@ -147,7 +147,7 @@ func parseWindow(text string) (Window, error) {
 	w := Window{minuteOf(from), minuteOf(to)}
 	switch {
 	case !ok || w.From < 0 || w.To < 0 || w.From == Day:
-		return w, fmt.Errorf("hours %q: want FROM-TO such as 09:00-21:00", text)
+		return w, &Mistake{WantHours, text, fmt.Sprintf("hours %q: want FROM-TO such as 09:00-21:00", text)}
 	case w.From == w.To:
 		return w, fmt.Errorf("hours %q: the window is empty; the whole day is 00:00-24:00", text)
 	case w.To < w.From:
@@ -180,7 +180,7 @@ func parseDays(text string) (on [7]bool, err error) {
 		}
 		first, last := dayOf(from), dayOf(to)
 		if first < 0 || last < 0 {
-			return on, fmt.Errorf("days %q: want days such as sun-thu or mon,wed, of %s", text, strings.Join(dayNames[:], " "))
+			return on, &Mistake{WantDays, text, fmt.Sprintf("days %q: want days such as sun-thu or mon,wed, of %s", text, strings.Join(dayNames[:], " "))}
 		}
 		for day := first; ; day = (day + 1) % 7 {
 			on[day] = true

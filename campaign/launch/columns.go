@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"campaign-runner/campaign"
@@ -55,7 +56,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 		}
 	}
 	if missing := slices.DeleteFunc(slices.Clone(found.keys), filled); len(missing) > 0 {
-		return nil, nil, fmt.Errorf("the agent wants values that the file has no column for: missing %s; the columns are %s; --map COLUMN=KEY or --set KEY=VALUE fills them", suggested(missing, columns, phone), quoted(header))
+		return nil, nil, campaign.Faulty(campaign.MsgFileLacks, "missing", suggested(missing, columns, phone), "columns", namesOf(header))
 	}
 	if !found.keysKnown || wish.SendExtra {
 		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)
@@ -149,21 +150,22 @@ func didYouMean(name string, among []string) string {
 }
 
 // suggested lists missing keys, each with the column that may be meant for it.
-func suggested(missing []string, columns []campaign.Column, phone int) string {
+func suggested(missing []string, columns []campaign.Column, phone int) []campaign.Message {
 	var free []string
 	for i, c := range columns {
 		if i != phone && c.Key == "" && c.Name != "" {
 			free = append(free, c.Name)
 		}
 	}
-	texts := make([]string, len(missing))
+	list := make([]campaign.Message, len(missing))
 	for i, key := range missing {
-		texts[i] = fmt.Sprintf("%q", key)
+		text := strconv.Quote(key)
 		if near := contacts.Nearest(key, free); near != "" {
-			texts[i] += fmt.Sprintf(" (%q → did you mean %q? then --map %q)", near, key, near+"="+key)
+			text += fmt.Sprintf(" (%q → did you mean %q? then --map %q)", near, key, near+"="+key)
 		}
+		list[i] = campaign.Text(text)
 	}
-	return strings.Join(texts, ", ")
+	return list
 }
 
 // twice is an error when two columns fill the same value.
@@ -179,6 +181,15 @@ func twice(columns []campaign.Column, by map[string][]int) error {
 		return fmt.Errorf("%d columns fill the value %q: %s: choose one with --map, and give equal columns different names", len(names), key, strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// namesOf are names for a message.
+func namesOf(names []string) []campaign.Message {
+	list := make([]campaign.Message, len(names))
+	for i, name := range names {
+		list[i] = campaign.Text(strconv.Quote(mask.Numbers(name)))
+	}
+	return list
 }
 
 func quoted(names []string) string {

@@ -88,7 +88,7 @@ func newSource(what string, file *os.File) (*source, error) {
 	case !info.Mode().IsRegular():
 		err = fmt.Errorf("%s: not a regular file: it is read twice, save it first or pass it as '-'", what)
 	case info.Size() == 0:
-		err = fmt.Errorf("%s: the file is empty", what)
+		err = fmt.Errorf("%s: %w", what, campaign.Faulty(campaign.MsgFileEmpty))
 	default:
 		return &source{what: what, file: file, size: info.Size()}, nil
 	}
