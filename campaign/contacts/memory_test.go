@@ -325,7 +325,7 @@ func TestHostileFilesTakeLittleMemory(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "hostile")
 			tt.write(path)
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-			cmd.Env = append(os.Environ(), hostileFile+"="+path)
+			cmd.Env = append(os.Environ(), hostileFile+"="+path, "GOGC=25") // what is held counts, not when it is collected
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%.2000s", err, out)
