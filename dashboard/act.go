@@ -216,6 +216,10 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	if len(sel.States) == 0 {
 		return 0, wishf(http.StatusBadRequest, "error.choose")
 	}
+	var err error
+	if sel.Seen, err = seenIn(form); err != nil {
+		return 0, err
+	}
 	done, err := q.Rerun(ctx, name, sel)
 	return done.Contacts, err
 }

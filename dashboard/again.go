@@ -16,6 +16,7 @@ import (
 // An againForm is the page that sends contacts of a campaign again by a rule.
 type againForm struct {
 	Campaign string
+	Run      uint8      // of the campaign
 	Rules    []followUp // to choose from
 	Where    string     // rules that must all hold, one on each line
 	Limit    string
@@ -57,6 +58,20 @@ func selectionOf(form url.Values) (sel jobs.Selection, err error) {
 	return sel, nil
 }
 
+// seenIn is what a page has shown of contacts that would be sent again; nil: it has shown
+// nothing.
+func seenIn(form url.Values) (*jobs.Seen, error) {
+	if !form.Has("seen") {
+		return nil, nil
+	}
+	contacts, wrong := strconv.Atoi(form.Get("seen"))
+	run, err := strconv.ParseUint(form.Get("run"), 10, 8)
+	if err != nil || wrong != nil || contacts < 1 {
+		return nil, wishf(http.StatusBadRequest, "error.unseen")
+	}
+	return &jobs.Seen{Contacts: contacts, Run: uint8(run)}, nil
+}
+
 // again serves that page. It counts before it sends.
 func (p *pages) again(w http.ResponseWriter, r *http.Request) {
 	c, err := p.readable(r)
@@ -67,7 +82,7 @@ func (p *pages) again(w http.ResponseWriter, r *http.Request) {
 	if !p.readForm(w, r) {
 		return
 	}
-	f := againForm{Campaign: c.Name, Rules: followUps, Example: ruleExamples, Where: r.PostForm.Get("where"), Limit: r.PostForm.Get("limit")}
+	f := againForm{Campaign: c.Name, Run: c.Run, Rules: followUps, Example: ruleExamples, Where: r.PostForm.Get("where"), Limit: r.PostForm.Get("limit")}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {
 		var done bool
@@ -106,12 +121,8 @@ func (p *pages) sendAgain(w http.ResponseWriter, r *http.Request, c campaign.Cam
 		return false, err
 	}
 	f.Found, f.Ended = &found, slices.Contains(sel.States, campaign.Ended)
-	seen, wrong := strconv.Atoi(r.PostForm.Get("seen"))
-	switch {
-	case !r.PostForm.Has("seen"):
-		return false, nil
-	case wrong != nil || found.Contacts > seen:
-		return false, wishf(http.StatusConflict, "again.more")
+	if sel.Seen, err = seenIn(r.PostForm); sel.Seen == nil {
+		return false, err
 	}
 	// It goes on when the page is closed.
 	sent, err := p.queue(r).Rerun(context.WithoutCancel(r.Context()), c.Name, sel)

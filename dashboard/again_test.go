@@ -29,15 +29,24 @@ func TestContactsAreSentAgainByOutcome(t *testing.T) {
 	// Another one is chosen by now: the number is shown again.
 	f.learn("sale", 1, `{"intent":"buy"}`)
 	buyers.Set("seen", "1")
+	buyers.Set("run", "0")
 	res, page = f.ask("POST", path, buyers)
 	if res.StatusCode != http.StatusUnprocessableEntity || f.State("sale", 2) != campaign.Ended {
 		t.Errorf("%d", res.StatusCode)
 	}
-	wantTexts(t, page, "More contacts are chosen by now", "2 contacts would be sent again")
+	wantTexts(t, page, "more contacts are chosen than were seen", "2 contacts would be sent again")
 	buyers.Set("seen", "2")
 	if said, want := f.done(path, buyers), "2 contacts to be sent again."; said != want {
 		t.Errorf("it says %q", said)
 	}
+	// They end again without an answer: who looked before they were sent again did not see that.
+	f.move("sale", 1, "", campaign.Send, campaign.Accept, campaign.Start, campaign.End)
+	f.learn("sale", 1, `{"intent":"buy"}`)
+	if _, page = f.ask("POST", path, buyers); f.State("sale", 1) != campaign.Ended {
+		t.Error("a page of an earlier run has sent again")
+	}
+	wantTexts(t, page, "some were sent again meanwhile", `name="run" value="1"`)
+	f.move("sale", 1, "", campaign.Rerun)
 	for place, want := range []campaign.State{campaign.Ended, campaign.Pending, campaign.Pending} {
 		if is := f.State("sale", place); is != want {
 			t.Errorf("contact %d is %v, want %v", place, is, want)

@@ -90,7 +90,7 @@ func (p *pages) inPlaceOf(ctx context.Context, id string) (draft, error) {
 
 // replaced drops the draft whose list another one has taken the place of.
 func (p *pages) replaced(ctx context.Context, d store.Draft) {
-	if err := p.Store.DropDraft(ctx, d.ID); err != nil {
+	if err := p.Store.DiscardDraft(ctx, d.ID); err != nil {
 		p.Logger.WarnContext(ctx, "a draft whose list was replaced is not deleted", "error", err)
 	}
 }

@@ -73,7 +73,7 @@ func TestACampaignIsCopied(t *testing.T) {
 		t.Errorf("of a campaign that is not there: %d", res.StatusCode)
 	}
 	_, page := f.upload("list.csv", "phone,الاسم,note\n0501000001,نورة,\n0501000002,x,\n", map[string]string{"copy": "offer"}, false)
-	wantTexts(t, page, "Launch: contact 2 people", "As copied", "--priority", "urgent")
+	wantTexts(t, page, "Launch: contact 2 people", "As copied", "--priority", "urgent", "ended.no_answer:2h,1d", "extraction.stop=yes")
 	if res, page := f.ask("POST", "/new/"+idOf(t, page)+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", res.StatusCode, page)
 	}

@@ -3,6 +3,8 @@ package dashboard
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -36,6 +38,15 @@ func (d draft) said(step string) bool { _, said := d.Steps[step]; return said }
 
 // From is the campaign whose contacts are taken; empty: they are in a file.
 func (d draft) From() string { return d.Form.Get("from") }
+
+// Mark tells what was filled in from what somebody has changed since.
+func (d draft) Mark() string {
+	sum := sha256.New()
+	for _, step := range slices.Sorted(maps.Keys(d.Steps)) {
+		fmt.Fprintf(sum, "%q %q\n", step, d.Steps[step])
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
 
 // Name is what the campaign is to be called: as filled in, or as proposed.
 func (d draft) Name() string {
@@ -289,8 +300,8 @@ func (p *pages) goOn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) discard(w http.ResponseWriter, r *http.Request) {
-	if err := p.Store.DropDraft(r.Context(), r.PathValue("id")); err != nil {
-		p.refuse(w, r, err)
+	if err := p.Store.DiscardDraft(r.Context(), r.PathValue("id")); err != nil {
+		p.refuse(w, r, asDraft(err))
 		return
 	}
 	p.did(w, r, "/new", texts.Of("did.discard"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
 )
 
@@ -155,11 +156,43 @@ func TestADraftThatIsBeingLaunchedCannotBeChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, page := f.ask("POST", path+"/agent", url.Values{"name": {"summer"}})
-	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "press Launch again") {
+	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "Press Launch again") {
 		t.Errorf("%d\n%s", res.StatusCode, page)
+	}
+	if res, page := f.ask("POST", path+"/discard", nil); res.StatusCode != http.StatusConflict || !strings.Contains(page, "Press Launch again") {
+		t.Errorf("it was discarded: %d\n%s", res.StatusCode, page)
+	}
+	f.load("spring", 2) // as that launch had done before its worker died
+	wantTexts(t, f.get(path+"/review"), `action="`+path+`/launch"`)
+	if err := f.Redis().Del(t.Context(), "c:{spring}").Err(); err != nil {
+		t.Fatal(err)
 	}
 	if res, _ := f.ask("POST", path+"/launch", nil); !strings.HasPrefix(res.Header.Get("Location"), "/campaigns/spring") {
 		t.Errorf("launched again: %s", res.Status)
+	}
+}
+
+// What is launched is what was looked at.
+func TestADraftThatWasChangedSinceItsReviewIsNotLaunched(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	path := f.draftOf(filled(nil))
+	review := regexp.MustCompile(`name="seen" value="([0-9a-f]+)"`).FindStringSubmatch(f.get(path + "/review"))
+	if review == nil {
+		t.Fatal("the review does not say what it shows")
+	}
+	if to, page := f.fill(path+"/follow", url.Values{"max_attempts": {"7"}}); to == "" {
+		t.Fatal(page)
+	}
+	res, page := f.ask("POST", path+"/launch", url.Values{"seen": {review[1]}})
+	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "changed since you looked at it") {
+		t.Errorf("%d\n%s", res.StatusCode, page)
+	}
+	if _, err := f.Campaign(t.Context(), "spring"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("it was launched: %v", err)
+	}
+	now := regexp.MustCompile(`name="seen" value="([0-9a-f]+)"`).FindStringSubmatch(f.get(path + "/review"))
+	if res, page := f.ask("POST", path+"/launch", url.Values{"seen": {now[1]}}); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("%d\n%s", res.StatusCode, page)
 	}
 }
 

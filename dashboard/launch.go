@@ -145,8 +145,10 @@ func (p *pages) rehearse(ctx context.Context, d draft, by, rejects string) (prev
 		if err != nil {
 			return err
 		}
-		if err := p.nameTaken(ctx, req.Name); err != nil {
-			return err
+		if !d.Launching { // else the campaign may be its own
+			if err := p.nameTaken(ctx, req.Name); err != nil {
+				return err
+			}
 		}
 		shown.Settings = req.Settings
 		l := p.Agents[agent]
@@ -161,6 +163,9 @@ func (p *pages) rehearse(ctx context.Context, d draft, by, rejects string) (prev
 
 // launch launches what has been shown.
 func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
+	if !p.readForm(w, r) {
+		return
+	}
 	// A person who closes the page has still asked for it.
 	sum, err := p.launchDraft(context.WithoutCancel(r.Context()), r)
 	if err != nil {
@@ -179,9 +184,11 @@ func (p *pages) launchDraft(ctx context.Context, r *http.Request) (sum launch.Su
 		return sum, err
 	}
 	surely := true // that nothing was launched if there is an error
+	ended := false
 	defer func() {
 		var left error
 		switch {
+		case !ended: // it has panicked
 		case err == nil:
 			left = p.Store.DropDraft(ctx, id)
 		case surely:
@@ -191,20 +198,33 @@ func (p *pages) launchDraft(ctx context.Context, r *http.Request) (sum launch.Su
 			p.Logger.WarnContext(ctx, "a draft stays locked until it ends by itself", "error", left)
 		}
 	}()
+	sum, surely, err = p.launchAs(ctx, r)
+	ended = true
+	return sum, err
+}
+
+// errChanged: a draft is no longer what a person has looked at.
+var errChanged = wishf(http.StatusConflict, "error.draft_changed")
+
+// launchAs launches a draft as it is. surely: if there is an error, nothing was launched.
+func (p *pages) launchAs(ctx context.Context, r *http.Request) (sum launch.Summary, surely bool, err error) {
 	d, err := p.draft(r)
+	if err == nil && r.PostForm.Has("seen") && r.PostForm.Get("seen") != d.Mark() {
+		err = errChanged
+	}
 	if err != nil {
-		return sum, err
+		return sum, true, err
 	}
 	req, agent, err := p.request(ctx, d)
 	if err != nil {
-		return sum, err
+		return sum, true, err
 	}
 	l := p.Agents[agent]
 	l.Queue, l.By, l.Beside = p.queue(r), p.who(r), report.Beside(p.store)
 	if sum, err = l.Launch(ctx, req); err != nil {
-		surely = p.cameToNothing(ctx, req.Name, err)
+		return sum, p.cameToNothing(ctx, req.Name, err), err
 	}
-	return sum, err
+	return sum, false, nil
 }
 
 // cameToNothing reports whether a launch that failed has surely left no campaign that may run

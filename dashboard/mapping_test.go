@@ -21,7 +21,7 @@ func TestColumnsAreChosenByTheirRows(t *testing.T) {
 	path := "/new/" + idOf(t, page)
 	// It is not known which column has the numbers.
 	page = f.get(path + "/list")
-	wantTexts(t, page, `role="alert"`, "no phone column found", `<option value="Kontakt">`, `<label for="value-1">`)
+	wantTexts(t, page, `role="alert"`, "No column of phone numbers found", `<option value="Kontakt">`, `<label for="value-1">`)
 	if strings.Contains(page, "966501000001") {
 		t.Error("rows are read by a column that nobody chose")
 	}
@@ -34,7 +34,7 @@ func TestColumnsAreChosenByTheirRows(t *testing.T) {
 		t.Error(to)
 	}
 	page = f.get(path + "/list")
-	wantTexts(t, page, `<bdi dir="ltr">&#43;966501000001</bdi>`, "number too short", `<option value="Cty" selected>`, "Proposed, because the names are alike", "missing")
+	wantTexts(t, page, `<bdi dir="ltr">&#43;966501000001</bdi>`, "number too short", `<option value="Cty" selected>`, "Proposed, because the names are alike", "the file has no column for")
 	chosen = url.Values{"region": {"SA"}, "phone_column": {"Kontakt", "Reserve"}, "value:name": {"who"}, "value:city": {"Cty"}, "value:offer": {""}, "fixed:offer": {"عرض"}}
 	if to, page = f.fill(path+"/list", chosen); to != path+"/when" {
 		t.Fatalf("%s\n%s", to, page)

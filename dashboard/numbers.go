@@ -22,14 +22,8 @@ const (
 	maxNumberFields = 20       // of its form
 )
 
-// importList puts the numbers of a file on the do-not-contact list. Files take turns.
+// importList puts the numbers of a file on the do-not-contact list.
 func (p *pages) importList(w http.ResponseWriter, r *http.Request) {
-	select {
-	case p.searches <- struct{}{}:
-		defer func() { <-p.searches }()
-	case <-r.Context().Done():
-		return
-	}
 	said, err := p.readList(w, r)
 	if err != nil {
 		p.refuse(w, r, err)
@@ -54,6 +48,12 @@ func (p *pages) readList(w http.ResponseWriter, r *http.Request) (texts.Line, er
 		return nil, err
 	case size == 0:
 		return nil, wishf(http.StatusBadRequest, "error.empty_file")
+	}
+	select {
+	case p.searches <- struct{}{}: // files that have come take turns
+		defer func() { <-p.searches }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
 	}
 	region := strings.ToUpper(strings.TrimSpace(form.Get("region")))
 	// It goes on when the page is closed.
@@ -125,8 +125,8 @@ func importNumbers(ctx context.Context, q *jobs.Queue, file io.ReaderAt, size in
 	if lost > 0 {
 		said = texts.Of("did.and", "did", said, "and", texts.Of("did.unlisted", "n", lost))
 	}
-	for _, sheet := range slices.Concat(numbers.NotRead(), numbers.LeftOut()) {
-		said = texts.Of("did.and", "did", said, "and", texts.Technical(sheet+"."))
+	for _, remark := range slices.Concat(numbers.NotRead(), numbers.LeftOut(), numbers.Remarks()) {
+		said = texts.Of("did.and", "did", said, "and", texts.Technical(remark+"."))
 	}
 	return said, nil
 }

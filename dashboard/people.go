@@ -122,14 +122,14 @@ func (p *pages) findSomebody(ctx context.Context, phone campaign.Phone, all bool
 	if !all {
 		return s, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, searchPatience, wishf(http.StatusGatewayTimeout, "people.slow", "n", int(searchPatience.Minutes())))
+	defer cancel()
 	select {
 	case p.searches <- struct{}{}: // a search may read a lot: they take turns
 		defer func() { <-p.searches }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, searchPatience, wishf(http.StatusGatewayTimeout, "people.slow", "n", int(searchPatience.Minutes())))
-	defer cancel()
 	if s.Person, err = (&persons.Desk{Store: p.Store, Queue: q}).Find(ctx, phone, false); err == nil {
 		err = p.involve(ctx, s)
 	}

@@ -109,6 +109,9 @@ func formatText(f contacts.Format) texts.Line {
 	return text
 }
 
+// InForce are the settings that are not as usual: all, whatever step or copy they come from.
+func (p preview) InForce() []change { return changesOf(p.Settings.InForce()) }
+
 // Warnings are what a person should know before the launch. Those that are no codes tell
 // of the file, in English.
 func (p preview) Warnings() (list []any) {

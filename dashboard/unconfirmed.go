@@ -23,6 +23,7 @@ const (
 // have.
 type lostList struct {
 	Campaign string
+	Run      uint8 // of the campaign
 	All      lostPart
 	Chunks   []lostPart
 	More     int  // chunks that are not shown
@@ -63,7 +64,7 @@ func (p *pages) unconfirmed(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *pages) readLost(ctx context.Context, c campaign.Campaign) (lostList, error) {
-	list := lostList{Campaign: c.Name, Batches: c.Settings.Mode == campaign.Batch, Sends: c.Sends()}
+	list := lostList{Campaign: c.Name, Run: c.Run, Batches: c.Settings.Mode == campaign.Batch, Sends: c.Sends()}
 	found, err := report.ListUnconfirmed(ctx, p.store, c.Name)
 	if err != nil || len(found) == 0 {
 		return list, err

@@ -47,6 +47,10 @@ func TestUnconfirmedContactsAreDecided(t *testing.T) {
 			t.Errorf("%v: %d", bad, res.StatusCode)
 		}
 	}
+	wantTexts(t, page, `<bdi dir="ltr">sale/0/…</bdi>`, `name="seen" value="4"><input type="hidden" name="run" value="0">`)
+	if res, page := f.ask("POST", "/campaigns/sale/rerun", url.Values{"state": {"unconfirmed"}, "seen": {"3"}, "run": {"0"}}); res.StatusCode != http.StatusConflict || f.State("sale", 0) != campaign.Unconfirmed {
+		t.Errorf("more were sent again than the page has shown: %d %s", res.StatusCode, page)
+	}
 	// One more is lost in the same second, and is not among those that were looked up.
 	f.lose("sale", at, 3)
 	res, page := f.ask("POST", "/campaigns/sale/resolve", form(1, url.Values{"found": {"not_sent"}, "chunk": {"0"}}))

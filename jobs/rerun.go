@@ -41,6 +41,9 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
+	if !sel.Seen.holds(found, c.Run) {
+		return found, ErrMoreChosen
+	}
 	phase := campaign.Running
 	if !sel.StartAt.IsZero() {
 		later := c.Settings
@@ -157,7 +160,7 @@ func (q *Queue) survey(ctx context.Context, c campaign.Campaign, sel Selection) 
 		is, err := named(ctx, chunk)
 		return func(i int) bool {
 			return is(i) && !c.Settings.UsedUpForGood(chunk.Record(i)) && chunk.Ref.Chunk*c.Settings.ChunkSize+i <= last &&
-				(sel.Limit == 0 || taken.Add(1) <= int64(sel.Limit))
+				(sel.most() == 0 || taken.Add(1) <= int64(sel.most()))
 		}, err
 	}
 	return found, wanted, canary, left

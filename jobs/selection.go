@@ -24,6 +24,31 @@ type Selection struct {
 	Limit   int       // contacts, the first of the list; 0: all
 	Canary  int       // contacts that are sent before the others wait for a person; 0: no canary
 	StartAt time.Time // zero: at once
+
+	Seen *Seen // what a person has seen of it, and agreed to; nil: it is bound to nothing
+}
+
+// Seen bounds a rerun: nobody is sent again when more contacts are chosen than a person has
+// seen, or if somebody has sent again since.
+type Seen struct {
+	Contacts int
+	Run      uint8 // of the campaign
+}
+
+// ErrMoreChosen: a selection is no longer what a person has seen.
+var ErrMoreChosen = campaign.Faulty(campaign.MsgMoreChosen)
+
+// holds reports whether what was seen is still so.
+func (s *Seen) holds(found Rerunning, run uint8) bool {
+	return s == nil || found.Contacts <= s.Contacts && run == s.Run
+}
+
+// most is how many contacts are sent again at most; 0: all that are chosen.
+func (s Selection) most() int {
+	if s.Seen != nil && (s.Limit == 0 || s.Seen.Contacts < s.Limit) {
+		return s.Seen.Contacts
+	}
+	return s.Limit
 }
 
 // message says it in the log.

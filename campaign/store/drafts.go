@@ -55,6 +55,8 @@ type Draft struct {
 	File  string            // what its contact file is called; empty: it has none
 	Size  int64             // of the file in bytes
 	Steps map[string]string // what was said in each step, by its name
+
+	Launching bool // a launch of it has begun, and may have made its campaign
 }
 
 // putScript adds to a draft. KEYS drafts, bytes of drafts, draft, its file, its launches;
@@ -85,6 +87,7 @@ local over = math.ceil((now + life) / 1000) -- in whole seconds
 redis.call('ZADD', KEYS[1], string.format('%.0f', over * 1000), id)
 redis.call('EXPIREAT', KEYS[3], string.format('%.0f', over))
 redis.call('EXPIREAT', KEYS[4], string.format('%.0f', over))
+redis.call('EXPIREAT', KEYS[5], string.format('%.0f', over))
 return tostring(all + more)`)
 
 // put adds fields to a draft, and returns the bytes of all.
@@ -234,6 +237,11 @@ func (s *Store) Draft(ctx context.Context, id string) (Draft, error) {
 	if err == nil { // one whose file is on its way does not become older by being asked for
 		_, err = s.put(ctx, id, DraftLife, 0, toDraft)
 	}
+	if err == nil {
+		var launches int64
+		launches, err = s.rdb.Exists(ctx, keyDraftLaunches(id)).Result()
+		d.Launching = launches > 0
+	}
 	return d, wrap(err, "read a draft")
 }
 
@@ -279,7 +287,27 @@ func decodeDraft(id string, asked *redis.MapStringStringCmd) (Draft, error) {
 	return d, err
 }
 
-// DropDraft deletes a draft with all that it holds, if it is there.
+// discardScript deletes a draft, unless a launch of it has begun. KEYS drafts, bytes of drafts,
+// draft, its file, its launches; ARGV id. Answers whether none has.
+var discardScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
+redis.call('UNLINK', KEYS[3], KEYS[4])
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+return 1`)
+
+// DiscardDraft deletes a draft, if it is there. ErrDraftLaunches: a launch of it has begun, so
+// that its campaign may be there.
+func (s *Store) DiscardDraft(ctx context.Context, id string) error {
+	keys := []string{keyDrafts, keyDraftBytes, keyDraft(id), keyDraftFile(id), keyDraftLaunches(id)}
+	gone, err := discardScript.Run(ctx, s.rdb, keys, id).Bool()
+	if err == nil && !gone {
+		err = ErrDraftLaunches
+	}
+	return wrap(err, "discard a draft")
+}
+
+// DropDraft deletes a draft that was launched, with all that it holds.
 func (s *Store) DropDraft(ctx context.Context, id string) error {
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.Unlink(ctx, keyDraft(id), keyDraftFile(id), keyDraftLaunches(id))

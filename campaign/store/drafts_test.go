@@ -111,7 +111,7 @@ func TestADraft(t *testing.T) {
 		if list, err := s.Drafts(t.Context()); err != nil || len(list) != 1 || list[0].ID != made.ID {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if err := s.DropDraft(t.Context(), made.ID); err != nil {
+		if err := s.DiscardDraft(t.Context(), made.ID); err != nil {
 			t.Fatal(err)
 		}
 		_, err = s.Draft(t.Context(), made.ID)
@@ -275,8 +275,21 @@ func TestADraftStaysAsItIsWhileItIsLaunched(t *testing.T) {
 		if err := s.SaveStep(t.Context(), made.ID, "agent", "name=other"); !errors.Is(err, ErrDraftLaunches) {
 			t.Errorf("it was changed: %v", err)
 		}
+		if d, err := s.Draft(t.Context(), made.ID); err != nil || !d.Launching {
+			t.Error(d.Launching, err)
+		}
+		if err := s.DiscardDraft(t.Context(), made.ID); !errors.Is(err, ErrDraftLaunches) {
+			t.Errorf("it was discarded: %v", err)
+		}
+		// Who looks at it prolongs it, and what keeps it as it is with it.
+		if err := s.rdb.PExpire(t.Context(), keyDraftLaunches(made.ID), time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := s.Draft(t.Context(), made.ID); err != nil {
 			t.Error(err)
+		}
+		if life := s.rdb.PTTL(t.Context(), keyDraftLaunches(made.ID)).Val(); life < DraftLife-time.Minute {
+			t.Errorf("it can be changed in %v", life)
 		}
 		for range 2 { // a call may be repeated
 			if err := unlock(t.Context()); err != nil {
