@@ -267,7 +267,7 @@ func fields(at func(*Settings) *map[string]string) kind {
 					if !ok {
 						return errors.New("want KEY=VALUE")
 					}
-					all[key] = value
+					all[strings.TrimSpace(key)] = value
 				}
 			}
 			*at(s) = all

@@ -8,6 +8,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/dashboard"
+	"campaign-runner/sandbox"
 )
 
 // Refused lines are corrected before the launch, and the corrected list takes the place of
@@ -57,7 +58,7 @@ func TestACampaignIsCopied(t *testing.T) {
 		"agent": {"default"}, "channel": {"3"}, "hours": {"sun-thu 09:00-21:00"}, "timezone": {"Asia/Riyadh"}, "except": {"2027-03-09..2027-03-12=closed"},
 		"canary": {"1"}, "canary-go-on": {"5%"}, "max-failure-share": {"20%"}, "max-silence": {"30m"}, "skip-contacted-within": {"7d"}, "max-attempts": {"2"},
 		"then": {"ended.no_answer:2h,1d"}, "ticket-when": {"state=rejected", "extraction.call=yes"}, "optout-when": {"extraction.stop=yes"},
-		"ticket-set": {"team=sales"}, "priority": {"urgent"}, "region": {"SA"}, "phone-column": {"phone", "note"}, "two-numbers": {"first"}, "no-history": {"true"},
+		"ticket-set": {"team=sales", "queue=eid"}, "priority": {"urgent"}, "region": {"SA"}, "phone-column": {"phone", "note"}, "two-numbers": {"first"}, "no-history": {"true"},
 		"title": {"عرض"}, "mode": {"dispatch"}, "retry-5xx": {"none"}, "rules": {"sa"}, "start-at": {"2026-01-01T09:00:00Z"},
 	})
 	if err != nil {
@@ -101,6 +102,26 @@ func TestACampaignIsCopied(t *testing.T) {
 		if is.Settings.Columns[1].Key != "name" {
 			t.Errorf("columns %+v", is.Settings.Columns)
 		}
+	}
+}
+
+// What a campaign says to all stays so in a copy, also where no column is chosen by hand.
+func TestACopySaysTheSameToAll(t *testing.T) {
+	f := newFixture(t, withAgent(t, func(c *sandbox.Config) { c.ValueKeys = []string{"city", "offer"} }))
+	f.load("eid", 3, func(s *campaign.Settings) {
+		s.Columns = []campaign.Column{{Name: "phone"}, {Name: "city", Key: "city"}, {Name: "note"}}
+		s.Constants = map[string]string{"offer": "عرض"}
+	})
+	_, page := f.upload("list.csv", "phone,city,offer\n0501000001,Riyadh,old\n", map[string]string{"copy": "eid", "region": "SA"}, false)
+	res, page := f.ask("POST", "/new/"+idOf(t, page)+"/launch", nil)
+	name, is := strings.CutPrefix(res.Header.Get("Location"), "/campaigns/")
+	if !is {
+		t.Fatalf("%d\n%s", res.StatusCode, page)
+	}
+	name, _, _ = strings.Cut(name, "?")
+	c, err := f.Campaign(t.Context(), name)
+	if err != nil || c.Settings.Constants["offer"] != "عرض" || c.Settings.Columns[1].Key != "city" || c.Settings.Columns[2].Key != "" {
+		t.Errorf("%v %+v, %v", c.Settings.Constants, c.Settings.Columns, err)
 	}
 }
 

@@ -35,8 +35,16 @@ func (d draft) mapping(otherwise launch.Mapping) launch.Mapping {
 			said.Columns[text] = key
 		}
 	}
-	if !filled {
+	if !filled { // but for texts, which a copy has without columns
+		texts := said.Constants
 		said = otherwise
+		said.Columns, said.Constants = maps.Clone(otherwise.Columns), maps.Clone(otherwise.Constants)
+		maps.DeleteFunc(said.Columns, func(_, key string) bool { return texts[key] != "" })
+		if said.Constants == nil {
+			said.Constants = texts
+		} else {
+			maps.Copy(said.Constants, texts)
+		}
 	}
 	said.SendExtra = d.Form.Has("send_extra")
 	return said
