@@ -183,7 +183,7 @@ func (p *pages) launchDraft(ctx context.Context, r *http.Request) (sum launch.Su
 	if err != nil {
 		return sum, err
 	}
-	surely := true // that nothing was launched if there is an error
+	var surely bool // nothing was launched if there is an error
 	ended := false
 	defer func() {
 		var left error

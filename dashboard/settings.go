@@ -18,7 +18,9 @@ type changeForm struct {
 	InForce  []change
 	Fields   []formField
 	MayLead  bool       // to change them
+	Version  int        // of the settings
 	Voids    bool       // a change voids an approval
+	Waits    int        // above so many contacts it waits for approval after a change; 0: it does not
 	Given    []field    // what was filled in, to be confirmed
 	Changes  []change   // that this comes to; none: nothing was filled in yet
 	Problem  texts.Line // what is wrong with it
@@ -102,14 +104,24 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 	status, given := http.StatusOK, givenOf(r.PostForm)
 	edit := func(s *campaign.Settings) error { return s.Apply(changeable(), given) }
 	f := changeForm{
-		Campaign: c.Name, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
+		Campaign: c.Name, Version: c.Version, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
 		MayLead: visitorOf(r).Role >= users.Launcher && c.Phase != campaign.Loading && c.PurgedAt.IsZero(),
 	}
+	if policy, err := p.Store.Policy(r.Context()); err != nil {
+		p.refuse(w, r, err)
+		return
+	} else if above := policy.ApproveAbove; above > 0 && c.Counts.Contacts > above && !c.Approval.Wanted && !f.Voids {
+		f.Waits = above
+	}
 	to := c.Settings
+	sure := r.PostForm.Has("sure")
+	if version := r.PostForm.Get("version"); version != "" && version != strconv.Itoa(c.Version) {
+		sure, status, f.Problem = false, http.StatusConflict, texts.Of("set.meanwhile")
+	}
 	switch err := edit(&to); {
 	case err != nil:
 		status, f.Problem = http.StatusUnprocessableEntity, lineOf(err)
-	case r.PostForm.Has("sure"):
+	case sure:
 		// It goes on when the page is closed.
 		changed, err := p.queue(r).Set(context.WithoutCancel(r.Context()), c.Name, edit)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,6 +51,13 @@ func TestSettingsAreChanged(t *testing.T) {
 	if s := after.Settings; s.DailyCap != 500 || s.MaxFailureShare != 2000 || s.Lane != campaign.Urgent || !after.Approval.Wanted {
 		t.Errorf("%+v, %+v", s, after.Approval)
 	}
+	// Who has looked at what was in force before does not undo what somebody else has changed.
+	late := url.Values{"daily_cap": {"400"}, "sure": {"1"}, "version": {strconv.Itoa(before.Version)}}
+	res, page = c.as(users.Launcher, "POST", path, late)
+	if res.StatusCode != http.StatusConflict || settings().Settings.DailyCap != 500 {
+		t.Errorf("%d, a cap of %d", res.StatusCode, settings().Settings.DailyCap)
+	}
+	wantTexts(t, page, "changed meanwhile", "400 (was: 500)")
 	for field, text := range map[string]string{"daily_cap": "many", "max_attempts": "0", "hours": "late", "timezone": "Moon/Crater"} {
 		if res, page := c.as(users.Launcher, "POST", path, url.Values{field: {text}, "sure": {"1"}}); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(page, `role="alert"`) {
 			t.Errorf("%s %s: %d", field, text, res.StatusCode)

@@ -734,6 +734,29 @@ func TestMaxAttemptsCountPerRun(t *testing.T) {
 	}
 }
 
+// Who has seen some contacts, and agreed that they are sent again, has not agreed to more, nor
+// to those that somebody else has sent again since.
+func TestARerunIsBoundByWhatWasSeen(t *testing.T) {
+	s := newStage(t, 5)
+	s.platform.answer = refuseAll(500, "oops")
+	for range 3 {
+		s.send("w1", 0)
+	}
+	s.want(map[campaign.State]int{campaign.Failed: 5})
+	for _, seen := range []Seen{{Contacts: 4}, {Contacts: 5, Run: 1}} {
+		_, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}, Seen: &seen})
+		if !errors.Is(err, ErrMoreChosen) {
+			t.Errorf("%+v: %v", seen, err)
+		}
+		s.want(map[campaign.State]int{campaign.Failed: 5})
+	}
+	done, err := s.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}, Seen: &Seen{Contacts: 5}})
+	if err != nil || done.Contacts != 5 {
+		t.Error(done, err)
+	}
+	s.want(map[campaign.State]int{campaign.Pending: 5})
+}
+
 func TestAChunkThatRedisForgotIsHeld(t *testing.T) {
 	t.Run("of a campaign that runs", func(t *testing.T) { holdForgotten(t, campaign.Running) })
 	t.Run("of a campaign that something else has paused", func(t *testing.T) { holdForgotten(t, campaign.Paused) })
