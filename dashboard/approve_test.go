@@ -64,3 +64,36 @@ func TestApproval(t *testing.T) {
 		t.Errorf("who changed it approved it: %d", status)
 	}
 }
+
+// Who has made a list ready cannot approve it because somebody else has pressed the button.
+func TestWhoMakesADraftIsOneOfItsMakers(t *testing.T) {
+	f := newFixture(t, withAgent(t), func(c *dashboard.Config) { c.User, c.Password = "sara", "secret" })
+	f.ApproveAbove(1)
+	w, err := f.BeginDraft(t.Context(), "omar", "list.csv", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("phone,name\n0501000001,A\n0501000002,B\n")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := w.End(map[string]string{"list": "region=SA&by=nora", "agent": "name=spring&channel=voice&agent=default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, page := ask(t, "POST", f.URL+"/new/"+d.ID+"/launch", url.Values{}, func(r *http.Request) { r.SetBasicAuth("sara", "secret") })
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", res.StatusCode, page)
+	}
+	c, err := f.Campaign(t.Context(), "spring")
+	if err != nil || !c.Approval.Wanted {
+		t.Fatalf("%+v, %v", c.Approval, err)
+	}
+	for _, name := range []string{"omar", "nora", "sara"} {
+		if !c.Approval.MadeBy(campaign.OnPages(name)) {
+			t.Errorf("%s may approve: %v", name, c.Approval.Makers)
+		}
+	}
+	if c.Approval.MadeBy(campaign.OnPages("lina")) {
+		t.Errorf("nobody may approve: %v", c.Approval.Makers)
+	}
+}

@@ -39,6 +39,24 @@ func (d draft) said(step string) bool { _, said := d.Steps[step]; return said }
 // From is the campaign whose contacts are taken; empty: they are in a file.
 func (d draft) From() string { return d.Form.Get("from") }
 
+// madeBy is the field of a step that holds who has filled it in.
+const madeBy = "by"
+
+// makers are who has uploaded the list and filled in the steps, as a campaign's log has them.
+func (d draft) makers() (list []string) {
+	names := []string{d.By}
+	for _, text := range d.Steps {
+		if fields, _ := url.ParseQuery(text); fields.Has(madeBy) {
+			names = append(names, fields.Get(madeBy))
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		list = append(list, campaign.OnPages(name))
+	}
+	return list
+}
+
 // Mark tells what was filled in from what somebody has changed since.
 func (d draft) Mark() string {
 	sum := sha256.New()

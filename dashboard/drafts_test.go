@@ -121,7 +121,7 @@ func TestALaunchThatIsPressedTwiceMakesOneCampaign(t *testing.T) {
 		for range 2 {
 			group.Go(func() {
 				res, page := f.ask("POST", path+"/launch", nil)
-				led := res.StatusCode == http.StatusSeeOther && strings.HasPrefix(res.Header.Get("Location"), "/campaigns/spring")
+				led := res.StatusCode == http.StatusSeeOther && strings.HasPrefix(res.Header.Get("Location"), "/campaigns/") // of either name
 				if !led && res.StatusCode != http.StatusGone && res.StatusCode != http.StatusConflict {
 					t.Errorf("%d\n%s", res.StatusCode, page)
 				}

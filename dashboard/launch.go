@@ -220,7 +220,7 @@ func (p *pages) launchAs(ctx context.Context, r *http.Request) (sum launch.Summa
 		return sum, true, err
 	}
 	l := p.Agents[agent]
-	l.Queue, l.By, l.Beside = p.queue(r), p.who(r), report.Beside(p.store)
+	l.Queue, l.By, l.With, l.Beside = p.queue(r), p.who(r), d.makers(), report.Beside(p.store)
 	if sum, err = l.Launch(ctx, req); err != nil {
 		return sum, p.cameToNothing(ctx, req.Name, err), err
 	}

@@ -252,6 +252,7 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 			fields[field] = values
 		}
 	}
+	fields.Set(madeBy, visitorOf(r).Name)
 	err := p.Store.SaveStep(r.Context(), id, step, fields.Encode())
 	d, reading := p.draft(r)
 	if err = cmp.Or(err, reading); err != nil {

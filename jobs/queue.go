@@ -229,7 +229,7 @@ func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Chun
 	if due := canaryDue(c, turn.Ref.Chunk); due > 0 {
 		return false, q.store.SetDue(ctx, turn.Ref, due)
 	}
-	task, err := q.waiting(c, turn)
+	task, err := q.waiting(ctx, c, turn)
 	switch {
 	case err != nil:
 		return false, err
@@ -244,7 +244,7 @@ func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Chun
 
 // waiting is the task of the chunk's last release, if it waits in any of the
 // agent's queues. One that is active does not count: its worker may be gone.
-func (q *Queue) waiting(c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskInfo, error) {
+func (q *Queue) waiting(ctx context.Context, c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskInfo, error) {
 	if turn.Seq == 0 {
 		return nil, nil
 	}
@@ -255,7 +255,7 @@ func (q *Queue) waiting(c campaign.Campaign, turn store.ChunkSeq) (*asynq.TaskIn
 		}
 	}
 	for _, queue := range queues {
-		info, err := q.inspector.GetTaskInfo(queue, taskID(turn.Ref, turn.Seq))
+		info, err := q.look(ctx, queue, taskID(turn.Ref, turn.Seq))
 		if isTaskMissing(err) {
 			continue
 		}

@@ -71,7 +71,7 @@ func (q *Queue) enqueue(ctx context.Context, c campaign.Campaign, ref store.Ref,
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return err
 	}
-	old, err := q.inspector.GetTaskInfo(queue, id)
+	old, err := q.look(ctx, queue, id)
 	if err == nil && old.State != asynq.TaskStateCompleted && old.State != asynq.TaskStateArchived {
 		return nil
 	}
@@ -85,6 +85,26 @@ func (q *Queue) enqueue(ctx context.Context, c campaign.Campaign, ref store.Ref,
 		return nil // another process was faster
 	}
 	return err
+}
+
+// remainderScript deletes what is left of a task. KEYS task. Answers whether it was one.
+var remainderScript = redis.NewScript(`
+if redis.call('HEXISTS', KEYS[1], 'state') == 1 then return 0 end
+return redis.call('DEL', KEYS[1])`)
+
+// look finds a task. One that Redis has lost while it ran, by a failover, comes back as its
+// result alone when its worker writes that down. It has no state, which asynq takes for an
+// error for ever: what is left of it goes.
+func (q *Queue) look(ctx context.Context, queue, id string) (*asynq.TaskInfo, error) {
+	info, err := q.inspector.GetTaskInfo(queue, id)
+	if err == nil || isTaskMissing(err) {
+		return info, err
+	}
+	gone, wrong := remainderScript.Run(ctx, q.store.Redis(), []string{"asynq:{" + queue + "}:t:" + id}).Bool()
+	if wrong == nil && gone {
+		return nil, asynq.ErrTaskNotFound
+	}
+	return nil, err
 }
 
 // trimRetained deletes the oldest finished tasks of this worker's queues beyond

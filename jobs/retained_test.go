@@ -192,3 +192,35 @@ func TestFinishedTasksAreBoundedInNumber(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 }
+
+// A Redis that fails over has lost a task that runs. What its worker writes down is all that
+// is left of it: a task without a state, which asynq can neither read nor delete.
+func TestWhatIsLeftOfATaskBlocksNobody(t *testing.T) {
+	for name, seq := range map[string]int{"the last one": 1, "the next one": 2} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, 10)
+			ctx := t.Context()
+			if n, err := s.queue.Release(ctx, "c"); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			ref := store.Ref{Campaign: "c"}
+			if err := s.queue.inspector.DeleteTask("default", taskID(ref, 1)); err != nil {
+				t.Fatal(err)
+			}
+			left := "asynq:{default}:t:" + taskID(ref, seq)
+			if err := s.rdb.HSet(ctx, left, "result", "10 accepted").Err(); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := s.queue.Release(ctx, "c"); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			info, err := s.queue.inspector.GetTaskInfo("default", taskID(ref, 2))
+			if err != nil || info.State != asynq.TaskStatePending {
+				t.Errorf("%+v, %v", info, err)
+			}
+			if seq == 1 && s.rdb.Exists(ctx, left).Val() == 1 {
+				t.Error("it lies there for ever")
+			}
+		})
+	}
+}

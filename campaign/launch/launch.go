@@ -109,6 +109,7 @@ type Launcher struct {
 	Beside func(ctx context.Context, name, agent string) (own plan.Work, others []plan.Work, err error)
 
 	By       string                           // who launches, for the campaign's log; empty: the user of this process
+	With     []string                         // others who have made the list or the settings, and may not approve them
 	Note     func(text string)                // called with remarks for a person; may be nil
 	Progress func(read, size int64, rows int) // called often while the file is read, sizes in bytes; may be nil
 }

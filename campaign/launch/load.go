@@ -45,7 +45,7 @@ func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, l
 	if err != nil {
 		return loaded{}, err
 	}
-	load.By = l.By
+	load.By, load.With = l.By, l.With
 	out, err := in.keep(ctx, load, func() (loaded, error) { return in.read(ctx, list) })
 	if err != nil {
 		return loaded{}, abandon(ctx, load, &UnfinishedError{Campaign: c.Name, Err: err})

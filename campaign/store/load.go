@@ -36,6 +36,8 @@ type right struct {
 
 	// By is who loads or appends; empty: the user of this process.
 	By string
+	// With are others who have made it, and may not approve it either.
+	With []string
 }
 
 // rowsOf packs the contacts of chunk n.
@@ -209,7 +211,7 @@ func (l *Load) Abandon(ctx context.Context) error {
 }
 
 // finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
-// chunks, contacts, by, approve above. Answers 0 when the load was lost; a repeated one
+// chunks, contacts, by, approve above, other makers. Answers 0 when the load was lost; a repeated one
 // answers 1.
 var finishLoadScript = redis.NewScript(luaNow + luaRemade + `
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
@@ -222,6 +224,7 @@ end
 redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
 remade(KEYS[1], ARGV[6], ARGV[7])
+for i = 8, #ARGV do redis.call('HSETNX', KEYS[1], 'maker:' .. ARGV[i], redis.call('HGET', KEYS[1], 'revision')) end
 return 1`)
 
 // Finish ends the load and puts the campaign into phase. No contact can be sent
@@ -236,8 +239,11 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	if err := cmp.Or(err, l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
-	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)},
-		append([]any{l.id, string(phase), text, chunks, counts.Contacts}, remaking...)...)
+	args := append([]any{l.id, string(phase), text, chunks, counts.Contacts}, remaking...)
+	for _, maker := range l.With {
+		args = append(args, Who(maker))
+	}
+	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)}, args...)
 }
 
 // Rejects calls yield with each part of the rejects file, in order.
