@@ -146,6 +146,11 @@ func TestPagesBehindNginxAsDocumented(t *testing.T) {
 	}
 	_ = form.Close()
 	res, page := f.ask("POST", "/campaigns/new", form.FormDataContentType(), &body)
+	draft := res.Header.Get("Location")
+	if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(draft, "/campaigns/new/") {
+		t.Fatalf("%d %s\n%s", res.StatusCode, draft, page)
+	}
+	res, page = f.ask("GET", draft+"/review", "", nil)
 	launch := regexp.MustCompile(`action="(/campaigns/new/[A-Z0-9]+/launch)"`).FindStringSubmatch(page)
 	if res.StatusCode != http.StatusOK || launch == nil {
 		t.Fatalf("%d\n%s", res.StatusCode, page)
