@@ -196,6 +196,13 @@ func (r *redisServer) snapshot() (all []saved) {
 	return all
 }
 
+// toldOfLoss reports whether a campaign is paused because Redis has lost writes.
+func (r *redisServer) toldOfLoss() bool {
+	return slices.ContainsFunc(r.m.Keys(), func(key string) bool {
+		return strings.HasPrefix(key, "c:{") && strings.HasSuffix(key, "}") && strings.Contains(r.m.HGet(key, "phase_reason"), "lost_writes")
+	})
+}
+
 // restore takes the server back to a snapshot.
 func (r *redisServer) restore(all []saved) {
 	for _, key := range r.m.Keys() {

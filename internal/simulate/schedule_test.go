@@ -369,10 +369,11 @@ var lapses = slices.Repeat([]card{{"Redis loses its last writes", 300 * time.Mil
 		}
 }}}, 4)
 
-// lose brings Redis back with what it had at a time.
+// lose brings Redis back with what it had at a time. A pause that tells of an earlier loss is
+// not lost: the worker that has told of it does not know it any more, see docs/proof.md.
 func (w *world) lose(kept []saved) {
 	w.redis.between(func() {
-		if kept != nil {
+		if kept != nil && !w.redis.toldOfLoss() {
 			w.redis.restore(kept)
 			w.monitor.forget()
 			w.losses++
