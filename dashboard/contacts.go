@@ -324,7 +324,7 @@ var downloads = map[string]struct {
 	format report.Format
 	kind   string
 }{
-	"results.csv":   {report.CSV, "text/csv; charset=utf-8"},
+	"results.csv":   {report.CSV, csvKind},
 	"results.xlsx":  {report.XLSX, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
 	"results.jsonl": {report.JSONLines, "application/x-ndjson"},
 }
@@ -347,9 +347,7 @@ func (p *pages) rejects(ctx context.Context, name string, w io.Writer) error {
 	return err
 }
 
-// file serves the output of write as a download. If write fails before its first byte, a
-// page says why. Later it cuts the connection, so that a browser does not take a part for
-// the whole file.
+// file serves a file of a campaign.
 func (p *pages) file(suffix, kind string, write func(context.Context, string, io.Writer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := p.readable(r)
@@ -357,35 +355,6 @@ func (p *pages) file(suffix, kind string, write func(context.Context, string, io
 			p.refuse(w, r, err)
 			return
 		}
-		w.Header().Set("Content-Type", kind)
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", c.Name+"-"+suffix))
-		out := &download{to: w}
-		switch err := write(r.Context(), c.Name, out); {
-		case err == nil:
-		case !out.begun:
-			w.Header().Del("Content-Disposition")
-			p.refuse(w, r, err)
-		default:
-			if !errors.Is(err, context.Canceled) {
-				p.Logger.WarnContext(r.Context(), "file not written whole", "campaign", c.Name, "file", suffix, "error", err)
-			}
-			panic(http.ErrAbortHandler)
-		}
+		p.send(w, r, c.Name+"-"+suffix, kind, func(out io.Writer) error { return write(r.Context(), c.Name, out) })
 	}
-}
-
-// A download sends its first bytes at once: a browser then shows that the file comes.
-type download struct {
-	to    http.ResponseWriter
-	begun bool
-}
-
-func (d *download) Write(b []byte) (int, error) {
-	n, err := d.to.Write(b)
-	if !d.begun {
-		d.begun = true
-		_ = http.NewResponseController(d.to).Flush() // else they go out with the next ones
-	}
-	return n, err
 }

@@ -49,16 +49,9 @@ func (p *pages) serveRefused(w http.ResponseWriter, r *http.Request, d draft) er
 	if err != nil {
 		return err
 	}
-	asAttachment(w, d.Name()+"-refused.csv")
+	asAttachment(w, d.Name()+"-refused.csv", csvKind)
 	http.ServeContent(w, r, "", info.ModTime(), file)
 	return nil
-}
-
-// asAttachment makes a browser save what comes as CSV. Names of campaigns need no escaping.
-func asAttachment(w http.ResponseWriter, name string) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }
 
 // template serves an agent's own template of a contact file.
@@ -74,7 +67,7 @@ func (p *pages) template(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, asWish(err))
 		return
 	}
-	asAttachment(w, agent+"-template.csv")
+	asAttachment(w, agent+"-template.csv", csvKind)
 	_, _ = w.Write(csv)
 }
 

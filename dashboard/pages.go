@@ -170,7 +170,7 @@ func (p *pages) routes(rs *routes) {
 	for file := range downloads {
 		rs.below("GET /campaigns/{name}/"+file, users.Operator, p.results(file))
 	}
-	rs.below("GET /campaigns/{name}/rejects.csv", users.Operator, p.file("rejects.csv", "text/csv; charset=utf-8", p.rejects))
+	rs.below("GET /campaigns/{name}/rejects.csv", users.Operator, p.file("rejects.csv", csvKind, p.rejects))
 	rs.below("GET /new", users.Launcher, p.begin)
 	rs.below("POST /new", users.Launcher, p.begun)
 	rs.below("GET /new/template.csv", users.Launcher, p.template)

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -207,29 +208,15 @@ func whyListed(form url.Values) (string, error) {
 
 // exportList serves the do-not-contact list as a file.
 func (p *pages) exportList(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Disposition", `attachment; filename="do-not-contact.csv"`)
-	sent := &download{to: w}
-	out := bufio.NewWriterSize(sent, 64<<10)
-	_, err := io.WriteString(out, "phone\n")
-	for phone, wrong := range p.Store.Suppressed(r.Context()) {
-		if err = wrong; err == nil {
+	p.send(w, r, "do-not-contact.csv", csvKind, func(to io.Writer) error {
+		out := bufio.NewWriterSize(to, 64<<10)
+		_, err := io.WriteString(out, "phone\n")
+		for phone, wrong := range p.Store.Suppressed(r.Context()) {
+			if err = cmp.Or(err, wrong); err != nil {
+				return err
+			}
 			_, err = fmt.Fprintln(out, phone.E164())
 		}
-		if err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = out.Flush()
-	}
-	switch {
-	case err == nil:
-	case !sent.begun:
-		w.Header().Del("Content-Disposition")
-		p.refuse(w, r, err)
-	default: // a browser must not take a part for the whole
-		panic(http.ErrAbortHandler)
-	}
+		return cmp.Or(err, out.Flush())
+	})
 }
