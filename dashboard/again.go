@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -104,7 +105,7 @@ func (p *pages) again(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, status, "again", view{Title: texts.Of("again.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Posted: posted, Body: f})
 }
 
-// sendAgain counts what a form chooses, and sends it if that is no more than its page has
+// sendAgain counts what a form chooses, or sends it if that is no more than its page has
 // shown. done: the request is answered.
 func (p *pages) sendAgain(w http.ResponseWriter, r *http.Request, c campaign.Campaign, f *againForm) (done bool, err error) {
 	sel, err := selectionOf(r.PostForm)
@@ -116,19 +117,23 @@ func (p *pages) sendAgain(w http.ResponseWriter, r *http.Request, c campaign.Cam
 		rules = append(rules, rule.String())
 	}
 	f.Where = strings.Join(rules, "\n") // what was chosen stands there, too
-	found, err := p.queue(r).Survey(r.Context(), c.Name, sel)
-	if err != nil {
+	f.Ended = slices.Contains(sel.States, campaign.Ended)
+	if sel.Seen, err = seenIn(r.PostForm); err != nil {
 		return false, err
 	}
-	f.Found, f.Ended = &found, slices.Contains(sel.States, campaign.Ended)
-	if sel.Seen, err = seenIn(r.PostForm); sel.Seen == nil {
+	var found jobs.Rerunning
+	if sel.Seen == nil {
+		found, err = p.queue(r).Survey(r.Context(), c.Name, sel)
+	} else { // it goes on when the page is closed
+		found, err = p.queue(r).Rerun(context.WithoutCancel(r.Context()), c.Name, sel)
+	}
+	switch {
+	case errors.Is(err, jobs.ErrMoreChosen), err == nil && sel.Seen == nil:
+		f.Found = &found
+		return false, err
+	case err != nil:
 		return false, err
 	}
-	// It goes on when the page is closed.
-	sent, err := p.queue(r).Rerun(context.WithoutCancel(r.Context()), c.Name, sel)
-	if err != nil {
-		return false, err
-	}
-	p.did(w, r, "/campaigns/"+c.Name, texts.Of("did.rerun", "n", sent.Contacts))
+	p.did(w, r, "/campaigns/"+c.Name, texts.Of("did.rerun", "n", found.Contacts))
 	return true, nil
 }
