@@ -233,15 +233,20 @@ func (s *Store) SaveStep(ctx context.Context, id, step, text string) error {
 
 // Draft reads a draft, and prolongs it. ErrNoDraft.
 func (s *Store) Draft(ctx context.Context, id string) (Draft, error) {
-	d, err := decodeDraft(id, s.rdb.HGetAll(ctx, keyDraft(id)))
+	var hash *redis.MapStringStringCmd
+	var launches *redis.IntCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		hash, launches = p.HGetAll(ctx, keyDraft(id)), p.Exists(ctx, keyDraftLaunches(id))
+		return nil
+	})
+	if err != nil {
+		return Draft{}, wrap(err, "read a draft")
+	}
+	d, err := decodeDraft(id, hash)
 	if err == nil { // one whose file is on its way does not become older by being asked for
 		_, err = s.put(ctx, id, DraftLife, 0, toDraft)
 	}
-	if err == nil {
-		var launches int64
-		launches, err = s.rdb.Exists(ctx, keyDraftLaunches(id)).Result()
-		d.Launching = launches > 0
-	}
+	d.Launching = launches.Val() > 0
 	return d, wrap(err, "read a draft")
 }
 
