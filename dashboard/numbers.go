@@ -2,11 +2,9 @@ package dashboard
 
 import (
 	"context"
-	"errors"
 	"io"
+	"mime/multipart"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,11 +14,10 @@ import (
 	"campaign-runner/jobs"
 )
 
-// Bounds of a file of numbers.
-const (
-	maxNumbers      = 64 << 20 // bytes
-	maxNumberFields = 20       // of its form
-)
+// maxNumbers bounds a form with a file of numbers, in bytes.
+const maxNumbers = 64 << 20
+
+var numbersForm = fileForm{maxNumbers, maxNumbers, 19}
 
 // importList puts the numbers of a file on the do-not-contact list.
 func (p *pages) importList(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +35,13 @@ func (p *pages) readList(w http.ResponseWriter, r *http.Request) (texts.Line, er
 		return nil, err
 	}
 	defer file.Close()
-	form, size, err := receiveNumbers(w, r, file)
+	size := int64(0)
+	form, err := numbersForm.read(w, r, func(part *multipart.Part) (err error) {
+		if size, err = io.Copy(file, part); err != nil {
+			err = numbersForm.cutOff(err)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,46 +61,6 @@ func (p *pages) readList(w http.ResponseWriter, r *http.Request) (texts.Line, er
 	region := strings.ToUpper(strings.TrimSpace(form.Get("region")))
 	// It goes on when the page is closed.
 	return importNumbers(context.WithoutCancel(r.Context()), p.queue(r), file, size, region, reason)
-}
-
-// receiveNumbers reads a form with one file, which it writes into file, of size bytes.
-func receiveNumbers(w http.ResponseWriter, r *http.Request, file *os.File) (form url.Values, size int64, err error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxNumbers)
-	parts, err := r.MultipartReader()
-	if err != nil {
-		return nil, 0, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error()))
-	}
-	form = make(url.Values)
-	for range maxNumberFields {
-		part, err := parts.NextPart()
-		if err == io.EOF {
-			return form, size, nil
-		}
-		if err != nil {
-			return nil, 0, asNumbers(err)
-		}
-		if part.FormName() == "file" && size == 0 {
-			if size, err = io.Copy(file, part); err != nil {
-				return nil, 0, asNumbers(err)
-			}
-			continue
-		}
-		text, err := io.ReadAll(io.LimitReader(part, maxForm))
-		if err != nil {
-			return nil, 0, asNumbers(err)
-		}
-		form.Set(part.FormName(), string(text))
-	}
-	return nil, 0, wishf(http.StatusRequestEntityTooLarge, "error.long_form")
-}
-
-// asNumbers says why a file of numbers could not be read to its end.
-func asNumbers(err error) error {
-	var long *http.MaxBytesError
-	if errors.As(err, &long) {
-		return wishf(http.StatusRequestEntityTooLarge, "error.large_file", "size", maxNumbers>>20)
-	}
-	return asUpload(err)
 }
 
 func importNumbers(ctx context.Context, q *jobs.Queue, file io.ReaderAt, size int64, region, reason string) (texts.Line, error) {

@@ -16,49 +16,82 @@ import (
 	"campaign-runner/campaign/texts"
 )
 
-// Bounds of a form with a file.
-const (
-	maxUpload = 256 << 20 // bytes of the file
-	maxFields = 200
-)
+// fileForm bounds a form with a file.
+type fileForm struct {
+	file   int64 // bytes, as people are told
+	all    int64 // bytes of all of it
+	fields int
+}
 
-// receive reads a form with at most one file, which comes into a new draft as it arrives. Its
-// fields come in any order. Without a file the draft is nil.
-func (p *pages) receive(w http.ResponseWriter, r *http.Request) (form url.Values, file *store.DraftWriter, err error) {
-	if r.ContentLength > maxUpload+maxForm {
-		return nil, nil, errLarge
+// maxUpload bounds a contact file, in bytes.
+const maxUpload = 256 << 20
+
+var listForm = fileForm{maxUpload, maxUpload + maxForm, 200}
+
+// read reads a form with at most one file, which take gets as it arrives. Its fields come in
+// any order.
+func (f fileForm) read(w http.ResponseWriter, r *http.Request, take func(*multipart.Part) error) (form url.Values, err error) {
+	if r.ContentLength > f.all {
+		return nil, f.large()
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxUpload+maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, f.all)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return nil, nil, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error()))
+		return nil, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error()))
 	}
 	form = make(url.Values)
-	left := int64(maxForm)
+	left, taken := int64(maxForm), false
 	for fields := 0; ; fields++ {
 		part, err := parts.NextPart()
 		if err == io.EOF {
-			return form, file, nil
+			return form, nil
 		}
 		if err != nil {
-			return form, file, asUpload(err)
+			return form, f.cutOff(err)
 		}
-		if part.FormName() == "file" && file == nil {
-			if file, err = p.putAside(r, part); err != nil {
-				return form, file, err
+		if part.FormName() == "file" && !taken {
+			taken = true
+			if err := take(part); err != nil {
+				return form, err
 			}
 			continue
 		}
 		left -= int64(len(part.FormName()))
 		text, err := io.ReadAll(io.LimitReader(part, max(left, 0)+1))
 		if err != nil {
-			return form, file, asUpload(err)
+			return form, f.cutOff(err)
 		}
-		if left -= int64(len(text)); left < 0 || fields == maxFields {
-			return form, file, wishf(http.StatusRequestEntityTooLarge, "error.long_form")
+		if left -= int64(len(text)); left < 0 || fields >= f.fields {
+			return form, wishf(http.StatusRequestEntityTooLarge, "error.long_form")
 		}
 		form.Add(part.FormName(), string(text))
 	}
+}
+
+func (f fileForm) large() error {
+	return wishf(http.StatusRequestEntityTooLarge, "error.large_file", "size", f.file>>20)
+}
+
+// cutOff says why a form could not be read to its end.
+func (f fileForm) cutOff(err error) error {
+	var long *http.MaxBytesError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return wishf(http.StatusRequestTimeout, "error.slow_upload")
+	case errors.As(err, &long):
+		return f.large()
+	}
+	return wishf(http.StatusBadRequest, "error.cut_off", "why", texts.Technical(err.Error()))
+}
+
+// receive reads a form with at most one file, which comes into a new draft. Without a file the
+// draft is nil.
+func (p *pages) receive(w http.ResponseWriter, r *http.Request) (form url.Values, file *store.DraftWriter, err error) {
+	form, err = listForm.read(w, r, func(part *multipart.Part) (err error) {
+		file, err = p.putAside(r, part)
+		return err
+	})
+	return form, file, err
 }
 
 // putAside takes the file of a form into a new draft.
@@ -73,7 +106,7 @@ func (p *pages) putAside(r *http.Request, part *multipart.Part) (*store.DraftWri
 	case keeper.err != nil:
 		return file, asDraft(keeper.err)
 	case err != nil:
-		return file, asUpload(err)
+		return file, listForm.cutOff(err)
 	case size == 0:
 		return file, wishf(http.StatusBadRequest, "error.empty_file")
 	}
@@ -106,20 +139,6 @@ func nameOf(part *multipart.Part) string {
 	_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	name := filepath.Base(strings.ReplaceAll(params["filename"], `\`, "/"))
 	return strings.ToValidUTF8(name[:min(len(name), 200)], "")
-}
-
-var errLarge = wishf(http.StatusRequestEntityTooLarge, "error.large_file", "size", maxUpload>>20)
-
-// asUpload says why an upload could not be read to its end.
-func asUpload(err error) error {
-	var long *http.MaxBytesError
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wishf(http.StatusRequestTimeout, "error.slow_upload")
-	case errors.As(err, &long):
-		return errLarge
-	}
-	return wishf(http.StatusBadRequest, "error.cut_off", "why", texts.Technical(err.Error()))
 }
 
 // asDraft says in our words what is in the way of a draft.
