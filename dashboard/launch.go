@@ -19,15 +19,15 @@ import (
 )
 
 // source is where the contacts of a draft are and how they are read, without its settings,
-// and which agent is to contact them.
-func (p *pages) source(ctx context.Context, d draft) (req launch.Request, agent string, err error) {
-	agent, _, err = p.agentAndChannel(d)
+// and which agent is to contact them by which channel.
+func (p *pages) source(ctx context.Context, d draft) (req launch.Request, agent, channel string, err error) {
+	agent, channel, err = p.agentAndChannel(d)
 	if err != nil {
-		return req, agent, err
+		return req, agent, channel, err
 	}
 	if d.From() != "" {
 		if req, err = p.followUp(ctx, d, agent); err != nil {
-			return req, agent, err
+			return req, agent, channel, err
 		}
 	} else {
 		req.File, req.Stdin = "-", p.Store.DraftFile(ctx, d.Draft)
@@ -36,16 +36,12 @@ func (p *pages) source(ctx context.Context, d draft) (req launch.Request, agent 
 	req.Format.Sheet = strings.TrimSpace(d.Form.Get("sheet"))
 	req.Format.AllSheets = d.Form.Has("all_sheets")
 	req.Format.SkipHiddenRows = d.Form.Has("skip_hidden_rows")
-	return req, agent, nil
+	return req, agent, channel, nil
 }
 
 // request makes of a draft what is to be launched, and for which agent.
 func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent string, err error) {
-	req, agent, err = p.source(ctx, d)
-	if err != nil {
-		return req, agent, err
-	}
-	_, channel, err := p.agentAndChannel(d)
+	req, agent, channel, err := p.source(ctx, d)
 	if err != nil {
 		return req, agent, err
 	}

@@ -75,7 +75,7 @@ type glimpse struct {
 // glance reads the first rows of a draft's list.
 func (p *pages) glance(ctx context.Context, d draft) (l glimpse, err error) {
 	err = p.reading(ctx, func(ctx context.Context) error {
-		req, agent, err := p.source(ctx, d)
+		req, agent, _, err := p.source(ctx, d)
 		if err != nil {
 			return err
 		}

@@ -107,12 +107,6 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 		Campaign: c.Name, Version: c.Version, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
 		MayLead: visitorOf(r).Role >= users.Launcher && c.Phase != campaign.Loading && c.PurgedAt.IsZero(),
 	}
-	if policy, err := p.Store.Policy(r.Context()); err != nil {
-		p.refuse(w, r, err)
-		return
-	} else if above := policy.ApproveAbove; above > 0 && c.Counts.Contacts > above && !c.Approval.Wanted && !f.Voids {
-		f.Waits = above
-	}
 	to := c.Settings
 	sure := r.PostForm.Has("sure")
 	if version := r.PostForm.Get("version"); version != "" && version != strconv.Itoa(c.Version) {
@@ -131,8 +125,16 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 		p.did(w, r, "/campaigns/"+c.Name+"/settings", texts.Of("did.set", "n", len(changed)))
 		return
 	default:
-		if f.Changes = changesOf(c.Settings.Differences(to)); len(given) > 0 && len(f.Changes) == 0 {
+		f.Changes = changesOf(c.Settings.Differences(to))
+		switch {
+		case len(f.Changes) > 0:
+			f.Waits, err = p.waitsAbove(r.Context(), c)
+		case len(given) > 0:
 			f.Problem = texts.Of("set.nothing")
+		}
+		if err != nil {
+			p.refuse(w, r, err)
+			return
 		}
 	}
 	for _, s := range changeable() {
@@ -144,6 +146,16 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 	}
 	v := view{Title: texts.Of("set.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Flash: p.done(r), Posted: f.Given, Body: f}
 	p.show(w, r, status, "settings", v)
+}
+
+// waitsAbove is the policy's number above which a campaign begins to wait for approval when it
+// is changed; 0: it does not, or an approval is voided.
+func (p *pages) waitsAbove(ctx context.Context, c campaign.Campaign) (int, error) {
+	policy, err := p.Store.Policy(ctx)
+	if c.Approval.Wanted || c.Approval.By != "" || c.Counts.Contacts <= policy.ApproveAbove {
+		return 0, err
+	}
+	return policy.ApproveAbove, err
 }
 
 // givenOf is what was filled in. A field that is empty changes nothing.

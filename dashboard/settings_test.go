@@ -19,6 +19,7 @@ import (
 
 func TestSettingsAreChanged(t *testing.T) {
 	c := newCrowd(t, redistest.Shared(t))
+	c.loadBy("omar", "early", 4) // before anything needed approval
 	c.ApproveAbove(3)
 	c.loadBy("omar", "sale", 4)
 	if _, err := jobs.NewQueue(c.Store, nil).By("sara").Approve(t.Context(), "sale", 0); err != nil {
@@ -43,6 +44,8 @@ func TestSettingsAreChanged(t *testing.T) {
 	if after := settings(); after.Settings.DailyCap != 0 || after.Approval.Wanted || after.Version != before.Version {
 		t.Errorf("it was changed before it was confirmed: %+v", after.Settings)
 	}
+	_, page = c.as(users.Launcher, "POST", "/campaigns/early/settings", form)
+	wantTexts(t, page, "With more than 3 contacts it waits for approval")
 	form.Set("sure", "1")
 	res, _ := c.as(users.Launcher, "POST", path, form)
 	_, page = c.as(users.Launcher, "GET", res.Header.Get("Location"), nil)
