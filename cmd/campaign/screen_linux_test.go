@@ -128,7 +128,7 @@ func TestAPasswordIsAskedForTwiceOnATerminal(t *testing.T) {
 // Who stops while the password is asked for gets the terminal back as it was.
 func TestAnInterruptGivesTheTerminalBack(t *testing.T) {
 	f := newFixture(t)
-	tty, shown := terminal.Open(t, "")
+	tty, _ := terminal.Open(t, "")
 	was, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
@@ -146,5 +146,4 @@ func TestAnInterruptGivesTheTerminalBack(t *testing.T) {
 	if cli.ExitCode(err) != 130 || broken != nil || is.Lflag != was.Lflag {
 		t.Errorf("%v; the terminal is %+v, was %+v, %v", err, is, was, broken)
 	}
-	_ = shown
 }

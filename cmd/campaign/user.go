@@ -280,23 +280,25 @@ func (a *app) typedPassword(ctx context.Context, prompt string) (string, error) 
 
 // unseen reads a line from a terminal that does not show it. Who interrupts it gets the
 // terminal back as it was.
-func (a *app) unseen(ctx context.Context, terminal int, prompt string) (typed string, err error) {
+func (a *app) unseen(ctx context.Context, terminal int, prompt string) (string, error) {
 	was, err := term.GetState(terminal)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	fmt.Fprint(a.stderr, prompt)
 	defer fmt.Fprintln(a.stderr)
-	read := make(chan struct{})
+	type reading struct {
+		line []byte
+		err  error
+	}
+	read := make(chan reading, 1) // nobody may take it any more
 	go func() {
-		defer close(read)
-		var line []byte
-		line, err = term.ReadPassword(terminal)
-		typed = string(line)
+		line, err := term.ReadPassword(terminal)
+		read <- reading{line, err}
 	}()
 	select {
-	case <-read:
-		return typed, err
+	case r := <-read:
+		return string(r.line), r.err
 	case <-ctx.Done():
 		_ = term.Restore(terminal, was) // the process ends with the reader
 		return "", ctx.Err()
