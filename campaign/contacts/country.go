@@ -28,7 +28,10 @@ func placeOf(cell string, codes bool) (place, bool) {
 	cell = strings.TrimFunc(cell, isWrapping)
 	var digits, letters strings.Builder
 	plus := false
-	for _, r := range strings.TrimSuffix(strings.TrimSuffix(cell, ".0"), ".00") {
+	if whole, isFloat := strings.CutSuffix(strings.TrimRight(cell, "0"), "."); isFloat {
+		cell = whole
+	}
+	for _, r := range cell {
 		d, isDigit := digit(r)
 		switch {
 		case isDigit:

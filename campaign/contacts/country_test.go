@@ -41,6 +41,7 @@ func TestACountryCodeGoesWithTheNumber(t *testing.T) {
 		{"after 00", "00971", "501234568", "+971501234568"},
 		{"bare digits", "971", "501234568", "+971501234568"},
 		{"a float", "971.0", "501234568", "+971501234568"},
+		{"an amount with three decimals", "971.000", "501234568.000", "+971501234568"},
 		{"in brackets", "(+971)", "501234568", "+971501234568"},
 		{"with a country behind it", "+971 UAE", "501234568", "+971501234568"},
 		{"behind a country", "UAE (+971)", "501234568", "+971501234568"},

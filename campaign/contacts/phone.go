@@ -253,8 +253,8 @@ func allDigits(s string) bool {
 }
 
 var (
-	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                 // tel:, whatsapp:, or the p: of lead exports
-	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0{1,2})?$`) // 966,501,234,567.00: shown as an amount
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)             // tel:, whatsapp:, or the p: of lead exports
+	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0+)?$`) // 966,501,234,567.00: shown as an amount
 	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
 )
 
@@ -279,7 +279,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 	if groupedPattern.MatchString(cell) {
 		cell = strings.ReplaceAll(cell, ",", "")
 	}
-	dots, afterDot, closed := 0, 0, false
+	dots, afterDot, closed, bareAmount := 0, 0, false, true
 	for _, r := range cell {
 		switch {
 		case r == '.':
@@ -289,6 +289,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 			closed = len(digits) > 0 // right-to-left text often ends with its plus
 			plus = true
 		case isPunctuation(r):
+			bareAmount = false
 		default:
 			d, ok := digit(r)
 			if !ok || closed {
@@ -297,8 +298,12 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 			digits = append(digits, d)
 		}
 	}
-	if tail := string(digits[afterDot:]); dots == 1 && (tail == "0" || tail == "00") {
-		digits = digits[:afterDot] // 966501234567.0: a spreadsheet made it an amount
+	// 966501234567.0, and 33123456.000 where money has three decimals: a spreadsheet made it
+	// an amount. In 050123.000 and 800-5550.000 the dot stands between groups.
+	tail := digits[afterDot:]
+	bareAmount = bareAmount && afterDot >= minDigits && digits[0] != '0'
+	if dots == 1 && len(tail) > 0 && strings.Trim(string(tail), "0") == "" && (len(tail) <= 2 || bareAmount) {
+		digits = digits[:afterDot]
 	}
 	if len(digits) == 0 {
 		return nil, false, NotANumber

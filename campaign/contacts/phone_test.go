@@ -50,10 +50,14 @@ func TestOneNumberManyWaysToWriteIt(t *testing.T) {
 		{"spaces and tabs around", " \t0501234567 "},
 		{"an amount", "966501234567.0"},
 		{"an amount with two decimals", "501234567.00"},
+		{"an amount with three decimals", "501234567.000"},
+		{"an amount with four decimals and a plus", "+966501234567.0000"},
+		{"an amount with thousands and three decimals", "501,234,567.000"},
 		{"an amount with thousands set apart", "966,501,234,567"},
 		{"an amount with thousands and decimals", "501,234,567.00"},
 		{"an amount with an apostrophe", "'966501234567.0"},
 		{"an amount in Arabic-Indic digits", "٩٦٦٥٠١٢٣٤٥٦٧.٠"},
+		{"an amount in Arabic-Indic digits with three decimals", "٥٠١٢٣٤٥٦٧.٠٠٠"},
 		{"scientific notation that kept every digit", "9.66501234567E+11"},
 		{"scientific notation of a local number", "5.01234567e+08"},
 		{"tel:", "tel:+966501234567"},
@@ -143,6 +147,31 @@ func TestParse(t *testing.T) {
 				t.Errorf("Parse(%q) = %d, %q, want %d, %q", tt.cell, uint64(got), why, uint64(tt.want), tt.why)
 			}
 		})
+	}
+}
+
+// Spreadsheets show money of these countries with three decimals. With its zeros each of
+// these is a number of somebody else, in another country.
+func TestDecimalsOfAnAmountAreNoDigits(t *testing.T) {
+	for _, tt := range []struct{ region, cell, want string }{
+		{"BH", "33123456.000", "+97333123456"},
+		{"OM", "79123456.000", "+96879123456"},
+		{"KW", "60312345.000", "+96560312345"},
+		{"TN", "27123456.000", "+21627123456"},
+		{"QA", "33123456.000", "+97433123456"},
+		{"BH", "33,123,456.000", "+97333123456"},
+		{"", "+49301234567.000", "+49301234567"},
+		{"SA", "050123.4000", "+966501234000"}, // the dot stands between groups
+		{"SA", "0501234.000", "+966501234000"}, // and here: no amount begins with a zero
+		{"US", "212-5550.000", "+12125550000"}, // and here: no amount has other signs
+	} {
+		p, err := contacts.NewPhoneParser(tt.region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if phone, why := p.Parse(tt.cell); phone.E164() != tt.want {
+			t.Errorf("%s %q is read as %s (%s), want %s", tt.region, tt.cell, phone.E164(), why, tt.want)
+		}
 	}
 }
 
