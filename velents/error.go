@@ -172,9 +172,25 @@ var (
 	pageNoise = regexp.MustCompile(`(?is)<script.*?</script>|<style.*?</style>|<!--.*?-->|<[^>]*>`)
 )
 
+// maxSpelling is how many bytes one of a token takes: %7C.
+const maxSpelling = 3
+
+// spellings finds a token however a text tells it back: in any case, escaped, or without
+// the number that Laravel's tokens begin with (12|…).
+func spellings(token string) *regexp.Regexp {
+	alone := token
+	if _, after, ok := strings.Cut(token, "|"); ok && len(after) >= minSecretBytes {
+		alone = after
+	}
+	return regexp.MustCompile("(?i)" + regexp.QuoteMeta(token) + "|" + regexp.QuoteMeta(url.QueryEscape(token)) + "|" + regexp.QuoteMeta(alone))
+}
+
+// minSecretBytes is the shortest part of a token that is hidden by itself.
+const minSecretBytes = 8
+
 // clean makes a text of the platform or the transport fit to be shown.
 func (a *api) clean(s string) string {
-	s = strings.ReplaceAll(s, a.token, "…")
+	s = a.secret.ReplaceAllString(s[:min(len(s), maxPageBytes+maxSpelling*len(a.token))], "…") // none is cut in two
 	s = strings.ToValidUTF8(s[:min(len(s), maxPageBytes)], "\uFFFD")
 	s = strings.Map(func(r rune) rune {
 		switch {

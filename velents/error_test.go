@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,6 +41,8 @@ func TestErrorFromAnswer(t *testing.T) {
 		{"a phone number and the token do not come back", 422, nil,
 			`{"message":"` + testPhone + ` and 00966 50 123 4567 under Bearer ` + testToken + `","errors":{"` + testPhone + `":["no ` + testPhone[1:] + `"]}}`,
 			Error{Message: "… and … under Bearer …", JSON: true, Fields: map[string][]string{"…": {"no …"}}}},
+		{"nor does the token in another spelling", 400, map[string]string{"Content-Type": "text/plain"},
+			"bad " + url.QueryEscape(testToken) + ", " + strings.ToUpper(testToken) + ", " + testToken[strings.Index(testToken, "|")+1:], Error{Message: "bad …, …, …"}},
 		{"three texts of a field are enough", 422, nil, `{"errors":{"name":["a","b","c","d"]}}`,
 			Error{Message: "Unprocessable Entity", JSON: true, Fields: map[string][]string{"name": {"a", "b", "c"}}}},
 		{"a long name of a field voids them all", 422, nil, `{"errors":{"name":["a"],"` + strings.Repeat("a", 201) + `":["b"]}}`,

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,7 @@ type Config struct {
 type api struct {
 	base      *url.URL
 	token     string
+	secret    *regexp.Regexp // finds the token in a text
 	timeout   time.Duration
 	userAgent string
 	posts     http.RoundTripper
@@ -90,6 +92,7 @@ func newAPI(cfg Config) (*api, error) {
 	return &api{
 		base:      base,
 		token:     cfg.Token,
+		secret:    spellings(cfg.Token),
 		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
 		userAgent: cmp.Or(cfg.UserAgent, defaultUserAgent),
 		posts:     posts,

@@ -199,7 +199,15 @@ func (p *PhoneParser) national(digits string) (campaign.Phone, Reason) {
 	if phone, why, known := p.home.national(digits); known {
 		return phone, why
 	}
-	return p.library(digits)
+	phone, why := p.library(digits)
+	if why != "" {
+		return 0, why
+	}
+	// A follow-up reads it again, from E.164.
+	if again, why := p.international(phone.E164()[1:]); why != "" || again != phone {
+		return 0, WrongLength
+	}
+	return phone, ""
 }
 
 func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
@@ -209,6 +217,8 @@ func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
 	}
 	n, err := phonenumbers.Parse(number, region)
 	switch {
+	case err == nil && !keepsDigits(number, n):
+		return 0, WrongLength
 	case err == nil:
 		return fromLibrary(n)
 	case errors.Is(err, phonenumbers.ErrNumTooLong):
@@ -218,6 +228,20 @@ func (p *PhoneParser) library(number string) (campaign.Phone, Reason) {
 	default:
 		return 0, UnknownCode
 	}
+}
+
+// keepsDigits reports whether the library has left a number with its plus as it was, but
+// for its trunk prefix. It also takes off what is dialled to choose a carrier, or to let
+// the other side pay: +86129526438981 becomes +866438981, which is somebody else.
+func keepsDigits(number string, n *phonenumbers.PhoneNumber) bool {
+	code := strconv.Itoa(int(n.GetCountryCode()))
+	digits, isWhole := strings.CutPrefix(number, "+"+code)
+	prefix, isEnd := strings.CutSuffix(digits, phonenumbers.GetNationalSignificantNumber(n))
+	if !isWhole || !isEnd || strings.Trim(prefix, "0") == "" {
+		return true
+	}
+	of := world().of(code)
+	return of != nil && prefix == of.dialled
 }
 
 // fromLibrary takes a number that the library has read, if its length is right.
@@ -357,33 +381,4 @@ func international(cell string) (digits string, plus bool) {
 	}
 	digits, zeros := strings.CutPrefix(string(read), "00")
 	return digits, plus || zeros
-}
-
-// Told returns the numbers that another system may mean by a text, the likeliest first:
-// what Parse reads, and the same with a plus, because systems drop it. It is empty if
-// the text cannot be a number, such as a name or an id.
-func (p *PhoneParser) Told(text string) (numbers []campaign.Phone) {
-	text = strings.TrimSpace(text)
-	for _, address := range []string{"@s.whatsapp.net", "@c.us"} {
-		text = strings.TrimSuffix(text, address)
-	}
-	add := func(phone campaign.Phone) {
-		for _, other := range numbers {
-			if other.Person() == phone.Person() {
-				return
-			}
-		}
-		numbers = append(numbers, phone)
-	}
-	if phone, why := p.Parse(text); why == "" {
-		add(phone)
-	}
-	digits, plus := international(text)
-	if digits == "" || plus && len(numbers) > 0 {
-		return numbers
-	}
-	if phone, why := new(PhoneParser).Parse("+" + digits); why == "" {
-		add(phone)
-	}
-	return numbers
 }

@@ -1,8 +1,14 @@
 package contacts_test
 
 import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/nyaruka/phonenumbers"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
@@ -200,5 +206,58 @@ func TestACountryCodeWithoutItsPlusCountsFromElevenDigits(t *testing.T) {
 		} else if got = phone.E164(); why != "" || got != want {
 			t.Errorf("%s is %s, %q, want %s", text, got, why, want)
 		}
+	}
+}
+
+// Digits that choose a carrier, or let the other side pay, are part of no number. With its
+// plus a number that begins with them is nobody's, and without them somebody else's.
+func TestNoDigitsOfANumberWithItsPlusAreDropped(t *testing.T) {
+	for _, tt := range []struct{ region, cell, want string }{
+		{"", "+86129526438981", ""},
+		{"BR", "+559042416561", ""},
+		{"BR", "09042416561", ""},
+		{"CN", "0129526438981", ""},
+		{"", "+966 (0) 50 123 4567", "+966501234567"},
+		{"", "+7 8 912 345-67-89", "+79123456789"},
+	} {
+		p, err := contacts.NewPhoneParser(tt.region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if phone, why := p.Parse(tt.cell); phone.E164() != tt.want {
+			t.Errorf("%s %q is read as %s (%s), want %q", tt.region, tt.cell, phone.E164(), why, tt.want)
+		}
+	}
+}
+
+func TestANumberThatWasReadIsReadTheSameAgain(t *testing.T) {
+	regions := slices.Sorted(maps.Keys(phonenumbers.GetSupportedRegions()))
+	random := rand.New(rand.NewPCG(1, 2))
+	read := 0
+	for range 40_000 {
+		region := regions[random.IntN(len(regions))]
+		digits := make([]byte, 5+random.IntN(9))
+		for i := range digits {
+			digits[i] = '0' + byte(random.IntN(10))
+		}
+		cell := []string{"0", "", "+" + strconv.Itoa(phonenumbers.GetCountryCodeForRegion(region)), "00"}[random.IntN(4)] + string(digits)
+		p, err := contacts.NewPhoneParser(region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone, why := p.Parse(cell)
+		if why != "" {
+			continue
+		}
+		read++
+		for _, other := range []string{"", region, "SA"} {
+			p, _ := contacts.NewPhoneParser(other)
+			if again, why := p.Parse(phone.E164()); again != phone {
+				t.Errorf("%s %q is read as %s, and that, in %q, as %s (%s)", region, cell, phone.E164(), other, again.E164(), why)
+			}
+		}
+	}
+	if read < 5_000 {
+		t.Errorf("%d of 40,000 were read", read)
 	}
 }

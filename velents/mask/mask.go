@@ -11,12 +11,12 @@ import (
 
 const (
 	minDigits     = 7 // the fewest that are taken for a phone number
-	maxSeparators = 2 // that may stand between two digits of one number
+	maxSeparators = 3 // that may stand between two digits of one number
 )
 
 // Numbers returns text with "…" in place of everything that may be a phone number:
-// seven or more digits, of any script, with no letter and at most two other characters
-// between each and the next. Invisible characters do not count.
+// seven or more digits, of any script, with no letter and at most three other characters
+// between each and the next, as in 050 - 123 - 4567. Invisible characters do not count.
 //
 // It errs on the side of hiding: full dates (2026-11-29), IP addresses and counts from a
 // million on are hidden too. So text of our own, which has those, does not pass through it.

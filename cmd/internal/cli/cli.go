@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strconv"
@@ -28,7 +29,11 @@ type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 
 // Main runs a command and ends the process. The first Ctrl-C, SIGTERM or SIGHUP ends
 // the context, a second one kills.
+//
+// Nothing of ours writes to the standard log. Of others net/http does: it quotes what a
+// server sends behind an answer, which may hold numbers, and the token.
 func Main(name string, run Run) {
+	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, Stops()...)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,21 @@ import (
 	"campaign-runner/internal/redistest"
 	"campaign-runner/ratelimit"
 )
+
+// A process that runs a command as main does prints nothing that others log.
+func TestMainSilencesTheStandardLog(t *testing.T) {
+	if os.Getenv("CLI_TEST_MAIN") != "" {
+		cli.Main("x", func(context.Context, []string, io.Reader, io.Writer, io.Writer, func(string) string) error {
+			log.Print("Unsolicited response: +966501234567")
+			return nil
+		})
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestMainSilencesTheStandardLog$")
+	cmd.Env = append(os.Environ(), "CLI_TEST_MAIN=1")
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("it prints %q, %v", out, err)
+	}
+}
 
 func TestExitCodes(t *testing.T) {
 	for _, tt := range []struct {
