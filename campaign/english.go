@@ -72,6 +72,8 @@ var (
 	MsgGuardTold     = define("guard_told", "more than {share} of the latest {contacts} contacts were not accepted: {states}; {places:; }")
 	MsgTooManyOut    = define("guard_optout", "{some} of the latest {contacts} contacts opted out, {share}, allowed {limit}; {first}")
 	MsgTooFewAnswer  = define("guard_answer", "{some} of the latest {contacts} contacts answered, {share}, wanted {limit}; {ended} of their conversations have ended; {first}")
+	MsgDeaf          = define("deaf", "none: it was launched without WEBHOOK_URL, so nobody learns who answers or opts out")
+	MsgUnlinked      = define("unlinked", "not all: a worker that sends it has no WEBHOOK_SECRET, so nobody learns who answers it or opts out")
 	MsgTooSilent     = define("guard_silence", "{contacts} contacts were accepted since the last event of a conversation, and none has come for {time}, allowed {limit}; check WEBHOOK_URL, and whether the platform reaches it")
 	MsgFirst         = define("guard_first", "of the first {contacts}, {answered} answered and {opted} opted out; of these, {latest_answered} answered and {latest_opted} opted out")
 	MsgFirstSame     = define("guard_first_same", "they are among its first, so there is nothing to compare them with")

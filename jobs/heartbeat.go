@@ -67,7 +67,7 @@ func (w *Worker) beatWithin(ctx context.Context, limit time.Duration) error {
 	seen := w.looked.Load()
 	begun := time.Now()
 	err = w.cfg.Store.Heartbeat(ctx, store.Worker{
-		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Version: w.cfg.Version, Tickets: w.cfg.Tickets,
+		ID: w.id, Host: host, PID: os.Getpid(), Agents: w.agentNames(), Started: w.started, Version: w.cfg.Version, Tickets: w.cfg.Tickets, Listens: w.cfg.Webhook != nil,
 		Quotas: seen.quotas, QuotaKeys: w.quotaKeys(), Paused: seen.paused, Looked: seen.at,
 	})
 	if err == nil {

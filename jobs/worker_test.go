@@ -160,7 +160,8 @@ func TestNewWorkerRefusesNonsense(t *testing.T) {
 
 func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 	s := newStage(t, 1)
-	w, err := NewWorker(Config{Store: s.store, Agents: []Agent{{"default", s.platform, s.quota}}})
+	linked := func(campaign.Campaign, int) *velents.Webhook { return nil }
+	w, err := NewWorker(Config{Store: s.store, Agents: []Agent{{"default", s.platform, s.quota}}, Webhook: linked})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestWorkerIsAliveAsLongAsItsHeartbeat(t *testing.T) {
 		}
 	}
 	workers, err := s.store.Workers(t.Context())
-	if err != nil || len(workers) != 1 || workers[0].ID != w.id || workers[0].Quotas["default"].Remaining != 12 {
+	if err != nil || len(workers) != 1 || workers[0].ID != w.id || !workers[0].Listens || workers[0].Quotas["default"].Remaining != 12 {
 		t.Errorf("workers %+v, %v", workers, err)
 	}
 }

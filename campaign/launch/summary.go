@@ -19,7 +19,8 @@ type Summary struct {
 	Agent     string          `json:"agent"`
 	Mode      campaign.Mode   `json:"mode"`
 	ChannelID int             `json:"channel_id"`
-	File      contacts.Format `json:"file"` // how the contact file is written
+	Listens   bool            `json:"listens"` // it asks the platform for events
+	File      contacts.Format `json:"file"`    // how the contact file is written
 	campaign.Counts
 	Chunks           int      `json:"chunks"`
 	Calls            int      `json:"calls"`                         // requests that the campaign needs if none fails
@@ -122,6 +123,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		ChannelID: c.Settings.ChannelID,
+		Listens:   c.Settings.WebhookURL != "",
 		Canary:    c.Settings.Canary,
 		Counts:    c.Counts,
 		Chunks:    c.Chunks,

@@ -13,26 +13,28 @@ import (
 // An Overview is a campaign with all its totals.
 type Overview struct {
 	Summary
-	Reasons      []Reason       `json:"reasons"` // the most frequent first
-	Run          int            `json:"run"`     // 0 for the launch, one more for each rerun
-	Chunks       int            `json:"chunks"`
-	ChunkSize    int            `json:"chunk_size"`
-	RequestsLeft int            `json:"calls_left"` // requests still needed if all succeed
-	Rows         int            `json:"rows"`
-	Invalid      int            `json:"invalid"`
-	Duplicates   int            `json:"duplicates"`
-	Suppressed   int            `json:"suppressed"`
-	NotChosen    int            `json:"not_chosen"`
-	Refused      map[string]int `json:"refused"`
-	Erased       int            `json:"erased,omitempty"`     // contacts whose person was erased
-	ETA          time.Time      `json:"eta,omitzero"`         // when its last request will have left, those of --then included as expected; zero: not foreseeable
-	CanaryEnds   time.Time      `json:"canary_ends,omitzero"` // when its canary will have left; the rest is taken to start at once
-	Opens        time.Time      `json:"opens,omitzero"`       // when the next contact may be sent; zero: now, or none is left
-	Held         int            `json:"held,omitzero"`        // contacts that only an operator can unblock, by a sample
-	Missed       int            `json:"missed,omitzero"`      // contacts that will not be reached before it is to finish
-	Settings     []Setting      `json:"settings"`             // in force, by the flag that sets them
-	Rungs        *Rungs         `json:"rungs,omitempty"`      // contacted again by itself; null when it has no --then
-	Quota        *store.Quota   `json:"quota"`                // of the agent, as a worker sees it; null when none is alive
+	Reasons      []Reason         `json:"reasons"` // the most frequent first
+	Run          int              `json:"run"`     // 0 for the launch, one more for each rerun
+	Chunks       int              `json:"chunks"`
+	ChunkSize    int              `json:"chunk_size"`
+	RequestsLeft int              `json:"calls_left"` // requests still needed if all succeed
+	Rows         int              `json:"rows"`
+	Invalid      int              `json:"invalid"`
+	Duplicates   int              `json:"duplicates"`
+	Suppressed   int              `json:"suppressed"`
+	NotChosen    int              `json:"not_chosen"`
+	Refused      map[string]int   `json:"refused"`
+	Erased       int              `json:"erased,omitempty"`     // contacts whose person was erased
+	ETA          time.Time        `json:"eta,omitzero"`         // when its last request will have left, those of --then included as expected; zero: not foreseeable
+	CanaryEnds   time.Time        `json:"canary_ends,omitzero"` // when its canary will have left; the rest is taken to start at once
+	Opens        time.Time        `json:"opens,omitzero"`       // when the next contact may be sent; zero: now, or none is left
+	Held         int              `json:"held,omitzero"`        // contacts that only an operator can unblock, by a sample
+	Missed       int              `json:"missed,omitzero"`      // contacts that will not be reached before it is to finish
+	Listens      bool             `json:"listens"`              // it asks the platform for events
+	Unheard      campaign.Message `json:"unheard,omitzero"`     // why not all of them are heard; empty: nothing is wrong
+	Settings     []Setting        `json:"settings"`             // in force, by the flag that sets them
+	Rungs        *Rungs           `json:"rungs,omitempty"`      // contacted again by itself; null when it has no --then
+	Quota        *store.Quota     `json:"quota"`                // of the agent, as a worker sees it; null when none is alive
 
 	// MayHaveBeenReached counts the contacts that the platform may have reached without
 	// our knowing: the unconfirmed, and those whose request ended in an error of the
@@ -64,6 +66,8 @@ func (f *Forecaster) Find(ctx context.Context, name string) (Overview, error) {
 		Run:        int(c.Run),
 		Chunks:     c.Chunks,
 		ChunkSize:  c.Settings.ChunkSize,
+		Listens:    c.Settings.WebhookURL != "",
+		Unheard:    Hearing(c.Settings.WebhookURL != "", c.Settings.Agent, present.alive),
 		Settings:   settingsOf(c),
 		Rows:       c.Counts.Rows,
 		Invalid:    c.Counts.Invalid,

@@ -158,6 +158,24 @@ func look(ctx context.Context, s fleet) (present, error) {
 	return p, nil
 }
 
+// Hearing says why not all events of an agent's campaign are heard: it does not listen,
+// though a worker could link its requests to the inbox, or one that sends it cannot. It is
+// zero if nothing is wrong.
+func Hearing(listens bool, agent string, alive []store.Worker) campaign.Message {
+	could, cannot := false, false
+	for _, w := range alive {
+		could = could || w.Listens
+		cannot = cannot || !w.Listens && slices.Contains(w.Agents, agent)
+	}
+	switch {
+	case !listens && could:
+		return campaign.Say(campaign.MsgDeaf)
+	case listens && cannot:
+		return campaign.Say(campaign.MsgUnlinked)
+	}
+	return campaign.Message{}
+}
+
 func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 	s := Summary{
 		Campaign:  c.Name,

@@ -388,3 +388,28 @@ func TestQueueThatIsPausedHoldsACampaignUp(t *testing.T) {
 		}
 	}
 }
+
+// Answers and opt-outs get lost without a word where one side does not listen.
+func TestHearing(t *testing.T) {
+	linked := store.Worker{Agents: []string{"default"}, Listens: true}
+	deaf := store.Worker{Agents: []string{"default"}}
+	other := store.Worker{Agents: []string{"other"}}
+	for _, tt := range []struct {
+		name    string
+		listens bool
+		alive   []store.Worker
+		want    campaign.Message
+	}{
+		{"both do", true, []store.Worker{linked}, campaign.Message{}},
+		{"neither does", false, []store.Worker{deaf}, campaign.Message{}},
+		{"no worker is alive", true, nil, campaign.Message{}},
+		{"only the workers do", false, []store.Worker{linked}, campaign.Say(campaign.MsgDeaf)},
+		{"only the campaign does", true, []store.Worker{deaf}, campaign.Say(campaign.MsgUnlinked)},
+		{"one of its workers does not", true, []store.Worker{linked, deaf}, campaign.Say(campaign.MsgUnlinked)},
+		{"a worker of another agent does not", true, []store.Worker{linked, other}, campaign.Message{}},
+	} {
+		if got := report.Hearing(tt.listens, "default", tt.alive); !got.Equal(tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -30,6 +30,8 @@ type Worker struct {
 	Started time.Time `json:"started"`
 	Version string    `json:"version,omitempty"` // its build, in words
 	Tickets bool      `json:"tickets,omitempty"` // whether it makes tickets in the Support Center
+	// Listens is whether it links its requests to the inbox of events.
+	Listens bool `json:"listens,omitempty"`
 	// Quotas is how each agent stands with its quota, as this worker sees it.
 	Quotas map[string]Quota `json:"quotas,omitempty"`
 	// Looked is when it last looked at its quotas and lanes. A frozen worker's heartbeat

@@ -128,6 +128,7 @@ func overviewText(o report.Overview) string {
 		{"  again", againText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},
+		{"  events", eventsText(o)},
 		{"  quota", quotaText(o)},
 		{"  settings", settingsText(o)},
 		{"  created", local(o.CreatedAt)},
@@ -175,6 +176,17 @@ func approvalText(o report.Overview) string {
 		return ""
 	}
 	return fmt.Sprintf("by %s at %s; made or changed by %s", o.Approval.By, local(o.Approval.At), strings.Join(o.Approval.Makers, ", "))
+}
+
+// eventsText says whether the campaign learns what became of conversations.
+func eventsText(o report.Overview) string {
+	switch {
+	case !o.Unheard.IsZero():
+		return o.Unheard.String()
+	case o.Listens:
+		return "yes"
+	}
+	return "none"
 }
 
 // againText says who is expected to be contacted again, unless the waiting line does.

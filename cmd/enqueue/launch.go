@@ -157,7 +157,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request
 		}
 	}
 	if sum.State == campaign.Running {
-		a.noteWorkers(ctx, l.Store, sum.Agent)
+		a.noteWorkers(ctx, l.Store, sum.Agent, sum.Listens)
 	}
 	if refused := sum.Rows - sum.Contacts - sum.NotChosen; refused > 0 {
 		return cli.Partialf("%s not used: see %s", cli.Count(refused, "line was", "lines were"),
@@ -177,11 +177,17 @@ func rejectsAt(sum launch.Summary) string {
 	return "'campaign rejects " + sum.Campaign + "'"
 }
 
-// noteWorkers warns when no worker serves the agent.
-func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string) {
+// noteWorkers warns when no worker serves the agent, or its events are not heard.
+func (a *app) noteWorkers(ctx context.Context, st launch.Store, agent string, listens bool) {
 	workers, err := st.Workers(ctx)
-	if err == nil && !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {
+	if err != nil {
+		return
+	}
+	if !slices.ContainsFunc(workers, func(w store.Worker) bool { return slices.Contains(w.Agents, agent) }) {
 		a.note("no worker serves the agent '" + agent + "' now: start one with 'worker'")
+	}
+	if why := report.Hearing(listens, agent, workers); !why.IsZero() {
+		a.note("warning: its events: " + why.String())
 	}
 }
 

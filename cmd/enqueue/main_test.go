@@ -208,11 +208,14 @@ func TestWhatIsEnqueued(t *testing.T) {
 	if !strings.Contains(errs, "no worker serves the agent 'sales-ksa' now") {
 		t.Errorf("stderr %s", errs)
 	}
-	if err := w.store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"sales-ksa"}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, errs := w.run("list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 2d --no-record --keep-for 30d --optout-when extraction.opt_out=true --no-stop-words"); strings.Contains(errs, "no worker") {
-		t.Errorf("stderr %s", errs)
+	const again = "list.csv --name spring --channel whatsapp --agent Sales_KSA --region sa --chunk-size 2 --max-attempts 7 --strict-5xx --skip-contacted-within 2d --no-record --keep-for 30d --optout-when extraction.opt_out=true --no-stop-words"
+	for _, listens := range []bool{false, true} {
+		if err := w.store.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"sales-ksa"}, Listens: listens}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, errs := w.run(again); strings.Contains(errs, "no worker") || strings.Contains(errs, "warning: its events: not all") == listens {
+			t.Errorf("beside a worker that listens, %t: stderr %s", listens, errs)
+		}
 	}
 	if stats := w.platform.Stats(); stats.Contacts != 0 {
 		t.Errorf("%d people were contacted", stats.Contacts)

@@ -290,7 +290,7 @@ func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.
 		r.app.note(fmt.Sprintf("%s is %s: 'campaign start %s' lets it go on", name, one.State, name))
 	case !slices.Contains(r.noted, c.Settings.Agent):
 		r.noted = append(r.noted, c.Settings.Agent)
-		r.app.noteWorkers(ctx, st, c.Settings.Agent)
+		r.app.noteWorkers(ctx, st, c.Settings.Agent, c.Settings.WebhookURL != "")
 	}
 	return one, left
 }
