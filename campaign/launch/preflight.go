@@ -74,13 +74,28 @@ func (l *Launcher) preflight(ctx context.Context) (checked, error) {
 	return found, nil
 }
 
-// Template reads the agent's own template of a contact file.
+// Template reads the header of the agent's own template of a contact file. The example
+// rows below it are left out: people fill in the file, and would contact their numbers.
 func (l *Launcher) Template(ctx context.Context) (csv []byte, err error) {
 	_, err = l.ask(ctx, func() (answer velents.Answer, err error) {
 		csv, answer, err = l.Platform.CSVTemplate(ctx)
 		return answer, err
 	})
-	return csv, tokenError(err)
+	return headerOf(csv), tokenError(err)
+}
+
+// headerOf is the first line of a CSV file, with its line end. A line may end within quotes.
+func headerOf(csv []byte) []byte {
+	quoted := false
+	for i, b := range csv {
+		switch {
+		case b == '"':
+			quoted = !quoted
+		case b == '\n' && !quoted:
+			return csv[:i+1]
+		}
+	}
+	return csv
 }
 
 // Try starts one real conversation, once, to see whether a campaign can work.

@@ -84,7 +84,7 @@ func (a *app) template() *cobra.Command {
 	var f agentFlags
 	cmd := &cobra.Command{
 		Use:   "template",
-		Short: "Print the agent's template of a contact file",
+		Short: "Print the header of a contact file for the agent",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := campaign.NewSettings(f.Given)
