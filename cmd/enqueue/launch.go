@@ -89,6 +89,7 @@ func (a *app) addFlags(f *launchFlags, flags *pflag.FlagSet) {
 	f.requestFlags.add(flags)
 	flags.StringToStringVar(&f.Mapping.Columns, "map", nil, "`COLUMN=KEY`: the column fills the agent's value; may be repeated")
 	flags.StringToStringVar(&f.Mapping.Constants, "set", nil, "`KEY=VALUE`: every contact has this value; may be repeated")
+	flags.Lookup("map").DefValue, flags.Lookup("set").DefValue = "", "" // not []
 	flags.BoolVar(&f.Mapping.SendExtra, "send-extra", false, "send columns that the agent does not ask for, too")
 	flags.StringVar(&f.RejectsFile, "rejects", "", "`FILE` for refused lines (default NAME-rejects.csv; '' for none)")
 	flags.BoolVar(&f.DryRun, "dry-run", false, "do everything except storing, and do not ask Redis: the do-not-contact list is not known")

@@ -623,8 +623,9 @@ func TestAfterWhichFailuresContactsAreSentAgain(t *testing.T) {
 func TestHelpShowsEveryFlag(t *testing.T) {
 	w := newWorld(t)
 	_, out, _ := w.run("-h")
+	out = strings.Join(strings.Fields(out), " ") // lines break anywhere
 	for _, want := range []string{
-		"--name NAME", "--channel ID", "--agent NAME", "--mode", "--chunk-size", "--region", "--phone-column", "--suppress",
+		"--name NAME", "--channel voice|whatsapp|ID", "--agent NAME", "--mode", "--chunk-size", "--region", "--phone-column", "--suppress",
 		"--encoding", "--delimiter", "--sheet", "--map", "--set", "--send-extra",
 		"--dry-run", "--skip-preflight", "--max-attempts", "--retry-5xx own|all|none", "[$VELENTS_RETRY_5XX] (default own)", "--strict-5xx", "--rate", "--json", "--rejects",
 		"[$VELENTS_RATE] (default 30/60s)", "REDIS_URL", "VELENTS_URL", "VELENTS_TOKEN", "VELENTS_CHANNEL_WHATSAPP", "WEBHOOK_URL",

@@ -78,6 +78,10 @@ func execute(env map[string]string, args ...string) (string, error) {
 	}
 	root.Flags().Var(&rate, "rate", "the quota")
 	cli.Bind(root.Flags(), "rate", "VELENTS_RATE")
+	root.Flags().String("kind", "", "a `one|two|ID`")
+	root.Flags().String("state", "", "only contacts in this `STATE`")
+	root.Flags().String("from", "", "the contacts of this `CAMPAIGN`, of which this says so much that the line would be long, longer than a terminal is wide")
+	root.Flags().String("name", "", "`NAME` of it")
 	cli.Document(root, cli.RedisURL, cli.AgentToken)
 	root.AddCommand(&cobra.Command{Use: "sub", RunE: func(cmd *cobra.Command, _ []string) error {
 		fmt.Fprintln(cmd.OutOrStdout(), "sub")
@@ -236,5 +240,38 @@ func TestIsTerminal(t *testing.T) {
 	defer f.Close()
 	if cli.IsTerminal(f) || cli.IsTerminal(io.Discard) {
 		t.Error("takes something else for a terminal")
+	}
+}
+
+// A shell asks for what may stand in a place.
+func TestCompletion(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string // its lines begin so
+	}{
+		{[]string{"list"}, ":0"}, // a file
+		{[]string{"s"}, "sub\n:0"},
+		{[]string{"f", "--kind", ""}, "one\ntwo\n:4"},
+		{[]string{"f", "--state", ""}, "pending\nsending\naccepted\nrejected\nfailed\nunconfirmed\nstarted\nended\ncanceled\n:4"},
+		{[]string{"f", "--from", ""}, ":4"}, // no Redis, no names, and no files either
+		{[]string{"f", "--na"}, "--name\tNAME of it\n:4"},
+	} {
+		got, err := execute(map[string]string{"REDIS_URL": "redis://127.0.0.1:1/0"}, append([]string{cobra.ShellCompRequestCmd}, tt.args...)...)
+		if err != nil || strings.TrimSpace(got) != tt.want {
+			t.Errorf("%q: %q, %v, want %q", tt.args, got, err, tt.want)
+		}
+	}
+}
+
+// Help fits a terminal of 80 columns, but for words that do not break.
+func TestHelpIsNarrow(t *testing.T) {
+	out, err := execute(nil, "-h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > 82 && strings.Count(strings.TrimSpace(line), " ") > 0 {
+			t.Errorf("%d columns: %s", n, line)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -82,20 +81,43 @@ func (s Setting) Get(getenv func(string) string) string {
 // Document adds settings to the help of cmd and its subcommands.
 func Document(cmd *cobra.Command, settings ...Setting) {
 	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	longest := 0
 	for _, s := range settings {
-		fmt.Fprintf(table, "  %s\t%s", s.Variable, s.Help)
-		if s.Default != "" {
-			fmt.Fprintf(table, " (default %s)", s.Default)
-		}
-		fmt.Fprintln(table)
+		longest = max(longest, len(s.Variable))
 	}
-	_ = table.Flush() // into memory
+	for _, s := range settings {
+		help := s.Help
+		if s.Default != "" {
+			help += " (default " + s.Default + ")"
+		}
+		text.WriteString(hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help))
+	}
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 	if cmd.Annotations == nil {
 		cmd.Annotations = make(map[string]string)
 	}
 	cmd.Annotations[environmentAnnotation] = text.String()
+}
+
+// columns is how wide help is.
+const columns = 80
+
+// hanging is a text behind its label, broken between words, each line below the first.
+func hanging(label, text string) string {
+	var b strings.Builder
+	line := label
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+			line += word
+		case len([]rune(line))+1+len([]rune(word)) > columns:
+			b.WriteString(line + "\n")
+			line = strings.Repeat(" ", len([]rune(label))) + word
+		default:
+			line += " " + word
+		}
+	}
+	return b.String() + line + "\n"
 }
 
 // TokenVariable is the environment variable of an agent's token.
