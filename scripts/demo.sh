@@ -104,7 +104,7 @@ through() {
 	((code == 0 || code == 3)) || exit "$code"
 }
 
-say "Enqueueing 2,000 contacts"
+say "Enqueueing 2,000 contacts (their numbers are made up, so no range is known that has them)"
 through bin/enqueue testdata/contacts-2000.csv --name demo --channel voice --region SA --chunk-size 100 \
 	--suppress testdata/do-not-contact.csv --rejects "$out/rejects.csv"
 
@@ -119,6 +119,7 @@ bin/campaign results demo -o "$out/results.csv"
 
 if [[ ${KEEP:-} == 1 ]]; then
 	say "The pages stay at http://127.0.0.1:$admin_port until Ctrl-C"
+	echo "commands work beside them, such as: REDIS_URL=$REDIS_URL bin/campaign list"
 	trap : INT # Ctrl-C ends the worker, and then the rest is said
 	wait "$worker" || true
 	trap 'exit 130' INT
@@ -132,8 +133,9 @@ echo "$seen"
 echo "nobody was contacted twice"
 [[ $seen =~ cut_after=([0-9]+) ]]
 if ((BASH_REMATCH[1])); then
-	echo "requests whose answer was lost after the work was done (502): ${BASH_REMATCH[1]}"
-	echo "their contacts are unconfirmed: a person decides whether to send them again"
+	echo "requests that a proxy answered for the platform (502): ${BASH_REMATCH[1]}"
+	echo "nobody can tell from that whether their contacts were reached, so they are unconfirmed:"
+	echo "a person looks them up, and decides whether to send them again"
 fi
 
 say "Results: $out/results.csv"

@@ -45,7 +45,6 @@ for name in campaign enqueue campaign-worker campaign-sandbox; do
 	"$command" completion zsh >"$SHARE/zsh/vendor-completions/_$name"
 	"$command" completion fish >"$SHARE/fish/vendor_completions.d/$name.fish"
 done
-rm "$SHARE"/man/man1/*-completion*
 gzip -n9 "$SHARE"/man/man1/*
 
 for target; do

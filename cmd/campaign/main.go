@@ -26,8 +26,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Long: `See and steer campaigns.
 
 Results go to stdout, progress and remarks to stderr. Exit code 0: done, 1: failed,
-2: wrong usage, 3: 'watch' ended with rejected, failed or unconfirmed contacts,
-130: interrupted.`,
+2: wrong usage, 3: done, but not for everybody, as 'watch' of a campaign that ended with
+rejected, failed or unconfirmed contacts, 130: interrupted.`,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object on one line")
 	a.as.Add(root.PersistentFlags())

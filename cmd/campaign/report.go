@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -45,6 +46,9 @@ func (a *app) report() *cobra.Command {
 		}{name, file}, fmt.Sprintf("report of %s written to %s\n", name, file))
 	})
 	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if toStdout(file) && !a.json && cli.IsTerminal(a.stdout) {
+			return errors.New("a report is a page for a browser: want -o FILE.html")
+		}
 		if ext := strings.ToLower(filepath.Ext(file)); !toStdout(file) && ext != ".html" && ext != ".htm" {
 			return fmt.Errorf("%s: want a name that ends in .html", file)
 		}

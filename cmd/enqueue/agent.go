@@ -64,7 +64,7 @@ func (a *app) try(ctx context.Context, agent string, rate ratelimit.Rate, phone 
 	case errors.As(err, &unanswered) && unanswered.Sent:
 		return fmt.Errorf("%s may have been contacted, or not: %w", phone, unanswered)
 	case err != nil:
-		return explain(err, agent)
+		return a.explain(err, agent)
 	}
 	result := struct {
 		To             string `json:"to"` // masked
@@ -97,7 +97,7 @@ func (a *app) template() *cobra.Command {
 			}
 			csv, err := l.Template(cmd.Context())
 			if err != nil {
-				return explain(err, s.Agent)
+				return a.explain(err, s.Agent)
 			}
 			return a.print(struct {
 				CSV string `json:"csv"`

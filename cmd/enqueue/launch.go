@@ -146,7 +146,7 @@ func (a *app) finish(ctx context.Context, l *launch.Launcher, req launch.Request
 	case errors.As(err, &unfinished) && errors.Is(err, context.Canceled):
 		return cli.Interruptedf("interrupted: %s", unfinished.Left())
 	case err != nil:
-		return explain(err, req.Settings.Agent)
+		return a.explain(err, req.Settings.Agent)
 	}
 	result := outputOf(sum)
 	if err := a.print(result, result.String()); err != nil {

@@ -130,10 +130,13 @@ func (a *app) launcher(ctx context.Context, agent string, rate ratelimit.Rate) (
 }
 
 // explain names the token's variable in an error that is about it.
-func explain(err error, agent string) error {
+func (a *app) explain(err error, agent string) error {
 	var refused *launch.TokenError
 	if errors.As(err, &refused) {
 		return fmt.Errorf("%s: %w", cli.TokenVariable(agent), refused)
+	}
+	if none := (*velents.Unanswered)(nil); errors.As(err, &none) {
+		return fmt.Errorf("%w; %s is %s", err, cli.PlatformURL.Variable, cli.PlatformURL.Get(a.getenv))
 	}
 	return err
 }

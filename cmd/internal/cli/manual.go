@@ -29,6 +29,11 @@ func Describe(root *cobra.Command) {
 // writeManual writes a page for each command of the tree.
 func writeManual(root *cobra.Command, dir string) error {
 	forManual(root)
+	for _, sub := range root.Commands() {
+		if sub.Name() == "completion" { // the package has what it prints
+			root.RemoveCommand(sub)
+		}
+	}
 	root.Long += environmentText(root)
 	build := ThisBuild()
 	date, _ := time.Parse(time.DateOnly, build.Date) // of no known commit: the year 1, the same each time
