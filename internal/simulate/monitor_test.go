@@ -406,17 +406,31 @@ func (m *monitor) forget() {
 	}
 }
 
-// allow counts a person's word for all contacts of a campaign.
+// allow counts a person's word for all contacts of a campaign that are to be sent or being
+// sent: each may be reached once more than it was, or will be by a request on its way.
 func (m *monitor) allow(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, mi := range m.chunks {
-		if mi.campaign == name {
-			for _, n := range mi.numbers {
-				m.words[n]++
+		if mi.campaign != name {
+			continue
+		}
+		for i, n := range mi.numbers {
+			if mi.ledger.At(i).State.Open() {
+				m.words[n] = max(m.words[n], m.w.platform.sandbox.Contacted(n)+m.onItsWay(n))
 			}
 		}
 	}
+}
+
+// onItsWay is 1 if a request with the number may still arrive.
+func (m *monitor) onItsWay(number string) int {
+	for _, p := range m.w.processes() {
+		if time.Since(m.begun[p.name+number]) < arrivesWithin && !m.seen[number].After(m.begun[p.name+number]) {
+			return 1
+		}
+	}
+	return 0
 }
 
 // suppress notes that a person was told that numbers are on the do-not-contact list.

@@ -30,7 +30,7 @@ type redisServer struct {
 	ticked   time.Time     // until when keys have lived, by that clock
 	replica  []saved       // what a replica has, since the last WAIT
 	lagging  bool          // no replica confirms
-	trap     string        // the act of change.lua before which it freezes; empty: none
+	trap     *trap         // nil: none is set
 	commands uint64
 	digest   uint64 // of all commands and their times: two runs that agree in it were alike
 }
@@ -55,14 +55,12 @@ func (r *redisServer) before(p *server.Peer, command string, args ...string) (do
 	if p.ClientName == "" || waits || r.current.Load() == p {
 		return false
 	}
-	if c, ok := changeBy(p.ClientName, command, args); ok && c.latest != "" {
-		r.between(func() {
-			if c.act == r.trap {
-				r.trap = ""
-				r.freeze()
-			}
-		})
-	}
+	r.between(func() {
+		if trap := r.trap; trap != nil && trap.before(command, args) {
+			r.trap = nil
+			trap.spring()
+		}
+	})
 	r.wait()
 	r.one.Lock()
 	defer r.one.Unlock()
@@ -144,9 +142,22 @@ func (r *redisServer) between(do func()) {
 	do()
 }
 
+// A trap springs before a command, once.
+type trap struct {
+	before func(command string, args []string) bool
+	spring func()
+}
+
+func (r *redisServer) setTrap(t *trap) { r.between(func() { r.trap = t }) }
+
 // freezeBefore freezes the server before it carries out the next begin or recovery of a dead
 // claim.
-func (r *redisServer) freezeBefore(act string) { r.between(func() { r.trap = act }) }
+func (r *redisServer) freezeBefore(act string) {
+	r.setTrap(&trap{func(command string, args []string) bool {
+		c, ok := changeBy("", command, args)
+		return ok && c.latest != "" && c.act == act
+	}, r.freeze})
+}
 
 // A saved key is its value at a time.
 type saved struct {
@@ -194,13 +205,6 @@ func (r *redisServer) snapshot() (all []saved) {
 		all = append(all, s)
 	}
 	return all
-}
-
-// toldOfLoss reports whether a campaign is paused because Redis has lost writes.
-func (r *redisServer) toldOfLoss() bool {
-	return slices.ContainsFunc(r.m.Keys(), func(key string) bool {
-		return strings.HasPrefix(key, "c:{") && strings.HasSuffix(key, "}") && strings.Contains(r.m.HGet(key, "phase_reason"), "lost_writes")
-	})
 }
 
 // restore takes the server back to a snapshot.

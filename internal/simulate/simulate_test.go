@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ import (
 var (
 	seeds = flag.Int("simulate.seeds", 200, "how many schedules")
 	first = flag.Uint64("simulate.seed", 1, "the first of them")
+	only  = flag.String("simulate.kind", "", "play only seeds of this kind, such as remembered")
 	whole = flag.Bool("simulate.trace", false, "print all that happened")
 )
 
@@ -71,6 +73,9 @@ func TestSimulate(t *testing.T) {
 	if os.Getenv(alone) != "" {
 		t.Skip("this process plays one schedule")
 	}
+	if *only != "" && !slices.Contains(kinds[:], *only) {
+		t.Fatalf("no such kind: %s", *only)
+	}
 	if flag.Lookup("test.failfast").Value.String() == "true" {
 		repeats, enough = 0, 1
 	}
@@ -86,8 +91,11 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && failed() < enough; played++ {
-		next <- *first + uint64(played)
+	for seed := *first; played < *seeds && failed() < enough; seed++ {
+		if *only == "" || *only == kinds[planOf(seed).kind] {
+			next <- seed
+			played++
+		}
 	}
 	close(next)
 	all.Wait()

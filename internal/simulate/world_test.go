@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -229,10 +228,11 @@ func (w *world) settled() bool {
 		}
 		w.letGo(c, l)
 		if c.Phase == campaign.Paused {
-			if strings.Contains(c.PhaseReason.String(), "lost writes") {
-				w.monitor.allow(l.name) // that is what resuming it says
+			if isOfLoss(c.PhaseReason.Line()) {
+				w.resumeLost(l)
+			} else {
+				resume(w, w.person, l, nil)
 			}
-			resume(w, w.person, l, nil)
 		}
 	}
 	return done
