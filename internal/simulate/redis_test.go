@@ -24,6 +24,7 @@ type redisServer struct {
 	m     *miniredis.Miniredis
 	watch func(caller, command string, args []string)
 
+	scripts  *scripts
 	one      sync.Mutex // the command that is carried out
 	current  atomic.Pointer[server.Peer]
 	offset   time.Duration // of its clock
@@ -42,6 +43,7 @@ func newRedisServer(watch func(caller, command string, args []string)) *redisSer
 		panic(err)
 	}
 	_ = c.Close()
+	r.scripts = newScripts(r.m.Server())
 	r.m.Server().SetPreHook(r.before)
 	return r
 }
@@ -69,7 +71,11 @@ func (r *redisServer) before(p *server.Peer, command string, args ...string) (do
 		r.replicate(p)
 		return true
 	}
-	if !r.idle(p, command, args) {
+	switch {
+	case r.idle(p, command, args):
+	case strings.HasPrefix(command, "EVAL"):
+		r.scripts.run(p, command, args)
+	default:
 		r.current.Store(p)
 		r.m.Server().Dispatch(p, append([]string{command}, args...))
 		r.current.Store(nil)
@@ -87,7 +93,7 @@ func (r *redisServer) tick() {
 	switch lived := now.Sub(r.ticked); {
 	case r.ticked.IsZero() || lived < 0:
 		r.ticked = now
-	case lived >= 50*time.Millisecond:
+	case lived >= 200*time.Millisecond:
 		r.m.FastForward(lived)
 		r.ticked = now
 	}

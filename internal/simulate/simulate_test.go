@@ -150,7 +150,7 @@ func playOnce(seed uint64) (text string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSchedule$", "-test.v", fmt.Sprintf("-simulate.seed=%d", seed), fmt.Sprintf("-simulate.trace=%t", *whole))
-	cmd.Env = append(os.Environ(), alone+"=1", "GOMAXPROCS=1", "GOGC=800")
+	cmd.Env = append(os.Environ(), alone+"=1", "GOMAXPROCS=1", "GOGC=400")
 	cmd.SysProcAttr = child.EndWithParent()
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState != nil {
