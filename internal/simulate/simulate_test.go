@@ -20,11 +20,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -63,8 +66,12 @@ func failed() int {
 	return len(failing.lines)
 }
 
-// tooLong is real time: a schedule takes some seconds.
-const tooLong = 3 * time.Minute
+// A schedule takes some seconds of processor time. If it takes maxWork, it ends with what all
+// goroutines do. One that waits for ever, so that no virtual time passes, is killed after tooLong.
+const (
+	maxWork = time.Minute
+	tooLong = time.Hour
+)
 
 // TestSimulate plays each schedule in a process of its own. Libraries keep timers in pools,
 // which must not get from one virtual time into another, and a run on one processor is
@@ -167,11 +174,26 @@ func (silence) Printf(context.Context, string, ...any) {}
 // today is when schedules begin.
 var today = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// endAfter ends this process when it has worked for so long.
+func endAfter(t *testing.T, work time.Duration) {
+	worked := make(chan os.Signal, 1)
+	signal.Notify(worked, syscall.SIGXCPU)
+	go func() {
+		<-worked
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stdout, 1)
+		os.Exit(1)
+	}()
+	if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &syscall.Rlimit{Cur: uint64(work.Seconds()), Max: uint64(2 * work.Seconds())}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSchedule plays the schedule of one seed.
 func TestSchedule(t *testing.T) {
 	if os.Getenv(alone) == "" {
 		t.Skip("TestSimulate plays each schedule in a process of its own")
 	}
+	endAfter(t, maxWork)
 	redis.SetLogger(silence{})
 	began := time.Now()
 	var w *world
