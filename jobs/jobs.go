@@ -160,15 +160,14 @@ func (r *runner) runChunk(ctx context.Context, c campaign.Campaign, chunk *store
 
 // haltOnLostWrites pauses a campaign because Redis has lost writes to it, until a
 // person has looked. To resume it is that person's word that the chunk may be sent as
-// it is.
+// it is. What was seen is kept: Redis may lose the pause, too.
 func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
 	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
 	reason := campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name)
-	// Also when something else has paused it: who resumes it must know. In any other phase
-	// nothing is sent, and what was seen is kept until it is.
-	halted, err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
+	seen := r.versions.of(c, chunk)
+	halted, err := r.queue.store.HaltLost(ctx, chunk, reason, seen.changes, seen.requests)
 	if halted {
-		r.versions.forget(c, chunk)
+		r.queue.tellHalt(ctx, c.Name, reason)
 	}
 	return err
 }
@@ -217,9 +216,7 @@ func (v *versions) take(c campaign.Campaign, ref store.Ref) (end func(), free bo
 
 // newer reports whether we have seen a newer version of the chunk than this.
 func (v *versions) newer(c campaign.Campaign, chunk *store.Chunk) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	seen := v.seen[chunkKey{chunk.Ref, c.CreatedAt}]
+	seen := v.of(c, chunk)
 	return seen.changes > chunk.Version || seen.requests > chunk.Requests
 }
 
@@ -233,8 +230,9 @@ func (v *versions) keep(c campaign.Campaign, chunk *store.Chunk) {
 	v.seen[chunkKey{chunk.Ref, c.CreatedAt}] = version{chunk.Version, chunk.Requests}
 }
 
-func (v *versions) forget(c campaign.Campaign, chunk *store.Chunk) {
+// of is the newest version that we have seen of the chunk.
+func (v *versions) of(c campaign.Campaign, chunk *store.Chunk) version {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.seen, chunkKey{chunk.Ref, c.CreatedAt})
+	return v.seen[chunkKey{chunk.Ref, c.CreatedAt}]
 }

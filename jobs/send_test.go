@@ -803,6 +803,51 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 }
 
+// Redis loses its last writes, and then the pause by which the worker told of that, or the
+// resumption as well. Events make up for changes meanwhile.
+func TestAPauseThatRedisForgetsIsMadeAgain(t *testing.T) {
+	s := newStage(t, 10)
+	runner := s.runner("w1")
+	s.platform.answer = refuseAll(500, "oops")
+	s.sendAs(runner, 0) // everybody has an attempt now
+	s.platform.answer = func([]velents.Row) error { return nil }
+	forget := s.remember()
+	s.sendAs(runner, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+	s.platform.forget()
+	for i := range 3 {
+		forget()
+		event := store.Change{Act: store.Commit, Moves: sending.Moves([]int{i}, campaign.Start, 0)}
+		for range 3 {
+			if _, err := s.store.Apply(t.Context(), s.chunk(0), event); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.sendAs(runner, 0)
+		if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
+			t.Errorf("campaign is %s because %q", phase, reason)
+		}
+	}
+	if n := len(s.platform.contacted()); n != 0 {
+		t.Errorf("%d are contacted before a person has looked", n)
+	}
+	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	s.sendAs(runner, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 9, campaign.Started: 1})
+	if n := len(s.platform.contacted()); n != 9 {
+		t.Errorf("%d are contacted", n)
+	}
+
+	forget()
+	s.platform.forget()
+	s.sendAs(runner, 0)
+	if n := len(s.platform.contacted()); n != 0 {
+		t.Errorf("%d are contacted after the resumption was lost", n)
+	}
+}
+
 // Redis loses a request that all were reached by. Then events make up for the changes that
 // were lost with it.
 func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {

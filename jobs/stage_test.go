@@ -90,10 +90,10 @@ func (r *runner) run(ctx context.Context, ref store.Ref) error {
 func (s *stage) remember() (forget func()) {
 	ctx := s.t.Context()
 	ledger, chunk := s.rdb.Get(ctx, "c:{c}:l:0").Val(), s.rdb.HGetAll(ctx, "c:{c}:k:0").Val()
-	tally := s.rdb.HGetAll(ctx, "c:{c}:tally").Val()
+	tally, head := s.rdb.HGetAll(ctx, "c:{c}:tally").Val(), s.rdb.HGetAll(ctx, "c:{c}").Val()
 	return func() {
 		s.rdb.Set(ctx, "c:{c}:l:0", ledger, 0)
-		for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally} {
+		for key, was := range map[string]map[string]string{"c:{c}:k:0": chunk, "c:{c}:tally": tally, "c:{c}": head} {
 			s.rdb.Del(ctx, key)
 			s.rdb.HSet(ctx, key, was)
 		}

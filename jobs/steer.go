@@ -37,17 +37,21 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
 // already keeps its reason.
 func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
-	_, err := q.halt(ctx, name, reason, campaign.Running)
+	_, err := q.halt(ctx, name, reason)
 	return err
 }
 
-func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) (halted bool, err error) {
-	_, halted, err = q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
+func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message) (halted bool, err error) {
+	_, halted, err = q.store.SetPhase(ctx, name, campaign.Paused, reason, campaign.Running)
 	if halted {
-		q.note(ctx, name, store.ActionPause, reason)
-		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
+		q.tellHalt(ctx, name, reason)
 	}
 	return halted, err
+}
+
+func (q *Queue) tellHalt(ctx context.Context, name string, reason campaign.Message) {
+	q.note(ctx, name, store.ActionPause, reason)
+	q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
 }
 
 // HaltAgent pauses the running campaigns of an agent, c first. A campaign with no

@@ -204,6 +204,19 @@ func guarded(share campaign.Share) func(*campaign.Settings) {
 	return func(s *campaign.Settings) { s.MaxFailureShare = share }
 }
 
+func TestAHaltKeepsWhyAPersonPaused(t *testing.T) {
+	s := newStage(t, 1)
+	if err := s.queue.Pause(t.Context(), "c", campaign.Text("by hand")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.queue.Halt(t.Context(), "c", campaign.Text("too many have failed")); err != nil {
+		t.Fatal(err)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Paused || reason != "by hand" {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
 func TestGuardPausesWhenTooManyFail(t *testing.T) {
 	s := newStage(t, 100, guarded(1500), dispatching)
 	s.platform.answer = func(rows []velents.Row) error {

@@ -99,7 +99,7 @@ const campaignsAtOnce = 16
 // thousands that are over were read. Then all are read: the index of live ones may lack one.
 func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Message) (done Together, err error) {
 	why := campaign.Say(campaign.MsgWithOthers, "reason", reason.Mask(mask.Numbers))
-	halt := func(name string) (bool, error) { return q.halt(ctx, name, why, campaign.Running) }
+	halt := func(name string) (bool, error) { return q.halt(ctx, name, why) }
 	if live, err := q.store.EverLive(ctx); err == nil { // else the rounds meet it, too
 		names := make([]string, len(live))
 		for i, l := range live {

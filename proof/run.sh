@@ -42,6 +42,7 @@ given back before the ledger          | reservation | -DFAULTS=2 -DNO_GIVE_BACK_
 no wait for replicas                  | rollback | -DNO_WAIT | nobody twice
 no halt on lost writes                | rollback | -DONE -DNO_HALT | nobody twice
 no count of begun requests            | rollback | -DONE -DNO_REQUESTS | nobody twice
+no memory of a pause that is lost     | rollback | -DONE -DNO_MEMORY | nobody twice
 '
 
 # check runs one case in a directory of its own and writes a line of the table.

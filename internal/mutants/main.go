@@ -206,15 +206,18 @@ func (t *trial) try(ctx context.Context, number int, m *mutant) (r result) {
 	return result{fate: survived}
 }
 
-var failPattern = regexp.MustCompile(`(?m)^--- FAIL: (\S+)|^panic: (.*)$`)
+var (
+	failPattern      = regexp.MustCompile(`(?m)^--- FAIL: (\S+)|^panic: (.*)$`)
+	schedulesPattern = regexp.MustCompile(`\d+ schedules from seed \d+`)
+)
 
-// culprit is the test that failed first.
+// culprit is the test that failed first, and how many schedules that took.
 func culprit(output string) string {
 	m := failPattern.FindStringSubmatch(output)
 	if m == nil {
 		return "?"
 	}
-	return m[1] + m[2]
+	return strings.TrimSpace(m[1] + m[2] + " " + schedulesPattern.FindString(output))
 }
 
 // test compiles a suite and runs it. An *exec.ExitError says that a test has failed,

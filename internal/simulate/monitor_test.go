@@ -29,6 +29,7 @@ type monitor struct {
 	hits       map[string]time.Time // the same: when it reached its contact
 	traps      map[string]func()    // by process: what happens to it at its next begin
 	consents   map[string]*consent  // by campaign
+	spoke      map[string]time.Time // by process: when its last command was carried out
 	heardOnce  map[string]bool      // numbers that a person has contacted again who were surely reached
 	climbed    int                  // contacts that climbed to a rung
 	approved   int                  // contacts that began in a campaign that needed a second person
@@ -52,7 +53,7 @@ func newMonitor(w *world) *monitor {
 	return &monitor{
 		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
 		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
-		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()), consents: make(map[string]*consent), heardOnce: make(map[string]bool),
+		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()), consents: make(map[string]*consent), heardOnce: make(map[string]bool), spoke: make(map[string]time.Time),
 	}
 }
 
@@ -83,12 +84,13 @@ func changeBy(caller, command string, args []string) (c change, ok bool) {
 
 // after looks at a command that is done.
 func (m *monitor) after(caller, command string, args []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spoke[caller] = time.Now()
 	c, ok := changeBy(caller, command, args)
 	if !ok {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.changes++
 	key := c.ledger
 	mi := m.mirror(key)
@@ -272,7 +274,9 @@ const suppressedWithin = 8 * time.Second
 
 // lost judges a contact that became unconfirmed because its sender is said to be gone.
 func (m *monitor) lost(mi *mirror, i int, wrong func(string)) {
-	if (m.w.plan.kind == gentle || m.w.plan.kind == outages) && !m.w.tokens.dead(mi.claims[i]) {
+	// Two outages in a row may be longer than a claim.
+	cutOff := m.now() >= mi.until && time.Since(m.spoke[m.w.tokens.of(mi.claims[i])]) > store.HeartbeatTTL
+	if (m.w.plan.kind == gentle || m.w.plan.kind == outages && !cutOff) && !m.w.tokens.dead(mi.claims[i]) {
 		wrong("its sender lives")
 	}
 }
@@ -406,17 +410,31 @@ func (m *monitor) forget() {
 	}
 }
 
-// allow counts a person's word for all contacts of a campaign.
+// allow counts a person's word for all contacts of a campaign that are to be sent or being
+// sent: each may be reached once more than it was, or will be by a request on its way.
 func (m *monitor) allow(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, mi := range m.chunks {
-		if mi.campaign == name {
-			for _, n := range mi.numbers {
-				m.words[n]++
+		if mi.campaign != name {
+			continue
+		}
+		for i, n := range mi.numbers {
+			if mi.ledger.At(i).State.Open() {
+				m.words[n] = max(m.words[n], m.w.platform.sandbox.Contacted(n)+m.onItsWay(n))
 			}
 		}
 	}
+}
+
+// onItsWay is 1 if a request with the number may still arrive.
+func (m *monitor) onItsWay(number string) int {
+	for _, p := range m.w.processes() {
+		if time.Since(m.begun[p.name+number]) < arrivesWithin && !m.seen[number].After(m.begun[p.name+number]) {
+			return 1
+		}
+	}
+	return 0
 }
 
 // suppress notes that a person was told that numbers are on the do-not-contact list.
@@ -445,9 +463,7 @@ func (t *tokens) own(token, caller string) {
 
 // name is what a trace calls a claim: its own text is random.
 func (t *tokens) name(token string) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if owner := t.owner[token]; owner != "" {
+	if owner := t.of(token); owner != "" {
 		return "claim of " + owner
 	}
 	return ""
@@ -455,8 +471,12 @@ func (t *tokens) name(token string) string {
 
 // dead reports whether the process that took the claim has been killed.
 func (t *tokens) dead(token string) bool {
+	return t.w.isDead(t.of(token))
+}
+
+// of is the process that took the claim.
+func (t *tokens) of(token string) string {
 	t.mu.Lock()
-	owner := t.owner[token]
-	t.mu.Unlock()
-	return t.w.isDead(owner)
+	defer t.mu.Unlock()
+	return t.owner[token]
 }

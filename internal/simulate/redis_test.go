@@ -24,13 +24,14 @@ type redisServer struct {
 	m     *miniredis.Miniredis
 	watch func(caller, command string, args []string)
 
+	scripts  *scripts
 	one      sync.Mutex // the command that is carried out
 	current  atomic.Pointer[server.Peer]
 	offset   time.Duration // of its clock
 	ticked   time.Time     // until when keys have lived, by that clock
 	replica  []saved       // what a replica has, since the last WAIT
 	lagging  bool          // no replica confirms
-	trap     string        // the act of change.lua before which it freezes; empty: none
+	trap     *trap         // nil: none is set
 	commands uint64
 	digest   uint64 // of all commands and their times: two runs that agree in it were alike
 }
@@ -42,6 +43,7 @@ func newRedisServer(watch func(caller, command string, args []string)) *redisSer
 		panic(err)
 	}
 	_ = c.Close()
+	r.scripts = newScripts(r.m.Server())
 	r.m.Server().SetPreHook(r.before)
 	return r
 }
@@ -55,14 +57,12 @@ func (r *redisServer) before(p *server.Peer, command string, args ...string) (do
 	if p.ClientName == "" || waits || r.current.Load() == p {
 		return false
 	}
-	if c, ok := changeBy(p.ClientName, command, args); ok && c.latest != "" {
-		r.between(func() {
-			if c.act == r.trap {
-				r.trap = ""
-				r.freeze()
-			}
-		})
-	}
+	r.between(func() {
+		if trap := r.trap; trap != nil && trap.before(command, args) {
+			r.trap = nil
+			trap.spring()
+		}
+	})
 	r.wait()
 	r.one.Lock()
 	defer r.one.Unlock()
@@ -71,7 +71,11 @@ func (r *redisServer) before(p *server.Peer, command string, args ...string) (do
 		r.replicate(p)
 		return true
 	}
-	if !r.idle(p, command, args) {
+	switch {
+	case r.idle(p, command, args):
+	case strings.HasPrefix(command, "EVAL"):
+		r.scripts.run(p, command, args)
+	default:
 		r.current.Store(p)
 		r.m.Server().Dispatch(p, append([]string{command}, args...))
 		r.current.Store(nil)
@@ -89,7 +93,7 @@ func (r *redisServer) tick() {
 	switch lived := now.Sub(r.ticked); {
 	case r.ticked.IsZero() || lived < 0:
 		r.ticked = now
-	case lived >= 50*time.Millisecond:
+	case lived >= 200*time.Millisecond:
 		r.m.FastForward(lived)
 		r.ticked = now
 	}
@@ -144,9 +148,22 @@ func (r *redisServer) between(do func()) {
 	do()
 }
 
+// A trap springs before a command, once.
+type trap struct {
+	before func(command string, args []string) bool
+	spring func()
+}
+
+func (r *redisServer) setTrap(t *trap) { r.between(func() { r.trap = t }) }
+
 // freezeBefore freezes the server before it carries out the next begin or recovery of a dead
 // claim.
-func (r *redisServer) freezeBefore(act string) { r.between(func() { r.trap = act }) }
+func (r *redisServer) freezeBefore(act string) {
+	r.setTrap(&trap{func(command string, args []string) bool {
+		c, ok := changeBy("", command, args)
+		return ok && c.latest != "" && c.act == act
+	}, r.freeze})
+}
 
 // A saved key is its value at a time.
 type saved struct {
@@ -194,13 +211,6 @@ func (r *redisServer) snapshot() (all []saved) {
 		all = append(all, s)
 	}
 	return all
-}
-
-// toldOfLoss reports whether a campaign is paused because Redis has lost writes.
-func (r *redisServer) toldOfLoss() bool {
-	return slices.ContainsFunc(r.m.Keys(), func(key string) bool {
-		return strings.HasPrefix(key, "c:{") && strings.HasSuffix(key, "}") && strings.Contains(r.m.HGet(key, "phase_reason"), "lost_writes")
-	})
 }
 
 // restore takes the server back to a snapshot.

@@ -26,7 +26,7 @@ const (
 	outages
 	// replicated: the same as harsh, and Redis loses what no replica has confirmed.
 	replicated
-	// remembered: Redis loses its last second, and the one worker outlives it.
+	// remembered: Redis loses its last second, again and again, and the one worker outlives it.
 	remembered
 )
 
@@ -134,7 +134,7 @@ func (p *plan) deck() []card {
 	case replicated:
 		return slices.Concat(brief, deaths, lasting, failures, people, losses)
 	case remembered:
-		return slices.Concat(brief, failures, lapses)
+		return slices.Concat(brief, failures, lapses, looks)
 	}
 	return slices.Concat(brief, deaths, deaths, lasting, aimed, failures, people, clocks)
 }
@@ -216,7 +216,7 @@ var deaths = []card{
 var away = []card{
 	{"Redis is frozen", 4 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freeze() }, func(w *world) { w.redis.thaw() })},
 	{"Redis is down", 5 * time.Second, 20 * time.Second, onWorld(func(w *world) { w.crash() }, func(w *world) { w.redis.refuse(false) })},
-	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freezeBefore("begin") }, func(w *world) { w.redis.thaw(); w.redis.freezeBefore("") })},
+	{"Redis freezes before the next begin", 5 * time.Second, 12 * time.Second, onWorld(func(w *world) { w.redis.freezeBefore("begin") }, func(w *world) { w.redis.thaw(); w.redis.setTrap(nil) })},
 	{"a worker is killed at its next begin, and Redis freezes before its recovery", 20 * time.Second, 28 * time.Second, lateRecovery},
 	{"all links to Redis are down, and come up one by one", 8 * time.Second, 20 * time.Second, allDown},
 }
@@ -231,7 +231,7 @@ func lateRecovery(rng *rand.Rand) (string, func(*world), func(*world)) {
 		}, func(w *world) {
 			w.monitor.atNextBegin(p.name, nil)
 			w.redis.thaw()
-			w.redis.freezeBefore("")
+			w.redis.setTrap(nil)
 		}
 }
 
@@ -254,22 +254,17 @@ func allDown(*rand.Rand) (string, func(*world), func(*world)) {
 		}
 }
 
-// crash ends Redis: all connections with what is on its way, and it takes no more.
-func (w *world) crash() {
-	w.redis.refuse(true)
-	w.person.link.die()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, p := range w.all {
-		p.redis.die()
-	}
-}
-
 // cutOff says whether the links of new workers are down, and returns the workers there are.
 func (w *world) cutOff(is bool) []*process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.down = is
+	return slices.Clone(w.all)
+}
+
+func (w *world) processes() []*process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return slices.Clone(w.all)
 }
 
@@ -339,45 +334,3 @@ var clocks = []card{{"Redis's clock is set by ", 0, 0, func(rng *rand.Rand) (str
 	}
 	return by.String(), func(w *world) { w.redis.between(func() { w.redis.offset += by }) }, nil
 }}}
-
-// losses take Redis back to what a replica has confirmed.
-var losses = slices.Repeat([]card{{"Redis fails over to its replica", 300 * time.Millisecond, 3 * time.Second, onWorld(
-	func(w *world) {
-		w.redis.between(func() { w.redis.replica = w.redis.snapshot() })
-		time.Sleep(1500 * time.Millisecond) // what WAIT does not confirm from now on is lost
-		w.crash()
-	},
-	func(w *world) { w.lose(w.redis.replica) },
-)}, {"the replica lags", time.Second, 5 * time.Second, onWorld(
-	func(w *world) { w.redis.between(func() { w.redis.lagging = true }) },
-	func(w *world) { w.redis.between(func() { w.redis.lagging = false }) },
-)}}, 4)
-
-// lapses take Redis back by up to two seconds.
-var lapses = slices.Repeat([]card{{"Redis loses its last writes", 300 * time.Millisecond, 2 * time.Second, func(*rand.Rand) (string, func(*world), func(*world)) {
-	var kept []saved
-	var crashed bool
-	return "", func(w *world) {
-			w.redis.between(func() { kept = w.redis.snapshot() })
-			time.Sleep(time.Second)
-			w.crash()
-			crashed = true
-		}, func(w *world) {
-			if crashed {
-				w.lose(kept)
-			}
-		}
-}}}, 4)
-
-// lose brings Redis back with what it had at a time. A pause that tells of an earlier loss is
-// not lost: the worker that has told of it does not know it any more, see docs/proof.md.
-func (w *world) lose(kept []saved) {
-	w.redis.between(func() {
-		if kept != nil && !w.redis.toldOfLoss() {
-			w.redis.restore(kept)
-			w.monitor.forget()
-			w.losses++
-		}
-	})
-	w.redis.refuse(false)
-}

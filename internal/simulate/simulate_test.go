@@ -20,10 +20,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
+	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -37,6 +41,7 @@ import (
 var (
 	seeds = flag.Int("simulate.seeds", 200, "how many schedules")
 	first = flag.Uint64("simulate.seed", 1, "the first of them")
+	only  = flag.String("simulate.kind", "", "play only seeds of this kind, such as remembered")
 	whole = flag.Bool("simulate.trace", false, "print all that happened")
 )
 
@@ -61,8 +66,12 @@ func failed() int {
 	return len(failing.lines)
 }
 
-// tooLong is real time: a schedule takes some seconds.
-const tooLong = 3 * time.Minute
+// A schedule takes some seconds of processor time. If it takes maxWork, it ends with what all
+// goroutines do. One that waits for ever, so that no virtual time passes, is killed after tooLong.
+const (
+	maxWork = time.Minute
+	tooLong = time.Hour
+)
 
 // TestSimulate plays each schedule in a process of its own. Libraries keep timers in pools,
 // which must not get from one virtual time into another, and a run on one processor is
@@ -70,6 +79,9 @@ const tooLong = 3 * time.Minute
 func TestSimulate(t *testing.T) {
 	if os.Getenv(alone) != "" {
 		t.Skip("this process plays one schedule")
+	}
+	if *only != "" && !slices.Contains(kinds[:], *only) {
+		t.Fatalf("no such kind: %s", *only)
 	}
 	if flag.Lookup("test.failfast").Value.String() == "true" {
 		repeats, enough = 0, 1
@@ -86,8 +98,11 @@ func TestSimulate(t *testing.T) {
 		})
 	}
 	played := 0
-	for ; played < *seeds && failed() < enough; played++ {
-		next <- *first + uint64(played)
+	for seed := *first; played < *seeds && failed() < enough; seed++ {
+		if *only == "" || *only == kinds[planOf(seed).kind] {
+			next <- seed
+			played++
+		}
 	}
 	close(next)
 	all.Wait()
@@ -142,7 +157,7 @@ func playOnce(seed uint64) (text string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSchedule$", "-test.v", fmt.Sprintf("-simulate.seed=%d", seed), fmt.Sprintf("-simulate.trace=%t", *whole))
-	cmd.Env = append(os.Environ(), alone+"=1", "GOMAXPROCS=1", "GOGC=800")
+	cmd.Env = append(os.Environ(), alone+"=1", "GOMAXPROCS=1", "GOGC=400")
 	cmd.SysProcAttr = child.EndWithParent()
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState != nil {
@@ -159,11 +174,26 @@ func (silence) Printf(context.Context, string, ...any) {}
 // today is when schedules begin.
 var today = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// endAfter ends this process when it has worked for so long.
+func endAfter(t *testing.T, work time.Duration) {
+	worked := make(chan os.Signal, 1)
+	signal.Notify(worked, syscall.SIGXCPU)
+	go func() {
+		<-worked
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stdout, 1)
+		os.Exit(1)
+	}()
+	if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &syscall.Rlimit{Cur: uint64(work.Seconds()), Max: uint64(2 * work.Seconds())}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSchedule plays the schedule of one seed.
 func TestSchedule(t *testing.T) {
 	if os.Getenv(alone) == "" {
 		t.Skip("TestSimulate plays each schedule in a process of its own")
 	}
+	endAfter(t, maxWork)
 	redis.SetLogger(silence{})
 	began := time.Now()
 	var w *world

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -189,6 +188,7 @@ func (w *world) play() {
 // settle sees every campaign to its end once nothing goes wrong any more.
 func (w *world) settle() {
 	w.person.link.set(func(l *link) { l.lossy = 0 })
+	w.platform.sandbox.SetLimit(limitAtLast)
 	end := time.Now().Add(settleWithin)
 	for time.Now().Before(end) && !w.isWrong() {
 		if w.settled() {
@@ -207,6 +207,9 @@ func (w *world) settle() {
 		}
 	}
 }
+
+// limitAtLast lets those through at once who are left when nothing goes wrong any more.
+const limitAtLast = 1000
 
 // settleWithin is longer than a quota may block.
 const settleWithin = time.Hour
@@ -229,10 +232,11 @@ func (w *world) settled() bool {
 		}
 		w.letGo(c, l)
 		if c.Phase == campaign.Paused {
-			if strings.Contains(c.PhaseReason.String(), "lost writes") {
-				w.monitor.allow(l.name) // that is what resuming it says
+			if isOfLoss(c.PhaseReason.Line()) {
+				w.resumeLost(l)
+			} else {
+				resume(w, w.person, l, nil)
 			}
-			resume(w, w.person, l, nil)
 		}
 	}
 	return done
