@@ -41,6 +41,9 @@ func NewQueue(st *store.Store, log *slog.Logger) *Queue {
 	}
 }
 
+// forMany is the queue for many callers at once, whose commands share round trips.
+func (q *Queue) forMany() *Queue { return NewQueue(q.store.Together(), q.log).By(q.by) }
+
 // By sets who acts from now on, for the campaigns' logs. Without it that is the user of
 // this process.
 func (q *Queue) By(who string) *Queue {
@@ -125,8 +128,11 @@ func (q *Queue) Release(ctx context.Context, name string) (chunks int, err error
 	if err != nil {
 		return 0, err
 	}
-	if open, err = q.withoutTask(ctx, c, open); err != nil {
-		return 0, err
+	// The tasks of few chunks are looked for one by one: thousands of others may wait.
+	if len(open) > releasedAtOnce {
+		if open, err = q.withoutTask(ctx, c, open); err != nil {
+			return 0, err
+		}
 	}
 	var released atomic.Int64
 	some := slices.Collect(slices.Chunk(open, releasedAtOnce))
@@ -237,6 +243,8 @@ func (q *Queue) isFree(ctx context.Context, c campaign.Campaign, turn store.Chun
 		return true, nil
 	case task.Queue != queueOf(c): // the campaign has changed lanes
 		return q.withdraw(ctx, turn.Ref, task)
+	case turn.Queued: // it is due soon enough
+		return false, nil
 	default:
 		return false, q.store.SetDue(ctx, turn.Ref, dueOf(task))
 	}

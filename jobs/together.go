@@ -88,8 +88,9 @@ func (q *Queue) among(ctx context.Context, names []string, agent string, choose 
 // meanwhile.
 const pauseRounds = 5
 
-// campaignsAtOnce is how many campaigns are paused or resumed at once.
-const campaignsAtOnce = 16
+// campaignsAtOnce is how many campaigns are paused or resumed at once. Their commands share
+// round trips.
+const campaignsAtOnce = 128
 
 // PauseAll pauses all running campaigns, of one agent or of all, for a reason, and returns
 // which. One that another process has paused meanwhile keeps its reason. An error about one
@@ -99,7 +100,8 @@ const campaignsAtOnce = 16
 // thousands that are over were read. Then all are read: the index of live ones may lack one.
 func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Message) (done Together, err error) {
 	why := campaign.Say(campaign.MsgWithOthers, "reason", reason.Mask(mask.Numbers))
-	halt := func(name string) (bool, error) { return q.halt(ctx, name, why) }
+	many := q.forMany()
+	halt := func(name string) (bool, error) { return many.halt(ctx, name, why) }
 	if live, err := q.store.EverLive(ctx); err == nil { // else the rounds meet it, too
 		names := make([]string, len(live))
 		for i, l := range live {
@@ -129,12 +131,13 @@ func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Mess
 func (q *Queue) ResumeAll(ctx context.Context, agent string) (done Together, err error) {
 	chosen, err := q.ToResume(ctx, agent)
 	done.Left, done.Failed = chosen.Left, chosen.Failed
+	many := q.forMany()
 	moved, failed, others := each(chosen.Campaigns, func(name string) (bool, error) {
-		c, err := q.store.Campaign(ctx, name)
+		c, err := many.store.Campaign(ctx, name)
 		if err != nil || !c.PhaseReason.Is(campaign.MsgWithOthers) { // paused anew meanwhile, for a reason of its own
 			return false, err
 		}
-		_, err = q.Resume(ctx, name)
+		_, err = many.Resume(ctx, name)
 		return onlyUndone(err), err
 	})
 	done.Campaigns, done.Failed = moved, append(done.Failed, failed...)

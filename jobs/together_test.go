@@ -1,9 +1,13 @@
 package jobs_test
 
 import (
+	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
 	"campaign-runner/internal/campaigntest"
@@ -172,4 +176,66 @@ func TestAPauseByNameCountsAmongAll(t *testing.T) {
 	}
 	wantNames(t, "resumed", []string{"b", "c"}, done.Campaigns)
 	wantNames(t, "stay paused", []string{"a", "by-hand", "by-rule"}, names(done.Left))
+}
+
+// trips is a hook that counts round trips and the commands on them.
+type trips struct{ trips, commands atomic.Int64 }
+
+func (h *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		h.trips.Add(1)
+		h.commands.Add(1)
+		return next(ctx, cmd)
+	}
+}
+func (h *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.trips.Add(1)
+		h.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+// What a campaign costs that is paused and resumed with others does not depend on how many
+// others there are, and its commands share round trips with theirs.
+func TestManyArePausedAndResumedInFewRoundTrips(t *testing.T) {
+	const most = 20 // commands of a campaign
+	rdb := redistest.Start(t).Client()
+	f, hook := campaigntest.New(t, rdb), new(trips)
+	q, n := jobs.NewQueue(f.Store, nil), int64(0)
+	rdb.AddHook(hook)
+	for _, more := range []int64{100, 300} {
+		for range more {
+			name := fmt.Sprint("campaign-", n)
+			f.Load(campaigntest.List{Name: name, Settings: campaigntest.Settings(5, campaign.Column{Name: "phone"}), Contacts: campaigntest.People(966500000000, 2, nil)})
+			if _, err := q.Release(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		for what, do := range map[string]func() (jobs.Together, error){
+			"pause":  func() (jobs.Together, error) { return q.PauseAll(t.Context(), "", campaign.Text("lunch")) },
+			"resume": func() (jobs.Together, error) { return q.ResumeAll(t.Context(), "") },
+		} {
+			if what == "resume" {
+				if _, err := q.PauseAll(t.Context(), "", campaign.Text("lunch")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			hook.trips.Store(0)
+			hook.commands.Store(0)
+			done, err := do()
+			if err != nil || int64(len(done.Campaigns)) != n {
+				t.Fatalf("%s of %d campaigns: %d, %v", what, n, len(done.Campaigns), err)
+			}
+			t.Logf("%s of %d campaigns: %d commands in %d round trips", what, n, hook.commands.Load(), hook.trips.Load())
+			if hook.commands.Load() > most*n+100 || hook.trips.Load() > 2*n {
+				t.Errorf("%s of %d campaigns: %d commands in %d round trips", what, n, hook.commands.Load(), hook.trips.Load())
+			}
+			if _, err := q.ResumeAll(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }

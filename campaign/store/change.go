@@ -152,7 +152,7 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 
 // planMoves is the ledger after the moves, and which of them its records allow.
 func planMoves(read campaign.Ledger, moves []Move) (planned campaign.Ledger, allowed, refused []Move, err error) {
-	planned = slices.Clone(read)
+	planned, allowed = slices.Clone(read), make([]Move, 0, len(moves))
 	for _, m := range moves {
 		if m.Index < 0 || m.Index >= planned.Len() {
 			return nil, nil, nil, fmt.Errorf("no contact %d", m.Index)
@@ -172,6 +172,10 @@ func planMoves(read campaign.Ledger, moves []Move) (planned campaign.Ledger, all
 // returns those to decide again. left are the contacts it has left alone, as they
 // are now.
 func (done *Changed) add(asked []Move, read campaign.Ledger, left map[int]campaign.Record) (again []Move) {
+	if len(left) == 0 && len(done.Moved) == 0 {
+		done.Moved = asked
+		return nil
+	}
 	for _, m := range asked {
 		present, wasLeft := left[m.Index]
 		switch {

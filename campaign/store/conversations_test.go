@@ -153,3 +153,29 @@ func TestWishesWithoutRedis(t *testing.T) {
 		t.Errorf("a damaged wish: %+v, %v", all, err)
 	}
 }
+
+// A conversation is found only where an entry begins, and those of one bucket that are added
+// together are all there.
+func TestConversationsOfOneBucket(t *testing.T) {
+	s := New(redistest.Shared(t))
+	c := launch(t, s, "sale", 2, 2, campaign.Running) // so few that there is one bucket
+	if err := s.AddConversations(t.Context(), c, map[string]int{"first": 0}); err != nil {
+		t.Fatal(err)
+	}
+	hash, _ := conversationHash("a")
+	if err := s.rdb.HSet(t.Context(), keyConversations("sale"), "0", "1234"+hash).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, add := range []map[string]int{{"a": 1, "b": 0}, {"b": 1, "c": 1}} {
+		if err := s.AddConversations(t.Context(), c, add); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.FindConversations(t.Context(), "sale", []string{"a", "b", "c"})
+	if diff := cmp.Diff(map[string]int{"a": 1, "c": 1}, got); err != nil || diff != "" {
+		t.Errorf("found (-want +got):\n%s%v", diff, err)
+	}
+	if n := s.rdb.HStrLen(t.Context(), keyConversations("sale"), "0").Val(); n != 4*entryBytes {
+		t.Errorf("%d bytes, want four entries", n)
+	}
+}

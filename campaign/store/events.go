@@ -29,7 +29,9 @@ const (
 
 // eventBytes is what an event counts for: its body, and about what the stream takes
 // beside it.
-func eventBytes(e Event) int { return len(e.Body) + len(e.Campaign) + 64 }
+func eventBytes(e Event) int { return len(e.Body) + len(e.Campaign) + besideBody }
+
+const besideBody = 64
 
 // ErrFull: too many events wait to be applied.
 var ErrFull = errors.New("too many events wait to be applied")
@@ -44,20 +46,21 @@ type Event struct {
 	Urgent   bool // somebody asks in it not to be contacted: it may use the reserve
 }
 
-// addEventsScript appends events. KEYS stream, its bytes; ARGV for each event most entries,
-// most bytes, the event's bytes, campaign, contact, body. Answers for each 1, or 0 when there
-// is no room.
+// addEventsScript appends events. KEYS stream, its bytes; ARGV most entries and most bytes,
+// the same with the reserve, then for each event '1' if it may use that, campaign, contact,
+// body. Answers for each 1, or 0 when there is no room.
 var addEventsScript = redis.NewScript(`
 local entries = redis.call('XLEN', KEYS[1])
 local bytes = 0
 if entries > 0 then bytes = tonumber(redis.call('GET', KEYS[2]) or '0') end
+local most = {[''] = {tonumber(ARGV[1]), tonumber(ARGV[2])}, ['1'] = {tonumber(ARGV[3]), tonumber(ARGV[4])}}
 local kept = {}
-for i = 1, #ARGV, 6 do
-  local after = bytes + tonumber(ARGV[i + 2])
-  if entries >= tonumber(ARGV[i]) or after > tonumber(ARGV[i + 1]) then
+for i = 5, #ARGV, 4 do
+  local bound, after = most[ARGV[i]], bytes + #ARGV[i + 1] + #ARGV[i + 3] + ` + strconv.Itoa(besideBody) + `
+  if entries >= bound[1] or after > bound[2] then
     kept[#kept + 1] = 0
   else
-    redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[i + 3], 'contact', ARGV[i + 4], 'body', ARGV[i + 5])
+    redis.call('XADD', KEYS[1], '*', 'campaign', ARGV[i + 1], 'contact', ARGV[i + 2], 'body', ARGV[i + 3])
     entries, bytes = entries + 1, after
     kept[#kept + 1] = 1
   end
@@ -100,13 +103,14 @@ func (s *Store) addEvents(ctx context.Context, all []*arrival) {
 }
 
 func (s *Store) addSome(ctx context.Context, some []*arrival) {
-	args := make([]any, 0, 6*len(some))
+	args := make([]any, 0, 4+4*len(some))
+	args = append(args, maxEvents, maxEventBytes, maxEvents+maxEvents/reserveShare, maxEventBytes+maxEventBytes/reserveShare)
 	for _, a := range some {
-		e, entries, bytes := a.event, maxEvents, maxEventBytes
-		if e.Urgent {
-			entries, bytes = entries+entries/reserveShare, bytes+bytes/reserveShare
+		urgent := ""
+		if a.event.Urgent {
+			urgent = "1"
 		}
-		args = append(args, entries, bytes, eventBytes(e), e.Campaign, e.Contact, e.Body)
+		args = append(args, urgent, a.event.Campaign, a.event.Contact, a.event.Body)
 	}
 	kept, err := addEventsScript.Run(ctx, s.rdb, []string{keyEvents, keyEventBytes}, args...).BoolSlice()
 	if err == nil && len(kept) != len(some) {
@@ -168,17 +172,25 @@ func (s *Store) StaleEvents(ctx context.Context, limit int, idle time.Duration) 
 
 // endEventsScript deletes events, and counts those applied: each once, by the run that
 // deletes it. KEYS stream, its bytes, count; ARGV group, seconds to keep the count, how
-// many of the events were applied, then id and bytes of each, those applied first.
+// many of the events were applied, then id and bytes of each, those applied first. Events
+// that the group has not ended yet are all there: they go in one command.
 var endEventsScript = redis.NewScript(`
-local ids, applied, freed = {}, 0, 0
+local ids, all, applied, freed = {}, 0, 0, 0
 for i = 4, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
-  if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
-    freed = freed + tonumber(ARGV[i + 1])
-    if #ids <= tonumber(ARGV[3]) then applied = applied + 1 end
+  all = all + tonumber(ARGV[i + 1])
+end
+if redis.call('XACK', KEYS[1], ARGV[1], unpack(ids)) == #ids then
+  redis.call('XDEL', KEYS[1], unpack(ids))
+  applied, freed = tonumber(ARGV[3]), all
+else
+  for n, id in ipairs(ids) do
+    if redis.call('XDEL', KEYS[1], id) == 1 then
+      freed = freed + tonumber(ARGV[2 * n + 3])
+      if n <= tonumber(ARGV[3]) then applied = applied + 1 end
+    end
   end
 end
-redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
 if redis.call('XLEN', KEYS[1]) == 0 then
   redis.call('DEL', KEYS[2])
 elseif freed > 0 then

@@ -251,20 +251,30 @@ var addConversationsScript = redis.NewScript(`
 if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'purge_began') == 1 then return 0 end
 redis.call('HSETNX', KEYS[2], 'buckets', ARGV[1])
 local buckets = tonumber(redis.call('HGET', KEYS[2], 'buckets'))
-for i = 2, #ARGV, 3 do
-  local field = string.format('%.0f', tonumber(ARGV[i + 1]) % buckets)
-  local bucket = redis.call('HGET', KEYS[2], field) or ''
-  local at
-  for k = 1, #bucket, 12 do
-    if string.sub(bucket, k, k + 7) == ARGV[i] then at = k break end
-  end
+local fields = {}
+for i = 2, #ARGV, 3 do fields[#fields + 1] = string.format('%.0f', tonumber(ARGV[i + 1]) % buckets) end
+local read, now, changes = redis.call('HMGET', KEYS[2], unpack(fields)), {}, {}
+for n, field in ipairs(fields) do now[field] = read[n] or '' end
+for n, field in ipairs(fields) do
+  local bucket, hash, ordinal, at = now[field], ARGV[3 * n - 1], ARGV[3 * n + 1], 0
+  repeat at = string.find(bucket, hash, at + 1, true) until not at or at % 12 == 1
   if not at then
-    redis.call('HSET', KEYS[2], field, bucket .. ARGV[i] .. ARGV[i + 2])
-  elseif string.sub(bucket, at + 8, at + 11) ~= ARGV[i + 2] then
-    redis.call('HSET', KEYS[2], field, string.sub(bucket, 1, at + 7) .. '\255\255\255\255' .. string.sub(bucket, at + 12))
+    now[field] = bucket .. hash .. ordinal
+  elseif string.sub(bucket, at + 8, at + 11) ~= ordinal then
+    now[field] = string.sub(bucket, 1, at + 7) .. '\255\255\255\255' .. string.sub(bucket, at + 12)
   end
 end
+for n, field in ipairs(fields) do
+  if now[field] and now[field] ~= (read[n] or '') then
+    changes[#changes + 1], changes[#changes + 2] = field, now[field]
+  end
+  now[field] = nil -- it is written once
+end
+if #changes > 0 then redis.call('HSET', KEYS[2], unpack(changes)) end
 return 1`)
+
+// conversationsPage bounds the conversations that one run of the script adds.
+const conversationsPage = 1000
 
 // AddConversations stores contacts' ordinals by conversation. A conversation of two
 // contacts belongs to neither from then on.
@@ -272,13 +282,18 @@ func (s *Store) AddConversations(ctx context.Context, c campaign.Campaign, ordin
 	if len(ordinals) == 0 {
 		return nil
 	}
-	args := []any{c.Counts.Contacts/bucketContacts + 1}
-	for _, conversation := range slices.Sorted(maps.Keys(ordinals)) {
-		hash, bucket := conversationHash(conversation)
-		args = append(args, hash, bucket, binary.LittleEndian.AppendUint32(nil, uint32(ordinals[conversation])))
+	for page := range slices.Chunk(slices.Sorted(maps.Keys(ordinals)), conversationsPage) {
+		args := []any{c.Counts.Contacts/bucketContacts + 1}
+		for _, conversation := range page {
+			hash, bucket := conversationHash(conversation)
+			args = append(args, hash, bucket, binary.LittleEndian.AppendUint32(nil, uint32(ordinals[conversation])))
+		}
+		err := addConversationsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyConversations(c.Name)}, args...).Err()
+		if err != nil {
+			return wrap(err, "add conversations of %s", c.Name)
+		}
 	}
-	err := addConversationsScript.Run(ctx, s.rdb, []string{keyCampaign(c.Name), keyConversations(c.Name)}, args...).Err()
-	return wrap(err, "add conversations of %s", c.Name)
+	return nil
 }
 
 // FindConversations are the ordinals of contacts by conversation, where known.

@@ -299,7 +299,7 @@ func TestQueuedChunks(t *testing.T) {
 		}
 		release := func(seq int) {
 			t.Helper()
-			if _, err := s.Release(ctx, "sale", -time.Second, ChunkSeq{sale0, seq}); err != nil || read(t, s, sale0).Seq != seq+1 {
+			if _, err := s.Release(ctx, "sale", -time.Second, ChunkSeq{Ref: sale0, Seq: seq}); err != nil || read(t, s, sale0).Seq != seq+1 {
 				t.Fatalf("not released: %v", err)
 			}
 		}

@@ -39,21 +39,25 @@ for i = 3, there and 2 + names or 0 do
   if redis.call('SCARD', KEYS[4]) >= tonumber(ARGV[1]) then break end
   redis.call('SADD', KEYS[4], ARGV[i])
 end
-local left, wrote, told = {}, false, {}
-for i = 3 + names, #ARGV, 5 do
-  local present = redis.call('HGET', KEYS[2], ARGV[i]) or ''
-  if there and present == ARGV[i + 1] then
-    wrote = true
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])
-    if ARGV[i + 3] ~= '' then redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 3]) end
+local left, told, fields, outcomes, histories = {}, {}, {}, {}, {}
+for i = 3 + names, #ARGV, 5 do fields[#fields + 1] = ARGV[i] end
+local present = #fields > 0 and redis.call('HMGET', KEYS[2], unpack(fields))
+for n, index in ipairs(fields) do
+  local i, was = 5 * n + names - 2, present[n] or ''
+  if there and was == ARGV[i + 1] then
+    outcomes[#outcomes + 1], outcomes[#outcomes + 2] = index, ARGV[i + 2]
+    if ARGV[i + 3] ~= '' then histories[#histories + 1], histories[#histories + 2] = index, ARGV[i + 3] end
     local at, answered, ended, opted = string.match(ARGV[i + 4], '^(%d+) (%d) (%d) (%d)$')
     for what, n in pairs({[ANSWERED] = answered, [ENDED] = ended, [OPTED] = opted}) do
       if n == '1' then told[#told + 1] = {tonumber(at), what, 1} end
     end
-  elseif present ~= ARGV[i + 2] then
-    left[#left + 1] = tonumber(ARGV[i])
+  elseif was ~= ARGV[i + 2] then
+    left[#left + 1] = tonumber(index)
   end
 end
+local wrote = #outcomes > 0
+if wrote then redis.call('HSET', KEYS[2], unpack(outcomes)) end
+if #histories > 0 then redis.call('HSET', KEYS[3], unpack(histories)) end
 if #told > 0 then tellCohorts(KEYS[6], told) end
 if wrote and redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], 'told', 1) end
 local soon = wrote and string.match(redis.call('HGET', KEYS[1], 'rungs') or '', '^%d+')

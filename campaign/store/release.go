@@ -124,8 +124,9 @@ func (s *Store) Overdue(ctx context.Context, name string, before time.Time) (int
 
 // A ChunkSeq is a chunk with the number of its releases.
 type ChunkSeq struct {
-	Ref Ref
-	Seq int
+	Ref    Ref
+	Seq    int
+	Queued bool // as Due has it
 }
 
 // ChunkSeqs reads how often open chunks were released: 0 for one that does not
@@ -134,7 +135,7 @@ func (s *Store) ChunkSeqs(ctx context.Context, name string, open []Due) ([]Chunk
 	turns, counts := make([]ChunkSeq, len(open)), make([]*redis.StringCmd, len(open))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, due := range open {
-			turns[i].Ref = Ref{Campaign: name, Chunk: due.Chunk}
+			turns[i].Ref, turns[i].Queued = Ref{Campaign: name, Chunk: due.Chunk}, due.Queued
 			counts[i] = p.HGet(ctx, keyChunk(turns[i].Ref), "seq")
 		}
 		return nil

@@ -61,7 +61,7 @@ func TestRelease(t *testing.T) {
 
 // release releases one chunk for an hour.
 func release(t *testing.T, s *Store, ref Ref, seq int) (next int, ok bool, err error) {
-	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, ChunkSeq{ref, seq})
+	counts, err := s.Release(t.Context(), ref.Campaign, time.Hour, ChunkSeq{Ref: ref, Seq: seq})
 	if err != nil {
 		return 0, false, err
 	}
@@ -79,7 +79,7 @@ func TestChunksAreReleasedTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]ChunkSeq{{Ref{"sale", 3}, 0}, {Ref{"sale", 2}, 1}, {Ref{"sale", 9}, 0}, {Ref{"sale", 0}, 0}}, turns); diff != "" {
+	if diff := cmp.Diff([]ChunkSeq{{Ref: Ref{"sale", 3}}, {Ref: Ref{"sale", 2}, Seq: 1}, {Ref: Ref{"sale", 9}}, {Ref: Ref{"sale", 0}}}, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
 	turns[0].Seq = 5 // another process was faster

@@ -33,16 +33,17 @@ type Reservation struct {
 // An Owner is the value of a reservation's field; empty: there is none.
 type Owner string
 
-// owner is "campaign/chunk/contact claim count ms".
-func (r Reservation) owner() Owner {
-	text := append(make([]byte, 0, 128), r.Ref.Campaign...)
+// appendOwner appends the owner: "campaign/chunk/contact claim count ms".
+func (r Reservation) appendOwner(text []byte) []byte {
+	text = append(text, r.Ref.Campaign...)
 	text = strconv.AppendInt(append(text, '/'), int64(r.Ref.Chunk), 10)
 	text = strconv.AppendInt(append(text, '/'), int64(r.Index), 10)
 	text = append(append(text, ' '), r.Token...)
 	text = strconv.AppendInt(append(text, ' '), int64(r.N), 10)
-	text = strconv.AppendInt(append(text, ' '), r.Until.UnixMilli(), 10)
-	return Owner(text)
+	return strconv.AppendInt(append(text, ' '), r.Until.UnixMilli(), 10)
 }
+
+func (r Reservation) owner() Owner { return Owner(r.appendOwner(nil)) }
 
 // parse reads the contact and until when it may begin; ok is false for anything
 // else.
@@ -187,9 +188,18 @@ func numbersOf(all []Reservation) []string {
 }
 
 func ownersOf(all []Reservation) []Owner {
-	owners := make([]Owner, len(all))
+	owners, ends := make([]Owner, len(all)), make([]int, len(all))
+	var text []byte
 	for i, r := range all {
-		owners[i] = r.owner()
+		if i == 1 { // the others are about as long as the first
+			text = slices.Grow(text, len(all)*(len(text)+len("000")))
+		}
+		text = r.appendOwner(text)
+		ends[i] = len(text)
+	}
+	whole, from := string(text), 0
+	for i, end := range ends {
+		owners[i], from = Owner(whole[from:end]), end
 	}
 	return owners
 }

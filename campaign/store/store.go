@@ -78,7 +78,7 @@ func New(rdb redis.UniversalClient) *Store {
 	}
 	s := &Store{rdb: rdb, applying: newPipeline(rdb, 1), drafts: draftBounds{MaxDraftBytes, MaxDrafts}, encoder: encoder, decoder: decoder}
 	s.recent.turn = make(chan struct{}, 1)
-	s.inbox.most, s.inbox.carry = 2, s.addEvents
+	s.inbox.most, s.inbox.carry = 4, s.addEvents
 	return s
 }
 

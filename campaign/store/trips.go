@@ -35,6 +35,17 @@ const maxRiders = 128
 // ride has something carried out on a trip. It may still be carried out after ctx is over;
 // then what came of it must not be read.
 func (t *trips[T]) ride(ctx context.Context, brings T) error {
+	select {
+	case <-t.board(ctx, brings):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// board has something carried out on a trip, unless ctx is over before that leaves. The
+// channel is closed when the trip is over.
+func (t *trips[T]) board(ctx context.Context, brings T) <-chan struct{} {
 	r := rider[T]{ctx, brings, make(chan struct{})}
 	t.mu.Lock()
 	t.waiting = append(t.waiting, r)
@@ -43,12 +54,7 @@ func (t *trips[T]) ride(ctx context.Context, brings T) error {
 		go t.run()
 	}
 	t.mu.Unlock()
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return r.done
 }
 
 // run makes trips until nobody waits.
@@ -78,66 +84,111 @@ func (t *trips[T]) trip(riders []rider[T]) {
 	defer cancel()
 	var latest time.Time
 	endless := false
-	riders = slices.DeleteFunc(riders, func(r rider[T]) bool { return r.ctx.Err() != nil }) // they have left
-	all := make([]T, len(riders))
-	for i, r := range riders {
+	all := make([]T, 0, len(riders))
+	for _, r := range riders {
+		defer close(r.done)
+		if r.ctx.Err() != nil {
+			continue // it has left
+		}
 		deadline, has := r.ctx.Deadline()
 		endless = endless || !has
 		if deadline.After(latest) {
 			latest = deadline
 		}
-		all[i] = r.brings
+		all = append(all, r.brings)
 	}
 	if !endless {
 		ctx, cancel = context.WithDeadline(ctx, latest)
 		defer cancel()
 	}
 	t.carry(ctx, all)
-	for _, r := range riders {
-		close(r.done)
-	}
 }
 
 // A pipeline is trips of commands: each rider adds some.
 type pipeline struct {
-	rdb redis.UniversalClient
+	shared redis.UniversalClient // whose commands ride on the trips
 	trips[func(redis.Pipeliner)]
 }
 
 func newPipeline(rdb redis.UniversalClient, most int) *pipeline {
-	return &pipeline{rdb, trips[func(redis.Pipeliner)]{most: most, carry: func(ctx context.Context, all []func(redis.Pipeliner)) {
+	p := &pipeline{trips: trips[func(redis.Pipeliner)]{most: most, carry: func(ctx context.Context, all []func(redis.Pipeliner)) {
 		pipe := rdb.Pipeline()
 		for _, queue := range all {
 			queue(pipe)
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 	}}}
+	p.shared = p.share(rdb)
+	return p
 }
 
 // script runs a script on a shared trip.
 func (p *pipeline) script(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
-	return script.Run(ctx, sharing{p.rdb, p}, keys, args...)
+	return script.Run(ctx, p.shared, keys, args...)
 }
 
-// sharing is a client whose runs of known scripts share trips.
-type sharing struct {
-	redis.UniversalClient
-	trips *pipeline
-}
+// sharing is a hook that has the commands of a client ride on trips. Those of a transaction
+// do not.
+type sharing struct{ trips *pipeline }
 
-// Sharing is the store's client for callers of many scripts at once: their runs share round
-// trips.
-func (s *Store) Sharing() redis.UniversalClient {
-	return sharing{s.rdb, newPipeline(s.rdb, 2)}
-}
-
-func (c sharing) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	var cmd *redis.Cmd
-	err := c.trips.ride(ctx, func(p redis.Pipeliner) { cmd = p.EvalSha(ctx, sha, keys, args...) })
-	if err != nil {
-		failed := redis.NewCmd(ctx)
-		failed.SetErr(err)
-		return failed
+// share is a client on the same Redis as rdb, whose commands ride on trips. It has no
+// connections of its own but for transactions and subscriptions.
+func (p *pipeline) share(rdb redis.UniversalClient) redis.UniversalClient {
+	var client redis.UniversalClient
+	switch rdb := rdb.(type) {
+	case *redis.Client:
+		options := *rdb.Options()
+		options.PushNotificationProcessor = nil // it has its handlers from rdb
+		client = redis.NewClient(&options)
+	case *redis.ClusterClient:
+		client = redis.NewClusterClient(rdb.Options())
+	default:
+		return rdb // each command makes its own trip
 	}
-	return cmd
+	client.AddHook(sharing{p})
+	return client
+}
+
+// Sharing is the store's client for callers of many commands at once, which share round
+// trips. None of them may block.
+func (s *Store) Sharing() redis.UniversalClient { return newPipeline(s.rdb, 2).shared }
+
+// Together is the store for many callers at once, whose commands share round trips.
+func (s *Store) Together() *Store {
+	together := New(s.Sharing())
+	together.replicas = s.replicas
+	return together
+}
+
+func (h sharing) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h sharing) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return h.ride(ctx, cmd) }
+}
+
+func (h sharing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if len(cmds) > 0 && cmds[0].Name() == "multi" {
+			return next(ctx, cmds)
+		}
+		return h.ride(ctx, cmds...)
+	}
+}
+
+// ride waits for the commands even when ctx is over: their caller reads them. The trip ends
+// by their deadline.
+func (h sharing) ride(ctx context.Context, cmds ...redis.Cmder) error {
+	carried := false
+	<-h.trips.board(ctx, func(p redis.Pipeliner) {
+		carried = true
+		for _, cmd := range cmds {
+			_ = p.Process(ctx, cmd) // each has its own error
+		}
+	})
+	if !carried {
+		for _, cmd := range cmds {
+			cmd.SetErr(ctx.Err())
+		}
+	}
+	return firstErr(cmds)
 }

@@ -292,7 +292,7 @@ func (p *heldTrip) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.Name() == "evalsha" {
 			const head = 5 // command, script, number of keys, keys
-			if p.sizes = append(p.sizes, (len(cmd.Args())-head)/6); len(p.sizes) == 1 {
+			if p.sizes = append(p.sizes, (len(cmd.Args())-head-4)/4); len(p.sizes) == 1 {
 				close(p.first)
 				<-p.leave
 			}

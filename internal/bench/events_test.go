@@ -28,6 +28,10 @@ const earlier = "before/"
 // agent learned nothing.
 const eventsPerContact = 3.8
 
+// lookEvery is the time between two looks at how far a worker is: each costs it some
+// milliseconds.
+const lookEvery = 100 * time.Millisecond
+
 // BenchmarkEvents lets a platform on the same machine post its events as fast as they are
 // taken, with everything written to disk before it counts, and tells how many are applied
 // in a second from the first to the last.
@@ -112,7 +116,7 @@ func (t *bench) tell(list, mode, folder string) (e telling) {
 	var stats sandbox.Stats
 	var began, posted time.Time
 	first, done := 0, false
-	for deadline := time.Now().Add(10 * time.Minute); !done; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); !done; time.Sleep(lookEvery) {
 		sent, applied := stats.EventsSent, appliedBy(admin)
 		platform.get("/sandbox/stats", &stats)
 		if began.IsZero() && applied > 0 {

@@ -87,8 +87,8 @@ func TestWhatAnEventCosts(t *testing.T) {
 	if s.counts[Applied] != events+1 || s.state(1) != campaign.Started {
 		t.Fatalf("counted %v", s.counts)
 	}
-	if applying > 8*events {
-		t.Errorf("%d commands to apply %d events, want at most 8 each", applying, events)
+	if applying > 3*events {
+		t.Errorf("%d commands to apply %d events, want at most 3 each", applying, events)
 	}
 	if n := hook.n.Load(); n > chunks {
 		t.Errorf("%d round trips for %d chunks", n, chunks)

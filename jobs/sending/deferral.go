@@ -55,8 +55,8 @@ func (p *pass) sift(ctx context.Context, contacts []int, now time.Time) (ready [
 	}
 	opens := make(map[*hours.Clock]deferral)
 	for _, index := range contacts {
-		if d := p.deferral(index, now, opens); d != nil {
-			deferred[index] = *d
+		if d, is := p.deferral(index, now, opens); is {
+			deferred[index] = d
 		} else {
 			ready = append(ready, index)
 		}
@@ -73,23 +73,27 @@ func (p *pass) sift(ctx context.Context, contacts []int, now time.Time) (ready [
 }
 
 // deferral is what the canary, the attempts, the end and the hours of the campaign
-// have against sending a contact now; nil: nothing. opens keeps what was found of
+// have against sending a contact now, if they have any. opens keeps what was found of
 // each clock.
-func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferral) *deferral {
-	s, record := p.campaign.Settings, p.chunk.Record(index)
+func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferral) (d deferral, is bool) {
+	s, record := &p.campaign.Settings, p.chunk.Record(index)
 	if index >= p.chunk.Len()-p.campaign.HeldBack(p.chunk.Ref.Chunk, p.chunk.Len()) {
-		return &deferral{until: now.Add(timings.KeepDue), plain: "the canary"} // or sooner: the end of the canary releases the chunk
+		return deferral{until: now.Add(timings.KeepDue), plain: "the canary"}, true // or sooner: the end of the canary releases the chunk
 	}
 	if s.UsedUpForGood(record) {
-		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}
+		return deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}, true
 	}
 	// A contact that a person asked for after the launch is not too late.
 	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && (record.Run == 0 || record.Rung > 0) {
-		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
+		return deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}, true
 	}
-	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
+	number := ""
+	if p.calendar.ByContact() {
+		number = p.chunk.Contacts[index].Phone.E164()
+	}
+	clock := p.calendar.Of(number)
 	if clock == nil {
-		return &deferral{reason: campaign.Say(campaign.MsgNoZone)}
+		return deferral{reason: campaign.Say(campaign.MsgNoZone)}, true
 	}
 	d, known := opens[clock]
 	if !known {
@@ -106,10 +110,7 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		}
 		opens[clock] = d
 	}
-	if d.until.Equal(now) {
-		return nil
-	}
-	return &d
+	return d, !d.until.Equal(now)
 }
 
 // siftByCap defers the contacts beyond the day's cap to the next day.

@@ -109,7 +109,7 @@ func (s *Sender) newPass(ctx context.Context, c campaign.Campaign, chunk *store.
 		Sender: s, campaign: c, calendar: calendar, chunk: chunk, terms: store.TermsOf(c, now),
 		token:    store.NewClaim(s.Worker.ID, rand.Text()),
 		log:      s.Log.With("campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk),
-		reserved: reservations{by: make(map[int]store.Reservation)},
+		reserved: reservations{by: make(map[int]held, len(chunk.Contacts))},
 		deferred: deferrals{of: make(map[int]deferral)},
 	}
 	p.clock.set(now)

@@ -17,9 +17,19 @@ var contestedReason = campaign.Say(campaign.MsgContested)
 // reservations are those of a pass.
 type reservations struct {
 	mu        sync.Mutex
-	by        map[int]store.Reservation // those that may be ours, by contact
-	rounds    int                       // in which any were asked for
-	contested campaign.Reason           // the code of contestedReason, once it is known
+	by        map[int]held    // those that may be ours, by contact
+	rounds    int             // in which any were asked for
+	contested campaign.Reason // the code of contestedReason, once it is known
+}
+
+// A held is what a reservation of a pass has of its own.
+type held struct {
+	round int
+	until time.Time
+}
+
+func (p *pass) reservationOf(index int, h held) store.Reservation {
+	return store.Reservation{Phone: p.chunk.Contacts[index].Phone, Ref: p.chunk.Ref, Index: index, Token: p.token, N: h.round, Until: h.until}
 }
 
 // abandon leaves these contacts' numbers reserved: it is not known what becomes of
@@ -41,7 +51,7 @@ func (p *pass) reserves() bool {
 // reserve takes the reservations of contacts that are to begin before fence, and
 // returns the contacts for which it got one. It waits for none: a contact whose
 // number another request has is deferred.
-func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferred map[int]deferral) (got []int, err error) {
+func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferred map[int]deferral) ([]int, error) {
 	if !p.reserves() {
 		return piece, nil
 	}
@@ -66,7 +76,7 @@ func (p *pass) reserve(ctx context.Context, piece []int, fence time.Time, deferr
 	if err != nil {
 		return nil, err
 	}
-	taken := make(map[int]bool)
+	taken, got := make(map[int]bool), make([]int, 0, len(piece))
 	for i, owner := range others { // "" unless somebody was faster
 		taken[free[i].Index] = owner == ""
 	}
@@ -90,11 +100,8 @@ func (p *pass) want(piece []int, fence time.Time) []store.Reservation {
 	r.rounds++
 	wanted := make([]store.Reservation, len(piece))
 	for i, index := range piece {
-		wanted[i] = store.Reservation{
-			Phone: p.chunk.Contacts[index].Phone, Ref: p.chunk.Ref, Index: index,
-			Token: p.token, N: r.rounds, Until: fence,
-		}
-		r.by[index] = wanted[i]
+		h := held{r.rounds, fence}
+		wanted[i], r.by[index] = p.reservationOf(index, h), h
 	}
 	return wanted
 }
@@ -171,12 +178,16 @@ func (p *pass) giveBack(ctx context.Context, piece []int, fence time.Time) {
 // their request: a later one of the pass may have its own by now. It keeps those of
 // contacts that are sending: their answer is not written down.
 func (p *pass) giveAllBack(ctx context.Context, rs []*request) {
-	var mine []store.Reservation
+	contacts := 0
+	for _, r := range rs {
+		contacts += len(r.piece)
+	}
+	mine := make([]store.Reservation, 0, contacts)
 	p.reserved.mu.Lock()
 	for _, r := range rs {
 		for _, index := range r.piece {
-			if reservation, is := p.reserved.by[index]; is && reservation.Until.Equal(r.fence) && p.chunk.Record(index).State != campaign.Sending {
-				mine = append(mine, reservation)
+			if h, is := p.reserved.by[index]; is && h.until.Equal(r.fence) && p.chunk.Record(index).State != campaign.Sending {
+				mine = append(mine, p.reservationOf(index, h))
 				delete(p.reserved.by, index)
 			}
 		}

@@ -25,7 +25,7 @@ func TestARequestGivesBackItsOwnReservationsAlone(t *testing.T) {
 	}
 	p := &pass{Sender: &Sender{Store: f.Store}, log: slog.New(slog.DiscardHandler)}
 	p.campaign, p.chunk, p.token = c, chunk, "w/1"
-	p.reserved.by = make(map[int]store.Reservation)
+	p.reserved.by = make(map[int]held)
 	now, err := f.Clock(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
