@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/texts"
@@ -29,15 +30,11 @@ func (o outlook) ByRungs() any {
 }
 
 // plan serves how the rest of a campaign will go.
-func (p *pages) plan(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	var found report.Foresight
-	if err == nil {
-		found, err = report.Foretell(r.Context(), p.store, c.Name, ratelimit.Rate{})
-	}
+func (p *pages) plan(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
+	found, err := report.Foretell(r.Context(), p.store, c.Name, ratelimit.Rate{})
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	p.show(w, r, http.StatusOK, "plan", view{Title: texts.Of("plan.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Body: outlook{found, c.Settings.Hours}})
+	return nil
 }

@@ -92,15 +92,7 @@ func changeable() (list []campaign.Setting) {
 }
 
 // settings serves the settings of a campaign. A change is shown before it is made.
-func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	if !p.readForm(w, r) {
-		return
-	}
+func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Campaign) (err error) {
 	status, given := http.StatusOK, givenOf(r.PostForm)
 	edit := func(s *campaign.Settings) error { return s.Apply(changeable(), given) }
 	f := changeForm{
@@ -119,11 +111,10 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 		// It goes on when the page is closed.
 		changed, err := p.queue(r).Set(context.WithoutCancel(r.Context()), c.Name, edit)
 		if err != nil {
-			p.refuse(w, r, asWish(err))
-			return
+			return asWish(err)
 		}
 		p.did(w, r, "/campaigns/"+c.Name+"/settings", texts.Of("did.set", "n", len(changed)))
-		return
+		return nil
 	default:
 		f.Changes = changesOf(c.Settings.Differences(to))
 		switch {
@@ -133,8 +124,7 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 			f.Problem = texts.Of("set.nothing")
 		}
 		if err != nil {
-			p.refuse(w, r, err)
-			return
+			return err
 		}
 	}
 	for _, s := range changeable() {
@@ -146,6 +136,7 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 	}
 	v := view{Title: texts.Of("set.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Flash: p.done(r), Posted: f.Given, Body: f}
 	p.show(w, r, status, "settings", v)
+	return nil
 }
 
 // waitsAbove is the policy's number above which a campaign begins to wait for approval when it
