@@ -89,6 +89,11 @@ func (s standing) Actions() []action {
 		again.Link = "again"
 		list = append(list, again)
 	}
+	if s.Visitor >= users.Launcher && s.State != campaign.Loading && s.PurgedAt.IsZero() && s.Contacts > 0 {
+		more := offer("append", "")
+		more.Link = "append"
+		list = append(list, more)
+	}
 	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
 		follow := offer("follow-up", "")
 		follow.Rules = followUps
@@ -137,7 +142,7 @@ func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name
 // asWish blames the request for an error, unless Redis is at fault or the campaign is gone.
 func asWish(err error) error {
 	var wish *wishError
-	if errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
+	if err == nil || errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return &wishError{status: http.StatusConflict, err: err}

@@ -48,7 +48,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
-		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "new", "step", "preview", "error", "sign-in",
+		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "error", "sign-in",
 	} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
@@ -160,6 +160,11 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.of(p.readable, p.unconfirmed))
 	rs.below("GET /campaigns/{name}/again", users.Operator, p.of(p.readable, p.again))
 	rs.below("POST /campaigns/{name}/again", users.Operator, p.of(p.readable, p.again))
+	rs.below("GET /campaigns/{name}/append", users.Launcher, p.of(p.readable, p.appendForm))
+	rs.below("POST /campaigns/{name}/append", users.Launcher, p.appendList)
+	rs.below("GET /campaigns/{name}/append/{id}", users.Launcher, p.of(p.readable, p.appendPreview))
+	rs.below("POST /campaigns/{name}/append/{id}", users.Launcher, p.of(p.readable, p.appended))
+	rs.below("GET /campaigns/{name}/append/{id}/refused.csv", users.Launcher, p.of(p.readable, p.appendRefused))
 	rs.below("GET /campaigns/{name}/log", users.Operator, p.of(p.known, p.log))
 	rs.below("GET /campaigns/{name}/plan", users.Operator, p.of(p.readable, p.plan))
 	rs.below("GET /campaigns/{name}/settings", users.Operator, p.of(p.known, p.settings))
