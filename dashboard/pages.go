@@ -169,6 +169,7 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /campaigns/{name}/plan", users.Operator, p.of(p.readable, p.plan))
 	rs.below("GET /campaigns/{name}/settings", users.Operator, p.of(p.known, p.settings))
 	rs.below("POST /campaigns/{name}/settings", users.Launcher, p.of(p.known, p.settings))
+	rs.below("POST /campaigns/{name}/calendar", users.Launcher, p.calendar)
 	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.of(p.readable, p.contacts))
 	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.of(p.readable, p.contacts))
 	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.of(p.readable, p.contact))

@@ -70,6 +70,7 @@ var least = map[string]users.Role{
 	"GET /campaigns/{name}/log":                     users.Operator,
 	"GET /campaigns/{name}/plan":                    users.Operator,
 	"GET /campaigns/{name}/settings":                users.Operator,
+	"POST /campaigns/{name}/calendar":               users.Launcher,
 	"POST /campaigns/{name}/settings":               users.Launcher,
 	"POST /campaigns/{name}/approve":                users.Launcher,
 	"GET /campaigns/{name}/contacts":                users.Operator,
