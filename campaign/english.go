@@ -197,8 +197,8 @@ var (
 	MsgNameBegins      = define("name_begins", "campaign name: want a letter, a digit, . or _ at its beginning")
 	MsgNameNumber      = define("name_number", "campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
 	MsgWantEvents      = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
-	MsgMoreUnconfirmed = define("more_unconfirmed", "more contacts are unconfirmed than were looked up: look again")
 	MsgMoreChosen      = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
+	MsgMoreAdded       = define("more_added", "more contacts would be added than were seen: look at the number again")
 	MsgNotNow          = defineWhole("not_now", "{action} {campaign}: it is {phase}")
 )
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/texts"
@@ -59,7 +60,7 @@ func selectionOf(form url.Values) (sel jobs.Selection, err error) {
 	return sel, nil
 }
 
-// seenIn is what a page has shown of contacts that would be sent again; nil: it has shown
+// seenIn is what a page has shown of the contacts that a form is about; nil: it has shown
 // nothing.
 func seenIn(form url.Values) (*jobs.Seen, error) {
 	if !form.Has("seen") {
@@ -67,33 +68,29 @@ func seenIn(form url.Values) (*jobs.Seen, error) {
 	}
 	contacts, wrong := strconv.Atoi(form.Get("seen"))
 	run, err := strconv.ParseUint(form.Get("run"), 10, 8)
+	seen := &jobs.Seen{Contacts: contacts, Run: uint8(run)}
+	if text := form.Get("until"); text != "" && err == nil {
+		var until int64
+		until, err = strconv.ParseInt(text, 10, 64)
+		seen.Until = time.Unix(until, 0)
+	}
 	if err != nil || wrong != nil || contacts < 1 {
 		return nil, wishf(http.StatusBadRequest, "error.unseen")
 	}
-	return &jobs.Seen{Contacts: contacts, Run: uint8(run)}, nil
+	return seen, nil
 }
 
 // again serves that page. It counts before it sends.
-func (p *pages) again(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	if !p.readForm(w, r) {
-		return
-	}
+func (p *pages) again(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 	f := againForm{Campaign: c.Name, Run: c.Run, Rules: followUps, Example: ruleExamples, Where: r.PostForm.Get("where"), Limit: r.PostForm.Get("limit")}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {
-		var done bool
-		if done, err = p.sendAgain(w, r, c, &f); done {
-			return
-		}
+		done, err := p.sendAgain(w, r, c, &f)
 		switch {
+		case done:
+			return nil
 		case isDown(err):
-			p.refuse(w, r, err)
-			return
+			return err
 		case err != nil:
 			status, f.Problem = http.StatusUnprocessableEntity, lineOf(err)
 		}
@@ -103,6 +100,7 @@ func (p *pages) again(w http.ResponseWriter, r *http.Request) {
 		posted = nil
 	}
 	p.show(w, r, status, "again", view{Title: texts.Of("again.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Posted: posted, Body: f})
+	return nil
 }
 
 // sendAgain counts what a form chooses, or sends it if that is no more than its page has

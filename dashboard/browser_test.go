@@ -151,8 +151,8 @@ func see[T any](v *visitor, expression string) (value T) {
 	return value
 }
 
-// picture keeps how the page looks: wide and light, wide and dark, and as on a
-// phone. On a phone nothing may be wider than the screen.
+// picture keeps how the page looks: wide and as on a phone, light and dark. On a phone
+// nothing may be wider than the screen.
 func (v *visitor) picture(name string) {
 	v.t.Helper()
 	dir := cmp.Or(os.Getenv("ARTIFACTS"), "screenshots")
@@ -179,6 +179,9 @@ func (v *visitor) picture(name string) {
 		v.t.Errorf("%s is %d wide on a phone of 390", name, wide)
 	}
 	take("-phone")
+	v.do(scheme("dark"))
+	take("-phone-dark")
+	v.do(scheme("light"))
 	v.do(chromedp.EmulateViewport(1200, 900))
 }
 

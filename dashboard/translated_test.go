@@ -135,7 +135,7 @@ var shownPages = []string{
 	"/campaigns/spring", "/campaigns/held", "/campaigns/over", "/campaigns/loads", "/campaigns/purged",
 	"/campaigns/spring/contacts", "/campaigns/spring/contacts?state=failed", "/campaigns/spring/contacts?reason=77", "/campaigns/spring/contacts?state=bad",
 	"/campaigns/spring/contacts/0", "/campaigns/spring/contacts/1", "/campaigns/spring/contacts/2", "/campaigns/spring/contacts/3",
-	"/people", "/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/again", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
+	"/people", "/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/again", "/campaigns/spring/append", "/campaigns/held/append/gone", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
 }
 
 // In Arabic no page shows an English word, but for what others wrote and technical names.
@@ -168,8 +168,8 @@ func TestPagesSpeakArabic(t *testing.T) {
 		{"/campaigns/spring/contacts", url.Values{"find": {"NOTE 1"}}},
 		{"/campaigns/spring/contacts", url.Values{"find": {strings.Repeat("x", 200)}}},
 		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"1"}}},
-		{"/campaigns/held/resolve", url.Values{"until": {"2000000000"}, "contacts": {"3"}}},
-		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"2000000000"}, "contacts": {"2"}}},
+		{"/campaigns/held/resolve", url.Values{"until": {"2000000000"}, "seen": {"3"}, "run": {"0"}}},
+		{"/campaigns/held/resolve", url.Values{"found": {"accepted"}, "until": {"2000000000"}, "seen": {"2"}, "run": {"0"}}},
 		{"/people", url.Values{"number": {"0501000001"}, "region": {"sa"}, "all": {"1"}}},
 		{"/people", url.Values{"number": {"+966501999999"}, "all": {"1"}}},
 		{"/people", url.Values{"number": {"0501000001"}}},

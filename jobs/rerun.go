@@ -41,8 +41,8 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	if !sel.Seen.holds(found, c.Run) {
-		return found, ErrMoreChosen
+	if err := sel.Seen.check(found.Contacts, c.Run); err != nil {
+		return found, err
 	}
 	phase := campaign.Running
 	if !sel.StartAt.IsZero() {
@@ -227,22 +227,14 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 // A Resolution is what a person found in the platform's own dashboard about
 // unconfirmed contacts.
 type Resolution struct {
-	Accepted bool // the platform has them; otherwise it never saw them
-	Chunk    *int // only this chunk's; nil: all
-
-	// Until leaves out contacts that became unconfirmed later, because nobody has looked
-	// them up. It counts in whole seconds; zero: all.
-	Until time.Time
-	// Contacts is how many they were; 0: any number. If there are more, none is resolved.
-	Contacts int
+	Accepted bool  // the platform has them; otherwise it never saw them
+	Chunk    *int  // only this chunk's; nil: all
+	Seen     *Seen // what a person has looked up; nil: it is bound to nothing
 }
-
-// ErrMoreUnconfirmed: there are more contacts than a person has looked up.
-var ErrMoreUnconfirmed = campaign.Faulty(campaign.MsgMoreUnconfirmed)
 
 // holds reports whether it is about a contact.
 func (r Resolution) holds(is campaign.Record) bool {
-	return is.State == campaign.Unconfirmed && (r.Until.IsZero() || !is.ChangedAt().After(r.Until))
+	return is.State == campaign.Unconfirmed && r.Seen.covers(is)
 }
 
 // message says it in the log.
@@ -258,12 +250,12 @@ func (r Resolution) message() campaign.Message {
 }
 
 // seenAll tells whether a person has looked up as many contacts as there are.
-func (q *Queue) seenAll(ctx context.Context, name string, chunks []int, res Resolution) error {
-	if res.Contacts == 0 {
+func (q *Queue) seenAll(ctx context.Context, c campaign.Campaign, chunks []int, res Resolution) error {
+	if res.Seen == nil {
 		return nil
 	}
 	var found atomic.Int64
-	err := q.eachLedger(ctx, name, chunks, func(_ context.Context, chunk *store.Chunk) error {
+	err := q.eachLedger(ctx, c.Name, chunks, func(_ context.Context, chunk *store.Chunk) error {
 		for i := range chunk.Len() {
 			if res.holds(chunk.Record(i)) {
 				found.Add(1)
@@ -271,10 +263,7 @@ func (q *Queue) seenAll(ctx context.Context, name string, chunks []int, res Reso
 		}
 		return nil
 	})
-	if err == nil && int(found.Load()) > res.Contacts {
-		err = ErrMoreUnconfirmed
-	}
-	return err
+	return cmp.Or(err, res.Seen.check(int(found.Load()), c.Run))
 }
 
 // Resolve moves unconfirmed contacts by what a person found. Those that the platform
@@ -294,7 +283,7 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 		}
 		chunks = []int{*res.Chunk}
 	}
-	if err := q.seenAll(ctx, name, chunks, res); err != nil {
+	if err := q.seenAll(ctx, c, chunks, res); err != nil {
 		return 0, err
 	}
 	move := campaign.Move{Cause: campaign.ConfirmNever}

@@ -101,12 +101,11 @@ const campaignsAtOnce = 128
 func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Message) (done Together, err error) {
 	why := campaign.Say(campaign.MsgWithOthers, "reason", reason.Mask(mask.Numbers))
 	many := q.forMany()
-	halt := func(name string) (bool, error) { return many.halt(ctx, name, why) }
-	if live, err := q.store.EverLive(ctx); err == nil { // else the rounds meet it, too
-		names := make([]string, len(live))
-		for i, l := range live {
-			names[i] = l.Campaign
-		}
+	halt := func(name string) (bool, error) {
+		_, halted, err := many.halt(ctx, name, why, campaign.Running)
+		return halted, err
+	}
+	if names, err := q.liveNames(ctx); err == nil { // else the rounds meet it, too
 		first, _ := q.among(ctx, names, agent, isRunning) // what failed is tried again
 		done.Campaigns, _, _ = each(first.Campaigns, halt)
 	}
@@ -133,11 +132,12 @@ func (q *Queue) ResumeAll(ctx context.Context, agent string) (done Together, err
 	done.Left, done.Failed = chosen.Left, chosen.Failed
 	many := q.forMany()
 	moved, failed, others := each(chosen.Campaigns, func(name string) (bool, error) {
-		c, err := many.store.Campaign(ctx, name)
-		if err != nil || !c.PhaseReason.Is(campaign.MsgWithOthers) { // paused anew meanwhile, for a reason of its own
+		_, moved, err := many.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, store.PausedWithOthers)
+		if err != nil || !moved { // paused anew meanwhile, for a reason of its own
 			return false, err
 		}
-		_, err = many.Resume(ctx, name)
+		many.note(ctx, name, store.ActionResume, campaign.Message{})
+		err = many.releaseIfRunning(ctx, name)
 		return onlyUndone(err), err
 	})
 	done.Campaigns, done.Failed = moved, append(done.Failed, failed...)
