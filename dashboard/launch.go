@@ -45,6 +45,9 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	if err != nil {
 		return req, agent, err
 	}
+	if lacks := unpicked(d.Form); len(lacks) > 0 {
+		return req, agent, &wishError{status: http.StatusBadRequest, line: lacks}
+	}
 	all := campaign.Given{"agent": {agent}, "channel": {channel}}
 	for _, s := range steps {
 		maps.Copy(all, given(d.Form, s.sections))

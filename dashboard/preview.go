@@ -71,7 +71,7 @@ func (p *pages) review(w http.ResponseWriter, r *http.Request) {
 func hoursText(s hours.Schedule) (parts []texts.Line) {
 	week := any(texts.Of("hours.any"))
 	if text := s.Week.String(); text != "" {
-		week = texts.Name(text)
+		week = weekWords(text)
 	}
 	switch {
 	case s.Always():

@@ -56,6 +56,9 @@ func stepOf(field string) string {
 	if strings.HasPrefix(field, valueField) || strings.HasPrefix(field, fixedField) {
 		return "list"
 	}
+	if strings.HasPrefix(field, pickField) {
+		return "when"
+	}
 	for _, setting := range campaign.LaunchSettings() {
 		if setting.Label == "" || fieldName(setting) != field {
 			continue
@@ -99,6 +102,12 @@ func (f formField) part(english, part string) *texts.Setting {
 	return &texts.Setting{Setting: f.Setting, Part: part}
 }
 
+// Day is the day that was picked; zero: none.
+func (f formField) Day() time.Time {
+	at, _ := time.Parse("2006-01-02T15:04", f.Value)
+	return at
+}
+
 // Rules reports whether the field takes lines.
 func (f formField) Rules() bool { return f.List && f.Section == campaign.FollowSection }
 
@@ -140,14 +149,21 @@ func (s stepPage) fields(section campaign.Section, switches bool) (fields []form
 		if setting.Label == "" || setting.Section != section || setting.Switch != switches || s.Listing != nil && isColumn(setting) {
 			continue
 		}
-		field := formField{setting, fieldName(setting), setting.Default}
-		if s.Form.Has(field.Name) {
-			field.Value = s.Form.Get(field.Name)
-		}
-		fields = append(fields, field)
+		fields = append(fields, s.field(setting))
 	}
 	return fields
 }
+
+func (s stepPage) field(setting campaign.Setting) formField {
+	field := formField{setting, fieldName(setting), setting.Default}
+	if s.Form.Has(field.Name) {
+		field.Value = s.Form.Get(field.Name)
+	}
+	return field
+}
+
+// Field is that of one setting, by its flag.
+func (s stepPage) Field(flag string) formField { return s.field(campaign.LaunchSettings(flag)[0]) }
 
 // isColumn reports whether a setting is a column of the list.
 func isColumn(s campaign.Setting) bool { return s.Unit == "COLUMN" }
@@ -156,7 +172,6 @@ func isColumn(s campaign.Setting) bool { return s.Unit == "COLUMN" }
 func (s stepPage) Called() []formField         { return s.fields(campaign.NameSection, false) }
 func (s stepPage) List() []formField           { return s.fields(campaign.ListSection, false) }
 func (s stepPage) ListSwitches() []formField   { return s.fields(campaign.ListSection, true) }
-func (s stepPage) When() []formField           { return s.fields(campaign.WhenSection, false) }
 func (s stepPage) Safety() []formField         { return s.fields(campaign.SafetySection, false) }
 func (s stepPage) More() []formField           { return s.fields(campaign.MoreSection, false) }
 func (s stepPage) Switches() []formField       { return s.fields(campaign.MoreSection, true) }
@@ -252,6 +267,13 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 			fields[field] = values
 		}
 	}
+	if step == "when" {
+		settle(fields)
+	}
+	place, proposed := strings.CutPrefix(r.PostForm.Get("to"), usual)
+	if proposed {
+		takeUsual(fields, place)
+	}
 	fields.Set(madeBy, visitorOf(r).Name)
 	err := p.Store.SaveStep(r.Context(), id, step, fields.Encode())
 	d, reading := p.draft(r)
@@ -265,6 +287,8 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 		to = steps[max(at-1, 0)].name
 	case wish == "again":
 		to = step
+	case proposed:
+		to = step + "#hours-picked"
 	default:
 		if at+1 < len(steps) && wish != review {
 			to = steps[at+1].name
@@ -294,6 +318,9 @@ func statusOf(err error) int {
 
 // check finds what is wrong with a step, as far as that does not depend on others.
 func (p *pages) check(ctx context.Context, d draft, step making) error {
+	if lacks := unpicked(d.Form); step.name == "when" && len(lacks) > 0 {
+		return &wishError{status: http.StatusBadRequest, line: lacks}
+	}
 	if _, err := campaign.NewSettings(given(d.Form, step.sections)); err != nil {
 		return &wishError{status: http.StatusBadRequest, err: err}
 	}
