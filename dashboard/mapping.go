@@ -68,12 +68,14 @@ func (p *pages) wants(ctx context.Context, agent string) (launch.Wanted, error) 
 // A glimpse is the beginning of a draft's list as it would be read.
 type glimpse struct {
 	launch.Glance
-	draft draft
-	keys  bool // it is known what the agent wants
+	draft   draft
+	keys    bool // it is known what the agent wants
+	agent   string
+	mapping launch.Mapping
 }
 
 // glance reads the first rows of a draft's list.
-func (p *pages) glance(ctx context.Context, d draft) (l glimpse, err error) {
+func (p *pages) glance(ctx context.Context, d draft, most int) (l glimpse, err error) {
 	err = p.reading(ctx, func(ctx context.Context) error {
 		req, agent, _, err := p.source(ctx, d)
 		if err != nil {
@@ -88,8 +90,8 @@ func (p *pages) glance(ctx context.Context, d draft) (l glimpse, err error) {
 			return err
 		}
 		launcher := p.Agents[agent]
-		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0}
-		l.Glance, err = launcher.Glance(ctx, req, wanted, firstRows)
+		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0, agent: agent, mapping: req.Mapping}
+		l.Glance, err = launcher.Glance(ctx, req, wanted, most)
 		return err
 	})
 	return l, asDraft(err)

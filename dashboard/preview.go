@@ -44,6 +44,9 @@ func (p preview) Estimate() texts.Line {
 	return about(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
+// Number is what the form of a test begins with.
+func (p preview) Number() string { return "" }
+
 // Marks are all steps.
 func (p preview) Marks() []mark { return p.marks(review) }
 

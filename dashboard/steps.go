@@ -235,7 +235,7 @@ func (p *pages) step(w http.ResponseWriter, r *http.Request) {
 func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d draft, step string, problem texts.Line) {
 	body := stepPage{draft: d, Step: step, Agents: p.agents(), Channels: p.Channels, Problem: problem}
 	if step == "list" {
-		l, err := p.glance(r.Context(), d)
+		l, err := p.glance(r.Context(), d, firstRows)
 		if err == nil {
 			body.Listing = &l
 			err = l.wrong()
@@ -326,7 +326,7 @@ func (p *pages) check(ctx context.Context, d draft, step making) error {
 	}
 	switch step.name {
 	case "list":
-		l, err := p.glance(ctx, d)
+		l, err := p.glance(ctx, d, firstRows)
 		return cmp.Or(err, l.wrong())
 	case "when", "safety", "follow":
 		return nil
