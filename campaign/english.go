@@ -197,6 +197,7 @@ var (
 	MsgWantEvents      = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
 	MsgMoreUnconfirmed = define("more_unconfirmed", "more contacts are unconfirmed than were looked up: look again")
 	MsgMoreChosen      = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
+	MsgMoreThanSeen    = defineWhole("more_than_seen", "more contacts would be launched than were seen: look at the review again")
 	MsgNotNow          = defineWhole("not_now", "{action} {campaign}: it is {phase}")
 )
 
@@ -234,6 +235,7 @@ var (
 	MsgFileNoColumn  = defineWhole("file_no_column", "no column {name}: the columns are {columns}")
 	MsgFileOneColumn = defineWhole("file_one_column", `the whole list stands in one column, separated by {separator}: split it in a spreadsheet (Data, Text to Columns), or save it as "CSV UTF-8" with commas (it was read with {comma})`)
 	MsgFileEncoding  = defineWhole("file_encoding", `not in UTF-8: save the file as "CSV UTF-8"`)
+	MsgFileTwice     = defineWhole("file_twice", "column {column} is chosen for several values of the agent: {keys}")
 	MsgFileNoSheet   = defineWhole("file_no_sheet", "no sheet {name}: the sheets are {sheets}")
 	MsgFileLacks     = defineWhole("file_lacks", "the agent wants values that the file has no column for: missing {missing}; the columns are {columns}; --map COLUMN=KEY or --set KEY=VALUE fills them")
 )

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -50,6 +51,23 @@ func (d draft) mapping(otherwise launch.Mapping) launch.Mapping {
 	return said
 }
 
+// chosenTwice is an error where one column is chosen for several values.
+func (d draft) chosenTwice() error {
+	keys := make(map[string][]campaign.Message)
+	for _, field := range slices.Sorted(maps.Keys(d.Form)) {
+		key, is := strings.CutPrefix(field, valueField)
+		if column := strings.TrimSpace(d.Form.Get(field)); is && column != "" && strings.TrimSpace(d.Form.Get(fixedField+key)) == "" {
+			keys[column] = append(keys[column], campaign.Text(key))
+		}
+	}
+	for _, column := range slices.Sorted(maps.Keys(keys)) {
+		if len(keys[column]) > 1 {
+			return campaign.Faulty(campaign.MsgFileTwice, "column", column, "keys", keys[column])
+		}
+	}
+	return nil
+}
+
 const (
 	firstRows = 10
 	// wantedFor is how long it is known what an agent wants, so that steps back and forth
@@ -92,6 +110,7 @@ func (p *pages) glance(ctx context.Context, d draft, most int) (l glimpse, err e
 		launcher := p.Agents[agent]
 		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0, agent: agent, mapping: req.Mapping}
 		l.Glance, err = launcher.Glance(ctx, req, wanted, most)
+		l.Problem = cmp.Or(d.chosenTwice(), l.Problem)
 		return err
 	})
 	return l, asDraft(err)
