@@ -259,6 +259,20 @@ func coded(err error) error {
 		return Faulty(MsgWantMoment, "text", m.Text)
 	case hours.WantOffset:
 		return Faulty(MsgWantOffset, "text", m.Text)
+	case hours.WantOpen:
+		return Faulty(MsgWantOpen, "text", m.Text)
+	case hours.WantOrder:
+		return Faulty(MsgWantOrder, "text", m.Text)
+	case hours.WantShown:
+		return Faulty(MsgWantShown, "text", m.Text)
+	case hours.WantOnce:
+		return Faulty(MsgWantOnce, "text", m.Text)
+	case hours.WantZoned:
+		return Faulty(MsgWantZoned, "text", m.Text)
+	case hours.WantContact:
+		return Faulty(MsgWantContact)
+	case hours.WantTimes:
+		return Faulty(MsgWantTimes, "text", m.Text)
 	}
 	return Faulty(MsgWantZone, "text", m.Text)
 }
