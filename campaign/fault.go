@@ -1,13 +1,24 @@
 package campaign
 
 // A Fault is an error that says a Message, for people who read it in their own language.
-type Fault struct{ Message }
+type Fault struct {
+	Message
+	cause error // that programs ask for; nil: there is none
+}
+
+// Unwrap is what the Fault tells of.
+func (f *Fault) Unwrap() error { return f.cause }
 
 // Whole reports whether the message says all that there is to say, whatever words stand
 // before it in an error.
 func (f *Fault) Whole() bool { return whole[f.code] }
 
 // Faulty is the Fault of a code; after it come the name and the value of each parameter.
-func Faulty(code Code, parameters ...any) error { return &Fault{Say(code, parameters...)} }
+func Faulty(code Code, parameters ...any) error { return Because(nil, code, parameters...) }
+
+// Because is a Fault that tells of an error.
+func Because(cause error, code Code, parameters ...any) error {
+	return &Fault{Say(code, parameters...), cause}
+}
 
 func (f *Fault) Error() string { return f.String() }

@@ -49,6 +49,17 @@ func unlessZero[T comparable](text func(T) string) func(T) string {
 	}
 }
 
+// toldBeside is a kind whose text another setting tells, so that it makes no difference of
+// its own.
+func toldBeside(k kind) kind {
+	text := k.text
+	k.items = func(s *Settings) []string {
+		return slices.DeleteFunc([]string{text(s)}, func(text string) bool { return text == "" })
+	}
+	k.text = nil
+	return k
+}
+
 func same(text string) string           { return text }
 func plain(text string) (string, error) { return text, nil }
 
@@ -63,7 +74,7 @@ func anyDigits(k kind) kind {
 	k.set = func(s *Settings, texts []string) error {
 		latin := make([]string, len(texts))
 		for i, text := range texts {
-			latin[i] = latinDigits(text)
+			latin[i] = LatinDigits(text)
 		}
 		return set(s, latin)
 	}

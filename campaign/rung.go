@@ -96,9 +96,9 @@ func (l Ladder) check() error {
 	case l.Rule.about == 0:
 		return errors.New("want a rule")
 	case len(l.Delays) == 0 || len(l.Delays) > maxRungs:
-		return fmt.Errorf("%s: want 1 to %d delays", l.Rule, maxRungs)
+		return Faulty(MsgWantDelays, "rule", l.Rule, "most", maxRungs)
 	case l.Rule.about == aboutState && !l.Rule.not && err == nil && !slices.Contains(followed, state):
-		return fmt.Errorf("%s: want one of %v: others wait for a person, or are not to be contacted", l.Rule, followed)
+		return Faulty(MsgWantFollowed, "rule", l.Rule, "states", fmt.Sprint(followed))
 	}
 	for _, d := range l.Delays {
 		if d < time.Second || d > maxDelay {
@@ -149,7 +149,7 @@ func ladders(at func(*Settings) *[]Ladder) kind {
 			}
 		}
 		if len(all) > maxLadders {
-			return fmt.Errorf("want at most %d", maxLadders)
+			return Faulty(MsgWantFewer, "most", maxLadders)
 		}
 		if *at(s) = nil; len(all) == 0 {
 			return nil

@@ -147,7 +147,8 @@ var table = []Setting{
 	{Flag: "timezone", Unit: "ZONE", Usage: "by whose clock: one zone such as Asia/Riyadh, or contact: each contact's own, by the number", At: Anytime,
 		Section: WhenSection, Label: "By whose clock", Example: "Asia/Riyadh, or contact", kind: kind{set: word(func(s *Settings) *string { return &s.Hours.Zone }).set}},
 	{Flag: "no-zone-hours", Unit: "HOURS@ZONE", Usage: "with --timezone contact, for numbers that tell no zone: 09:00-21:00@Asia/Riyadh (default: they are held)", At: Anytime,
-		kind: anyDigits(kind{set: value(func(s *Settings) *hours.Zoned { return &s.Hours.NoZone }, nil, hours.ParseZoned).set})},
+		Section: WhenSection, Label: "Hours of numbers that tell no time zone", Hint: "and by whose clock; such contacts are held when empty", Example: "09:00-21:00@Asia/Riyadh",
+		kind: anyDigits(toldBeside(value(func(s *Settings) *hours.Zoned { return &s.Hours.NoZone }, hours.Zoned.String, hours.ParseZoned)))},
 	{Flag: "except", Unit: "DATES=HOURS", At: Anytime,
 		Usage:   "other hours on these dates: 2027-02-08..2027-03-08=21:00-01:00, or =closed; may be repeated; none: no such dates",
 		Section: WhenSection, Label: "Dates with other hours", Example: "2027-02-08..2027-03-08=21:00-01:00; 2027-03-09..2027-03-12=closed",
@@ -258,6 +259,20 @@ func coded(err error) error {
 		return Faulty(MsgWantMoment, "text", m.Text)
 	case hours.WantOffset:
 		return Faulty(MsgWantOffset, "text", m.Text)
+	case hours.WantOpen:
+		return Faulty(MsgWantOpen, "text", m.Text)
+	case hours.WantOrder:
+		return Faulty(MsgWantOrder, "text", m.Text)
+	case hours.WantShown:
+		return Faulty(MsgWantShown, "text", m.Text)
+	case hours.WantOnce:
+		return Faulty(MsgWantOnce, "text", m.Text)
+	case hours.WantZoned:
+		return Faulty(MsgWantZoned, "text", m.Text)
+	case hours.WantContact:
+		return Faulty(MsgWantContact)
+	case hours.WantTimes:
+		return Faulty(MsgWantTimes, "text", m.Text)
 	}
 	return Faulty(MsgWantZone, "text", m.Text)
 }

@@ -52,7 +52,7 @@ func hideNumbers(text string) string {
 	var b strings.Builder
 	from := 0
 	for _, at := range figuresOfAll.FindAllStringIndex(text, -1) {
-		groups := digitGroup.FindAllString(latinDigits(text[at[0]:at[1]]), -1)
+		groups := digitGroup.FindAllString(LatinDigits(text[at[0]:at[1]]), -1)
 		n := dateIn(groups)
 		if n == 0 || n < len(groups) || strings.HasSuffix(text[:at[0]], "+") {
 			continue
@@ -72,9 +72,9 @@ func hideNumbers(text string) string {
 // and after it would be one number.
 const dateMark = "-"
 
-// latinDigits is a text with the digits of Arabic and Persian keyboards, and the signs that
+// LatinDigits is a text with the digits of Arabic and Persian keyboards, and the signs that
 // go with them, as the rest of the world writes them.
-func latinDigits(text string) string {
+func LatinDigits(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case '٪':

@@ -102,6 +102,12 @@ func calendar(at func(*Settings) *[]hours.Dates) kind {
 	k := dates(at)
 	k.File = true
 	plain, whole := k.set, k.text
+	k.items = func(s *Settings) (texts []string) {
+		if text := whole(s); text != "" {
+			texts = []string{text}
+		}
+		return texts
+	}
 	k.text = func(s *Settings) string {
 		text, closed := whole(s), *at(s)
 		if n := len(closed); n > datesShown { // two calendars are told apart by their sums

@@ -80,8 +80,11 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	_, page := f.upload("قائمة.csv", list+"966501234567,x,y\n", filled(map[string]string{"name": "fresh", "hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1"}), true)
 	draft := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
 	pages := []string{"/campaigns/spring/report", "/campaigns/purged/report", f.added("spring", more)}
-	for _, step := range []string{"agent", "list", "when", "safety", "follow", "review"} {
+	for _, step := range []string{"agent", "list", "when", "safety", "follow", "review", "test"} {
 		pages = append(pages, draft+"/"+step)
+	}
+	for name, hours := range map[string]string{"each-day": "sun-thu 09:00-21:00; fri 16:00-21:00", "as-text": "mon 01:00-02:00,03:00-04:00,05:00-06:00"} {
+		pages = append(pages, f.draftOf(filled(map[string]string{"name": name, "hours": hours, "timezone": "contact"}))+"/when")
 	}
 	v := visit(t, f.URL)
 	for _, language := range []string{"en", "ar"} {

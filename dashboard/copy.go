@@ -65,13 +65,3 @@ func kept(form url.Values, given campaign.Given) campaign.Given {
 	}
 	return all
 }
-
-// Copied are the settings that were copied and stand on no page.
-func (p preview) Copied() (list []field) {
-	for _, s := range campaign.LaunchSettings() {
-		if texts := p.Form[keptField+s.Flag]; len(texts) > 0 {
-			list = append(list, field{"--" + s.Flag, strings.Join(texts, ", ")})
-		}
-	}
-	return list
-}

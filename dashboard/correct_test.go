@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +75,7 @@ func TestACampaignIsCopied(t *testing.T) {
 		t.Errorf("of a campaign that is not there: %d", res.StatusCode)
 	}
 	_, page := f.upload("list.csv", "phone,الاسم,note\n0501000001,نورة,\n0501000002,x,\n", map[string]string{"copy": "offer"}, false)
-	wantTexts(t, page, "Launch: contact 2 people", "As copied", "--priority", "urgent", "ended.no_answer:2h,1d", "extraction.stop=yes")
+	wantTexts(t, page, "Launch: contact 2 people", "Priority", "urgent", "ended.no_answer:2h,1d", "extraction.stop=yes")
 	if res, page := f.ask("POST", "/new/"+idOf(t, page)+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", res.StatusCode, page)
 	}
@@ -102,6 +103,33 @@ func TestACampaignIsCopied(t *testing.T) {
 		if is.Settings.Columns[1].Key != "name" {
 			t.Errorf("columns %+v", is.Settings.Columns)
 		}
+	}
+}
+
+// Each contact's own clock is copied with what numbers without one get, and with a calendar of
+// however many dates.
+func TestACopyKeepsItsDates(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	var closed []string
+	for day := range 9 {
+		closed = append(closed, fmt.Sprintf("2040-03-%02d=closed 12:00-13:30", day+1))
+	}
+	given := campaign.Given{"hours": {"09:00-21:00"}, "timezone": {"contact"}, "no-zone-hours": {"10:00-20:00@Asia/Riyadh"}, "calendar": {strings.Join(closed, "; ")}}
+	f.load("eid", 3, func(s *campaign.Settings) {
+		if err := s.Apply(campaign.LaunchSettings(), given); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, page := f.upload("list.csv", "phone,الاسم,note\n0501000001,x,\n", map[string]string{"copy": "eid", "region": "SA"}, false)
+	res, page := f.ask("POST", "/new/"+idOf(t, page)+"/launch", nil)
+	name, is := strings.CutPrefix(res.Header.Get("Location"), "/campaigns/")
+	if !is {
+		t.Fatalf("%d\n%s", res.StatusCode, page)
+	}
+	name, _, _ = strings.Cut(name, "?")
+	c, err := f.Campaign(t.Context(), name)
+	if h := c.Settings.Hours; err != nil || len(h.Closed) != len(closed) || h.NoZone.String() != "10:00-20:00@Asia/Riyadh" {
+		t.Errorf("%+v, %v", c.Settings.Hours, err)
 	}
 }
 

@@ -249,6 +249,7 @@ func (p *pages) endUpload(ctx context.Context, file *store.DraftWriter, said url
 		form = p.copyOf(c)
 	}
 	maps.Copy(form, said)
+	settle(form)
 	if !form.Has("proposed") {
 		name, err := p.propose(ctx)
 		if err != nil {

@@ -33,6 +33,13 @@ func TestFaultsOfAListAreSaidInBothLanguages(t *testing.T) {
 		{"start", list, map[string]string{"start_at": "soon"}, "want 2026-11-27T09:00:00+03:00", "مع منطقة زمنية"},
 		{"rule", list, map[string]string{"then": "nonsense:2h"}, `"nonsense": want state=STATE`, "القاعدة"},
 		{"ladder", list, map[string]string{"then": "ended.no_answer"}, "want RULE:DELAY such as", "المطلوب قاعدة ثم مدة"},
+		{"a PDF", "%PDF-1.7 nothing of a list", nil, "this is a PDF document: give the list itself", "وليس قائمة جهات اتصال: ارفع القائمة نفسها"},
+		{"a damaged workbook", "PK\x03\x04 and nothing else", nil, "is damaged", "لكنه تالف"},
+		{"an unsure country", "phone,country\n0501000001,north\n0501000002,SA\n", nil, "may give the country of the numbers, but only 1 of its 2 cells name a country", "قد يدل العمود 2"},
+		{"a header below others", "a,b\nphone,name,city\n0501000001,x,y\n", nil, "looks like the line of the names of the columns", "هو سطر أسماء الأعمدة"},
+		{"hours that are empty", list, map[string]string{"hours": "09:00-09:00", "timezone": "Asia/Riyadh"}, "the window is empty", "البداية والنهاية متساويتان"},
+		{"dates the wrong way round", list, map[string]string{"except": "2027-03-12..2027-03-09=closed", "timezone": "Asia/Riyadh"}, "the first is after the last", "أولها بعد آخرها"},
+		{"a state that waits for a person", list, map[string]string{"then": "state=unconfirmed:1h"}, "others wait for a person", "المطلوب إحدى هذه الحالات"},
 		{"delay", list, map[string]string{"then": "ended.no_answer:never"}, "want a time from 1s to", "المطلوب من"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,7 +51,7 @@ func TestFaultsOfAListAreSaidInBothLanguages(t *testing.T) {
 				if res.StatusCode/100 != 4 || !strings.Contains(said, want) {
 					t.Errorf("%q: %d, nothing says %q:\n%s", language, res.StatusCode, want, page)
 				}
-				if at := strings.Index(page, `role="alert"`); strings.Contains(page[max(at, 0):], "--phone-column") {
+				if at := strings.Index(page, `role="alert"`); strings.Contains(page[max(at, 0):], "--phone-column") || at >= 0 && strings.Contains(page[at:], "--country") {
 					t.Errorf("%q: a page advises an option", language)
 				}
 				if language == "ar" {

@@ -2,6 +2,8 @@ package dashboard_test
 
 import (
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,38 @@ func TestACampaignIsFollowedUp(t *testing.T) {
 	c, err := f.Campaign(t.Context(), "spring")
 	if res.StatusCode != http.StatusSeeOther || err != nil || c.Counts.Contacts != 1 || c.Settings.ChannelID != 7 || c.Settings.FollowsUp != "offer" {
 		t.Errorf("%d, %+v, %v", res.StatusCode, c, err)
+	}
+}
+
+var launchForm = regexp.MustCompile(`name="seen" value="([0-9a-f]+)"><input type="hidden" name="contacts" value="(\d+)"`)
+
+// What a campaign that runs has more of by the launch than its review showed is not contacted.
+func TestAFollowUpLaunchesNobodyWhomNobodySaw(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	f.load("offer", 3)
+	f.move("offer", 0, "busy", campaign.Send, campaign.Fail)
+	_, page := f.upload("", "", filled(map[string]string{"from": "offer", "where": "state=failed"}), false)
+	path := launchButton.FindStringSubmatch(page)[1]
+	launch := func(page string) (*http.Response, string) {
+		t.Helper()
+		seen := launchForm.FindStringSubmatch(page)
+		if seen == nil {
+			t.Fatalf("the review does not say what it shows:\n%s", page)
+		}
+		return f.ask("POST", path+"/launch", url.Values{"seen": {seen[1]}, "contacts": {seen[2]}})
+	}
+	f.move("offer", 1, "busy", campaign.Send, campaign.Fail)
+	if res, page := launch(page); res.StatusCode != http.StatusConflict || !strings.Contains(page, "than this review showed") {
+		t.Errorf("%s\n%s", res.Status, page)
+	}
+	if names, err := f.Names(t.Context()); err != nil || len(names) != 1 {
+		t.Errorf("it left %v, %v", names, err)
+	}
+	if res, page := launch(f.get(path + "/review")); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("%s\n%s", res.Status, page)
+	}
+	if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Counts.Contacts != 2 {
+		t.Errorf("%+v, %v", c.Counts, err)
 	}
 }
 

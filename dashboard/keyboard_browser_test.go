@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -70,19 +71,36 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("when")
-	if zone := see[string](v, `document.querySelector("#timezone").value`); zone == "" {
+	if zone := see[string](v, `document.querySelector("#clock").value`); zone == "" {
 		t.Error("the browser's zone is not proposed")
 	}
-	v.typeInto("#hours", "٠٩:٠٠-٢١:٠٠")
+	v.tabTo("#clock")
+	v.do(chromedp.KeyEvent(kb.Home), chromedp.KeyEvent(kb.ArrowDown)) // Saudi Arabia
+	v.await(`document.querySelector("#clock").value === "Asia/Riyadh"`)
+	if first := see[string](v, `document.querySelector("[data-days] label").innerText`); !strings.Contains(first, "الأحد") {
+		t.Errorf("the week begins with %s", first)
+	}
+	v.tabTo(".usual button:not([hidden])") // its usual week, to begin with
+	v.do(chromedp.Evaluate("window.stays = true", nil), chromedp.KeyEvent(kb.Enter))
+	v.await(`!window.stays && document.querySelector("[name='pick:way']:checked")?.value === "same"`)
+	at("when")
+	v.typeInto("[name='pick:all:to']", "1130A") // the browser may have a clock of 12 hours
+	v.tabTo("[name='pick:on'][value=sat]")
+	v.do(chromedp.KeyEvent(" "))
+	v.typeInto("#start_at", "12012040"+kb.Tab+"0900A")
+	v.awaitText("[data-hijri-of=start_at]", "هـ")
 	v.tabTo("button[value=back]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("list")
 	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("when")
-	if hours := see[string](v, `document.querySelector("#hours").value`); hours != "٠٩:٠٠-٢١:٠٠" {
-		t.Errorf("back has lost the hours: %q", hours)
+	if picked := see[string](v, `[...document.querySelectorAll("[name='pick:on']:checked")].map((e) => e.value).join() + document.querySelector("[name='pick:all:to']").value`); picked != "sun,mon,tue,wed,thu,sat11:30" {
+		t.Errorf("back has lost the hours: %q", picked)
 	}
+	v.awaitText("[data-hijri-of=start_at]", "هـ")
+	v.picture("ar-keyboard-when")
+	v.do(chromedp.EmulateViewport(390, 800))
 	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("safety")
@@ -100,7 +118,7 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Fatalf("%v, %v", names, err)
 	}
-	if c, err := f.Campaign(t.Context(), names[0]); err != nil || c.Settings.Title != "حملة العيد ٢٠٢٧" || c.Settings.DailyCap != 5 || c.Settings.Hours.Week.Always() || c.Counts.Contacts != 2 {
+	if c, err := f.Campaign(t.Context(), names[0]); err != nil || c.Settings.Title != "حملة العيد ٢٠٢٧" || c.Settings.DailyCap != 5 || c.Settings.Hours.Week.String() != "sat-thu 09:00-11:30" || c.Settings.Hours.Zone != "Asia/Riyadh" || c.Settings.StartAt.IsZero() || c.Counts.Contacts != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

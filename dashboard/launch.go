@@ -45,6 +45,9 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	if err != nil {
 		return req, agent, err
 	}
+	if lacks := unpicked(d.Form); len(lacks) > 0 {
+		return req, agent, &wishError{status: http.StatusBadRequest, line: lacks}
+	}
 	all := campaign.Given{"agent": {agent}, "channel": {channel}}
 	for _, s := range steps {
 		maps.Copy(all, given(d.Form, s.sections))
@@ -53,7 +56,7 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	if req.Settings, err = campaign.NewSettings(all); err == nil {
 		req.Settings.WebhookURL = p.WebhookURL
 		req.Settings.KeepDays = cmp.Or(req.Settings.KeepDays, p.KeepDays)
-		err = req.Check()
+		err = cmp.Or(d.chosenTwice(), req.Check())
 	}
 	if err != nil {
 		err = &wishError{status: http.StatusBadRequest, err: err}
@@ -119,17 +122,26 @@ const (
 
 var errTooSlow = wishf(http.StatusUnprocessableEntity, "error.too_slow", "n", int(maxRehearsal.Minutes()))
 
+// turn waits for one's turn to read a list.
+func (p *pages) turn(ctx context.Context) (end func(), err error) {
+	select {
+	case p.readings <- struct{}{}:
+		return func() { <-p.readings }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // reading waits for its turn to read a list, and bounds the time that takes.
 func (p *pages) reading(ctx context.Context, read func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxRehearsal, errTooSlow)
 	defer cancel()
-	select {
-	case p.readings <- struct{}{}:
-		defer func() { <-p.readings }()
-		return read(ctx)
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	end, err := p.turn(ctx)
+	if err != nil {
+		return err
 	}
+	defer end()
+	return read(ctx)
 }
 
 // rehearse does everything that a launch by somebody does except storing. rejects is a file
@@ -176,6 +188,13 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 // or in two tabs with other names, it becomes one campaign. as says, if there is an error,
 // whether surely nothing was launched.
 func (p *pages) launchDraft(ctx context.Context, id string, as func() (sum launch.Summary, surely bool, err error)) (sum launch.Summary, err error) {
+	wait, cancel := context.WithTimeoutCause(ctx, maxRehearsal, wishf(http.StatusServiceUnavailable, "error.busy"))
+	defer cancel()
+	end, err := p.turn(wait)
+	if err != nil {
+		return sum, err
+	}
+	defer end()
 	unlock, err := p.Store.LockDraft(ctx, id)
 	if err != nil {
 		return sum, err
@@ -216,6 +235,7 @@ func (p *pages) launchAs(ctx context.Context, r *http.Request) (sum launch.Summa
 	if err != nil {
 		return sum, true, err
 	}
+	req.AtMost, _ = strconv.Atoi(r.PostForm.Get("contacts")) // as many as were seen
 	l := p.Agents[agent]
 	l.Queue, l.By, l.With, l.Beside = p.queue(r), p.who(r), d.makers(), report.Beside(p.store)
 	if sum, err = l.Launch(ctx, req); err != nil {

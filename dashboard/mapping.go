@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -50,6 +51,23 @@ func (d draft) mapping(otherwise launch.Mapping) launch.Mapping {
 	return said
 }
 
+// chosenTwice is an error where one column is chosen for several values.
+func (d draft) chosenTwice() error {
+	keys := make(map[string][]campaign.Message)
+	for _, field := range slices.Sorted(maps.Keys(d.Form)) {
+		key, is := strings.CutPrefix(field, valueField)
+		if column := strings.TrimSpace(d.Form.Get(field)); is && column != "" && strings.TrimSpace(d.Form.Get(fixedField+key)) == "" {
+			keys[column] = append(keys[column], campaign.Text(key))
+		}
+	}
+	for _, column := range slices.Sorted(maps.Keys(keys)) {
+		if len(keys[column]) > 1 {
+			return campaign.Faulty(campaign.MsgFileTwice, "column", column, "keys", keys[column])
+		}
+	}
+	return nil
+}
+
 const (
 	firstRows = 10
 	// wantedFor is how long it is known what an agent wants, so that steps back and forth
@@ -68,12 +86,14 @@ func (p *pages) wants(ctx context.Context, agent string) (launch.Wanted, error) 
 // A glimpse is the beginning of a draft's list as it would be read.
 type glimpse struct {
 	launch.Glance
-	draft draft
-	keys  bool // it is known what the agent wants
+	draft   draft
+	keys    bool // it is known what the agent wants
+	agent   string
+	mapping launch.Mapping
 }
 
 // glance reads the first rows of a draft's list.
-func (p *pages) glance(ctx context.Context, d draft) (l glimpse, err error) {
+func (p *pages) glance(ctx context.Context, d draft, most int) (l glimpse, err error) {
 	err = p.reading(ctx, func(ctx context.Context) error {
 		req, agent, _, err := p.source(ctx, d)
 		if err != nil {
@@ -88,8 +108,9 @@ func (p *pages) glance(ctx context.Context, d draft) (l glimpse, err error) {
 			return err
 		}
 		launcher := p.Agents[agent]
-		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0}
-		l.Glance, err = launcher.Glance(ctx, req, wanted, firstRows)
+		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0, agent: agent, mapping: req.Mapping}
+		l.Glance, err = launcher.Glance(ctx, req, wanted, most)
+		l.Problem = cmp.Or(d.chosenTwice(), l.Problem)
 		return err
 	})
 	return l, asDraft(err)

@@ -53,6 +53,66 @@ func TestColumnsAreChosenByTheirRows(t *testing.T) {
 	}
 }
 
+// A column chosen for two values is a slip: one of them would be filled by something else.
+func TestAColumnIsChosenForOneValue(t *testing.T) {
+	f := newFixture(t, withAgent(t, func(c *sandbox.Config) { c.ValueKeys = []string{"name", "city"} }))
+	_, page := f.upload("list.csv", "phone,who,city\n0501000001,نورة,Riyadh\n", filled(nil), false)
+	path := "/new/" + idOf(t, page)
+	form := url.Values{"region": {"SA"}, "value:name": {"who"}, "value:city": {"who"}, "chosen": {"1"}}
+	to, page := f.fill(path+"/list", form)
+	wantTexts(t, page, `role="alert"`, "is chosen for several values of the agent", `<option value="who" selected>`)
+	if to != "" {
+		t.Errorf("it leads to %s", to)
+	}
+	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "is chosen for several values") {
+		t.Errorf("it was launched: %s\n%s", res.Status, page)
+	}
+	form.Set("fixed:city", "Jeddah") // the same for all
+	if to, page = f.fill(path+"/list", form); to != path+"/when" {
+		t.Errorf("%s\n%s", to, page)
+	}
+}
+
+// shut is a platform that refuses its token while it is shut.
+type shut struct {
+	*velents.Client
+	now *atomic.Bool
+}
+
+func (s shut) Agent(ctx context.Context) (velents.Agent, velents.Answer, error) {
+	if s.now.Load() {
+		return velents.Agent{}, velents.Answer{Status: 401}, &velents.Error{Status: 401, Message: "no"}
+	}
+	return s.Client.Agent(ctx)
+}
+
+// What was chosen for the agent's values stays while the platform cannot be asked for them.
+func TestValuesStayWhileThePlatformCannotBeAsked(t *testing.T) {
+	var now atomic.Bool
+	f := newFixture(t, withAgent(t), func(c *dashboard.Config) {
+		l := c.Agents["default"]
+		l.Platform = shut{l.Platform.(*velents.Client), &now}
+		c.Agents["default"] = l
+	})
+	now.Store(true)
+	_, page := f.upload("list.csv", "Mobile,other,who\n0501000001,0501000003,نورة\n", filled(map[string]string{"value:name": "who", "fixed:offer": "عرض", "phone_column": "Mobile"}), false)
+	path := "/new/" + idOf(t, page)
+	page = f.get(path + "/list")
+	if strings.Contains(page, `name="value:name"`) {
+		t.Fatal("the platform was asked")
+	}
+	if to, page := f.fill(path+"/list", url.Values{"region": {"SA"}, "phone_column": {"Mobile"}, "to": {"back"}}); to != path+"/agent" {
+		t.Errorf("%s\n%s", to, page)
+	}
+	now.Store(false)
+	wantTexts(t, f.get(path+"/list"), `<option value="who" selected>`)
+	// Once they are asked for, what is taken back is gone.
+	f.fill(path+"/list", url.Values{"region": {"SA"}, "chosen": {"1"}, "phone_column": {"Mobile"}, "to": {"back"}})
+	if strings.Contains(f.get(path+"/list"), `<option value="who" selected>`) {
+		t.Error("a column stays chosen")
+	}
+}
+
 // The contacts of a campaign keep the columns that they had.
 func TestAFollowUpKeepsItsColumns(t *testing.T) {
 	f := newFixture(t, withAgent(t))

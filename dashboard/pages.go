@@ -48,7 +48,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
-		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "error", "sign-in",
+		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "trial", "error", "sign-in",
 	} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
@@ -185,6 +185,8 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /new/{id}/{step}", users.Launcher, p.step)
 	rs.below("POST /new/{id}/{step}", users.Launcher, p.stepped)
 	rs.below("GET /new/{id}/review", users.Launcher, p.review)
+	rs.below("GET /new/{id}/test", users.Launcher, p.trial)
+	rs.below("POST /new/{id}/test", users.Launcher, p.try)
 	rs.below("POST /new/{id}/launch", users.Launcher, p.launch)
 	rs.below("POST /new/{id}/discard", users.Launcher, p.discard)
 	rs.below("/", users.Viewer, func(w http.ResponseWriter, r *http.Request) {

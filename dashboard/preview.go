@@ -52,6 +52,9 @@ func (p preview) Estimate() texts.Line {
 	return about(time.Duration(p.Summary.EstimatedSeconds) * time.Second)
 }
 
+// Number is what the form of a test begins with.
+func (p preview) Number() string { return "" }
+
 // Marks are all steps.
 func (p preview) Marks() []mark { return p.marks(review) }
 
@@ -79,7 +82,7 @@ func (p *pages) review(w http.ResponseWriter, r *http.Request) {
 func hoursText(s hours.Schedule) (parts []texts.Line) {
 	week := any(texts.Of("hours.any"))
 	if text := s.Week.String(); text != "" {
-		week = texts.Name(text)
+		week = weekWords(text)
 	}
 	switch {
 	case s.Always():

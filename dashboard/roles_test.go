@@ -88,6 +88,8 @@ var least = map[string]users.Role{
 	"GET /new/{id}/review":                          users.Launcher,
 	"GET /new/{id}/refused.csv":                     users.Launcher,
 	"GET /new/template.csv":                         users.Launcher,
+	"GET /new/{id}/test":                            users.Launcher,
+	"POST /new/{id}/test":                           users.Launcher,
 	"POST /new/{id}/launch":                         users.Launcher,
 	"POST /new/{id}/discard":                        users.Launcher,
 }

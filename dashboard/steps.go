@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/texts"
@@ -56,6 +55,9 @@ func stepOf(field string) string {
 	if strings.HasPrefix(field, valueField) || strings.HasPrefix(field, fixedField) {
 		return "list"
 	}
+	if strings.HasPrefix(field, pickField) {
+		return "when"
+	}
 	for _, setting := range campaign.LaunchSettings() {
 		if setting.Label == "" || fieldName(setting) != field {
 			continue
@@ -79,43 +81,6 @@ type stepPage struct {
 	Listing  *glimpse   // of the list's step: its first rows; nil: they cannot be read
 }
 
-// A formField is a setting as it stands on the form.
-type formField struct {
-	campaign.Setting
-	Name  string
-	Value string
-}
-
-// Label, Hint and Example are what stands beside and in the field.
-func (f formField) Label() texts.Setting   { return texts.Setting{Setting: f.Setting} }
-func (f formField) Hint() *texts.Setting   { return f.part(f.Setting.Hint, "hint") }
-func (f formField) Example() texts.Setting { return texts.Setting{Setting: f.Setting, Part: "example"} }
-
-// part is a text beside the field; nil: it has none.
-func (f formField) part(english, part string) *texts.Setting {
-	if english == "" {
-		return nil
-	}
-	return &texts.Setting{Setting: f.Setting, Part: part}
-}
-
-// Rules reports whether the field takes lines.
-func (f formField) Rules() bool { return f.List && f.Section == campaign.FollowSection }
-
-// AtClock reports whether a day and a time of day are asked for. What is another text stays one.
-func (f formField) AtClock() bool {
-	_, err := time.Parse("2006-01-02T15:04", f.Value)
-	return f.Moment && (f.Value == "" || err == nil)
-}
-
-// Options are what can be chosen.
-func (f formField) Options() (list []option) {
-	for _, choice := range f.Choices {
-		list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
-	}
-	return list
-}
-
 // label is what people call a setting.
 func label(flag string) any {
 	switch flag {
@@ -131,37 +96,6 @@ func label(flag string) any {
 	}
 	return texts.Name(strings.ReplaceAll(flag, "-", " "))
 }
-
-// fieldName is the name that a setting has on the form.
-func fieldName(s campaign.Setting) string { return strings.ReplaceAll(s.Flag, "-", "_") }
-
-func (s stepPage) fields(section campaign.Section, switches bool) (fields []formField) {
-	for _, setting := range campaign.LaunchSettings() {
-		if setting.Label == "" || setting.Section != section || setting.Switch != switches || s.Listing != nil && isColumn(setting) {
-			continue
-		}
-		field := formField{setting, fieldName(setting), setting.Default}
-		if s.Form.Has(field.Name) {
-			field.Value = s.Form.Get(field.Name)
-		}
-		fields = append(fields, field)
-	}
-	return fields
-}
-
-// isColumn reports whether a setting is a column of the list.
-func isColumn(s campaign.Setting) bool { return s.Unit == "COLUMN" }
-
-// The fields of sections; what can only be on or off comes apart.
-func (s stepPage) Called() []formField         { return s.fields(campaign.NameSection, false) }
-func (s stepPage) List() []formField           { return s.fields(campaign.ListSection, false) }
-func (s stepPage) ListSwitches() []formField   { return s.fields(campaign.ListSection, true) }
-func (s stepPage) When() []formField           { return s.fields(campaign.WhenSection, false) }
-func (s stepPage) Safety() []formField         { return s.fields(campaign.SafetySection, false) }
-func (s stepPage) More() []formField           { return s.fields(campaign.MoreSection, false) }
-func (s stepPage) Switches() []formField       { return s.fields(campaign.MoreSection, true) }
-func (s stepPage) Follow() []formField         { return s.fields(campaign.FollowSection, false) }
-func (s stepPage) FollowSwitches() []formField { return s.fields(campaign.FollowSection, true) }
 
 // Changed reports whether something was filled in among fields.
 func (s stepPage) Changed(fields []formField) bool {
@@ -220,7 +154,7 @@ func (p *pages) step(w http.ResponseWriter, r *http.Request) {
 func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d draft, step string, problem texts.Line) {
 	body := stepPage{draft: d, Step: step, Agents: p.agents(), Channels: p.Channels, Problem: problem}
 	if step == "list" {
-		l, err := p.glance(r.Context(), d)
+		l, err := p.glance(r.Context(), d, firstRows)
 		if err == nil {
 			body.Listing = &l
 			err = l.wrong()
@@ -252,6 +186,19 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 			fields[field] = values
 		}
 	}
+	if step == "when" {
+		settle(fields)
+	}
+	if step == "list" && !r.PostForm.Has("chosen") {
+		if err := p.keepChosen(r, fields); err != nil {
+			p.refuse(w, r, asDraft(err))
+			return
+		}
+	}
+	place, proposed := strings.CutPrefix(r.PostForm.Get("to"), usual)
+	if proposed {
+		takeUsual(fields, place)
+	}
 	fields.Set(madeBy, visitorOf(r).Name)
 	err := p.Store.SaveStep(r.Context(), id, step, fields.Encode())
 	d, reading := p.draft(r)
@@ -265,6 +212,8 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 		to = steps[max(at-1, 0)].name
 	case wish == "again":
 		to = step
+	case proposed:
+		to = step + "#hours-picked"
 	default:
 		if at+1 < len(steps) && wish != review {
 			to = steps[at+1].name
@@ -276,6 +225,26 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, p.link("/new/"+d.ID+"/"+to), http.StatusSeeOther)
+}
+
+// keepChosen adds what was chosen for the agent's values to the fields of a form that could
+// not ask for it, since the platform or the list could not be asked.
+func (p *pages) keepChosen(r *http.Request, fields url.Values) error {
+	d, err := p.draft(r)
+	asked := func(field string) bool {
+		return strings.HasPrefix(field, valueField) || strings.HasPrefix(field, fixedField)
+	}
+	for field := range fields {
+		if asked(field) {
+			return err // it could
+		}
+	}
+	for field, values := range d.Form {
+		if asked(field) {
+			fields[field] = values
+		}
+	}
+	return err
 }
 
 // placeOf is the place of a step among all; -1: there is no such step.
@@ -294,12 +263,15 @@ func statusOf(err error) int {
 
 // check finds what is wrong with a step, as far as that does not depend on others.
 func (p *pages) check(ctx context.Context, d draft, step making) error {
+	if lacks := unpicked(d.Form); step.name == "when" && len(lacks) > 0 {
+		return &wishError{status: http.StatusBadRequest, line: lacks}
+	}
 	if _, err := campaign.NewSettings(given(d.Form, step.sections)); err != nil {
 		return &wishError{status: http.StatusBadRequest, err: err}
 	}
 	switch step.name {
 	case "list":
-		l, err := p.glance(ctx, d)
+		l, err := p.glance(ctx, d, firstRows)
 		return cmp.Or(err, l.wrong())
 	case "when", "safety", "follow":
 		return nil

@@ -212,7 +212,7 @@ func TestPagesSpeakArabic(t *testing.T) {
 		wantTexts(t, page, "/launch", "إطلاق: التواصل مع")
 		check("the preview", page)
 		draft := launchButton.FindStringSubmatch(page)[1]
-		for _, step := range []string{"agent", "list", "when", "safety", "follow"} {
+		for _, step := range []string{"agent", "list", "when", "safety", "follow", "test"} {
 			_, page = ask(t, "GET", f.URL+draft+"/"+step, nil, arabic)
 			check(step, page)
 		}
@@ -275,7 +275,7 @@ func TestPagesInArabicInABrowser(t *testing.T) {
 		"list": "/", "found": "/?q=nothing", "campaign": "/campaigns/spring", "paused": "/campaigns/held", "over": "/campaigns/over",
 		"contacts": "/campaigns/spring/contacts", "contact": "/campaigns/spring/contacts/1", "answered": "/campaigns/spring/contacts/3",
 		"new": "/new", "preview": preview + "/review",
-		"new-agent": preview + "/agent", "new-list": preview + "/list", "new-when": preview + "/when", "new-safety": preview + "/safety", "new-follow": preview + "/follow",
+		"new-agent": preview + "/agent", "new-list": preview + "/list", "new-when": preview + "/when", "new-safety": preview + "/safety", "new-follow": preview + "/follow", "new-test": preview + "/test",
 	})
 	// What runs from left to right does so within Arabic: its first sign stands left of its last.
 	const order = `((selector) => {

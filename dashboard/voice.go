@@ -43,6 +43,13 @@ func (s speaker) words() template.FuncMap {
 		"time":   func(t time.Time) template.HTML { return s.time(t, "full") },
 		"second": func(t time.Time) template.HTML { return s.time(t, "second") },
 		"hijri":  s.hijri,
+		"hijriday": func(day time.Time) template.HTML {
+			if day.IsZero() {
+				return ""
+			}
+			return template.HTML(s.html.Hijri(day))
+		},
+		"months": s.hijriMonths,
 		"soon":   s.soon,
 		"quota":  quotaText,
 		"hours":  hoursText,
@@ -103,6 +110,15 @@ func (s speaker) hijri(t time.Time) template.HTML {
 		return ""
 	}
 	return template.HTML(fmt.Sprintf(` <span class="sub" data-hijri="%s">%s</span>`, t.UTC().Format(time.RFC3339), text))
+}
+
+// hijriMonths are the months of the Hijri calendar, for the page's script.
+func (s speaker) hijriMonths() string {
+	var names []string
+	for month := range 12 {
+		names = append(names, string(s.plain.Say(fmt.Sprintf("hijri.%d", month+1))))
+	}
+	return strings.Join(names, ",")
 }
 
 // soon leaves out the date of times in the next hours.

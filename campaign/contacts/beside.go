@@ -45,7 +45,7 @@ func (c *Reader) findPlaces(opt Options, sample [][]string) error {
 	}
 	for i := range c.columns { // a calling code under any other name
 		if c.isNoPhone(i) && c.mayBeCodes(sample, i, false) {
-			return c.ask(beside{i, true}, "it is not certain that its cells are calling codes")
+			return c.ask(beside{i, true}, campaign.Say(campaign.MsgPerhapsCodes))
 		}
 	}
 	return nil
@@ -91,15 +91,14 @@ func (c *Reader) placeNamed(kind placeKind, opt Options, sample [][]string) (don
 		return false, nil
 	case kind.weak && (len(found) > 1 || !mostPlus(sample, found[0])):
 		if len(found) == 1 && c.mayBeCodes(sample, found[0], true) {
-			return false, c.ask(beside{found[0], true}, "it is not certain that its cells are calling codes")
+			return false, c.ask(beside{found[0], true}, campaign.Say(campaign.MsgPerhapsCodes))
 		}
 		return false, nil
 	case len(found) > 1:
-		return false, fmt.Errorf("columns %d %q and %d %q may both give the country of the numbers: choose one with --country-column or --country-code-column; none: neither does",
-			found[0]+1, shown(c.columns[found[0]]), found[1]+1, shown(c.columns[found[1]]))
+		return false, campaign.Faulty(campaign.MsgFileCountries, "columns", listColumns(c.columns, found[:2]))
 	}
 	in := beside{found[0], kind.codes}
-	if why := c.uncertain(in, opt, sample); why != "" {
+	if why := c.uncertain(in, opt, sample); !why.IsZero() {
 		return false, c.ask(in, why)
 	}
 	c.places = append(c.places, in)
@@ -107,13 +106,12 @@ func (c *Reader) placeNamed(kind placeKind, opt Options, sample [][]string) (don
 }
 
 // ask refuses a file until a person says what a column means.
-func (c *Reader) ask(in beside, why string) error {
+func (c *Reader) ask(in beside, why campaign.Message) error {
 	name, flag := quoteFlag(c.columns[in.column]), "--country-column"
 	if in.codes {
 		flag = "--country-code-column"
 	}
-	return fmt.Errorf("column %d %q may give the country of the numbers, but %s: give --country-column %s or --country-code-column %s if it does, %s none if it does not",
-		in.column+1, shown(c.columns[in.column]), why, name, name, flag)
+	return campaign.Faulty(campaign.MsgFileCountry, "column", in.column+1, "name", strconv.Quote(shown(c.columns[in.column])), "why", why, "flag", name, "option", flag)
 }
 
 // besidePhone removes the first words that a name shares with the name of the phone
@@ -188,7 +186,7 @@ func filled(rows [][]string, column int) iter.Seq2[[]string, string] {
 // empty if it can. Its cells must name countries, and the numbers must be such as
 // people there have: a column of nationalities stands beside numbers of the country
 // where these people live.
-func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
+func (c *Reader) uncertain(in beside, opt Options, sample [][]string) (why campaign.Message) {
 	var cells, named, fits, elsewhere, misfits int
 	for row, cell := range filled(sample, in.column) {
 		cells++
@@ -224,15 +222,15 @@ func (c *Reader) uncertain(in beside, opt Options, sample [][]string) string {
 	}
 	switch {
 	case named*10 < cells*9:
-		return fmt.Sprintf("only %d of its %d cells name a country", named, cells)
+		return campaign.Say(campaign.MsgFewCountries, "named", named, "cells", cells)
 	case in.codes && misfits > fits:
-		return fmt.Sprintf("%d of its %d numbers do not fit it", misfits, misfits+fits)
+		return campaign.Say(campaign.MsgOwnMisfits, "misfits", misfits, "numbers", misfits+fits)
 	case !in.codes && opt.Region != "" && misfits*10 > misfits+fits, !in.codes && misfits > fits:
-		return fmt.Sprintf("%d of %d numbers beside it are not of the country it names", misfits, misfits+fits)
+		return campaign.Say(campaign.MsgMisfits, "misfits", misfits, "numbers", misfits+fits)
 	case !in.codes && elsewhere > fits && elsewhere >= 3:
-		return fmt.Sprintf("%d of %d numbers beside it are of another country", elsewhere, elsewhere+fits)
+		return campaign.Say(campaign.MsgOtherCountry, "misfits", elsewhere, "numbers", elsewhere+fits)
 	}
-	return ""
+	return why
 }
 
 func cellOf(row []string, column int) string {

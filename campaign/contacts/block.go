@@ -1,7 +1,6 @@
 package contacts
 
 import (
-	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -166,7 +165,7 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 	}
 	if missing := p.width - (len(p.cells) - begin); missing > 0 { // Excel omits empty cells at the end
 		if p.missing.Add(int64(missing)) > maxMissing {
-			return nil, fmt.Errorf("line %d: the rows have far fewer cells than the header's %d: this is not a contact list", row.Line, p.width)
+			return nil, campaign.Faulty(campaign.MsgFileShort, "line", row.Line, "columns", p.width)
 		}
 		p.cells = append(p.cells, make([]string, missing)...)
 	}

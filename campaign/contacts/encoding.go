@@ -138,7 +138,7 @@ func (f *File) findEncoding() error {
 	case err != nil:
 		return err
 	case f.format.Encoding == "":
-		return kind{"a binary file", saveAsCSV}
+		return foreign("a binary file", saveAsCSV)
 	case f.format.Encoding != UTF8 && f.format.Encoding != UTF16LE && f.format.Encoding != UTF16BE:
 		f.guess, err = f.guessed()
 	}

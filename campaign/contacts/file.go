@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
@@ -88,9 +89,9 @@ func Open(data io.ReaderAt, size int64, want Format, phoneColumns ...string) (*F
 	}
 	switch {
 	case want.Sheet != "":
-		return nil, errors.New("a sheet is named, but this is not a workbook")
+		return nil, campaign.Faulty(campaign.MsgFileNoBook)
 	case want.AllSheets, want.SkipHiddenRows:
-		return nil, errors.New("--all-sheets and --skip-hidden-rows are for workbooks, which this is not")
+		return nil, campaign.Faulty(campaign.MsgFileNotABook)
 	}
 	if err := f.findEncoding(); err != nil {
 		return nil, err
@@ -180,27 +181,27 @@ func (f *File) container(head []byte) (string, error) {
 func (f *File) archive() (string, error) {
 	z, err := xlsx.OpenZip(f.data, f.size)
 	if err != nil {
-		return "", fmt.Errorf("this begins like an Excel workbook or a zip archive, but is damaged: %w; download or copy it again", err)
+		return "", campaign.Because(err, campaign.MsgFileArchive, "why", err.Error())
 	}
 	if xlsx.IsWorkbook(z) {
 		return containerWorkbook, nil
 	}
-	for _, kind := range []struct{ name, is string }{
-		{"xl/workbook.bin", "a binary Excel workbook (.xlsb): save it as .xlsx"},
-		{"word/document.xml", "a Word document"},
-		{"ppt/presentation.xml", "a PowerPoint presentation"},
-		{"content.xml", "an OpenDocument file: save it as .xlsx"},
+	for _, kind := range []struct{ name, is, do string }{
+		{"xl/workbook.bin", "a binary Excel workbook (.xlsb)", saveAsXLSX},
+		{"word/document.xml", "a Word document", giveList},
+		{"ppt/presentation.xml", "a PowerPoint presentation", giveList},
+		{"content.xml", "an OpenDocument file", saveAsXLSX},
 	} {
 		for _, member := range z.File {
 			if strings.EqualFold(strings.ReplaceAll(member.Name, `\`, "/"), kind.name) {
-				return "", fmt.Errorf("this is %s", kind.is)
+				return "", foreign(kind.is, kind.do)
 			}
 		}
 	}
 	if slices.ContainsFunc(z.File, func(m *zip.File) bool {
 		return strings.HasPrefix(m.Name, "Index/") && strings.HasSuffix(m.Name, ".iwa") || path.Base(m.Name) == "Index.zip"
 	}) {
-		return "", kind{"a document of Numbers, Pages or Keynote", "export it as .xlsx or CSV (File, Export To)"}
+		return "", foreign("a document of Numbers, Pages or Keynote", "export it as .xlsx or CSV (File, Export To)")
 	}
 	_, err = theOneMember(z)
 	return containerZip, err
@@ -219,11 +220,11 @@ func theOneMember(z *zip.Reader) (*zip.File, error) {
 	}
 	switch {
 	case len(members) == 0:
-		return nil, errors.New("the zip archive holds no file")
+		return nil, campaign.Faulty(campaign.MsgFileZipEmpty)
 	case len(members) > 1:
-		return nil, fmt.Errorf("the zip archive holds %d files: it must hold the contact list alone", len(members))
+		return nil, campaign.Faulty(campaign.MsgFileZipMany, "files", len(members))
 	case members[0].Flags&1 != 0:
-		return nil, errors.New("the zip archive has a password: unpack it first")
+		return nil, campaign.Faulty(campaign.MsgFileZipLocked)
 	}
 	return members[0], nil
 }
@@ -297,7 +298,7 @@ func (b *bound) Read(p []byte) (int, error) {
 		return n, unpackError(err)
 	}
 	if b.left -= int64(n); b.left < 0 {
-		return 0, errors.New("it unpacks to far more than a contact list would: unpack it first")
+		return 0, campaign.Faulty(campaign.MsgFileHuge)
 	}
 	return n, err
 }
@@ -307,10 +308,10 @@ func unpackError(err error) error {
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the packed file is cut off: download or copy it again")
+		return campaign.Faulty(campaign.MsgFileCutOff)
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat),
 		errors.As(err, &corrupt):
-		return fmt.Errorf("the packed file is damaged: %w; download or copy it again", err)
+		return campaign.Because(err, campaign.MsgFilePacked, "why", err.Error())
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package contacts
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -10,16 +9,17 @@ import (
 	"campaign-runner/campaign"
 )
 
-// A kind is a kind of file that is not a contact list, with what to do about it.
-type kind struct{ is, do string }
-
-func (k kind) Error() string { return fmt.Sprintf("this is %s: %s", k.is, k.do) }
+// foreign is the error of a kind of file that is not a contact list, with what to do about it.
+func foreign(is, do string) error {
+	return campaign.Faulty(campaign.MsgFileKind, "file_kind", is, "file_todo", do)
+}
 
 // What to do about a file that is not a contact list.
 const (
 	saveAsCSV   = `save it as "CSV UTF-8"`
 	exportAsCSV = `export the list as "CSV UTF-8"`
 	unpackFirst = "unpack it first"
+	saveAsXLSX  = "save it as .xlsx"
 	giveList    = `give the list itself, as an .xlsx workbook or "CSV UTF-8"`
 	saveAgain   = `open it in a spreadsheet and save it as .xlsx or "CSV UTF-8"`
 )
@@ -66,11 +66,11 @@ var foreignTexts = []struct {
 func looksLike(head []byte) error {
 	for _, k := range foreignFiles {
 		if bytes.HasPrefix(head, []byte(k.magic)) {
-			return kind{k.is, k.do}
+			return foreign(k.is, k.do)
 		}
 	}
 	if isRIFF := bytes.HasPrefix(head, []byte("RIFF")) && len(head) > 12 && bytes.Equal(head[8:12], []byte("WEBP")); isRIFF || len(head) > 12 && bytes.Equal(head[4:8], []byte("ftyp")) {
-		return kind{"a picture or a film", giveList}
+		return foreign("a picture or a film", giveList)
 	}
 	if isLockFile(head) {
 		return ErrLockFile
@@ -78,7 +78,7 @@ func looksLike(head []byte) error {
 	text := strings.TrimSpace(strings.TrimPrefix(string(head[:min(len(head), 2048)]), bom))
 	for _, k := range foreignTexts {
 		if k.start.MatchString(text) {
-			return kind{k.is, k.do}
+			return foreign(k.is, k.do)
 		}
 	}
 	return nil
@@ -101,15 +101,15 @@ func IsLockName(name string) bool {
 }
 
 // ErrLockFile is the error of a file that IsLockName.
-var ErrLockFile error = kind{"the lock file of a workbook that somebody has open", "give the workbook itself, whose name is the same without ~$"}
+var ErrLockFile = foreign("the lock file of a workbook that somebody has open", "give the workbook itself, whose name is the same without ~$")
 
 // notUTF8 returns what a file is, by its beginning, if it cannot be UTF-8.
 func notUTF8(head []byte) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")), utf16Of(head[:len(head)&^1]) != "":
-		return kind{"text in UTF-16", saveAsCSV}
+		return foreign("text in UTF-16", saveAsCSV)
 	case isBinary(head):
-		return kind{"a binary file", saveAsCSV}
+		return foreign("a binary file", saveAsCSV)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 	opt.PhoneColumns = named(opt.PhoneColumns)
 	rows := c.sample()
 	if len(rows) == 0 {
-		return fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", c.src.line, blockBytes)
+		return campaign.Faulty(campaign.MsgFileLongLine, "line", c.src.line, "bytes", blockBytes)
 	}
 	at, err := headerAmong(rows, opt)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 		return fmt.Errorf("line %d: %w", header.line, err)
 	}
 	if n, broken := c.src.row(c.src.buf[header.begin:]); broken && n > 0 {
-		return fmt.Errorf("line %d: %s", header.line, BrokenQuotes)
+		return campaign.Faulty(campaign.MsgFileLine, "line", header.line, "refusal", BrokenQuotes)
 	}
 	if at > 0 && opt.HeaderLine == 0 && slices.ContainsFunc(rows[:at], func(r sampled) bool { return r.filled() > 0 }) {
 		c.remarks = append(c.remarks, fmt.Sprintf("line %d is taken for the header; what stands above it is not read", header.line))
@@ -154,7 +154,7 @@ func headerAmong(rows []sampled, opt Options) (int, error) {
 }
 
 func looksLikeHeader(row sampled) error {
-	return fmt.Errorf("line %d looks like the header: --header-line %d", row.line, row.line)
+	return campaign.Faulty(campaign.MsgFileHeader, "line", row.line)
 }
 
 // namesPhones reports whether a cell is the name of a phone column.
@@ -214,7 +214,7 @@ func (c *Reader) useHeader(header sampled) error {
 		if err := checkText(string(c.src.buf[header.begin:header.end])); err != nil {
 			return fmt.Errorf("line %d: %w", header.line, err)
 		}
-		return fmt.Errorf("line %d: %s", header.line, BrokenQuotes)
+		return campaign.Faulty(campaign.MsgFileLine, "line", header.line, "refusal", BrokenQuotes)
 	}
 	c.header = header.line
 	for _, cell := range header.cells {
@@ -231,7 +231,7 @@ func (c *Reader) useHeader(header sampled) error {
 	}
 	if at := len(c.columns) - 2; !c.corrected && at > 0 && c.columns[at] == rejectColumns[0] && c.columns[at+1] == rejectColumns[2] {
 		// Without the reasons, rows that were not chosen would be contacts.
-		return fmt.Errorf("line %d: these are rejects without their column %q: give them back with it", header.line, rejectColumns[1])
+		return campaign.Faulty(campaign.MsgFileRejects, "line", header.line, "column", strconv.Quote(rejectColumns[1]))
 	}
 	c.src.rows = max(maxBlockCells/len(c.columns), 1)
 	return nil
@@ -247,7 +247,7 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 			return nil, "", err
 		}
 		if slices.Contains(found, i) {
-			return nil, "", fmt.Errorf("--phone-column %s: it is named twice", quoteFlag(columns[i]))
+			return nil, "", campaign.Faulty(campaign.MsgFilePhoneTwice, "column", quoteFlag(columns[i]))
 		}
 		found = append(found, i)
 	}
@@ -317,11 +317,11 @@ var errNumberHeader = errors.New("a number stands where the names of the columns
 func checkHeader(columns []string) error {
 	switch {
 	case len(columns) > maxColumns:
-		return fmt.Errorf("more than %d columns", maxColumns)
+		return campaign.Faulty(campaign.MsgFileColumns, "most", maxColumns)
 	case !slices.ContainsFunc(columns, func(name string) bool { return name != "" }):
 		return campaign.Faulty(campaign.MsgFileNoNames)
 	case slices.ContainsFunc(columns, func(name string) bool { return strings.ContainsRune(name, '\r') }):
-		return errors.New("the lines end in lone carriage returns: save the file as \"CSV UTF-8\"")
+		return campaign.Faulty(campaign.MsgFileReturns)
 	}
 	return nil
 }
@@ -361,7 +361,7 @@ func checkSpread(columns []string, sample [][]string, comma rune) error {
 		}
 	}
 	if slices.ContainsFunc(columns, func(name string) bool { return len(name) > 1 && name[0] == '"' && strings.HasSuffix(name, `"`) }) || rows > 0 && 2*rows >= len(sample) {
-		return errors.New(`a space stands before the quotes of cells, which are therefore no quotes: take the spaces out (replace ', "' by ',"'), or save it as "CSV UTF-8" in a spreadsheet`)
+		return campaign.Faulty(campaign.MsgFileSpaced)
 	}
 	return nil
 }

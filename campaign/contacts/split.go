@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"campaign-runner/campaign"
 )
 
 const (
@@ -98,7 +100,7 @@ func (s *splitter) next(spans []span) (text string, _ []span, err error) {
 		}
 		switch {
 		case len(s.buf) > maxRowBytes:
-			return "", spans, fmt.Errorf("line %d: longer than %d bytes: this is not a contact list", s.line, maxRowBytes)
+			return "", spans, campaign.Faulty(campaign.MsgFileLongLine, "line", s.line, "bytes", maxRowBytes)
 		case s.err != nil && !s.eof():
 			return "", spans, s.failure()
 		case s.err != nil:

@@ -15,10 +15,22 @@ import (
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
+// ofWorkbook is an error of a workbook in words for people.
+func ofWorkbook(err error) error {
+	var damage *xlsx.DamageError
+	switch {
+	case errors.As(err, &damage) && damage.Row > 0:
+		return campaign.Because(err, campaign.MsgFileDamagedRow, "part", damage.Part, "row", damage.Row, "why", damage.Unwrap().Error())
+	case errors.As(err, &damage):
+		return campaign.Because(err, campaign.MsgFileDamaged, "part", damage.Part, "why", damage.Unwrap().Error())
+	}
+	return campaign.Because(err, campaign.MsgFileWorkbook, "file_book", err.Error())
+}
+
 // chooseSheets takes the sheets asked for, or the first visible one that is not blank.
 func (f *File) chooseSheets(phoneColumns []string) (err error) {
 	if f.book, err = xlsx.Open(f.data, f.size); err != nil {
-		return fmt.Errorf("workbook: %w", err)
+		return ofWorkbook(err)
 	}
 	f.phoneColumns = phoneColumns
 	var names []string
@@ -35,9 +47,9 @@ func (f *File) chooseSheets(phoneColumns []string) (err error) {
 	asked := trimName(f.format.Sheet)
 	switch {
 	case asked != "" && f.format.AllSheets:
-		return errors.New("choose one of --sheet and --all-sheets")
+		return campaign.Faulty(campaign.MsgFileSheetOrAll)
 	case asked == "" && len(seen) == 0:
-		return errors.New("workbook: all its sheets are hidden or have no cells: name one with --sheet")
+		return campaign.Faulty(campaign.MsgFileNoSheets)
 	case asked == "" && f.format.AllSheets:
 		f.sheets = seen
 		return nil
@@ -103,7 +115,7 @@ func (f *File) Warnings() (all []string) {
 func (f *File) rows(sheets []xlsx.Sheet) (*sheetText, error) {
 	rows, err := f.book.Rows(scratch.File)
 	if err != nil {
-		return nil, fmt.Errorf("workbook: %w", err)
+		return nil, ofWorkbook(err)
 	}
 	s := &sheetText{rows: rows, sheets: sheets, phoneColumns: f.phoneColumns, left: unpackedBound(f.size)}
 	if err := s.open(); err != nil {
@@ -148,7 +160,7 @@ const headerRows = 20
 
 func (s *sheetText) open() error {
 	if err := s.rows.Open(s.sheets[0]); err != nil {
-		return fmt.Errorf("workbook: %w", err)
+		return ofWorkbook(err)
 	}
 	if s.line == 0 {
 		s.hiddenColumn = s.rows.HiddenColumns()
@@ -171,7 +183,7 @@ func (s *sheetText) Read(p []byte) (int, error) {
 	n := copy(p, s.buf[s.off:])
 	s.off += n
 	if s.left -= int64(n); s.left < 0 {
-		return 0, fmt.Errorf("workbook: %w", xlsx.ErrTooLarge)
+		return 0, ofWorkbook(xlsx.ErrTooLarge)
 	}
 	return n, nil
 }
@@ -179,7 +191,7 @@ func (s *sheetText) Read(p []byte) (int, error) {
 func (s *sheetText) next() error {
 	row, err := s.rows.Next()
 	if err != nil {
-		return fmt.Errorf("workbook: %w", err)
+		return ofWorkbook(err)
 	}
 	if row == nil {
 		return s.nextSheet()
@@ -223,14 +235,14 @@ func (s *sheetText) nextSheet() error {
 	}
 	at := slices.IndexFunc(s.first, func(names []string) bool { return namesPhones(names, s.phoneColumns) })
 	if at < 0 {
-		return fmt.Errorf("workbook: the first %d rows of the sheet %q do not name a column of phone numbers, which --all-sheets goes by", headerRows, read)
+		return campaign.Faulty(campaign.MsgFileSheetPhones, "rows", headerRows, "sheet", strconv.Quote(read))
 	}
 	name := s.sheets[0].Name
 	var missing, unknown []string
 	for range headerRows {
 		row, err := s.rows.Next()
 		if err != nil {
-			return fmt.Errorf("workbook: %w", err)
+			return ofWorkbook(err)
 		}
 		if row == nil {
 			if len(missing)+len(unknown) == 0 { // it is empty
@@ -249,7 +261,7 @@ func (s *sheetText) nextSheet() error {
 			break // this is its header
 		}
 	}
-	return fmt.Errorf("workbook: the sheet %q has other columns than the first: it lacks %s and has %s; name one with --sheet", name, orNone(missing), orNone(unknown))
+	return campaign.Faulty(campaign.MsgFileSheetDiffers, "sheet", strconv.Quote(name), "missing", orNone(missing), "unknown", orNone(unknown))
 }
 
 func orNone(names []string) string {
@@ -295,7 +307,7 @@ func (s *sheetText) ordered(row int, cells [][]byte) ([][]byte, error) {
 		case len(cell) == 0:
 			continue
 		case at < 0:
-			return nil, fmt.Errorf("workbook: the sheet %q has a cell at row %d, column %d, where its header names no column", s.sheets[0].Name, row, i+1)
+			return nil, campaign.Faulty(campaign.MsgFileSheetCell, "sheet", strconv.Quote(s.sheets[0].Name), "row", row, "column", i+1)
 		}
 		for len(s.cells) <= at {
 			s.cells = append(s.cells, nil)

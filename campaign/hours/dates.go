@@ -68,7 +68,7 @@ func ParseDates(text string) (Dates, error) {
 		return d, err
 	}
 	if d.To < d.From {
-		return d, fmt.Errorf("dates %s: the first is after the last", dates)
+		return d, &Mistake{WantOrder, dates, fmt.Sprintf("dates %s: the first is after the last", dates)}
 	}
 	times = strings.TrimSpace(times)
 	part, isClosed := strings.CutPrefix(strings.ToLower(times), closed)

@@ -55,7 +55,7 @@ func ParseZoned(text string) (z Zoned, err error) {
 	const want = "want HOURS@ZONE such as 09:00-21:00@Asia/Riyadh"
 	week, zone, ok := strings.Cut(text, "@")
 	if !ok || zone == "" || strings.TrimSpace(week) == "" {
-		return z, fmt.Errorf("hours %q: %s", text, want)
+		return z, &Mistake{WantZoned, text, fmt.Sprintf("hours %q: %s", text, want)}
 	}
 	if z.Week, err = ParseWeek(week); err != nil {
 		return z, err
@@ -104,7 +104,7 @@ func (s Schedule) Check() error {
 	case s.Zone == "" && !s.Always():
 		return ErrNeedZone
 	case !s.NoZone.IsZero() && s.Zone != ByContact:
-		return errors.New("hours for contacts without a zone are for time zone contact only")
+		return &Mistake{WantContact, s.Zone, "hours for contacts without a zone are for time zone contact only"}
 	case s.Zone == "" || s.Zone == ByContact:
 		return nil
 	}
@@ -283,11 +283,11 @@ func ParseTime(text, zone string) (time.Time, error) {
 		}
 		at, err := time.ParseInLocation(layout, text, in)
 		if err != nil || at.Format(layout) != text {
-			return time.Time{}, fmt.Errorf("time %q: the clocks in %s skip it", text, zone)
+			return time.Time{}, &Mistake{WantShown, text, fmt.Sprintf("time %q: the clocks in %s skip it", text, zone)}
 		}
 		for _, shift := range []time.Duration{-time.Hour, -30 * time.Minute, 30 * time.Minute, time.Hour} {
 			if at.Add(shift).Format(layout) == text {
-				return time.Time{}, fmt.Errorf("time %q: the clocks in %s show it twice: give an offset", text, zone)
+				return time.Time{}, &Mistake{WantOnce, text, fmt.Sprintf("time %q: the clocks in %s show it twice: give an offset", text, zone)}
 			}
 		}
 		return at.UTC(), nil

@@ -149,7 +149,7 @@ func parseWindow(text string) (Window, error) {
 	case !ok || w.From < 0 || w.To < 0 || w.From == Day:
 		return w, &Mistake{WantHours, text, fmt.Sprintf("hours %q: want FROM-TO such as 09:00-21:00", text)}
 	case w.From == w.To:
-		return w, fmt.Errorf("hours %q: the window is empty; the whole day is 00:00-24:00", text)
+		return w, &Mistake{WantOpen, text, fmt.Sprintf("hours %q: the window is empty; the whole day is 00:00-24:00", text)}
 	case w.To < w.From:
 		w.To += Day
 	}
@@ -213,7 +213,7 @@ func ParseWeek(text string) (Week, error) {
 	for part := range strings.SplitSeq(text, ";") {
 		begins := strings.IndexAny(part, "0123456789")
 		if begins < 0 {
-			return all, fmt.Errorf("hours %q: want DAYS FROM-TO such as sun-thu 09:00-21:00", strings.TrimSpace(part))
+			return all, &Mistake{WantTimes, strings.TrimSpace(part), fmt.Sprintf("hours %q: want DAYS FROM-TO such as sun-thu 09:00-21:00", strings.TrimSpace(part))}
 		}
 		w, err := MakeWeek(strings.Split(part[begins:], ","), part[:begins])
 		if err != nil {

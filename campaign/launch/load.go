@@ -31,6 +31,7 @@ type loaded struct {
 // nothing.
 func (l *Launcher) load(ctx context.Context, req Request, c campaign.Campaign, list *list, seen campaign.Seen) (loaded, error) {
 	in := l.intake(c, list.reader.Columns(), req.RejectsFile)
+	in.atMost = req.AtMost
 	defer in.rejects.local.discard()
 	if req.DryRun {
 		return in.read(ctx, list)
@@ -86,6 +87,7 @@ type intake struct {
 	settings campaign.Settings
 	load     target // nil: a dry run
 	rejects  rejects
+	atMost   int   // contacts; 0: any number
 	order    []int // where the file has each of the campaign's columns; nil: as the campaign
 	progress func(src *source, rows int)
 }
@@ -151,7 +153,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 
 // rows hands out the contacts of a list and puts the other rows into the rejects.
 func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Contact) error) error {
-	rows := 0
+	rows, contacts := 0, 0
 	defer func() { in.progress(list.source, rows) }()
 	for row, err := range list.reader.All() {
 		if err != nil {
@@ -169,6 +171,9 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 				return err
 			}
 			continue
+		}
+		if contacts++; in.atMost > 0 && contacts > in.atMost {
+			return campaign.Faulty(campaign.MsgMoreThanSeen)
 		}
 		if err := take(row.Contact); err != nil {
 			return err

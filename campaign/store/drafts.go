@@ -225,8 +225,11 @@ func (w *DraftWriter) End(steps map[string]string) (Draft, error) {
 }
 
 // SaveStep keeps what was said in a step, and prolongs the draft. ErrNoDraft,
-// ErrDraftLaunches, ErrDraftsFull.
+// ErrDraftLaunches, ErrDraftsFull, ErrScarce.
 func (s *Store) SaveStep(ctx context.Context, id, step, text string) error {
+	if err := s.roomForDrafts(ctx, len(text)); err != nil {
+		return wrap(err, "save a draft")
+	}
 	_, err := s.put(ctx, id, DraftLife, 0, toDraft, fieldStep+step, text)
 	return wrap(err, "save a draft")
 }

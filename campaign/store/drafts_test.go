@@ -250,7 +250,14 @@ func TestDraftsLeaveCampaignsTheirMemory(t *testing.T) {
 	if _, err := w.Write(noise(rand.New(rand.NewPCG(1, 4)), 40<<20)); !errors.Is(err, ErrScarce) {
 		t.Errorf("a draft beyond the share: %v", err)
 	}
+	small, err := draft(t.Context(), s, []byte("x"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	campaigns(DraftShare)
+	if err := s.SaveStep(t.Context(), small.ID, "list", "region=SA"); !errors.Is(err, ErrScarce) {
+		t.Errorf("a step: %v", err)
+	}
 	if _, err := s.BeginDraft(t.Context(), "sara", "list.csv", 0); !errors.Is(err, ErrScarce) {
 		t.Errorf("another draft: %v", err)
 	}

@@ -62,7 +62,7 @@ func wrong(l Language, key string, said, english map[string]string) (faults []st
 
 // elsewhere reports whether the English of a key stands in the package that it is of.
 func elsewhere(key string) bool {
-	return slices.ContainsFunc([]string{ofCode, "setting.", "choice.", "refusal."}, func(family string) bool { return strings.HasPrefix(key, family) })
+	return slices.ContainsFunc([]string{ofCode, "setting.", "choice.", "refusal.", "file_kind.", "file_todo.", "file_book."}, func(family string) bool { return strings.HasPrefix(key, family) })
 }
 
 func TestBothLanguagesSayEverything(t *testing.T) {
@@ -210,8 +210,15 @@ func TestTheFormSpeaksArabic(t *testing.T) {
 	for _, reason := range reasons {
 		need("refusal."+reason[1], reason[1])
 	}
+	foreign, err := os.ReadFile("../contacts/foreign.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range regexp.MustCompile(`(?:, |foreign\()"((?:an?|the) [^"]+|JSON)", `).FindAllStringSubmatch(string(foreign), -1) {
+		need("file_kind."+kind[1], kind[1])
+	}
 	for key := range catalogue.messages[Arabic] {
-		if elsewhere(key) && !strings.HasPrefix(key, ofCode) && !want[key] {
+		if elsewhere(key) && !strings.HasPrefix(key, ofCode) && !strings.HasPrefix(key, "file_") && !want[key] {
 			t.Errorf("nothing says %s", key)
 		}
 	}
@@ -257,7 +264,7 @@ func TestUsedKeysAreThere(t *testing.T) {
 }
 
 // families are keys of which the program joins the end to a beginning.
-var families = regexp.MustCompile(`^(notice|month|hijri|state|phase|report|mode|role|action|ticket|delimiter|about|sort|chart|act|did|count|page\.code)\.`)
+var families = regexp.MustCompile(`^(notice|month|hijri|state|phase|report|mode|role|action|ticket|delimiter|about|sort|chart|act|did|count|weekday|place|way|span|page\.code)\.`)
 
 // What is in the catalogue is asked for.
 func TestEveryKeyIsUsed(t *testing.T) {

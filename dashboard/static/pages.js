@@ -15,7 +15,7 @@
       time.title = time.dateTime;
       time.textContent = written(new Date(time.dateTime), time.dataset.show);
     }
-    for (const day of root.querySelectorAll("[data-hijri]")) day.textContent = hijri.format(new Date(day.dataset.hijri));
+    for (const day of root.querySelectorAll("span[data-hijri]")) day.textContent = hijri.format(new Date(day.dataset.hijri));
   }
   // The day of a time in the calendar of Umm al-Qura, as the server writes it.
   const hijri = new Intl.DateTimeFormat("ar-u-ca-islamic-umalqura-nu-latn", { day: "numeric", month: "long", year: "numeric" });
@@ -26,8 +26,35 @@
   for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
   localise(document);
 
-  // Hours are mostly by the clock of those who make a campaign.
-  for (const field of document.querySelectorAll("form[data-zone] #timezone")) field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone;
+  // Hours are mostly by the clock of those who make a campaign. Days stand in the order of its
+  // calendars, beside the week that is usual there.
+  const clock = document.getElementById("clock");
+  if (clock && clock.form) {
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (clock.form.dataset.zone !== undefined && clock.value === "") {
+      const known = [...clock.options].some((o) => o.value === own);
+      clock.value = known ? own : "other";
+      if (!known) document.getElementById("timezone").value = own;
+    }
+    const arrangeDays = () => {
+      const first = Number(clock.selectedOptions[0].dataset.first);
+      for (const days of document.querySelectorAll("[data-days]")) days.append(...[...days.children].sort((a, b) => (a.dataset.day - first + 7) % 7 - (b.dataset.day - first + 7) % 7));
+      const usual = [...document.querySelectorAll(".usual button")], here = usual.some((b) => b.dataset.zone === clock.value);
+      for (const b of usual) b.hidden = here ? b.dataset.zone !== clock.value : b.dataset.often === undefined;
+    };
+    clock.addEventListener("change", arrangeDays);
+    arrangeDays();
+  }
+  // The Hijri day beside a day that is picked, in the words of the server.
+  for (const beside of document.querySelectorAll("[data-hijri-of]")) {
+    const field = document.getElementById(beside.dataset.hijriOf), words = beside.closest("[data-months]").dataset;
+    const parts = new Intl.DateTimeFormat("en-u-ca-islamic-umalqura-nu-latn", { day: "numeric", month: "numeric", year: "numeric", timeZone: "UTC" });
+    field.addEventListener("input", () => {
+      const at = new Date(`${field.value}Z`), part = {};
+      if (!isNaN(at)) for (const p of parts.formatToParts(at)) part[p.type] = p.value;
+      beside.textContent = isNaN(at) ? "" : JSON.parse(words.hijri).other.replace("{{.day}}", part.day).replace("{{.month}}", words.months.split(",")[part.month - 1]).replace("{{.year}}", part.year);
+    });
+  }
 
   // A form is sent once, and what it says goes back with the page's memory.
   document.addEventListener("submit", (e) => {
