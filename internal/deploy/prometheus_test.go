@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,8 @@ func scrape(t *testing.T, metrics, page string) {
 	write("password", adminPassword)
 	write("alerts.yml", readFile(t, "docs/monitoring/alerts.yml"))
 	promtool(t, "", "check", "config", filepath.Join(dir, "prometheus.yml"))
+	write("alerting.yml", regexp.MustCompile(`(?m)^# (alerting:|  )`).ReplaceAllString(settings, "$1"))
+	promtool(t, "", "check", "config", filepath.Join(dir, "alerting.yml"))
 
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
