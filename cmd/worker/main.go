@@ -72,6 +72,7 @@ func worker(environ func() []string) cli.Run {
 		flags.Float64Var(&o.share, "quota-share", 1, "part of each token's quota to use; less leaves room for other systems on it")
 		cli.Bind(flags, "quota-share", "VELENTS_QUOTA_SHARE")
 		flags.StringVar(&o.adminAddr, "admin-addr", "127.0.0.1:8080", "where the admin pages are served")
+		cli.Bind(flags, "admin-addr", "ADMIN_ADDR")
 		flags.StringVar(&o.basePath, "base-path", "", "path below which a proxy serves the admin pages, as /campaigns; the root when not given")
 		cli.Bind(flags, "base-path", "ADMIN_BASE_PATH")
 		flags.Var((*proxyList)(&o.proxies), "trusted-proxy", "addresses of proxies, as 10.0.0.5 or 10.0.0.0/24, whose X-Forwarded-For, -Host and -Proto are believed")
