@@ -89,6 +89,7 @@ func worker(environ func() []string) cli.Run {
 		flags.IntVar(&o.replicas, "wait-replicas", 0, "replicas of Redis that must have what is written before a request leaves")
 		cli.Bind(flags, "wait-replicas", "REDIS_WAIT_REPLICAS")
 		flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
+		cli.Bind(flags, "log-format", "LOG_FORMAT")
 		flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, webhookSecret, webhookPrevious, webhookAuth, notifyURL, notifyLanguage, cli.AdminUser, adminPassword, adminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
