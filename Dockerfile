@@ -11,7 +11,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 # With .git, from which the commands know their commit.
 COPY . .
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags="-s -w" -o /out/ ./cmd/...
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags="-s -w" -o /out/ ./cmd/... \
+ && go run ./internal/thirdparty -texts >/THIRD_PARTY_LICENCES.txt
 
 FROM alpine:3.22 AS runner
 ARG VERSION=devel
@@ -24,6 +25,7 @@ LABEL org.opencontainers.image.title="Campaign runner" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/ /usr/local/bin/
+COPY --from=build /THIRD_PARTY_LICENCES.txt /usr/share/doc/campaign-runner/
 COPY LICENSE THIRD_PARTY.md /usr/share/doc/campaign-runner/
 WORKDIR /data
 USER 10001:10001

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # release.sh OUT OS/ARCH... builds an archive of the commands for each platform, a Debian
 # package for each Linux, and SHA256SUMS of them, into the folder OUT. The same commit gives
-# the same files. Needs Go, git and GNU tar, and no network but Go's module proxy.
+# the same files. MAINTAINER, as in "Ops <ops@example.org>", is who answers for the package.
+# Needs Go, git and GNU tar, and no network but Go's module proxy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 NFPM=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
@@ -13,14 +14,10 @@ out=$(cd "$out" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/campaign-release.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# 1.0.0 at a tag, 1.0.0+5.g0f58b1a behind it, 0.0.0+20261130.g0f58b1a before the first.
-if VERSION=$(git describe --tags --match 'v[0-9]*' 2>/dev/null); then
-	VERSION=$(sed -E 's/^v//; s/-([0-9]+)-(g[0-9a-f]+)$/+\1.\2/' <<<"$VERSION")
-else
-	VERSION="0.0.0+$(git log -1 --date=format:%Y%m%d --format=%cd.g%h)"
-fi
+VERSION=$(scripts/version.sh)
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export VERSION SOURCE_DATE_EPOCH
+MAINTAINER=${MAINTAINER:-The campaign runner authors}
+export VERSION SOURCE_DATE_EPOCH MAINTAINER
 
 # build OS ARCH builds the commands for a platform, stripped, and without paths of this machine.
 build() {
@@ -47,6 +44,12 @@ for name in campaign enqueue campaign-worker campaign-sandbox; do
 done
 gzip -n9 "$SHARE"/man/man1/*
 
+# What people read: the documents, and the licences of what is linked.
+export DOC="$work/doc"
+mkdir "$DOC"
+cp -r docs README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE THIRD_PARTY.md "$DOC"
+go run ./internal/thirdparty -texts >"$DOC/THIRD_PARTY_LICENCES.txt"
+
 for target; do
 	os=${target%/*} ARCH=${target#*/}
 	BIN="$work/$os-$ARCH"
@@ -54,7 +57,7 @@ for target; do
 	[[ -d $BIN ]] || build "$os" "$ARCH"
 	name="campaign-runner_${VERSION}_${os}_${ARCH}"
 	mkdir "$work/$name"
-	cp "$BIN"/* LICENSE README.md CHANGELOG.md THIRD_PARTY.md "$work/$name"
+	cp -r "$BIN"/* "$DOC"/* "$work/$name"
 	tar -C "$work" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go=rX -c "$name" | gzip -n9 >"$out/$name.tar.gz"
 	if [[ $os == linux ]]; then
 		go run "$NFPM" package --config packaging/nfpm.yaml --packager deb --target "$out"

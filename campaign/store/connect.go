@@ -102,8 +102,8 @@ func connectAdvice(err error) string {
 	case errors.As(err, &answer):
 		return "it answers, and refuses"
 	case said("connection refused"):
-		return "start one with 'docker compose up -d redis' or 'redis-server --appendonly yes --appendfsync always', " +
-			"run 'worker --embedded-redis' to try things out, or set REDIS_URL to yours"
+		return "start one with 'redis-server --appendonly yes --appendfsync always', run 'worker --embedded-redis' to try things out, " +
+			"or set REDIS_URL to yours; that of docker-compose.yml is reached inside alone: 'docker compose run --rm worker campaign list'"
 	case errors.As(err, &certificate):
 		return "its certificate is not valid for this address, or its authority is not known to this machine"
 	case errors.As(err, &noTLS): // a proxy answered; Redis would take it for half a command and wait

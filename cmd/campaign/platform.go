@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -149,45 +150,82 @@ func answered(token, operation, said string, err error) right {
 }
 
 func (a *app) askPlatform() *cobra.Command {
-	cmd := a.onLoaded("ask-platform", "Check a campaign's tokens, and what each may do", func(ctx context.Context, s *store.Store, c campaign.Campaign) error {
-		rights, err := a.agentRights(ctx, s, c.Settings.Agent)
-		if err != nil {
-			return err
-		}
-		if cli.SupportToken.Get(a.getenv) != "" {
-			support, err := a.supportRights(ctx, s)
+	cmd := &cobra.Command{
+		Use:   "ask-platform [NAME]",
+		Short: "Check a campaign's tokens, or all that are set, and what each may do",
+		Long: `Ask the platform whether it accepts the token of the campaign's agent and, if it is
+set, that of the Support Center, who owns them, and what each may do. Without a campaign
+it asks with the token of every agent that has one here. This changes nothing and
+contacts no one: operations that would are listed as not tried. If the platform gives
+no answer, the right is not known. Each question takes one request of its token's
+quota, and waits up to 30 seconds for it.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("ask-platform: want the name of one campaign or none, have %d", len(args))
+			}
+			return nil
+		},
+		RunE: a.withStore(func(ctx context.Context, s *store.Store, args []string) error {
+			if len(args) == 0 {
+				return a.ask(ctx, s, "", a.tokenAgents(), false)
+			}
+			c, err := s.Campaign(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			rights = append(rights, support...)
-		} else if len(c.Settings.TicketRules) > 0 {
-			no := false
-			rights = append(rights, right{cli.SupportToken.Variable, "create tickets", &no, "not set here, and the campaign makes tickets"})
-		}
-		rows := [][]string{{"TOKEN", "OPERATION", "MAY", "ANSWER"}}
-		missing := 0
-		for _, r := range rights {
-			rows = append(rows, []string{r.Token, r.Operation, r.mark(), r.Answer})
-			if !r.untried() && (r.Allowed == nil || !*r.Allowed) {
-				missing++
-			}
-		}
-		err = a.print(struct {
-			Campaign string  `json:"campaign"`
-			Rights   []right `json:"rights"`
-		}{c.Name, rights}, table(rows))
-		if err == nil && missing > 0 {
-			err = fmt.Errorf("%s of %s did not get a good answer", cli.Count(missing, "operation", "operations"), cli.Number(len(rights)))
-		}
-		return err
-	})
-	cmd.Long = `Ask the platform whether it accepts the token of the campaign's agent and, if it is
-set, that of the Support Center, who owns them, and what each may do. This changes
-nothing and contacts no one: operations that would are listed as not tried. If the
-platform gives no answer, the right is not known. Each question takes one request of
-its token's quota, and waits up to 30 seconds for it.`
+			return a.ask(ctx, s, c.Name, []string{c.Settings.Agent}, len(c.Settings.TicketRules) > 0)
+		}),
+	}
 	cli.Document(cmd, cli.PlatformURL, cli.AgentToken, cli.SupportToken)
 	return cmd
+}
+
+// tokenAgents are the agents that have a token here; the default agent, if none has.
+func (a *app) tokenAgents() []string {
+	agents := cli.TokenAgents(os.Environ())
+	if len(agents) == 0 {
+		agents = []string{campaign.DefaultAgent} // whose token is missing, as the error says
+	}
+	return agents
+}
+
+// ask asks with the tokens of agents and the Support Center's what each may do, for a
+// campaign or for none (an empty name).
+func (a *app) ask(ctx context.Context, s *store.Store, name string, agents []string, tickets bool) error {
+	var rights []right
+	for _, agent := range agents {
+		found, err := a.agentRights(ctx, s, agent)
+		if err != nil {
+			return err
+		}
+		rights = append(rights, found...)
+	}
+	if cli.SupportToken.Get(a.getenv) != "" {
+		support, err := a.supportRights(ctx, s)
+		if err != nil {
+			return err
+		}
+		rights = append(rights, support...)
+	} else if tickets {
+		no := false
+		rights = append(rights, right{cli.SupportToken.Variable, "create tickets", &no, "not set here, and the campaign makes tickets"})
+	}
+	rows := [][]string{{"TOKEN", "OPERATION", "MAY", "ANSWER"}}
+	missing := 0
+	for _, r := range rights {
+		rows = append(rows, []string{r.Token, r.Operation, r.mark(), r.Answer})
+		if !r.untried() && (r.Allowed == nil || !*r.Allowed) {
+			missing++
+		}
+	}
+	err := a.print(struct {
+		Campaign string  `json:"campaign,omitempty"`
+		Rights   []right `json:"rights"`
+	}{name, rights}, table(rows))
+	if err == nil && missing > 0 {
+		err = fmt.Errorf("%s of %s did not get a good answer", cli.Count(missing, "operation", "operations"), cli.Number(len(rights)))
+	}
+	return err
 }
 
 // notTried begins the answer for operations that are not tried.

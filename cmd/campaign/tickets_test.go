@@ -113,27 +113,61 @@ func TestAskPlatform(t *testing.T) {
 		{"no support token", "good", "", 0, []string{"read agent details"}},
 		{"a bad token", "bad", "", 1, []string{"no", "status 401"}},
 		{"a token without the ability", "good", "Shop_12_6_blind", 1, []string{"status 403"}},
-		{"no token", "", "", 1, nil},
+		{"no token", "", "", 2, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
+			env := map[string]string{"VELENTS_URL": server.URL, "VELENTS_TOKEN": tt.token, "VELENTS_SUPPORT_TOKEN": tt.support}
+			f.env = env
+			first := f.run("ask-platform") // before there is a campaign
+			f.env = nil
 			f.load("sale", 2)
-			f.env = map[string]string{"VELENTS_URL": server.URL, "VELENTS_TOKEN": tt.token, "VELENTS_SUPPORT_TOKEN": tt.support}
-			got := f.run("ask-platform", "sale")
-			if got.code != tt.code {
-				t.Errorf("exit %d: %s%s", got.code, got.stdout, got.stderr)
-			}
-			for _, part := range tt.want {
-				if !strings.Contains(got.stdout, part) {
-					t.Errorf("no %q in:\n%s", part, got.stdout)
+			f.env = env
+			for _, got := range []outcome{first, f.run("ask-platform", "sale")} {
+				if got.code != tt.code {
+					t.Errorf("exit %d: %s%s", got.code, got.stdout, got.stderr)
 				}
-			}
-			for _, secret := range []string{tt.token, tt.support} {
-				if len(secret) > 4 && strings.Contains(fmt.Sprint(got), secret) {
-					t.Errorf("a token in:\n%s", got.stdout)
+				for _, part := range tt.want {
+					if !strings.Contains(got.stdout, part) {
+						t.Errorf("no %q in:\n%s", part, got.stdout)
+					}
+				}
+				for _, secret := range []string{tt.token, tt.support} {
+					if len(secret) > 4 && strings.Contains(fmt.Sprint(got), secret) {
+						t.Errorf("a token in:\n%s", got.stdout)
+					}
 				}
 			}
 		})
+	}
+	f := newFixture(t)
+	for _, args := range [][]string{{"ask-platform", "a", "b"}, {"ask-platform", "unknown"}} {
+		if got := f.run(args...); got.code == 0 || !strings.Contains(got.stderr, "campaign") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+// Every agent with a token is asked about.
+func TestAskPlatformForAllAgents(t *testing.T) {
+	platform, err := sandbox.New(sandbox.Config{Tokens: []string{"good"}, Limit: sandbox.Unlimited})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(platform)
+	t.Cleanup(server.Close)
+	t.Setenv("VELENTS_TOKEN_SALES", "good")
+	t.Setenv("VELENTS_TOKEN_CARE", "bad")
+	f := newFixture(t)
+	f.env = map[string]string{"VELENTS_URL": server.URL, "VELENTS_TOKEN_SALES": "good", "VELENTS_TOKEN_CARE": "bad"}
+	got := f.run("ask-platform")
+	for _, want := range []string{"VELENTS_TOKEN_SALES", "VELENTS_TOKEN_CARE", "status 401"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("%+v lacks %s", got, want)
+		}
+	}
+	if got.code != 1 {
+		t.Errorf("exit %d", got.code)
 	}
 }
 

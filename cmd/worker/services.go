@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -113,7 +114,7 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 		}
 	}
 	if s.pages, err = forPages.listen(o.adminAddr); err != nil {
-		return fmt.Errorf("admin pages: %w", err)
+		return notListening("admin pages", err)
 	}
 	s.log.InfoContext(ctx, "admin pages", "url", strings.TrimRight(scheme+s.pages.Addr().String()+"/"+strings.Trim(o.basePath, "/"), "/"))
 	if o.webhookAddr == "" {
@@ -121,11 +122,21 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 	}
 	if s.events, err = forInbox.listen(o.webhookAddr); err != nil {
 		s.pages.Close()
-		return fmt.Errorf("webhook inbox: %w", err)
+		return notListening("webhook inbox", err)
 	}
 	s.inbox = forInbox.server(inbox, s.log)
 	s.log.InfoContext(ctx, "webhook inbox", "url", "http://"+s.events.Addr().String()+webhook.Path)
 	return nil
+}
+
+// notListening is why a port is not open. An address that can be none is a wrong setting;
+// one that is taken may be free later.
+func notListening(what string, err error) error {
+	err = fmt.Errorf("%s: %w", what, err)
+	if wrong := (*net.AddrError)(nil); errors.As(err, &wrong) {
+		return cli.Usage(err)
+	}
+	return err
 }
 
 // run runs the parts until ctx is over or one of them fails.

@@ -250,8 +250,8 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		code int
 		want string
 	}{
-		{"no token", env{"VELENTS_TOKEN": ""}, nil, 1, "VELENTS_TOKEN is not set"},
-		{"no token for an agent", nil, []string{"--agents", "sales"}, 1, "VELENTS_TOKEN_SALES is not set"},
+		{"no token", env{"VELENTS_TOKEN": ""}, nil, 2, "VELENTS_TOKEN is not set"},
+		{"no token for an agent", nil, []string{"--agents", "sales"}, 2, "VELENTS_TOKEN_SALES is not set"},
 		{"a bad agent", nil, []string{"--agents", "a b"}, 2, "--agents: agent: want"},
 		{"an unknown flag", nil, []string{"--nope"}, 2, "unknown flag"},
 		{"an argument", nil, []string{"now"}, 2, "unknown command"},
@@ -268,6 +268,9 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"a Redis inside, of another kind", env{"REDIS_URL": "rediss://127.0.0.1:6379"}, []string{"--embedded-redis"}, 2, "redis://127.0.0.1:PORT/DB"},
 		{"a Redis inside, where there is one", nil, []string{"--embedded-redis"}, 1, "embedded redis: "},
 		{"admin pages for everybody", nil, []string{"--admin-addr", ":8080"}, 2, "set ADMIN_PASSWORD"},
+		{"admin pages for everybody, by the environment", env{"ADMIN_ADDR": ":8080"}, nil, 2, "set ADMIN_PASSWORD"},
+		{"admin pages at no port", nil, []string{"--admin-addr", "127.0.0.1:99999"}, 2, "invalid port"},
+		{"events at no port", env{"WEBHOOK_SECRET": "s", "WEBHOOK_ADDR": "127.0.0.1"}, []string{"--admin-addr", "127.0.0.1:0"}, 2, "missing port"},
 		{"an address for notices that is none", env{"NOTIFY_URL": "hooks.example.org/secret"}, []string{"--admin-addr", "127.0.0.1:0"}, 2, "NOTIFY_URL: want http:// or https:// and a host"},
 		{"events without a secret", nil, []string{"--webhook-addr", "127.0.0.1:0"}, 2, "set WEBHOOK_SECRET"},
 		{"events where something is", env{"WEBHOOK_SECRET": "s"}, []string{"--webhook-addr", taken.Addr().String(), "--admin-addr", "127.0.0.1:0"}, 1, "webhook inbox: "},

@@ -54,7 +54,7 @@ var layers = []layer{
 	{"jobs/webhook", []string{"campaign", "campaign/store", "velents"}},
 	{"jobs/events", []string{"campaign", "campaign/contacts", "campaign/store", "velents"}},
 	{"jobs/person", []string{"campaign", "campaign/contacts", "campaign/store", "jobs", "jobs/events"}},
-	{"jobs/metrics", []string{"campaign", "campaign/store"}},
+	{"jobs/metrics", []string{"campaign", "campaign/store", "jobs/timings"}},
 	{"jobs/notify", []string{"campaign", "campaign/store", "campaign/texts", "jobs/timings"}},
 	{"jobs/tickets", []string{"campaign", "campaign/store", "campaign/verdict", "jobs/timings", "ratelimit", "velents"}},
 	{"dashboard", everything},

@@ -36,9 +36,14 @@ type compose struct {
 type service struct {
 	Image string `yaml:"image"`
 	Build *struct {
-		Context string `yaml:"context"`
-		Target  string `yaml:"target"`
+		Context string            `yaml:"context"`
+		Target  string            `yaml:"target"`
+		Args    map[string]string `yaml:"args"`
 	} `yaml:"build"`
+	Logging struct {
+		Driver  string            `yaml:"driver"`
+		Options map[string]string `yaml:"options"`
+	} `yaml:"logging"`
 	User        string            `yaml:"user"`
 	ReadOnly    bool              `yaml:"read_only"`
 	CapDrop     []string          `yaml:"cap_drop"`
@@ -89,15 +94,17 @@ func readCompose(t *testing.T) compose {
 
 // What docker-compose.yml does not set itself can be set in .env.
 func TestEnvExampleNamesEverySetting(t *testing.T) {
-	settings := regexp.MustCompile("(?m)^\\| (`[A-Z_]+`.*?) \\|").FindAllStringSubmatch(readFile(t, "docs/operations.md"), -1)
+	settings := regexp.MustCompile("(?m)^\\| (`[A-Z0-9_]+`.*?) \\|").FindAllStringSubmatch(readFile(t, "docs/operations.md"), -1)
 	example := readFile(t, ".env.example")
-	names := regexp.MustCompile("`([A-Z_]+)`")
+	names := regexp.MustCompile("`([A-Z0-9_]+)`")
+	// Compose sets these itself, or a container has no such files.
+	not := []string{"REDIS_URL", "ADMIN_ADDR", "ADMIN_TLS_CERT", "ADMIN_TLS_KEY"}
 	found := 0
 	for _, row := range settings {
 		for _, name := range names.FindAllStringSubmatch(row[1], -1) {
 			found++
-			if name[1] != "REDIS_URL" && !regexp.MustCompile(`(?m)^(# )?`+name[1]+"=").MatchString(example) {
-				t.Errorf(".env.example lacks %s", name[1])
+			if has := regexp.MustCompile(`(?m)^(# )?` + name[1] + "=").MatchString(example); has == slices.Contains(not, name[1]) {
+				t.Errorf(".env.example has %s: %v", name[1], has)
 			}
 		}
 	}
@@ -125,6 +132,9 @@ func TestServices(t *testing.T) {
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
 			t.Errorf("%s is not confined: %+v", name, s)
 		}
+		if s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			t.Errorf("the log of %s grows for ever: %+v", name, s.Logging)
+		}
 		if s.Restart != "unless-stopped" {
 			t.Errorf("%s does not come back", name)
 		}
@@ -147,7 +157,7 @@ func TestRedisLosesNothing(t *testing.T) {
 	if !strings.HasPrefix(redis.Image, "redis:7") {
 		t.Errorf("image is %s, want Redis 7", redis.Image)
 	}
-	for _, setting := range []string{"--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"} {
+	for _, setting := range []string{"--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction", "--maxmemory ${REDIS_MAXMEMORY:-"} {
 		if !strings.Contains(redis.Command, setting) {
 			t.Errorf("command %q lacks %s", redis.Command, setting)
 		}
@@ -205,6 +215,9 @@ func TestWorker(t *testing.T) {
 	if got := worker.Environment["ADMIN_PASSWORD"]; !strings.HasPrefix(got, "${ADMIN_PASSWORD:?") {
 		t.Errorf("ADMIN_PASSWORD is %q: it must be required", got)
 	}
+	if got := worker.Environment["VELENTS_TOKEN"]; !strings.HasPrefix(got, "${VELENTS_TOKEN:?") {
+		t.Errorf("VELENTS_TOKEN is %q: without one a worker is started again for ever", got)
+	}
 	if got := worker.DependsOn["redis"].Condition; got != "service_healthy" {
 		t.Errorf("waits for Redis to be %q, want service_healthy", got)
 	}
@@ -220,6 +233,9 @@ func TestImage(t *testing.T) {
 	for name, s := range readCompose(t).Services {
 		if s.Build == nil {
 			continue
+		}
+		if diff := cmp.Diff(map[string]string{"VERSION": "${VERSION:-devel}", "REVISION": "${REVISION:-unknown}"}, s.Build.Args); diff != "" || !strings.HasPrefix(s.Image, "campaign-runner:") {
+			t.Errorf("%s is built as %q, unlike the others, or unlabelled (-want +got):\n%s", name, s.Image, diff)
 		}
 		_, stage, ok := strings.Cut(dockerfile, " AS "+s.Build.Target+"\n")
 		if !ok {

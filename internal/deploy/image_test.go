@@ -70,6 +70,13 @@ func TestComposeLoadsTheFileWithEachProfile(t *testing.T) {
 	if _, err := load(); err == nil || !strings.Contains(err.Error(), "set it in .env") {
 		t.Errorf("with nothing filled in: %v", err)
 	}
+	noToken := strings.Replace(filled, "\nVELENTS_TOKEN=filled4in", "\nVELENTS_TOKEN=", 1)
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(noToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(); err == nil || !strings.Contains(err.Error(), "VELENTS_TOKEN") {
+		t.Errorf("without a token: %v", err)
+	}
 }
 
 // lint is what BuildKit's linter says of a Dockerfile: a rule and a message each.

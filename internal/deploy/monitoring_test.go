@@ -57,14 +57,20 @@ func campaigned(t *testing.T) (metrics, page string) {
 	if err := os.WriteFile(list, []byte("phone\n+966500000001\n+966500000002\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := commands.Call(env, nil, "enqueue", list, "--name", "sale", "--channel", "voice", "--rejects", "")
-	if err != nil || out.Code != 0 {
-		t.Fatal(err, out.Said())
+	closed := strings.ToLower(time.Now().UTC().AddDate(0, 0, 3).Format("Mon")) + " 09:00-10:00"
+	for _, flags := range [][]string{{"--name", "sale"}, {"--name", "later", "--hours", closed, "--timezone", "UTC"}} {
+		out, err := commands.Call(env, nil, "enqueue", append([]string{list, "--channel", "voice", "--rejects", ""}, flags...)...)
+		if err != nil || out.Code != 0 {
+			t.Fatal(err, out.Said())
+		}
 	}
 	err = commands.Await(time.Minute, func() (err error) {
 		page, err = get(metrics)
 		if err == nil && !strings.Contains(page, `campaign_runner_contacts{campaign="sale",state="ended"} 2`) {
 			err = fmt.Errorf("the campaign does not end:\n%s", page)
+		}
+		if err == nil && !regexp.MustCompile(`campaign_runner_campaign_rest_seconds\{campaign="later"\} [1-9]`).MatchString(page) {
+			err = fmt.Errorf("the campaign outside its hours does not rest:\n%s", page)
 		}
 		return err
 	})
@@ -239,6 +245,10 @@ func TestEachAlertHasARunbook(t *testing.T) {
 			}
 			if rule.For == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" {
 				t.Errorf("%s says not for how long, how severe or what it is", rule.Alert)
+			}
+			// A test of the package finds the file there.
+			if want := "file:///usr/share/doc/campaign-runner/docs/operations.md#" + strings.ToLower(rule.Alert); rule.Annotations["runbook_url"] != want {
+				t.Errorf("%s leads to the runbook %s, want %s", rule.Alert, rule.Annotations["runbook_url"], want)
 			}
 		}
 	}

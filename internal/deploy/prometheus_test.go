@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,8 @@ func scrape(t *testing.T, metrics, page string) {
 	write("password", adminPassword)
 	write("alerts.yml", readFile(t, "docs/monitoring/alerts.yml"))
 	promtool(t, "", "check", "config", filepath.Join(dir, "prometheus.yml"))
+	write("alerting.yml", regexp.MustCompile(`(?m)^# (alerting:|  )`).ReplaceAllString(settings, "$1"))
+	promtool(t, "", "check", "config", filepath.Join(dir, "alerting.yml"))
 
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -172,4 +175,31 @@ func ours(page string) string {
 		}
 	}
 	return b.String()
+}
+
+// The script of the file is run here as it would be in its container, up to Prometheus.
+func TestPrometheusReadsWorkersAsTheirUser(t *testing.T) {
+	dir := t.TempDir()
+	script := readCompose(t).Services["prometheus"].Entrypoint
+	script = strings.TrimSuffix(strings.TrimPrefix(script, "sh -c '"), "'")
+	script, _, _ = strings.Cut(script, "exec prometheus")
+	monitoring, err := filepath.Abs("../../docs/monitoring")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script = strings.NewReplacer("$$", "$", "/run/secrets/", dir+"/", "/etc/prometheus/", monitoring+"/").Replace(script)
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Env = append(os.Environ(), "ADMIN_USER=ops", "ADMIN_PASSWORD="+adminPassword)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	settings, err := os.ReadFile(dir + "/prometheus.yml")
+	if err != nil || !strings.Contains(string(settings), "\n      username: \"ops\"\n") {
+		t.Errorf("%v\n%s", err, settings)
+	}
+	moved := strings.ReplaceAll(string(settings), "/run/secrets/", dir+"/")
+	if err := os.WriteFile(dir+"/moved.yml", []byte(moved), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "", "check", "config", dir+"/moved.yml")
 }

@@ -150,6 +150,28 @@ func TestCommandsExist(t *testing.T) {
 	}
 }
 
+// The table of settings names every variable that a command reads.
+func TestTheTableOfSettingsIsWhole(t *testing.T) {
+	variable := regexp.MustCompile(`(?:Variable: |Setting\{|Bind\([\w.()]+, [\w."-]+, )"([A-Z0-9_]+)"`)
+	_, table, _ := strings.Cut(files(t, ".md")["docs/operations.md"], "\n| variable |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	found := 0
+	for name, text := range files(t, ".go") {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, v := range variable.FindAllStringSubmatch(text, -1) {
+			found++
+			if !strings.Contains(table, "`"+v[1]+"`") {
+				t.Errorf("%s reads %s, which the table of docs/operations.md lacks", name, v[1])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d variables were found", found)
+	}
+}
+
 func TestPlainWords(t *testing.T) {
 	stiff := regexp.MustCompile(`(?i)\b(whoever|whom|but for)\b|of which there|is told to`)
 	for name, text := range files(t, ".md") {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,6 +67,7 @@ func TestAStopWaitsForTheDrain(t *testing.T) {
 
 // A package is installed in a folder, in place of the root of a machine.
 func TestTheDebianPackage(t *testing.T) {
+	t.Setenv("MAINTAINER", "Ops <ops@example.org>")
 	clone, dist, machine := checkout(t), t.TempDir(), t.TempDir()
 	output(t, clone, "scripts/release.sh", dist, "linux/"+runtime.GOARCH)
 	output(t, dist, "sha256sum", "--check", "--strict", "SHA256SUMS")
@@ -76,10 +78,14 @@ func TestTheDebianPackage(t *testing.T) {
 	}
 	commit := strings.TrimSpace(output(t, clone, "git", "rev-parse", "--short=12", "HEAD"))
 	listed := output(t, dist, "tar", "-tf", archives[0])
-	for _, name := range []string{"campaign", "enqueue", "worker", "sandbox", "LICENSE", "CHANGELOG.md"} {
+	for _, name := range []string{"campaign", "enqueue", "worker", "sandbox", "LICENSE", "CHANGELOG.md", "SECURITY.md", "THIRD_PARTY_LICENCES.txt", "docs/operations.md"} {
 		if !strings.Contains(listed, "/"+name+"\n") {
 			t.Errorf("the archive has no %s", name)
 		}
+	}
+
+	if said := output(t, dist, "dpkg-deb", "--field", packages[0], "Maintainer"); said != "Ops <ops@example.org>\n" {
+		t.Errorf("the maintainer is %q, not the one who was named", said)
 	}
 
 	dpkg := install(t, machine, packages[0])
@@ -104,8 +110,17 @@ func TestTheDebianPackage(t *testing.T) {
 	}
 	unit := machine + "/usr/lib/systemd/system/campaign-worker.service"
 	verify(t, machine, readFile(t, unit))
+	verify(t, machine, readFile(t, unit)+"\n"+credentials(t))
 	output(t, machine, "systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit)
 	t.Run("the unit's command", func(t *testing.T) { supervise(t, machine, readFile(t, unit), readFile(t, settings)) })
+	t.Run("without a token", func(t *testing.T) {
+		worker := withSettings(settings, machine+"/usr/bin/campaign-worker")
+		said, err := worker.CombinedOutput()
+		if code := worker.ProcessState.ExitCode(); strconv.Itoa(code) != setting(t, readFile(t, unit), "RestartPreventExitStatus") {
+			t.Errorf("it would be started again for ever: %v, %s", err, said)
+		}
+	})
+	t.Run("its documents", func(t *testing.T) { documents(t, machine) })
 
 	dpkg("--remove", "campaign-runner")
 	if _, err := os.Stat(machine + "/usr/bin/campaign"); !os.IsNotExist(err) {
@@ -117,6 +132,54 @@ func TestTheDebianPackage(t *testing.T) {
 	dpkg("--purge", "campaign-runner")
 	if _, err := os.Stat(settings); !os.IsNotExist(err) {
 		t.Errorf("after its purge: %v", err)
+	}
+}
+
+// credentials is what the page on proxies tells people to add to the unit.
+func credentials(t *testing.T) string {
+	t.Helper()
+	_, text, _ := strings.Cut(readFile(t, root+"/docs/operations/proxy.md"), "### Under systemd\n")
+	_, text, found := strings.Cut(text, "    [Service]\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	if !found || !strings.Contains(text, "LoadCredential=") {
+		t.Fatal("the page on proxies does not say how a worker under systemd gets its key")
+	}
+	return "[Service]\n" + strings.ReplaceAll(text, "    ", "") + "\n"
+}
+
+// withSettings is a command that reads worker.env as people's shells do. What systemd
+// makes of a value in single quotes is the same.
+func withSettings(settings, command string, args ...string) *exec.Cmd {
+	return exec.Command("sh", append([]string{"-c", `set -a; . "$0"; exec "$@"`, settings, command}, args...)...)
+}
+
+// documents looks for what the package's documents and alerts lead to.
+func documents(t *testing.T, machine string) {
+	doc := machine + "/usr/share/doc/campaign-runner/"
+	runbook := regexp.MustCompile(`runbook_url: "file://([^#"]+)#`).FindStringSubmatch(readFile(t, doc+"docs/monitoring/alerts.yml"))
+	if runbook == nil || !strings.Contains(readFile(t, machine+runbook[1]), "\n### WorkerDown\n") {
+		t.Errorf("the alerts lead to %v", runbook)
+	}
+	pages, err := filepath.Glob(doc + "*.md")
+	if err != nil || len(pages) < 5 {
+		t.Errorf("documents %v, %v", pages, err)
+	}
+	for _, dir := range []string{"docs/*.md", "docs/*/*.md"} {
+		more, _ := filepath.Glob(doc + dir)
+		pages = append(pages, more...)
+	}
+	for _, page := range pages {
+		for _, link := range regexp.MustCompile(`\]\(([^)\s#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(readFile(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link[1])); err != nil {
+				t.Errorf("%s leads to %v", strings.TrimPrefix(page, machine), err)
+			}
+		}
+	}
+	licences := readFile(t, doc+"THIRD_PARTY_LICENCES.txt")
+	for _, line := range regexp.MustCompile(`(?m)^\| (\S+) \| (v\d\S*) \|`).FindAllStringSubmatch(readFile(t, doc+"THIRD_PARTY.md"), -1) {
+		if !strings.Contains(licences, "=== "+line[1]+" "+line[2]+": ") {
+			t.Errorf("the licence of %s is not shipped", line[1])
+		}
 	}
 }
 
@@ -208,21 +271,23 @@ func supervise(t *testing.T, machine, unit, settings string) {
 	var systemd told
 	go systemd.listen(conn)
 
-	settings = strings.NewReplacer("VELENTS_TOKEN=\n", "VELENTS_TOKEN=token\n", "redis://127.0.0.1:6379/0", redis.URL()).Replace(settings)
-	env := []string{"NOTIFY_SOCKET=" + socket, "VELENTS_URL=" + platform, "HOME=" + dir}
-	for line := range strings.Lines(settings) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			env = append(env, line)
-		}
+	const token = "12|AbCd&Secret"
+	settings = strings.NewReplacer("VELENTS_TOKEN=''\n", "VELENTS_TOKEN='"+token+"'\nADMIN_ADDR='127.0.0.1:0'\n", "redis://127.0.0.1:6379/0", redis.URL()).Replace(settings)
+	if err := os.WriteFile(dir+"/worker.env", []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := withSettings(dir+"/worker.env", "printenv", "VELENTS_TOKEN").Output(); err != nil || string(got) != token+"\n" {
+		t.Errorf("a shell reads the token as %q, %v", got, err)
 	}
 	command := strings.Fields(setting(t, unit, "ExecStart"))
-	worker := exec.Command(machine+command[0], append(command[1:], "--admin-addr", "127.0.0.1:0")...)
+	worker := withSettings(dir+"/worker.env", machine+command[0], command[1:]...)
 	log, err := os.Create(dir + "/worker.log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	worker.Env, worker.Stdout, worker.Stderr, worker.SysProcAttr = env, log, log, child.EndWithParent()
+	worker.Env = []string{"NOTIFY_SOCKET=" + socket, "VELENTS_URL=" + platform, "HOME=" + dir}
+	worker.Stdout, worker.Stderr, worker.SysProcAttr = log, log, child.EndWithParent()
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,9 @@
 //
 //	go run ./internal/thirdparty > THIRD_PARTY.md
 //
+// With -texts it writes the texts of these licences and their notices, which go with what
+// is built: most of them ask for that.
+//
 // What is linked, and where its licence lies, is go list's word.
 package main
 
@@ -21,7 +24,11 @@ import (
 )
 
 func main() {
-	text, err := document("./cmd/...")
+	write := document
+	if slices.Contains(os.Args[1:], "-texts") {
+		write = texts
+	}
+	text, err := write("./cmd/...")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "thirdparty:", err)
 		os.Exit(1)
@@ -34,7 +41,8 @@ type module struct {
 	Path, Version, Dir string
 	Main               bool
 
-	files []string // of licences, from its folder
+	files   []string // of licences, from its folder
+	notices []string // that go with them
 }
 
 // document is THIRD_PARTY.md for the commands that a pattern of go list names.
@@ -47,7 +55,8 @@ func document(pattern string) (string, error) {
 	b.WriteString("# Third-party software\n\n" +
 		"The modules that are linked into the commands, and their licences. `make third-party` writes this\n" +
 		"file; a test fails when it is old. `go mod download` puts each module with the texts of its\n" +
-		"licences into the module cache. The Go standard library, which is linked too, is BSD-3-Clause.\n\n" +
+		"licences into the module cache; packages, archives and images have them in THIRD_PARTY_LICENCES.txt.\n" +
+		"The Go standard library, which is linked too, is BSD-3-Clause.\n\n" +
 		"| module | version | licences | in |\n|---|---|---|---|\n")
 	for _, m := range modules {
 		var licences, files []string
@@ -68,6 +77,30 @@ func document(pattern string) (string, error) {
 		}
 		slices.Sort(licences)
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", m.Path, m.Version, strings.Join(slices.Compact(licences), ", "), strings.Join(files, ", "))
+	}
+	return b.String(), nil
+}
+
+// texts are the licences of what is linked, and their notices, with Go's own first.
+func texts(pattern string) (string, error) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
+	}
+	modules, err := linked(pattern)
+	if err != nil {
+		return "", err
+	}
+	standard := &module{Path: "the Go standard library", Dir: strings.TrimSpace(string(root)), files: []string{"LICENSE"}}
+	var b strings.Builder
+	for _, m := range append([]*module{standard}, modules...) {
+		for _, file := range slices.Concat(m.files, m.notices) {
+			text, err := os.ReadFile(filepath.Join(m.Dir, file))
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&b, "=== %s: %s\n\n%s\n\n", strings.TrimSpace(m.Path+" "+m.Version), file, bytes.TrimSpace(text))
+		}
 	}
 	return b.String(), nil
 }
@@ -100,24 +133,30 @@ func linked(pattern string) ([]*module, error) {
 			m = p.Module
 			found[m.Path] = m
 		}
-		for _, file := range licenceFiles(m.Dir, p.Dir) {
+		for _, file := range filesAbout(licenceName, m.Dir, p.Dir) {
 			if !slices.Contains(m.files, file) {
 				m.files = append(m.files, file)
+			}
+		}
+		for _, file := range filesAbout(noticeName, m.Dir, p.Dir) {
+			if !slices.Contains(m.notices, file) {
+				m.notices = append(m.notices, file)
 			}
 		}
 	}
 	var modules []*module
 	for _, m := range found {
 		slices.Sort(m.files)
+		slices.Sort(m.notices)
 		modules = append(modules, m)
 	}
 	slices.SortFunc(modules, func(a, b *module) int { return strings.Compare(a.Path, b.Path) })
 	return modules, nil
 }
 
-// licenceFiles are those that hold for a package: in its folder, in those above it, and
-// beside what it embeds of a built page.
-func licenceFiles(root, dir string) (files []string) {
+// filesAbout are those of a name that hold for a package: in its folder, in those above it,
+// and beside what it embeds of a built page.
+func filesAbout(named *regexp.Regexp, root, dir string) (files []string) {
 	places := []string{filepath.Join(dir, "ui/build/static/js")} // asynqmon's
 	for ; strings.HasPrefix(dir, root); dir = filepath.Dir(dir) {
 		places = append(places, dir)
@@ -126,8 +165,7 @@ func licenceFiles(root, dir string) (files []string) {
 		entries, _ := os.ReadDir(place) // a folder that is not there has none
 		for _, e := range entries {
 			name := strings.ToUpper(e.Name())
-			is := licenceName.MatchString(name)
-			if is && !e.IsDir() {
+			if named.MatchString(name) && !e.IsDir() {
 				file, _ := filepath.Rel(root, filepath.Join(place, e.Name())) // it lies below
 				files = append(files, filepath.ToSlash(file))
 			}
@@ -138,6 +176,9 @@ func licenceFiles(root, dir string) (files []string) {
 
 // licenceName matches the names of files with licences, in upper case.
 var licenceName = regexp.MustCompile(`^(UN)?(LICENSE|LICENCE|COPYING)(\.(TXT|MD))?$|^(LICENSE|COPYING)-[A-Z0-9-]+$|\.LICENSE\.TXT$`)
+
+// noticeName matches the names of files that a licence wants passed on beside it.
+var noticeName = regexp.MustCompile(`^(NOTICE|PATENTS)(\.(TXT|MD))?$`)
 
 // phrases are how licences can be told, white space made even. A file may hold several.
 var phrases = []struct{ licence, has, hasNot string }{

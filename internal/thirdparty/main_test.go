@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +21,30 @@ func TestTheListOfLinkedModulesIsCurrent(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, string(have)); diff != "" {
 		t.Errorf("THIRD_PARTY.md is old: run make third-party (-want +have):\n%s", diff)
+	}
+}
+
+func TestTheTextsAreWhole(t *testing.T) {
+	all, err := texts("campaign-runner/cmd/...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := linked("campaign-runner/cmd/...")
+	if err != nil || len(modules) < 20 {
+		t.Fatal(len(modules), err)
+	}
+	notices := 0
+	for _, m := range modules {
+		for _, file := range append(m.files, m.notices...) {
+			text, err := os.ReadFile(filepath.Join(m.Dir, file))
+			if err != nil || !strings.Contains(all, strings.TrimSpace(string(text))) {
+				t.Errorf("%s: %s is missing: %v", m.Path, file, err)
+			}
+		}
+		notices += len(m.notices)
+	}
+	if notices == 0 || !strings.HasPrefix(all, "=== the Go standard library: LICENSE\n\nCopyright") {
+		t.Errorf("%d notices, and it begins %.80q", notices, all)
 	}
 }
 
@@ -43,7 +69,7 @@ func TestLicencesOf(t *testing.T) {
 func TestFilesThatHoldLicences(t *testing.T) {
 	for name, want := range map[string]bool{
 		"LICENSE": true, "LICENSE.TXT": true, "LICENCE.MD": true, "UNLICENSE": true, "COPYING": true, "LICENSE-APACHE": true, "2.CHUNK.JS.LICENSE.TXT": true,
-		"LICENSE.GO": false, "LICENSES": false, "README.MD": false,
+		"NOTICE": false, "LICENSE.GO": false, "LICENSES": false, "README.MD": false,
 	} {
 		if got := licenceName.MatchString(name); got != want {
 			t.Errorf("%s: %v", name, got)

@@ -21,6 +21,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 // Metrics are those of one worker.
@@ -43,7 +44,7 @@ func New(st *store.Store) *Metrics {
 			Help:    "Requests to the platform, by result: the status or its hundred, lost, unsent, withheld.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"agent", "class"}),
-		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status", "204", "401", "503"),
+		received: counter("events_received_total", "Requests to the webhook inbox, by the status of their answer.", "status", "204", "400", "401", "404", "405", "413", "503"),
 		events:   counter("events_total", "Events of the platform, by result.", "result", "applied", "unmatched"),
 		swept:    counter("sweeps_total", "What the sweeper did, by action.", "action", "settled", "released"),
 		signIns:  counter("sign_ins_total", "Passwords given to the pages, by result: right, wrong, or slowed because too many were wrong.", "result", "right", "wrong", "slowed"),
@@ -123,6 +124,7 @@ var (
 	stateDesc      = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
 	contactsDesc   = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
 	unapprovedDesc = gauge("campaign_unapproved", "1 if the campaign waits for approval: nothing of it is sent before.", "campaign")
+	restDesc       = gauge("campaign_rest_seconds", "Until a running campaign goes on by itself, while nothing of it is due: for its hours, limits, cap, the next attempt of --then, or a wait that the platform asks for; 0: something is due, or only a person can let it go on.", "campaign")
 	overdueDesc    = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
 	waitingDesc    = gauge("events_waiting", "Events that are still to be applied.")
 	openDesc       = gauge("optouts_open", "Opt-outs whose number is not known yet.")
@@ -132,6 +134,7 @@ var (
 	usedDesc      = gauge("quota_used_ratio", "Part of the present window's requests that are gone, from 0 to 1; absent without a limit.", "agent")
 	windowDesc    = gauge("quota_window_seconds", "Length of the window.", "agent")
 	othersDesc    = gauge("quota_others", "Requests per window that others make on the same token, estimated.", "agent")
+	blockedDesc   = gauge("quota_blocked_seconds", "Until the agent may send again, after a 429, failures or a lost answer; 0: it is not blocked.", "agent")
 	waitDesc      = gauge("quota_wait_seconds", "Until the next request may leave, and why; 0: it may leave now.", "agent", "reason")
 )
 
@@ -152,6 +155,8 @@ type reader interface {
 	Latest(ctx context.Context, most int) ([]string, error)
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Overdue(ctx context.Context, name string, before time.Time) (int, error)
+	FirstDues(ctx context.Context, names []string) ([]time.Time, error)
+	Reasons(ctx context.Context, name string) (map[campaign.Reason]campaign.Message, error)
 	WaitingEvents(ctx context.Context) (int, error)
 	CountWishes(ctx context.Context) (int, error)
 	Now(ctx context.Context) (time.Time, error)
@@ -166,7 +171,7 @@ type shared struct {
 }
 
 func (s shared) Describe(ch chan<- *prometheus.Desc) {
-	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, unapprovedDesc, contactsDesc, overdueDesc, waitingDesc, openDesc)
+	describe(ch, upDesc, warningsDesc, memoryDesc, maxDesc, workersDesc, stateDesc, unapprovedDesc, contactsDesc, restDesc, overdueDesc, waitingDesc, openDesc)
 }
 
 func (s shared) Collect(ch chan<- prometheus.Metric) {
@@ -211,11 +216,15 @@ func (s shared) collect(ctx context.Context, ch chan<- prometheus.Metric) error 
 	if err != nil {
 		return err
 	}
-	for _, r := range latest {
+	dues, err := s.store.FirstDues(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i, r := range latest {
 		if r.CreatedAt.IsZero() { // it was removed meanwhile, or is damaged
 			continue
 		}
-		if err := s.collectCampaign(ctx, r, now, ch); err != nil {
+		if err := s.collectCampaign(ctx, r, dues[i], now, ch); err != nil {
 			return err
 		}
 	}
@@ -239,7 +248,7 @@ func (s shared) collectWorkers(ctx context.Context, ch chan<- prometheus.Metric)
 	return nil
 }
 
-func (s shared) collectCampaign(ctx context.Context, c store.Reading, now time.Time, ch chan<- prometheus.Metric) (err error) {
+func (s shared) collectCampaign(ctx context.Context, c store.Reading, due, now time.Time, ch chan<- prometheus.Metric) (err error) {
 	if c.Err != nil {
 		return c.Err
 	}
@@ -261,7 +270,43 @@ func (s shared) collectCampaign(ctx context.Context, c store.Reading, now time.T
 		}
 	}
 	show(ch, overdueDesc, float64(overdue), c.Name)
+	rest := time.Duration(0)
+	if state == campaign.Running {
+		if rest, err = s.rest(ctx, c, due.Sub(now)); err != nil {
+			return err
+		}
+	}
+	show(ch, restDesc, rest.Seconds(), c.Name)
 	return nil
+}
+
+// restFrom is the shortest rest. What is sent, or waits in a queue, is looked at more often.
+const restFrom = timings.QueuedDue + time.Minute
+
+// rest is how long a running campaign is kept back, if its first chunk or rung is due in due.
+func (s shared) rest(ctx context.Context, c store.Reading, due time.Duration) (time.Duration, error) {
+	if due < restFrom {
+		return 0, nil
+	}
+	held, words := 0, map[campaign.Reason]campaign.Message(nil)
+	for of, n := range c.Tally.Reasons {
+		if of.State != campaign.Pending {
+			continue
+		}
+		if words == nil {
+			var err error
+			if words, err = s.store.Reasons(ctx, c.Name); err != nil {
+				return 0, err
+			}
+		}
+		if words[of.Reason].NeedsPerson() {
+			held += n
+		}
+	}
+	if held > 0 && held == c.Tally.Open() {
+		return 0, nil
+	}
+	return due, nil
 }
 
 // quotas collects the agents' quotas.
@@ -270,7 +315,7 @@ type quotas struct {
 }
 
 func (q quotas) Describe(ch chan<- *prometheus.Desc) {
-	describe(ch, limitDesc, remainingDesc, usedDesc, windowDesc, othersDesc, waitDesc)
+	describe(ch, limitDesc, remainingDesc, usedDesc, windowDesc, othersDesc, blockedDesc, waitDesc)
 }
 
 func (q quotas) Collect(ch chan<- prometheus.Metric) {
@@ -281,6 +326,11 @@ func (q quotas) Collect(ch chan<- prometheus.Metric) {
 		show(ch, remainingDesc, float64(quota.Remaining), agent)
 		show(ch, windowDesc, quota.Window, agent)
 		show(ch, othersDesc, quota.Others, agent)
+		blocked := 0.0
+		if quota.Blocked {
+			blocked = quota.Wait(time.Now()).Seconds()
+		}
+		show(ch, blockedDesc, blocked, agent)
 		show(ch, waitDesc, quota.Wait(time.Now()).Seconds(), agent, quota.Reason.String())
 		if quota.Limit > 0 {
 			show(ch, usedDesc, 1-float64(quota.Remaining)/float64(quota.Limit), agent)

@@ -129,12 +129,12 @@ func TokenVariable(agent string) string {
 }
 
 // Token is the API token of an agent, which is named as campaign.AgentName has
-// it. The token must never be printed.
+// it. The token must never be printed. Without one, the call is wrong: exit 2.
 func Token(getenv func(string) string, agent string) (string, error) {
 	variable := TokenVariable(agent)
 	token := strings.TrimSpace(getenv(variable))
 	if token == "" {
-		return "", fmt.Errorf("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, agent)
+		return "", Usagef("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, agent)
 	}
 	return token, nil
 }
