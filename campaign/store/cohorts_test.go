@@ -238,6 +238,40 @@ func TestGuardsGoByWhatWasToldOfWhom(t *testing.T) {
 	t.Logf("tripped %v", tripped)
 }
 
+// Cohorts that are over are kept until a thousand contacts are in later ones that are, too.
+func TestWhichCohortsAreKept(t *testing.T) {
+	rdb := redistest.Shared(t)
+	const reached, opted = 2, 5
+	first, later := noon.Unix(), noon.Unix()+2*3600
+	for _, tt := range []struct {
+		name   string
+		second int64 // when the next contacts are reached
+		next   int
+		want   int // contacts that the guard goes by
+	}{
+		{"few are over since", first + 60, 600, 1200},
+		{"a thousand are not over yet", later - 60, 1000, 600},
+	} {
+		key := keyCohorts("kept, " + tt.name)
+		call := func(what string, now int64, args ...any) string {
+			text, err := cohortsScript.Run(t.Context(), rdb, []string{key}, append([]any{what, now * 1000}, args...)...).Text()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		call("tell", first, first, reached, 600)
+		call("tell", first, first, opted, 100)
+		call("tell", tt.second, tt.second, reached, tt.next)
+		call("tell", later, later, reached, 1)
+		var trip *TripError
+		err := tripOf(call("judge", later, "200 0 0"), time.Unix(later, 0))
+		if !errors.As(err, &trip) || trip.Trip.Guard != OptOutGuard || trip.Trip.Latest.Contacts != tt.want {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 // listening makes the campaign sale one with guards of the answers.
 func listening(t *testing.T, s *Store, edit func(*campaign.Settings)) {
 	t.Helper()
