@@ -232,12 +232,15 @@ func TestEventsThatComeTogetherAreWrittenTogether(t *testing.T) {
 			s.inbox.mu.Unlock()
 		}
 	}
-	fill := rdb.Pipeline()
-	for range maxEvents - room {
-		fill.XAdd(t.Context(), &redis.XAddArgs{Stream: keyEvents, Values: []any{"campaign", "sale"}})
-	}
-	if _, err := fill.Exec(t.Context()); err != nil {
-		t.Fatal(err)
+	const page = 1000 // a pipeline that takes seconds is repeated
+	for n := 0; n < maxEvents-room; n += page {
+		fill := rdb.Pipeline()
+		for range min(page, maxEvents-room-n) {
+			fill.XAdd(t.Context(), &redis.XAddArgs{Stream: keyEvents, Values: []any{"campaign", "sale"}})
+		}
+		if _, err := fill.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	close(hook.leave)
 	full := 0
