@@ -165,7 +165,11 @@ func (v *visitor) picture(name string) {
 	take := func(suffix string) {
 		v.t.Helper()
 		var png []byte
-		v.do(chromedp.FullScreenshot(&png, 100))
+		shot := chromedp.FullScreenshot(&png, 100)
+		if see[bool](v, "document.documentElement.scrollHeight <= innerHeight") {
+			shot = chromedp.CaptureScreenshot(&png) // the other one shifts a short page that reads from the right
+		}
+		v.do(shot)
 		if err := os.WriteFile(filepath.Join(dir, name+suffix+".png"), png, 0o666); err != nil {
 			v.t.Fatal(err)
 		}
