@@ -14,8 +14,11 @@ import (
 	"campaign-runner/jobs"
 )
 
-// maxNumbers bounds a form with a file of numbers, in bytes.
-const maxNumbers = 64 << 20
+// Bounds of a file of numbers. All of them are in memory at once, and stay in Redis.
+const (
+	maxNumbers = 64 << 20 // bytes of the form
+	maxListed  = 500_000  // different numbers
+)
 
 var numbersForm = fileForm{maxNumbers, maxNumbers, 19}
 
@@ -76,6 +79,9 @@ func importNumbers(ctx context.Context, q *jobs.Queue, file io.ReaderAt, size in
 	if err != nil {
 		return nil, bad(err)
 	}
+	if numbers.Len() > maxListed {
+		return nil, wishf(http.StatusRequestEntityTooLarge, "error.many_numbers", "n", maxListed)
+	}
 	added, err := q.Suppress(ctx, slices.Collect(numbers.All()), reason)
 	if err != nil {
 		return nil, err
@@ -89,7 +95,7 @@ func importNumbers(ctx context.Context, q *jobs.Queue, file io.ReaderAt, size in
 		said = texts.Of("did.and", "did", said, "and", texts.Of("did.unlisted", "n", lost))
 	}
 	for _, remark := range slices.Concat(numbers.NotRead(), numbers.LeftOut(), numbers.Remarks()) {
-		said = texts.Of("did.and", "did", said, "and", texts.Technical(remark+"."))
+		said = texts.Of("did.and", "did", said, "and", texts.Technical(unadvised(remark)+"."))
 	}
 	return said, nil
 }

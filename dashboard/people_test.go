@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"mime/multipart"
 	"net/http"
@@ -113,6 +114,17 @@ func TestNumbersAreImported(t *testing.T) {
 		t.Errorf("listed: %v", got)
 	}
 	wantTexts(t, c.importFile("0501000000\n", fields), "0 numbers put on the do-not-contact list; 1 were on it already.")
+	if page := c.importFile("Mobile 1,Mobile 2\n0501000000,0501000001\n", fields); strings.Contains(page, "--") || !strings.Contains(page, "the numbers are those of column") {
+		t.Errorf("a page advises an option:\n%s", page)
+	}
+	var many strings.Builder
+	many.WriteString("phone\n")
+	for i := range 500_001 {
+		fmt.Fprintf(&many, "+966%09d\n", 501000000+i)
+	}
+	if status := c.importFile(many.String(), fields); !strings.HasPrefix(status, "413") {
+		t.Errorf("half a million numbers and one: %s", status)
+	}
 	for _, bad := range []string{c.importFile("phone\n", url.Values{"region": {"SA"}}), c.importFile("%PDF-1.7 nothing of a list", fields), c.importFile("", fields)} {
 		if !strings.HasPrefix(bad, "4") {
 			t.Errorf("it is taken: %.100s", bad)

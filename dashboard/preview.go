@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"campaign-runner/campaign"
@@ -120,8 +121,17 @@ func formatText(f contacts.Format) texts.Line {
 	return text
 }
 
-// InForce are the settings that are not as usual: all, whatever step or copy they come from.
-func (p preview) InForce() []change { return changesOf(p.Settings.InForce()) }
+// InForce are the settings that are not as usual, whatever step or copy they come from: all
+// but the hours, which stand above in words.
+func (p preview) InForce() []change {
+	list := p.Settings.InForce()
+	if p.Summary.Plan != nil {
+		list = slices.DeleteFunc(list, func(d campaign.Difference) bool {
+			return slices.Contains([]string{"--hours, --days or --timezone", "--except", "--calendar"}, d.Flag)
+		})
+	}
+	return changesOf(list)
+}
 
 // Warnings are what a person should know before the launch. Those that are no codes tell
 // of the file, in English.
@@ -130,7 +140,7 @@ func (p preview) Warnings() (list []any) {
 		if m.Coded() {
 			list = append(list, m)
 		} else {
-			list = append(list, texts.Technical(m.String()))
+			list = append(list, texts.Technical(unadvised(m.String())))
 		}
 	}
 	return list

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"regexp"
 	"strings"
 	"time"
 
@@ -191,6 +192,12 @@ func lineOf(err error) texts.Line {
 	}
 	return texts.Of("error.said", "what", why)
 }
+
+// advice is the part of an English remark that advises an option of a command.
+var advice = regexp.MustCompile(`(?:; [^;:]*: |[;:] [^;:]*)--[a-z]+.*$`)
+
+// unadvised is a remark as a page says it, which has fields for that.
+func unadvised(remark string) string { return advice.ReplaceAllString(remark, "") }
 
 // reason is what an error says: a Message where it is a Fault, or else English.
 func reason(err error) any {

@@ -326,7 +326,8 @@ func weekWords(week string) (list []texts.Line) {
 	for part := range strings.SplitSeq(week, ";") {
 		part = strings.TrimSpace(part)
 		at := max(strings.IndexAny(part, "0123456789"), 0)
-		times := texts.Name(strings.NewReplacer(",", ", ", "-", "–").Replace(part[at:]))
+		times := texts.Name( // a span is not broken into lines
+			strings.NewReplacer(",", ", ", "-", "\u2060–\u2060").Replace(part[at:]))
 		days := strings.TrimSpace(part[:at])
 		if days == "" {
 			list = append(list, texts.Of("when.part", "days", texts.Of("when.every"), "hours", times))
