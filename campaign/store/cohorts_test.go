@@ -244,13 +244,13 @@ func TestWhichCohortsAreKept(t *testing.T) {
 	const reached, opted = 2, 5
 	first, later := noon.Unix(), noon.Unix()+2*3600
 	for _, tt := range []struct {
-		name   string
-		second int64 // when the next contacts are reached
-		next   int
-		want   int // contacts that the guard goes by
+		name string
+		next []int64 // when more are reached
+		each int
+		want int // contacts that the guard goes by
 	}{
-		{"few are over since", first + 60, 600, 1200},
-		{"a thousand are not over yet", later - 60, 1000, 600},
+		{"few are over since", []int64{first + 60, first + 120}, 300, 1200},
+		{"a thousand are not over yet", []int64{later - 60}, 1000, 600},
 	} {
 		key := keyCohorts("kept, " + tt.name)
 		call := func(what string, now int64, args ...any) string {
@@ -262,7 +262,9 @@ func TestWhichCohortsAreKept(t *testing.T) {
 		}
 		call("tell", first, first, reached, 600)
 		call("tell", first, first, opted, 100)
-		call("tell", tt.second, tt.second, reached, tt.next)
+		for _, at := range tt.next {
+			call("tell", at, at, reached, tt.each)
+		}
 		call("tell", later, later, reached, 1)
 		var trip *TripError
 		err := tripOf(call("judge", later, "200 0 0"), time.Unix(later, 0))
