@@ -122,7 +122,7 @@ func resolve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (
 	if err != nil || wrong != nil || seen < 1 {
 		return 0, wishf(http.StatusBadRequest, "error.unseen")
 	}
-	found := jobs.Resolution{Until: time.Unix(until, 0), Contacts: seen}
+	found := jobs.Resolution{LookedUp: &jobs.LookedUp{Contacts: seen, Until: time.Unix(until, 0)}}
 	switch form.Get("found") {
 	case "accepted":
 		found.Accepted = true
