@@ -280,7 +280,6 @@ func (p *pass) phonesOf(contacts []int) []campaign.Phone {
 // contacted too often for this one's rules, and those that another campaign has
 // contacted lately, where this one skips them. For the latter a request of our own
 // that is in the record does not count, nor one of the campaign that this one follows up.
-// A contact that is sent for a rung is asked about again: days have passed.
 func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
 	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
 	days := 0
@@ -298,9 +297,8 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 		return nil, err
 	}
 	lately := make([]bool, len(contacts))
-	for i, index := range contacts {
-		r := p.chunk.Record(index)
-		lately[i] = skip > 0 && (!r.Recorded || r.Rung > 0) && slices.Contains(on[i][:skip+1], true)
+	for i := range contacts {
+		lately[i] = skip > 0 && slices.Contains(on[i][:skip+1], true)
 	}
 	if err := p.spareOwn(ctx, contacts, now, lately); err != nil {
 		return nil, err
@@ -323,21 +321,23 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 	return ready, nil
 }
 
-// spareOwn takes those back who were contacted lately by nobody but the campaign that this
-// one follows up, or this one before their rung. When admit asks, their numbers are reserved: no other request
-// with one of them is on its way, and the ledgers say whom it has reached.
+// spareOwn takes those back who were contacted lately by nobody but this campaign, or the one
+// that it follows up before their numbers were taken from there. When admit asks, their numbers
+// are reserved: no other request with one of them is on its way, and the ledgers say whom it
+// has reached.
 func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
 	s := p.campaign.Settings
 	var places, asked []int
 	for i, is := range lately {
-		if is && (s.FollowsUp != "" || p.chunk.Record(contacts[i]).Rung > 0) {
+		if is && (s.FollowsUp != "" || p.chunk.Record(contacts[i]).Recorded) {
 			places, asked = append(places, i), append(asked, contacts[i])
 		}
 	}
 	if len(asked) == 0 {
 		return nil
 	}
-	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked), s.FollowsUp, p.campaign.Name)
+	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked),
+		store.Spared{Campaign: p.campaign.Name}, store.Spared{Campaign: s.FollowsUp, Until: cmp.Or(s.FollowsUpFrom, p.campaign.CreatedAt)})
 	for n, i := range places {
 		lately[i] = err != nil || by[n]
 	}
