@@ -197,6 +197,7 @@ var (
 	MsgWantEvents      = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
 	MsgMoreUnconfirmed = define("more_unconfirmed", "more contacts are unconfirmed than were looked up: look again")
 	MsgMoreChosen      = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
+	MsgMoreAdded       = define("more_added", "more contacts would be added than were seen: look at the number again")
 	MsgNotNow          = defineWhole("not_now", "{action} {campaign}: it is {phase}")
 )
 

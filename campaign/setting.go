@@ -190,7 +190,7 @@ var table = []Setting{
 func LaunchSettings(flags ...string) []Setting { return pick(AtLaunch, flags) }
 
 // RunningSettings are those that can be changed while a campaign runs.
-func RunningSettings() []Setting { return pick(Later, nil) }
+func RunningSettings(flags ...string) []Setting { return pick(Later, flags) }
 
 func pick(at Occasion, flags []string) (picked []Setting) {
 	for _, setting := range table {

@@ -62,16 +62,10 @@ func (p *pages) readAccount(ctx context.Context, name string) (report.Account, e
 }
 
 // account serves what a campaign came to: the page that 'campaign report' writes.
-func (p *pages) account(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
+func (p *pages) account(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 	a, _, err := p.accounts.get(r.Context(), c.Name, accountFor)
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	if visitorOf(r).Role < users.Operator {
 		a = report.Account{Totals: a.Totals}
@@ -91,12 +85,12 @@ func (p *pages) account(w http.ResponseWriter, r *http.Request) {
 	}
 	var page bytes.Buffer
 	if err := handout.Write(&page, a, l, links...); err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	h := w.Header()
 	h.Set("Content-Security-Policy", handout.Policy+"; frame-ancestors 'none'")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	_, _ = page.WriteTo(w)
+	return nil
 }

@@ -89,6 +89,11 @@ func (s standing) Actions() []action {
 		again.Link = "again"
 		list = append(list, again)
 	}
+	if s.Visitor >= users.Launcher && s.State != campaign.Loading && s.PurgedAt.IsZero() && s.Contacts > 0 {
+		more := offer("append", "")
+		more.Link = "append"
+		list = append(list, more)
+	}
 	if s.Visitor >= users.Launcher && (s.State == campaign.Finished || s.State == campaign.CanceledPhase) && s.PurgedAt.IsZero() && s.Contacts > 0 {
 		follow := offer("follow-up", "")
 		follow.Rules = followUps
@@ -121,44 +126,23 @@ func (s standing) rerunWarning(state campaign.State) texts.Line {
 	return nil
 }
 
-// maxForm bounds a form without a file, in bytes.
-const maxForm = 64 << 10
-
-// readForm reads a form without a file. If it cannot, it answers the request.
-func (p *pages) readForm(w http.ResponseWriter, r *http.Request) bool {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		p.refuse(w, r, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error())))
-		return false
-	}
-	return true
-}
-
 // act serves an action: it carries it out and shows the campaign.
 func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name string, form url.Values) (n int, err error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := p.known(r)
-		if err != nil {
-			p.refuse(w, r, err)
-			return
-		}
-		if !p.readForm(w, r) {
-			return
-		}
+	return p.of(p.known, func(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 		// The action goes on when the page is closed.
 		n, err := do(context.WithoutCancel(r.Context()), p.queue(r), c.Name, r.PostForm)
 		if err != nil {
-			p.refuse(w, r, asWish(err))
-			return
+			return asWish(err)
 		}
 		p.did(w, r, "/campaigns/"+c.Name, texts.Of("did."+did, "n", n))
-	}
+		return nil
+	})
 }
 
 // asWish blames the request for an error, unless Redis is at fault or the campaign is gone.
 func asWish(err error) error {
 	var wish *wishError
-	if errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
+	if err == nil || errors.As(err, &wish) || isDown(err) || errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	return &wishError{status: http.StatusConflict, err: err}

@@ -74,26 +74,16 @@ func seenIn(form url.Values) (*jobs.Seen, error) {
 }
 
 // again serves that page. It counts before it sends.
-func (p *pages) again(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	if !p.readForm(w, r) {
-		return
-	}
+func (p *pages) again(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 	f := againForm{Campaign: c.Name, Run: c.Run, Rules: followUps, Example: ruleExamples, Where: r.PostForm.Get("where"), Limit: r.PostForm.Get("limit")}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {
-		var done bool
-		if done, err = p.sendAgain(w, r, c, &f); done {
-			return
-		}
+		done, err := p.sendAgain(w, r, c, &f)
 		switch {
+		case done:
+			return nil
 		case isDown(err):
-			p.refuse(w, r, err)
-			return
+			return err
 		case err != nil:
 			status, f.Problem = http.StatusUnprocessableEntity, lineOf(err)
 		}
@@ -103,6 +93,7 @@ func (p *pages) again(w http.ResponseWriter, r *http.Request) {
 		posted = nil
 	}
 	p.show(w, r, status, "again", view{Title: texts.Of("again.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Posted: posted, Body: f})
+	return nil
 }
 
 // sendAgain counts what a form chooses, or sends it if that is no more than its page has

@@ -54,35 +54,25 @@ type option struct {
 
 // contacts lists a campaign's contacts by state and reason. A search is posted, because
 // names and numbers must not stand in addresses.
-func (p *pages) contacts(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	if !p.readForm(w, r) {
-		return
-	}
+func (p *pages) contacts(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 	wish, err := readWish(r.Form, r.PostForm.Get("find"), c.Settings.Region)
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	page, err := wish.filter.List(r.Context(), p.store, c.Name, wish.place, wish.back, pageContacts)
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	if wish.filter.Phone != 0 && len(page.Contacts) == 1 {
 		http.Redirect(w, r, p.link(fmt.Sprintf("/campaigns/%s/contacts/%d", c.Name, page.Contacts[0].Place)), http.StatusSeeOther)
-		return
+		return nil
 	}
 	l, err := p.listing(r.Context(), c, wish, page)
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	p.show(w, r, http.StatusOK, "contacts", view{Title: texts.Of("contacts.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Posted: wish.posted(r), Body: l})
+	return nil
 }
 
 // posted is what a search was asked for by, which stands in no address.
@@ -263,23 +253,17 @@ type value struct {
 	Note texts.Line
 }
 
-func (p *pages) contact(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	var place int
-	if err == nil {
-		if place, err = strconv.Atoi(r.PathValue("place")); err != nil {
-			err = fmt.Errorf("contact: %w", store.ErrGone)
-		}
-	}
-	var who person
-	if err == nil {
-		who, err = p.readPerson(r.Context(), c, place)
-	}
+func (p *pages) contact(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
+	place, err := strconv.Atoi(r.PathValue("place"))
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return fmt.Errorf("contact: %w", store.ErrGone)
+	}
+	who, err := p.readPerson(r.Context(), c, place)
+	if err != nil {
+		return err
 	}
 	p.show(w, r, http.StatusOK, "contact", view{Title: texts.Of("contact.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Body: who})
+	return nil
 }
 
 func (p *pages) readPerson(ctx context.Context, c campaign.Campaign, place int) (person, error) {
@@ -349,12 +333,8 @@ func (p *pages) rejects(ctx context.Context, name string, w io.Writer) error {
 
 // file serves a file of a campaign.
 func (p *pages) file(suffix, kind string, write func(context.Context, string, io.Writer) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := p.readable(r)
-		if err != nil {
-			p.refuse(w, r, err)
-			return
-		}
+	return p.of(p.readable, func(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 		p.send(w, r, c.Name+"-"+suffix, kind, func(out io.Writer) error { return write(r.Context(), c.Name, out) })
-	}
+		return nil
+	})
 }

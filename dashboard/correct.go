@@ -18,14 +18,15 @@ import (
 func (p *pages) refusedLines(w http.ResponseWriter, r *http.Request) {
 	d, err := p.draft(r)
 	if err == nil {
-		err = p.serveRefused(w, r, d)
+		err = p.sendRefused(w, r, d.Name(), func(path string) (preview, error) { return p.rehearse(r.Context(), d, p.who(r), path) })
 	}
 	if err != nil {
 		p.refuse(w, r, asWish(err))
 	}
 }
 
-func (p *pages) serveRefused(w http.ResponseWriter, r *http.Request, d draft) error {
+// sendRefused serves the refused lines that a rehearsal writes into a file.
+func (p *pages) sendRefused(w http.ResponseWriter, r *http.Request, name string, rehearse func(path string) (preview, error)) error {
 	dir, release, err := scratch.Dir()
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func (p *pages) serveRefused(w http.ResponseWriter, r *http.Request, d draft) er
 	defer release()
 	path := filepath.Join(dir, rand.Text()+".csv")
 	defer os.Remove(path)
-	shown, err := p.rehearse(r.Context(), d, p.who(r), path)
+	shown, err := rehearse(path)
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func (p *pages) serveRefused(w http.ResponseWriter, r *http.Request, d draft) er
 	if err != nil {
 		return err
 	}
-	asAttachment(w, d.Name()+"-refused.csv", csvKind)
+	asAttachment(w, name+"-refused.csv", csvKind)
 	http.ServeContent(w, r, "", info.ModTime(), file)
 	return nil
 }

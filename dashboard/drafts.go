@@ -74,6 +74,9 @@ func (d draft) Name() string {
 	return d.Form.Get("proposed")
 }
 
+// Appends is the campaign that its list is to be added to; empty: it becomes one.
+func (d draft) Appends() string { return d.Form.Get(appendTo) }
+
 // Title is what people call it.
 func (d draft) Title() string { return cmp.Or(strings.TrimSpace(d.Form.Get("title")), d.Name()) }
 
@@ -305,6 +308,10 @@ func (p *pages) goOn(w http.ResponseWriter, r *http.Request) {
 	d, err := p.draft(r)
 	if err != nil {
 		p.refuse(w, r, err)
+		return
+	}
+	if to := d.Appends(); to != "" {
+		http.Redirect(w, r, p.link("/campaigns/"+to+"/append/"+d.ID), http.StatusSeeOther)
 		return
 	}
 	next := review

@@ -163,7 +163,8 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A person who closes the page has still asked for it.
-	sum, err := p.launchDraft(context.WithoutCancel(r.Context()), r)
+	ctx := context.WithoutCancel(r.Context())
+	sum, err := p.launchDraft(ctx, r.PathValue("id"), func() (launch.Summary, bool, error) { return p.launchAs(ctx, r) })
 	if err != nil {
 		p.refuse(w, r, asWish(asDraft(err)))
 		return
@@ -172,9 +173,9 @@ func (p *pages) launch(w http.ResponseWriter, r *http.Request) {
 }
 
 // launchDraft launches a draft, which stays as it is meanwhile: pressed twice, on two workers,
-// or in two tabs with other names, it becomes one campaign.
-func (p *pages) launchDraft(ctx context.Context, r *http.Request) (sum launch.Summary, err error) {
-	id := r.PathValue("id")
+// or in two tabs with other names, it becomes one campaign. as says, if there is an error,
+// whether surely nothing was launched.
+func (p *pages) launchDraft(ctx context.Context, id string, as func() (sum launch.Summary, surely bool, err error)) (sum launch.Summary, err error) {
 	unlock, err := p.Store.LockDraft(ctx, id)
 	if err != nil {
 		return sum, err
@@ -194,7 +195,7 @@ func (p *pages) launchDraft(ctx context.Context, r *http.Request) (sum launch.Su
 			p.Logger.WarnContext(ctx, "a draft stays locked until it ends by itself", "error", left)
 		}
 	}()
-	sum, surely, err = p.launchAs(ctx, r)
+	sum, surely, err = as()
 	ended = true
 	return sum, err
 }

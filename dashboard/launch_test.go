@@ -72,6 +72,16 @@ func filled(changes map[string]string) map[string]string {
 // review; the file goes last or first.
 func (f fixture) upload(file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
 	f.T.Helper()
+	res, page := f.uploadTo("/new", file, contents, form, fileFirst)
+	if res.StatusCode != http.StatusSeeOther {
+		return res, page
+	}
+	return ask(f.T, "GET", f.URL+res.Header.Get("Location")+"/review", nil, func(r *http.Request) { r.Header.Set("Accept-Language", f.language) })
+}
+
+// uploadTo posts a file to a page, with what is filled in of its form.
+func (f fixture) uploadTo(path, file, contents string, form map[string]string, fileFirst bool) (*http.Response, string) {
+	f.T.Helper()
 	var body bytes.Buffer
 	parts := multipart.NewWriter(&body)
 	addFile := func() {
@@ -97,11 +107,7 @@ func (f fixture) upload(file, contents string, form map[string]string, fileFirst
 	if err := parts.Close(); err != nil {
 		f.T.Fatal(err)
 	}
-	res, page := f.post("/new", parts.FormDataContentType(), &body)
-	if res.StatusCode != http.StatusSeeOther {
-		return res, page
-	}
-	return ask(f.T, "GET", f.URL+res.Header.Get("Location")+"/review", nil, func(r *http.Request) { r.Header.Set("Accept-Language", f.language) })
+	return f.post(path, parts.FormDataContentType(), &body)
 }
 
 func (f fixture) post(path, kind string, body io.Reader) (*http.Response, string) {

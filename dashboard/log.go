@@ -34,28 +34,22 @@ func (e entry) What() texts.Word { return done(e.Action) }
 var logPlaces = regexp.MustCompile(`^(\d{1,20}-\d{1,20})?,(\d{1,20}-\d{1,20})?$`)
 
 // log serves the log of a campaign: who has decided what, or with of=all each request, too.
-func (p *pages) log(w http.ResponseWriter, r *http.Request) {
+func (p *pages) log(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 	asked := r.URL.Query()
 	var at store.LogPlace
 	if text := asked.Get("before"); text != "" {
 		ids := logPlaces.FindStringSubmatch(text)
 		if ids == nil {
-			p.refuse(w, r, wishf(http.StatusBadRequest, "error.no_page"))
-			return
+			return wishf(http.StatusBadRequest, "error.no_page")
 		}
 		at = store.LogPlace{ids[1], ids[2]}
 	}
-	c, err := p.known(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
 	book, err := p.readLogbook(r.Context(), c, at, asked.Get("of") != "all")
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	p.show(w, r, http.StatusOK, "log", view{Title: texts.Of("log.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Body: book})
+	return nil
 }
 
 func (p *pages) readLogbook(ctx context.Context, c campaign.Campaign, at store.LogPlace, whole bool) (logbook, error) {

@@ -48,7 +48,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
-		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "new", "step", "preview", "error", "sign-in",
+		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "error", "sign-in",
 	} {
 		all[name] = parse(template.Must(frame.Clone()), name)
 	}
@@ -145,7 +145,7 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /events", users.Viewer, p.live)
 	rs.below("GET /campaigns/{name}", users.Viewer, p.campaign)
 	rs.below("GET /campaigns/{name}/events", users.Viewer, p.live)
-	rs.below("GET /campaigns/{name}/report", users.Viewer, p.account)
+	rs.below("GET /campaigns/{name}/report", users.Viewer, p.of(p.known, p.account))
 	for name, a := range actions {
 		rs.below("POST /campaigns/{name}/"+name, a.least, p.act(name, a.do))
 	}
@@ -157,16 +157,22 @@ func (p *pages) routes(rs *routes) {
 	rs.below("POST /people/remove", users.Operator, p.changeList("did.delisted", (*jobs.Queue).Unsuppress))
 	rs.below("POST /people/import", users.Operator, p.importList)
 	rs.below("GET /people/do-not-contact.csv", users.Operator, p.exportList)
-	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.unconfirmed)
-	rs.below("GET /campaigns/{name}/again", users.Operator, p.again)
-	rs.below("POST /campaigns/{name}/again", users.Operator, p.again)
-	rs.below("GET /campaigns/{name}/log", users.Operator, p.log)
-	rs.below("GET /campaigns/{name}/plan", users.Operator, p.plan)
-	rs.below("GET /campaigns/{name}/settings", users.Operator, p.settings)
-	rs.below("POST /campaigns/{name}/settings", users.Launcher, p.settings)
-	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.contacts)
-	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.contacts)
-	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.contact)
+	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.of(p.readable, p.unconfirmed))
+	rs.below("GET /campaigns/{name}/again", users.Operator, p.of(p.readable, p.again))
+	rs.below("POST /campaigns/{name}/again", users.Operator, p.of(p.readable, p.again))
+	rs.below("GET /campaigns/{name}/append", users.Launcher, p.of(p.readable, p.appendForm))
+	rs.below("POST /campaigns/{name}/append", users.Launcher, p.appendList)
+	rs.below("GET /campaigns/{name}/append/{id}", users.Launcher, p.of(p.readable, p.appendPreview))
+	rs.below("POST /campaigns/{name}/append/{id}", users.Launcher, p.of(p.readable, p.appended))
+	rs.below("GET /campaigns/{name}/append/{id}/refused.csv", users.Launcher, p.of(p.readable, p.appendRefused))
+	rs.below("GET /campaigns/{name}/log", users.Operator, p.of(p.known, p.log))
+	rs.below("GET /campaigns/{name}/plan", users.Operator, p.of(p.readable, p.plan))
+	rs.below("GET /campaigns/{name}/settings", users.Operator, p.of(p.known, p.settings))
+	rs.below("POST /campaigns/{name}/settings", users.Launcher, p.of(p.known, p.settings))
+	rs.below("POST /campaigns/{name}/calendar", users.Launcher, p.calendar)
+	rs.below("GET /campaigns/{name}/contacts", users.Operator, p.of(p.readable, p.contacts))
+	rs.below("POST /campaigns/{name}/contacts", users.Operator, p.of(p.readable, p.contacts))
+	rs.below("GET /campaigns/{name}/contacts/{place}", users.Operator, p.of(p.readable, p.contact))
 	for file := range downloads {
 		rs.below("GET /campaigns/{name}/"+file, users.Operator, p.results(file))
 	}
@@ -261,28 +267,6 @@ func (p *pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		p.Logger.WarnContext(r.Context(), "page not served", "page", r.Pattern, "error", err)
 	}
 	p.fail(w, r, status, lineOf(err))
-}
-
-// known reads the campaign of a page.
-func (p *pages) known(r *http.Request) (campaign.Campaign, error) {
-	name := r.PathValue("name")
-	if err := campaign.CheckName(name); err != nil {
-		return campaign.Campaign{}, fmt.Errorf("campaign: %w", store.ErrNotFound)
-	}
-	return p.store.Campaign(r.Context(), name)
-}
-
-// readable reads the campaign of a page that shows its contacts.
-func (p *pages) readable(r *http.Request) (campaign.Campaign, error) {
-	c, err := p.known(r)
-	switch {
-	case err != nil:
-	case c.Phase == campaign.Loading:
-		err = wishf(http.StatusConflict, "error.loading", "campaign", texts.Name(c.Name))
-	case c.Kept() != nil:
-		err = wishf(http.StatusGone, "error.purged", "campaign", texts.Name(c.Name), "date", c.PurgeBegan)
-	}
-	return c, err
 }
 
 // who names the visitor for the campaign's log.

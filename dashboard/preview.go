@@ -39,6 +39,14 @@ func (p preview) PhoneColumns() []report.Reason { return report.Refusals(p.Summa
 // Refused is how many lines those are.
 func (p preview) Refused() int { return p.Summary.Rows - p.Summary.Contacts - p.Summary.NotChosen }
 
+// Lines is where the refused lines are, from our own root.
+func (p preview) Lines() string {
+	if to := p.Appends(); to != "" {
+		return "campaigns/" + to + "/append/" + p.ID + "/refused.csv"
+	}
+	return "new/" + p.ID + "/refused.csv"
+}
+
 // Estimate is how long the campaign takes if all goes well.
 func (p preview) Estimate() texts.Line {
 	return about(time.Duration(p.Summary.EstimatedSeconds) * time.Second)

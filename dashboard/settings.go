@@ -2,6 +2,8 @@ package dashboard
 
 import (
 	"context"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +20,7 @@ type changeForm struct {
 	InForce  []change
 	Fields   []formField
 	MayLead  bool       // to change them
+	Calendar bool       // there is one
 	Version  int        // of the settings
 	Voids    bool       // a change voids an approval
 	Waits    int        // above so many contacts it waits for approval after a change; 0: it does not
@@ -81,29 +84,15 @@ func changesOf(list []campaign.Difference) (changes []change) {
 }
 
 // changeable are the settings that can be changed on this page: all that can be changed
-// while a campaign runs, except those that come from a file.
-func changeable() (list []campaign.Setting) {
-	for _, s := range campaign.RunningSettings() {
-		if !s.File {
-			list = append(list, s)
-		}
-	}
-	return list
-}
+// while a campaign runs.
+func changeable() []campaign.Setting { return campaign.RunningSettings() }
 
 // settings serves the settings of a campaign. A change is shown before it is made.
-func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
-	c, err := p.known(r)
-	if err != nil {
-		p.refuse(w, r, err)
-		return
-	}
-	if !p.readForm(w, r) {
-		return
-	}
+func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Campaign) (err error) {
 	status, given := http.StatusOK, givenOf(r.PostForm)
 	edit := func(s *campaign.Settings) error { return s.Apply(changeable(), given) }
 	f := changeForm{
+		Calendar: len(c.Settings.Hours.Closed) > 0,
 		Campaign: c.Name, Version: c.Version, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
 		MayLead: visitorOf(r).Role >= users.Launcher && c.Phase != campaign.Loading && c.PurgedAt.IsZero(),
 	}
@@ -119,11 +108,10 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 		// It goes on when the page is closed.
 		changed, err := p.queue(r).Set(context.WithoutCancel(r.Context()), c.Name, edit)
 		if err != nil {
-			p.refuse(w, r, asWish(err))
-			return
+			return asWish(err)
 		}
 		p.did(w, r, "/campaigns/"+c.Name+"/settings", texts.Of("did.set", "n", len(changed)))
-		return
+		return nil
 	default:
 		f.Changes = changesOf(c.Settings.Differences(to))
 		switch {
@@ -133,19 +121,71 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request) {
 			f.Problem = texts.Of("set.nothing")
 		}
 		if err != nil {
-			p.refuse(w, r, err)
-			return
+			return err
 		}
 	}
 	for _, s := range changeable() {
 		name := fieldName(s)
-		f.Fields = append(f.Fields, formField{Setting: s, Name: name, Value: r.PostForm.Get(name)})
+		if !s.File { // it has a form of its own
+			f.Fields = append(f.Fields, formField{Setting: s, Name: name, Value: r.PostForm.Get(name)})
+		}
 		if text := r.PostForm.Get(name); text != "" {
 			f.Given = append(f.Given, field{name, text})
 		}
 	}
-	v := view{Title: texts.Of("set.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Flash: p.done(r), Posted: f.Given, Body: f}
+	v := view{
+		Title: texts.Of("set.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Flash: p.done(r),
+		Here: p.link("/campaigns/" + c.Name + "/settings"), Posted: f.Given, Body: f,
+	}
 	p.show(w, r, status, "settings", v)
+	return nil
+}
+
+// A calendar file is small. What it closes comes back with the form that confirms it.
+var calendarForm = fileForm{4 << 20, 4<<20 + maxForm, 9}
+
+// calendar takes a calendar file for a campaign, and shows what it changes.
+func (p *pages) calendar(w http.ResponseWriter, r *http.Request) {
+	c, err := p.known(r)
+	var form url.Values
+	var file []byte
+	if err == nil {
+		form, err = calendarForm.read(w, r, func(part *multipart.Part) (err error) {
+			if file, err = io.ReadAll(part); err != nil {
+				err = calendarForm.cutOff(err)
+			}
+			return err
+		})
+	}
+	if err == nil && len(file) == 0 {
+		err = wishf(http.StatusBadRequest, "error.no_calendar")
+	}
+	if err == nil {
+		r.PostForm = url.Values{"version": {form.Get("version")}}
+		r.PostForm.Set("calendar", closings(c.Settings, string(file)))
+		if len(r.PostForm.Encode()) > maxForm/2 {
+			err = wishf(http.StatusUnprocessableEntity, "error.large_calendar")
+		}
+	}
+	if err == nil {
+		err = p.settings(w, r, c)
+	}
+	if err != nil {
+		p.refuse(w, r, err)
+	}
+}
+
+// closings are the days that a calendar closes, as the setting reads them; or the calendar
+// itself where something is wrong with it.
+func closings(s campaign.Settings, calendar string) string {
+	if err := s.Apply(campaign.RunningSettings("calendar"), campaign.Given{"calendar": {calendar}}); err != nil {
+		return calendar[:min(len(calendar), maxForm/8)]
+	}
+	var days []string
+	for _, d := range s.Hours.Closed {
+		days = append(days, d.String())
+	}
+	return strings.Join(days, "; ")
 }
 
 // waitsAbove is the policy's number above which a campaign begins to wait for approval when it

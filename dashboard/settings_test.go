@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs"
 )
@@ -131,6 +133,77 @@ func TestThePlanIsShown(t *testing.T) {
 		}
 	})
 	wantTexts(t, f.get("/campaigns/sale/plan"), "12 contacts are pending", "Asia/Riyadh", "because no worker knows it", "09:00-21:00")
+}
+
+// The plan tells what is sent on each day, in each zone, and when that ends.
+func TestThePlanByDayAndZone(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 12, func(s *campaign.Settings) {
+		if err := s.Apply(campaign.LaunchSettings(), campaign.Given{"daily-cap": {"5"}, "timezone": {"Asia/Riyadh"}}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	page := f.get("/campaigns/sale/plan")
+	wantTexts(t, page, "The last of them is sent", "By day", `<td class="n">5</td>`, `<td class="n">2</td>`)
+	if n := strings.Count(page, `<th scope="row">`); n != 3 {
+		t.Errorf("%d days, want 3:\n%s", n, page)
+	}
+	settings := campaigntest.Settings(10, campaign.Column{Name: "phone"})
+	if err := settings.Apply(campaign.LaunchSettings(), campaign.Given{"except": {"2040-01-01=closed"}, "timezone": {"contact"}}); err != nil {
+		t.Fatal(err)
+	}
+	people := append(campaigntest.People(966501000000, 4, nil), campaigntest.People(971501000000, 3, nil)...)
+	for i := range people {
+		people[i].Line = i + 2
+	}
+	f.Load(campaigntest.List{Name: "wide", Settings: settings, Contacts: people})
+	wantTexts(t, f.get("/campaigns/wide/plan"), `<th scope="col" class="n"><bdi dir="ltr">Asia/Riyadh</bdi></th><th scope="col" class="n"><bdi dir="ltr">Asia/Dubai</bdi></th>`,
+		`<td class="n">7</td><td class="n">4</td><td class="n">3</td>`, "Days are those of each time zone")
+	f.Pass("wide", campaign.Paused, "lunch")
+	wantTexts(t, f.get("/campaigns/wide/plan"), "Nothing is sent now: it is paused")
+}
+
+// A calendar is shown before it is in force, and ends as it came.
+func TestACalendarIsChanged(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 4, func(s *campaign.Settings) { s.Hours.Zone = "Asia/Riyadh" })
+	year := time.Now().Year() + 1
+	holiday := fmt.Sprintf("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:%d0922\r\nDTEND;VALUE=DATE:%d0924\r\nSUMMARY:اليوم الوطني\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", year, year)
+	const path = "/campaigns/sale/settings"
+	_, page := f.uploadTo("/campaigns/sale/calendar", "days.ics", holiday, map[string]string{"version": "0"}, false)
+	days := fmt.Sprintf("%d-09-22..%d-09-23=closed", year, year)
+	wantTexts(t, page, "What changes", "Calendar", days, `name="calendar" value="`+days+`"`)
+	closed := func() int {
+		c, err := f.Campaign(t.Context(), "sale")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(c.Settings.Hours.Closed)
+	}
+	if closed() != 0 {
+		t.Fatal("it was changed before it was confirmed")
+	}
+	f.done(path, url.Values{"calendar": {days}, "version": {"0"}, "sure": {"1"}})
+	wantTexts(t, f.get("/campaigns/sale/plan"), fmt.Sprint(year, "-09-22"))
+	if closed() != 1 {
+		t.Errorf("%d closings", closed())
+	}
+	wantTexts(t, f.get(path), "Show what changes without a calendar")
+	f.done(path, url.Values{"calendar": {"none"}, "version": {"1"}, "sure": {"1"}})
+	if closed() != 0 {
+		t.Errorf("%d closings", closed())
+	}
+	for _, tt := range []struct {
+		file   string
+		status int
+	}{{"", http.StatusBadRequest}, {"phone\n", http.StatusUnprocessableEntity}} {
+		if res, _ := f.uploadTo("/campaigns/sale/calendar", "days.ics", tt.file, nil, false); res.StatusCode != tt.status {
+			t.Errorf("%q: %s", tt.file, res.Status)
+		}
+	}
+	if res, _ := f.uploadTo("/campaigns/sale/calendar", "days.ics", holiday, map[string]string{"version": "7"}, false); res.StatusCode != http.StatusConflict {
+		t.Errorf("of settings that are others by now: %s", res.Status)
+	}
 }
 
 func TestSettingsInABrowser(t *testing.T) {

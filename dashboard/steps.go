@@ -40,7 +40,7 @@ const (
 
 // otherFields are those that are no setting, by their step.
 var otherFields = map[string]string{
-	"from": beginningStep, "where": beginningStep, "copy": beginningStep, "proposed": beginningStep,
+	appendTo: beginningStep, "from": beginningStep, "where": beginningStep, "copy": beginningStep, "proposed": beginningStep,
 	"name": "agent", "agent": "agent", "channel": "agent",
 	"sheet": "list", "all_sheets": "list", "skip_hidden_rows": "list", "send_extra": "list",
 }

@@ -135,7 +135,7 @@ var shownPages = []string{
 	"/campaigns/spring", "/campaigns/held", "/campaigns/over", "/campaigns/loads", "/campaigns/purged",
 	"/campaigns/spring/contacts", "/campaigns/spring/contacts?state=failed", "/campaigns/spring/contacts?reason=77", "/campaigns/spring/contacts?state=bad",
 	"/campaigns/spring/contacts/0", "/campaigns/spring/contacts/1", "/campaigns/spring/contacts/2", "/campaigns/spring/contacts/3",
-	"/people", "/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/again", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
+	"/people", "/campaigns/held/unconfirmed", "/campaigns/spring/unconfirmed", "/campaigns/spring/log", "/campaigns/spring/log?of=all", "/campaigns/held/plan", "/campaigns/spring/again", "/campaigns/spring/append", "/campaigns/held/append/gone", "/campaigns/spring/plan", "/campaigns/spring/settings", "/campaigns/held/settings", "/new", "/new?from=over&where=state%3Dfailed", "/nowhere", "/campaigns/nowhere", "/campaigns/purged/contacts", "/campaigns/loads/contacts", "/new/gone",
 }
 
 // In Arabic no page shows an English word, but for what others wrote and technical names.

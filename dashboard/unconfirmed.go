@@ -50,17 +50,13 @@ func (l lostPart) ID() string {
 	return strconv.Itoa(l.Chunk)
 }
 
-func (p *pages) unconfirmed(w http.ResponseWriter, r *http.Request) {
-	c, err := p.readable(r)
-	var list lostList
-	if err == nil {
-		list, err = p.readLost(r.Context(), c)
-	}
+func (p *pages) unconfirmed(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
+	list, err := p.readLost(r.Context(), c)
 	if err != nil {
-		p.refuse(w, r, err)
-		return
+		return err
 	}
 	p.show(w, r, http.StatusOK, "unconfirmed", view{Title: texts.Of("lost.of", "campaign", texts.Name(c.Name)), Nav: "campaigns", Body: list})
+	return nil
 }
 
 func (p *pages) readLost(ctx context.Context, c campaign.Campaign) (lostList, error) {

@@ -166,7 +166,7 @@ func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chun
 	reason := campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name)
 	// Also when something else has paused it: who resumes it must know. In any other phase
 	// nothing is sent, and what was seen is kept until it is.
-	halted, err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
+	_, halted, err := r.queue.halt(ctx, c.Name, reason, campaign.Running, campaign.Paused)
 	if halted {
 		r.versions.forget(c, chunk)
 	}

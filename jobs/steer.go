@@ -35,32 +35,35 @@ func (q *Queue) Pause(ctx context.Context, name string, reason campaign.Message)
 }
 
 // Halt pauses a campaign because sending it cannot go well. A campaign that is paused
-// already keeps its reason.
+// already keeps its reason, except that of a pause together with others: it must not go on
+// with them.
 func (q *Queue) Halt(ctx context.Context, name string, reason campaign.Message) error {
-	_, err := q.halt(ctx, name, reason, campaign.Running)
+	_, _, err := q.halt(ctx, name, reason, campaign.Running, store.PausedWithOthers)
 	return err
 }
 
-func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) (halted bool, err error) {
-	_, halted, err = q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
+func (q *Queue) halt(ctx context.Context, name string, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, halted bool, err error) {
+	was, halted, err = q.store.SetPhase(ctx, name, campaign.Paused, reason, from...)
 	if halted {
 		q.note(ctx, name, store.ActionPause, reason)
 		q.log.WarnContext(ctx, "campaign paused", "campaign", name, "reason", reason)
 	}
-	return halted, err
+	return was, halted, err
 }
 
-// HaltAgent pauses the running campaigns of an agent, c first. A campaign with no
-// contact left to send no longer runs: it is left alone, and its log too.
+// HaltAgent pauses the running campaigns of an agent, c first, and those that would go on with
+// others. A campaign with no contact left to send no longer runs: it is left alone, and its
+// log too.
 func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
-	errs := []error{q.Halt(ctx, c.Name, reason)}
-	live, err := q.store.EverLive(ctx) // one that rests until its hours runs, too
+	_, halted, err := q.halt(ctx, c.Name, reason, campaign.Running, store.PausedWithOthers)
+	errs := []error{err}
+	list := q.liveNames // one that rests until its hours runs, too
+	if halted {
+		list = q.store.Names // those that were paused with others are in no index
+	}
+	names, err := list(ctx)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
-	}
-	names := make([]string, len(live))
-	for i, l := range live {
-		names[i] = l.Campaign
 	}
 	others, err := q.store.ReadAll(ctx, names)
 	errs = append(errs, err)
@@ -69,11 +72,21 @@ func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campa
 		case errors.Is(other.Err, store.ErrNotFound):
 		case other.Err != nil:
 			errs = append(errs, other.Err)
-		case other.Settings.Agent == c.Settings.Agent && other.Tally.Phase(other.Phase) == campaign.Running:
+		case other.Settings.Agent == c.Settings.Agent && (other.Tally.Phase(other.Phase) == campaign.Running || other.PhaseReason.Is(campaign.MsgWithOthers)):
 			errs = append(errs, q.Halt(ctx, other.Name, reason))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// liveNames are the campaigns that have to be looked at now or at a later time.
+func (q *Queue) liveNames(ctx context.Context) ([]string, error) {
+	live, err := q.store.EverLive(ctx)
+	names := make([]string, len(live))
+	for i, l := range live {
+		names[i] = l.Campaign
+	}
+	return names, err
 }
 
 // Resume sets a paused campaign running and releases its open chunks. It returns how

@@ -99,12 +99,11 @@ const campaignsAtOnce = 16
 // thousands that are over were read. Then all are read: the index of live ones may lack one.
 func (q *Queue) PauseAll(ctx context.Context, agent string, reason campaign.Message) (done Together, err error) {
 	why := campaign.Say(campaign.MsgWithOthers, "reason", reason.Mask(mask.Numbers))
-	halt := func(name string) (bool, error) { return q.halt(ctx, name, why, campaign.Running) }
-	if live, err := q.store.EverLive(ctx); err == nil { // else the rounds meet it, too
-		names := make([]string, len(live))
-		for i, l := range live {
-			names[i] = l.Campaign
-		}
+	halt := func(name string) (bool, error) {
+		_, halted, err := q.halt(ctx, name, why, campaign.Running)
+		return halted, err
+	}
+	if names, err := q.liveNames(ctx); err == nil { // else the rounds meet it, too
 		first, _ := q.among(ctx, names, agent, isRunning) // what failed is tried again
 		done.Campaigns, _, _ = each(first.Campaigns, halt)
 	}
@@ -130,11 +129,12 @@ func (q *Queue) ResumeAll(ctx context.Context, agent string) (done Together, err
 	chosen, err := q.ToResume(ctx, agent)
 	done.Left, done.Failed = chosen.Left, chosen.Failed
 	moved, failed, others := each(chosen.Campaigns, func(name string) (bool, error) {
-		c, err := q.store.Campaign(ctx, name)
-		if err != nil || !c.PhaseReason.Is(campaign.MsgWithOthers) { // paused anew meanwhile, for a reason of its own
+		_, moved, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, store.PausedWithOthers)
+		if err != nil || !moved { // paused anew meanwhile, for a reason of its own
 			return false, err
 		}
-		_, err = q.Resume(ctx, name)
+		q.note(ctx, name, store.ActionResume, campaign.Message{})
+		err = q.releaseIfRunning(ctx, name)
 		return onlyUndone(err), err
 	})
 	done.Campaigns, done.Failed = moved, append(done.Failed, failed...)

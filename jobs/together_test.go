@@ -1,11 +1,15 @@
 package jobs_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/jobs"
@@ -172,4 +176,98 @@ func TestAPauseByNameCountsAmongAll(t *testing.T) {
 	}
 	wantNames(t, "resumed", []string{"b", "c"}, done.Campaigns)
 	wantNames(t, "stay paused", []string{"a", "by-hand", "by-rule"}, names(done.Left))
+}
+
+// The last answers may come after all were paused. What they tell is a reason of its own: the
+// campaigns do not go on with the others.
+func TestAHaltCountsAmongAll(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		halt   func(*testing.T, *jobs.Queue, campaign.Campaign) error
+		stay   []string
+		resume []string
+	}{
+		{"a campaign", func(t *testing.T, q *jobs.Queue, c campaign.Campaign) error {
+			return q.Halt(t.Context(), c.Name, campaign.Text("its channel is gone"))
+		}, []string{"a", "by-hand", "by-rule"}, []string{"b", "c"}},
+		{"all of an agent", func(t *testing.T, q *jobs.Queue, c campaign.Campaign) error {
+			return q.HaltAgent(t.Context(), c, campaign.Text("a stranger answers"))
+		}, []string{"a", "by-hand", "by-rule", "c"}, []string{"b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, q := several(t)
+			if _, err := q.PauseAll(t.Context(), "", campaign.Say(campaign.MsgByPerson)); err != nil {
+				t.Fatal(err)
+			}
+			f.Redis().Del(t.Context(), "live")
+			c, err := f.Campaign(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := tt.halt(t, q, c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := q.Halt(t.Context(), "by-hand", campaign.Text("its channel is gone")); err != nil {
+				t.Fatal(err)
+			}
+			if c, err = f.Campaign(t.Context(), "by-hand"); err != nil || !c.PhaseReason.Is(campaign.MsgByPerson) {
+				t.Errorf("by-hand has another reason: %q, %v", c.PhaseReason, err)
+			}
+			done, err := q.ResumeAll(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantNames(t, "resumed", tt.resume, done.Campaigns)
+			wantNames(t, "stay paused", tt.stay, names(done.Left))
+			log, err := f.Decided(t.Context(), "a", store.ActionPause, campaigntest.At)
+			if err != nil || len(log) != 2 {
+				t.Errorf("log of a: %v, %v", log, err)
+			}
+		})
+	}
+}
+
+// A pause by name that comes between the look of resume --all and its act is kept.
+func TestAPauseByNameInTheMidstOfResumingAll(t *testing.T) {
+	f, q := several(t)
+	if _, err := q.PauseAll(t.Context(), "", campaign.Say(campaign.MsgByPerson)); err != nil {
+		t.Fatal(err)
+	}
+	f.Redis().AddHook(beforeResume{func() {
+		if err := jobs.NewQueue(f.Store, nil).Pause(context.Background(), "a", campaign.Text("the list is wrong")); err != nil {
+			t.Error(err)
+		}
+	}, new(sync.Once)})
+	done, err := q.ResumeAll(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, "resumed", []string{"b", "c"}, done.Campaigns)
+	if c, err := f.Campaign(t.Context(), "a"); err != nil || c.Phase != campaign.Paused || c.PhaseReason.String() != "the list is wrong" {
+		t.Errorf("a is %s: %q, %v", c.Phase, c.PhaseReason, err)
+	}
+}
+
+// beforeResume does something just before campaign a is set running.
+type beforeResume struct {
+	do   func()
+	once *sync.Once
+}
+
+func (beforeResume) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (beforeResume) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h beforeResume) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		args := cmd.Args()
+		if len(args) > 10 && args[0] == "evalsha" && args[3] == "c:{a}" && args[10] == "running" {
+			h.once.Do(h.do)
+		}
+		return next(ctx, cmd)
+	}
 }

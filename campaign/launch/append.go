@@ -14,7 +14,7 @@ import (
 // running again if it was canceled or finished. The file has the campaign's columns, in
 // any order. Numbers that are in the campaign already are duplicates. Nobody of the
 // file is contacted before all of it is stored. The same file appended again changes
-// nothing and tells the same.
+// nothing and tells the same. ErrMoreAdded if it has more contacts than AtMost.
 //
 // Of Settings only the phone columns count, and Mapping does not: the campaign has them.
 func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
@@ -38,14 +38,16 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 		added.Counts, added.Chunks = done.Counts, done.Chunks
 		out.work, err = unmixed(added)
 	} else {
+		ahead := l.beside(ctx, "", c.Settings.Agent) // with what the campaign has to send already
 		out, err = l.appendList(ctx, req, c, src)
-		added.Counts, added.Chunks, out.before = out.counts, out.chunks, c.Counts.Contacts
+		added.Counts, added.Chunks, out.before, out.beside = out.counts, out.chunks, c.Counts.Contacts, ahead
 	}
 	if err != nil {
 		return Summary{}, err
 	}
+	added.Settings.Canary = 0 // it was for the first list
+	added.Settings.Lane = c.Settings.LaneFor(c.Chunks + added.Chunks)
 	s, err := l.summary(ctx, req, added, src, out, 0)
-	s.Canary = 0 // it was for the first list
 	if err != nil || req.DryRun {
 		return s, err
 	}
@@ -59,6 +61,9 @@ func (l *Launcher) Append(ctx context.Context, req Request) (Summary, error) {
 	s.State = tally.Phase(c.Phase)
 	return s, err
 }
+
+// ErrMoreAdded: a list has more new contacts than a person has seen.
+var ErrMoreAdded = campaign.Faulty(campaign.MsgMoreAdded)
 
 // growing is the campaign that a request adds to.
 func (l *Launcher) growing(ctx context.Context, req Request) (campaign.Campaign, error) {
@@ -106,7 +111,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 	if err != nil {
 		return loaded{}, err
 	}
-	to.By = l.By
+	to.By, to.With = l.By, l.With
 	c = to.Campaign()
 	in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 	defer in.rejects.local.discard()
@@ -116,6 +121,9 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		}
 		return l.readMore(ctx, req, c, src, in)
 	})
+	if err == nil && req.AtMost > 0 && out.counts.Contacts > req.AtMost {
+		err = ErrMoreAdded
+	}
 	if err != nil {
 		return loaded{}, abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
+	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/redistest"
 )
@@ -144,6 +146,43 @@ func TestDryAppendStoresNothing(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, dump(t, rdb)); diff != "" {
 		t.Errorf("Redis (-before +after):\n%s", diff)
+	}
+}
+
+// A person has seen how many a list would add. What somebody has changed since adds no more.
+func TestNoMoreAreAppendedThanWereSeen(t *testing.T) {
+	l, _, more := appended(t, redistest.Shared(t))
+	more.AtMost = 1
+	if _, err := l.Append(t.Context(), more); !errors.Is(err, ErrMoreAdded) {
+		t.Fatalf("2 were added in place of 1: %v", err)
+	}
+	check(t, stored(l), "spring", 25)
+	more.AtMost = 2
+	if _, err := l.Append(t.Context(), more); err != nil {
+		t.Fatal(err)
+	}
+	checkAppended(t, stored(l))
+}
+
+// What is added is sent after what the campaign has to send already, which is told before it
+// is added and after.
+func TestAnAppendIsSentAfterTheRest(t *testing.T) {
+	l, _, more := appended(t, redistest.Shared(t))
+	l.Beside = func(_ context.Context, name, _ string) (own plan.Work, others []plan.Work, err error) {
+		own = plan.Work{Rate: 1, Burst: 1}
+		if name == "" {
+			rest := plan.Work{PerCall: 10, Groups: []plan.Group{{Clock: &hours.Clock{}}}, Rate: 1, Burst: 1, Agent: "default", Lane: float64(campaign.LaneWeights[campaign.Normal])}
+			for range 60 {
+				rest.Chunks = append(rest.Chunks, []plan.Part{{Contacts: 10}})
+			}
+			others = append(others, rest)
+		}
+		return own, others, nil
+	}
+	for _, more.DryRun = range []bool{true, false} {
+		if got, err := l.Append(t.Context(), more); err != nil || got.EstimatedSeconds < 50 {
+			t.Errorf("dry run %t: after %d s, %v", more.DryRun, got.EstimatedSeconds, err)
+		}
 	}
 }
 

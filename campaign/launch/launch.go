@@ -43,6 +43,7 @@ type Request struct {
 	Settings    campaign.Settings // without columns, which the file has; a ChunkSize of 0 is the mode's default
 	RejectsFile string            // for refused lines; empty: only Redis has them
 	DryRun      bool              // do everything except storing
+	AtMost      int               // contacts that an append may add, as a person has seen it; 0: any number
 }
 
 // Check finds what is wrong with a request before anything is read.

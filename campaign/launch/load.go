@@ -19,6 +19,7 @@ type loaded struct {
 	counts      campaign.Counts
 	chunks      int
 	before      int                            // contacts that the campaign had
+	beside      *beside                        // how it would be sent; nil: not asked yet
 	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
 	work        plan.Work                      // by which clock each goes
 	rejectsFile string

@@ -45,8 +45,10 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	if err != nil {
 		return Summary{}, err
 	}
-	own, others := l.beside(ctx, c)
-	s := summarize(c, outlook(c.Settings, out.work, own, others, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	if out.beside == nil {
+		out.beside = l.beside(ctx, c.Name, c.Settings.Agent)
+	}
+	s := summarize(c, outlook(c.Settings, out.work, out.beside.own, out.beside.others, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
 	visible, hidden := src.contacts.list.SheetsNotRead()
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
@@ -77,18 +79,24 @@ type Outlook struct {
 	blocked time.Time
 }
 
-// beside is how a campaign would be sent, and what comes before it. An estimate is not
-// worth an error.
-func (l *Launcher) beside(ctx context.Context, c campaign.Campaign) (own plan.Work, others []plan.Work) {
+// A beside is how contacts would be sent, and what comes before them.
+type beside struct {
+	own    plan.Work
+	others []plan.Work
+}
+
+// beside asks how contacts of an agent would be sent, and what comes before them but for the
+// campaign of that name. An estimate is not worth an error.
+func (l *Launcher) beside(ctx context.Context, name, agent string) *beside {
 	if l.Beside == nil {
-		return plan.Work{}, nil
+		return new(beside)
 	}
-	own, others, err := l.Beside(ctx, c.Name, c.Settings.Agent)
+	own, others, err := l.Beside(ctx, name, agent)
 	if err != nil {
 		l.note("not known what else is to be sent: %v", err)
-		return plan.Work{}, nil
+		return new(beside)
 	}
-	return own, others
+	return &beside{own, others}
 }
 
 // outlook is the plan of a campaign of which nothing is sent yet, after others on its

@@ -54,6 +54,9 @@ type Work struct {
 	Turn  float64 // requests of a chunk until it waits behind the others of its queue, while another queue has some; 0: all
 	Begun []int   // requests made so far, by chunk; nil: none
 
+	// ByDay asks for the days of the Plan.
+	ByDay bool
+
 	// Canary is how many contacts come first, until a person looks at them; 0: no canary.
 	Canary int
 
@@ -85,6 +88,7 @@ type Plan struct {
 	Steps  []Step    `json:"steps"`                 // by group, in order of their beginning
 	Held   int       `json:"held"`                  // contacts about which a person must decide
 	Missed int       `json:"missed"`                // contacts not sent by FinishBy
+	Days   []Day     `json:"days,omitempty"`        // what is sent on each, in order; only if Work.ByDay
 
 	// Canary is when the last contact of the canary is sent; zero: there is none. What
 	// comes later assumes that a person starts the rest at once.
@@ -98,6 +102,13 @@ type Step struct {
 	Opens    time.Time `json:"opens,omitzero"` // when the first contact may be sent; zero: never
 	Done     time.Time `json:"done,omitzero"`  // when the last one is sent; zero: not by FinishBy, or beyond the horizon
 	Missed   int       `json:"missed"`         // contacts not sent by FinishBy
+}
+
+// A Day is what is sent on a day to the contacts of a group.
+type Day struct {
+	Date     string `json:"date"` // 2006-01-02, by the clock of the group, or by Work.Midnight if it has none
+	Name     string `json:"zone"` // of the group
+	Contacts int    `json:"contacts"`
 }
 
 // Make forecasts work that has the token for itself.
@@ -150,5 +161,6 @@ func (r *run) plan() Plan {
 	if !unforeseen {
 		p.Ends = r.last
 	}
+	p.Days = r.byDay()
 	return p
 }

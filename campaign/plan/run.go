@@ -27,7 +27,8 @@ type run struct {
 	done     []time.Time
 	sent     float64 // contacts
 	today    float64
-	day      time.Time // the day that today counts for
+	day      time.Time       // the day that today counts for
+	days     map[Day]float64 // contacts, by a Day without them; nil: they were not asked for
 }
 
 // A state is whether a clock is open, and until when.
@@ -39,7 +40,12 @@ type state struct {
 func newRun(token *rehearsal, w Work) *run {
 	w.PerCall, w.Weight = max(w.PerCall, 1), cmp.Or(w.Weight, 1)
 	n := len(w.Groups)
+	var days map[Day]float64
+	if w.ByDay {
+		days = make(map[Day]float64)
+	}
 	return &run{
+		days: days,
 		Work: w, token: token, lane: token.laneOf(w), today: float64(w.Today),
 		clocks: make([]state, n), all: make([]float64, n), left: make([]float64, n), done: make([]time.Time, n),
 	}
@@ -130,6 +136,7 @@ func (e entry) count(sent []Part, requests float64, begun time.Time) {
 	for _, part := range sent {
 		n := float64(part.Contacts) * weight
 		r.sent += n
+		r.countDays(part.Group, n, begun, now)
 		if !e.repeat {
 			r.today += float64(part.Contacts) * e.weight
 		}

@@ -22,6 +22,7 @@ type Forecaster struct {
 	store  Store
 	chunks int             // of a sample
 	rate   *ratelimit.Rate // where no worker knows a limit; nil: none
+	byDay  bool            // the days of plans are asked for
 
 	mu      sync.Mutex
 	samples map[string]sample
@@ -239,9 +240,9 @@ func (f *Forecaster) work(ctx context.Context, p present, st store.Reading, chun
 	if c.Canary > 0 {
 		w.Canary = max(c.Canary-(st.Tally.Contacts()-pending), 1)
 	}
+	w.ByDay, w.Midnight = f.byDay, c.Settings.DayOf(p.now).From.Location()
 	if w.PerDay = c.Settings.DailyCap; w.PerDay > 0 {
 		var err error
-		w.Midnight = c.Settings.DayOf(p.now).From.Location()
 		if w.Today, err = f.store.Begun(ctx, c.Name, p.now); err != nil {
 			return plan.Work{}, err
 		}

@@ -53,7 +53,7 @@ func Foretell(ctx context.Context, s Store, name string, rate ratelimit.Rate) (F
 		Unapproved: c.Approval.Wanted, Hours: c.Settings.Hours.String(), FinishBy: c.Settings.FinishBy, Now: present.now.UTC(),
 	}
 	forecaster := NewForecaster(s)
-	forecaster.chunks, forecaster.rate = plan.SampleSize, &rate
+	forecaster.chunks, forecaster.rate, forecaster.byDay = plan.SampleSize, &rate, true
 	forecast, err := forecaster.of(ctx, present, store.Reading{Campaign: c, Tally: tally})
 	f.Plan, f.Measured, f.Rate = forecast.Plan, forecast.measured, rate.String()
 	if q := present.quotas[c.Settings.Agent]; f.Measured {

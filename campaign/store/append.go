@@ -140,8 +140,8 @@ func (a *Append) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
 // campaign, tally, open, rejects, appended rejects, window, cohorts; ARGV id, counts, chunks
 // before, chunks, contacts, the append's field, its value, ends of parts, by, approve
-// above. A repeated one answers 1.
-var finishAppendScript = redis.NewScript(luaCohorts + luaRemade + `
+// above, other makers. A repeated one answers 1.
+var finishAppendScript = redis.NewScript(luaCohorts + luaRemade + luaMakers + `
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
 for n = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do redis.call('ZADD', KEYS[3], 0, n) end
@@ -152,7 +152,10 @@ while true do
   redis.call('RPUSH', KEYS[4], part)
 end
 redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[7], 'ends', ARGV[8], 'append_done', ARGV[1])
-if tonumber(ARGV[5]) > 0 then remade(KEYS[1], ARGV[9], ARGV[10]) end
+if tonumber(ARGV[5]) > 0 then
+  remade(KEYS[1], ARGV[9], ARGV[10])
+  makers(KEYS[1], 11)
+end
 if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
   redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
   redis.call('DEL', KEYS[6])
@@ -175,7 +178,7 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 	if err := cmp.Or(added.Counts.Check(), err1, err2, err3); err != nil {
 		return c, wrap(err, "%s", what)
 	}
-	remaking, err := a.store.remaking(ctx, a.By)
+	remaking, err := a.remaking(ctx)
 	if err := cmp.Or(err, a.store.Raise(ctx, c.Name)); err != nil {
 		return c, wrap(err, "%s", what)
 	}

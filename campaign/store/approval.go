@@ -61,6 +61,13 @@ local function remade(campaign, by, above)
 end
 `
 
+// luaMakers notes in a script that others have made it, too: those from that argument on.
+const luaMakers = `
+local function makers(campaign, from)
+  for i = from, #ARGV do redis.call('HSETNX', campaign, 'maker:' .. ARGV[i], redis.call('HGET', campaign, 'revision')) end
+end
+`
+
 // remaking are the last arguments of a script with luaRemade: by, and the policy's number.
 func (s *Store) remaking(ctx context.Context, by string) ([]any, error) {
 	policy, err := s.Policy(ctx)
@@ -82,7 +89,7 @@ func decodeApproval(hash map[string]string) campaign.Approval {
 			a.Makers, since[maker] = append(a.Makers, maker), number(revision)
 		}
 	}
-	slices.SortFunc(a.Makers, func(a, b string) int { return cmp.Compare(since[a], since[b]) })
+	slices.SortFunc(a.Makers, func(a, b string) int { return cmp.Or(cmp.Compare(since[a], since[b]), strings.Compare(a, b)) })
 	return a
 }
 

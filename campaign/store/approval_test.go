@@ -40,13 +40,13 @@ func launchBy(t testing.TB, s *Store, by string, contacts int) {
 }
 
 // appendBy adds contacts, from one on, in somebody's name.
-func appendBy(t testing.TB, s *Store, by, fingerprint string, from, contacts int) {
+func appendBy(t testing.TB, s *Store, by, fingerprint string, from, contacts int, with ...string) {
 	t.Helper()
 	a, err := s.BeginAppend(t.Context(), "sale", fingerprint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.By = by
+	a.By, a.With = by, with
 	if contacts > 0 {
 		if err := a.Add(t.Context(), 0, people(from, from+contacts)); err != nil {
 			t.Fatal(err)
@@ -164,6 +164,7 @@ func TestWhatVoidsAnApproval(t *testing.T) {
 		makers []string
 	}{
 		{"an append", func(t *testing.T, s *Store) { appendBy(t, s, "omar", "f2", 5, 1) }, true, []string{"sara", "omar"}},
+		{"an append of another's list", func(t *testing.T, s *Store) { appendBy(t, s, "omar", "f2", 5, 1, "lina", "omar") }, true, []string{"sara", "lina", "omar"}},
 		{"an append of nobody", func(t *testing.T, s *Store) { appendBy(t, s, "omar", "f2", 5, 0) }, false, []string{"sara"}},
 		{"a setting", func(t *testing.T, s *Store) { set(t, s, "omar") }, true, []string{"sara", "omar"}},
 		{"a run of the rest", func(t *testing.T, s *Store) { rerun(t, s, Run{By: "omar"}) }, false, []string{"sara"}},

@@ -216,53 +216,6 @@ func decodeTally(hash map[string]string) (campaign.Tally, error) {
 	return t, nil
 }
 
-// phaseScript moves a campaign's phase. A campaign that starts running gets an empty
-// window and new cohorts, so that the guards judge only what comes from then on. One that
-// is canceled has no rungs to come.
-//
-// KEYS campaign, window, cohorts, open, tally, rungs, seen; ARGV to, reason, then the phases it may come from. Answers
-// the phase it came from, or the present one with a minus before it.
-var phaseScript = redis.NewScript(luaNow + luaCohorts + luaRungs + `
-local phase = redis.call('HGET', KEYS[1], 'phase')
-if not phase then return '' end
-for i = 3, #ARGV do
-  if phase == ARGV[i] then
-    redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2])
-    if ARGV[1] == 'running' and phase ~= 'running' then
-      redis.call('DEL', KEYS[2])
-      startCohorts(KEYS[3])
-    elseif ARGV[1] == 'canceled' and phase ~= 'canceled' then
-      redis.call('HSET', KEYS[1], 'rungs_since', string.format('%.0f', now))
-      redis.call('HINCRBY', KEYS[1], 'settings_version', 1) -- a climb that was decided before is outdated
-      dropRungs(KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7], now)
-    end
-    return phase
-  end
-end
-return '-' .. phase`)
-
-// SetPhase moves a campaign from one of the given phases to another, with the reason
-// that people see. If it did not, was is the present phase.
-func (s *Store) SetPhase(ctx context.Context, name string, to campaign.Phase, reason campaign.Message, from ...campaign.Phase) (was campaign.Phase, changed bool, err error) {
-	if err := s.Raise(ctx, name); err != nil {
-		return "", false, wrap(err, "set phase of %s", name)
-	}
-	args := []any{string(to), reason.Line()}
-	for _, f := range from {
-		args = append(args, string(f))
-	}
-	answer, err := phaseScript.Run(ctx, s.rdb, []string{
-		keyCampaign(name), keyWindow(name), keyCohorts(name), keyOpen(name), keyTally(name), keyRungs(name), keyRungsSeen(name)}, args...).Text()
-	switch now, refused := strings.CutPrefix(answer, "-"); {
-	case err != nil:
-		return "", false, wrap(err, "set phase of %s", name)
-	case answer == "":
-		return "", false, wrap(ErrNotFound, "campaign %s", name)
-	default:
-		return campaign.Phase(now), !refused, nil
-	}
-}
-
 // nextRunScript begins another run, with a canary if that is not 0 and the settings are
 // those that were read. KEYS campaign; ARGV canary, version, whether the campaign is remade
 // by it, by, approve above. Answers the number of the run, 0 when they are not.

@@ -235,11 +235,13 @@ if guard and guard ~= '' then
     redis.call('SET', window, kept)
   end
   -- With no contact left to send there is nothing to prevent, and a rerun must not be
-  -- judged by what came before it.
+  -- judged by what came before it. One that was paused together with others is judged by its
+  -- last answers: it must not go on with them.
   local left = redis.call('HMGET', tally, PENDING, SENDING)
-  if judge and phase == 'running' and not left[1] and not left[2] then
+  local goes = judge and (phase == 'running' or jointly(phase, reason))
+  if goes and not left[1] and not left[2] then
     redis.call('DEL', window)
-  elseif judge and phase == 'running' then
+  elseif goes then
     local all, bad = #kept / VERDICT, 0
     for at = 1, #kept, VERDICT do
       if not string.find(evidence, string.sub(kept, at, at), 1, true) then bad = bad + 1 end

@@ -17,7 +17,7 @@ import (
 //go:embed change.lua
 var changeSource string
 
-var changeScript = redis.NewScript(luaCohorts + luaRungs + changeSource)
+var changeScript = redis.NewScript(luaCohorts + luaRungs + luaJoint + changeSource)
 
 // chunkKeys are the keys of change.lua, in its order.
 func chunkKeys(r Ref) []string {

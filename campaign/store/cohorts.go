@@ -82,17 +82,18 @@ func tripOf(detail string, now time.Time) error {
 	return &TripError{t}
 }
 
-// pauseTrippedScript pauses a running campaign, unless it has been resumed, or heard of,
-// since its guard was judged. KEYS campaign, cohorts; ARGV reason, field, its value as it
+// pauseTrippedScript pauses a campaign that runs, or was paused with others, unless it has been
+// resumed, or heard of, since its guard was judged. KEYS campaign, cohorts; ARGV reason, field, its value as it
 // was judged, id of this run: a repeated one answers as before.
-var pauseTrippedScript = redis.NewScript(`
-if redis.call('HGET', KEYS[1], 'tripped') == ARGV[4] then return 1 end
-if redis.call('HGET', KEYS[1], 'phase') ~= 'running' or redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[3] then return 0 end
+var pauseTrippedScript = redis.NewScript(luaJoint + `
+local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'tripped')
+if is[3] == ARGV[4] then return 1 end
+if is[1] ~= 'running' and not jointly(is[1], is[2]) or redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'phase', 'paused', 'phase_reason', ARGV[1], 'tripped', ARGV[4])
 return 1`)
 
 // PauseTripped pauses a campaign for a guard that has tripped. It reports false when the
-// campaign no longer runs, or what the guard went by is over.
+// campaign is paused for a reason of its own, is over, or what the guard went by is over.
 func (s *Store) PauseTripped(ctx context.Context, name string, t Trip, reason campaign.Message) (bool, error) {
 	if err := s.Raise(ctx, name); err != nil {
 		return false, wrap(err, "pause %s", name)

@@ -118,3 +118,51 @@ func TestGuardSparesWhatHasJustItsShare(t *testing.T) {
 		})
 	}
 }
+
+// A campaign that was paused together with others is judged by its last answers, so that it
+// does not go on with them.
+func TestGuardJudgesTheLastAnswersOfAPauseWithOthers(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		paused campaign.Message
+		trips  bool
+	}{
+		{"with others", campaign.Say(campaign.MsgWithOthers, "reason", campaign.Text("fire")), true},
+		{"for a reason of its own", campaign.Text("lunch"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			onSale(t, func(t *testing.T, s *Store) {
+				s.rdb.HSet(t.Context(), keyCampaign("sale"), "guard", "2500 2 4")
+				chunk := begin(t, s, sale0, "w/1", 0, 1)
+				if _, ok, err := s.SetPhase(t.Context(), "sale", campaign.Paused, tt.paused, campaign.Running); err != nil || !ok {
+					t.Fatal(ok, err)
+				}
+				done := apply(t, s, chunk, Change{Act: Commit, Token: "w/1", ClaimTTL: time.Hour, Judge: true, Moves: moves(campaign.Lose, 0, 1)})
+				if is := done.Tripped != nil; is != tt.trips {
+					t.Errorf("tripped: %v", done.Tripped)
+				}
+				if _, resumed, err := s.SetPhase(t.Context(), "sale", campaign.Running, campaign.Message{}, PausedWithOthers); err != nil || resumed {
+					t.Errorf("it goes on with the others: %v, %v", resumed, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAPauseWithOthersEndsWithThem(t *testing.T) {
+	onSale(t, func(t *testing.T, s *Store) {
+		why := campaign.Say(campaign.MsgWithOthers, "reason", campaign.Text("fire"))
+		if _, ok, err := s.SetPhase(t.Context(), "sale", campaign.Paused, why, campaign.Running); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if was, ok, err := s.SetPhase(t.Context(), "sale", campaign.Paused, why, PausedWithOthers); err != nil || !ok || was != campaign.Paused {
+			t.Error(was, ok, err)
+		}
+		if _, _, err := s.SetPhase(t.Context(), "sale", campaign.Running, campaign.Message{}, PausedWithOthers); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := s.Campaign(t.Context(), "sale"); err != nil || c.Phase != campaign.Running {
+			t.Error(c.Phase, err)
+		}
+	})
+}

@@ -40,6 +40,15 @@ type right struct {
 	With []string
 }
 
+// remaking are the last arguments of a script with luaRemade and luaMakers.
+func (r *right) remaking(ctx context.Context) ([]any, error) {
+	args, err := r.store.remaking(ctx, r.By)
+	for _, maker := range r.With {
+		args = append(args, Who(maker))
+	}
+	return args, err
+}
+
 // rowsOf packs the contacts of chunk n.
 func (r *right) rowsOf(n int, contacts []campaign.Contact) (*Rows, error) {
 	rows := NewRows(len(r.campaign.Settings.Columns))
@@ -213,7 +222,7 @@ func (l *Load) Abandon(ctx context.Context) error {
 // finishLoadScript ends a load. KEYS campaign, tally; ARGV load id, phase, counts,
 // chunks, contacts, by, approve above, other makers. Answers 0 when the load was lost; a repeated one
 // answers 1.
-var finishLoadScript = redis.NewScript(luaNow + luaRemade + `
+var finishLoadScript = redis.NewScript(luaNow + luaRemade + luaMakers + `
 if redis.call('HGET', KEYS[1], 'loaded') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'load') ~= ARGV[1] then return 0 end
 if tonumber(ARGV[5]) > 0 then
@@ -224,7 +233,7 @@ end
 redis.call('HSET', KEYS[1], 'phase', ARGV[2], 'counts', ARGV[3], 'chunks', ARGV[4], 'loaded', ARGV[1])
 redis.call('HDEL', KEYS[1], 'load', 'load_until')
 remade(KEYS[1], ARGV[6], ARGV[7])
-for i = 8, #ARGV do redis.call('HSETNX', KEYS[1], 'maker:' .. ARGV[i], redis.call('HGET', KEYS[1], 'revision')) end
+makers(KEYS[1], 8)
 return 1`)
 
 // Finish ends the load and puts the campaign into phase. No contact can be sent
@@ -235,14 +244,11 @@ func (l *Load) Finish(ctx context.Context, counts campaign.Counts, chunks int, p
 	if err := cmp.Or(counts.Check(), err); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
-	remaking, err := l.store.remaking(ctx, l.By)
+	remaking, err := l.remaking(ctx)
 	if err := cmp.Or(err, l.store.enlist(ctx, l.campaign), l.store.Raise(ctx, name)); err != nil {
 		return wrap(err, "finish load of %s", name)
 	}
 	args := append([]any{l.id, string(phase), text, chunks, counts.Contacts}, remaking...)
-	for _, maker := range l.With {
-		args = append(args, Who(maker))
-	}
 	return l.run(ctx, "finish load of "+name, finishLoadScript, []string{keyCampaign(name), keyTally(name)}, args...)
 }
 

@@ -27,7 +27,7 @@ func (a *app) plan() *cobra.Command {
 	cmd.Long = `Show how the rest of a campaign will go: the requests it needs, which contacts are
 called when, and when it ends. The plan uses the quota that a worker sees, or --rate if
 no worker sees one, the share of requests that failed so far, and what the other
-campaigns on the token will take. For large lists it uses a sample. The end counts those
+campaigns on the token will take. Days are those of each zone. For large lists it uses a sample. The end counts those
 that --then will contact again, as an expectation: as many of them as so far, and all
 of them while nothing is known.`
 	cmd.Flags().Var(&rate, "rate", "requests per window while no worker knows the quota: 30/60s, or none")
@@ -65,6 +65,13 @@ func planText(f report.Foresight) string {
 				until = cli.Number(step.Missed) + " missed"
 			}
 			rows = append(rows, []string{step.Name, cli.Number(step.Contacts), from, until})
+		}
+		section(&b, rows, 1)
+	}
+	if n := len(f.Days); n > 0 && f.Days[0].Date != f.Days[n-1].Date {
+		rows := [][]string{{"DAY", "CONTACTS", "ZONE"}}
+		for _, day := range f.Days {
+			rows = append(rows, []string{day.Date, cli.Number(day.Contacts), day.Name})
 		}
 		section(&b, rows, 1)
 	}

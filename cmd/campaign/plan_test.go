@@ -48,6 +48,7 @@ func TestPlanText(t *testing.T) {
 				{Name: "Asia/Riyadh", Contacts: 600, Opens: now.Add(time.Hour), Missed: 200},
 				{Name: "no time zone is known for its number", Contacts: 10},
 			},
+			Days: []plan.Day{{Date: "2026-11-30", Name: "Asia/Dubai", Contacts: 400}, {Date: "2026-12-01", Name: "Asia/Riyadh", Contacts: 400}},
 		},
 	})
 	want := `spring is running, 1,010 contacts are pending
@@ -63,6 +64,10 @@ ZONE                                  CONTACTS  FROM                            
 Asia/Dubai                                 400  now                                        2026-11-30 08:00 AST, in about 2 seconds
 Asia/Riyadh                                600  2026-11-30 09:00 AST, in about 60 minutes  200 missed
 no time zone is known for its number        10  never
+
+DAY         CONTACTS  ZONE
+2026-11-30       400  Asia/Dubai
+2026-12-01       400  Asia/Riyadh
 `
 	if text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
