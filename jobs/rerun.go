@@ -30,6 +30,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if err != nil {
 		return Rerunning{}, err
 	}
+	seen := store.CanceledAs(c)
 	var left error // of chunks that could not be worked on; all others are
 	if c.Phase == campaign.CanceledPhase {
 		// Contacts that a cut-off cancel has left pending must not be sent, too.
@@ -62,11 +63,11 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		return Rerunning{}, err
 	}
 	// The phase first: contacts that are pending in a canceled campaign are soon canceled.
-	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running, phase)
+	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, seen, campaign.Running, phase)
 	if err != nil {
 		return Rerunning{}, err
 	}
-	if phase == campaign.Scheduled && !moved {
+	if !moved && (phase == campaign.Scheduled || was == campaign.CanceledPhase) {
 		return Rerunning{}, fmt.Errorf("rerun %s: it is %s meanwhile", name, was)
 	}
 	found.Contacts, err = q.moveSelected(ctx, c, allOf(c.Chunks), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)

@@ -157,6 +157,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.CanaryRun = uint8(min(number("canary_run"), 255))
 	c.Erased = int(number("erased"))
 	c.Version = int(number("settings_version"))
+	c.Canceled = int(number("canceled"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "rungs_since": &c.RungsSince, "purged_at": &c.PurgedAt,
 	} {

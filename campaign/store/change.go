@@ -90,8 +90,9 @@ type Changed struct {
 const maxRounds = 20
 
 // Apply makes a change and brings the chunk's ledger up to date. Contacts that may
-// not move stay as they are and are named in the answer; the others move. Several
-// goroutines may call it on one chunk.
+// not move stay as they are and are named in the answer; the others move. Contacts that a
+// Commit makes pending are canceled if the campaign was, since its Terms. Several goroutines
+// may call it on one chunk.
 //
 // Begin moves all of its contacts or changes nothing. It fails with ErrNotRunning,
 // ErrOutdated, ErrCapped (a *CappedError), ErrBusy (a *BusyError), ErrUnrecovered,
@@ -107,10 +108,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
 	}
 	var done Changed
-	todo := c.Moves
+	todo, canceled := c.Moves, false
 	for range maxRounds {
 		read := chunk.read()
-		planned, asked, refused, err := planMoves(read, todo)
+		planned, asked, refused, err := planMoves(read, todo, canceled)
 		if err != nil {
 			return done, wrap(err, "change chunk %s", chunk.Ref)
 		}
@@ -126,6 +127,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			done.Unrecorded, c.Contacted = answer.unrecorded, nil // once is enough
 		}
 		err = wrap(answer.refusal(), "chunk %s", chunk.Ref)
+		if errors.Is(err, ErrCanceled) && !canceled {
+			canceled, done.Refused = true, done.Refused[:len(done.Refused)-len(refused)]
+			continue
+		}
 		if err != nil {
 			planned = slices.Clone(read)
 		}
@@ -150,14 +155,18 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	return done, wrap(ErrMoved, "change chunk %s: contacts moved %d times meanwhile", chunk.Ref, maxRounds)
 }
 
-// planMoves is the ledger after the moves, and which of them its records allow.
-func planMoves(read campaign.Ledger, moves []Move) (planned campaign.Ledger, allowed, refused []Move, err error) {
+// planMoves is the ledger after the moves, and which of them its records allow. In a campaign
+// that was canceled meanwhile, contacts that would be pending are canceled.
+func planMoves(read campaign.Ledger, moves []Move, canceled bool) (planned campaign.Ledger, allowed, refused []Move, err error) {
 	planned = slices.Clone(read)
 	for _, m := range moves {
 		if m.Index < 0 || m.Index >= planned.Len() {
 			return nil, nil, nil, fmt.Errorf("no contact %d", m.Index)
 		}
 		next, ok := planned.At(m.Index).Next(m.Move)
+		if ok && canceled && next.State == campaign.Pending {
+			next, ok = next.Next(campaign.Move{Cause: campaign.Cancel, At: m.At})
+		}
 		if !ok {
 			refused = append(refused, m)
 			continue
