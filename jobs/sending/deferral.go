@@ -83,9 +83,8 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 	if s.UsedUpForGood(record) {
 		return &deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}
 	}
-	// A contact that a person asked for after the launch is not too late.
-	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && (record.Run == 0 || record.Rung > 0) {
-		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}
+	if endsWith(s, record) && !now.Before(s.FinishBy) {
+		return &deferral{reason: campaign.Say(campaign.MsgLate, "end", s.FinishBy.UTC()), cancel: true}
 	}
 	clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164())
 	if clock == nil {
@@ -110,6 +109,50 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		return nil
 	}
 	return &d
+}
+
+// fence is until when requests that begin together may begin, in whole milliseconds, as the
+// script takes it. It notes in each until when it may leave.
+func (p *pass) fence(rs []*request, now time.Time) time.Time {
+	fence := now.Add(timings.BeginPatience)
+	for _, r := range rs {
+		if r.closes = p.closes(r.piece, now); !r.closes.IsZero() && !fence.Before(r.closes) {
+			fence = r.closes.Add(-time.Millisecond)
+		}
+	}
+	fence = fence.Truncate(time.Millisecond)
+	for _, r := range rs {
+		r.fence = fence
+	}
+	return fence
+}
+
+// closes is when the first of some contacts may no longer be sent: at the end of the
+// campaign, or of its hours; zero: never.
+func (p *pass) closes(piece []int, now time.Time) (first time.Time) {
+	s := p.campaign.Settings
+	known := make(map[*hours.Clock]bool)
+	note := func(at time.Time) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	for _, index := range piece {
+		if endsWith(s, p.chunk.Record(index)) {
+			note(s.FinishBy)
+		}
+		if clock := p.calendar.Of(p.chunk.Contacts[index].Phone.E164()); clock != nil && !known[clock] {
+			known[clock] = true
+			note(clock.Closes(now))
+		}
+	}
+	return first
+}
+
+// endsWith reports whether a contact is not sent after the end of its campaign. One that a
+// person asked for after the launch is.
+func endsWith(s campaign.Settings, r campaign.Record) bool {
+	return !s.FinishBy.IsZero() && (r.Run == 0 || r.Rung > 0)
 }
 
 // siftByCap defers the contacts beyond the day's cap to the next day.
