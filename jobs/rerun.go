@@ -210,9 +210,7 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 		change := store.Change{Act: store.Steer, Due: timings.ReleaseDue, Log: store.Decision{By: q.by, Action: action}}
 		for i := range chunk.Len() {
 			if selected(i) {
-				m := store.Move{Index: i, Move: move}
-				m.At = time.Now()
-				change.Moves = append(change.Moves, m)
+				change.Moves = append(change.Moves, store.Move{Index: i, Move: move})
 			}
 		}
 		if len(change.Moves) == 0 {

@@ -45,7 +45,7 @@ type Change struct {
 	// leaves the time as it was. A chunk with nothing left to send is never due; one
 	// that has something again is due at once.
 	Due   time.Duration
-	Moves []Move
+	Moves []Move // those without a time get that of Redis's clock
 	// Log is the entry for the campaign's log: By, Action, Text and Request. Without an
 	// Action, or when no contact moves, none is written.
 	Log Decision
@@ -108,6 +108,9 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
 	}
 	var done Changed
+	if err := s.stamp(ctx, c.Moves); err != nil {
+		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
+	}
 	todo, canceled := c.Moves, false
 	for range maxRounds {
 		read := chunk.read()
@@ -153,6 +156,24 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		}
 	}
 	return done, wrap(ErrMoved, "change chunk %s: contacts moved %d times meanwhile", chunk.Ref, maxRounds)
+}
+
+// stamp gives moves their time, by the clock that rungs, cohorts and cancels go by: a worker's
+// own may be wrong. A change that is applied again keeps it.
+func (s *Store) stamp(ctx context.Context, moves []Move) error {
+	if !slices.ContainsFunc(moves, func(m Move) bool { return m.At.IsZero() }) {
+		return nil
+	}
+	now, err := s.About(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range moves {
+		if moves[i].At.IsZero() {
+			moves[i].At = now
+		}
+	}
+	return nil
 }
 
 // planMoves is the ledger after the moves, and which of them its records allow. In a campaign

@@ -239,12 +239,11 @@ func (p *pass) reason(ctx context.Context, reason campaign.Message) (code campai
 	return code, err
 }
 
-// Moves are the moves of contacts that all move alike, now.
+// Moves are the moves of contacts that all move alike, when they are applied.
 func Moves(contacts []int, cause campaign.Cause, reason campaign.Reason) []store.Move {
-	now := time.Now()
 	list := make([]store.Move, len(contacts))
 	for i, index := range contacts {
-		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason, At: now}}
+		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason}}
 	}
 	return list
 }
