@@ -269,6 +269,19 @@ func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) err
 	return wrap(err, "lower rows per request of %s", name)
 }
 
+// raiseRowsScript raises rows per request, where they were lowered. KEYS campaign; ARGV rows.
+var raiseRowsScript = redis.NewScript(`
+local old = tonumber(redis.call('HGET', KEYS[1], 'rows_per_call') or '0')
+if old > 0 and tonumber(ARGV[1]) > old then redis.call('HSET', KEYS[1], 'rows_per_call', ARGV[1]) end
+return 1`)
+
+// RaiseRequestRows notes that the platform has taken rows in one request, although fewer were
+// noted.
+func (s *Store) RaiseRequestRows(ctx context.Context, name string, rows int) error {
+	err := raiseRowsScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, rows).Err()
+	return wrap(err, "raise rows per request of %s", name)
+}
+
 // explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id of
 // this run: a repeated one answers as before.
 var explainScript = redis.NewScript(`

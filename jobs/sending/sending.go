@@ -96,6 +96,7 @@ type Store interface {
 	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)
 	ReasonCode(ctx context.Context, name string, reason campaign.Message) (campaign.Reason, error)
 	LowerRequestRows(ctx context.Context, name string, rows int) error
+	RaiseRequestRows(ctx context.Context, name string, rows int) error
 	// Reservations, the contact record and the do-not-contact list.
 	Reserve(ctx context.Context, wanted []store.Reservation, over []store.Owner) (others []store.Owner, err error)
 	Owners(ctx context.Context, phones []campaign.Phone) ([]store.Owner, error)
