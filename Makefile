@@ -52,7 +52,7 @@ bench-quota: ## measure how fully the quota is used
 	@scripts/need.sh redis-server
 	$(GO) test ./internal/quotasim -count=1 -timeout=60m -v -run=TestGates -full
 
-axe: ## check every page for barriers by axe, in both languages and themes, in a minute
+axe: ## check every page for barriers by axe, in both languages and themes, and take its pictures, in three minutes
 	@scripts/need.sh redis-server chromium
 	axe=$$(scripts/axe.sh) && AXE=$$axe $(GO) test -tags=axe -count=1 -timeout=15m ./dashboard -run='^TestPagesHaveNoBarriers$$'
 

@@ -185,20 +185,19 @@ var (
 
 // What is wrong with what a person said; see Fault.
 var (
-	MsgWantNumber      = define("want_number", "want a number from {least}")
-	MsgWantBetween     = define("want_between", "want a number from {least} to {most}")
-	MsgWantChoice      = define("want_choice", "want {others} or {last}")
-	MsgWantShare       = define("want_share", `share "{text}": want 0% to 100%`)
-	MsgWantTime        = define("want_time", "want a time from 1h to {days}d")
-	MsgWantShorter     = define("want_shorter", "want at most {most} characters, have {have}")
-	MsgWantName        = define("want_name", "campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
-	MsgNameBegins      = define("name_begins", "campaign name: want a letter, a digit, . or _ at its beginning")
-	MsgNameNumber      = define("name_number", "campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
-	MsgWantEvents      = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
-	MsgMoreUnconfirmed = define("more_unconfirmed", "more contacts are unconfirmed than were looked up: look again")
-	MsgMoreChosen      = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
-	MsgMoreAdded       = define("more_added", "more contacts would be added than were seen: look at the number again")
-	MsgNotNow          = defineWhole("not_now", "{action} {campaign}: it is {phase}")
+	MsgWantNumber  = define("want_number", "want a number from {least}")
+	MsgWantBetween = define("want_between", "want a number from {least} to {most}")
+	MsgWantChoice  = define("want_choice", "want {others} or {last}")
+	MsgWantShare   = define("want_share", `share "{text}": want 0% to 100%`)
+	MsgWantTime    = define("want_time", "want a time from 1h to {days}d")
+	MsgWantShorter = define("want_shorter", "want at most {most} characters, have {have}")
+	MsgWantName    = define("want_name", "campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
+	MsgNameBegins  = define("name_begins", "campaign name: want a letter, a digit, . or _ at its beginning")
+	MsgNameNumber  = define("name_number", "campaign name: it may hold a phone number; want at most 6 digits in a row, beside dates such as 2026-11-30")
+	MsgWantEvents  = define("want_events", "max optout share, min answer share and max silence go by the platform's events: launch it with WEBHOOK_URL")
+	MsgMoreChosen  = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
+	MsgMoreAdded   = define("more_added", "more contacts would be added than were seen: look at the number again")
+	MsgNotNow      = defineWhole("not_now", "{action} {campaign}: it is {phase}")
 )
 
 // What is wrong with what a person wrote for a setting that is text.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/texts"
@@ -59,7 +60,7 @@ func selectionOf(form url.Values) (sel jobs.Selection, err error) {
 	return sel, nil
 }
 
-// seenIn is what a page has shown of contacts that would be sent again; nil: it has shown
+// seenIn is what a page has shown of the contacts that a form is about; nil: it has shown
 // nothing.
 func seenIn(form url.Values) (*jobs.Seen, error) {
 	if !form.Has("seen") {
@@ -67,10 +68,16 @@ func seenIn(form url.Values) (*jobs.Seen, error) {
 	}
 	contacts, wrong := strconv.Atoi(form.Get("seen"))
 	run, err := strconv.ParseUint(form.Get("run"), 10, 8)
+	seen := &jobs.Seen{Contacts: contacts, Run: uint8(run)}
+	if text := form.Get("until"); text != "" && err == nil {
+		var until int64
+		until, err = strconv.ParseInt(text, 10, 64)
+		seen.Until = time.Unix(until, 0)
+	}
 	if err != nil || wrong != nil || contacts < 1 {
 		return nil, wishf(http.StatusBadRequest, "error.unseen")
 	}
-	return &jobs.Seen{Contacts: contacts, Run: uint8(run)}, nil
+	return seen, nil
 }
 
 // again serves that page. It counts before it sends.

@@ -151,8 +151,8 @@ func see[T any](v *visitor, expression string) (value T) {
 	return value
 }
 
-// picture keeps how the page looks: wide and light, wide and dark, and as on a
-// phone. On a phone nothing may be wider than the screen.
+// picture keeps how the page looks: wide and as on a phone, light and dark. On a phone
+// nothing may be wider than the screen.
 func (v *visitor) picture(name string) {
 	v.t.Helper()
 	dir := cmp.Or(os.Getenv("ARTIFACTS"), "screenshots")
@@ -165,7 +165,11 @@ func (v *visitor) picture(name string) {
 	take := func(suffix string) {
 		v.t.Helper()
 		var png []byte
-		v.do(chromedp.FullScreenshot(&png, 100))
+		shot := chromedp.FullScreenshot(&png, 100)
+		if see[bool](v, "document.documentElement.scrollHeight <= innerHeight") {
+			shot = chromedp.CaptureScreenshot(&png) // the other one shifts a short page that reads from the right
+		}
+		v.do(shot)
 		if err := os.WriteFile(filepath.Join(dir, name+suffix+".png"), png, 0o666); err != nil {
 			v.t.Fatal(err)
 		}
@@ -179,6 +183,9 @@ func (v *visitor) picture(name string) {
 		v.t.Errorf("%s is %d wide on a phone of 390", name, wide)
 	}
 	take("-phone")
+	v.do(scheme("dark"))
+	take("-phone-dark")
+	v.do(scheme("light"))
 	v.do(chromedp.EmulateViewport(1200, 900))
 }
 

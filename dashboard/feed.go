@@ -28,6 +28,8 @@ const (
 	writePatience = 3 * time.Second
 	// maxViewers is the most pages open at once.
 	maxViewers = 500
+	// maxOfOne is the most pages that one person, or one address, has open at once.
+	maxOfOne = 50
 )
 
 // content is what a page shows live.
@@ -113,6 +115,7 @@ type feed struct {
 	mu      sync.Mutex
 	topics  map[subject]*topic
 	viewers int
+	of      map[string]int // viewers, by who they are
 	running bool
 	wake    chan struct{}
 }
@@ -131,17 +134,18 @@ type topic struct {
 }
 
 func newFeed(read func(context.Context, subject) (content, error)) *feed {
-	return &feed{read: read, topics: make(map[subject]*topic), wake: make(chan struct{}, 1)}
+	return &feed{read: read, topics: make(map[subject]*topic), of: make(map[string]int), wake: make(chan struct{}, 1)}
 }
 
-// join adds a viewer, unless there are too many.
-func (f *feed) join(name subject) (*topic, bool) {
+// join adds a viewer, unless there are too many, in all or of theirs.
+func (f *feed) join(name subject, who string) (*topic, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.viewers == maxViewers {
+	if f.viewers == maxViewers || f.of[who] == maxOfOne {
 		return nil, false
 	}
 	f.viewers++
+	f.of[who]++
 	t := f.topics[name]
 	if t == nil {
 		t = &topic{say: newSpeaker(name.language).plain, changed: make(chan struct{})}
@@ -156,10 +160,13 @@ func (f *feed) join(name subject) (*topic, bool) {
 	return t, true
 }
 
-func (f *feed) leave(name subject, t *topic) {
+func (f *feed) leave(name subject, who string, t *topic) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.viewers--
+	if f.of[who]--; f.of[who] == 0 {
+		delete(f.of, who)
+	}
 	if t.viewers--; t.viewers == 0 {
 		delete(f.topics, name)
 	}
@@ -322,12 +329,16 @@ func (p *pages) live(w http.ResponseWriter, r *http.Request) {
 		}
 		topic.page = name
 	}
-	t, ok := p.feed.join(topic)
+	who := "address " + addressOf(r)
+	if v := visitorOf(r); v.Name != "" {
+		who = "user " + v.Name
+	}
+	t, ok := p.feed.join(topic, who)
 	if !ok {
 		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
 		return
 	}
-	defer p.feed.leave(topic, t)
+	defer p.feed.leave(topic, who, t)
 	out := http.NewResponseController(w)
 	s := newStream(w, r)
 	_ = p.feed.follow(r.Context(), t, func(m message) error {

@@ -3,11 +3,11 @@ package dashboard
 import (
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -28,11 +28,12 @@ func told(f *feed, name string, duration time.Duration) []string {
 func toldTo(f *feed, at subject, duration time.Duration) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
-	t, ok := f.join(at)
+	who := rand.Text()
+	t, ok := f.join(at, who)
 	if !ok {
 		return []string{"refused"}
 	}
-	defer f.leave(at, t)
+	defer f.leave(at, who, t)
 	var lines []string
 	_ = f.follow(ctx, t, func(m message) error {
 		var line []string
@@ -159,19 +160,28 @@ func TestAFeedReadsOnceForAllAndNothingForNobody(t *testing.T) {
 func TestThereAreOnlySoManyViewers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(func(context.Context, subject) (content, error) { return content{}, nil })
+		who := func(i int) string { return fmt.Sprint("user ", i/maxOfOne) }
 		joined := make(map[int]*topic)
 		for i := range maxViewers {
-			topic, ok := f.join(sale)
+			topic, ok := f.join(sale, who(i))
 			if !ok {
 				t.Fatalf("viewer %d is refused", i)
 			}
 			joined[i] = topic
+			if i == maxOfOne-1 {
+				if _, ok := f.join(sale, who(i)); ok {
+					t.Error("one person has more than their share")
+				}
+			}
 		}
 		if lines := told(f, "other", time.Second); lines[0] != "refused" {
 			t.Errorf("one too many was told %q", lines)
 		}
-		for topic := range maps.Values(joined) {
-			f.leave(sale, topic)
+		for i, topic := range joined {
+			f.leave(sale, who(i), topic)
+		}
+		if len(f.of) > 0 {
+			t.Errorf("those that are gone still count: %v", f.of)
 		}
 		time.Sleep(time.Hour)
 	})
@@ -181,11 +191,11 @@ func TestAViewerThatIsGoneEndsItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed(func(context.Context, subject) (content, error) { return content{}, nil })
 		gone := errors.New("gone")
-		topic, _ := f.join(sale)
+		topic, _ := f.join(sale, "somebody")
 		if err := f.follow(t.Context(), topic, func(message) error { return gone }); !errors.Is(err, gone) {
 			t.Error(err)
 		}
-		f.leave(sale, topic)
+		f.leave(sale, "somebody", topic)
 		time.Sleep(time.Hour)
 	})
 }
@@ -239,8 +249,8 @@ func TestAllPagesAreToldSoonThatRedisIsGone(t *testing.T) {
 		for i := range pages {
 			go func() {
 				name := subject{fmt.Sprint("page ", i), audience{texts.English, users.Admin}}
-				topic, _ := f.join(name)
-				defer f.leave(name, topic)
+				topic, _ := f.join(name, "somebody")
+				defer f.leave(name, "somebody", topic)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				_ = f.follow(ctx, topic, func(m message) error {

@@ -44,6 +44,7 @@ var least = map[string]users.Role{
 	"/queues":                                       users.Viewer,
 	"GET /queues/":                                  users.Viewer,
 	"/":                                             users.Viewer,
+	"GET /queues/api/redis_info":                    users.Operator,
 	"/queues/":                                      users.Operator,
 	"POST /all/pause":                               users.Operator,
 	"POST /all/resume":                              users.Operator,

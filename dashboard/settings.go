@@ -72,8 +72,13 @@ func (f formField) Called() any { return settingName(f.Flag) }
 // changesOf are differences as a page tells them.
 func changesOf(list []campaign.Difference) (changes []change) {
 	value := func(text string) any {
-		if text == "none" {
+		switch text {
+		case "none":
 			return texts.Of("set.none")
+		case "true":
+			return texts.Of("set.on")
+		case "false":
+			return texts.Of("set.off")
 		}
 		return texts.Name(text)
 	}

@@ -39,6 +39,9 @@ func TestSettingsAreChanged(t *testing.T) {
 	if _, page := c.as(users.Operator, "GET", path, nil); strings.Contains(page, `name="daily_cap"`) {
 		t.Error("an operator is offered to change them")
 	}
+	if _, page := c.as(users.Launcher, "POST", path, url.Values{"ticket_replies": {"true"}}); !strings.Contains(page, "on (was: ") {
+		t.Error("a switch is not told in words")
+	}
 	form := url.Values{"daily_cap": {"٥٠٠"}, "max_failure_share": {"20%"}, "priority": {"urgent"}}
 	before := settings()
 	_, page := c.as(users.Launcher, "POST", path, form)

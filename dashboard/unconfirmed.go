@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/report"
@@ -23,7 +22,6 @@ const (
 // have.
 type lostList struct {
 	Campaign string
-	Run      uint8 // of the campaign
 	All      lostPart
 	Chunks   []lostPart
 	More     int  // chunks that are not shown
@@ -35,6 +33,7 @@ type lostList struct {
 type lostPart struct {
 	report.Unconfirmed
 	Campaign string
+	Run      uint8    // of the campaign
 	Chunked  bool     // it is of a chunk
 	Names    []string // of batches whose answers were lost, as the log has them
 }
@@ -60,7 +59,7 @@ func (p *pages) unconfirmed(w http.ResponseWriter, r *http.Request, c campaign.C
 }
 
 func (p *pages) readLost(ctx context.Context, c campaign.Campaign) (lostList, error) {
-	list := lostList{Campaign: c.Name, Run: c.Run, Batches: c.Settings.Mode == campaign.Batch, Sends: c.Sends()}
+	list := lostList{Campaign: c.Name, Batches: c.Settings.Mode == campaign.Batch, Sends: c.Sends()}
 	found, err := report.ListUnconfirmed(ctx, p.store, c.Name)
 	if err != nil || len(found) == 0 {
 		return list, err
@@ -71,7 +70,7 @@ func (p *pages) readLost(ctx context.Context, c campaign.Campaign) (lostList, er
 			return list, err
 		}
 	}
-	list.All.Campaign, list.All.First = c.Name, found[0].First
+	list.All.Campaign, list.All.Run, list.All.First = c.Name, c.Run, found[0].First
 	for _, u := range found {
 		list.All.Contacts += u.Contacts
 		if u.First.Before(list.All.First) {
@@ -81,7 +80,7 @@ func (p *pages) readLost(ctx context.Context, c campaign.Campaign) (lostList, er
 			list.All.Last = u.Last
 		}
 		if len(list.Chunks) < shownChunks {
-			list.Chunks = append(list.Chunks, lostPart{u, c.Name, true, names[u.Chunk]})
+			list.Chunks = append(list.Chunks, lostPart{u, c.Name, c.Run, true, names[u.Chunk]})
 		}
 	}
 	list.More = len(found) - len(list.Chunks)
@@ -113,12 +112,14 @@ func (p *pages) lostBatches(ctx context.Context, name string) (map[int][]string,
 
 // resolve says what became of unconfirmed contacts that a page has shown.
 func resolve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
-	until, err := strconv.ParseInt(form.Get("until"), 10, 64)
-	seen, wrong := strconv.Atoi(form.Get("contacts"))
-	if err != nil || wrong != nil || seen < 1 {
-		return 0, wishf(http.StatusBadRequest, "error.unseen")
+	seen, err := seenIn(form)
+	if err == nil && (seen == nil || seen.Until.IsZero()) {
+		err = wishf(http.StatusBadRequest, "error.unseen")
 	}
-	found := jobs.Resolution{LookedUp: &jobs.LookedUp{Contacts: seen, Until: time.Unix(until, 0)}}
+	if err != nil {
+		return 0, err
+	}
+	found := jobs.Resolution{Seen: seen}
 	switch form.Get("found") {
 	case "accepted":
 		found.Accepted = true

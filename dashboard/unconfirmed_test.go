@@ -18,7 +18,7 @@ func (f fixture) lose(name string, at time.Time, places ...int) {
 	f.Move(name, places, campaigntest.Step{At: at, Log: requestLog}, campaign.Send, campaign.Lose)
 }
 
-var seenLost = regexp.MustCompile(`name="until" value="(\d+)"><input type="hidden" name="contacts" value="(\d+)">`)
+var seenLost = regexp.MustCompile(`name="until" value="(\d+)"><input type="hidden" name="seen" value="(\d+)"><input type="hidden" name="run" value="0">`)
 
 func TestUnconfirmedContactsAreDecided(t *testing.T) {
 	f := newFixture(t)
@@ -32,17 +32,17 @@ func TestUnconfirmedContactsAreDecided(t *testing.T) {
 	page = f.get("/campaigns/sale/unconfirmed")
 	wantTexts(t, page, "with 4 contacts were lost", `<bdi dir="ltr">sale/0/1-1</bdi>`, `<bdi dir="ltr">sale/1/1-1</bdi>`, "they are contacted twice")
 	forms := seenLost.FindAllStringSubmatch(page, -1)
-	if len(forms) != 3 || forms[0][2] != "4" || forms[1][2] != "3" || forms[2][2] != "1" {
+	if len(forms) != 4 || forms[0][2] != "4" || forms[1][2] != "4" || forms[2][2] != "3" || forms[3][2] != "1" {
 		t.Fatalf("forms are about %v", forms)
 	}
 	form := func(i int, more url.Values) url.Values {
-		v := url.Values{"until": {forms[i][1]}, "contacts": {forms[i][2]}}
+		v := url.Values{"until": {forms[i][1]}, "seen": {forms[i][2]}, "run": {"0"}}
 		for key, values := range more {
 			v[key] = values
 		}
 		return v
 	}
-	for _, bad := range []url.Values{{}, {"found": {"accepted"}}, form(0, nil), form(0, url.Values{"found": {"perhaps"}}), form(1, url.Values{"found": {"accepted"}, "chunk": {"x"}})} {
+	for _, bad := range []url.Values{{}, {"found": {"accepted"}}, {"found": {"accepted"}, "seen": {"4"}, "run": {"0"}}, form(0, nil), form(0, url.Values{"found": {"perhaps"}}), form(2, url.Values{"found": {"accepted"}, "chunk": {"x"}})} {
 		if res, _ := f.ask("POST", "/campaigns/sale/resolve", bad); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%v: %d", bad, res.StatusCode)
 		}
@@ -53,14 +53,14 @@ func TestUnconfirmedContactsAreDecided(t *testing.T) {
 	}
 	// One more is lost in the same second, and is not among those that were looked up.
 	f.lose("sale", at, 3)
-	res, page := f.ask("POST", "/campaigns/sale/resolve", form(1, url.Values{"found": {"not_sent"}, "chunk": {"0"}}))
-	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "more contacts are unconfirmed than were looked up") {
+	res, page := f.ask("POST", "/campaigns/sale/resolve", form(2, url.Values{"found": {"not_sent"}, "chunk": {"0"}}))
+	if res.StatusCode != http.StatusConflict || !strings.Contains(page, "more contacts are chosen than were seen") {
 		t.Errorf("%d %s", res.StatusCode, page)
 	}
 	if is := f.State("sale", 0); is != campaign.Unconfirmed {
 		t.Errorf("it is %v", is)
 	}
-	if said, want := f.done("/campaigns/sale/resolve", form(2, url.Values{"found": {"accepted"}, "chunk": {"1"}})), "1 contact decided."; said != want {
+	if said, want := f.done("/campaigns/sale/resolve", form(3, url.Values{"found": {"accepted"}, "chunk": {"1"}})), "1 contact decided."; said != want {
 		t.Errorf("it says %q", said)
 	}
 	forms = seenLost.FindAllStringSubmatch(f.get("/campaigns/sale/unconfirmed"), -1)

@@ -42,8 +42,8 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if left = undone(left, err); !onlyUndone(left) || found.Contacts == 0 {
 		return found, left // a rerun of no contact must not revive a canceled campaign
 	}
-	if !sel.Seen.holds(found, c.Run) {
-		return found, ErrMoreChosen
+	if err := sel.Seen.check(found.Contacts, c.Run); err != nil {
+		return found, err
 	}
 	phase := campaign.Running
 	if !sel.StartAt.IsZero() {

@@ -16,22 +16,12 @@ type Resolution struct {
 	Accepted bool // the platform has them; otherwise it never saw them
 	Chunk    *int // only this chunk's; nil: all
 
-	LookedUp *LookedUp // those that the person has looked up; nil: it is bound to nothing
+	Seen *Seen // those that a person has looked up; nil: it is bound to nothing
 }
-
-// LookedUp are the unconfirmed contacts that a person was shown. Later ones are left alone:
-// nobody has looked them up.
-type LookedUp struct {
-	Contacts int       // how many; if there are more, none is resolved
-	Until    time.Time // when the last of them became unconfirmed, in whole seconds
-}
-
-// ErrMoreUnconfirmed: there are more contacts than a person has looked up.
-var ErrMoreUnconfirmed = campaign.Faulty(campaign.MsgMoreUnconfirmed)
 
 // holds reports whether it is about a contact.
 func (r Resolution) holds(is campaign.Record) bool {
-	return is.State == campaign.Unconfirmed && (r.LookedUp == nil || !is.ChangedAt().After(r.LookedUp.Until))
+	return is.State == campaign.Unconfirmed && r.Seen.covers(is)
 }
 
 // message says it in the log.
@@ -47,22 +37,23 @@ func (r Resolution) message() campaign.Message {
 }
 
 // Unconfirmed are the contacts that a resolution is about, as they are now.
-func (q *Queue) Unconfirmed(ctx context.Context, name string, res Resolution) (LookedUp, error) {
+func (q *Queue) Unconfirmed(ctx context.Context, name string, res Resolution) (Seen, error) {
 	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
-		return LookedUp{}, err
+		return Seen{}, err
 	}
 	chunks, err := res.chunks(c)
 	if err != nil {
-		return LookedUp{}, err
+		return Seen{}, err
 	}
-	return q.count(ctx, name, chunks, res)
+	return q.count(ctx, c, chunks, res)
 }
 
 // count counts what a resolution is about.
-func (q *Queue) count(ctx context.Context, name string, chunks []int, res Resolution) (found LookedUp, err error) {
+func (q *Queue) count(ctx context.Context, c campaign.Campaign, chunks []int, res Resolution) (found Seen, err error) {
+	found = Seen{Run: c.Run, Until: time.Unix(0, 0)} // nobody, so far
 	var mu sync.Mutex
-	err = q.eachLedger(ctx, name, chunks, func(_ context.Context, chunk *store.Chunk) error {
+	err = q.eachLedger(ctx, c.Name, chunks, func(_ context.Context, chunk *store.Chunk) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range chunk.Len() {
@@ -102,13 +93,13 @@ func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (conta
 	if err != nil {
 		return 0, err
 	}
-	if res.LookedUp != nil {
-		found, err := q.count(ctx, name, chunks, res)
+	if res.Seen != nil {
+		found, err := q.count(ctx, c, chunks, res)
 		if !onlyUndone(err) {
 			return 0, err
 		}
-		if found.Contacts > res.LookedUp.Contacts {
-			return 0, ErrMoreUnconfirmed
+		if err := res.Seen.check(found.Contacts, c.Run); err != nil {
+			return 0, err
 		}
 	}
 	move := campaign.Move{Cause: campaign.ConfirmNever}

@@ -24,7 +24,7 @@ func TestResolveLeavesWhatBecameUnconfirmedLater(t *testing.T) {
 	s.unconfirmedAt(seen, 0, 1)
 	f := s.unconfirmedAt(seen.Add(time.Second), 2)
 	for i, want := range []int{2, 0} {
-		if n, err := s.queue.Resolve(t.Context(), "c", Resolution{LookedUp: &LookedUp{Contacts: 2, Until: seen}}); n != want || err != nil {
+		if n, err := s.queue.Resolve(t.Context(), "c", Resolution{Seen: &Seen{Contacts: 2, Until: seen}}); n != want || err != nil {
 			t.Errorf("resolve %d: %d contacts, %v; want %d", i+1, n, err, want)
 		}
 	}
@@ -38,15 +38,14 @@ func TestResolveLeavesWhatBecameUnconfirmedLater(t *testing.T) {
 // meanwhile may be among them.
 func TestResolveTellsOfMoreThanWereLookedUp(t *testing.T) {
 	s := newStage(t, 3)
-	seen := time.Now()
-	f := s.unconfirmedAt(seen, 0, 1)
+	f := s.unconfirmedAt(time.Now(), 0, 1)
 	for _, chunk := range []*int{nil, new(int)} {
-		if n, err := s.queue.Resolve(t.Context(), "c", Resolution{LookedUp: &LookedUp{Contacts: 1, Until: seen}, Chunk: chunk}); n != 0 || !errors.Is(err, ErrMoreUnconfirmed) {
+		if n, err := s.queue.Resolve(t.Context(), "c", Resolution{Seen: &Seen{Contacts: 1}, Chunk: chunk}); n != 0 || !errors.Is(err, ErrMoreChosen) {
 			t.Errorf("%d contacts, %v", n, err)
 		}
 	}
 	f.Move("c", []int{0}, campaigntest.Step{}, campaign.Start)
-	if n, err := s.queue.Resolve(t.Context(), "c", Resolution{LookedUp: &LookedUp{Contacts: 2, Until: seen}}); n != 1 || err != nil {
+	if n, err := s.queue.Resolve(t.Context(), "c", Resolution{Seen: &Seen{Contacts: 2}}); n != 1 || err != nil {
 		t.Errorf("with one that an event has told of: %d contacts, %v", n, err)
 	}
 }

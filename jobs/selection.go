@@ -28,19 +28,30 @@ type Selection struct {
 	Seen *Seen // what a person has seen of it, and agreed to; nil: it is bound to nothing
 }
 
-// Seen bounds a rerun: nobody is sent again when more contacts are chosen than a person has
-// seen, or if somebody has sent again since.
+// Seen bounds what a person agrees to by what a page has shown them: nothing is done when it
+// is about more contacts by now, or if somebody has sent again since.
 type Seen struct {
 	Contacts int
 	Run      uint8 // of the campaign
+	// Until leaves out contacts that have changed later: nobody has looked at them. It counts
+	// in whole seconds; zero: none is left out.
+	Until time.Time
 }
 
-// ErrMoreChosen: a selection is no longer what a person has seen.
+// ErrMoreChosen: it is no longer what a person has seen.
 var ErrMoreChosen = campaign.Faulty(campaign.MsgMoreChosen)
 
-// holds reports whether what was seen is still so.
-func (s *Seen) holds(found Rerunning, run uint8) bool {
-	return s == nil || found.Contacts <= s.Contacts && run == s.Run
+// check is ErrMoreChosen unless what was seen is still so.
+func (s *Seen) check(contacts int, run uint8) error {
+	if s == nil || contacts <= s.Contacts && run == s.Run {
+		return nil
+	}
+	return ErrMoreChosen
+}
+
+// covers reports whether a contact is as it was when it was seen.
+func (s *Seen) covers(is campaign.Record) bool {
+	return s == nil || s.Until.IsZero() || !is.ChangedAt().After(s.Until)
 }
 
 // most is how many contacts are sent again at most; 0: all that are chosen.
@@ -131,7 +142,7 @@ func (q *Queue) selectorOf(ctx context.Context, c campaign.Campaign, sel Selecti
 		}
 		return func(i int) bool {
 			f := facts(i)
-			return !f.Record.Erased && slices.Contains(sel.States, f.Record.State) &&
+			return !f.Record.Erased && sel.Seen.covers(f.Record) && slices.Contains(sel.States, f.Record.State) &&
 				(sel.Reason == "" || f.Reason.Matches(sel.Reason)) && sel.Where.Of(f)
 		}, nil
 	}, nil

@@ -94,7 +94,7 @@ func (a *app) lookedUp(ctx context.Context, s *store.Store, name string, res job
 		if err != nil {
 			return res, cli.Usagef("--until: %w", err)
 		}
-		res.LookedUp = &jobs.LookedUp{Until: until}
+		res.Seen = &jobs.Seen{Until: until}
 	}
 	found, err := a.queue(s).Unconfirmed(ctx, name, res)
 	if err != nil && !partly(err) { // the resolve names chunks that cannot be read
@@ -103,7 +103,7 @@ func (a *app) lookedUp(ctx context.Context, s *store.Store, name string, res job
 	if r.contacts > 0 {
 		found.Contacts = r.contacts
 	}
-	res.LookedUp = &found
+	res.Seen = &found
 	if r.yes || !cli.IsTerminal(a.stdin) {
 		return res, nil
 	}

@@ -16,7 +16,7 @@ func TestResolveIsAboutAnEarlierList(t *testing.T) {
 	for i, after := range []time.Duration{0, time.Minute, time.Hour} {
 		f.Move("sale", []int{i}, campaigntest.Step{At: at.Add(after)}, campaign.Send, campaign.Lose)
 	}
-	more := "campaign: more contacts are unconfirmed than were looked up: look again\n"
+	more := "campaign: more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again\n"
 	for _, tt := range []struct{ args, stdout, stderr string }{
 		{"--until 2026-01-02T03:05:05Z --contacts 1", "", more},
 		{"--contacts 2", "", more},
