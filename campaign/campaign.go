@@ -31,6 +31,7 @@ type Campaign struct {
 	CanaryRun   uint8     // the run that it belongs to
 	Erased      int       // contacts whose person was erased
 	Version     int       // of its settings and its canary; changes with each change of them
+	Canceled    int       // the version that its latest cancel began; 0: it never was canceled
 	CreatedAt   time.Time // when its load began
 	LoadUntil   time.Time // while loading: when the load counts as dead unless it shows itself again
 	EndedAt     time.Time // when it last had no contacts left to send; the tally says whether that is still so

@@ -59,6 +59,12 @@ func (s Standing) Beats(other Standing) bool {
 // of reports whether o is about the contact's latest request.
 func (o Outcome) of(r Record) bool { return o.Known() && o.Run == r.Run && o.Rung == r.Rung }
 
+// BeganBefore reports whether the conversation of the contact's latest request began before a
+// time, and nothing was sent since.
+func (o Outcome) BeganBefore(at time.Time, r Record) bool {
+	return (r.State == Started || r.State == Ended) && o.of(r) && o.Started.Before(at)
+}
+
 // Known reports whether any event told something about the conversation.
 func (o Outcome) Known() bool { return !o.Started.IsZero() }
 

@@ -56,9 +56,9 @@ func TestStoredSettingsKeepTheirForm(t *testing.T) {
 func TestEveryFieldHasItsSetting(t *testing.T) {
 	fromTheFile := []string{"Columns", "PhoneColumn", "Constants", "FoundCountryColumn", "FoundCountryCodeColumn"}
 	elsewhere := []string{
-		"WebhookURL", // the installation's
-		"Limits",     // those of Rules
-		"FollowsUp",  // of --from
+		"WebhookURL",                 // the installation's
+		"Limits",                     // those of Rules
+		"FollowsUp", "FollowsUpFrom", // of --from
 	}
 	full, _ := fullSettings(t)
 	leaves(reflect.ValueOf(&full).Elem(), "", func(path string, v reflect.Value) {

@@ -31,9 +31,11 @@ type Settings struct {
 	// that many days before; 0: none.
 	SkipContactedDays int `json:"skip_contacted_days,omitempty"`
 	// FollowsUp is the campaign that the contacts were taken from: that it contacted them
-	// is no reason for SkipContactedDays to leave them out. Empty: they come from a file.
-	FollowsUp  string `json:"follows_up,omitempty"`
-	Unrecorded bool   `json:"unrecorded,omitempty"` // no contact record: other campaigns do not see whom this one contacted
+	// before FollowsUpFrom, when they were taken, is no reason for SkipContactedDays to leave
+	// them out. Empty: they come from a file.
+	FollowsUp     string    `json:"follows_up,omitempty"`
+	FollowsUpFrom time.Time `json:"follows_up_from,omitzero"` // by Redis's clock; zero: when the campaign was made
+	Unrecorded    bool      `json:"unrecorded,omitempty"`     // no contact record: other campaigns do not see whom this one contacted
 
 	When
 	Safety

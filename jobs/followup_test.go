@@ -1,6 +1,9 @@
 package jobs
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +15,9 @@ import (
 )
 
 func followingUp(name string) func(*campaign.Settings) {
-	return func(s *campaign.Settings) { s.SkipContactedDays, s.FollowsUp = 7, name }
+	return func(s *campaign.Settings) {
+		s.SkipContactedDays, s.FollowsUp, s.FollowsUpFrom = 7, name, time.Now().Add(time.Hour) // after all that a test does
+	}
 }
 
 // A follow-up ignores that its parent has contacted people, and nothing else: not a contact
@@ -93,6 +98,43 @@ func TestAFollowUpKeepsTheOtherRules(t *testing.T) {
 	}
 	if d.platform.contacted()[phoneOf(0).E164()]+d.platform.contacted()[phoneOf(1).E164()] > 0 {
 		t.Errorf("contacted %v", d.platform.contacted())
+	}
+}
+
+// A parent that goes on sending may be faster than its follow-up. What it sends after the
+// contacts were taken from it counts as any other campaign's, what events tell of earlier
+// conversations does not.
+func TestAFollowUpLeavesOutWhomItsParentContactsLater(t *testing.T) {
+	before := func(s *campaign.Settings) { s.FollowsUpFrom = time.Now().Add(-time.Hour) }
+	for _, tt := range []struct {
+		name  string
+		taken []func(*campaign.Settings)
+		began time.Duration // the conversations, after now
+		want  campaign.State
+	}{
+		{"the list was taken later", nil, 0, campaign.Accepted},
+		{"the list was taken before", []func(*campaign.Settings){before}, 0, campaign.Canceled},
+		{"when it was taken is not known", []func(*campaign.Settings){func(s *campaign.Settings) { s.FollowsUpFrom = time.Time{} }}, 0, campaign.Canceled},
+		{"an event tells of a conversation from before", []func(*campaign.Settings){before}, -2 * time.Hour, campaign.Accepted},
+		{"an event tells of a conversation since then", []func(*campaign.Settings){before}, -30 * time.Minute, campaign.Canceled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDuel(t, 3, nil, append([]func(*campaign.Settings){followingUp("c")}, tt.taken...))
+			d.run("c")
+			d.platform.forget()
+			if tt.began != 0 {
+				f := campaigntest.Fixture{Store: d.store, T: t}
+				f.Move("c", []int{0, 1, 2}, campaigntest.Step{At: time.Now()}, campaign.Start)
+				for i := range 3 {
+					text, err := json.Marshal(campaign.Outcome{Conversation: fmt.Sprint(i), Started: time.Now().Add(tt.began)})
+					if err := errors.Join(err, d.rdb.HSet(t.Context(), "c:{c}:out:0", i, text).Err()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			d.run("d")
+			d.wantStates("d", map[campaign.State]int{tt.want: 3})
+		})
 	}
 }
 

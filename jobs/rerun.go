@@ -30,6 +30,7 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 	if err != nil {
 		return Rerunning{}, err
 	}
+	seen := store.CanceledAs(c)
 	var left error // of chunks that could not be worked on; all others are
 	if c.Phase == campaign.CanceledPhase {
 		// Contacts that a cut-off cancel has left pending must not be sent, too.
@@ -62,11 +63,11 @@ func (q *Queue) Rerun(ctx context.Context, name string, sel Selection) (Rerunnin
 		return Rerunning{}, err
 	}
 	// The phase first: contacts that are pending in a canceled campaign are soon canceled.
-	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, campaign.CanceledPhase, campaign.Running, phase)
+	was, moved, err := q.store.SetPhase(ctx, name, phase, campaign.Message{}, seen, campaign.Running, phase)
 	if err != nil {
 		return Rerunning{}, err
 	}
-	if phase == campaign.Scheduled && !moved {
+	if !moved && (phase == campaign.Scheduled || was == campaign.CanceledPhase) {
 		return Rerunning{}, fmt.Errorf("rerun %s: it is %s meanwhile", name, was)
 	}
 	found.Contacts, err = q.moveSelected(ctx, c, allOf(c.Chunks), wanted, campaign.Move{Cause: campaign.Rerun, Run: run}, store.ActionRerun)
@@ -209,9 +210,7 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 		change := store.Change{Act: store.Steer, Due: timings.ReleaseDue, Log: store.Decision{By: q.by, Action: action}}
 		for i := range chunk.Len() {
 			if selected(i) {
-				m := store.Move{Index: i, Move: move}
-				m.At = time.Now()
-				change.Moves = append(change.Moves, m)
+				change.Moves = append(change.Moves, store.Move{Index: i, Move: move})
 			}
 		}
 		if len(change.Moves) == 0 {
@@ -222,87 +221,4 @@ func (q *Queue) moveSelected(ctx context.Context, c campaign.Campaign, chunks []
 		return err
 	})
 	return int(moved.Load()), err
-}
-
-// A Resolution is what a person found in the platform's own dashboard about
-// unconfirmed contacts.
-type Resolution struct {
-	Accepted bool  // the platform has them; otherwise it never saw them
-	Chunk    *int  // only this chunk's; nil: all
-	Seen     *Seen // what a person has looked up; nil: it is bound to nothing
-}
-
-// holds reports whether it is about a contact.
-func (r Resolution) holds(is campaign.Record) bool {
-	return is.State == campaign.Unconfirmed && r.Seen.covers(is)
-}
-
-// message says it in the log.
-func (r Resolution) message() campaign.Message {
-	text := campaign.Say(campaign.MsgNeverSeen)
-	if r.Accepted {
-		text = campaign.Say(campaign.MsgSent)
-	}
-	if r.Chunk != nil {
-		text = campaign.Say(campaign.MsgOfChunk, "what", text, "chunk", *r.Chunk)
-	}
-	return text
-}
-
-// seenAll tells whether a person has looked up as many contacts as there are.
-func (q *Queue) seenAll(ctx context.Context, c campaign.Campaign, chunks []int, res Resolution) error {
-	if res.Seen == nil {
-		return nil
-	}
-	var found atomic.Int64
-	err := q.eachLedger(ctx, c.Name, chunks, func(_ context.Context, chunk *store.Chunk) error {
-		for i := range chunk.Len() {
-			if res.holds(chunk.Record(i)) {
-				found.Add(1)
-			}
-		}
-		return nil
-	})
-	return cmp.Or(err, res.Seen.check(int(found.Load()), c.Run))
-}
-
-// Resolve moves unconfirmed contacts by what a person found. Those that the platform
-// never saw are sent. It returns how many contacts there were.
-func (q *Queue) Resolve(ctx context.Context, name string, res Resolution) (contacts int, err error) {
-	c, err := q.store.Campaign(ctx, name)
-	if err != nil {
-		return 0, err
-	}
-	if err := c.Kept(); err != nil {
-		return 0, err
-	}
-	chunks := allOf(c.Chunks)
-	if res.Chunk != nil {
-		if *res.Chunk < 0 || *res.Chunk >= c.Chunks {
-			return 0, fmt.Errorf("resolve %s: chunk %d: it has %d, counted from 0", name, *res.Chunk, c.Chunks)
-		}
-		chunks = []int{*res.Chunk}
-	}
-	if err := q.seenAll(ctx, c, chunks, res); err != nil {
-		return 0, err
-	}
-	move := campaign.Move{Cause: campaign.ConfirmNever}
-	if res.Accepted {
-		move.Cause = campaign.ConfirmSent
-		if move.Reason, err = q.store.ReasonCode(ctx, name, campaign.Say(campaign.MsgConfirmed)); err != nil {
-			return 0, err
-		}
-	}
-	unconfirmed := func(_ context.Context, chunk *store.Chunk) (func(int) bool, error) {
-		return func(i int) bool { return res.holds(chunk.Record(i)) }, nil
-	}
-	contacts, err = q.moveSelected(ctx, c, chunks, unconfirmed, move, store.ActionResolve)
-	if contacts > 0 {
-		q.note(ctx, name, store.ActionResolve, res.message())
-	}
-	if !onlyUndone(err) || res.Accepted || contacts == 0 || !c.Sends() {
-		return contacts, err
-	}
-	_, left := q.Release(ctx, name)
-	return contacts, undone(err, left)
 }

@@ -174,6 +174,44 @@ func TestTwoCampaignsAtOnceContactNobodyTwice(t *testing.T) {
 	})
 }
 
+// A campaign asks whom others have contacted before each of its requests, also to those whom
+// it has tried to contact itself.
+func TestARetryAndARerunLeaveOutWhomAnotherContactedMeanwhile(t *testing.T) {
+	own500 := func([]velents.Row) error { return &velents.Error{Status: 500, Message: "Server Error", JSON: true} }
+	for _, tt := range []struct {
+		name     string
+		attempts int
+		others   bool // another contacts them meanwhile
+		want     map[campaign.State]int
+	}{
+		{"a retry", 3, true, map[campaign.State]int{campaign.Canceled: 3}},
+		{"a retry of nobody else's", 3, false, map[campaign.State]int{campaign.Accepted: 3}},
+		{"a rerun", 1, true, map[campaign.State]int{campaign.Canceled: 3}},
+		{"a rerun of nobody else's", 1, false, map[campaign.State]int{campaign.Accepted: 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDuel(t, 3, []func(*campaign.Settings){skipping, func(s *campaign.Settings) { s.MaxAttempts = tt.attempts }}, nil)
+			d.platform.answer = own500
+			d.run("c")
+			d.platform.answer = func([]velents.Row) error { return nil }
+			if tt.others {
+				d.run("d")
+				d.wantStates("d", map[campaign.State]int{campaign.Accepted: 3})
+			}
+			if tt.attempts == 1 {
+				d.wantStates("c", map[campaign.State]int{campaign.Failed: 3})
+				if _, err := d.queue.Rerun(t.Context(), "c", Selection{States: []campaign.State{campaign.Failed}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 3 { // in halves after a failure
+				d.run("c")
+			}
+			d.wantStates("c", tt.want)
+		})
+	}
+}
+
 // A campaign is answered so that its contacts are sent again, and is stopped; another
 // one comes in between.
 func TestACampaignThatGoesOnKnowsWhatAnotherHasContactedMeanwhile(t *testing.T) {

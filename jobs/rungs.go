@@ -73,7 +73,7 @@ func (q *Queue) climbChunk(ctx context.Context, c campaign.Campaign, ref store.R
 		case rung.At.After(now):
 			change.Looked.Add(rung)
 		default:
-			move := campaign.Move{Cause: campaign.Climb, Rung: rung.Number, At: time.Now()}
+			move := campaign.Move{Cause: campaign.Climb, Rung: rung.Number}
 			change.Moves = append(change.Moves, store.Move{Index: i, Move: move})
 		}
 	}

@@ -367,3 +367,19 @@ func TestNobodyIsSentWhileTheTimeIsNotKnown(t *testing.T) {
 		})
 	}
 }
+
+// Redis begins a request only after the end of its campaign.
+func TestASlowRedisBeginsNothingAfterTheEnd(t *testing.T) {
+	s := newStage(t, 1, func(s *campaign.Settings) { s.FinishBy = time.Now().Add(time.Second) })
+	s.rdb.AddHook(&oneCall{string(store.Begin), func() {
+		for now := time.Now(); !now.After(s.campaign.Settings.FinishBy); {
+			now, _ = s.store.Now(context.WithoutCancel(t.Context()))
+		}
+	}})
+	s.send("w1", 0)
+	s.send("w1", 0)
+	s.want(map[campaign.State]int{campaign.Canceled: 1})
+	if n := s.platform.count(); n > 0 {
+		t.Errorf("%d requests left after the end", n)
+	}
+}

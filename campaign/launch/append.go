@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -112,6 +113,7 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		return loaded{}, err
 	}
 	to.By, to.With = l.By, l.With
+	seen := c.Canceled
 	c = to.Campaign()
 	in := l.intake(c, c.Settings.ColumnNames(), req.RejectsFile)
 	defer in.rejects.local.discard()
@@ -121,6 +123,9 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		}
 		return l.readMore(ctx, req, c, src, in)
 	})
+	if err == nil && c.Canceled != seen {
+		err = store.ErrCanceled
+	}
 	if err == nil && req.AtMost > 0 && out.counts.Contacts > req.AtMost {
 		err = ErrMoreAdded
 	}
@@ -128,7 +133,9 @@ func (l *Launcher) appendList(ctx context.Context, req Request, c campaign.Campa
 		return loaded{}, abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
 	}
 	// From here on a Ctrl-C would leave open whether they are part of it.
-	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); err != nil {
+	if _, err := to.Finish(context.WithoutCancel(ctx), store.Appended{Counts: out.counts, Chunks: out.chunks}); errors.Is(err, store.ErrCanceled) {
+		return loaded{}, abandon(ctx, to, &UnfinishedError{Campaign: c.Name, Append: true, Err: err})
+	} else if err != nil {
 		return loaded{}, fmt.Errorf("%w; whether they were added is not known: the same command finds out", err)
 	}
 	l.record(ctx, c.Name, store.ActionAppend, src.contacts, out.counts)

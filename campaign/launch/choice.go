@@ -124,7 +124,12 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	if err != nil {
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
 	}
-	chosen, err := l.spoolCampaign(ctx, c, where, file)
+	taken, err := l.Store.Now(ctx)
+	var chosen map[int]bool
+	var open int
+	if err == nil {
+		chosen, open, err = l.spoolCampaign(ctx, c, where, file)
+	}
 	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("--from %s: %w", req.From, err)
@@ -133,20 +138,33 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 	if err != nil {
 		return nil, err
 	}
-	src.chosen, src.phoneColumn = chosen, header[c.Settings.PhoneColumn]
+	src.chosen, src.phoneColumn, src.taken, src.toContact = chosen, header[c.Settings.PhoneColumn], taken, open
 	sum := sha256.Sum256([]byte("campaign\x00" + c.Name + "\x00" + c.Fingerprint))
 	src.identity = sum[:]
 	return src, nil
 }
 
+// followUp notes when contacts were taken from another campaign, and warns of those that it
+// is still to contact.
+func (l *list) followUp(req Request) {
+	l.settings.FollowsUpFrom = l.source.taken
+	switch text := fmt.Sprintf("campaign %s is still to contact %d of these", req.From, l.source.toContact); {
+	case l.source.toContact == 0:
+	case req.Settings.SkipContactedDays == 0:
+		l.warnings = append(l.warnings, text+": both contact them. Leave them out by --where, or by --skip-contacted-within those that it contacts first")
+	default:
+		l.warnings = append(l.warnings, text+": those that it contacts first are left out")
+	}
+}
+
 // spoolCampaign writes the contacts of a campaign in order, and returns the lines that
-// the rules choose.
-func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, err error) {
+// the rules choose, and of how many of them a request is pending or on its way.
+func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where campaign.Rules, file io.Writer) (chosen map[int]bool, open int, err error) {
 	reason, outcome, _ := where.Need()
 	var reasons map[campaign.Reason]campaign.Message
 	if reason {
 		if reasons, err = l.Store.Reasons(ctx, c.Name); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	chosen = make(map[int]bool)
@@ -163,18 +181,18 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 		return err
 	}
 	if err := write(header); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for n := range c.Chunks {
 		ref := store.Ref{Campaign: c.Name, Chunk: n}
 		chunk, err := l.Store.ReadChunk(ctx, ref)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		var outcomes map[int]campaign.Outcome
 		if outcome {
 			if outcomes, err = l.Store.Outcomes(ctx, ref); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 		for i, contact := range chunk.Contacts {
@@ -184,15 +202,18 @@ func (l *Launcher) spoolCampaign(ctx context.Context, c campaign.Campaign, where
 			}
 			if where.Of(campaign.Facts{Record: r, Reason: reasons[r.Reason], Outcome: o, Cell: campaign.Cells(header, contact.Fields)}) {
 				chosen[line] = true
+				if r.State.Open() {
+					open++
+				}
 			}
 			cells := slices.Clone(contact.Fields)
 			cells[c.Settings.PhoneColumn] = contact.Phone.E164()
 			if err := write(cells); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 	}
-	return chosen, nil
+	return chosen, open, nil
 }
 
 // barred are the numbers that must not be contacted.
@@ -280,7 +301,7 @@ func (l *Launcher) recentElsewhere(ctx context.Context, req Request, recent func
 			}
 		}
 	}
-	by, purged, err := l.Store.ContactedElsewhere(ctx, since, phones, req.From, req.Name)
+	by, purged, err := l.Store.ContactedElsewhere(ctx, since, phones, store.Spared{Campaign: req.From}, store.Spared{Campaign: req.Name})
 	if err != nil {
 		return nil, err
 	}

@@ -272,8 +272,15 @@ func TestAFollowUpLeavesOutWhomOthersContacted(t *testing.T) {
 	if diff := cmp.Diff(want, got.Refused); err != nil || diff != "" || got.Contacts != 4 {
 		t.Errorf("%v, %d contacts, refused (-want +got):\n%s", err, got.Contacts, diff)
 	}
-	if c, err := l.Store.Campaign(ctx, "again"); err != nil || c.Settings.FollowsUp != parent.Name {
-		t.Errorf("follows up %q, %v", c.Settings.FollowsUp, err)
+	if c, err := l.Store.Campaign(ctx, "again"); err != nil || c.Settings.FollowsUp != parent.Name || c.Settings.FollowsUpFrom.IsZero() || c.Settings.FollowsUpFrom.After(c.CreatedAt) {
+		t.Errorf("follows up %q since %v, %v", c.Settings.FollowsUp, c.Settings.FollowsUpFrom, err)
+	}
+	if again, err := l.Launch(ctx, child); err != nil || again.Contacts != 4 {
+		t.Errorf("the same command again: %+v, %v", again, err)
+	}
+	warned := []string{"campaign " + parent.Name + " is still to contact 1 of these: those that it contacts first are left out"}
+	if diff := cmp.Diff(warned, got.Warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	list := child
 	list.Name, list.From, list.File = "list", "", parent.File

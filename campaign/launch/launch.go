@@ -92,7 +92,7 @@ func (r Request) settings() campaign.Settings {
 	if s.Mode == campaign.Dispatch {
 		byMode = campaign.DefaultDispatchChunk
 	}
-	s.ChunkSize, s.FollowsUp = cmp.Or(s.ChunkSize, byMode), r.From
+	s.ChunkSize, s.FollowsUp, s.FollowsUpFrom = cmp.Or(s.ChunkSize, byMode), r.From, time.Time{}
 	return s
 }
 
@@ -135,7 +135,7 @@ type Store interface {
 	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
 	ReadSuppressed(ctx context.Context) (*store.Phones, error)
 	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
-	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...store.Spared) (by []bool, purged string, err error)
 
 	// Redis, the workers and the policy.
 	Policy(ctx context.Context) (store.Policy, error)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -39,6 +40,8 @@ type source struct {
 	identity    []byte       // of contacts that come from a campaign; nil: sum is
 	chosen      map[int]bool // lines of such contacts that are chosen; nil: each line is asked about
 	phoneColumn string       // of such contacts
+	taken       time.Time    // when such contacts were read; by Redis's clock
+	toContact   int          // of those chosen, which their campaign is still to contact
 
 	follow bool         // the file is read for what is in it
 	read   int64        // bytes, in the last reading
@@ -316,6 +319,7 @@ type list struct {
 // are barred or on a suppression list.
 func (s *sources) list(ctx context.Context, req Request, found checked, barred barred) (_ *list, err error) {
 	l := &list{source: s.contacts, settings: req.settings(), warnings: slices.Concat(found.warnings, s.contacts.list.Warnings())}
+	l.followUp(req)
 	if barred, err = s.suppressed(ctx, l, barred); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,9 @@ type Append struct {
 	fingerprint string
 }
 
+// ErrCanceled: a campaign was canceled meanwhile, so more contacts do not set it running.
+var ErrCanceled = errors.New("the campaign was canceled meanwhile")
+
 // An Appended says what an earlier append has added.
 type Appended struct {
 	Counts campaign.Counts `json:"counts"`
@@ -139,11 +142,12 @@ func (a *Append) AddRows(ctx context.Context, n int, chunks ...*Rows) error {
 
 // finishAppendScript makes the appended contacts part of the campaign. KEYS
 // campaign, tally, open, rejects, appended rejects, window, cohorts; ARGV id, counts, chunks
-// before, chunks, contacts, the append's field, its value, ends of parts, by, approve
-// above, other makers. A repeated one answers 1.
+// before, chunks, contacts, the append's field, its value, ends of parts, the cancel that was
+// known, by, approve above, other makers. A repeated one answers 1; -1 when it was canceled since.
 var finishAppendScript = redis.NewScript(luaCohorts + luaRemade + luaMakers + `
 if redis.call('HGET', KEYS[1], 'append_done') == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'append') ~= ARGV[1] then return 0 end
+if tonumber(ARGV[5]) > 0 and (redis.call('HGET', KEYS[1], 'canceled') or '0') ~= ARGV[9] then return -1 end
 for n = tonumber(ARGV[3]), tonumber(ARGV[4]) - 1 do redis.call('ZADD', KEYS[3], 0, n) end
 if tonumber(ARGV[5]) > 0 then redis.call('HINCRBY', KEYS[2], '0', ARGV[5]) end
 while true do
@@ -153,8 +157,8 @@ while true do
 end
 redis.call('HSET', KEYS[1], 'counts', ARGV[2], 'chunks', ARGV[4], ARGV[6], ARGV[7], 'ends', ARGV[8], 'append_done', ARGV[1])
 if tonumber(ARGV[5]) > 0 then
-  remade(KEYS[1], ARGV[9], ARGV[10])
-  makers(KEYS[1], 11)
+  remade(KEYS[1], ARGV[10], ARGV[11])
+  makers(KEYS[1], 12)
 end
 if tonumber(ARGV[5]) > 0 and redis.call('HGET', KEYS[1], 'phase') == 'canceled' then
   redis.call('HSET', KEYS[1], 'phase', 'running', 'phase_reason', '')
@@ -165,7 +169,8 @@ redis.call('HDEL', KEYS[1], 'append', 'append_last')
 return 1`)
 
 // Finish makes the appended contacts part of the campaign. A canceled campaign runs
-// again if any were added; a paused one stays paused.
+// again if any were added; a paused one stays paused. ErrCanceled: it was canceled since the
+// append began, and nothing is added.
 func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign, error) {
 	c := a.campaign
 	before := c.Chunks
@@ -183,9 +188,14 @@ func (a *Append) Finish(ctx context.Context, added Appended) (campaign.Campaign,
 		return c, wrap(err, "%s", what)
 	}
 	keys := []string{keyCampaign(c.Name), keyTally(c.Name), keyOpen(c.Name), keyRejects(c.Name), keyAppendedRejects(c.Name), keyWindow(c.Name), keyCohorts(c.Name)}
-	args := append([]any{a.id, counts, before, c.Chunks, added.Counts.Contacts, "appended:" + a.fingerprint, summary, ends}, remaking...)
-	if err := a.run(ctx, what, finishAppendScript, keys, args...); err != nil {
-		return c, err
+	args := append([]any{a.id, counts, before, c.Chunks, added.Counts.Contacts, "appended:" + a.fingerprint, summary, ends, c.Canceled}, remaking...)
+	switch done, err := finishAppendScript.Run(ctx, a.store.rdb, keys, args...).Int(); {
+	case err != nil:
+		return c, wrap(err, "%s", what)
+	case done == 0:
+		return c, wrap(ErrLoadLost, "%s", what)
+	case done < 0:
+		return c, wrap(ErrCanceled, "%s", what)
 	}
 	return a.store.Campaign(ctx, c.Name)
 }

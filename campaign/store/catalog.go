@@ -157,6 +157,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.CanaryRun = uint8(min(number("canary_run"), 255))
 	c.Erased = int(number("erased"))
 	c.Version = int(number("settings_version"))
+	c.Canceled = int(number("canceled"))
 	for field, at := range map[string]*time.Time{
 		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "rungs_since": &c.RungsSince, "purged_at": &c.PurgedAt,
 	} {
@@ -266,6 +267,19 @@ return 1`)
 func (s *Store) LowerRequestRows(ctx context.Context, name string, rows int) error {
 	err := lowerScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, "rows_per_call", max(rows, 1)).Err()
 	return wrap(err, "lower rows per request of %s", name)
+}
+
+// raiseRowsScript raises rows per request, where they were lowered. KEYS campaign; ARGV rows.
+var raiseRowsScript = redis.NewScript(`
+local old = tonumber(redis.call('HGET', KEYS[1], 'rows_per_call') or '0')
+if old > 0 and tonumber(ARGV[1]) > old then redis.call('HSET', KEYS[1], 'rows_per_call', ARGV[1]) end
+return 1`)
+
+// RaiseRequestRows notes that the platform has taken rows in one request, although fewer were
+// noted.
+func (s *Store) RaiseRequestRows(ctx context.Context, name string, rows int) error {
+	err := raiseRowsScript.Run(ctx, s.rdb, []string{keyCampaign(name)}, rows).Err()
+	return wrap(err, "raise rows per request of %s", name)
 }
 
 // explainScript replaces the reason of a pause. KEYS campaign; ARGV old, new, id of

@@ -45,7 +45,7 @@ type Change struct {
 	// leaves the time as it was. A chunk with nothing left to send is never due; one
 	// that has something again is due at once.
 	Due   time.Duration
-	Moves []Move
+	Moves []Move // those without a time get that of Redis's clock
 	// Log is the entry for the campaign's log: By, Action, Text and Request. Without an
 	// Action, or when no contact moves, none is written.
 	Log Decision
@@ -90,8 +90,9 @@ type Changed struct {
 const maxRounds = 20
 
 // Apply makes a change and brings the chunk's ledger up to date. Contacts that may
-// not move stay as they are and are named in the answer; the others move. Several
-// goroutines may call it on one chunk.
+// not move stay as they are and are named in the answer; the others move. Contacts that a
+// Commit makes pending are canceled if the campaign was, since its Terms. Several goroutines
+// may call it on one chunk.
 //
 // Begin moves all of its contacts or changes nothing. It fails with ErrNotRunning,
 // ErrOutdated, ErrCapped (a *CappedError), ErrBusy (a *BusyError), ErrUnrecovered,
@@ -107,10 +108,13 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
 	}
 	var done Changed
-	todo := c.Moves
+	if err := s.stamp(ctx, c.Moves); err != nil {
+		return Changed{}, wrap(err, "change chunk %s", chunk.Ref)
+	}
+	todo, canceled := c.Moves, false
 	for range maxRounds {
 		read := chunk.read()
-		planned, asked, refused, err := planMoves(read, todo)
+		planned, asked, refused, err := planMoves(read, todo, canceled)
 		if err != nil {
 			return done, wrap(err, "change chunk %s", chunk.Ref)
 		}
@@ -126,6 +130,10 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 			done.Unrecorded, c.Contacted = answer.unrecorded, nil // once is enough
 		}
 		err = wrap(answer.refusal(), "chunk %s", chunk.Ref)
+		if errors.Is(err, ErrCanceled) && !canceled {
+			canceled, done.Refused = true, done.Refused[:len(done.Refused)-len(refused)]
+			continue
+		}
 		if err != nil {
 			planned = slices.Clone(read)
 		}
@@ -150,14 +158,36 @@ func (s *Store) Apply(ctx context.Context, chunk *Chunk, c Change) (Changed, err
 	return done, wrap(ErrMoved, "change chunk %s: contacts moved %d times meanwhile", chunk.Ref, maxRounds)
 }
 
-// planMoves is the ledger after the moves, and which of them its records allow.
-func planMoves(read campaign.Ledger, moves []Move) (planned campaign.Ledger, allowed, refused []Move, err error) {
+// stamp gives moves their time, by the clock that rungs, cohorts and cancels go by: a worker's
+// own may be wrong. A change that is applied again keeps it.
+func (s *Store) stamp(ctx context.Context, moves []Move) error {
+	if !slices.ContainsFunc(moves, func(m Move) bool { return m.At.IsZero() }) {
+		return nil
+	}
+	now, err := s.About(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range moves {
+		if moves[i].At.IsZero() {
+			moves[i].At = now
+		}
+	}
+	return nil
+}
+
+// planMoves is the ledger after the moves, and which of them its records allow. In a campaign
+// that was canceled meanwhile, contacts that would be pending are canceled.
+func planMoves(read campaign.Ledger, moves []Move, canceled bool) (planned campaign.Ledger, allowed, refused []Move, err error) {
 	planned, allowed = slices.Clone(read), make([]Move, 0, len(moves))
 	for _, m := range moves {
 		if m.Index < 0 || m.Index >= planned.Len() {
 			return nil, nil, nil, fmt.Errorf("no contact %d", m.Index)
 		}
 		next, ok := planned.At(m.Index).Next(m.Move)
+		if ok && canceled && next.State == campaign.Pending {
+			next, ok = next.Next(campaign.Move{Cause: campaign.Cancel, At: m.At})
+		}
 		if !ok {
 			refused = append(refused, m)
 			continue

@@ -16,7 +16,7 @@
 --                little-endian), their old records, their new ones
 --       by, action, text, request   for the log; no action: nothing is logged
 --       longest  the log may become, about
---       version  begin, climb: of the settings it was decided by; '' for any
+--       version  begin, climb, commit: of the settings it was decided by; '' for any
 --       cap      begin: contacts that may begin on one day; 0: any number
 --       from, until   the day in ms. begin: it must be now; commit: contacts that were
 --                not sent are taken off its count; '' counts nothing
@@ -31,6 +31,8 @@
 --            the contacts left alone, index and present record of each, because the
 --            record was not the old one or the caller has no right to it; window is
 --            that of a campaign which this has paused, else ''
+--   canceled commit only: nothing was changed. The campaign was canceled since its terms, so
+--            no contact becomes pending
 --   phase    begin, climb: the campaign is not running; detail is its phase
 --   approval begin, climb: it waits for approval
 --   outdated begin, climb: the settings have changed, or the day is over
@@ -47,7 +49,7 @@
 -- A record that already is the new one counts as changed: an earlier run of this call
 -- may have written it and lost its answer.
 
-local PENDING, SENDING, ACCEPTED, STARTED = 0, 1, 2, 6
+local PENDING, SENDING, ACCEPTED, STARTED, CANCELED = 0, 1, 2, 6, 8
 local VERDICT = 9 -- bytes in the window
 
 local act, token, dead, ttl, due, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -78,7 +80,7 @@ local mine = token ~= '' and held[1] == token
 local free = not held[1] or held[1] == dead or tonumber(held[2]) <= now
 local unheard = not found or toldThen == (held[3] or '0') -- no event has told more since the look
 
-local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards', 'rungs', 'approval')
+local settings = redis.call('HMGET', campaign, 'phase', 'phase_reason', 'settings_version', 'guard', 'guards', 'rungs', 'approval', 'canceled')
 local phase, reason, guard, guards, approval = settings[1], settings[2], settings[4], settings[5] or '', settings[7] or ''
 if act == 'begin' or act == 'climb' then
   if phase ~= 'running' then return {'phase', now, phase or '', '', ''} end
@@ -131,6 +133,11 @@ end
 if act == 'begin' and #moved > 0 then
   return {'moved', now, '', table.concat(moved), ''}
 end
+if act == 'commit' and version ~= '' and tonumber(version) < tonumber(settings[8] or '0') then
+  for _, change in ipairs(apply) do
+    if byte(change[3], 1) == PENDING then return {'canceled', now, '', '', ''} end
+  end
+end
 
 -- Contacts that begin are counted for the day, and taken off again when it turns
 -- out that nothing was sent. A day that was cut anew, in another zone, goes on
@@ -140,7 +147,7 @@ if from ~= '' then
   for _, change in ipairs(apply) do
     local old, new = byte(change[2], 1), byte(change[3], 1)
     if new == SENDING then began = began + #change[3] / size end
-    if old == SENDING and new == PENDING then unsent = unsent + #change[3] / size end
+    if old == SENDING and (new == PENDING or new == CANCELED) then unsent = unsent + #change[3] / size end
   end
   local kept = redis.call('HMGET', day, 'from', 'until', 'begun')
   if act == 'begin' and began > 0 then
@@ -223,7 +230,7 @@ if guard and guard ~= '' then
   for _, change in ipairs(apply) do
     local index, old, new = change[1], change[2], change[3]
     local state = string.byte(new, 1)
-    if string.byte(old, 1) == SENDING and state ~= PENDING then
+    if string.byte(old, 1) == SENDING and state ~= PENDING and state ~= CANCELED then
       for i = 0, #new / size - 1 do
         local at = index + i
         verdicts[#verdicts + 1] = string.char(state, at % 256, math.floor(at / 256)) .. string.sub(new, 5, 6) .. place

@@ -139,6 +139,8 @@ func (a changeAnswer) refusal() error {
 		return nil
 	case "phase":
 		return wrap(ErrNotRunning, "campaign is %s", a.detail)
+	case "canceled":
+		return ErrCanceled
 	case "approval":
 		return ErrUnapproved
 	case "outdated":

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -65,8 +66,30 @@ func (s *Store) recentNames(ctx context.Context, since time.Time) ([]string, err
 	return slices.Clone(s.recent.names), nil
 }
 
+// A Spared is a campaign whose contacts do not count.
+type Spared struct {
+	Campaign string
+	Until    time.Time // those that it contacted since count; zero: none of them
+}
+
+// sparing is since when contacts of a campaign count, and whether that is later than since
+// because some of them are spared. any is false when none of them counts.
+func sparing(name string, since time.Time, spared []Spared) (from time.Time, later, any bool) {
+	from, any = since, true
+	for _, one := range spared {
+		switch until := one.Until.Truncate(time.Second); { // as records count
+		case one.Campaign != name:
+		case one.Until.IsZero():
+			any = false
+		case until.After(from):
+			from, later = until, true
+		}
+	}
+	return from, later, any
+}
+
 // recentCampaigns reads the campaigns that may have contacted somebody since a time.
-func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []string) (all []Reading, err error) {
+func (s *Store) recentCampaigns(ctx context.Context, since time.Time, spared []Spared) (all []Reading, err error) {
 	live, err := s.EverLive(ctx)
 	if err != nil {
 		return nil, err
@@ -79,14 +102,15 @@ func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []s
 		names = append(names, l.Campaign)
 	}
 	slices.Sort(names)
-	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(except, name) })
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { _, _, any := sparing(name, since, spared); return !any })
 	readings, err := s.ReadAll(ctx, names)
 	for _, r := range readings {
+		from, _, _ := sparing(r.Name, since, spared)
 		switch {
 		case errors.Is(r.Err, ErrNotFound):
 		case r.Err != nil:
 			err = cmp.Or(err, r.Err)
-		case contactedSince(r, since):
+		case contactedSince(r, from):
 			all = append(all, r)
 		}
 	}
@@ -94,15 +118,15 @@ func (s *Store) recentCampaigns(ctx context.Context, since time.Time, except []s
 }
 
 // ContactedElsewhere reports for each number whether its owner may have been contacted
-// since a time by any campaign that is recorded, except those named. Where a campaign was
+// since a time by any campaign that is recorded, except those that are spared. Where a campaign was
 // purged that may have, this is said of all numbers, and purged names it. Ask it of people
 // who are in the contact record. A campaign without an index is read as a whole.
-func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error) {
+func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...Spared) (by []bool, purged string, err error) {
 	by = make([]bool, len(phones))
 	if len(phones) == 0 {
 		return by, "", nil
 	}
-	campaigns, err := s.recentCampaigns(ctx, since, except)
+	campaigns, err := s.recentCampaigns(ctx, since, spared)
 	if err != nil {
 		return nil, "", wrap(err, "look up who was contacted by other campaigns")
 	}
@@ -114,7 +138,8 @@ func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones 
 			return by, c.Name, nil
 		}
 		for part := range slices.Chunk(indexesOf(phones, by), phonesPage) {
-			if err := s.contactedIn(ctx, c.Campaign, since, phones, part, by); err != nil {
+			from, later, _ := sparing(c.Name, since, spared)
+			if err := s.contactedIn(ctx, c.Campaign, from, later, phones, part, by); err != nil {
 				return nil, "", wrap(err, "look up who was contacted by %s", c.Name)
 			}
 		}
@@ -132,17 +157,21 @@ func indexesOf(phones []campaign.Phone, known []bool) (places []int) {
 	return places
 }
 
-// contactedIn marks those of some numbers that a campaign has contacted since a time.
-func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time.Time, phones []campaign.Phone, some []int, by []bool) error {
+// contactedIn marks those of some numbers that a campaign has contacted since a time. told
+// says that conversations may have begun before of which events have told since.
+func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time.Time, told bool, phones []campaign.Phone, some []int, by []bool) error {
 	contacts, err := s.placesIn(ctx, c, phones, some)
 	if err != nil || len(contacts) == 0 {
 		return err
 	}
-	records := make([]*redis.StringCmd, len(contacts))
+	records, outcomes := make([]*redis.StringCmd, len(contacts)), make([]*redis.SliceCmd, len(contacts))
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, at := range contacts {
 			from := int64(at.Index * campaign.RecordSize)
 			records[i] = p.GetRange(ctx, keyLedger(at.Ref), from, from+campaign.RecordSize-1)
+			if told {
+				outcomes[i] = p.HMGet(ctx, keyOutcomes(at.Ref), strconv.Itoa(at.Index))
+			}
 		}
 		return nil
 	})
@@ -150,9 +179,23 @@ func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time
 		return err
 	}
 	for i, at := range contacts {
-		record := campaign.Ledger(records[i].Val())
-		// One without a record is just being purged.
-		by[at.phone] = by[at.phone] || record.Check(1) != nil || record.At(0).Recorded && !record.At(0).ChangedAt().Before(since)
+		ledger := campaign.Ledger(records[i].Val())
+		if ledger.Check(1) != nil { // it is just being purged
+			by[at.phone] = true
+			continue
+		}
+		r := ledger.At(0)
+		if !r.Recorded || r.ChangedAt().Before(since) {
+			continue
+		}
+		if told {
+			var outcome campaign.Outcome
+			err := json.Unmarshal([]byte(textsOf(outcomes[i].Val())[0]), &outcome)
+			if err == nil && outcome.BeganBefore(since, r) {
+				continue
+			}
+		}
+		by[at.phone] = true
 	}
 	return nil
 }

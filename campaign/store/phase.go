@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -15,6 +16,12 @@ import (
 // own, and ends with theirs alone.
 const PausedWithOthers campaign.Phase = "paused with others"
 
+// CanceledAs is, for SetPhase, the phase of a campaign as it was read: canceled, and not once
+// more since then. So a person's later cancel is not undone.
+func CanceledAs(read campaign.Campaign) campaign.Phase {
+	return campaign.Phase(fmt.Sprintf("%s %d", campaign.CanceledPhase, read.Canceled))
+}
+
 // luaJoint tells in a script whether a campaign is paused together with others.
 const luaJoint = `
 local function jointly(phase, reason)
@@ -25,26 +32,25 @@ end
 
 // phaseScript moves a campaign's phase. A campaign that starts running gets an empty
 // window and new cohorts, so that the guards judge only what comes from then on. One that
-// is canceled has no rungs to come.
+// is canceled has no rungs to come, and what its senders bring back is not sent again.
 //
 // KEYS campaign, window, cohorts, open, tally, rungs, seen; ARGV to, reason, id of the call, then the phases
 // it may come from. Answers the phase it came from, or the present one with a minus before it. A
 // repeated one answers as before.
 var phaseScript = redis.NewScript(luaNow + luaCohorts + luaRungs + luaJoint + `
-local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'phase_call')
+local is = redis.call('HMGET', KEYS[1], 'phase', 'phase_reason', 'phase_call', 'canceled')
 local phase = is[1]
 if not phase then return '' end
 local id, was = string.match(is[3] or '', '^(%S+) (.*)$')
 if id == ARGV[3] then return was end
 for i = 4, #ARGV do
-  if phase == ARGV[i] or ARGV[i] == 'paused with others' and jointly(phase, is[2]) then
+  if phase == ARGV[i] or ARGV[i] == 'paused with others' and jointly(phase, is[2]) or ARGV[i] == phase .. ' ' .. (is[4] or '0') then
     redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2], 'phase_call', ARGV[3] .. ' ' .. phase)
     if ARGV[1] == 'running' and phase ~= 'running' then
       redis.call('DEL', KEYS[2])
       startCohorts(KEYS[3])
-    elseif ARGV[1] == 'canceled' and phase ~= 'canceled' then
-      redis.call('HSET', KEYS[1], 'rungs_since', string.format('%.0f', now))
-      redis.call('HINCRBY', KEYS[1], 'settings_version', 1) -- a climb that was decided before is outdated
+    elseif ARGV[1] == 'canceled' then -- what was decided before is outdated
+      redis.call('HSET', KEYS[1], 'rungs_since', string.format('%.0f', now), 'canceled', redis.call('HINCRBY', KEYS[1], 'settings_version', 1))
       dropRungs(KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7], now)
     end
     return phase

@@ -109,7 +109,7 @@ const clockHolds = 5 * time.Second
 
 // About is Redis's clock, give or take a round trip: by what it said a moment ago, if
 // both of this process's clocks say since that it was a moment. It is good enough for
-// when a chunk is looked at, and for nothing else.
+// when a chunk is looked at and when a contact moved, and for nothing else.
 func (s *Store) About(ctx context.Context) (time.Time, error) {
 	if c := s.clock.Load(); c != nil {
 		now := time.Now()

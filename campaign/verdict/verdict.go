@@ -88,10 +88,7 @@ func Of(err error, rows int, mode campaign.Mode, retry campaign.Retry5xx, seen c
 	case status == http.StatusUnprocessableEntity:
 		return ofFields(refused, rows, mode)
 	case status == http.StatusRequestEntityTooLarge:
-		if rows == 1 {
-			return Verdict{Cause: campaign.Reject, Reason: campaign.Text(text)}
-		}
-		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
+		return tooLarge(text, rows)
 	case status == http.StatusBadRequest:
 		return vagueRefusal(text, rows)
 	case status == http.StatusForbidden && refused.Page && seen.Accepted: // a firewall that dislikes a row
@@ -205,13 +202,19 @@ func ofFields(refused *velents.Error, rows int, mode campaign.Mode) Verdict {
 			return Verdict{Cause: campaign.Unsent, Refused: named}
 		}
 		return Verdict{Cause: campaign.Unsent, Refused: named, Then: Again}
-	case whole && !unusable && rows > 1:
-		return Verdict{Cause: campaign.Unsent, Then: Halve, TooMany: true}
 	case whole && !unusable:
-		return Verdict{Cause: campaign.Reject, Reason: campaign.Text(text)}
+		return tooLarge(text, rows)
 	default:
 		return vagueRefusal(text, rows)
 	}
+}
+
+// tooLarge is a refusal of the rows as a whole. The platform takes fewer, or something is
+// wrong with one of them, or with all: halving finds out.
+func tooLarge(text string, rows int) Verdict {
+	v := vagueRefusal(text, rows)
+	v.TooMany = rows > 1
+	return v
 }
 
 // vagueRefusal is a refusal that names no contact: halving finds the one it is about.

@@ -15,6 +15,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/internal/campaigntest"
 	"campaign-runner/internal/terminal"
 )
 
@@ -78,6 +79,33 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 		})
 	}
 }
+
+// What a person agrees to is what the question has shown: who is lost meanwhile was not
+// looked up.
+func TestResolveOnATerminalIsAboutWhatItShows(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 2)
+	f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
+	tty, shown := terminal.Open(t, "sale\n")
+	defer shown()
+	asked := writerFunc(func(text []byte) {
+		if bytes.Contains(text, []byte("Type sale")) {
+			f.Move("sale", []int{1}, campaigntest.Step{At: at.Add(time.Minute)}, campaign.Send, campaign.Lose)
+		}
+	})
+	var stderr, stdout bytes.Buffer
+	err := run(t.Context(), []string{"resolve", "sale", "--not-sent"}, tty, &stdout, io.MultiWriter(&stderr, asked), f.getenv)
+	if want := "sale: 1 unconfirmed contact, the last since 2026-01-02 06:04:05 AST.\n"; err != nil || !strings.HasPrefix(stderr.String(), want) {
+		t.Errorf("%v, %q, want %q", err, stderr.String(), want)
+	}
+	if want := "sale: 1 unconfirmed contact will be sent\n"; stdout.String() != want || f.State("sale", 1) != campaign.Unconfirmed {
+		t.Errorf("%q, and who was lost meanwhile is %v", stdout.String(), f.State("sale", 1))
+	}
+}
+
+type writerFunc func([]byte)
+
+func (w writerFunc) Write(text []byte) (int, error) { w(text); return len(text), nil }
 
 // The widest campaign there can be, beside an ordinary one.
 func TestTheListFitsATerminalOf80Columns(t *testing.T) {

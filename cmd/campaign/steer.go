@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"campaign-runner/campaign"
-	"campaign-runner/campaign/report"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/jobs"
@@ -89,7 +87,7 @@ func released(done *steered, chunks int) string {
 }
 
 func (a *app) cancel() *cobra.Command {
-	return a.asking("cancel it", nil, a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
+	return a.asking("cancel it", a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
 		done.Canceled = contacts
 		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
 	}))
@@ -97,11 +95,11 @@ func (a *app) cancel() *cobra.Command {
 
 // asking makes a command ask on a terminal for the campaign's name before it does what
 // cannot be undone. when says whether this call does; nil: each does.
-func (a *app) asking(doing string, when func() bool, cmd *cobra.Command) *cobra.Command {
+func (a *app) asking(doing string, cmd *cobra.Command) *cobra.Command {
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !*yes && (when == nil || when()) {
+		if !*yes {
 			if err := cli.Confirm(a.stdin, a.stderr, args[0], doing); err != nil {
 				return fmt.Errorf("%s: %w", cmd.Name(), err)
 			}
@@ -130,80 +128,6 @@ func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue,
 		text := fmt.Sprintf("%s %s %s; %s\n", before.Name, was, to, tell(&done, moved))
 		return cmp.Or(a.print(done, text), left)
 	})
-}
-
-func (a *app) resolve() *cobra.Command {
-	var accepted, notSent bool
-	var chunk int
-	var cmd *cobra.Command
-	cmd = a.on("resolve", "List unconfirmed contacts, or say what became of them", func(ctx context.Context, s *store.Store, name string) error {
-		var only *int
-		if cmd.Flags().Changed("chunk") {
-			only = &chunk
-		}
-		if !accepted && !notSent {
-			return a.listUnconfirmed(ctx, s, name, only)
-		}
-		contacts, left := a.queue(s).Resolve(ctx, name, jobs.Resolution{Accepted: accepted, Chunk: only})
-		if left != nil && !partly(left) {
-			return left
-		}
-		as, text := "accepted", "are accepted now"
-		if notSent {
-			as, text = "not_sent", "will be sent"
-		}
-		return cmp.Or(a.print(struct {
-			Campaign string `json:"campaign"`
-			Resolved string `json:"resolved"`
-			Contacts int    `json:"contacts"`
-		}{name, as, contacts}, fmt.Sprintf("%s: %s %s\n", name, cli.Count(contacts, "unconfirmed contact", "unconfirmed contacts"), text)), left)
-	})
-	cmd.Long = `Say what became of contacts whose answer was lost: their request may have arrived.
-
-Without a flag, list the chunks that have such contacts. Look for their batches in the
-platform's own dashboard; the list shows how their names begin. Then say what you
-found: --accepted if the platform has them, or --not-sent if it never saw them. Those
-are sent again. If you say --not-sent and the platform has them, they are contacted twice.`
-	cmd.Flags().BoolVar(&accepted, "accepted", false, "the platform has them")
-	cmd.Flags().BoolVar(&notSent, "not-sent", false, "the platform never saw them: send them")
-	cmd.Flags().IntVar(&chunk, "chunk", 0, "only this chunk's (default: all)")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if accepted && notSent {
-			return errors.New("--accepted or --not-sent: not both")
-		}
-		return nil
-	}
-	return a.asking("resolve its contacts", func() bool { return accepted || notSent }, cmd)
-}
-
-func (a *app) listUnconfirmed(ctx context.Context, s *store.Store, name string, only *int) error {
-	found, err := report.ListUnconfirmed(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	list := slices.DeleteFunc(found, func(u report.Unconfirmed) bool { return only != nil && *only != u.Chunk })
-	contacts := 0
-	rows := [][]string{{"CHUNK", "UNCONFIRMED", "FROM", "TO", "BATCHES NAMED"}}
-	for _, u := range list {
-		contacts += u.Contacts
-		batches := ""
-		if u.Batches != "" {
-			batches = u.Batches + "…"
-		}
-		rows = append(rows, []string{fmt.Sprint(u.Chunk), cli.Number(u.Contacts), local(u.First), local(u.Last), batches})
-	}
-	text := fmt.Sprintf("%s has no unconfirmed contacts\n", name)
-	if contacts > 0 {
-		text = table(rows, 0, 1) + fmt.Sprintf(`
-Who they are: campaign results %s --state unconfirmed
-Then: campaign resolve %[1]s --accepted or --not-sent, for one chunk with --chunk N
-`, name)
-	}
-	return a.print(struct {
-		Campaign    string               `json:"campaign"`
-		Unconfirmed int                  `json:"unconfirmed"`
-		Chunks      []report.Unconfirmed `json:"chunks"`
-	}{name, contacts, list}, text)
 }
 
 func (a *app) verify() *cobra.Command {

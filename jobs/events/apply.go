@@ -209,7 +209,11 @@ func (a *Applier) tellAll(ctx context.Context, c campaign.Campaign, p *part) (er
 	if len(byIndex) == 0 {
 		return nil
 	}
-	causes, now := make(map[int]campaign.Cause), time.Now()
+	now, err := a.store.About(ctx) // as records have it
+	if err != nil {
+		return err
+	}
+	causes := make(map[int]campaign.Cause)
 	outcomes, before := make(map[int]campaign.Outcome), make(map[int]campaign.Cause)
 	err = a.store.UpdateOutcomes(ctx, p.ref, slices.Sorted(maps.Keys(byIndex)), func(index int, o campaign.Outcome) (campaign.Outcome, []campaign.Turn) {
 		delete(causes, index) // the store may ask again

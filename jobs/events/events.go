@@ -76,6 +76,7 @@ const (
 
 // keeper is what the Applier needs of Redis; *store.Store is the real one.
 type keeper interface {
+	About(ctx context.Context) (time.Time, error)
 	// The events: new ones, and those kept without a contact.
 	NextEvents(ctx context.Context, limit int, wait time.Duration) ([]store.Event, error)
 	StaleEvents(ctx context.Context, limit int, idle time.Duration) ([]store.Event, error)

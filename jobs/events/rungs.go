@@ -68,7 +68,7 @@ func (a *Applier) takeOff(ctx context.Context, c campaign.Campaign, p *part, out
 		if c.Settings.AsksFor(facts) {
 			continue
 		}
-		move := campaign.Move{Cause: cause, Rung: r.Rung, At: time.Now()}
+		move := campaign.Move{Cause: cause, Rung: r.Rung}
 		if _, allowed := r.Next(move); allowed {
 			p.moves = append(p.moves, store.Move{Index: index, Move: move})
 		}

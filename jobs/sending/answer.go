@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 )
 
 // vagueLimit is how many single contacts in a row may be refused without being named.
-// Then the request is taken to be at fault, if no contact of the chunk was ever
-// accepted.
+// Then the request is taken to be at fault, if no contact of the chunk was accepted in this
+// run.
 const vagueLimit = 8
 
 // verdict is what an answer to a request with that many rows means.
@@ -114,12 +115,7 @@ func (p *pass) isLast(piece []int) bool {
 
 // act does what the verdict asks for beyond the contacts of the request.
 func (p *pass) act(ctx context.Context, piece []int, v verdict.Verdict) error {
-	if v.TooMany {
-		most := max(len(piece)/2, 1)
-		if err := p.Store.LowerRequestRows(ctx, p.campaign.Name, most); err != nil {
-			p.log.WarnContext(ctx, "not stored that the platform takes fewer rows per request", "error", err)
-		}
-	}
+	p.learnRows(ctx, len(piece), v)
 	if fault, err := p.vagueInARow(ctx, piece, v); err != nil || fault {
 		return err
 	}
@@ -149,8 +145,34 @@ func (p *pass) act(ctx context.Context, piece []int, v verdict.Verdict) error {
 	return nil
 }
 
+// learnRows stores how many rows per request the platform takes. If one of them is at fault,
+// halving goes below that until it is found: what the platform takes then stands against it.
+func (p *pass) learnRows(ctx context.Context, rows int, v verdict.Verdict) {
+	var err error
+	a := &p.agenda
+	a.mu.Lock()
+	lowered := v.TooMany && max(rows/2, 1) >= a.accepted
+	raised := v.Cause == campaign.Accept && a.lowered > 0 && rows > a.lowered && p.campaign.Settings.Mode == campaign.Batch
+	switch {
+	case lowered:
+		a.lowered = max(rows/2, 1)
+	case raised:
+		a.lowered, a.accepted = rows, rows
+	}
+	a.mu.Unlock()
+	switch {
+	case lowered:
+		err = p.Store.LowerRequestRows(ctx, p.campaign.Name, max(rows/2, 1))
+	case raised:
+		err = p.Store.RaiseRequestRows(ctx, p.campaign.Name, rows)
+	}
+	if err != nil {
+		p.log.WarnContext(ctx, "not stored how many rows per request the platform takes", "error", err)
+	}
+}
+
 // vagueInARow counts single contacts that were refused without being named. When
-// they are many, and no contact of the chunk was ever accepted or a firewall refuses
+// they are many, and no contact of the chunk was accepted in this run or a firewall refuses
 // them, the request is at fault and not they: they become pending again and the
 // campaign pauses.
 func (p *pass) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) (fault bool, err error) {
@@ -163,7 +185,7 @@ func (p *pass) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) 
 	}
 	suspects := p.agenda.vague
 	p.agenda.mu.Unlock()
-	if !v.Vague || len(suspects) < vagueLimit || !v.Firewall && len(p.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended)) > 0 {
+	if !v.Vague || len(suspects) < vagueLimit || !v.Firewall && p.hasAccepted() {
 		return false, nil
 	}
 	p.agenda.finish(nil)
@@ -176,6 +198,14 @@ func (p *pass) vagueInARow(ctx context.Context, piece []int, v verdict.Verdict) 
 	}
 	return true, p.Queue.Halt(ctx, p.campaign.Name,
 		campaign.Say(campaign.MsgVague, "contacts", len(suspects), "answer", v.Reason))
+}
+
+// hasAccepted reports whether the platform has accepted a contact of the chunk in this run of
+// the campaign.
+func (p *pass) hasAccepted() bool {
+	return slices.ContainsFunc(p.chunk.In(campaign.Accepted, campaign.Started, campaign.Ended), func(index int) bool {
+		return p.chunk.Record(index).Run == p.campaign.Run
+	})
 }
 
 // attemptOf is the attempt, counted from 1, that a request is for the contact of it
@@ -239,12 +269,11 @@ func (p *pass) reason(ctx context.Context, reason campaign.Message) (code campai
 	return code, err
 }
 
-// Moves are the moves of contacts that all move alike, now.
+// Moves are the moves of contacts that all move alike, when they are applied.
 func Moves(contacts []int, cause campaign.Cause, reason campaign.Reason) []store.Move {
-	now := time.Now()
 	list := make([]store.Move, len(contacts))
 	for i, index := range contacts {
-		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason, At: now}}
+		list[i] = store.Move{Index: index, Move: campaign.Move{Cause: cause, Reason: reason}}
 	}
 	return list
 }

@@ -83,15 +83,10 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 	if s.UsedUpForGood(record) {
 		return deferral{reason: campaign.Say(campaign.MsgUsedUp, "attempts", s.MostAttempts()), cancel: true}, true
 	}
-	// A contact that a person asked for after the launch is not too late.
-	if end := s.FinishBy; !end.IsZero() && !now.Before(end) && (record.Run == 0 || record.Rung > 0) {
-		return deferral{reason: campaign.Say(campaign.MsgLate, "end", end.UTC()), cancel: true}, true
+	if endsWith(s, record) && !now.Before(s.FinishBy) {
+		return deferral{reason: campaign.Say(campaign.MsgLate, "end", s.FinishBy.UTC()), cancel: true}, true
 	}
-	number := ""
-	if p.calendar.ByContact() {
-		number = p.chunk.Contacts[index].Phone.E164()
-	}
-	clock := p.calendar.Of(number)
+	clock := p.clockOf(index)
 	if clock == nil {
 		return deferral{reason: campaign.Say(campaign.MsgNoZone)}, true
 	}
@@ -111,6 +106,59 @@ func (p *pass) deferral(index int, now time.Time, opens map[*hours.Clock]deferra
 		opens[clock] = d
 	}
 	return d, !d.until.Equal(now)
+}
+
+// clockOf is by whose hours a contact is sent; nil: its number tells no zone.
+func (p *pass) clockOf(index int) *hours.Clock {
+	number := ""
+	if p.calendar.ByContact() {
+		number = p.chunk.Contacts[index].Phone.E164()
+	}
+	return p.calendar.Of(number)
+}
+
+// fence is until when requests that begin together may begin, in whole milliseconds, as the
+// script takes it. It notes in each until when it may leave.
+func (p *pass) fence(rs []*request, now time.Time) time.Time {
+	fence := now.Add(timings.BeginPatience)
+	for _, r := range rs {
+		if r.closes = p.closes(r.piece, now); !r.closes.IsZero() && !fence.Before(r.closes) {
+			fence = r.closes.Add(-time.Millisecond)
+		}
+	}
+	fence = fence.Truncate(time.Millisecond)
+	for _, r := range rs {
+		r.fence = fence
+	}
+	return fence
+}
+
+// closes is when the first of some contacts may no longer be sent: at the end of the
+// campaign, or of its hours; zero: never.
+func (p *pass) closes(piece []int, now time.Time) (first time.Time) {
+	s := &p.campaign.Settings
+	known := make(map[*hours.Clock]bool)
+	note := func(at time.Time) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	for _, index := range piece {
+		if endsWith(s, p.chunk.Record(index)) {
+			note(s.FinishBy)
+		}
+		if clock := p.clockOf(index); clock != nil && !known[clock] {
+			known[clock] = true
+			note(clock.Closes(now))
+		}
+	}
+	return first
+}
+
+// endsWith reports whether a contact is not sent after the end of its campaign. One that a
+// person asked for after the launch is.
+func endsWith(s *campaign.Settings, r campaign.Record) bool {
+	return !s.FinishBy.IsZero() && (r.Run == 0 || r.Rung > 0)
 }
 
 // siftByCap defers the contacts beyond the day's cap to the next day.
@@ -281,7 +329,6 @@ func (p *pass) phonesOf(contacts []int) []campaign.Phone {
 // contacted too often for this one's rules, and those that another campaign has
 // contacted lately, where this one skips them. For the latter a request of our own
 // that is in the record does not count, nor one of the campaign that this one follows up.
-// A contact that is sent for a rung is asked about again: days have passed.
 func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, deferred map[int]deferral) (ready []int, err error) {
 	skip, limits := p.campaign.Settings.SkipContactedDays, p.campaign.Settings.Limits
 	days := 0
@@ -299,9 +346,8 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 		return nil, err
 	}
 	lately := make([]bool, len(contacts))
-	for i, index := range contacts {
-		r := p.chunk.Record(index)
-		lately[i] = skip > 0 && (!r.Recorded || r.Rung > 0) && slices.Contains(on[i][:skip+1], true)
+	for i := range contacts {
+		lately[i] = skip > 0 && slices.Contains(on[i][:skip+1], true)
 	}
 	if err := p.spareOwn(ctx, contacts, now, lately); err != nil {
 		return nil, err
@@ -324,21 +370,23 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 	return ready, nil
 }
 
-// spareOwn takes those back who were contacted lately by nobody but the campaign that this
-// one follows up, or this one before their rung. When admit asks, their numbers are reserved: no other request
-// with one of them is on its way, and the ledgers say whom it has reached.
+// spareOwn takes those back who were contacted lately by nobody but this campaign, or the one
+// that it follows up before their numbers were taken from there. When admit asks, their numbers
+// are reserved: no other request with one of them is on its way, and the ledgers say whom it
+// has reached.
 func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
 	s := p.campaign.Settings
 	var places, asked []int
 	for i, is := range lately {
-		if is && (s.FollowsUp != "" || p.chunk.Record(contacts[i]).Rung > 0) {
+		if is && (s.FollowsUp != "" || p.chunk.Record(contacts[i]).Recorded) {
 			places, asked = append(places, i), append(asked, contacts[i])
 		}
 	}
 	if len(asked) == 0 {
 		return nil
 	}
-	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked), s.FollowsUp, p.campaign.Name)
+	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked),
+		store.Spared{Campaign: p.campaign.Name}, store.Spared{Campaign: s.FollowsUp, Until: cmp.Or(s.FollowsUpFrom, p.campaign.CreatedAt)})
 	for n, i := range places {
 		lately[i] = err != nil || by[n]
 	}

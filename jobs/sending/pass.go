@@ -244,6 +244,9 @@ type agenda struct {
 	after  *ComeBack     // why it is over, when it is to go on later
 	closed bool          // the last answer has given the claim up
 	vague  []int         // single contacts refused in a row without being named
+
+	lowered  int // rows per request, as noted for the campaign by this pass; 0: not
+	accepted int // rows of the largest request that was accepted since
 }
 
 // cut cuts contacts into requests of at most that size. Contacts that were tried

@@ -25,6 +25,7 @@ type request struct {
 	batch   velents.Batch
 	permit  ratelimit.Permit
 	fence   time.Time    // by Redis's clock; its begin and its reservations count until then
+	closes  time.Time    // by Redis's clock; it must have left before; zero: at any time
 	claimed time.Time    // just before it was begun
 	inHand  *openRequest // from then on
 	number  int          // of its begin, among all ever made on the chunk
@@ -145,10 +146,7 @@ func (p *pass) permits(ctx context.Context, most int) ([]ratelimit.Permit, error
 // that they are sending, except contacts that may not be sent after all. It returns the
 // requests that are to leave, all of them now.
 func (p *pass) begin(ctx context.Context, rs []*request) (begun []*request, err error) {
-	fence := p.clock.now().Add(timings.BeginPatience).Truncate(time.Millisecond) // as the script takes it
-	for _, r := range rs {
-		r.fence = fence
-	}
+	fence := p.fence(rs, p.clock.now())
 	admitted, err := p.admit(ctx, contactsOf(rs), fence)
 	if err != nil || len(admitted) == 0 {
 		return nil, err
@@ -272,7 +270,7 @@ func (p *pass) takeBack(ctx context.Context, piece []int, fence time.Time) error
 // attempt makes the one request.
 func (p *pass) attempt(ctx context.Context, r *request) (answer velents.Answer, err error) {
 	began, s := time.Now(), p.campaign.Settings
-	ctx = velents.WithGuard(ctx, func() error { return p.stillOurs(r.claimed) })
+	ctx = velents.WithGuard(ctx, func() error { return p.mayLeave(r) })
 	r.inHand.sent()
 	if s.Mode == campaign.Dispatch {
 		row := r.batch.Rows[0]
@@ -307,7 +305,16 @@ func (p *pass) claimTTL() time.Duration { return p.Worker.RequestTimeout + timin
 // heartbeatIsLate ends a pass until the worker's heartbeat arrives again.
 var heartbeatIsLate = &ComeBack{timings.HeartbeatEvery, "this worker's heartbeat is late"}
 
-// stillOurs is asked just before a request is written. A process that was frozen
+// mayLeave is asked just before a request is written: the answer to its begin may have come
+// after its time.
+func (p *pass) mayLeave(r *request) error {
+	if !r.closes.IsZero() && !p.clock.now().Before(r.closes) {
+		return verdict.ErrNotOurs
+	}
+	return p.stillOurs(r.claimed)
+}
+
+// stillOurs says that the claim is. A process that was frozen
 // (SIGSTOP, a paused machine) may wake up long after others have taken its chunk
 // over: it must not send.
 func (p *pass) stillOurs(claimed time.Time) error {

@@ -96,13 +96,14 @@ type Store interface {
 	Begun(ctx context.Context, name string, now time.Time) (contacts int, err error)
 	ReasonCode(ctx context.Context, name string, reason campaign.Message) (campaign.Reason, error)
 	LowerRequestRows(ctx context.Context, name string, rows int) error
+	RaiseRequestRows(ctx context.Context, name string, rows int) error
 	// Reservations, the contact record and the do-not-contact list.
 	Reserve(ctx context.Context, wanted []store.Reservation, over []store.Owner) (others []store.Owner, err error)
 	Owners(ctx context.Context, phones []campaign.Phone) ([]store.Owner, error)
 	Standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error)
 	GiveBack(ctx context.Context, held []store.Reservation) error
 	DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error)
-	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, except ...string) (by []bool, purged string, err error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...store.Spared) (by []bool, purged string, err error)
 	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
 	// What answers to the agent have shown.
 	Seen(ctx context.Context, agent string) (campaign.Seen, error)
