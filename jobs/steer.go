@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -61,14 +62,14 @@ func (q *Queue) tellHalt(ctx context.Context, name string, reason campaign.Messa
 func (q *Queue) HaltAgent(ctx context.Context, c campaign.Campaign, reason campaign.Message) error {
 	_, halted, err := q.halt(ctx, c.Name, reason, campaign.Running, store.PausedWithOthers)
 	errs := []error{err}
-	list := q.liveNames // one that rests until its hours runs, too
-	if halted {
-		list = q.store.Names // those that were paused with others are in no index
+	names, err := q.liveNames(ctx) // one that rests until its hours runs, too
+	errs = append(errs, err)
+	if halted { // those that were paused with others are in no index
+		all, err := q.store.Names(ctx)
+		names, errs = append(names, all...), append(errs, err)
 	}
-	names, err := list(ctx)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	others, err := q.store.ReadAll(ctx, names)
 	errs = append(errs, err)
 	for _, other := range others {
