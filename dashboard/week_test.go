@@ -89,7 +89,7 @@ func TestTheUsualWeekIsProposed(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	path := f.draftOf(filled(nil))
 	page := f.get(path + "/when")
-	wantTexts(t, page, "Saudi Arabia: Sunday to Thursday 09:00⁠–⁠17:00", "Sharjah: Monday to Thursday 09:00⁠–⁠17:00", `value="any" checked`)
+	wantTexts(t, page, "Saudi Arabia: Sunday to Thursday 09:00\u2060–\u206017:00", "Sharjah: Monday to Thursday 09:00\u2060–\u206017:00", `value="any" checked`)
 	if to, page := f.fill(path+"/when", url.Values{"pick:zone": {"Asia/Dubai"}, "pick:way": {"any"}, "to": {"usual:ae"}}); to != path+"/when#hours-picked" {
 		t.Fatalf("%s\n%s", to, page)
 	}
@@ -101,7 +101,7 @@ func TestTheUsualWeekIsProposed(t *testing.T) {
 	if text := hoursField.FindStringSubmatch(page); text == nil || text[1] != "mon-thu 09:00-17:00; fri 09:00-12:00" {
 		t.Errorf("the text is %q", text)
 	}
-	wantTexts(t, f.get(path+"/review"), "Monday to Thursday 09:00⁠–⁠17:00, Friday 09:00⁠–⁠12:00 in Asia/Dubai")
+	wantTexts(t, f.get(path+"/review"), "Monday to Thursday 09:00\u2060–\u206017:00, Friday 09:00\u2060–\u206012:00 in Asia/Dubai")
 }
 
 // Hours of numbers without a zone go with each contact's own clock, and with no other.
@@ -116,5 +116,5 @@ func TestHoursWithoutAZoneGoWithEachContactsClock(t *testing.T) {
 	if strings.Contains(f.get(path+"/when"), "10:00-20:00") {
 		t.Error("hours of another clock stay")
 	}
-	wantTexts(t, f.get(path+"/review"), "every day 09:00⁠–⁠21:00 in Asia/Riyadh")
+	wantTexts(t, f.get(path+"/review"), "every day 09:00\u2060–\u206021:00 in Asia/Riyadh")
 }
