@@ -238,38 +238,62 @@ func TestGuardsGoByWhatWasToldOfWhom(t *testing.T) {
 	t.Logf("tripped %v", tripped)
 }
 
-// Cohorts that are over are kept until a thousand contacts are in later ones that are, too.
-func TestWhichCohortsAreKept(t *testing.T) {
+// Bounds of the guards, which the random ones above seldom meet.
+func TestBoundsOfTheGuards(t *testing.T) {
 	rdb := redistest.Shared(t)
-	const reached, opted = 2, 5
-	first, later := noon.Unix(), noon.Unix()+2*3600
+	const reached, answered, opted = 2, 3, 5
+	minute := func(n int) int64 { return noon.Unix() + int64(n)*60 }
+	type told struct{ minute, what, contacts int }
 	for _, tt := range []struct {
-		name string
-		next []int64 // when more are reached
-		each int
-		want int // contacts that the guard goes by
+		name   string
+		told   []told
+		silent int    // contacts that are missed at noon
+		judge  int    // the minute when it is judged
+		guards string // opting out, answers, silence
+		want   string // the guard, and the contacts that it goes by
+		kept   map[string]string
 	}{
-		{"few are over since", []int64{first + 60, first + 120}, 300, 1200},
-		{"a thousand are not over yet", []int64{later - 60}, 1000, 600},
+		{"few are over since", []told{{0, reached, 600}, {0, opted, 100}, {1, reached, 300}, {2, reached, 300}, {120, reached, 1}}, 0, 120, "200 0 0", "optout 1200", nil},
+		{"a thousand are not over yet", []told{{0, reached, 600}, {0, opted, 100}, {119, reached, 1000}, {120, reached, 1}}, 0, 120, "200 0 0", "optout 600", nil},
+		{"more than a thousand are over", []told{{0, reached, 600}, {1, reached, 600}, {2, reached, 600}, {2, opted, 100}}, 0, 120, "200 0 0", "optout 1200", nil},
+		{"as many answer as must", []told{{0, reached, 100}, {0, answered, 10}}, 0, 120, "0 1000 0", "", nil},
+		{"one too few answers", []told{{0, reached, 100}, {0, answered, 9}}, 0, 120, "0 1000 0", "answer 100", nil},
+		{"silence for as long as it may last", nil, 10, 5, "0 0 300000", "silence 10", nil},
+		{"too few for a silence", nil, 9, 5, "0 0 300000", "", map[string]string{"quiet_at": ""}},
+		{"the first thousand", []told{{3, reached, 10}, {5, reached, 500}, {3, reached, 500}, {4, reached, 7}, {6, reached, 1}}, 0, 6, "0 0 0", "", map[string]string{"first_reached": "1017"}},
+		{"of a minute in which nobody was reached", []told{{3, reached, 1}, {4, opted, 1}}, 0, 6, "0 0 0", "", map[string]string{"minutes": fmt.Sprint(minute(3)/60, " 1 0 0 0;")}},
 	} {
-		key := keyCohorts("kept, " + tt.name)
-		call := func(what string, now int64, args ...any) string {
-			text, err := cohortsScript.Run(t.Context(), rdb, []string{key}, append([]any{what, now * 1000}, args...)...).Text()
+		key := keyCohorts("bounds, " + tt.name)
+		call := func(what string, at int, args ...any) string {
+			text, err := cohortsScript.Run(t.Context(), rdb, []string{key}, append([]any{what, minute(at) * 1000}, args...)...).Text()
 			if err != nil {
 				t.Fatal(err)
 			}
 			return text
 		}
-		call("tell", first, first, reached, 600)
-		call("tell", first, first, opted, 100)
-		for _, at := range tt.next {
-			call("tell", at, at, reached, tt.each)
+		for _, told := range tt.told {
+			call("tell", told.minute, minute(told.minute), told.what, told.contacts)
 		}
-		call("tell", later, later, reached, 1)
-		var trip *TripError
-		err := tripOf(call("judge", later, "200 0 0"), time.Unix(later, 0))
-		if !errors.As(err, &trip) || trip.Trip.Guard != OptOutGuard || trip.Trip.Latest.Contacts != tt.want {
-			t.Errorf("%s: %v", tt.name, err)
+		if tt.silent > 0 {
+			call("tell", 0, minute(0), reached, tt.silent)
+			call("miss", 0, tt.silent)
+		}
+		got := ""
+		if detail := call("judge", tt.judge, tt.guards); detail != "" {
+			var trip *TripError
+			if err := tripOf(detail, time.Unix(minute(tt.judge), 0)); !errors.As(err, &trip) {
+				t.Fatal(err)
+			}
+			got = fmt.Sprint(string(trip.Trip.Guard), " ", trip.Trip.Latest.Contacts)
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		kept := rdb.HGetAll(t.Context(), key).Val()
+		for field, want := range tt.kept {
+			if kept[field] != want {
+				t.Errorf("%s: %s is %q, want %q", tt.name, field, kept[field], want)
+			}
 		}
 	}
 }
