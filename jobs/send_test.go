@@ -803,17 +803,23 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	s.want(map[campaign.State]int{campaign.Accepted: 10})
 }
 
+// reachedAtTheSecond has ten contacts reached at their second attempt, and Redis forgets that.
+func reachedAtTheSecond(t *testing.T) (s *stage, r *runner, forget func()) {
+	s = newStage(t, 10)
+	r = s.runner("w1")
+	s.platform.answer = refuseAll(500, "oops")
+	s.sendAs(r, 0)
+	s.platform.answer = func([]velents.Row) error { return nil }
+	forget = s.remember()
+	s.sendAs(r, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+	return s, r, forget
+}
+
 // Redis loses its last writes, and then the pause by which the worker told of that, or the
 // resumption as well. Events make up for changes meanwhile.
 func TestAPauseThatRedisForgetsIsMadeAgain(t *testing.T) {
-	s := newStage(t, 10)
-	runner := s.runner("w1")
-	s.platform.answer = refuseAll(500, "oops")
-	s.sendAs(runner, 0) // everybody has an attempt now
-	s.platform.answer = func([]velents.Row) error { return nil }
-	forget := s.remember()
-	s.sendAs(runner, 0)
-	s.want(map[campaign.State]int{campaign.Accepted: 10})
+	s, runner, forget := reachedAtTheSecond(t)
 	s.platform.forget()
 	for i := range 3 {
 		forget()
@@ -851,15 +857,8 @@ func TestAPauseThatRedisForgetsIsMadeAgain(t *testing.T) {
 // Redis loses a request that all were reached by. Then events make up for the changes that
 // were lost with it.
 func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {
-	s := newStage(t, 10)
+	s, runner, forget := reachedAtTheSecond(t)
 	ctx := t.Context()
-	runner := s.runner("w1")
-	s.platform.answer = refuseAll(500, "oops")
-	s.sendAs(runner, 0) // everybody has an attempt now
-	s.platform.answer = func([]velents.Row) error { return nil }
-	forget := s.remember()
-	s.sendAs(runner, 0)
-	s.want(map[campaign.State]int{campaign.Accepted: 10})
 	seen := s.chunk(0).Version
 	forget()
 	for i := 0; s.chunk(0).Version <= seen; i++ {
