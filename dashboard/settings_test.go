@@ -135,7 +135,7 @@ func TestThePlanIsShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	wantTexts(t, f.get("/campaigns/sale/plan"), "12 contacts are pending", "Asia/Riyadh", "because no worker knows it", "09:00-21:00")
+	wantTexts(t, f.get("/campaigns/sale/plan"), "12 contacts are pending", "Asia/Riyadh", "because no worker knows it", "every day 09:00\u2060–\u206021:00 in each contact's own time zone")
 }
 
 // The plan tells what is sent on each day, in each zone, and when that ends.

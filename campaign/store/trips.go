@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // trips let several goroutines share round trips, and waits for the disk: those that come
@@ -134,14 +135,18 @@ type sharing struct{ trips *pipeline }
 // share is a client on the same Redis as rdb, whose commands ride on trips. It has no
 // connections of its own but for transactions and subscriptions.
 func (p *pipeline) share(rdb redis.UniversalClient) redis.UniversalClient {
+	none := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	var client redis.UniversalClient
 	switch rdb := rdb.(type) {
 	case *redis.Client:
 		options := *rdb.Options()
 		options.PushNotificationProcessor = nil // it has its handlers from rdb
+		options.MaintNotificationsConfig = none // rdb changes its own while it connects
 		client = redis.NewClient(&options)
 	case *redis.ClusterClient:
-		client = redis.NewClusterClient(rdb.Options())
+		options := *rdb.Options()
+		options.MaintNotificationsConfig = none
+		client = redis.NewClusterClient(&options)
 	default:
 		return rdb // each command makes its own trip
 	}
