@@ -12,6 +12,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/internal/campaigntest"
+	"campaign-runner/velents"
 )
 
 func followingUp(name string) func(*campaign.Settings) {
@@ -151,4 +152,22 @@ func TestAFollowUpBesideAPurgedCampaign(t *testing.T) {
 	d.platform.forget()
 	d.run("d")
 	d.wantStates("d", map[campaign.State]int{campaign.Canceled: 2})
+}
+
+// A request of one's own is repeated also beside a campaign that was purged, though nobody can
+// tell whom that has contacted: else its contacts would be lost.
+func TestARetryBesideAPurgedCampaign(t *testing.T) {
+	d := newDuel(t, 3, []func(*campaign.Settings){skipping}, nil)
+	d.platform.answer = func([]velents.Row) error { return &velents.Error{Status: 500, Message: "Server Error", JSON: true} }
+	d.run("c")
+	d.wantStates("c", map[campaign.State]int{campaign.Pending: 3})
+	d.platform.answer = func([]velents.Row) error { return nil }
+	d.load("e", 1)
+	d.run("e")
+	if err := d.queue.Purge(t.Context(), "e", false); err != nil {
+		t.Fatal(err)
+	}
+	d.platform.forget()
+	d.run("c")
+	d.wantStates("c", map[campaign.State]int{campaign.Accepted: 3})
 }

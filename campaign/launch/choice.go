@@ -310,7 +310,7 @@ func (l *Launcher) recentElsewhere(ctx context.Context, req Request, recent func
 	}
 	others := make(map[campaign.Phone]bool, len(phones))
 	for i, phone := range phones {
-		others[phone.Person()] = by[i]
+		others[phone.Person()] = by[i] || purged != ""
 	}
 	return func(p campaign.Phone) bool {
 		other, known := others[p.Person()]

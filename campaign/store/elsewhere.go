@@ -118,9 +118,9 @@ func (s *Store) recentCampaigns(ctx context.Context, since time.Time, spared []S
 }
 
 // ContactedElsewhere reports for each number whether its owner may have been contacted
-// since a time by any campaign that is recorded, except those that are spared. Where a campaign was
-// purged that may have, this is said of all numbers, and purged names it. Ask it of people
-// who are in the contact record. A campaign without an index is read as a whole.
+// since a time by any campaign that is recorded, except those that are spared. purged names one
+// that may have contacted any of them, which nobody can tell any more. Ask it of people who are
+// in the contact record. A campaign without an index is read as a whole.
 func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...Spared) (by []bool, purged string, err error) {
 	by = make([]bool, len(phones))
 	if len(phones) == 0 {
@@ -132,19 +132,21 @@ func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones 
 	}
 	for _, c := range campaigns {
 		if c.Kept() != nil {
-			for i := range by {
-				by[i] = true
-			}
-			return by, c.Name, nil
+			purged = c.Name
+			continue
 		}
 		for part := range slices.Chunk(indexesOf(phones, by), phonesPage) {
 			from, later, _ := sparing(c.Name, since, spared)
-			if err := s.contactedIn(ctx, c.Campaign, from, later, phones, part, by); err != nil {
+			whole, err := s.contactedIn(ctx, c.Campaign, from, later, phones, part, by)
+			if err != nil {
 				return nil, "", wrap(err, "look up who was contacted by %s", c.Name)
+			}
+			if !whole {
+				purged = c.Name
 			}
 		}
 	}
-	return by, "", nil
+	return by, purged, nil
 }
 
 // indexesOf are the places of the numbers about which nothing is known yet.
@@ -158,11 +160,12 @@ func indexesOf(phones []campaign.Phone, known []bool) (places []int) {
 }
 
 // contactedIn marks those of some numbers that a campaign has contacted since a time. told
-// says that conversations may have begun before of which events have told since.
-func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time.Time, told bool, phones []campaign.Phone, some []int, by []bool) error {
+// says that conversations may have begun before of which events have told since. It is not
+// whole when a part of the campaign is just being purged.
+func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time.Time, told bool, phones []campaign.Phone, some []int, by []bool) (whole bool, err error) {
 	contacts, err := s.placesIn(ctx, c, phones, some)
 	if err != nil || len(contacts) == 0 {
-		return err
+		return true, err
 	}
 	records, outcomes := make([]*redis.StringCmd, len(contacts)), make([]*redis.SliceCmd, len(contacts))
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -176,12 +179,13 @@ func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time
 		return nil
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
+	whole = true
 	for i, at := range contacts {
 		ledger := campaign.Ledger(records[i].Val())
-		if ledger.Check(1) != nil { // it is just being purged
-			by[at.phone] = true
+		if ledger.Check(1) != nil {
+			whole = false
 			continue
 		}
 		r := ledger.At(0)
@@ -197,7 +201,7 @@ func (s *Store) contactedIn(ctx context.Context, c campaign.Campaign, since time
 		}
 		by[at.phone] = true
 	}
-	return nil
+	return whole, nil
 }
 
 // A phonePlace is where a campaign has a number, by the number's place in a list.

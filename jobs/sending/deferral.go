@@ -373,7 +373,8 @@ func (p *pass) siftByRecord(ctx context.Context, contacts []int, now time.Time, 
 // spareOwn takes those back who were contacted lately by nobody but this campaign, or the one
 // that it follows up before their numbers were taken from there. When admit asks, their numbers
 // are reserved: no other request with one of them is on its way, and the ledgers say whom it
-// has reached.
+// has reached. Beside a campaign that was purged nobody can tell: then a contact that is contacted
+// anew is left out, and not one whose own request is repeated.
 func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, lately []bool) error {
 	s := p.campaign.Settings
 	var places, asked []int
@@ -385,10 +386,11 @@ func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, late
 	if len(asked) == 0 {
 		return nil
 	}
-	by, _, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked),
+	by, purged, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked),
 		store.Spared{Campaign: p.campaign.Name}, store.Spared{Campaign: s.FollowsUp, Until: cmp.Or(s.FollowsUpFrom, p.campaign.CreatedAt)})
 	for n, i := range places {
-		lately[i] = err != nil || by[n]
+		r := p.chunk.Record(contacts[i])
+		lately[i] = err != nil || by[n] || purged != "" && (!r.Recorded || r.Rung > 0)
 	}
 	return err
 }
