@@ -256,6 +256,8 @@ var (
 	MsgFileKind         = defineWhole("file_kind", "this is {file_kind}: {file_todo}")
 	MsgFileNoBook       = defineWhole("file_no_book", "a sheet is named, but this is not a workbook")
 	MsgFileNotABook     = defineWhole("file_not_a_book", "--all-sheets and --skip-hidden-rows are for workbooks, which this is not")
+	MsgBadCalendar      = define("bad_calendar", "{why}")
+	MsgWantCalendar     = define("want_calendar", "want an iCalendar file (.ics), or none")
 	MsgFileArchive      = defineWhole("file_archive", "this begins like an Excel workbook or a zip archive, but is damaged: {why}; download or copy it again")
 	MsgFileZipEmpty     = defineWhole("file_zip_empty", "the zip archive holds no file")
 	MsgFileZipMany      = defineWhole("file_zip_many", "the zip archive holds {files} files: it must hold the contact list alone")

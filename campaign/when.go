@@ -118,12 +118,16 @@ func calendar(at func(*Settings) *[]hours.Dates) kind {
 	k.set = func(s *Settings, texts []string) (err error) {
 		text := texts[len(texts)-1]
 		if hours.IsCalendar(text) {
-			*at(s), err = hours.ParseCalendar(text, s.Hours.Zone, time.Now())
-			return err
+			found, err := hours.ParseCalendar(text, s.Hours.Zone, time.Now())
+			if err != nil {
+				return Faulty(MsgBadCalendar, "why", err.Error())
+			}
+			*at(s) = found
+			return nil
 		}
 		err = plain(s, []string{text})
 		if err != nil || slices.ContainsFunc(*at(s), func(d hours.Dates) bool { return len(d.Closed) == 0 }) {
-			return errors.New("want an iCalendar file (.ics), or none")
+			return Faulty(MsgWantCalendar)
 		}
 		return nil
 	}

@@ -204,6 +204,9 @@ func TestACalendarIsChanged(t *testing.T) {
 			t.Errorf("%q: %s", tt.file, res.Status)
 		}
 	}
+	if res, page := f.uploadTo("/campaigns/sale/calendar?lang=ar", "days.ics", "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n", nil, false); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(page, "تعذّرت قراءة التقويم") {
+		t.Errorf("a damaged one, in Arabic: %s, %s", res.Status, page)
+	}
 	if res, _ := f.uploadTo("/campaigns/sale/calendar", "days.ics", holiday, map[string]string{"version": "7"}, false); res.StatusCode != http.StatusConflict {
 		t.Errorf("of settings that are others by now: %s", res.Status)
 	}
