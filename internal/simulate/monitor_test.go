@@ -3,6 +3,7 @@
 package simulate
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -127,6 +128,9 @@ func (m *monitor) after(caller, command string, args []string) {
 	mi.claim = claim
 	mi.until, _ = strconv.ParseInt(m.w.redis.m.HGet(chunk, "claim_until"), 10, 64)
 	m.whole(mi)
+	if bytes.Equal(ledger, campaign.NewLedger(ledger.Len())) {
+		delete(m.chunks, key) // what is loaded or appended may yet make way for other contacts
+	}
 	if trap := m.traps[caller]; trap != nil && c.act == "begin" && claim == c.token {
 		delete(m.traps, caller)
 		trap()
