@@ -83,25 +83,6 @@ func TestOurPagesNeedNothingInlineAndNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestStyleAndScriptAreServedAndAskedFor(t *testing.T) {
-	f := newFixture(t)
-	for name, kind := range map[string]string{"style.css": "text/css", "pages.js": "javascript", "icon.svg": "image/svg+xml"} {
-		res, body := f.ask("GET", "/static/"+name, nil)
-		if res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Content-Type"), kind) || len(body) == 0 {
-			t.Errorf("%s: %d, %s", name, res.StatusCode, res.Header.Get("Content-Type"))
-		}
-		again, _ := ask(t, "GET", f.URL+"/static/"+name, nil, func(r *http.Request) { r.Header.Set("If-None-Match", res.Header.Get("ETag")) })
-		if again.StatusCode != http.StatusNotModified {
-			t.Errorf("%s, known already: %d", name, again.StatusCode)
-		}
-	}
-	for _, name := range []string{"none.css", "..%2fdashboard.go"} {
-		if res, _ := f.ask("GET", "/static/"+name, nil); res.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %d", name, res.StatusCode)
-		}
-	}
-}
-
 func TestWhatIsNotThereIsSaid(t *testing.T) {
 	f := newFixture(t)
 	for _, path := range []string{"/campaigns/none", "/campaigns/none/events", "/campaigns/%3Cscript%3E", "/nothing", "/campaigns/a/b/c"} {
