@@ -38,7 +38,7 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 		}
 		return t
 	}
-	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
+	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "hours", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
 		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "trial", "error", "sign-in",
