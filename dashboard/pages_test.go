@@ -35,7 +35,7 @@ func TestTheListTellsWhereEachCampaignStands(t *testing.T) {
 	}
 	page := f.get("/")
 	wantTexts(t, page, `href="/campaigns/spring"`, "2 of 2,000", "0.1 %", "running", "<b>1</b> failed",
-		"paused", "&lt;script&gt;document.title", "12 of 30 requests left in 1m0s", "no live worker")
+		"paused", "&lt;script&gt;document.title", "12 of 30 requests left in 1 minute", "no live worker")
 	if strings.Contains(page, "<script>document") {
 		t.Error("a reason is markup")
 	}
