@@ -43,8 +43,15 @@ func setHours(s *Settings, texts []string) (err error) {
 	return err
 }
 
-// noDates is what people say for a list of dates that is to be empty.
+// noDates is what people say for dates, or hours of numbers without a zone, that are to be none.
 const noDates = "none"
+
+func parseNoZone(text string) (hours.Zoned, error) {
+	if text == noDates {
+		return hours.Zoned{}, nil
+	}
+	return hours.ParseZoned(text)
+}
 
 // dates are days that have hours of their own.
 func dates(at func(*Settings) *[]hours.Dates) kind {

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,7 +55,7 @@ func (f formField) AtClock() bool {
 // Options are what can be chosen.
 func (f formField) Options() (list []option) {
 	for _, choice := range f.Choices {
-		list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
+		list = append(list, option{choice, choiceText(f.Flag, choice), choice == f.Value})
 	}
 	return list
 }
@@ -67,21 +68,22 @@ func (s stepPage) fields(section campaign.Section, switches bool) (fields []form
 		if setting.Label == "" || setting.Section != section || setting.Switch != switches || s.Listing != nil && isColumn(setting) {
 			continue
 		}
-		fields = append(fields, s.field(setting))
+		fields = append(fields, fieldIn(s.Form, setting))
 	}
 	return fields
 }
 
-func (s stepPage) field(setting campaign.Setting) formField {
+// fieldIn is the field of a setting with what a form has in it.
+func fieldIn(form url.Values, setting campaign.Setting) formField {
 	field := formField{setting, fieldName(setting), setting.Default}
-	if s.Form.Has(field.Name) {
-		field.Value = s.Form.Get(field.Name)
+	if form.Has(field.Name) {
+		field.Value = form.Get(field.Name)
 	}
 	return field
 }
 
-// Field is that of one setting, by its flag.
-func (s stepPage) Field(flag string) formField { return s.field(campaign.LaunchSettings(flag)[0]) }
+// When are the fields of the hours.
+func (s stepPage) When() whenForm { return whenForm{s.Form} }
 
 // isColumn reports whether a setting is a column of the list.
 func isColumn(s campaign.Setting) bool { return s.Unit == "COLUMN" }

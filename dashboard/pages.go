@@ -4,17 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"embed"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"path"
 	"regexp"
 	"strings"
-	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/launch"
@@ -28,9 +24,6 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-//go:embed static/*
-var staticFiles embed.FS
-
 // viewsAt are the pages by name, each with the layout around it, in the words of a
 // speaker. Templates write the addresses of pages from the root; base, the path that the
 // pages are below, is put before them here.
@@ -41,11 +34,11 @@ func viewsAt(base string, s speaker) map[string]*template.Template {
 			if err != nil {
 				panic(err) // it is embedded
 			}
-			template.Must(t.New(name + ".html").Parse(rooted.ReplaceAllString(string(text), "${1}"+base+"/")))
+			template.Must(t.New(name + ".html").Parse(rooted.ReplaceAllString(versioned(string(text)), "${1}"+base+"/")))
 		}
 		return t
 	}
-	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "together")
+	frame := parse(template.New("").Funcs(s.words()), "layout", "parts", "hours", "together")
 	all := make(map[string]*template.Template)
 	for _, name := range []string{
 		"home", "campaign", "contacts", "contact", "unconfirmed", "log", "plan", "settings", "people", "again", "append", "new", "step", "preview", "trial", "error", "sign-in",
@@ -140,7 +133,7 @@ func (p *pages) routes(rs *routes) {
 	rs.below("GET /sign-in", users.Nobody, p.signInForm)
 	rs.below("POST /sign-in", users.Nobody, p.signIn)
 	rs.below("POST /sign-out", users.Viewer, p.signOut)
-	rs.below("GET /static/{file}", users.Nobody, static)
+	rs.below("GET /static/{file}", users.Nobody, packed(static))
 	rs.below("GET /{$}", users.Viewer, p.home)
 	rs.below("GET /events", users.Viewer, p.live)
 	rs.below("GET /campaigns/{name}", users.Viewer, p.campaign)
@@ -192,20 +185,6 @@ func (p *pages) routes(rs *routes) {
 	rs.below("/", users.Viewer, func(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, http.StatusNotFound, texts.Of("error.nothing_here"))
 	})
-}
-
-// static serves the style and the script. They change with the program, so browsers
-// must ask for changes.
-func static(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("file")
-	data, err := staticFiles.ReadFile(path.Join("static", name))
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
-	w.Header().Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
 }
 
 // show writes a page in the layout of all.

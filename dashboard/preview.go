@@ -78,6 +78,15 @@ func (p *pages) review(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, status, "preview", view{Title: title, Nav: "new", Body: shown})
 }
 
+// weekText is the week of a schedule, with its clock.
+func weekText(s hours.Schedule) any {
+	s.Except, s.Closed = nil, nil
+	if s.Week.Always() && s.Zone != "" { // which says when a day begins
+		return texts.Of("hours.in", "week", texts.Of("hours.any"), "zone", texts.Name(s.Zone))
+	}
+	return hoursText(s)
+}
+
 // hoursText is when contacts may be contacted. Hours and dates are written as the form
 // takes them.
 func hoursText(s hours.Schedule) (parts []texts.Line) {
@@ -127,10 +136,10 @@ func (p preview) InForce() []change {
 	list := p.Settings.InForce()
 	if p.Summary.Plan != nil {
 		list = slices.DeleteFunc(list, func(d campaign.Difference) bool {
-			return slices.Contains([]string{"--hours, --days or --timezone", "--except", "--calendar"}, d.Flag)
+			return slices.Contains([]string{hoursName, "--except", "--calendar"}, d.Flag)
 		})
 	}
-	return changesOf(list)
+	return changesOf(list, campaign.Settings{}, p.Settings)
 }
 
 // Warnings are what a person should know before the launch. Those that are no codes tell

@@ -43,6 +43,7 @@ func (p *pages) queues(rs *routes) {
 		}
 		all.ServeHTTP(w, r)
 	}))
+	rs.on("GET "+base+"/queues/static/", users.Viewer, foreignFiles(seen))
 	rs.on("GET "+base+"/queues/api/redis_info", users.Operator, all) // Redis says where it runs, and what it holds
 	rs.on(base+"/queues/", users.Operator, all)
 }

@@ -43,6 +43,7 @@ var least = map[string]users.Role{
 	"GET /campaigns/{name}/report":                  users.Viewer,
 	"/queues":                                       users.Viewer,
 	"GET /queues/":                                  users.Viewer,
+	"GET /queues/static/":                           users.Viewer,
 	"/":                                             users.Viewer,
 	"GET /queues/api/redis_info":                    users.Operator,
 	"/queues/":                                      users.Operator,

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/texts"
@@ -18,6 +19,7 @@ import (
 type changeForm struct {
 	Campaign string
 	InForce  []change
+	When     whenForm // the hours
 	Fields   []formField
 	MayLead  bool       // to change them
 	Calendar bool       // there is one
@@ -39,7 +41,7 @@ type change struct {
 var namesOfSettings = map[string]string{
 	"priority": "set.priority", "max-contact-attempts": "set.max_contact_attempts", "then-within": "set.then_within",
 	"ticket-replies": "set.ticket_replies", "no-zone-hours": "set.no_zone_hours", "rows per request": "set.rows_per_request",
-	"--hours, --days or --timezone": "preview.hours", "calendar": "set.calendar", "chunk-size": "set.rows_per_request",
+	hoursName: "preview.hours", "calendar": "set.calendar", "chunk-size": "set.rows_per_request",
 	"rules": "set.rules", "keep-for": "set.keep_for", "start-at": "set.start_at", "finish-by": "set.finish_by",
 	"optout-when": "set.optout_when", "no-stop-words": "set.no_stop_words", "canary-go-on": "set.canary_go_on",
 	"ticket-when": "set.ticket_when", "ticket-set": "set.ticket_set", "max-tickets": "set.max_tickets",
@@ -69,23 +71,52 @@ func (f formField) Advice() *texts.Setting {
 // Called is what the field is called on this page.
 func (f formField) Called() any { return settingName(f.Flag) }
 
-// changesOf are differences as a page tells them.
-func changesOf(list []campaign.Difference) (changes []change) {
-	value := func(text string) any {
-		switch text {
-		case "none":
-			return texts.Of("set.none")
-		case "true":
-			return texts.Of("set.on")
-		case "false":
-			return texts.Of("set.off")
-		}
-		return texts.Name(text)
-	}
+// hoursName is what differences call the hours.
+const hoursName = "--hours, --days or --timezone"
+
+// changesOf are differences between settings as a page tells them.
+func changesOf(list []campaign.Difference, have, other campaign.Settings) (changes []change) {
 	for _, d := range list {
-		changes = append(changes, change{settingName(d.Flag), value(d.Have), value(d.Other)})
+		c := change{settingName(d.Flag), valueText(d.Flag, d.Have), valueText(d.Flag, d.Other)}
+		if d.Flag == hoursName {
+			c.From, c.To = weekText(have.Hours), weekText(other.Hours)
+		}
+		changes = append(changes, c)
 	}
 	return changes
+}
+
+// valueText is the value of a setting, by its flag or its name in a difference.
+func valueText(name, text string) any {
+	flag := strings.TrimPrefix(name, "--")
+	switch text {
+	case "none":
+		return texts.Of("set.none")
+	case "true":
+		return texts.Of("set.on")
+	case "false":
+		return texts.Of("set.off")
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at
+	}
+	if span, err := time.ParseDuration(text); err == nil && span > 0 {
+		return spanText(span)
+	}
+	if days, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil && strings.HasSuffix(text, "d") {
+		return spanText(time.Duration(days) * 24 * time.Hour)
+	}
+	for _, s := range campaign.LaunchSettings(flag) {
+		if len(s.Choices) > 0 {
+			return choiceText(flag, text)
+		}
+	}
+	return texts.Name(text)
+}
+
+// choiceText is one of the choices of a setting.
+func choiceText(flag, choice string) texts.Line {
+	return texts.Of("choice", "what", texts.Word{Family: "choice." + flag, Text: choice})
 }
 
 // changeable are the settings that can be changed on this page: all that can be changed
@@ -94,11 +125,12 @@ func changeable() []campaign.Setting { return campaign.RunningSettings() }
 
 // settings serves the settings of a campaign. A change is shown before it is made.
 func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Campaign) (err error) {
+	when, lacks := reschedule(c.Settings, r.PostForm)
 	status, given := http.StatusOK, givenOf(r.PostForm)
 	edit := func(s *campaign.Settings) error { return s.Apply(changeable(), given) }
 	f := changeForm{
-		Calendar: len(c.Settings.Hours.Closed) > 0,
-		Campaign: c.Name, Version: c.Version, InForce: changesOf(c.Settings.InForce()), Voids: c.Approval.By != "" && !c.Approval.Wanted,
+		Calendar: len(c.Settings.Hours.Closed) > 0, When: when,
+		Campaign: c.Name, Version: c.Version, InForce: changesOf(c.Settings.InForce(), campaign.Settings{}, c.Settings), Voids: c.Approval.By != "" && !c.Approval.Wanted,
 		MayLead: visitorOf(r).Role >= users.Launcher && c.Phase != campaign.Loading && c.PurgedAt.IsZero(),
 	}
 	to := c.Settings
@@ -107,6 +139,8 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Camp
 		sure, status, f.Problem = false, http.StatusConflict, texts.Of("set.meanwhile")
 	}
 	switch err := edit(&to); {
+	case len(lacks) > 0:
+		status, f.Problem = http.StatusUnprocessableEntity, lacks
 	case err != nil:
 		status, f.Problem = http.StatusUnprocessableEntity, lineOf(err)
 	case sure:
@@ -118,7 +152,7 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Camp
 		p.did(w, r, "/campaigns/"+c.Name+"/settings", texts.Of("did.set", "n", len(changed)))
 		return nil
 	default:
-		f.Changes = changesOf(c.Settings.Differences(to))
+		f.Changes = changesOf(c.Settings.Differences(to), c.Settings, to)
 		switch {
 		case len(f.Changes) > 0:
 			f.Waits, err = p.waitsAbove(r.Context(), c)
@@ -130,12 +164,13 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Camp
 		}
 	}
 	for _, s := range changeable() {
-		name := fieldName(s)
-		if !s.File { // it has a form of its own
-			f.Fields = append(f.Fields, formField{Setting: s, Name: name, Value: r.PostForm.Get(name)})
+		if text := r.PostForm.Get(fieldName(s)); text != "" {
+			f.Given = append(f.Given, field{fieldName(s), text})
 		}
-		if text := r.PostForm.Get(name); text != "" {
-			f.Given = append(f.Given, field{name, text})
+	}
+	for _, s := range unscheduled(changeable()) {
+		if !s.File { // it has a form of its own
+			f.Fields = append(f.Fields, formField{Setting: s, Name: fieldName(s), Value: r.PostForm.Get(fieldName(s))})
 		}
 	}
 	v := view{
@@ -232,7 +267,7 @@ func (f formField) Picks() []option {
 	list := []option{{"", texts.Of("set.keep"), f.Value == ""}}
 	for _, choice := range f.Choices {
 		if choice != "" {
-			list = append(list, option{choice, texts.Of("choice", "what", texts.Word{Family: "choice." + f.Flag, Text: choice}), choice == f.Value})
+			list = append(list, option{choice, choiceText(f.Flag, choice), choice == f.Value})
 		}
 	}
 	return list

@@ -2,8 +2,10 @@ package dashboard_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +47,7 @@ func TestSettingsAreChanged(t *testing.T) {
 	form := url.Values{"daily_cap": {"٥٠٠"}, "max_failure_share": {"20%"}, "priority": {"urgent"}}
 	before := settings()
 	_, page := c.as(users.Launcher, "POST", path, form)
-	wantTexts(t, page, "Most contacts a day", "500 (was: none)", "20% (was: none)", "urgent (was: ", "A change voids that", `name="sure"`)
+	wantTexts(t, page, "Most contacts a day", "500 (was: none)", "20% (was: none)", "urgent</bdi> (was: ", "A change voids that", `name="sure"`)
 	if after := settings(); after.Settings.DailyCap != 0 || after.Approval.Wanted || after.Version != before.Version {
 		t.Errorf("it was changed before it was confirmed: %+v", after.Settings)
 	}
@@ -78,6 +80,52 @@ func TestSettingsAreChanged(t *testing.T) {
 	}
 	_, page = c.as(users.Operator, "GET", "/campaigns/sale/log", nil)
 	wantTexts(t, page, "launcher on the admin pages", "daily-cap", "approve", "sara")
+}
+
+// The hours of a running campaign are picked as those of a new one are. Only what the pickers
+// change is asked to be confirmed, and what was filled in is not lost.
+func TestHoursOfARunningCampaignArePicked(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 4)
+	const path = "/campaigns/sale/settings"
+	wantTexts(t, f.get(path), `name="pick:way" value="any" checked`, "usual:sa")
+	week := url.Values{"pick:way": {"same"}, "pick:zone": {"Asia/Riyadh"}, "pick:on": {"sun", "mon"}, "pick:all:from": {"09:00"}, "pick:all:to": {"17:00"}, "hours": {""}, "timezone": {""}, "except": {""}}
+	hours := regexp.MustCompile(`type="hidden" name="(hours|timezone|except|no_zone_hours|days|pick[^"]*)" value="([^"]*)"`)
+	set := func(form url.Values, says ...string) {
+		t.Helper()
+		_, page := f.ask("POST", path, form)
+		wantTexts(t, page, append(says, `id="sure"`)...)
+		sure := url.Values{"sure": {"1"}}
+		for _, field := range hours.FindAllStringSubmatch(page, -1) {
+			sure.Set(field[1], html.UnescapeString(field[2]))
+		}
+		if res, page := f.ask("POST", path, sure); res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%s\n%s", res.Status, page)
+		}
+	}
+	is := func(want string) {
+		t.Helper()
+		c, err := f.Campaign(t.Context(), "sale")
+		if got := c.Settings.Hours.String() + "|" + c.Settings.Hours.Zone + "|" + c.Settings.Hours.NoZone.String(); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	set(week, "Sunday, Monday 09:00\u2060–\u206017:00 in Asia/Riyadh (was: at any time)", `value="same" checked`, `name="pick:all:to" value="17:00"`)
+	is("sun,mon 09:00-17:00 in Asia/Riyadh|Asia/Riyadh|")
+	wantTexts(t, f.get(path), `value="same" checked`, `name="pick:all:from" value="09:00"`, `<option value="Asia/Riyadh" data-first="0" selected>`)
+	week.Set("hours", "sun,mon 09:00-17:00") // as the text's field, which is not shown, has it
+	if _, page := f.ask("POST", path, week); !strings.Contains(page, "nothing changes") && strings.Contains(page, `id="sure"`) {
+		t.Error("what stays is a change")
+	}
+	week.Set("pick:all:to", "")
+	if res, page := f.ask("POST", path, week); res.StatusCode != http.StatusUnprocessableEntity || strings.Contains(page, `id="sure"`) || !strings.Contains(page, "only one end") || !strings.Contains(page, `name="pick:all:from" value="09:00"`) {
+		t.Errorf("half a time: %s\n%s", res.Status, page)
+	}
+	set(url.Values{"pick:way": {"same"}, "to": {"usual:ae"}}, "Friday 09:00\u2060–\u206012:00 in Asia/Dubai", `<option value="Asia/Dubai" data-first="1" selected>`)
+	set(url.Values{"pick:way": {"text"}, "pick:zone": {"contact"}, "hours": {"09:00-21:00"}, "days": {"sun-thu"}, "no_zone_hours": {"10:00-20:00@Asia/Riyadh"}}, "in each contact's own time zone")
+	is("sun-thu 09:00-21:00 in each contact's own time zone, without one 10:00-20:00@Asia/Riyadh|contact|10:00-20:00@Asia/Riyadh")
+	set(url.Values{"pick:way": {"any"}, "pick:zone": {"Asia/Riyadh"}, "no_zone_hours": {"10:00-20:00@Asia/Riyadh"}}, "at any time in Asia/Riyadh")
+	is("at any time|Asia/Riyadh|")
 }
 
 // The log is read from its end, page by page, and nothing is missing or twice.
@@ -221,7 +269,7 @@ func TestSettingsInABrowser(t *testing.T) {
 	v.click(`.links a[href$="/settings"]`)
 	v.awaitText("h1", "Settings")
 	v.do(chromedp.SendKeys("#daily_cap", "٢٥", chromedp.ByQuery), chromedp.SetValue("#priority", "bulk", chromedp.ByQuery))
-	v.click(`form.card button`)
+	v.click(`form.card button.primary`)
 	v.awaitText("#h-change", "What changes")
 	v.picture("settings")
 	v.click("#sure")

@@ -136,12 +136,26 @@ func about(d time.Duration) texts.Line {
 	return texts.Of("about."+unit, "n", n)
 }
 
+// spanText is a setting's time span, in the largest unit that tells it exactly.
+func spanText(d time.Duration) texts.Line {
+	units := []struct {
+		name string
+		long time.Duration
+	}{{"days", 24 * time.Hour}, {"hours", time.Hour}, {"minutes", time.Minute}, {"seconds", time.Second}}
+	for _, unit := range units {
+		if d > 0 && d%unit.long == 0 {
+			return texts.Of("count."+unit.name, "n", int(d/unit.long))
+		}
+	}
+	return texts.Of("choice", "what", texts.Name(d.String()))
+}
+
 // quotaText says how much of a quota is left.
 func quotaText(q store.Quota) texts.Line {
 	if q.Limit == 0 {
 		return texts.Of("quota.unknown")
 	}
-	left := texts.Of("quota.left", "left", q.Remaining, "limit", q.Limit, "window", texts.Name(time.Duration(q.Window*float64(time.Second)).String()))
+	left := texts.Of("quota.left", "left", q.Remaining, "limit", q.Limit, "window", spanText(time.Duration(q.Window*float64(time.Second))))
 	if q.Others >= 1 {
 		return texts.Of("quota.shared", "left", left, "others", int(q.Others+0.5))
 	}

@@ -239,8 +239,16 @@ type weekForm struct {
 // often is how many places are proposed while no clock is chosen: the first.
 const often = 4
 
+// A whenForm is what was filled in of when people may be contacted.
+type whenForm struct{ Form url.Values }
+
+// Field is that of one setting, by its flag.
+func (s whenForm) Field(flag string) formField {
+	return fieldIn(s.Form, campaign.LaunchSettings(flag)[0])
+}
+
 // Week are the pickers with what was filled in.
-func (s stepPage) Week() (f weekForm) {
+func (s whenForm) Week() (f weekForm) {
 	week, err := weekOf(s.Form)
 	fits := wayOf(week) // the text
 	if err != nil {
@@ -271,7 +279,7 @@ func (s stepPage) Week() (f weekForm) {
 }
 
 // pickers are those of a day: with the hours of the text, or as they were filled in.
-func (s stepPage) pickers(day string, open []hours.Window, raw bool) (list []picker) {
+func (s whenForm) pickers(day string, open []hours.Window, raw bool) (list []picker) {
 	var ends [4]string
 	for i, window := range open {
 		from, to, _ := strings.Cut(window.String(), "-")
@@ -288,7 +296,7 @@ func (s stepPage) pickers(day string, open []hours.Window, raw bool) (list []pic
 
 // clocks fills in the clocks to choose from, and the weeks that are usual there. It returns
 // the day that calendars begin with by the clock that is chosen.
-func (s stepPage) clocks(f *weekForm) (first time.Weekday) {
+func (s whenForm) clocks(f *weekForm) (first time.Weekday) {
 	zone, places := strings.TrimSpace(s.Form.Get("timezone")), hours.Places()
 	here := slices.IndexFunc(places, func(p hours.Place) bool { return p.Zone == zone })
 	if here >= 0 {
@@ -313,7 +321,7 @@ func (s stepPage) clocks(f *weekForm) (first time.Weekday) {
 }
 
 // OtherZone is the zone that is none of those to choose from.
-func (s stepPage) OtherZone() formField {
+func (s whenForm) OtherZone() formField {
 	field := s.Field("timezone")
 	if field.Value == hours.ByContact || slices.ContainsFunc(hours.Places(), func(p hours.Place) bool { return p.Zone == field.Value }) {
 		field.Value = ""

@@ -38,7 +38,7 @@ func TestWordsOfEngineersAreFoldedAway(t *testing.T) {
 			t.Errorf("%d pages in %s have a part for operations, want 8", folded, language)
 		}
 	}
-	wantTexts(t, f.get("/campaigns/held"), `<a id="queue" href="/queues/queues/default">`, "10 of 3,000 requests left in 1m0s", "batch, channel", "A queue that is paused there holds up every campaign in it")
+	wantTexts(t, f.get("/campaigns/held"), `<a id="queue" href="/queues/queues/default">`, "10 of 3,000 requests left in 1 minute", "batch, channel", "A queue that is paused there holds up every campaign in it")
 	wantTexts(t, f.get("/campaigns/spring"), `<a id="queue" href="/queues/queues/sales">`)
 	wantTexts(t, f.get("/"), `<a id="queue" href="/queues/">`)
 }

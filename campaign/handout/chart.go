@@ -12,7 +12,7 @@ import (
 // begins; the template turns it around.
 type chart struct {
 	Columns []column
-	Ends    [2]template.HTML // below its beginning and its end
+	Ends    [2]template.HTML // below its beginning and its end; of days the first and the last
 	Most    template.HTML    // what its full height is
 }
 
@@ -29,15 +29,20 @@ type block struct {
 	Y, Height float64
 }
 
-// gap is the share of a column that stays empty.
-const gap = 0.15
+// gap is the share of a column's place that stays empty, widest the width of a column: a
+// single one would be a wall.
+const (
+	gap    = 0.15
+	widest = 1000 / 8
+)
 
 // columns places n columns side by side.
 func columns(n int) []column {
 	list := make([]column, n)
-	width := 1000 / float64(n)
+	place := 1000 / float64(n)
+	width := min((1-gap)*place, widest)
 	for i := range list {
-		list[i].X, list[i].Width = (float64(i)+gap/2)*width, (1-gap)*width
+		list[i].X, list[i].Width = float64(i)*place+(place-width)/2, width
 	}
 	return list
 }
@@ -62,9 +67,13 @@ func (s sheet) Time() *chart {
 	for _, stretch := range s.Over {
 		most = max(most, stretch.Accepted)
 	}
-	list := columns(max(len(s.Over), 8)) // a single one would be a wall
-	list = list[:len(s.Over)]
-	hourly := len(s.Over) > 1 && s.Over[1].From.Sub(s.Over[0].From) == time.Hour || len(s.Over) == 1
+	list := columns(len(s.Over))
+	until := s.Over[len(s.Over)-1].From.Add(time.Hour)
+	hourly := len(s.Over) == 1 || s.Over[1].From.Sub(s.Over[0].From) == time.Hour
+	if !hourly { // the last day
+		days := int(s.Over[1].From.Sub(s.Over[0].From).Round(24*time.Hour) / (24 * time.Hour)) // one may have 23 hours
+		until = s.Over[len(s.Over)-1].From.In(s.Location()).AddDate(0, 0, days-1)
+	}
 	for i, stretch := range s.Over {
 		c := &list[i]
 		c.Rate, c.Label = stretch.Rate, s.label(stretch.From, hourly)
@@ -75,15 +84,21 @@ func (s sheet) Time() *chart {
 		}
 		c.stack("silent", unit*float64(stretch.Accepted-stretch.Answered-stretch.Unanswered))
 	}
-	return &chart{list, [2]template.HTML{list[0].Label, list[len(list)-1].Label}, template.HTML(s.say.Number(most))}
+	return &chart{list, [2]template.HTML{list[0].Label, s.label(until, hourly)}, template.HTML(s.say.Number(most))}
 }
 
+// label is a stretch of time by its beginning. Where clocks go back, an hour of that name
+// comes twice, and is told with its zone.
 func (s sheet) label(at time.Time, hourly bool) template.HTML {
-	layout := "2006-01-02"
-	if hourly {
-		layout = "2006-01-02 15:04"
+	at = at.In(s.Location())
+	name := func(at time.Time) string { return at.Format("2006-01-02 15:04") }
+	switch {
+	case !hourly:
+		return template.HTML(s.say.Figures(at.Format("2006-01-02")))
+	case name(at) == name(at.Add(time.Hour)), name(at) == name(at.Add(-time.Hour)):
+		return template.HTML(s.say.Figures(at.Format("2006-01-02 15:04 MST")))
 	}
-	return template.HTML(s.say.Figures(at.In(s.Location()).Format(layout)))
+	return template.HTML(s.say.Figures(name(at)))
 }
 
 // Hours are the rates of answers by hour of the day.

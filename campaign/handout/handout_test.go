@@ -143,3 +143,48 @@ func TestEveryWordIsFromTheCatalogue(t *testing.T) {
 		t.Errorf("the template itself says %q", words)
 	}
 }
+
+// What stands below the chart of the time is where it begins and where it ends.
+func TestTheChartOfTheTimeSaysWhereItEnds(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hour, day := func(at time.Time) time.Time { return at.Add(time.Hour) }, func(at time.Time) time.Time { return at.AddDate(0, 0, 1) }
+	week := func(at time.Time) time.Time { return at.AddDate(0, 0, 7) }
+	for _, tt := range []struct {
+		name  string
+		from  time.Time
+		n     int
+		next  func(time.Time) time.Time
+		ends  [2]string
+		label string // of the last
+	}{
+		{"one hour", time.Date(2026, 11, 30, 9, 0, 0, 0, berlin), 1, hour, [2]string{"2026-11-30 09:00", "2026-11-30 10:00"}, "2026-11-30 09:00"},
+		{"hours over midnight", time.Date(2026, 11, 30, 22, 0, 0, 0, berlin), 3, hour, [2]string{"2026-11-30 22:00", "2026-12-01 01:00"}, "2026-12-01 00:00"},
+		{"an hour that comes twice", time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), 2, hour, [2]string{"2026-10-25 02:00 CEST", "2026-10-25 03:00"}, "2026-10-25 02:00 CET"},
+		{"days, one of 25 hours the first", time.Date(2026, 10, 25, 0, 0, 0, 0, berlin), 3, day, [2]string{"2026-10-25", "2026-10-27"}, "2026-10-27"},
+		{"days, one of 23 hours the last", time.Date(2026, 3, 26, 0, 0, 0, 0, berlin), 4, day, [2]string{"2026-03-26", "2026-03-29"}, "2026-03-29"},
+		{"days, one of 23 hours the first", time.Date(2026, 3, 29, 0, 0, 0, 0, berlin), 3, day, [2]string{"2026-03-29", "2026-03-31"}, "2026-03-31"},
+		{"weeks", time.Date(2026, 9, 1, 0, 0, 0, 0, berlin), 10, week, [2]string{"2026-09-01", "2026-11-09"}, "2026-11-03"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := account(t).WithZone(berlin)
+			a.Over = nil
+			for at := tt.from; len(a.Over) < tt.n; at = tt.next(at) {
+				a.Over = append(a.Over, report.Stretch{From: at, Rate: report.Rate{Accepted: 3}})
+			}
+			c := newSheet(a, texts.English).Time()
+			if string(c.Ends[0]) != tt.ends[0] || string(c.Ends[1]) != tt.ends[1] {
+				t.Errorf("from %s to %s, want %v", c.Ends[0], c.Ends[1], tt.ends)
+			}
+			last := c.Columns[tt.n-1]
+			if string(last.Label) != tt.label {
+				t.Errorf("the last is of %s, want %s", last.Label, tt.label)
+			}
+			if margin := c.Columns[0].X; last.Width > widest || last.X+last.Width+margin < 999.9 {
+				t.Errorf("columns from %f, the last to %f", margin, last.X+last.Width)
+			}
+		})
+	}
+}

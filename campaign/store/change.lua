@@ -261,13 +261,15 @@ if guard and guard ~= '' then
   if judge and phase == 'paused' and reason == why then tripped = kept end
 end
 
--- Whom a request or an event has shown to be reached goes into a cohort. With no contact
+-- Whom a request or an event has shown to be reached goes into a cohort. One that an event
+-- takes off the rung for which it waited was reached before, and counted then. With no contact
 -- left to send they start anew, as the window does.
 if guards ~= '' then
   local told, accepted = {}, 0
   for _, change in ipairs(apply) do
     local old, new = change[2], change[3]
-    if not string.find(evidence, sub(old, 1, 1), 1, true) and string.find(evidence, sub(new, 1, 1), 1, true) then
+    local again = math.floor(byte(new, size) / 8) < math.floor(byte(old, size) / 8) -- its rung is the one before
+    if not again and not string.find(evidence, sub(old, 1, 1), 1, true) and string.find(evidence, sub(new, 1, 1), 1, true) then
       for at = 1, #new, size do
         local a, b, c, d = byte(new, at + 6, at + 9) -- when it changed, in seconds
         local seconds, last = a + 256 * (b + 256 * (c + 256 * d)), told[#told]

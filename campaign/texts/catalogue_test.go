@@ -198,8 +198,12 @@ func TestTheFormSpeaksArabic(t *testing.T) {
 		if words := regexp.MustCompile(`[a-z]{4,}`); s.Flag != "days" && s.Flag != "except" && words.MatchString(s.Example) {
 			need("setting."+s.Flag+".example", s.Example)
 		}
+	}
+	for _, s := range slices.Concat(campaign.LaunchSettings(), campaign.RunningSettings()) {
 		for _, choice := range s.Choices {
-			need("choice."+s.Flag+"."+choice, choice)
+			if choice != "" && (s.Label != "" || s.At != campaign.AtLaunch) { // chosen for a new campaign, or for one that runs
+				need("choice."+s.Flag+"."+choice, choice)
+			}
 		}
 	}
 	rejects, err := os.ReadFile("../contacts/rejects.go")

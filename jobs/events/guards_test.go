@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 	"campaign-runner/internal/campaigntest"
 )
 
@@ -108,5 +109,40 @@ func TestEventsOfACampaignWithoutGuards(t *testing.T) {
 	s.applyAll()
 	if o := s.outcome(0); o.Asked != 0 || o.Ended.IsZero() {
 		t.Errorf("%+v", o)
+	}
+}
+
+// A contact that an answer takes off the rung for which it waits was reached before: it is no
+// second contact, in whose silence the campaign would be paused.
+func TestAContactThatIsTakenOffItsRungCountsOnce(t *testing.T) {
+	s := newStage(t, 3)
+	s.rdb.HSet(t.Context(), "c:{c}", "guards", "200 1000 60000")
+	s.edit(func(s *campaign.Settings) {
+		s.WebhookURL, s.MaxOptOutShare, s.MinAnswerShare, s.MaxSilence = "https://example.org", 200, 1000, time.Minute
+		s.Then = laddersOf(t, "ended.no_answer:2h")
+	})
+	s.Move("c", []int{0, 1}, campaigntest.Step{At: noon}, campaign.Send, campaign.Accept)
+	s.post("c", eventOf("onEnded", 0, "a", `{}`), eventOf("onEnded", 1, "b", `{}`))
+	s.applyAll()
+	s.does(store.Steer, firstRung)
+	if r := s.record(); !r.WaitsForRung() {
+		t.Fatalf("%+v", r)
+	}
+	s.post("c", eventOf("onMessage", 0, "a", spoke))
+	s.applyAll()
+	if r := s.record(); r.State != campaign.Ended || r.Rung != 0 {
+		t.Fatalf("%+v", r)
+	}
+	const first = "29539440" // noon, in minutes
+	if got := s.cohorts(); got["minutes"] != first+" 2 1 2 0;" || got["first_reached"] != "2" {
+		t.Errorf("%v", got)
+	}
+
+	// The request of a rung is another one, and counts.
+	s.does(store.Steer, campaign.Move{Cause: campaign.Rerun})
+	again := time.Now().Add(10 * time.Minute)
+	s.Move("c", []int{0}, campaigntest.Step{At: again}, campaign.Send, campaign.Accept)
+	if got, want := s.cohorts()["minutes"], fmt.Sprintf("%s 2 1 2 0;%d 1 0 0 0;", first, again.Unix()/60); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

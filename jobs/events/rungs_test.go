@@ -14,19 +14,23 @@ import (
 func rungs(t *testing.T, texts ...string) *stage {
 	t.Helper()
 	s := newStage(t, 1)
-	s.edit(func(to *campaign.Settings) {
-		for _, text := range texts {
-			l, err := campaign.ParseLadder(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			to.Then = append(to.Then, l)
-		}
-	})
+	s.edit(func(to *campaign.Settings) { to.Then = laddersOf(t, texts...) })
 	s.does(store.Steer, campaign.Move{Cause: campaign.Send}, campaign.Move{Cause: campaign.Accept})
 	s.post("c", eventOf("onEnded", 0, "a", `{}`))
 	s.applyAll()
 	return s
+}
+
+func laddersOf(t *testing.T, texts ...string) (list []campaign.Ladder) {
+	t.Helper()
+	for _, text := range texts {
+		l, err := campaign.ParseLadder(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, l)
+	}
+	return list
 }
 
 var sale0 = store.Ref{Campaign: "c"}
