@@ -259,7 +259,7 @@ type requestFlags struct {
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
-	flags.Func("encoding", "`ENCODING` of the file: "+encodingNames()+" (default: found out)", func(text string) (err error) {
+	flags.Func("encoding", "`ENCODING` of the file: "+campaign.OneOf(contacts.Encodings)+" (default: found out)", func(text string) (err error) {
 		f.Format.Encoding, err = contacts.ParseEncoding(text)
 		return err
 	})
@@ -289,13 +289,4 @@ func (f *requestFlags) choose(given func(flag string) bool, parse func(string) (
 		return fmt.Errorf("--where %w", err)
 	}
 	return nil
-}
-
-func encodingNames() string {
-	names := make([]string, len(contacts.Encodings))
-	for i, e := range contacts.Encodings {
-		names[i] = string(e)
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
