@@ -121,6 +121,11 @@ func TestSteering(t *testing.T) {
 		{"resolve sale --accepted --chunk 99", outcome{"", "campaign: resolve sale: chunk 99: it has 5, counted from 0\n", 1}},
 		{"verify sale", outcome{"ok: 9 contacts, states add up\n", "", 0}},
 		{"cancel done", outcome{"", "campaign: cancel done: it is finished\n", 1}},
+		{"set done --daily-cap 500", outcome{"done: --daily-cap is 500 now, was none\n",
+			"campaign: done is finished: --daily-cap has no effect, unless 'enqueue append' or 'enqueue rerun' lets it run again\n", 0}},
+		{"set done --title Done", outcome{"done: --title is Done now, was none\n", "", 0}},
+		{"set sale --max-attempts 7 --title Sale", outcome{"sale: --title is Sale now, was none\nsale: --max-attempts is 7 now, was 5\n",
+			"campaign: sale is canceled: --max-attempts has no effect, unless 'enqueue append' or 'enqueue rerun' lets it run again\n", 0}},
 	} {
 		if got := f.run(strings.Fields(step.args)...); got != step.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", step.args, got, step.want)

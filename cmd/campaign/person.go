@@ -55,7 +55,7 @@ func (a *app) person() *cobra.Command {
 				return err
 			}
 			if f.erase && !f.yes {
-				if err := a.sure("person --erase", "erase", "go on"); err != nil {
+				if err := a.sure("person --erase", "erase", "go on", func() error { return nil }); err != nil {
 					return err
 				}
 			}

@@ -80,6 +80,28 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 	}
 }
 
+// What would be refused, or moves nobody, is not asked for.
+func TestNobodyIsAskedForWhatDoesNothing(t *testing.T) {
+	for args, want := range map[string]string{
+		"cancel done":               "cancel done: it is finished",
+		"purge sale":                "purge sale: it is running, with 1 contacts to be sent; cancel it first, or --force does",
+		"resolve sale --not-sent":   "",
+		"resolve sale --accepted":   "",
+		"cancel sales":              "no such campaign",
+		"purge --force sales":       "no such campaign",
+		"resolve --accepted sales ": "no such campaign",
+	} {
+		f := newFixture(t)
+		f.load("done", 0)
+		f.load("sale", 1)
+		tty, shown := terminal.Open(t, "\n")
+		err := run(t.Context(), strings.Fields(args), tty, io.Discard, tty, f.getenv)
+		if text := shown(); strings.Contains(text, "Type") || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; asks %q", args, err, text)
+		}
+	}
+}
+
 // What a person agrees to is what the question has shown: who is lost meanwhile was not
 // looked up.
 func TestResolveOnATerminalIsAboutWhatItShows(t *testing.T) {

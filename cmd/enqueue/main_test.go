@@ -465,7 +465,7 @@ func TestBadCallsGetOneLine(t *testing.T) {
 		{"an opt-out that is no rule", "list.csv --optout-when opt_out" + rest, map[string]string{"WEBHOOK_URL": "https://example.org"}, 2, `--optout-when: "opt_out": want extraction.KEY=VALUE`},
 		{"an opt-out without events", "list.csv --optout-when extraction.a=b" + rest, nil, 2, "--optout-when: set WEBHOOK_URL"},
 		{"a time that is too long", "list.csv --keep-for 4000d" + rest, nil, 2, "want a time from 1h to 3650d"},
-		{"a default that is too long", "list.csv" + rest, map[string]string{"KEEP_FOR": "4000d"}, 2, "KEEP_FOR "4000d": want a time from 1h to 3650d"},
+		{"a default that is too long", "list.csv" + rest, map[string]string{"KEEP_FOR": "4000d"}, 2, `KEEP_FOR "4000d": want a time from 1h to 3650d`},
 		{"a name that is a phone number", "list.csv --name 050-123-4567 --channel voice", nil, 2, "campaign name: it may hold a phone number"},
 		{"a number of days without its unit", "list.csv --skip-contacted-within 7" + rest, nil, 2, "want a time from 1h to 90d"},
 		{"a bad rate", "list.csv" + rest, map[string]string{"VELENTS_RATE": "30"}, 2, `VELENTS_RATE: rate "30"`},
