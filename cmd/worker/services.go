@@ -185,6 +185,7 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		RequestTimeout: o.timeout,
 		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept, Beat: new(supervisor).beat},
 		Version:        cli.ThisBuild().String(),
+		Redis:          store.Address(cli.RedisURL.Get(getenv)),
 		Tickets:        cli.SupportToken.Get(getenv) != "",
 		Logger:         log,
 	}
