@@ -26,7 +26,8 @@ import (
 const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as
 Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them, or
 - for the standard input. Its encoding and delimiter are detected. One column is the
-phone; columns named like the agent's values, in any case, go with each contact.
+phone; columns named like the agent's values, in any case, go with each contact. Of
+results of a campaign, the columns that tell what became of each contact stay behind.
 
 --where, --sample, --limit and --not-in choose some of the rows; the others are counted
 and listed as not chosen. With --from the contacts are those of another campaign, as
