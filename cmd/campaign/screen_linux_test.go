@@ -159,6 +159,31 @@ func TestTheListFitsATerminalOf80Columns(t *testing.T) {
 	}
 }
 
+// Where a table would be wider than the terminal, each campaign of a person has lines of its
+// own, and nothing is left out.
+func TestAPersonFitsATerminalOf80Columns(t *testing.T) {
+	f := newFixture(t)
+	reason := strings.TrimSpace(strings.Repeat("no such number ", 9))
+	for _, name := range []string{"sale", strings.Repeat("winter-", 9) + "x"} {
+		f.load(name, 1)
+		f.move(name, 0, reason, campaign.Send, campaign.Reject)
+	}
+	tty, shown := terminal.Open(t, "")
+	err := run(t.Context(), []string{"person", "+966501000000"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
+	text := strings.ReplaceAll(shown(), "\r", "")
+	if n := cli.Widest(text); n > 80 || err != nil {
+		t.Errorf("%v; %d columns:\n%s", err, n, text)
+	}
+	for _, want := range []string{"sale\n  line      2\n  state     rejected\n  reason    no such number", "winter-x\n", "  attempts  1\n  changed   2026-01-02 06:04:05 AST\n", "do-not-contact list  no\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "number") - strings.Count(text, "\nnumber "); n != 2*9 {
+		t.Errorf("a reason is not whole:\n%s", text)
+	}
+}
+
 func TestAPasswordIsAskedForTwiceOnATerminal(t *testing.T) {
 	for again, want := range map[string]string{"correct horse battery": "", "correct horse batter": "the two passwords differ; nothing was changed"} {
 		f := newFixture(t)

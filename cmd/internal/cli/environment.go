@@ -96,7 +96,7 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
 		}
-		text.WriteString(hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help))
+		text.WriteString(Hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help, columns))
 	}
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 	if cmd.Annotations == nil {
@@ -126,8 +126,9 @@ func checkEnvironment(cmd *cobra.Command, getenv func(string) string) error {
 // columns is how wide help is.
 const columns = 80
 
-// hanging is a text behind its label, broken between words, each line below the first.
-func hanging(label, text string) string {
+// Hanging is a text behind its label, broken between words to lines of columns, each below
+// the first.
+func Hanging(label, text string, columns int) string {
 	var b strings.Builder
 	line := label
 	for i, word := range strings.Fields(text) {
