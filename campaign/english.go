@@ -192,6 +192,7 @@ var (
 	MsgWantChoice   = define("want_choice", "want {others} or {last}")
 	MsgWantShare    = define("want_share", `share "{text}": want 0% to 100%`)
 	MsgWantTime     = define("want_time", "want a time from 1h to {days}d")
+	MsgWantDuration = define("want_duration", "want a time such as 30m or 1h30m")
 	MsgWantShorter  = define("want_shorter", "want at most {most} characters, have {have}")
 	MsgWantName     = define("want_name", "campaign name: want 1 to 64 of A-Z a-z 0-9 . _ -")
 	MsgNameBegins   = define("name_begins", "campaign name: want a letter, a digit, . or _ at its beginning")

@@ -92,9 +92,25 @@ func title(at func(*Settings) *string) kind {
 }
 
 func onOff(at func(*Settings) *bool) kind {
-	k := value(at, strconv.FormatBool, strconv.ParseBool)
+	k := value(at, strconv.FormatBool, ParseSwitch)
 	k.Switch = true
 	return k
+}
+
+// ParseSwitch reads whether something is on.
+func ParseSwitch(text string) (on bool, err error) {
+	if on, err = strconv.ParseBool(text); err != nil {
+		return false, errors.New("want true or false")
+	}
+	return on, nil
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, Faulty(MsgWantDuration)
+	}
+	return d, nil
 }
 
 // list is the kind of a setting that may be given several times.
@@ -170,11 +186,7 @@ func choice[T comparable](at func(*Settings) *T, values ...T) kind {
 		}
 	}
 	last := len(names) - 1
-	others := make([]Message, last)
-	for i := range others {
-		others[i] = Text(names[i])
-	}
-	want := Faulty(MsgWantChoice, "others", others, "last", names[last])
+	want := Faulty(MsgWantChoice, "others", saidAs(names[:last]), "last", names[last])
 	k := value(at, text, func(name string) (v T, err error) {
 		if i := slices.IndexFunc(values, func(v T) bool { return text(v) == name }); i >= 0 && name != "" {
 			return values[i], nil
@@ -205,7 +217,7 @@ func guard(at func(*Settings) *Share) kind {
 
 // silence is a time after which a campaign pauses; 0: never.
 func silence(at func(*Settings) *time.Duration) kind {
-	k := anyDigits(value(at, unlessZero(time.Duration.String), time.ParseDuration))
+	k := anyDigits(value(at, unlessZero(time.Duration.String), parseDuration))
 	k.valid = func(s *Settings) error {
 		if d := *at(s); d != 0 && d < time.Second {
 			return fmt.Errorf("%v: want 1s or more", d)

@@ -95,7 +95,7 @@ func ParseTicketRule(text string) (Rule, error) {
 	state, err := ParseState(r.value)
 	makes := r.about == aboutExtraction || r.about == aboutState && err == nil && slices.Contains(ticketStates, state)
 	if !makes || r.not {
-		return Rule{}, fmt.Errorf("ticket rule %q: want %sKEY=VALUE, or state= and one of %v", text, ExtractionPrefix, ticketStates)
+		return Rule{}, fmt.Errorf("ticket rule %q: want %sKEY=VALUE, or state= and %s", text, ExtractionPrefix, OneOf(ticketStates))
 	}
 	return r, nil
 }

@@ -98,7 +98,7 @@ func (l Ladder) check() error {
 	case len(l.Delays) == 0 || len(l.Delays) > maxRungs:
 		return Faulty(MsgWantDelays, "rule", l.Rule, "most", maxRungs)
 	case l.Rule.about == aboutState && !l.Rule.not && err == nil && !slices.Contains(followed, state):
-		return Faulty(MsgWantFollowed, "rule", l.Rule, "states", fmt.Sprint(followed))
+		return Faulty(MsgWantFollowed, "rule", l.Rule, "states", saidAs(followed))
 	}
 	for _, d := range l.Delays {
 		if d < time.Second || d > maxDelay {

@@ -20,7 +20,7 @@ func TestLadders(t *testing.T) {
 		{"ended.no_answer:-2d", `delay "-2d": want a time from 1s to 90d`},
 		{"ended.no_answer:91d", `delay "91d"`},
 		{"ended.no_answer:99999999999999999999d", `delay "99999999999999999999d"`},
-		{"state=unconfirmed:2h", "state=unconfirmed: want one of [accepted rejected failed started ended]"},
+		{"state=unconfirmed:2h", "state=unconfirmed: want one of accepted, rejected, failed, started, ended"},
 		{"state=canceled:2h", "state=canceled: want one of"},
 		{"state=failed:" + strings.Repeat("1h,", 20) + "1h", "state=failed: want 1 to 20 delays"},
 	} {

@@ -161,7 +161,7 @@ var table = []Setting{
 		Section: WhenSection, Label: "Not before", Example: "2026-11-27 09:00", kind: moment(func(s *Settings) *time.Time { return &s.StartAt })},
 	{Flag: "max-lateness", Unit: "DURATION", Default: "1h0m0s", With: "start-at", Quiet: true,
 		Usage: "a campaign that could not start within this time, because nothing was running, waits for 'campaign start'",
-		kind:  anyDigits(value(func(s *Settings) *time.Duration { return &s.MaxLateness }, time.Duration.String, time.ParseDuration))},
+		kind:  anyDigits(value(func(s *Settings) *time.Duration { return &s.MaxLateness }, time.Duration.String, parseDuration))},
 	{Flag: "finish-by", Unit: "TIME", Usage: "cancel contacts that were not sent by then; a time as for --start-at",
 		Section: WhenSection, Label: "Not after", Hint: "contacts that were not sent by then are canceled", Example: "2026-11-30 21:00",
 		kind: moment(func(s *Settings) *time.Time { return &s.FinishBy })},

@@ -41,7 +41,7 @@ func ParseState(name string) (State, error) {
 			return State(i), nil
 		}
 	}
-	return 0, fmt.Errorf("state %q: want one of %v", name, stateNames)
+	return 0, fmt.Errorf("state %q: want %s", name, OneOf(stateNames[:]))
 }
 
 func (s State) String() string {

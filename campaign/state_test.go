@@ -30,7 +30,7 @@ func TestUnknownStates(t *testing.T) {
 		t.Errorf("%v passes for a state", s)
 	}
 	_, err := ParseState("Pending")
-	want := `state "Pending": want one of [pending sending accepted rejected failed unconfirmed started ended canceled]`
+	want := `state "Pending": want pending, sending, accepted, rejected, failed, unconfirmed, started, ended or canceled`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -1,7 +1,9 @@
 package campaign
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,28 @@ func Count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return Number(n) + " " + many
+}
+
+// OneOf is a choice: "a, b or c".
+func OneOf[T any](values []T) string {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = fmt.Sprint(v)
+	}
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// saidAs are values as the several parameters of a Message.
+func saidAs[T any](values []T) []Message {
+	texts := make([]Message, len(values))
+	for i, v := range values {
+		texts[i] = Text(fmt.Sprint(v))
+	}
+	return texts
 }
 
 // Moment is a time to the minute, as the reader's clock shows it.

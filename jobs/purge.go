@@ -38,26 +38,44 @@ func (q *Queue) purge(ctx context.Context, c campaign.Campaign, why campaign.Mes
 	return err
 }
 
-// endForPurge ends a campaign, so that nothing more happens in it by itself.
-func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool) error {
+// CheckPurge is why Purge would refuse a campaign now; nil: it would not.
+func (q *Queue) CheckPurge(ctx context.Context, c campaign.Campaign, force bool) error {
+	if c.Kept() != nil {
+		return nil
+	}
+	_, err := q.mayPurge(ctx, c, force)
+	return err
+}
+
+// mayPurge refuses a campaign that is not over. It returns the phase of one that is, or that
+// force may end.
+func (q *Queue) mayPurge(ctx context.Context, c campaign.Campaign, force bool) (campaign.Phase, error) {
 	tally, err := q.store.Tally(ctx, c.Name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	switch phase := tally.Phase(c.Phase); phase {
-	case campaign.Finished:
-		return nil
+	phase := tally.Phase(c.Phase)
+	switch phase {
+	case campaign.Finished, campaign.CanceledPhase:
+		return phase, nil
 	case campaign.Loading:
-		return fmt.Errorf("purge %s: it is still loading", c.Name)
-	case campaign.CanceledPhase:
-	default:
-		if !force {
-			what := fmt.Sprintf("with %d contacts to be sent", tally.Open())
-			if tally.Open() == 0 {
-				what = "and may contact people again"
-			}
-			return fmt.Errorf("purge %s: it is %s, %s; cancel it first, or --force does", c.Name, phase, what)
-		}
+		return phase, fmt.Errorf("purge %s: it is still loading", c.Name)
+	}
+	if force {
+		return phase, nil
+	}
+	what := fmt.Sprintf("with %d contacts to be sent", tally.Open())
+	if tally.Open() == 0 {
+		what = "and may contact people again"
+	}
+	return phase, fmt.Errorf("purge %s: it is %s, %s; cancel it first, or --force does", c.Name, phase, what)
+}
+
+// endForPurge ends a campaign, so that nothing more happens in it by itself.
+func (q *Queue) endForPurge(ctx context.Context, c campaign.Campaign, force bool) error {
+	phase, err := q.mayPurge(ctx, c, force)
+	if err != nil || phase == campaign.Finished {
+		return err
 	}
 	open, err := q.store.Open(ctx, c.Name, time.Time{}, 0)
 	if err != nil {

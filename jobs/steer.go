@@ -179,18 +179,15 @@ func (q *Queue) Cancel(ctx context.Context, name string) (contacts int, err erro
 	if err != nil {
 		return 0, err
 	}
-	if c.Phase == campaign.Loading {
-		now, err := q.store.Now(ctx)
+	switch left, err := q.leftLoading(ctx, c); {
+	case err != nil:
+		return 0, err
+	case left:
+		load, err := q.store.BeginLoad(ctx, c)
 		if err != nil {
 			return 0, err
 		}
-		if now.After(c.LoadUntil) {
-			load, err := q.store.BeginLoad(ctx, c)
-			if err != nil {
-				return 0, err
-			}
-			return 0, load.Abandon(ctx)
-		}
+		return 0, load.Abandon(ctx)
 	}
 	if err := q.mustBeOpen(ctx, name, "cancel"); err != nil {
 		return 0, err
@@ -230,6 +227,24 @@ func (q *Queue) cancelOpen(ctx context.Context, name string) (int, error) {
 		return err
 	})
 	return int(canceled.Load()), err
+}
+
+// CheckCancel is why Cancel would refuse a campaign now; nil: it would not.
+func (q *Queue) CheckCancel(ctx context.Context, c campaign.Campaign) error {
+	if left, err := q.leftLoading(ctx, c); err != nil || left {
+		return err
+	}
+	return q.mustBeOpen(ctx, c.Name, "cancel")
+}
+
+// leftLoading reports whether a campaign is loading, and its enqueue has not been heard of
+// for so long that it must have died.
+func (q *Queue) leftLoading(ctx context.Context, c campaign.Campaign) (bool, error) {
+	if c.Phase != campaign.Loading {
+		return false, nil
+	}
+	now, err := q.store.Now(ctx)
+	return now.After(c.LoadUntil), err
 }
 
 // mustBeOpen refuses to steer a campaign that does not exist or is finished.

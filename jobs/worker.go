@@ -51,6 +51,7 @@ type Config struct {
 	Watch   Watch
 	Tickets bool         // this process makes tickets, too: its heartbeat says so
 	Version string       // the build of this process, for its heartbeat
+	Redis   string       // where Redis is, without a password, for the log
 	Logger  *slog.Logger // discards when nil
 }
 
@@ -171,7 +172,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	every := func(ctx context.Context, interval time.Duration, do func(context.Context) error, trouble string) {
 		loops.Go(func() { timings.Every(ctx, interval, w.log, trouble, do) })
 	}
-	every(background, timings.HeartbeatEvery, w.beat, "heartbeat missed")
+	redis := &absence{redis: w.cfg.Redis, log: w.log}
+	every(background, timings.HeartbeatEvery, func(ctx context.Context) error {
+		redis.heard(ctx, w.beat(ctx), time.Now())
+		return nil
+	}, "heartbeat missed")
 	every(ctx, timings.LookEvery, w.look, "quotas and queues not looked at")
 	every(ctx, timings.SweepEvery, sweeper.sweep, "sweep failed")
 	every(ctx, timings.ScanTry, sweeper.scan, "campaigns not scanned")

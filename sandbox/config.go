@@ -68,7 +68,22 @@ func (cfg *Config) check() error {
 	case cfg.MaxBody < 0 || cfg.MaxPost < 0:
 		return fmt.Errorf("body of %d bytes: want more than 0", min(cfg.MaxBody, cfg.MaxPost))
 	case !slices.Contains(shapes, cfg.ValuesShape):
-		return fmt.Errorf("values shape %q: want one of %v", cfg.ValuesShape, shapes)
+		return fmt.Errorf("values shape %q: want %s", cfg.ValuesShape, oneOf(shapes))
 	}
 	return cfg.Webhooks.check()
+}
+
+// oneOf is a choice: "a, b or c".
+func oneOf[T ~string](names []T) string {
+	text, last := "", len(names)-1
+	for i, name := range names {
+		switch {
+		case i == last && i > 0:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += string(name)
+	}
+	return text
 }

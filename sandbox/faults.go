@@ -109,7 +109,7 @@ func (f Faults) check() error {
 	case total > 1+1e-9:
 		return fmt.Errorf("faults: shares add up to %.3g: want 1 at most", total)
 	case f.MaintenanceForm != "" && !slices.Contains(forms, f.MaintenanceForm):
-		return fmt.Errorf("maintenance %q: want one of %v", f.MaintenanceForm, forms)
+		return fmt.Errorf("maintenance %q: want %s", f.MaintenanceForm, oneOf(forms))
 	case f.MaintenanceRetry < 0:
 		return fmt.Errorf("maintenance: Retry-After %d: want 0 or more seconds", f.MaintenanceRetry)
 	}

@@ -72,7 +72,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a negative size for PHP", Config{MaxPost: -1}, "body of -1 bytes: want more than 0"},
 		{"a negative overrun", Config{Overrun: -1}, "overrun -1: want 0 or more requests"},
 		{"a version from before our time", Config{Laravel: 7}, "laravel 7: want version 8 or later"},
-		{"an unknown shape", Config{ValuesShape: "xml"}, `values shape "xml": want one of [list objects map data]`},
+		{"an unknown shape", Config{ValuesShape: "xml"}, `values shape "xml": want list, objects, map or data`},
 		{"a bad number that is no number, without repeating it", Config{BadNumbers: []string{"+966501234567", "0501234567"}}, "bad number 2: want a plus and 7 to 15 digits"},
 		{"too many faults", Config{Faults: Faults{Hang: 1, ResetAfter: 1}}, "faults: shares add up to 2: want 1 at most"},
 		{"negative concurrency", Config{Webhooks: Webhooks{Concurrency: -1}}, "webhooks: concurrency -1: want more than 0"},

@@ -61,23 +61,50 @@ type api struct {
 	gets      http.RoundTripper
 }
 
-// newAPI refuses a Config that cannot work. Its errors quote nothing of it: a token or a
-// password in the address must not reach a log.
-func newAPI(cfg Config) (*api, error) {
-	base, err := url.Parse(cmp.Or(cfg.BaseURL, defaultBaseURL))
+// parseURL reads the platform's address. Its errors quote nothing of it: a password in it
+// must not reach a log.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, errors.New("velents: base URL: malformed")
-	case base.Scheme != "http" && base.Scheme != "https":
-		return nil, errors.New("velents: base URL: want http:// or https://")
-	case base.Hostname() == "":
-		return nil, errors.New("velents: base URL: no host")
-	case base.User != nil || base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
-		return nil, errors.New("velents: base URL: want no user, query or fragment")
-	case cfg.Token == "":
-		return nil, errors.New("velents: token: missing")
-	case strings.ContainsFunc(cfg.Token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, errors.New("velents: token: want visible ASCII without spaces")
+		return nil, errors.New("malformed")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("want http:// or https://")
+	case u.Hostname() == "":
+		return nil, errors.New("no host")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("want no user, query or fragment")
+	}
+	return u, nil
+}
+
+// CheckURL refuses what cannot be the platform's address.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
+// CheckToken refuses what cannot be a token. Its errors quote nothing of it.
+func CheckToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New("missing")
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("want visible ASCII without spaces")
+	}
+	return nil
+}
+
+// newAPI refuses a Config that cannot work.
+func newAPI(cfg Config) (*api, error) {
+	base, err := parseURL(cmp.Or(cfg.BaseURL, defaultBaseURL))
+	if err != nil {
+		return nil, fmt.Errorf("velents: base URL: %w", err)
+	}
+	if err := CheckToken(cfg.Token); err != nil {
+		return nil, fmt.Errorf("velents: token: %w", err)
+	}
+	switch {
 	case cfg.Timeout < 0:
 		return nil, fmt.Errorf("velents: timeout: want more than 0, have %v", cfg.Timeout)
 	case strings.ContainsFunc(cfg.UserAgent, unicode.IsControl):

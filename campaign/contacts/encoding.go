@@ -17,6 +17,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
+
+	"campaign-runner/campaign"
 )
 
 // An Encoding is how the text of a file is encoded.
@@ -70,7 +72,7 @@ func ParseEncoding(name string) (Encoding, error) {
 			return e, nil
 		}
 	}
-	return "", fmt.Errorf("encoding %q: want one of %v", name, Encodings)
+	return "", fmt.Errorf("encoding %q: want %s", name, campaign.OneOf(Encodings))
 }
 
 // macArabic holds the upper half of MacArabic, which golang.org/x/text does not have.

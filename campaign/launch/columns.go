@@ -27,7 +27,8 @@ type Mapping struct {
 //
 // Columns that the agent does not ask for go under their own names if that is wanted
 // or if the agent's keys are not known, except the phone column and those without a
-// name.
+// name. What results have added to the list of an earlier campaign says nothing to an agent:
+// such a column goes only where it is mapped to.
 func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []string, err error) {
 	columns, by, err := mapped(header, found, wish)
 	if err != nil {
@@ -41,8 +42,14 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 	for _, key := range found.keys {
 		explicit[key] = filled(key)
 	}
+	added, kept := campaign.AddedByResults(header), []string(nil)
 	for i, name := range header {
-		if columns[i].Key != "" {
+		switch {
+		case columns[i].Key != "":
+			added[i] = false
+			continue
+		case added[i]:
+			kept = append(kept, name)
 			continue
 		}
 		for _, key := range found.keys {
@@ -56,10 +63,13 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 		}
 	}
 	if missing := slices.DeleteFunc(slices.Clone(found.keys), filled); len(missing) > 0 {
-		return nil, nil, campaign.Faulty(campaign.MsgFileLacks, "missing", suggested(missing, columns, phone), "columns", namesOf(header))
+		return nil, nil, campaign.Faulty(campaign.MsgFileLacks, "missing", suggested(missing, columns, phone, added), "columns", namesOf(header))
 	}
 	if !found.keysKnown || wish.SendExtra {
-		warnings = append(warnings, sendExtra(columns, phone, by, found, wish)...)
+		warnings = append(warnings, sendExtra(columns, phone, added, by, found, wish)...)
+	}
+	if len(kept) > 0 {
+		warnings = append(warnings, fmt.Sprintf("the file holds results of a campaign: the columns %s are kept and not sent; --map COLUMN=VALUE sends one", quoted(kept)))
 	}
 	return columns, warnings, twice(columns, by)
 }
@@ -97,11 +107,11 @@ func mapped(header []string, found checked, wish Mapping) (columns []campaign.Co
 }
 
 // sendExtra gives the other columns their own names for keys.
-func sendExtra(columns []campaign.Column, phone int, by map[string][]int, found checked, wish Mapping) (warnings []string) {
+func sendExtra(columns []campaign.Column, phone int, added []bool, by map[string][]int, found checked, wish Mapping) (warnings []string) {
 	for i, c := range columns {
 		_, set := wish.Constants[c.Name]
 		switch {
-		case c.Key != "" || i == phone || set:
+		case c.Key != "" || i == phone || added[i] || set:
 		case slices.ContainsFunc(found.keys, func(key string) bool { return contacts.SameName(key, c.Name) }): // filled otherwise
 		case c.Name == "":
 			warnings = append(warnings, fmt.Sprintf("column %d has no name: it is kept and not sent", i+1))
@@ -150,10 +160,10 @@ func didYouMean(name string, among []string) string {
 }
 
 // suggested lists missing keys, each with the column that may be meant for it.
-func suggested(missing []string, columns []campaign.Column, phone int) []campaign.Message {
+func suggested(missing []string, columns []campaign.Column, phone int, added []bool) []campaign.Message {
 	var free []string
 	for i, c := range columns {
-		if i != phone && c.Key == "" && c.Name != "" {
+		if i != phone && !added[i] && c.Key == "" && c.Name != "" {
 			free = append(free, c.Name)
 		}
 	}

@@ -19,6 +19,10 @@ func TestColumns(t *testing.T) {
 	}
 	set := func(key, value string) Mapping { return Mapping{Constants: map[string]string{key: value}} }
 	extra := Mapping{SendExtra: true}
+	results := []string{"phone", "name", "state (file)", "phone_e164", "state", "reason", "attempts", "extraction.intent"}
+	kept := func(columns string) string {
+		return "the file holds results of a campaign: the columns " + columns + " are kept and not sent; --map COLUMN=VALUE sends one"
+	}
 	for _, tt := range []struct {
 		name     string
 		header   []string
@@ -71,6 +75,11 @@ func TestColumns(t *testing.T) {
 			[]string{"column 2 has no name: it is kept and not sent"}, ""},
 		{"keys not known: equal names", []string{"phone", "x", "x"}, checked{}, Mapping{}, nil, nil,
 			`2 columns fill the value "x": "x" (column 2), "x" (column 3): choose one with --map, and give equal columns different names`},
+		{"results of a campaign", results, checked{}, Mapping{}, []string{"", "name", "state (file)", "", "", "", "", ""}, []string{kept(`"phone_e164", "state", "reason", "attempts", "extraction.intent"`)}, ""},
+		{"results, one column mapped", results, known("why"), mapped("reason", "why"), []string{"", "", "", "", "", "why", "", ""}, []string{kept(`"phone_e164", "state", "attempts", "extraction.intent"`)}, ""},
+		{"results, and an agent that asks for a state", results, known("state"), Mapping{}, nil, nil,
+			`the agent wants values that the file has no column for: missing "state"; the columns are "phone", "name", "state (file)", "phone_e164", "state", "reason", "attempts", "extraction.intent"; --map COLUMN=KEY or --set KEY=VALUE fills them`},
+		{"a list with a state of its own", []string{"phone", "state", "reason"}, checked{}, Mapping{}, []string{"", "state", "reason"}, nil, ""},
 		{"keys not known: mapped and set", []string{"phone", "a", "b"}, checked{}, Mapping{Columns: map[string]string{"a": "name"}, Constants: map[string]string{"b": "x"}}, []string{"", "name", ""}, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

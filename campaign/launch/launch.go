@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
@@ -75,12 +74,14 @@ func (r Request) Check() error {
 	if _, err := contacts.NewPhoneParser(settings.Region); err != nil {
 		return err
 	}
-	u, err := url.Parse(settings.WebhookURL)
-	switch {
-	case settings.WebhookURL == "" && len(settings.OptOutWhen) > 0:
-		return errors.New("--optout-when: set WEBHOOK_URL: without events nothing is learned of a contact")
-	case settings.WebhookURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
-		return errors.New("webhook URL: want http:// or https:// and a host")
+	if settings.WebhookURL == "" {
+		if len(settings.OptOutWhen) > 0 {
+			return errors.New("--optout-when: set WEBHOOK_URL: without events nothing is learned of a contact")
+		}
+		return nil
+	}
+	if err := campaign.CheckAddress(settings.WebhookURL); err != nil {
+		return fmt.Errorf("webhook URL: %w", err)
 	}
 	return nil
 }

@@ -122,6 +122,15 @@ func connectAdvice(err error) string {
 	return "check the address in REDIS_URL"
 }
 
+// Address is where the Redis of a URL is, as logs may tell it: without user and password.
+func Address(rawURL string) string {
+	o, err := parseURL(rawURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(o.MasterName+" at "+strings.Join(o.Addrs, ","), " at ")
+}
+
 func parseURL(raw string) (*redis.UniversalOptions, error) {
 	scheme, _, ok := strings.Cut(raw, "://")
 	if !ok {

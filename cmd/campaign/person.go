@@ -55,7 +55,7 @@ func (a *app) person() *cobra.Command {
 				return err
 			}
 			if f.erase && !f.yes {
-				if err := a.sure("person --erase", "erase", "go on"); err != nil {
+				if err := a.sure("person --erase", "erase", "go on", func() error { return nil }); err != nil {
 					return err
 				}
 			}
@@ -183,7 +183,7 @@ func (a *app) showPerson(ctx context.Context, desk *person.Desk, phone campaign.
 	if err != nil {
 		return err
 	}
-	if err := a.print(p, personText(p)); err != nil {
+	if err := a.print(p, personText(p, cli.Width(a.stdout))); err != nil {
 		return err
 	}
 	return notSearched(p.NotSearched, "not searched")
@@ -200,7 +200,9 @@ func notSearched(list []person.Unsearch, what string) error {
 	return cli.Partialf("%s: %s; the same command goes on", what, strings.Join(texts, "; "))
 }
 
-func personText(p person.Person) string {
+// personText is what is kept of a person, for a terminal that is columns wide; 0: one line
+// for each contact, however long.
+func personText(p person.Person, columns int) string {
 	text := p.Phone + " is in no campaign\n"
 	if len(p.Contacts) > 0 {
 		rows := [][]string{{"CAMPAIGN", "LINE", "STATE", "REASON", "ATTEMPTS", "CHANGED", "STARTED", "ENDED", "MESSAGES", "TICKET"}}
@@ -210,7 +212,9 @@ func personText(p person.Person) string {
 				cli.Number(c.Messages), strings.TrimSpace(c.TicketState + " " + c.TicketID),
 			})
 		}
-		text = table(rows, 1, 4, 8)
+		if text = table(rows, 1, 4, 8); columns > 0 && cli.Widest(text) > columns {
+			text = upright(rows, columns)
+		}
 	}
 	facts := [][]string{{"number", p.Phone}, {"do-not-contact list", "no"}, {"contacted on", strings.Join(p.Contacted, ", ")}, {"reserved by", p.ReservedBy}}
 	if p.DoNotContact {
@@ -230,6 +234,24 @@ func personText(p person.Person) string {
 		facts = append(facts, []string{"open wish", fmt.Sprintf("%s of %s: %s", w.ID, w.Campaign, w.Why)})
 	}
 	return text + "\n" + factsText(facts)
+}
+
+// upright is a table whose rows stand one below the other: each begins with its first cell,
+// and of the others those that say something have a line, with the name of their column.
+func upright(rows [][]string, columns int) string {
+	var b strings.Builder
+	for i, row := range rows[1:] {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString(cli.Printable(row[0]) + "\n")
+		for i, cell := range row[1:] {
+			if cell != "" {
+				b.WriteString(cli.Hanging(fmt.Sprintf("  %-9s ", strings.ToLower(rows[0][i+1])), cli.Printable(cell), columns))
+			}
+		}
+	}
+	return b.String()
 }
 
 func (a *app) erasePerson(ctx context.Context, desk *person.Desk, phone campaign.Phone, mayBeContacted bool) error {

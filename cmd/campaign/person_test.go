@@ -107,7 +107,7 @@ func TestNumbersAreReadFromTheStandardInput(t *testing.T) {
 
 func TestConfirmErase(t *testing.T) {
 	var stderr bytes.Buffer
-	if err := (&app{stdin: strings.NewReader("erase\n"), stderr: &stderr}).sure("person --erase", "erase", "go on"); cli.ExitCode(err) != 2 {
+	if err := (&app{stdin: strings.NewReader("erase\n"), stderr: &stderr}).sure("person --erase", "erase", "go on", nil); cli.ExitCode(err) != 2 {
 		t.Errorf("where nobody can be asked: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func planText(f report.Foresight) string {
 		quota = f.Rate + ", by --rate: no worker knows it"
 	}
 	facts := [][]string{
-		{"  hours", f.Hours}, {"  quota", quota}, {"  calls", callsText(f)},
+		{"  hours", f.Hours}, {"  quota", quota}, {"  requests", callsText(f)},
 		{"  begins", whenText(f.Begins, f.Now)}, {"  ends", whenText(f.Ends, f.Now)},
 	}
 	if f.Missed > 0 {

@@ -16,11 +16,11 @@ func TestPlan(t *testing.T) {
 	got := f.run("plan", "sale", "--rate", "1/60s")
 	text := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d AST`).ReplaceAllString(got.stdout, "TIME")
 	want := `sale is running, 3 contacts are pending
-  hours   at any time
-  quota   1/60s, by --rate: no worker knows it
-  calls   2
-  begins  now
-  ends    TIME, in about 2 minutes
+  hours     at any time
+  quota     1/60s, by --rate: no worker knows it
+  requests  2
+  begins    now
+  ends      TIME, in about 2 minutes
 `
 	if got.code != 0 || text != want {
 		t.Errorf("exit %d, %s%s\nwant %s", got.code, text, got.stderr, want)
@@ -52,13 +52,13 @@ func TestPlanText(t *testing.T) {
 		},
 	})
 	want := `spring is running, 1,010 contacts are pending
-  hours   09:00-21:00 in each contact's own time zone
-  quota   30/60s, as a worker sees it
-  calls   5
-  begins  now
-  ends    2026-11-30 09:00 AST, in about 60 minutes
-  missed  200 contacts are not sent by 2026-11-30 10:00 AST
-  held    10 contacts wait for a person
+  hours     09:00-21:00 in each contact's own time zone
+  quota     30/60s, as a worker sees it
+  requests  5
+  begins    now
+  ends      2026-11-30 09:00 AST, in about 60 minutes
+  missed    200 contacts are not sent by 2026-11-30 10:00 AST
+  held      10 contacts wait for a person
 
 ZONE                                  CONTACTS  FROM                                       UNTIL
 Asia/Dubai                                 400  now                                        2026-11-30 08:00 AST, in about 2 seconds

@@ -100,16 +100,15 @@ func (a *app) lookedUp(ctx context.Context, s *store.Store, name string, res job
 	if err != nil && !partly(err) { // the resolve names chunks that cannot be read
 		return res, err
 	}
+	nobody := found.Contacts == 0
 	if r.contacts > 0 {
 		found.Contacts = r.contacts
 	}
 	res.Seen = &found
-	if r.yes || !cli.IsTerminal(a.stdin) {
+	if nobody || r.yes || !cli.IsTerminal(a.stdin) {
 		return res, nil
 	}
-	if found.Contacts > 0 {
-		fmt.Fprintf(a.stderr, "%s: %s, the last since %s.\n", name, cli.Count(found.Contacts, "unconfirmed contact", "unconfirmed contacts"), local(found.Until))
-	}
+	fmt.Fprintf(a.stderr, "%s: %s, the last since %s.\n", name, cli.Count(found.Contacts, "unconfirmed contact", "unconfirmed contacts"), local(found.Until))
 	if err := cli.Confirm(a.stdin, a.stderr, name, "resolve its contacts"); err != nil {
 		return res, fmt.Errorf("resolve: %w", err)
 	}

@@ -80,6 +80,28 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 	}
 }
 
+// What would be refused, or moves nobody, is not asked for.
+func TestNobodyIsAskedForWhatDoesNothing(t *testing.T) {
+	for args, want := range map[string]string{
+		"cancel done":               "cancel done: it is finished",
+		"purge sale":                "purge sale: it is running, with 1 contacts to be sent; cancel it first, or --force does",
+		"resolve sale --not-sent":   "",
+		"resolve sale --accepted":   "",
+		"cancel sales":              "no such campaign",
+		"purge --force sales":       "no such campaign",
+		"resolve --accepted sales ": "no such campaign",
+	} {
+		f := newFixture(t)
+		f.load("done", 0)
+		f.load("sale", 1)
+		tty, shown := terminal.Open(t, "\n")
+		err := run(t.Context(), strings.Fields(args), tty, io.Discard, tty, f.getenv)
+		if text := shown(); strings.Contains(text, "Type") || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; asks %q", args, err, text)
+		}
+	}
+}
+
 // What a person agrees to is what the question has shown: who is lost meanwhile was not
 // looked up.
 func TestResolveOnATerminalIsAboutWhatItShows(t *testing.T) {
@@ -134,6 +156,31 @@ func TestTheListFitsATerminalOf80Columns(t *testing.T) {
 	}
 	if got := f.run("list"); !strings.Contains(got.stdout, strings.Repeat("waiting for the new text ", 7)) || strings.Count(got.stdout, "\n") != 3 {
 		t.Errorf("a pipe does not get one whole line for each:\n%s", got.stdout)
+	}
+}
+
+// Where a table would be wider than the terminal, each campaign of a person has lines of its
+// own, and nothing is left out.
+func TestAPersonFitsATerminalOf80Columns(t *testing.T) {
+	f := newFixture(t)
+	reason := strings.TrimSpace(strings.Repeat("no such number ", 9))
+	for _, name := range []string{"sale", strings.Repeat("winter-", 9) + "x"} {
+		f.load(name, 1)
+		f.move(name, 0, reason, campaign.Send, campaign.Reject)
+	}
+	tty, shown := terminal.Open(t, "")
+	err := run(t.Context(), []string{"person", "+966501000000"}, strings.NewReader(""), tty, os.Stderr, f.getenv)
+	text := strings.ReplaceAll(shown(), "\r", "")
+	if n := cli.Widest(text); n > 80 || err != nil {
+		t.Errorf("%v; %d columns:\n%s", err, n, text)
+	}
+	for _, want := range []string{"sale\n  line      2\n  state     rejected\n  reason    no such number", "winter-x\n", "  attempts  1\n  changed   2026-01-02 06:04:05 AST\n", "do-not-contact list  no\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "number") - strings.Count(text, "\nnumber "); n != 2*9 {
+		t.Errorf("a reason is not whole:\n%s", text)
 	}
 }
 

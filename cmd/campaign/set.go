@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +30,31 @@ country's rules that it was loaded with stay in force.
 --then replaces what was there, for all contacts; --then none ends it. In a campaign that
 has finished it may contact people at once.`
 
+// whenOver are the settings that mean something of a campaign that is over.
+var whenOver = []string{"title", "then", "then-within"}
+
+// noteOver says so if what was given changes nothing, because the campaign is over.
+func (a *app) noteOver(ctx context.Context, s *store.Store, name string, given campaign.Given) {
+	c, err := s.Campaign(ctx, name)
+	if err != nil {
+		return
+	}
+	tally, err := s.Tally(ctx, name)
+	if err != nil {
+		return
+	}
+	phase := tally.Phase(c.Phase)
+	if phase != campaign.Finished && phase != campaign.CanceledPhase {
+		return
+	}
+	for _, flag := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(whenOver, flag) {
+			a.note(fmt.Sprintf("%s is %s: --%s has no effect, unless 'enqueue append' or 'enqueue rerun' lets it run again", name, phase, flag))
+			return
+		}
+	}
+}
+
 func (a *app) set() *cobra.Command {
 	var f cli.SettingFlags
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
@@ -49,6 +76,7 @@ func (a *app) set() *cobra.Command {
 		if len(changed) > 0 {
 			text = ""
 			a.noteUnapproved(ctx, s, name)
+			a.noteOver(ctx, s, name, f.Given)
 		}
 		for _, d := range changed {
 			text += fmt.Sprintf("%s: %s is %s now, was %s\n", name, d.Flag, d.Other, d.Have)

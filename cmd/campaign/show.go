@@ -124,7 +124,7 @@ func overviewText(o report.Overview) string {
 		{"  title", o.Title},
 		{"  waiting", o.WaitingFor.String()},
 		{"  approved", approvalText(o)},
-		{"  until", etaText(o)},
+		{"  ends", etaText(o)},
 		{"  again", againText(o)},
 		{"  contacts", contactsText(o)},
 		{"  agent", fmt.Sprintf("%s, %s, channel %d, %s", o.Agent, o.Mode, o.Channel, cli.Count(o.Workers, "live worker", "live workers"))},

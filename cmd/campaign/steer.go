@@ -65,11 +65,11 @@ func (a *app) pause() *cobra.Command {
 }
 
 func (a *app) start() *cobra.Command {
-	return a.steer("start", "Start a campaign that waits for that, or for its time", campaign.Running, (*jobs.Queue).Start, released)
+	return a.steer("start", "Start a campaign that waits for that, or for its time", campaign.Running, byName((*jobs.Queue).Start), released)
 }
 
 func (a *app) resume() *cobra.Command {
-	cmd := a.steer("resume", "Go on with a paused campaign", campaign.Running, (*jobs.Queue).Resume, released)
+	cmd := a.steer("resume", "Go on with a paused campaign", campaign.Running, byName((*jobs.Queue).Resume), released)
 	cmd.Long = `Go on with a paused campaign, or with --all, with those that 'pause --all' has paused.
 Campaigns that were paused by name or by a rule stay paused: each has a reason of its own.`
 	return a.orAll(cmd, together{
@@ -87,33 +87,36 @@ func released(done *steered, chunks int) string {
 }
 
 func (a *app) cancel() *cobra.Command {
-	return a.asking("cancel it", a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, (*jobs.Queue).Cancel, func(done *steered, contacts int) string {
-		done.Canceled = contacts
-		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
-	}))
-}
-
-// asking makes a command ask on a terminal for the campaign's name before it does what
-// cannot be undone. when says whether this call does; nil: each does.
-func (a *app) asking(doing string, cmd *cobra.Command) *cobra.Command {
-	yes := cmd.Flags().Bool("yes", false, "do not ask")
-	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !*yes {
-			if err := cli.Confirm(a.stdin, a.stderr, args[0], doing); err != nil {
-				return fmt.Errorf("%s: %w", cmd.Name(), err)
+	var yes bool
+	cancel := func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) {
+		if !yes {
+			if err := q.CheckCancel(ctx, c); err != nil {
+				return 0, err // before anybody is asked
+			}
+			if err := cli.Confirm(a.stdin, a.stderr, c.Name, "cancel it"); err != nil {
+				return 0, fmt.Errorf("cancel: %w", err)
 			}
 		}
-		return run(cmd, args)
+		return q.Cancel(ctx, c.Name)
 	}
+	cmd := a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, cancel, func(done *steered, contacts int) string {
+		done.Canceled = contacts
+		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
+	})
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
+}
+
+// byName is a method of a Queue that needs no more of a campaign than its name.
+func byName(run func(*jobs.Queue, context.Context, string) (int, error)) func(*jobs.Queue, context.Context, campaign.Campaign) (int, error) {
+	return func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) { return run(q, ctx, c.Name) }
 }
 
 // steer makes a command that takes a campaign to a phase; tell notes and says how many
 // chunks or contacts that moved.
-func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, string) (int, error), tell func(*steered, int) string) *cobra.Command {
+func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, campaign.Campaign) (int, error), tell func(*steered, int) string) *cobra.Command {
 	return a.onLoaded(verb, short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
-		moved, left := run(a.queue(s), ctx, before.Name)
+		moved, left := run(a.queue(s), ctx, before)
 		if left != nil && !partly(left) {
 			return left
 		}
@@ -158,10 +161,14 @@ func (a *app) verify() *cobra.Command {
 	})
 }
 
-// sure asks for a word before what cannot be undone. Without a terminal it wants --yes.
-func (a *app) sure(what, word, doing string) error {
+// sure asks for a word before what cannot be undone, unless refused says why it would not be
+// done. Without a terminal it wants --yes.
+func (a *app) sure(what, word, doing string, refused func() error) error {
 	if !cli.IsTerminal(a.stdin) {
 		return cli.Usagef("%s: it cannot be undone; say --yes", what)
+	}
+	if err := refused(); err != nil {
+		return err
 	}
 	if err := cli.Confirm(a.stdin, a.stderr, word, doing); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -174,7 +181,8 @@ func (a *app) purge() *cobra.Command {
 	cmd := a.onLoaded("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
 		name, already := before.Name, !before.PurgedAt.IsZero()
 		if !yes && !already {
-			if err := a.sure("purge "+name, name, "purge it"); err != nil {
+			refused := func() error { return a.queue(s).CheckPurge(ctx, before, force) }
+			if err := a.sure("purge "+name, name, "purge it", refused); err != nil {
 				return err
 			}
 		}

@@ -94,7 +94,7 @@ func (a *app) makeAgain(ctx context.Context, s *store.Store, c campaign.Campaign
 	for _, name := range names {
 		state := campaign.TicketState(name)
 		if !slices.Contains(tickets.Repeatable, state) {
-			return cli.Usagef("--again %q: want some of %v", name, tickets.Repeatable)
+			return cli.Usagef("--again %q: want %s", name, campaign.OneOf(tickets.Repeatable))
 		}
 		states = append(states, state)
 	}

@@ -80,7 +80,7 @@ func TestTickets(t *testing.T) {
 	}{
 		{"tickets plain", outcome{"plain makes no tickets: it was enqueued without --ticket-when\n", "", 0}},
 		{"tickets sale --live", outcome{"", "campaign: VELENTS_SUPPORT_TOKEN is not set\n", 2}},
-		{"tickets sale --again made", outcome{"", "campaign: --again \"made\": want some of [refused failed unconfirmed]\n", 2}},
+		{"tickets sale --again made", outcome{"", "campaign: --again \"made\": want refused, failed or unconfirmed\n", 2}},
 		{"tickets sale --again refused", outcome{"sale: 1 ticket to be made again\n", "", 0}},
 		{"tickets sale --again refused", outcome{"sale: 0 tickets to be made again\n", "", 0}},
 	} {

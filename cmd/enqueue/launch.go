@@ -26,7 +26,8 @@ import (
 const launchHelp = `Start a campaign from a contact file whose first line names the columns: CSV as
 Excel and others write it, an .xlsx workbook, a .csv.gz, a .zip with one of them, or
 - for the standard input. Its encoding and delimiter are detected. One column is the
-phone; columns named like the agent's values, in any case, go with each contact.
+phone; columns named like the agent's values, in any case, go with each contact. Of
+results of a campaign, the columns that tell what became of each contact stay behind.
 
 --where, --sample, --limit and --not-in choose some of the rows; the others are counted
 and listed as not chosen. With --from the contacts are those of another campaign, as
@@ -259,7 +260,7 @@ type requestFlags struct {
 }
 
 func (f *requestFlags) add(flags *pflag.FlagSet) {
-	flags.Func("encoding", "`ENCODING` of the file: "+encodingNames()+" (default: found out)", func(text string) (err error) {
+	flags.Func("encoding", "`ENCODING` of the file: "+campaign.OneOf(contacts.Encodings)+" (default: found out)", func(text string) (err error) {
 		f.Format.Encoding, err = contacts.ParseEncoding(text)
 		return err
 	})
@@ -289,13 +290,4 @@ func (f *requestFlags) choose(given func(flag string) bool, parse func(string) (
 		return fmt.Errorf("--where %w", err)
 	}
 	return nil
-}
-
-func encodingNames() string {
-	names := make([]string, len(contacts.Encodings))
-	for i, e := range contacts.Encodings {
-		names[i] = string(e)
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -97,7 +97,7 @@ func (a *app) rerun() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringSliceVar(&states, "state", []string{campaign.Failed.String()},
-		fmt.Sprintf("`STATES` to send again, with commas between: %v, and ended with --where", jobs.Rerunnable))
+		fmt.Sprintf("`STATES` to send again, with commas between: %s; or ended, with --where", campaign.OneOf(jobs.Rerunnable)))
 	flags.StringVar(&sel.Reason, "reason", "", "only those with this `TEXT` in their reason")
 	flags.StringArrayVar(&where, "where", nil, "only those that this `RULE` is true of; may be repeated, and then all must be")
 	flags.IntVar(&sel.Limit, "limit", 0, "at most this many `CONTACTS`, the first of the list (default: all)")
@@ -138,7 +138,7 @@ func (r *rerun) take(states []string) error {
 		case err == nil && state == campaign.Ended && !r.sel.ByOutcome():
 			return cli.Usagef("--state ended: say with --where what the conversations came to")
 		case err != nil || state != campaign.Ended && !slices.Contains(jobs.Rerunnable, state):
-			return cli.Usagef("--state %q: want some of %v, or ended with --where", text, jobs.Rerunnable)
+			return cli.Usagef("--state %q: want %s, or ended with --where", text, campaign.OneOf(jobs.Rerunnable))
 		}
 		r.sel.States = append(r.sel.States, state)
 	}

@@ -50,7 +50,7 @@ func (o output) String() string {
 		}
 	}
 	p.count("chunks", o.Chunks)
-	p.count("calls needed", o.Calls)
+	p.count("requests", o.Calls)
 	if o.Canary > 0 {
 		p.line("canary", "the first "+cli.Number(o.Canary)+", before the others")
 	}

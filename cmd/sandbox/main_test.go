@@ -190,10 +190,10 @@ func TestUsage(t *testing.T) {
 	}{
 		{"an unknown flag", []string{"--limt", "3"}, "unknown flag: --limt"},
 		{"an argument", []string{"start"}, `unexpected argument "start"`},
-		{"not a number", []string{"--limit", "many"}, `invalid argument "many" for "--limit" flag`},
-		{"no span", []string{"--latency", "5"}, `invalid argument "5" for "--latency" flag`},
+		{"not a number", []string{"--limit", "many"}, `--limit "many"`},
+		{"no span", []string{"--latency", "5"}, `--latency: span: want one like 50ms-800ms`},
 		{"no maintenance", []string{"--maintenance", "soon"}, "maintenance: span: want one like 50ms-800ms"},
-		{"maintenance of no form", []string{"--maintenance-as", "xml"}, `maintenance "xml": want one of [json page redirect]`},
+		{"maintenance of no form", []string{"--maintenance-as", "xml"}, `maintenance "xml": want json, page or redirect`},
 		{"no outage", []string{"--outage", "45s-30s"}, "outage: span: it ends before it begins"},
 		{"too many faults", []string{"--hang", "0.6", "--reset-after", "0.6"}, "faults: shares add up to 1.2: want 1 at most"},
 		{"a window of nothing", []string{"--window", "0"}, "window, max-rows, max-body and webhook-concurrency: want more than 0"},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/sandbox"
 )
 
@@ -67,7 +68,7 @@ Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 		group.SortFlags = false
 		cmd.Flags().AddFlagSet(group)
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cli.FlagError(cmd, err)) })
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "Usage:\n  %s\n", cmd.UseLine())

@@ -286,7 +286,10 @@ func TestAnIdleWorkerStopsWithoutARedis(t *testing.T) {
 				"NOTIFY_URL=http://127.0.0.1:1", "VELENTS_SUPPORT_TOKEN=t")
 			p.await("worker started")
 			lose(redis)
-			p.await("heartbeat missed")
+			line := p.await("no heartbeat reaches Redis")
+			if address := strings.TrimPrefix(redis.URL(), "redis://"); !strings.Contains(line, `redis=`+strings.TrimSuffix(address, "/0")) {
+				t.Errorf("it does not tell where Redis is: %s", line)
+			}
 			p.signal(syscall.SIGTERM)
 			if how := p.end(12 * time.Second); how != "exit status 0" {
 				t.Error(how)

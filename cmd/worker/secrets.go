@@ -15,17 +15,17 @@ const shortSecret = 12
 
 // warnings says which secrets are missing or weak, one line each.
 func (o options) warnings(getenv func(string) string) (lines []string) {
-	for _, s := range []cli.Setting{adminPassword, webhookSecret, webhookPrevious, webhookAuth} {
+	for _, s := range []cli.Setting{cli.AdminPassword, cli.WebhookSecret, cli.WebhookPrevious, cli.WebhookAuth} {
 		if value := s.Get(getenv); value != "" && len(value) < shortSecret {
 			lines = append(lines, fmt.Sprintf("%s has fewer than %d characters: it can be guessed, and the next major version refuses it", s.Variable, shortSecret))
 		}
 	}
-	if o.webhookAddr != "" && webhookAuth.Get(getenv) == "" {
-		lines = append(lines, webhookAuth.Variable+" is not set: a link is all it takes to post events; set it here and in the platform's dashboard")
+	if o.webhookAddr != "" && cli.WebhookAuth.Get(getenv) == "" {
+		lines = append(lines, cli.WebhookAuth.Variable+" is not set: a link is all it takes to post events; set it here and in the platform's dashboard")
 	}
-	if host, _, err := net.SplitHostPort(o.adminAddr); err == nil && o.tlsCert == "" && len(o.proxies) == 0 && adminPassword.Get(getenv) != "" {
+	if host, _, err := net.SplitHostPort(o.adminAddr); err == nil && o.tlsCert == "" && len(o.proxies) == 0 && cli.AdminPassword.Get(getenv) != "" {
 		if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
-			lines = append(lines, "the admin pages are open to other machines without TLS: everybody on the way can read "+adminPassword.Variable+"; see --admin-tls-cert, or put a proxy with TLS before them")
+			lines = append(lines, "the admin pages are open to other machines without TLS: everybody on the way can read "+cli.AdminPassword.Variable+"; see --admin-tls-cert, or put a proxy with TLS before them")
 		}
 	}
 	return lines

@@ -50,16 +50,16 @@ type services struct {
 func (o options) services(ctx context.Context, st *store.Store, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*services, error) {
 	s := &services{store: st, log: log}
 	var err error
-	if address := notifyURL.Get(getenv); address != "" {
+	if address := cli.NotifyURL.Get(getenv); address != "" {
 		if s.notifier, err = notify.New(st, address, log); err != nil {
-			return nil, cli.Usagef("NOTIFY_URL: %w", err)
+			return nil, cli.Usage(err)
 		}
-		if s.notifier.Language, err = texts.ParseLanguage(notifyLanguage.Get(getenv)); err != nil {
-			return nil, cli.Usagef("NOTIFY_LANGUAGE: %w", err)
+		if s.notifier.Language, err = texts.ParseLanguage(cli.NotifyLanguage.Get(getenv)); err != nil {
+			return nil, cli.Usage(err)
 		}
-		if pages := adminURL.Get(getenv); pages != "" {
+		if pages := cli.AdminURL.Get(getenv); pages != "" {
 			if err := s.notifier.Link(pages); err != nil {
-				return nil, cli.Usagef("ADMIN_URL: %w", err)
+				return nil, cli.Usage(err)
 			}
 		}
 	}
@@ -81,14 +81,14 @@ func (o options) services(ctx context.Context, st *store.Store, tokens map[strin
 		return nil, err
 	}
 	pages, err := dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: cli.AdminUser.Get(getenv), Password: adminPassword.Get(getenv),
+		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: cli.AdminUser.Get(getenv), Password: cli.AdminPassword.Get(getenv),
 		Store: st, Metrics: shown, SignIn: shown.SignedIn, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv), KeepDays: keepDays,
 	})
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
 	inbox := &webhook.Inbox{
-		Events: st, Secret: webhookSecret.Get(getenv), Previous: webhookPrevious.Get(getenv), Authorization: webhookAuth.Get(getenv),
+		Events: st, Secret: cli.WebhookSecret.Get(getenv), Previous: cli.WebhookPrevious.Get(getenv), Authorization: cli.WebhookAuth.Get(getenv),
 		Reader: reader, Received: shown.Received, Log: log,
 	}
 	return s, o.open(ctx, s, pages, inbox, len(tokens))
@@ -185,10 +185,11 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 		RequestTimeout: o.timeout,
 		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept, Beat: new(supervisor).beat},
 		Version:        cli.ThisBuild().String(),
+		Redis:          store.Address(cli.RedisURL.Get(getenv)),
 		Tickets:        cli.SupportToken.Get(getenv) != "",
 		Logger:         log,
 	}
-	if secret := webhookSecret.Get(getenv); secret != "" {
+	if secret := cli.WebhookSecret.Get(getenv); secret != "" {
 		cfg.Webhook = func(c campaign.Campaign, contact int) *velents.Webhook {
 			if c.Settings.WebhookURL == "" {
 				return nil
@@ -199,7 +200,7 @@ func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[stri
 	for agent, token := range tokens {
 		platform, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
 		if err != nil {
-			return nil, nil, cli.Usagef("VELENTS_URL or the token of agent %s: %w", agent, err)
+			return nil, nil, cli.Usagef("agent %s: %w", agent, err)
 		}
 		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout + permitSlack, Logger: log.With("agent", agent)})
 		if err != nil {
@@ -222,10 +223,7 @@ func keepFor(getenv func(string) string) (days int, err error) {
 	if text := cli.KeepFor.Get(getenv); text != "" {
 		err = s.Apply(campaign.LaunchSettings("keep-for"), campaign.Given{"keep-for": {text}})
 	}
-	if err != nil {
-		return 0, cli.Usagef("KEEP_FOR: %w", err)
-	}
-	return s.KeepDays, nil
+	return s.KeepDays, cli.Usage(err)
 }
 
 // channels are those whose ids are known, for launches from the pages.
@@ -245,7 +243,7 @@ func (o options) maker(st *store.Store, log *slog.Logger, getenv func(string) st
 	}
 	desk, err := velents.NewSupport(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
 	if err != nil {
-		return nil, cli.Usagef("VELENTS_URL or %s: %w", cli.SupportToken.Variable, err)
+		return nil, cli.Usagef("%s: %w", cli.SupportToken.Variable, err)
 	}
 	log = log.With("component", "tickets")
 	quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Share: o.share, Timeout: o.timeout, Logger: log})

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -120,5 +121,24 @@ func TestOversized(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// A slice that is printed by fmt stands in brackets, without commas: that is Go, and no text
+// for people.
+func TestChoicesAreWrittenForPeople(t *testing.T) {
+	choice := regexp.MustCompile(`(?:one|some|any) of (?:%v|\[)`)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if found := choice.Find(source); found != nil {
+			t.Errorf("%s: %q: say it with campaign.OneOf", path, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -117,7 +117,7 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	upDesc         = gauge("redis_up", "Whether Redis answers and its campaigns can be read: 1 or 0.")
-	warningsDesc   = gauge("redis_warnings", "Settings of Redis with which it may lose what was written; the worker's log says which.")
+	warningsDesc   = gauge("redis_warnings", "How many settings of Redis let it lose what was written: 0 is well; the log of the worker names each at its start.")
 	memoryDesc     = gauge("redis_memory_bytes", "Memory that Redis uses; of a cluster, the server that has the least left.")
 	maxDesc        = gauge("redis_memory_max_bytes", "Most memory that Redis may use; 0: no limit.")
 	workersDesc    = gauge("workers", "Living workers that serve an agent.", "agent")

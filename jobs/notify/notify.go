@@ -90,9 +90,9 @@ type Notifier struct {
 // New returns a Notifier that posts to an address. log may be nil. Its error does not
 // repeat the address.
 func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, errors.New("want http:// or https:// and a host")
+	u, err := campaign.ParseAddress(address)
+	if err != nil {
+		return nil, err
 	}
 	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	return &Notifier{
@@ -107,13 +107,24 @@ func New(st keeper, address string, log *slog.Logger) (*Notifier, error) {
 
 // Link makes notices carry a link to the campaign's page, at the public address of the
 // pages.
-func (n *Notifier) Link(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.User != nil {
-		return errors.New("want http:// or https://, a host, and nothing secret")
+func (n *Notifier) Link(address string) (err error) {
+	n.pages, err = parseLink(address)
+	return err
+}
+
+// CheckLink refuses what Link does.
+func CheckLink(address string) error {
+	_, err := parseLink(address)
+	return err
+}
+
+// parseLink reads an address that strangers may read.
+func parseLink(address string) (*url.URL, error) {
+	u, err := campaign.ParseAddress(address)
+	if err == nil && (u.RawQuery != "" || u.User != nil) {
+		return nil, errors.New("want an address without user, password and query: everybody who gets a notice reads it")
 	}
-	n.pages = u
-	return nil
+	return u, err
 }
 
 // Run posts notices until ctx is over.

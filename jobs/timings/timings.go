@@ -116,6 +116,9 @@ const (
 	PausedEvery = 5 * LookEvery
 	// LookEvery is how often a worker looks where its quotas and queues stand.
 	LookEvery = 2 * time.Second
+
+	// TroubleToldEvery is how often the log tells of a trouble that lasts.
+	TroubleToldEvery = 5 * time.Minute
 )
 
 // Elapsed is the time from since to now, by whichever clock says more: the monotonic
@@ -125,13 +128,19 @@ func Elapsed(since, now time.Time) time.Duration {
 }
 
 // Every calls do at once and then every interval, until ctx is over. It logs an error of do
-// as a warning, under the message trouble.
+// as a warning, under the message trouble; the same one again after TroubleToldEvery.
 func Every(ctx context.Context, interval time.Duration, log *slog.Logger, trouble string, do func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	var told string
+	var at time.Time // of what was told
 	for {
-		if err := do(ctx); err != nil && ctx.Err() == nil {
+		switch err := do(ctx); {
+		case err == nil:
+			told = ""
+		case ctx.Err() == nil && (err.Error() != told || time.Since(at) >= TroubleToldEvery):
 			log.WarnContext(ctx, trouble, "error", err)
+			told, at = err.Error(), time.Now()
 		}
 		select {
 		case <-ctx.Done():

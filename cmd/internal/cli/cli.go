@@ -6,6 +6,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,7 +158,10 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		unquote(root)
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fillFromEnv(cmd.Flags(), getenv) }
+	root.SetFlagErrorFunc(FlagError)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		return cmp.Or(fillFromEnv(cmd.Flags(), getenv), checkEnvironment(cmd, getenv))
+	}
 
 	begun := false
 	observe(root, func() { begun = true })

@@ -110,7 +110,7 @@ func TestExecute(t *testing.T) {
 		{"unknown flag", nil, []string{"f", "--no"}, "", 2, "unknown flag: --no; x -h shows how"},
 		{"nearly a flag", nil, []string{"f", "--rat", "1/1s"}, "", 2, "unknown flag: --rat (did you mean --rate?); x -h shows how"},
 		{"nearly a command", nil, []string{"sbu", "f"}, "", 2, "accepts 1 arg(s), received 2 (did you mean sub?); x -h shows how"},
-		{"bad flag", nil, []string{"f", "--rate", "0/60s"}, "", 2, `invalid argument "0/60s" for "--rate" flag: rate "0/60s": want requests per window such as "30/60s", or "none"; x -h shows how`},
+		{"bad flag", nil, []string{"f", "--rate", "0/60s"}, "", 2, `--rate: rate "0/60s": want requests per window such as "30/60s", or "none"; x -h shows how`},
 		{"bad environment", map[string]string{"VELENTS_RATE": "30"}, []string{"f"}, "", 2, `VELENTS_RATE: rate "30": want requests per window such as "30/60s", or "none"; x -h shows how`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,11 +1,11 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -14,6 +14,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/velents"
 )
 
 // Bind lets a flag take its value from an environment variable when it is not
@@ -27,6 +28,7 @@ func Bind(flags *pflag.FlagSet, flag, variable string) {
 const (
 	variableAnnotation    = "environment variable" // of a flag
 	environmentAnnotation = "environment"          // of a command: its settings, as a table
+	settingsAnnotation    = "settings"             // of a command: the variables of its settings
 )
 
 func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
@@ -38,47 +40,51 @@ func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
 		}
 		if value := strings.TrimSpace(getenv(variable[0])); value != "" {
 			if err := flags.Set(f.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", variable[0], errors.Unwrap(err)))
+				errs = append(errs, invalid(variable[0], value, errors.Unwrap(err)))
 			}
 		}
 	})
 	return errors.Join(errs...)
 }
 
-// A Setting comes from the environment alone, because it is a secret, may hold
-// one, or belongs to the installation.
-type Setting struct {
-	Variable string
-	Default  string
-	Help     string
+// invalid says what is wrong with the value of a flag or of a variable. A reason that
+// quotes the value stands for itself.
+func invalid(name, value string, reason error) error {
+	if text := reason.Error(); strings.Contains(text, strconv.Quote(value)) || strings.HasPrefix(text, value+" ") || strings.HasPrefix(text, value+":") {
+		return fmt.Errorf("%s: %w", name, reason)
+	}
+	return fmt.Errorf("%s %q: %w", name, value, reason)
 }
 
-// Settings that several commands read.
-var (
-	RedisURL = Setting{"REDIS_URL", "redis://127.0.0.1:6379/0",
-		"redis:// or rediss://, redis+sentinel://HOST:PORT,…/MASTER/DB, redis+cluster://HOST:PORT,…"}
-	PlatformURL  = Setting{"VELENTS_URL", "https://velents-agents.velents.ai", "address of the platform"}
-	AgentToken   = Setting{"VELENTS_TOKEN", "", "API token of the agent 'default'; that of the agent NAME is in VELENTS_TOKEN_NAME"}
-	SupportToken = Setting{"VELENTS_SUPPORT_TOKEN", "", "token of the Support Center, for tickets; none: no tickets are made"}
-	KeepFor      = Setting{"KEEP_FOR", "", "personal data of a campaign is purged this long after it is over, unless its --keep-for says otherwise: 30d; none: never"}
-	AdminUser    = Setting{"ADMIN_USER", "admin", "user of ADMIN_PASSWORD on the admin pages"}
-	WebhookURL   = Setting{"WEBHOOK_URL", "", "public address at which workers receive the platform's events; none: no events"}
-)
-
-// VoiceChannel is the platform's id of that channel, as it was seen in use;
-// WhatsApp's is not published.
-const VoiceChannel = 3
-
-// WhatsappChannel is the other channel's id.
-var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name"}
-
-// Get is the setting's value, or its default. White space around it is none of it: a
-// .env file with Windows' line ends leaves some behind each value.
-func (s Setting) Get(getenv func(string) string) string {
-	return cmp.Or(strings.TrimSpace(getenv(s.Variable)), s.Default)
+// FlagError is an error of a command's flags, with a wrong value said once.
+func FlagError(_ *cobra.Command, err error) error {
+	if wrong := (*pflag.InvalidValueError)(nil); errors.As(err, &wrong) {
+		return invalid("--"+wrong.GetFlag().Name, wrong.GetValue(), errors.Unwrap(wrong))
+	}
+	return err
 }
 
-// Document adds settings to the help of cmd and its subcommands.
+// Check makes a flag refuse values that check does not take, so that the error names the
+// flag, or the variable that the value came from.
+func Check(flags *pflag.FlagSet, flag string, check func() error) {
+	f := flags.Lookup(flag)
+	f.Value = &checked{f.Value, check}
+}
+
+type checked struct {
+	pflag.Value
+	check func() error
+}
+
+func (c *checked) Set(text string) error {
+	if err := c.Value.Set(text); err != nil {
+		return err
+	}
+	return c.check()
+}
+
+// Document adds settings to the help of cmd and its subcommands, which then refuse to run
+// with values that the settings cannot have.
 func Document(cmd *cobra.Command, settings ...Setting) {
 	var text strings.Builder
 	longest := 0
@@ -90,20 +96,39 @@ func Document(cmd *cobra.Command, settings ...Setting) {
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
 		}
-		text.WriteString(hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help))
+		text.WriteString(Hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help, columns))
 	}
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 	if cmd.Annotations == nil {
 		cmd.Annotations = make(map[string]string)
 	}
 	cmd.Annotations[environmentAnnotation] = text.String()
+	for _, s := range settings {
+		cmd.Annotations[settingsAnnotation] += s.Variable + " "
+	}
+}
+
+// checkEnvironment finds values that the settings of a command, or of those above it,
+// cannot have.
+func checkEnvironment(cmd *cobra.Command, getenv func(string) string) error {
+	var errs []error
+	for ; cmd != nil; cmd = cmd.Parent() {
+		if cmd.Hidden || cmd.Name() == "completion" { // it needs none of them
+			return nil
+		}
+		for _, variable := range strings.Fields(cmd.Annotations[settingsAnnotation]) {
+			errs = append(errs, settingOf(variable).check(getenv))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // columns is how wide help is.
 const columns = 80
 
-// hanging is a text behind its label, broken between words, each line below the first.
-func hanging(label, text string) string {
+// Hanging is a text behind its label, broken between words to lines of columns, each below
+// the first.
+func Hanging(label, text string, columns int) string {
 	var b strings.Builder
 	line := label
 	for i, word := range strings.Fields(text) {
@@ -135,6 +160,9 @@ func Token(getenv func(string) string, agent string) (string, error) {
 	token := strings.TrimSpace(getenv(variable))
 	if token == "" {
 		return "", Usagef("%s is not set: the API token of the agent '%s'; make one in the platform's dashboard", variable, agent)
+	}
+	if err := velents.CheckToken(token); err != nil {
+		return "", Usagef("%s: %w", variable, err)
 	}
 	return token, nil
 }

@@ -160,6 +160,14 @@ func Width(stream any) int {
 	return columns
 }
 
+// Widest is how many columns the longest line of a text has.
+func Widest(text string) (columns int) {
+	for line := range strings.Lines(text) {
+		columns = max(columns, utf8.RuneCountInString(strings.TrimRight(line, "\n")))
+	}
+	return columns
+}
+
 // Cut is a line, cut to a width in columns.
 func Cut(line string, columns int) string {
 	if utf8.RuneCountInString(line) <= columns {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -28,7 +27,7 @@ func (f *SettingFlags) Add(flags *pflag.FlagSet, settings []campaign.Setting) {
 		}
 		if setting.Flag == "retry-5xx" {
 			flags.BoolFunc("strict-5xx", "the same as --retry-5xx none, if that is not given", func(text string) error {
-				on, err := strconv.ParseBool(text)
+				on, err := campaign.ParseSwitch(text)
 				if err == nil && on && !flags.Changed("retry-5xx") {
 					err = flags.Set("retry-5xx", campaign.RetryNone.String())
 				}
