@@ -46,7 +46,9 @@ func usual(r rune) bool {
 // knows what they are composed of: ASCII, and what Arabic keyboards write.
 func simple(text string) bool {
 	for _, r := range text {
-		if r >= utf8.RuneSelf && (r < 'ء' || r > 'ٴ') && !('٪' <= r && r <= 'ٮ') && !('ٹ' <= r && r <= 'ڿ') {
+		switch {
+		case r < utf8.RuneSelf, 'ء' <= r && r <= 'ٴ', '٪' <= r && r <= 'ٮ', 'ٹ' <= r && r <= 'ڿ', r == '،', r == '؛', r == '؟':
+		default:
 			return false
 		}
 	}

@@ -108,18 +108,18 @@ func (s *Server) batch(out *reply, r *http.Request) {
 }
 
 func (s *Server) rows(v *violations, in map[string]any) []contact {
-	rows, ok := array(in["rows"])
+	n, ok := size(in["rows"])
 	switch {
 	case missing(in["rows"]):
 		v.add("rows", "The :attribute field is required.")
 	case !ok:
 		v.add("rows", "The :attribute field must be an array.")
-	case len(rows) > s.cfg.MaxRows:
+	case n > s.cfg.MaxRows:
 		v.add("rows", fmt.Sprintf("The :attribute field must not have more than %d items.", s.cfg.MaxRows))
 	}
-	var contacts []contact
-	for _, key := range inOrder(rows) {
-		fields, _ := rows[key].(map[string]any) // other values have no fields
+	contacts := make([]contact, 0, n)
+	for key, row := range inOrder(in["rows"]) {
+		fields, _ := row.(map[string]any) // other values have no fields
 		contacts = append(contacts, s.contact(v, fields, "rows."+key+"."))
 	}
 	return contacts

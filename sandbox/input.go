@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
@@ -31,23 +32,33 @@ func input(r *http.Request) map[string]any {
 	return in
 }
 
-func tidy(v any) any {
+// tidy trims the texts in a list or an object.
+func tidy(v any) {
 	switch v := v.(type) {
-	case string:
-		if v = strings.TrimSpace(v); v == "" {
-			return nil
-		}
-		return v
 	case []any:
-		for i := range v {
-			v[i] = tidy(v[i])
+		for i, item := range v {
+			tidyItem(item, func(tidied any) { v[i] = tidied })
 		}
 	case map[string]any:
-		for key := range v {
-			v[key] = tidy(v[key])
+		for key, item := range v {
+			tidyItem(item, func(tidied any) { v[key] = tidied })
 		}
 	}
-	return v
+}
+
+// tidyItem sets an item only if it changes: most do not.
+func tidyItem(item any, set func(any)) {
+	text, is := item.(string)
+	if !is {
+		tidy(item)
+		return
+	}
+	switch trimmed := strings.TrimSpace(text); {
+	case trimmed == "":
+		set(nil)
+	case len(trimmed) < len(text):
+		set(trimmed)
+	}
 }
 
 // violations collect what is wrong with an input, as Laravel's validator does.
@@ -247,14 +258,45 @@ func array(v any) (m map[string]any, ok bool) {
 	}
 }
 
-// inOrder returns the keys of an array, those of a list by their place.
-func inOrder(m map[string]any) []string {
-	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
-		i, errA := strconv.Atoi(a)
-		j, errB := strconv.Atoi(b)
-		if errA == nil && errB == nil {
-			return i - j
+// inOrder returns what PHP calls an array with its keys, those of a list by their place.
+func inOrder(v any) iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		switch v := v.(type) {
+		case []any:
+			for i, item := range v {
+				if !yield(strconv.Itoa(i), item) {
+					return
+				}
+			}
+		case map[string]any:
+			for _, key := range slices.SortedFunc(maps.Keys(v), byPlace) {
+				if !yield(key, v[key]) {
+					return
+				}
+			}
 		}
-		return strings.Compare(a, b)
-	})
+	}
+}
+
+func byPlace(a, b string) int {
+	i, errA := strconv.Atoi(a)
+	j, errB := strconv.Atoi(b)
+	if errA == nil && errB == nil {
+		return i - j
+	}
+	return strings.Compare(a, b)
+}
+
+// size is how many items an array of PHP has. null is an empty one.
+func size(v any) (n int, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return 0, true
+	case []any:
+		return len(v), true
+	case map[string]any:
+		return len(v), true
+	default:
+		return 0, false
+	}
 }

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -38,11 +36,9 @@ type Webhooks struct {
 }
 
 const (
-	maxWaiting     = 100_000 // conversations
-	eventTimeout   = 10 * time.Second
-	createdLayout  = "2006-01-02 15:04:05"
-	voiceChannel   = 3
-	silentCustomer = 0.2 // share of conversations without an extraction
+	maxWaiting   = 100_000 // conversations
+	eventTimeout = 10 * time.Second
+	voiceChannel = 3
 )
 
 func (w Webhooks) check() error {
@@ -62,25 +58,16 @@ func (w Webhooks) check() error {
 	return nil
 }
 
-// A conversation is what there is to report about a contact.
-type conversation struct {
-	id      string
-	agent   string // TokenID
-	channel int
-	contact contact
-	hook    hook
-	began   time.Time
-}
-
 // A courier reports conversations, several at a time.
 type courier struct {
-	cfg     Webhooks
-	seed    uint64
-	count   func(func(*Stats))
-	client  *http.Client
-	waiting chan conversation
-	stop    context.CancelFunc
-	workers sync.WaitGroup
+	cfg   Webhooks
+	seed  uint64
+	count func(func(*Stats))
+	// transport posts; nil: nothing is reported.
+	transport *http.Transport
+	waiting   chan conversation
+	stop      context.CancelFunc
+	workers   sync.WaitGroup
 }
 
 func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
@@ -91,13 +78,7 @@ func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
 		return c
 	}
 	c.waiting = make(chan conversation, maxWaiting)
-	c.client = &http.Client{
-		Timeout:   eventTimeout,
-		Transport: &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: cfg.Concurrency, IdleConnTimeout: eventTimeout},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // the secret is for the link alone
-		},
-	}
+	c.transport = &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: cfg.Concurrency, IdleConnTimeout: eventTimeout}
 	for range cfg.Concurrency {
 		c.workers.Go(func() { c.work(ctx) })
 	}
@@ -108,8 +89,8 @@ func newCourier(cfg Webhooks, seed uint64, count func(func(*Stats))) *courier {
 func (c *courier) close() {
 	c.stop()
 	c.workers.Wait()
-	if c.client != nil {
-		c.client.CloseIdleConnections()
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
 	}
 }
 
@@ -120,6 +101,7 @@ func (c *courier) send(agent string, channel int, contacts []contact, h hook) {
 		return
 	}
 	began := time.Now().UTC()
+	agent = object("id", strconv.Itoa(agentID(agent)), "public", quoted("agent-"+agent))
 	for i, person := range contacts {
 		select {
 		case c.waiting <- conversation{randomID(), agent, channel, person, h, began}:
@@ -150,27 +132,23 @@ func (c *courier) report(ctx context.Context, conv conversation) {
 	c.tell(ctx, conv, events, rng)
 	if c.answersLate(conv.contact.number) {
 		c.workers.Go(func() {
-			select {
-			case <-ctx.Done():
-			case <-time.After(c.cfg.LateAfter):
-				c.tell(ctx, conv, []map[string]any{conv.answer()}, rng)
+			if pause(ctx, c.cfg.LateAfter) {
+				c.tell(ctx, conv, [][]byte{conv.answer()}, rng)
 			}
 		})
 	}
 }
 
 // tell posts events, one after another.
-func (c *courier) tell(ctx context.Context, conv conversation, events []map[string]any, rng *rand.Rand) {
+func (c *courier) tell(ctx context.Context, conv conversation, events [][]byte, rng *rand.Rand) {
 	for _, event := range events {
 		times := 1
 		if rng.Float64() < c.cfg.Duplicates {
 			times = 2
 		}
 		for range times {
-			select {
-			case <-ctx.Done():
+			if !pause(ctx, c.cfg.Delay) {
 				return
-			case <-time.After(c.cfg.Delay):
 			}
 			taken := c.post(ctx, conv.hook, event)
 			c.count(func(st *Stats) {
@@ -181,6 +159,19 @@ func (c *courier) tell(ctx context.Context, conv conversation, events []map[stri
 				}
 			})
 		}
+	}
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, length time.Duration) bool {
+	if length == 0 {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(length):
+		return true
 	}
 }
 
@@ -204,12 +195,10 @@ func (c *courier) answersLate(number uint64) bool {
 
 // post reports whether the event was answered 2xx. It does not say why not: neither
 // does the platform.
-func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
-	body, err := json.Marshal(event)
-	if err != nil {
-		panic(err) // only what this package makes, or what came as JSON
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.link, bytes.NewReader(body))
+func (c *courier) post(ctx context.Context, h hook, event []byte) bool {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.link, bytes.NewReader(event))
 	if err != nil {
 		return false
 	}
@@ -220,99 +209,10 @@ func (c *courier) post(ctx context.Context, h hook, event map[string]any) bool {
 	if c.cfg.Secret != "" {
 		req.Header.Set("x-velents-authorization", c.cfg.Secret)
 	}
-	resp, err := c.client.Do(req)
+	resp, err := c.transport.RoundTrip(req) // follows no redirect: the secret is for the link alone
 	if err != nil {
 		return false
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode >= 200 && resp.StatusCode <= 299
-}
-
-// events are the events of the whole conversation, in which the contact says something, or
-// nothing. What webhook.body of the request holds
-// stands beside the event's own fields.
-func (c conversation) events(rng *rand.Rand, oldVoice bool, says string) []map[string]any {
-	extraction := any(map[string]any{"interested": rng.IntN(2) == 0, "summary": "Asked about the offer."})
-	if rng.Float64() < silentCustomer || says == "" || says == "STOP" {
-		extraction = []any{} // as PHP writes an empty object
-	}
-	conv := map[string]any{
-		"id":     c.id,
-		"phone":  "+" + strconv.FormatUint(c.contact.number, 10),
-		"values": c.contact.values,
-	}
-	if c.contact.values == nil {
-		conv["values"] = []any{}
-	}
-	at := c.began.Add(time.Second).Format(time.RFC3339)
-	if oldVoice {
-		return []map[string]any{c.call(conv, extraction, at, says)}
-	}
-	exchange := map[string]any{"customer": says, "agent": answered, "timestamp": at}
-	history := []map[string]any{
-		{"role": "customer", "message": says, "timestamp": at},
-		{"role": "agent", "message": answered, "timestamp": at},
-	}
-	none := []any{}
-	events := []map[string]any{c.event("onStarted", "conversation", map[string]any{"extraction": none})}
-	if says == "" {
-		history = history[1:]
-	} else {
-		events = append(events, c.event("onMessage", "conversation", map[string]any{"extraction": none, "message": exchange}))
-	}
-	if _, nothing := extraction.([]any); !nothing {
-		events = append(events, c.event("onUpdate", "conversation",
-			map[string]any{"extraction": extraction, "message": exchange, "history": history}))
-	}
-	events = append(events, c.event("onEnded", "conversation",
-		map[string]any{"extraction": extraction, "history": history}))
-	for _, e := range events {
-		e["conversation"] = conv
-	}
-	started := maps.Clone(conv)
-	started["created_at"] = c.began.Format(createdLayout)
-	events[0]["conversation"] = started
-	return events
-}
-
-// answer is the event of a message that comes after the end.
-func (c conversation) answer() map[string]any {
-	e := c.event("onMessage", "conversation", map[string]any{
-		"extraction": []any{},
-		"message":    map[string]any{"customer": said, "agent": answered, "timestamp": time.Now().UTC().Format(time.RFC3339)},
-	})
-	e["conversation"] = map[string]any{"id": c.id, "phone": "+" + strconv.FormatUint(c.contact.number, 10), "values": []any{}}
-	return e
-}
-
-const said, answered = "نعم، أريد أن أعرف المزيد", "Of course, here is what we offer."
-
-// call is the one event of the older shape.
-func (c conversation) call(conv map[string]any, extraction any, at, says string) map[string]any {
-	conv["channel_id"] = c.channel
-	history := []map[string]any{
-		{"role": "user", "content": says, "timeAdded": at},
-		{"role": "assistant", "content": answered, "timeAdded": at},
-	}
-	if says == "" {
-		history = history[1:]
-	}
-	e := c.event("ondone", "call", map[string]any{
-		"recording": "https://recordings.example/" + c.id + ".mp3",
-		"goals":     extraction,
-		"history":   history,
-	})
-	e["call"] = conv
-	return e
-}
-
-func (c conversation) event(kind, about string, result map[string]any) map[string]any {
-	e := maps.Clone(c.hook.body)
-	if e == nil {
-		e = make(map[string]any)
-	}
-	e["event"] = map[string]any{"type": kind, "about": about}
-	e["agent"] = map[string]any{"id": agentID(c.agent), "public": "agent-" + c.agent}
-	e["result"] = result
-	return e
 }

@@ -301,7 +301,7 @@ func (l *Launcher) recentElsewhere(ctx context.Context, req Request, recent func
 			}
 		}
 	}
-	by, purged, err := l.Store.ContactedElsewhere(ctx, since, phones, store.Spared{Campaign: req.From}, store.Spared{Campaign: req.Name})
+	by, purged, err := l.Store.ContactedElsewhere(ctx, since, phones, nil, store.Spared{Campaign: req.From}, store.Spared{Campaign: req.Name})
 	if err != nil {
 		return nil, err
 	}

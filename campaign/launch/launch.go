@@ -136,7 +136,7 @@ type Store interface {
 	ReadPhones(ctx context.Context, c campaign.Campaign) (*store.Phones, error)
 	ReadSuppressed(ctx context.Context) (*store.Phones, error)
 	ReadContacted(ctx context.Context, now time.Time, days int) (*store.Phones, error)
-	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...store.Spared) (by []bool, purged string, err error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, even func(int) bool, spared ...store.Spared) (by []bool, purged string, err error)
 
 	// Redis, the workers and the policy.
 	Policy(ctx context.Context) (store.Policy, error)

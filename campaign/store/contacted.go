@@ -31,24 +31,30 @@ func (s *Store) recordContacted(ctx context.Context, at time.Time, phones []camp
 	return wrap(err, "record contacts")
 }
 
-// recordPage is how many people one run of recordScript records: Redis does nothing else
-// meanwhile.
-const recordPage = 1000
+const (
+	// recordPage is how many people one run of recordScript records: Redis does nothing else
+	// meanwhile.
+	recordPage = 1000
+	// fewRecorded are so few that a command for the mark of each takes less than a bitmap.
+	fewRecorded = 64
+)
 
-// recordScript records people on a server that has all keys. A bucket is marked before it
-// is filled, so that every number can be found. KEYS the days, the day's bitmap, the bucket
-// of each person; ARGV the day, then number of the bucket and quotient of each. Answers how
-// many.
+// recordScript records people on a server that has all keys. Buckets are marked before they
+// are filled, so that every number can be found. KEYS the days, the day's bitmap, one for a
+// moment, the bucket of each person; ARGV the day, a bitmap of these buckets, or nothing if
+// they are few, then the quotient of each. Answers how many.
 var recordScript = redis.NewScript(`
-redis.call('HSET', KEYS[1], ARGV[1], 1)
-local marks = redis.call('GET', KEYS[2]) or ''
-for i = 1, #KEYS - 2 do
-  local bucket = tonumber(ARGV[2 * i])
-  local byte = string.byte(marks, math.floor(bucket / 8) + 1) or 0
-  if math.floor(byte / 2 ^ (7 - bucket % 8)) % 2 == 0 then redis.call('SETBIT', KEYS[2], bucket, 1) end
-  redis.call('SADD', KEYS[2 + i], ARGV[2 * i + 1])
+local call, keys, argv = redis.call, KEYS, ARGV
+call('HSET', keys[1], argv[1], 1)
+if argv[2] == '' then
+  for i = 4, #keys do call('SETBIT', keys[2], string.match(keys[i], '%d+$'), 1) end
+else
+  call('SET', keys[3], argv[2])
+  call('BITOP', 'OR', keys[2], keys[2], keys[3])
+  call('DEL', keys[3])
 end
-return #KEYS - 2`)
+for i = 4, #keys do call('SADD', keys[i], argv[i - 1]) end
+return #keys - 3`)
 
 // recordIn records people by a pipeline to a server that has all keys. The script's text
 // goes along: what comes after it in the pipeline counts on it.
@@ -56,11 +62,16 @@ func (s *Store) recordIn(ctx context.Context, p redis.Pipeliner, at time.Time, p
 	day := dayOf(at)
 	set := s.contacted(day)
 	for page := range slices.Chunk(persons(phones), recordPage) {
-		keys := append(make([]string, 0, 2+len(page)), keyContactedDays, set.bitmap())
-		args := append(make([]any, 0, 1+2*len(page)), day)
+		marks := make(bitmap, phoneBuckets/8+1)
+		keys := append(make([]string, 0, 3+len(page)), keyContactedDays, set.bitmap(), set.bitmap()+":more")
+		args := append(make([]any, 0, 2+len(page)), day, "")
 		for _, person := range page {
 			n := uint64(person) % phoneBuckets
-			keys, args = append(keys, set.bucket(n)), append(args, n, uint64(person)/phoneBuckets)
+			marks.add(n)
+			keys, args = append(keys, set.bucket(n)), append(args, uint64(person)/phoneBuckets)
+		}
+		if len(page) > fewRecorded {
+			args[1] = []byte(marks)
 		}
 		cmds = append(cmds, recordScript.Eval(ctx, p, keys, args...))
 	}

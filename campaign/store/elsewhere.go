@@ -119,9 +119,10 @@ func (s *Store) recentCampaigns(ctx context.Context, since time.Time, spared []S
 
 // ContactedElsewhere reports for each number whether its owner may have been contacted
 // since a time by any campaign that is recorded, except those that are spared. purged names one
-// that may have contacted any of them, which nobody can tell any more. Ask it of people who are
-// in the contact record. A campaign without an index is read as a whole.
-func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...Spared) (by []bool, purged string, err error) {
+// that may have contacted any of them, which nobody can tell any more; then others are asked
+// only about the numbers, by their place, that even chooses; nil: about none. Ask it of people
+// who are in the contact record. A campaign without an index is read as a whole.
+func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, even func(int) bool, spared ...Spared) (by []bool, purged string, err error) {
 	by = make([]bool, len(phones))
 	if len(phones) == 0 {
 		return by, "", nil
@@ -130,12 +131,16 @@ func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones 
 	if err != nil {
 		return nil, "", wrap(err, "look up who was contacted by other campaigns")
 	}
-	for _, c := range campaigns {
-		if c.Kept() != nil {
-			purged = c.Name
-			continue
+	campaigns = slices.DeleteFunc(campaigns, func(c Reading) bool {
+		if c.Kept() == nil {
+			return false
 		}
-		for part := range slices.Chunk(indexesOf(phones, by), phonesPage) {
+		purged = c.Name
+		return true
+	})
+	for _, c := range campaigns {
+		asked := func(i int) bool { return !by[i] && (purged == "" || even != nil && even(i)) }
+		for part := range slices.Chunk(placesOf(len(phones), asked), phonesPage) {
 			from, later, _ := sparing(c.Name, since, spared)
 			whole, err := s.contactedIn(ctx, c.Campaign, from, later, phones, part, by)
 			if err != nil {
@@ -149,10 +154,10 @@ func (s *Store) ContactedElsewhere(ctx context.Context, since time.Time, phones 
 	return by, purged, nil
 }
 
-// indexesOf are the places of the numbers about which nothing is known yet.
-func indexesOf(phones []campaign.Phone, known []bool) (places []int) {
-	for i := range phones {
-		if !known[i] {
+// placesOf are those of n places that are chosen.
+func placesOf(n int, chosen func(int) bool) (places []int) {
+	for i := range n {
+		if chosen(i) {
 			places = append(places, i)
 		}
 	}

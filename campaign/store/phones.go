@@ -46,6 +46,8 @@ type bitmap []byte
 
 func (b bitmap) has(n uint64) bool { return n/8 < uint64(len(b)) && b[n/8]&(0x80>>(n%8)) != 0 }
 
+func (b bitmap) add(n uint64) { b[n/8] |= 0x80 >> (n % 8) }
+
 // add adds numbers and returns how many were new.
 func (s phoneSet) add(ctx context.Context, phones []campaign.Phone) (added int, err error) {
 	used, err := s.used(ctx)

@@ -453,7 +453,7 @@ func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 			if err := errors.Join(changeScript.Load(t.Context(), dying).Err(), its.Raise(t.Context(), "c")); err != nil {
 				t.Fatal(err)
 			}
-			ran := calls(t, s.rdb)
+			ran := calls(t, s.rdb, "evalsha")
 			server.Freeze()
 			deadline, cancel := context.WithDeadline(t.Context(), time.Now().Add(300*time.Millisecond)) // past the fence
 			defer cancel()
@@ -462,7 +462,7 @@ func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 			}
 			dying.Close()
 			server.Thaw()
-			for tick := time.NewTicker(5 * time.Millisecond); calls(t, s.rdb) == ran; { // until it is carried out
+			for tick := time.NewTicker(5 * time.Millisecond); calls(t, s.rdb, "evalsha") == ran; { // until it is carried out
 				<-tick.C
 			}
 			now2, err := s.ReadLedger(t.Context(), ref)
@@ -479,11 +479,11 @@ func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 	}
 }
 
-// calls is how often a server has been asked to run a script by its hash.
-func calls(t *testing.T, rdb redis.UniversalClient) (n int) {
+// calls is how often a server has carried out a command.
+func calls(t *testing.T, rdb redis.UniversalClient, command string) (n int) {
 	t.Helper()
 	for line := range strings.Lines(rdb.Info(t.Context(), "commandstats").Val()) {
-		if _, err := fmt.Sscanf(line, "cmdstat_evalsha:calls=%d,", &n); err == nil {
+		if _, err := fmt.Sscanf(line, "cmdstat_"+command+":calls=%d,", &n); err == nil {
 			return n
 		}
 	}

@@ -92,11 +92,16 @@ func (r *Rows) encode() ([]byte, error) {
 
 // isNumber reports whether a cell is the number in E.164.
 func isNumber(cell string, phone campaign.Phone) bool {
-	if cell == "" || cell[0] != '+' {
-		return false // nearly always, and cheap
+	if len(cell) < 2 || cell[0] != '+' || cell[1] == '0' {
+		return false
 	}
-	p, err := campaign.ParsePhone(cell)
-	return err == nil && p == phone
+	for i := len(cell) - 1; i > 0; i-- {
+		if phone == 0 || cell[i] != '0'+byte(phone%10) {
+			return false
+		}
+		phone /= 10
+	}
+	return phone == 0
 }
 
 var errDamaged = errors.New("decode rows: damaged")

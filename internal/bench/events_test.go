@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 var (
 	told   = flag.Int("events", 84_000, "events that the platform posts, about")
+	posts  = flag.Int("posts", 16, "events that the platform posts at a time")
 	before = flag.String("before", "", "`folder` of an earlier checkout, whose commands are measured beside ours")
 )
 
@@ -57,7 +59,7 @@ func (t *bench) compareEvents(b *testing.B, list, mode string) {
 		}
 	}
 	rate := middle(ours, telling.rate)
-	fmt.Printf("\n%d events as fast as they are posted, appendfsync always, medians of %d runs\n", *told, *runs)
+	fmt.Printf("\n%d events as fast as they are posted, %d at a time, appendfsync always, medians of %d runs\n", *told, *posts, *runs)
 	t.line(mode+" mode", "%.0f events/s (want at least 8,000); %s", rate, tellingOf(ours))
 	b.ReportMetric(rate, "events/s")
 	if len(theirs) > 0 {
@@ -108,7 +110,7 @@ func (t *bench) tell(list, mode, folder string) (e telling) {
 	inbox, admin := freeAddr(t), freeAddr(t)
 	env := []string{"WEBHOOK_URL=http://" + inbox, "WEBHOOK_SECRET=bench"}
 	t.run(folder+"enqueue", env, list, "--name", "send", "--channel", "voice", "--region", "SA", "--skip-preflight", "--mode", mode)
-	platform := t.platform("--webhooks")
+	platform := t.platform("--webhooks", "--webhook-concurrency", strconv.Itoa(*posts))
 	redisBefore, commandsBefore := t.redisCPU(), t.redisCommands()
 	worker := t.start(folder+"worker", append(env, "VELENTS_URL="+platform.url), "--rate", "none", "--admin-addr", admin, "--webhook-addr", inbox, "--log-level", "error")
 

@@ -386,11 +386,11 @@ func (p *pass) spareOwn(ctx context.Context, contacts []int, now time.Time, late
 	if len(asked) == 0 {
 		return nil
 	}
-	by, purged, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked),
+	repeated := func(n int) bool { r := p.chunk.Record(asked[n]); return r.Recorded && r.Rung == 0 }
+	by, purged, err := p.Store.ContactedElsewhere(ctx, campaign.ContactedSince(now, s.SkipContactedDays), p.phonesOf(asked), repeated,
 		store.Spared{Campaign: p.campaign.Name}, store.Spared{Campaign: s.FollowsUp, Until: cmp.Or(s.FollowsUpFrom, p.campaign.CreatedAt)})
 	for n, i := range places {
-		r := p.chunk.Record(contacts[i])
-		lately[i] = err != nil || by[n] || purged != "" && (!r.Recorded || r.Rung > 0)
+		lately[i] = err != nil || by[n] || purged != "" && !repeated(n)
 	}
 	return err
 }

@@ -103,7 +103,7 @@ type Store interface {
 	Standings(ctx context.Context, owners []store.Owner) ([]store.Standing, error)
 	GiveBack(ctx context.Context, held []store.Reservation) error
 	DaysContacted(ctx context.Context, now time.Time, days int, phones []campaign.Phone) ([][]bool, error)
-	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, spared ...store.Spared) (by []bool, purged string, err error)
+	ContactedElsewhere(ctx context.Context, since time.Time, phones []campaign.Phone, even func(int) bool, spared ...store.Spared) (by []bool, purged string, err error)
 	FindSuppressed(ctx context.Context, phones []campaign.Phone) ([]bool, error)
 	// What answers to the agent have shown.
 	Seen(ctx context.Context, agent string) (campaign.Seen, error)

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"campaign-runner/campaign"
@@ -99,6 +100,8 @@ type Inbox struct {
 	Reader        *velents.EventReader // that the Applier of this process has, too; may be nil
 	Received      func(status int)     // called for each request; may be nil
 	Log           *slog.Logger
+
+	last atomic.Pointer[signed] // that came in with an event
 }
 
 // ServeHTTP takes one event.
@@ -128,8 +131,8 @@ func (in *Inbox) take(w http.ResponseWriter, r *http.Request) int {
 	if r.Method != http.MethodPost {
 		return http.StatusMethodNotAllowed
 	}
-	to, signed := in.targetOf(r.URL.Query())
-	if !signed || !in.authorized(r) {
+	to, ok := in.targetOf(r.URL)
+	if !ok || !in.authorized(r) {
 		return http.StatusUnauthorized
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
@@ -180,11 +183,25 @@ func (in *Inbox) store(ctx context.Context, e store.Event, says velents.Event) i
 	return http.StatusNoContent
 }
 
-func (in *Inbox) targetOf(query url.Values) (to Target, signed bool) {
-	if to, signed = TargetOf(in.Secret, query); !signed && in.Previous != "" {
-		to, signed = TargetOf(in.Previous, query)
+// A signed is a query and what it is about. The events of a campaign often come by one.
+type signed struct {
+	query string
+	to    Target
+}
+
+func (in *Inbox) targetOf(link *url.URL) (to Target, ok bool) {
+	last := in.last.Load()
+	if last != nil && subtle.ConstantTimeCompare([]byte(last.query), []byte(link.RawQuery)) == 1 {
+		return last.to, true
 	}
-	return to, signed
+	query := link.Query()
+	if to, ok = TargetOf(in.Secret, query); !ok && in.Previous != "" {
+		to, ok = TargetOf(in.Previous, query)
+	}
+	if ok {
+		in.last.Store(&signed{link.RawQuery, to})
+	}
+	return to, ok
 }
 
 // mayStop reports whether somebody asks in an event not to be contacted, in words. What a

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -207,5 +209,46 @@ func TestWhatAnEventIsCalledIsLoggedMasked(t *testing.T) {
 		if strings.Contains(text, number) {
 			t.Errorf("the log has %q:\n%s", number, text)
 		}
+	}
+}
+
+// The link of the event before is known without its signature being made again, and nothing
+// but that link.
+func TestALinkIsKnownByAllOfIt(t *testing.T) {
+	kept := &shelf{}
+	inbox := &webhook.Inbox{Events: kept, Secret: "new", Previous: "secret", Log: slog.New(slog.DiscardHandler)}
+	link := func(secret, name string, contact int) string {
+		return target(webhook.Link("http://in", secret, webhook.Target{Campaign: name, Contact: contact}))
+	}
+	sale := link("new", "sale", 0)
+	for _, tt := range []struct {
+		what, link string
+		want       int
+	}{
+		{"a link", sale, 204},
+		{"the same", sale, 204},
+		{"with another end", sale[:len(sale)-1] + string('a'+(sale[len(sale)-1]+1)%2), 401},
+		{"cut off", sale[:len(sale)-1], 401},
+		{"of another campaign with its signature", strings.Replace(sale, "sale", "gift", 1), 401},
+		{"of a contact with its signature", sale + "&contact=3", 401},
+		{"without a query", webhook.Path, 401},
+		{"of another campaign", link("new", "gift", 0), 204},
+		{"of a contact", link("new", "sale", 3), 204},
+		{"by the earlier secret", link("secret", "sale", 4), 204},
+		{"by no secret", link("guess", "sale", 4), 401},
+		{"the first again", sale, 204},
+	} {
+		answer := httptest.NewRecorder()
+		inbox.ServeHTTP(answer, httptest.NewRequest("POST", tt.link, strings.NewReader(started)))
+		if answer.Code != tt.want {
+			t.Errorf("%s: answered %d, want %d", tt.what, answer.Code, tt.want)
+		}
+	}
+	var got []string
+	for _, e := range kept.events {
+		got = append(got, fmt.Sprint(e.Campaign, "/", e.Contact))
+	}
+	if want := []string{"sale/0", "sale/0", "gift/0", "sale/3", "sale/4", "sale/0"}; !slices.Equal(got, want) {
+		t.Errorf("stored for %v, want %v", got, want)
 	}
 }
