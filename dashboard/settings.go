@@ -71,7 +71,7 @@ func (f formField) Called() any { return settingName(f.Flag) }
 
 // changesOf are differences as a page tells them.
 func changesOf(list []campaign.Difference) (changes []change) {
-	value := func(text string) any {
+	value := func(flag, text string) any {
 		switch text {
 		case "none":
 			return texts.Of("set.none")
@@ -80,10 +80,13 @@ func changesOf(list []campaign.Difference) (changes []change) {
 		case "false":
 			return texts.Of("set.off")
 		}
+		if flag == "--rules" {
+			return ruleText(text)
+		}
 		return texts.Name(text)
 	}
 	for _, d := range list {
-		changes = append(changes, change{settingName(d.Flag), value(d.Have), value(d.Other)})
+		changes = append(changes, change{settingName(d.Flag), value(d.Flag, d.Have), value(d.Flag, d.Other)})
 	}
 	return changes
 }
