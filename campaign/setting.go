@@ -156,6 +156,7 @@ var table = []Setting{
 	{Flag: "calendar", Unit: "FILE", Usage: "contact nobody during the events of this iCalendar file (.ics); none: no calendar", At: Anytime,
 		kind: calendar(func(s *Settings) *[]hours.Dates { return &s.Hours.Closed })},
 	{Flag: "rules", Unit: "COUNTRY", Usage: "hours, days and attempts of ae, sa or us; 'enqueue rules' shows them. No legal advice",
+		Section: WhenSection, Label: "Rules of a country", Hint: "they narrow the days and hours, and say how often a person may be contacted. A beginning, and no legal advice",
 		kind: kind{text: func(s *Settings) string { return s.Rules }, set: setRules}},
 	{Flag: "start-at", Unit: "TIME", Usage: "contact nobody before: 2026-11-27T09:00:00+03:00, or \"2026-11-27 09:00\" with --timezone",
 		Section: WhenSection, Label: "Not before", Example: "2026-11-27 09:00", kind: moment(func(s *Settings) *time.Time { return &s.StartAt })},

@@ -262,7 +262,7 @@ func (s Settings) Check() error {
 	case s.MaxLateness < 0:
 		return fmt.Errorf("max lateness %v: want 0 or more", s.MaxLateness)
 	case (s.Limits.PerDay > 0 || s.Limits.PerWeek > 0) && s.Unrecorded:
-		return errors.New("limits per day and week go by the contact record: this campaign must be recorded")
+		return Faulty(MsgWantRecord)
 	case !s.FinishBy.IsZero() && !s.FinishBy.After(s.StartAt):
 		return errors.New("finish by: want a time after its start")
 	case s.CanaryGoOn != nil && s.Canary == 0:

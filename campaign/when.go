@@ -170,7 +170,7 @@ func (s *Settings) keepRules(given Given) error {
 		}
 		week, err := s.Hours.Week.Intersect(rule.Week)
 		if err != nil {
-			return fmt.Errorf("--hours %s and --rules %s (%s): %w", s.Hours.Week, rule.Name, rule.Week, err)
+			return Faulty(MsgNoCommonHours, "hours", s.Hours.Week.String(), "rules", rule.Name, "week", rule.Week.String())
 		}
 		s.Hours.Week = week
 		for i, d := range s.Hours.Except {

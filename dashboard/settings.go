@@ -97,6 +97,9 @@ func valueText(name, text string) any {
 	case "false":
 		return texts.Of("set.off")
 	}
+	if flag == "rules" {
+		return ruleText(text)
+	}
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at
 	}

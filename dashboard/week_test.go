@@ -118,3 +118,40 @@ func TestHoursWithoutAZoneGoWithEachContactsClock(t *testing.T) {
 	}
 	wantTexts(t, f.get(path+"/review"), "every day 09:00\u2060–\u206021:00 in Asia/Riyadh")
 }
+
+// The rules of a country are chosen by name. They narrow what was picked, stand on the review
+// in words, are launched as by the command, and copied.
+func TestRulesOfACountryAreChosen(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	path := f.draftOf(filled(map[string]string{"rules": ""}))
+	wantTexts(t, f.get(path+"/when"), `name="rules" value="" checked`, "United Arab Emirates: marketing calls", "09:00\u2060–\u206018:00", "on 2 days of any seven at most", "Do Not Call Register")
+	form := url.Values{"pick:way": {"same"}, "pick:zone": {"Asia/Dubai"}, "pick:on": {"mon"}, "pick:all:from": {"19:00"}, "pick:all:to": {"20:00"}, "rules": {"ae"}}
+	to, page := f.fill(path+"/when", form)
+	if to != "" {
+		t.Errorf("hours that the rules close lead to %s", to)
+	}
+	wantTexts(t, page, `role="alert"`, "no time in common", `name="rules" value="ae" checked`)
+	form.Set("pick:all:from", "08:00")
+	if to, page := f.fill(path+"/when", form); to != path+"/safety" {
+		t.Fatalf("%s\n%s", to, page)
+	}
+	if to, page := f.fill(path+"/safety", url.Values{"no_record": {"on"}, "to": {"review"}}); to != path+"/review" {
+		t.Fatalf("%s\n%s", to, page)
+	}
+	if res, page := f.ask("GET", path+"/review", nil); res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "The rules go by who was contacted when") {
+		t.Errorf("rules that nothing is kept for: %d\n%s", res.StatusCode, page)
+	}
+	f.fill(path+"/safety", nil)
+	wantTexts(t, f.get(path+"/review"), "Rules of a country", "each person once a day at most", "09:00\u2060–\u206018:00")
+	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", res.StatusCode, page)
+	}
+	c, err := f.Campaign(t.Context(), "spring")
+	if s := c.Settings; err != nil || s.Rules != "ae" || s.Limits.PerWeek != 2 || s.Hours.Week.String() != "mon 09:00-18:00" || s.Hours.Zone != "Asia/Dubai" {
+		t.Errorf("%+v, %v", c.Settings, err)
+	}
+	_, page = f.upload("list.csv", list, map[string]string{"copy": "spring"}, false)
+	copied := "/new/" + idOf(t, page)
+	wantTexts(t, f.get(copied+"/when"), `name="rules" value="ae" checked`)
+	wantTexts(t, f.get("/campaigns/spring/settings"), "United Arab Emirates: marketing calls")
+}
