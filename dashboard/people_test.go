@@ -62,7 +62,7 @@ func TestTheDoNotContactList(t *testing.T) {
 		t.Error("listed without a reason")
 	}
 	number.Set("reason", "complained by phone, from +966501000000")
-	wantTexts(t, do("/people/add", number), "1 number put on the do-not-contact list.", "by <bdi dir=\"auto\">operator on the admin pages</bdi>", "complained by phone, from …")
+	wantTexts(t, do("/people/add", number), "1 number put on the do-not-contact list.", "by <bdi dir=\"auto\">operator</bdi> on the pages", "complained by phone, from …")
 	if !c.listed(first)[0] {
 		t.Error("it is not on the list")
 	}
