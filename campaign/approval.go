@@ -35,26 +35,6 @@ func (a Approval) Waits(name string) Message {
 // Sends reports whether the campaign may begin requests.
 func (c Campaign) Sends() bool { return c.Phase == Running && !c.Approval.Wanted }
 
-// How logs name who acts: a user of the pages by that name, a command by its account, as
-// deploy@host, or by the name that it claims. CheckClaim keeps the parentheses for claims.
-const (
-	claimedBy = " (as claimed by "
-	pages     = "the admin pages"
-	onPages   = " on " + pages
-)
-
-// Claimed is the name of a command that says for whom it acts. Anyone who can run it can
-// say any name, so the account stands beside it.
-func Claimed(name, account string) string { return name + claimedBy + account + ")" }
-
-// OnPages is the name of a visitor of the pages; an empty user is not known.
-func OnPages(user string) string {
-	if user == "" {
-		return pages
-	}
-	return user + onPages
-}
-
 // maxName bounds the name of a person, in bytes.
 const maxName = 64
 

@@ -63,7 +63,7 @@ func (s standing) Actions() []action {
 	}
 	if s.Unapproved && s.Visitor >= actions["approve"].least {
 		approve := offer("approve", "primary")
-		approve.Revision, approve.Explain = s.Approval.Revision, texts.Of("act.approve.explain", "makers", strings.Join(s.Approval.Makers, ", "))
+		approve.Revision, approve.Explain = s.Approval.Revision, texts.Of("act.approve.explain", "makers", texts.Who(strings.Join(s.Approval.Makers, ", ")))
 		list = append(list, approve)
 	}
 	switch s.State {

@@ -98,3 +98,15 @@ func TestNoChartOfNothing(t *testing.T) {
 		t.Error(c)
 	}
 }
+
+// What rests, or waits to contact some again, goes on by itself.
+func TestWhatRestsNeedsNobody(t *testing.T) {
+	for code, want := range map[campaign.Code]need{
+		campaign.MsgOutsideHours: goesOn, campaign.MsgDailyCap: goesOn, campaign.MsgRungsPerhaps: goesOn, campaign.MsgNoWorker: needsPerson, campaign.MsgAllHeld: needsPerson,
+	} {
+		r := report.Row{Summary: report.Summary{State: campaign.Running, States: report.States{"pending": 1}, WaitingFor: campaign.Say(code)}}
+		if got := needOf(&r); got != want {
+			t.Errorf("%s: %v, want %v", code, got, want)
+		}
+	}
+}

@@ -76,9 +76,12 @@ const (
 
 func needOf(r *report.Row) need {
 	waits := r.WaitingFor
+	rests := slices.ContainsFunc([]string{"waits.hours", "waits.day", "waits.rungs"}, func(key string) bool { return waitKey(waits) == key })
 	switch {
 	case r.Over():
 		return isOver
+	case rests:
+		return goesOn
 	case r.State == campaign.Paused, r.State == campaign.Ready, r.Unapproved(),
 		!waits.IsZero() && !r.Paced && r.State == campaign.Running, waits.Is(campaign.MsgLoadDied), waits.Is(campaign.MsgQuotaBlocked):
 		return needsPerson

@@ -148,6 +148,7 @@ func (p *pages) routes(rs *routes) {
 	rs.below("POST /people", users.Operator, p.people)
 	rs.below("POST /people/add", users.Operator, p.changeList("did.listed", (*jobs.Queue).Suppress))
 	rs.below("POST /people/remove", users.Operator, p.changeList("did.delisted", (*jobs.Queue).Unsuppress))
+	rs.below("POST /people/wish", users.Operator, p.closeWish)
 	rs.below("POST /people/import", users.Operator, p.importList)
 	rs.below("GET /people/do-not-contact.csv", users.Operator, p.exportList)
 	rs.below("GET /campaigns/{name}/unconfirmed", users.Operator, p.of(p.readable, p.unconfirmed))

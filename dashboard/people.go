@@ -38,6 +38,8 @@ type desk struct {
 	Found   *somebody
 	Changes []store.Suppression // of the list, the latest first
 	Country formField
+	Open    []openWish // the oldest first
+	Later   int        // further ones
 }
 
 // Somebody is the person with a number. It stands in forms of the page, never in an
@@ -90,6 +92,10 @@ func (p *pages) people(w http.ResponseWriter, r *http.Request) {
 	}
 	var err error
 	if d.Changes, err = p.Store.SuppressionLog(r.Context(), shownListings); err != nil {
+		p.refuse(w, r, err)
+		return
+	}
+	if d.Open, d.Later, err = p.openWishes(r.Context()); err != nil {
 		p.refuse(w, r, err)
 		return
 	}

@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
 	"campaign-runner/dashboard"
 	"campaign-runner/internal/redistest"
@@ -62,7 +64,7 @@ func TestTheDoNotContactList(t *testing.T) {
 		t.Error("listed without a reason")
 	}
 	number.Set("reason", "complained by phone, from +966501000000")
-	wantTexts(t, do("/people/add", number), "1 number put on the do-not-contact list.", "by <bdi dir=\"auto\">operator on the admin pages</bdi>", "complained by phone, from …")
+	wantTexts(t, do("/people/add", number), "1 number put on the do-not-contact list.", "by <bdi dir=\"auto\">operator</bdi> on the pages", "complained by phone, from …")
 	if !c.listed(first)[0] {
 		t.Error("it is not on the list")
 	}
@@ -190,4 +192,46 @@ func TestPeopleInABrowser(t *testing.T) {
 	v.click(`form[action="/people/import"] button`)
 	v.awaitText(".flash", "1 number put on the do-not-contact list; 0 were on it already")
 	v.awaitText(".timeline", "register")
+}
+
+// Open wishes not to be contacted are listed with what is known of them, and no number of a
+// stranger. One is closed once, and the number that was found out goes on the list first.
+func TestOpenWishesAreClosed(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 3)
+	wishes := []store.Wish{
+		{ID: "aa", At: at, Campaign: "spring", Contact: 2, Conversation: "conv-7", Told: "+971501234567", Rule: "stop word", Why: campaign.Text("a stranger's")},
+		{ID: "bb", At: at.Add(time.Hour), Campaign: "spring", Rule: "stop word"},
+	}
+	if n, err := f.OpenWishes(t.Context(), wishes); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	page := f.get("/people")
+	wantTexts(t, page, `href="/campaigns/spring/contacts/1"`, "conv-7", `name="id" value="aa"`, `name="id" value="bb"`)
+	if strings.Contains(page, "1234567") {
+		t.Error("the page shows the number of a stranger")
+	}
+	press := func(form url.Values) (int, string) {
+		t.Helper()
+		res, page := f.ask("POST", "/people/wish", form)
+		if to := res.Header.Get("Location"); to != "" {
+			page = f.get(to)
+		}
+		return res.StatusCode, page
+	}
+	if status, _ := press(url.Values{"id": {"aa"}, "number": {"12"}}); status != http.StatusBadRequest {
+		t.Errorf("a number that is none: %d", status)
+	}
+	if status, page := press(url.Values{"id": {"aa"}, "number": {"+٩٧١٥٠١٢٣٤٥٦٧"}}); status != http.StatusSeeOther || !strings.Contains(page, "1 number put on") || strings.Contains(page, `value="aa"`) {
+		t.Errorf("%d\n%s", status, page)
+	}
+	if listed, err := f.FindSuppressed(t.Context(), []campaign.Phone{971501234567}); err != nil || !listed[0] {
+		t.Errorf("%v, %v", listed, err)
+	}
+	if status, page := press(url.Values{"id": {"bb"}}); status != http.StatusSeeOther || !strings.Contains(page, "The wish is closed.") || strings.Contains(page, "h-wishes") {
+		t.Errorf("%d\n%s", status, page)
+	}
+	if status, _ := press(url.Values{"id": {"bb"}}); status != http.StatusConflict {
+		t.Errorf("closed twice: %d", status)
+	}
 }

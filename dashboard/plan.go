@@ -98,6 +98,19 @@ func (o outlook) Verdict() texts.Line {
 	return texts.Of("plan.ends", "time", o.Ends)
 }
 
+// Quota is how many requests the plan assumes.
+func (o outlook) Quota() texts.Line {
+	rate, err := ratelimit.ParseRate(o.Rate)
+	if err != nil || rate.Unlimited {
+		return texts.Of("quota.unknown")
+	}
+	said := texts.Of("quota.rate", "n", rate.Limit, "window", spanText(rate.Window))
+	if !o.Measured {
+		return texts.Of("plan.assumed", "rate", said)
+	}
+	return said
+}
+
 // ByRungs tells whom it will contact again by itself.
 func (o outlook) ByRungs() any {
 	if m := o.Rungs.Message(); !m.IsZero() {

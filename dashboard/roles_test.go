@@ -59,6 +59,7 @@ var least = map[string]users.Role{
 	"POST /people":                                  users.Operator,
 	"POST /people/add":                              users.Operator,
 	"POST /people/remove":                           users.Operator,
+	"POST /people/wish":                             users.Operator,
 	"POST /people/import":                           users.Operator,
 	"GET /people/do-not-contact.csv":                users.Operator,
 	"GET /campaigns/{name}/unconfirmed":             users.Operator,

@@ -109,6 +109,9 @@ func valueText(name, text string) any {
 	if days, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil && strings.HasSuffix(text, "d") {
 		return spanText(time.Duration(days) * 24 * time.Hour)
 	}
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
 	for _, s := range campaign.LaunchSettings(flag) {
 		if len(s.Choices) > 0 {
 			return choiceText(flag, text)

@@ -79,7 +79,7 @@ func TestSettingsAreChanged(t *testing.T) {
 		t.Error("what makes no sense or nothing has changed something")
 	}
 	_, page = c.as(users.Operator, "GET", "/campaigns/sale/log", nil)
-	wantTexts(t, page, "launcher on the admin pages", "daily-cap", "approve", "sara")
+	wantTexts(t, page, "launcher</bdi> on the pages", "daily-cap", "approve", "sara")
 }
 
 // The hours of a running campaign are picked as those of a new one are. Only what the pickers

@@ -52,6 +52,7 @@ func (s speaker) words() template.FuncMap {
 		},
 		"months": s.hijriMonths,
 		"soon":   s.soon,
+		"who":    func(by string) texts.Who { return texts.Who(by) },
 		"quota":  quotaText,
 		"hours":  hoursText,
 		"format": formatText,

@@ -105,7 +105,7 @@ func NewWorker(cfg Config) (*Worker, error) {
 	}
 	w := &Worker{id: rand.Text()[:12], cfg: cfg, started: time.Now().UTC(), inHand: sending.NewInHand(), log: cfg.Logger}
 	w.log = w.log.With("worker", w.id)
-	w.queue = NewQueue(cfg.Store, w.log).By("worker " + w.id)
+	w.queue = NewQueue(cfg.Store, w.log).By(campaign.ByWorker(w.id))
 	versions := newVersions()
 	for _, a := range cfg.Agents {
 		if _, err := campaign.AgentName(a.Name); err != nil {

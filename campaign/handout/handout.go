@@ -147,6 +147,17 @@ func (s sheet) share(part, whole int) template.HTML {
 	return template.HTML(s.say.Figures(report.Percent(part, whole)))
 }
 
+// Tries are the attempts with all contacts that had each, those included that had more: an
+// answer came to the last.
+func (s sheet) Tries() []report.AttemptRate {
+	list, had := slices.Clone(s.Attempts), 0
+	for i, at := range slices.Backward(list) {
+		had += at.Accepted
+		list[i].Accepted = had
+	}
+	return list
+}
+
 // Whole is the rate of the whole campaign.
 func (s sheet) Whole() report.Rate {
 	return report.Rate{Accepted: s.Accepted, Answered: s.Answered, Unanswered: s.Unanswered}
@@ -196,15 +207,22 @@ func (s sheet) All() template.HTML { return s.share(s.Contacts, s.Contacts) }
 // A learned is what the agent learned of one key.
 type learned struct {
 	report.Learned
-	Lines []part
+	Lines     []part
+	RareShare template.HTML // of values that are not shown
 }
 
 // Facts are what the agent learned, by key.
 func (s sheet) Facts() (list []learned) {
 	for _, l := range s.Learned {
-		of := learned{Learned: l}
+		of, counts := learned{Learned: l}, []int{l.Rare}
 		for _, v := range l.Values {
-			of.Lines = append(of.Lines, part{Key: v.Value, Contacts: v.Contacts, Share: s.share(v.Contacts, l.Contacts), Width: 1000 * float64(v.Contacts) / float64(l.Contacts)})
+			counts = append(counts, v.Contacts)
+		}
+		shares := report.Shares(counts)
+		of.RareShare = template.HTML(s.say.Figures(shares[0]))
+		for i, v := range l.Values {
+			share := template.HTML(s.say.Figures(shares[i+1]))
+			of.Lines = append(of.Lines, part{Key: v.Value, Contacts: v.Contacts, Share: share, Width: 1000 * float64(v.Contacts) / float64(l.Contacts)})
 		}
 		list = append(list, of)
 	}
@@ -218,9 +236,6 @@ func (s sheet) Value(text string) template.HTML {
 	}
 	return template.HTML(s.say.Foreign(text))
 }
-
-// Rare is the share of values that are not shown.
-func (s sheet) Rare(l learned) template.HTML { return s.share(l.Learned.Rare, l.Contacts) }
 
 // More reports whether an attempt stands for all later ones, too.
 func (s sheet) More(attempt int) bool { return attempt == report.MaxAttemptsTold }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,5 +187,25 @@ func TestTheChartOfTheTimeSaysWhereItEnds(t *testing.T) {
 				t.Errorf("columns from %f, the last to %f", margin, last.X+last.Width)
 			}
 		})
+	}
+}
+
+// Who answers at a later attempt had the earlier ones, too: the first would look as if all
+// had answered it.
+func TestTheRateOfAnAttemptIsOfAllThatHadIt(t *testing.T) {
+	a := account(t)
+	a.Attempts = []report.AttemptRate{{Attempt: 1, Rate: report.Rate{Accepted: 60, Answered: 60}}, {Attempt: 3, Rate: report.Rate{Accepted: 40, Answered: 10}}}
+	got := newSheet(a, texts.English).Tries()
+	if got[0].Accepted != 100 || got[0].Answered != 60 || got[1].Accepted != 40 || got[1].Answered != 10 || a.Attempts[0].Accepted != 60 {
+		t.Errorf("%+v of %+v", got, a.Attempts)
+	}
+}
+
+func TestSharesOfAnswersAddUp(t *testing.T) {
+	a := account(t)
+	a.Learned = []report.Learned{{Key: "intent", Contacts: 3, Values: []report.Value{{Value: "a", Contacts: 1}, {Value: "b", Contacts: 1}}, Rare: 1}}
+	of := newSheet(a, texts.English).Facts()[0]
+	if got := []string{string(of.Lines[0].Share), string(of.Lines[1].Share), string(of.RareShare)}; !slices.Equal(got, []string{"33.3 %", "33.3 %", "33.4 %"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/hours"
 	"campaign-runner/campaign/store"
 )
 
@@ -112,10 +114,22 @@ const (
 	hourly       = 48 * time.Hour
 )
 
+// zoneOf is by whose clock a campaign is told.
+func zoneOf(s campaign.Settings, usual *time.Location) *time.Location {
+	name := s.Hours.Zone
+	if at := slices.IndexFunc(hours.Places(), func(p hours.Place) bool { return strings.EqualFold(p.Name, s.Region) }); at >= 0 && (name == "" || name == hours.ByContact) {
+		name = hours.Places()[at].Zone
+	}
+	if zone, err := time.LoadLocation(name); err == nil && name != "" {
+		return zone
+	}
+	return usual
+}
+
 // ReadAccount counts a campaign. The contacts are read chunk by chunk, once; it takes the
 // memory of a few chunks. While the campaign runs, each contact is counted as it was at one
 // moment, but not all of them at the same one. Hours and days are by the clock of the
-// campaign's hours; without one, by usual.
+// campaign's hours; without one, by that of its country; without that, too, by usual.
 func ReadAccount(ctx context.Context, s Store, name string, usual *time.Location) (a Account, err error) {
 	now, err := s.Now(ctx)
 	if err != nil {
@@ -129,10 +143,7 @@ func ReadAccount(ctx context.Context, s Store, name string, usual *time.Location
 		Campaign: name, Title: c.Settings.Title, Agent: c.Settings.Agent, State: tally.Phase(c.Phase), At: now, PurgedAt: c.PurgeBegan,
 		States: make(States), Over: []Stretch{}, ByHour: []HourRate{}, Attempts: []AttemptRate{},
 	}}
-	zone, err := time.LoadLocation(c.Settings.Hours.Zone)
-	if err != nil || c.Settings.Hours.Zone == "" {
-		zone = usual
-	}
+	zone := zoneOf(c.Settings, usual)
 	a = a.WithZone(zone)
 	if c.Phase == campaign.Loading {
 		return a, nil

@@ -192,3 +192,18 @@ func TestAnAccountNeedsItsCampaign(t *testing.T) {
 		t.Errorf("no error, want %v", gone)
 	}
 }
+
+// Hours and days are told by the clock of the campaign's hours, or else of its country.
+func TestByWhoseClockACampaignIsTold(t *testing.T) {
+	f := newFixture(t)
+	for name, tt := range map[string]struct{ zone, region, want string }{
+		"hours": {"Asia/Dubai", "SA", "Asia/Dubai"}, "country": {"", "SA", "Asia/Riyadh"}, "each": {"contact", "EG", "Africa/Cairo"}, "elsewhere": {"", "DE", "UTC"}, "none": {"", "", "UTC"},
+	} {
+		s := settings
+		s.Hours.Zone, s.Region = tt.zone, tt.region
+		f.load(name, s, people(1), nil)
+		if a, err := report.ReadAccount(t.Context(), f.Store, name, time.UTC); err != nil || a.Zone != tt.want {
+			t.Errorf("%s: %s, %v; want %s", name, a.Zone, err, tt.want)
+		}
+	}
+}

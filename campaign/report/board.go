@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"campaign-runner/campaign"
+	"campaign-runner/campaign/plan"
 	"campaign-runner/campaign/store"
 )
 
@@ -45,6 +46,8 @@ type kept struct {
 	read     time.Time
 	paced    time.Time // when its pace was reckoned
 	forecast time.Time
+	work     plan.Work // as it was foretold
+	opens    time.Time // when the next contact may be sent; zero: nobody is pending
 }
 
 const (
@@ -227,13 +230,19 @@ func (b *Board) reckon(ctx context.Context, p present) error {
 		for _, st := range going {
 			k := b.kept[st.Name]
 			k.row.ETA, k.forecast = time.Time{}, p.now
-			if f := forecasts[st.Name]; f.work.Rate > 0 {
+			f := forecasts[st.Name]
+			k.work, k.opens = f.work, f.opens()
+			if f.work.Rate > 0 {
 				k.row.ETA = f.Ends
 			}
 		}
 	}
 	for _, k := range b.kept {
 		k.row.Pace = k.row.Pace.Until(k.row.ETA, p.now)
+		if foreseeable(k.Reading) && k.opens.After(p.now) {
+			quota, _ := p.quotaOf(k.row.Agent)
+			k.row.rests(restWait(k.row.Summary, k.work, k.opens), k.opens, quota)
+		}
 	}
 	return nil
 }

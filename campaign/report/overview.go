@@ -84,10 +84,7 @@ func (f *Forecaster) Find(ctx context.Context, name string) (Overview, error) {
 	if o.Refused == nil {
 		o.Refused = map[string]int{}
 	}
-	if quota, ok := present.quotas[c.Settings.Agent]; ok {
-		if quota.Wait(present.now) == 0 { // over since the heartbeat
-			quota.Next, quota.Reason, quota.Blocked = time.Time{}, campaign.Message{}, false
-		}
+	if quota, ok := present.quotaOf(c.Settings.Agent); ok {
 		o.Quota = &quota
 	}
 	if o.Rungs, err = rungsOf(ctx, s, c, tally); err != nil {
@@ -140,12 +137,11 @@ func (o *Overview) foresee(ctx context.Context, f *Forecaster, st store.Reading,
 	if opens := forecast.opens(); opens.After(p.now) {
 		o.Opens = opens
 	}
-	blocked := o.Quota != nil && o.Quota.Blocked && !o.Opens.After(o.Quota.Next)
-	if o.WaitingFor.IsZero() || o.Paced && !blocked {
-		if wait := hoursWait(*o, forecast.work, forecast.Plan, o.States.In(campaign.Pending)); !wait.IsZero() {
-			o.WaitingFor, o.Paced = wait, false
-		}
+	var quota store.Quota
+	if o.Quota != nil {
+		quota = *o.Quota
 	}
+	o.rests(hoursWait(*o, forecast.work, forecast.Plan, o.States.In(campaign.Pending)), o.Opens, quota)
 	return nil
 }
 

@@ -147,6 +147,9 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 		if !strings.HasPrefix(o.WaitingFor.String(), tt.waiting) || tt.waiting == "" && !o.WaitingFor.IsZero() {
 			t.Errorf("%s waits for %q", tt.name, o.WaitingFor)
 		}
+		if row := f.look(report.NewBoard(f.Store))[tt.name]; row.WaitingFor.String() != o.WaitingFor.String() {
+			t.Errorf("in the list %s waits for %q, on its page for %q", tt.name, row.WaitingFor, o.WaitingFor)
+		}
 	}
 	o, err := report.Find(t.Context(), f.Store, "capped")
 	if err != nil || o.ETA.Sub(now) < 24*time.Hour {
@@ -155,6 +158,9 @@ func TestOverviewTellsWhatIsToCome(t *testing.T) {
 	f.Redis().HSet(t.Context(), "c:{capped}:day", "from", 0, "until", now.Add(48*time.Hour).UnixMilli(), "begun", 4)
 	if o, err = report.Find(t.Context(), f.Store, "capped"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "its daily cap of 4 contacts is reached; it goes on at ") {
 		t.Errorf("waits for %q, %v", o.WaitingFor, err)
+	}
+	if row := f.look(report.NewBoard(f.Store))["capped"]; row.WaitingFor.String() != o.WaitingFor.String() || row.Paced {
+		t.Errorf("in the list it waits for %q", row.WaitingFor)
 	}
 	if o, err = report.Find(t.Context(), f.Store, "nobody"); err != nil || !strings.HasPrefix(o.WaitingFor.String(), "10 contacts are left that cannot be contacted: no time zone is known") || o.Held != 10 {
 		t.Errorf("%d held, waits for %q, %v", o.Held, o.WaitingFor, err)

@@ -129,6 +129,15 @@ type present struct {
 	refused *store.NoWritesError // nil: Redis takes writes
 }
 
+// quotaOf is the quota of an agent, without a wait that is over since its heartbeat.
+func (p present) quotaOf(agent string) (store.Quota, bool) {
+	quota, known := p.quotas[agent]
+	if quota.Wait(p.now) == 0 {
+		quota.Next, quota.Reason, quota.Blocked = time.Time{}, campaign.Message{}, false
+	}
+	return quota, known
+}
+
 func look(ctx context.Context, s fleet) (present, error) {
 	now, err := s.Now(ctx)
 	if err != nil {

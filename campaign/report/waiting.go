@@ -90,10 +90,27 @@ func hoursWait(o Overview, w plan.Work, forecast plan.Plan, pending int) campaig
 	case o.States.In(campaign.Sending) > 0:
 	case forecast.Begins.IsZero() && forecast.Held > 0:
 		return campaign.Say(campaign.MsgAllHeld, "contacts", pending, "reason", heldFor(o.Reasons), "campaign", o.Campaign)
-	case !o.Opens.IsZero() && w.PerDay > 0 && w.Today >= w.PerDay:
-		return campaign.Say(campaign.MsgDailyCap, "cap", w.PerDay, "opens", o.Opens)
-	case !o.Opens.IsZero():
-		return campaign.Say(campaign.MsgOutsideHours, "opens", o.Opens)
+	}
+	return restWait(o.Summary, w, o.Opens)
+}
+
+// restWait says that a campaign rests until a time, for its hours or its daily cap; zero: it
+// does not.
+func restWait(s Summary, w plan.Work, opens time.Time) campaign.Message {
+	switch {
+	case s.States.In(campaign.Sending) > 0 || opens.IsZero():
+	case w.PerDay > 0 && w.Today >= w.PerDay:
+		return campaign.Say(campaign.MsgDailyCap, "cap", w.PerDay, "opens", opens)
+	default:
+		return campaign.Say(campaign.MsgOutsideHours, "opens", opens)
 	}
 	return campaign.Message{}
+}
+
+// rests makes wait what a campaign waits for, unless something else keeps it longer.
+func (s *Summary) rests(wait campaign.Message, opens time.Time, quota store.Quota) {
+	blocked := quota.Blocked && !opens.After(quota.Next)
+	if !wait.IsZero() && (s.WaitingFor.IsZero() || s.Paced && !blocked) {
+		s.WaitingFor, s.Paced = wait, false
+	}
 }

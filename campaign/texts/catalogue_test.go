@@ -268,7 +268,7 @@ func TestUsedKeysAreThere(t *testing.T) {
 }
 
 // families are keys of which the program joins the end to a beginning.
-var families = regexp.MustCompile(`^(notice|month|hijri|state|phase|report|mode|role|action|ticket|delimiter|about|sort|chart|act|did|count|weekday|place|way|span|rules|page\.code)\.`)
+var families = regexp.MustCompile(`^(notice|month|hijri|state|phase|report|mode|role|action|ticket|delimiter|about|sort|chart|act|did|count|weekday|place|way|span|rules|who|page\.code)\.`)
 
 // What is in the catalogue is asked for.
 func TestEveryKeyIsUsed(t *testing.T) {

@@ -47,7 +47,7 @@ func Of(key string, parameters ...any) Line { return append(Line{key}, parameter
 
 // Say is the text of that key. After the key come the name and the value of each
 // parameter, by turns. A value is an int, a time, a Name, a Message, a State, a Phase, a
-// Line or several, what is Technical or was Said, or the words of somebody else. The first
+// Line or several, what is Technical or was Said, Who acts, or the words of somebody else. The first
 // int chooses the plural form.
 func (p Printer) Say(key string, parameters ...any) Said {
 	l := cmp.Or(p.Language, English)
@@ -108,6 +108,8 @@ func (p Printer) Value(value any) Said {
 		return p.Known(v.Family, v.Text)
 	case Technical:
 		return p.technical(string(v))
+	case Who:
+		return p.who(v)
 	case Said:
 		return v
 	case int:
@@ -193,7 +195,7 @@ func (p Printer) voice() campaign.Voice {
 	v := campaign.Voice{
 		Comma: string(p.Say("comma")),
 		Time:  func(at, _ time.Time) string { return string(p.time(at)) },
-		Text:  func(parameter, text string) string { return string(p.Known(parameter, text)) },
+		Text:  func(parameter, text string) string { return string(p.parameter(parameter, text)) },
 		Words: catalogue.words[voiced{cmp.Or(p.Language, English), p.Page}],
 	}
 	if p.Language == Arabic {

@@ -77,7 +77,7 @@ func TestValues(t *testing.T) {
 		want    string
 	}{
 		{"a line", arabic, Of("notice.state", "n", 3, "state", campaign.Failed), "تعذّر إرسالها \u20663\u2069"},
-		{"lines", arabicPage, []Line{Of("state.failed"), Of("state.ended")}, "تعذّر إرسالها، محادثات انتهت"},
+		{"lines", arabicPage, []Line{Of("state.failed"), Of("state.ended")}, "تعذّر إرسالها، انتهت محادثتها"},
 		{"no line", arabic, Line(nil), ""},
 		{"what a line is filled with is no text", page, Of("campaign.titled", "title", "{{.name}}", "name", Name("x")), `<bdi dir="auto">{{.name}}</bdi> (x)`},
 		{"English of a program", arabicPage, Technical("<EOF>"), `<bdi dir="ltr" lang="en">&lt;EOF&gt;</bdi>`},
@@ -190,5 +190,32 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := ParseLanguage("fr"); err == nil || English.Dir() != "ltr" {
 		t.Errorf("fr: %v", err)
+	}
+}
+
+// Who acts is told in the reader's language, and no name runs into the words around it.
+func TestWhoActsIsSaid(t *testing.T) {
+	for who, want := range map[string][2]string{
+		"worker W1":                             {"worker W1", "برنامج الإرسال \u2068W1\u2069"},
+		campaign.ByStopWord:                     {"an answer such as STOP", "رد مثل «توقف»"},
+		campaign.OnPages(""):                    {"the pages", "صفحات الحملات"},
+		campaign.OnPages("sara"):                {"sara on the pages", "\u2068sara\u2069 من صفحات الحملات"},
+		campaign.Claimed("sara", "r@v"):         {"sara (as claimed by r@v)", "\u2068sara\u2069 (وفق ما ذكره \u2068r@v\u2069)"},
+		"deploy@host, " + campaign.OnPages("x"): {"deploy@host, x on the pages", "\u2068deploy@host\u2069، \u2068x\u2069 من صفحات الحملات"},
+	} {
+		for i, l := range []Language{English, Arabic} {
+			p := Printer{Language: l}
+			if got := p.Value(Who(who)); string(got) != want[i] {
+				t.Errorf("%s in %s: %q, want %q", who, l, got, want[i])
+			}
+			said := p.Message(campaign.Say(campaign.MsgUnapproved, "makers", who, "campaign", "c"))
+			if !strings.Contains(string(said), want[i]) {
+				t.Errorf("the message in %s says %q, want %q in it", l, said, want[i])
+			}
+		}
+	}
+	loaded := campaign.Say(campaign.MsgLoaded, "file", "contact file eid.csv", "contacts", 3, "rows", 4)
+	if got := (Printer{Language: Arabic}).Message(loaded); !strings.Contains(string(got), "ملف جهات الاتصال \u2068eid.csv\u2069") {
+		t.Errorf("%q", got)
 	}
 }

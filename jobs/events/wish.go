@@ -33,7 +33,7 @@ func optOutOf(s campaign.Settings, e velents.Event) string {
 			return saidByContact(t) && campaign.IsStopWord(t.Text)
 		})
 	if stopped {
-		return "stop word"
+		return campaign.ByStopWord
 	}
 	return ""
 }

@@ -281,7 +281,7 @@ func (n *Notifier) noticeOf(c campaign.Campaign, tally campaign.Tally) Notice {
 	told.Unapproved = unapproved(told.State, c)
 	text := say.Say("notice."+string(told.State), "campaign", name)
 	if told.Unapproved && told.State != campaign.Paused {
-		text = say.Say("notice.approval", "campaign", name, "makers", strings.Join(c.Approval.Makers, ", "))
+		text = say.Say("notice.approval", "campaign", name, "makers", texts.Who(strings.Join(c.Approval.Makers, ", ")))
 	}
 	if told.StateReason != "" {
 		text = say.Say("notice.because", "what", text, "reason", texts.Said(told.StateReason))
