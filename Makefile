@@ -31,6 +31,7 @@ lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
 	$(GO) vet -tags=chaos ./internal/chaos
 	$(GO) vet -tags=simulate ./internal/simulate
 	$(GO) vet -tags=quota ./internal/fleet

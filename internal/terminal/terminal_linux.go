@@ -14,13 +14,13 @@ import (
 
 // Open opens a terminal of 80 columns on which a person has typed something. shown closes
 // it and returns what stood on it.
-func Open(t *testing.T, typed string) (tty *os.File, shown func() string) {
+func Open(t testing.TB, typed string) (tty *os.File, shown func() string) {
 	t.Helper()
 	return OpenAndType(t, "", typed)
 }
 
 // OpenAndType is Open with a person who types once a text stands there.
-func OpenAndType(t *testing.T, sees, types string) (tty *os.File, shown func() string) {
+func OpenAndType(t testing.TB, sees, types string) (tty *os.File, shown func() string) {
 	t.Helper()
 	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
