@@ -84,7 +84,7 @@ var table = []Setting{
 		Section: MoreSection, Label: "Send again after failures", Hint: "own: of the platform itself; all: of a proxy in front of it, too. A contact that is sent again may be contacted twice",
 		kind: choice(func(s *Settings) *Retry5xx { return &s.Retry5xx }, RetryOwn, RetryAll, RetryNone)},
 	{Flag: "then", Unit: "RULE:DELAYS", At: Anytime,
-		Usage:   "contact those again of whom the rule is true, this long after: ended.no_answer:2h,1d or state=failed:1h; may be repeated: the first that is true counts; none: nobody",
+		Usage:   "contact again, this long after, each contact that meets the rule: ended.no_answer:2h,1d or state=failed:1h; may be repeated, and then the first rule that a contact meets counts; none: nobody",
 		Section: FollowSection, Label: "Contact again by itself", Hint: "a rule, and how long after each time; several with semicolons between them. Nobody is contacted more often than there are times, and nobody after an opt-out", Example: "ended.no_answer:2h,1d",
 		kind: ladders(func(s *Settings) *[]Ladder { return &s.Then })},
 	{Flag: "then-within", Unit: "TIME", Usage: "how long after its request an event of a contact may still lead to another by --then (default 3d)", At: Anytime, With: "then",

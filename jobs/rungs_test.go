@@ -285,7 +285,7 @@ func TestWhatEndsRungs(t *testing.T) {
 }
 
 // A contact whose request failed is contacted again only when nobody can have reached it.
-func TestOnlyWhoeverWasSurelyNotReachedFailed(t *testing.T) {
+func TestOnlyContactsThatWereSurelyNotReachedFailed(t *testing.T) {
 	for status, want := range map[int]int{418: 2, 500: 1} {
 		s := newStage(t, 1, then("state=failed:1h"), func(s *campaign.Settings) { s.MaxAttempts, s.MaxContactAttempts = 1, 5 })
 		s.platform.answer = refuseAll(status, "oops")

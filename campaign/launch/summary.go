@@ -49,7 +49,8 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	if out.beside == nil {
 		out.beside = l.beside(ctx, c.Name, c.Settings.Agent)
 	}
-	s := summarize(c, outlook(c.Settings, out.work, out.beside.own, out.beside.others, l.Rate, limit, l.blockedUntil(ctx, c.Settings.Agent, now), now))
+	agent := sendsAt{rate: l.Rate, limit: limit, blocked: l.blockedUntil(ctx, c.Settings.Agent, now)}
+	s := summarize(c, outlook(c.Settings, out.work, *out.beside, agent, now))
 	visible, hidden := src.contacts.list.SheetsNotRead()
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
@@ -100,14 +101,21 @@ func (l *Launcher) beside(ctx context.Context, name, agent string) *beside {
 	return &beside{own, others}
 }
 
-// outlook is the plan of a campaign of which nothing is sent yet, after others on its
-// token. A limit of 0 is not known; where own has a pace, it goes by that. Nothing is
-// sent before the end of a block.
-func outlook(s campaign.Settings, w, own plan.Work, others []plan.Work, rate ratelimit.Rate, limit int, blocked, now time.Time) Outlook {
+// A sendsAt is the pace of an agent, as far as its launcher knows it.
+type sendsAt struct {
+	rate    ratelimit.Rate
+	limit   int       // requests per window, as the platform has told; 0: not known
+	blocked time.Time // nothing is sent before
+}
+
+// outlook is the plan of a campaign of which nothing is sent yet, beside others on its
+// token. Where the campaign's own work has a pace already, it goes by that.
+func outlook(s campaign.Settings, w plan.Work, with beside, agent sendsAt, now time.Time) Outlook {
+	own := with.own
 	w.PerCall, w.PerDay, w.Start, w.FinishBy = s.RequestRows(), s.DailyCap, s.StartAt, s.FinishBy
 	w.Midnight, w.Canary = s.DayOf(now).From.Location(), s.Canary
 	w.Again = plan.Repeats(s.Delays(), 1) // nobody is known to have answered
-	for _, until := range []time.Time{blocked, own.Start} {
+	for _, until := range []time.Time{agent.blocked, own.Start} {
 		if until.After(w.Start) {
 			w.Start = until
 		}
@@ -115,13 +123,13 @@ func outlook(s campaign.Settings, w, own plan.Work, others []plan.Work, rate rat
 	w.Agent, w.Lane, w.Turn = s.Agent, float64(campaign.LaneWeights[s.LaneFor(len(w.Chunks))]), own.Turn
 	w.Rate, w.Burst = own.Rate, own.Burst
 	if w.Rate == 0 {
-		perWindow, window := rate.Count()
-		w.AtLimit(float64(cmp.Or(limit, perWindow)), cmp.Or(window, time.Minute))
+		perWindow, window := agent.rate.Count()
+		w.AtLimit(float64(cmp.Or(agent.limit, perWindow)), cmp.Or(window, time.Minute))
 	}
-	works := append(others, w)
+	works := append(with.others, w)
 	works[0].Rate, works[0].Burst = w.Rate, w.Burst
 	plans := plan.Together(works, now)
-	return Outlook{plans[len(plans)-1], s.Hours.String(), s.StartAt, s.FinishBy, now, blocked}
+	return Outlook{plans[len(plans)-1], s.Hours.String(), s.StartAt, s.FinishBy, now, agent.blocked}
 }
 
 // summarize tells of a loaded campaign.

@@ -168,7 +168,7 @@ func (f Filter) chunk(ctx context.Context, s chunks, reasons *reasons, ref store
 		if !f.passes(record) || (f.Phone != 0 && f.Phone != contact.Phone) || !holds(contact, text) {
 			continue
 		}
-		found, err := contactOf(ctx, reasons, ref, i, size, contact, record)
+		found, err := contactOf(ctx, reasons, chunk, i, size)
 		if err != nil {
 			return part, err
 		}
@@ -215,13 +215,15 @@ func FindContact(ctx context.Context, s Store, c campaign.Campaign, place int) (
 	if index < 0 || index >= chunk.Len() {
 		return Contact{}, fmt.Errorf("contact %d of %s: %w", place, c.Name, store.ErrGone)
 	}
-	return contactOf(ctx, &reasons{store: s, campaign: c.Name}, ref, index, size, chunk.Contacts[index], chunk.Record(index))
+	return contactOf(ctx, &reasons{store: s, campaign: c.Name}, chunk, index, size)
 }
 
-func contactOf(ctx context.Context, reasons *reasons, ref store.Ref, index, size int, c campaign.Contact, r campaign.Record) (Contact, error) {
+// contactOf is a contact by its index in a chunk; chunks of the campaign have size contacts.
+func contactOf(ctx context.Context, reasons *reasons, chunk *store.Chunk, index, size int) (Contact, error) {
+	c, r := chunk.Contacts[index], chunk.Record(index)
 	reason, err := reasons.of(ctx, r.Reason)
 	return Contact{
-		Place: ref.Chunk*size + index, Ref: ref, Index: index,
+		Place: chunk.Ref.Chunk*size + index, Ref: chunk.Ref, Index: index,
 		Phone: c.Phone, Line: c.Line, Fields: c.Fields, Record: r, Reason: reason,
 	}, err
 }

@@ -65,11 +65,17 @@ func (a *app) pause() *cobra.Command {
 }
 
 func (a *app) start() *cobra.Command {
-	return a.steer("start", "Start a campaign that waits for that, or for its time", campaign.Running, byName((*jobs.Queue).Start), released)
+	return a.steer(steering{
+		verb: "start", short: "Start a campaign that waits for that, or for its time",
+		to: campaign.Running, do: byName((*jobs.Queue).Start), tell: released,
+	})
 }
 
 func (a *app) resume() *cobra.Command {
-	cmd := a.steer("resume", "Go on with a paused campaign", campaign.Running, byName((*jobs.Queue).Resume), released)
+	cmd := a.steer(steering{
+		verb: "resume", short: "Go on with a paused campaign",
+		to: campaign.Running, do: byName((*jobs.Queue).Resume), tell: released,
+	})
 	cmd.Long = `Go on with a paused campaign, or with --all, with those that 'pause --all' has paused.
 Campaigns that were paused by name or by a rule stay paused: each has a reason of its own.`
 	return a.orAll(cmd, together{
@@ -99,36 +105,50 @@ func (a *app) cancel() *cobra.Command {
 		}
 		return q.Cancel(ctx, c.Name)
 	}
-	cmd := a.steer("cancel", "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts", campaign.CanceledPhase, cancel, func(done *steered, contacts int) string {
-		done.Canceled = contacts
-		return cli.Count(contacts, "contact", "contacts") + " will not be sent"
+	cmd := a.steer(steering{
+		verb: "cancel", short: "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts",
+		to: campaign.CanceledPhase, do: cancel,
+		tell: func(done *steered, contacts int) string {
+			done.Canceled = contacts
+			return cli.Count(contacts, "contact", "contacts") + " will not be sent"
+		},
 	})
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-// byName is a method of a Queue that needs no more of a campaign than its name.
-func byName(run func(*jobs.Queue, context.Context, string) (int, error)) func(*jobs.Queue, context.Context, campaign.Campaign) (int, error) {
-	return func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) { return run(q, ctx, c.Name) }
+// A steering takes a campaign to a phase.
+type steering struct {
+	verb, short string // of its command
+	to          campaign.Phase
+	do          move
+	tell        func(done *steered, moved int) string // notes and says how many chunks or contacts moved
 }
 
-// steer makes a command that takes a campaign to a phase; tell notes and says how many
-// chunks or contacts that moved.
-func (a *app) steer(verb, short string, to campaign.Phase, run func(*jobs.Queue, context.Context, campaign.Campaign) (int, error), tell func(*steered, int) string) *cobra.Command {
-	return a.onLoaded(verb, short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
-		moved, left := run(a.queue(s), ctx, before)
+// A move changes a campaign, and returns how many of its chunks or contacts moved.
+type move func(*jobs.Queue, context.Context, campaign.Campaign) (moved int, err error)
+
+// byName is a method of a Queue that needs no more of a campaign than its name.
+func byName(do func(*jobs.Queue, context.Context, string) (int, error)) move {
+	return func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) { return do(q, ctx, c.Name) }
+}
+
+// steer is the command of a steering.
+func (a *app) steer(w steering) *cobra.Command {
+	return a.onLoaded(w.verb, w.short, func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+		moved, left := w.do(a.queue(s), ctx, before)
 		if left != nil && !partly(left) {
 			return left
 		}
-		if to == campaign.Running {
+		if w.to == campaign.Running {
 			a.noteUnapproved(ctx, s, before.Name)
 		}
-		done := steered{Campaign: before.Name, State: to, Already: before.Phase == to}
+		done := steered{Campaign: before.Name, State: w.to, Already: before.Phase == w.to}
 		was := "is"
 		if done.Already {
 			was = "was already"
 		}
-		text := fmt.Sprintf("%s %s %s; %s\n", before.Name, was, to, tell(&done, moved))
+		text := fmt.Sprintf("%s %s %s; %s\n", before.Name, was, done.State, w.tell(&done, moved))
 		return cmp.Or(a.print(done, text), left)
 	})
 }

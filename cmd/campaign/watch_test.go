@@ -111,7 +111,7 @@ func TestWatchEnds(t *testing.T) {
 	}
 }
 
-func TestWhoeverWasNotSentInTimeWasNotReached(t *testing.T) {
+func TestContactsThatWereNotSentInTimeWereNotReached(t *testing.T) {
 	o := report.Overview{
 		Summary: report.Summary{Campaign: "sale", State: campaign.Finished, States: report.States{"accepted": 5, "canceled": 7}},
 		Reasons: []report.Reason{

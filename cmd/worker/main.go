@@ -17,6 +17,7 @@ import (
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/cmd/internal/cli"
+	"campaign-runner/jobs/metrics"
 	"campaign-runner/ratelimit"
 )
 
@@ -64,7 +65,10 @@ func worker(environ func() []string) cli.Run {
 			},
 		}
 		o.addFlags(cmd.Flags())
-		cli.Document(cmd, cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken, cli.WebhookSecret, cli.WebhookPrevious, cli.WebhookAuth, cli.NotifyURL, cli.NotifyLanguage, cli.AdminUser, cli.AdminPassword, cli.AdminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
+		cli.Document(cmd,
+			cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken,
+			cli.WebhookSecret, cli.WebhookPrevious, cli.WebhookAuth, cli.NotifyURL, cli.NotifyLanguage,
+			cli.AdminUser, cli.AdminPassword, cli.AdminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -108,7 +112,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	st := store.New(rdb)
 	st.WaitForReplicas(o.replicas)
-	s, err := o.services(ctx, st, tokens, log, getenv)
+	s, err := assembly{o, getenv, tokens, st, metrics.New(st), log}.services(ctx)
 	if err != nil {
 		return err
 	}

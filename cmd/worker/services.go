@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,20 +15,13 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"golang.org/x/sync/errgroup"
 
-	"campaign-runner/campaign"
-	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
-	"campaign-runner/campaign/texts"
 	"campaign-runner/cmd/internal/cli"
-	"campaign-runner/dashboard"
 	"campaign-runner/jobs"
 	"campaign-runner/jobs/events"
-	"campaign-runner/jobs/metrics"
 	"campaign-runner/jobs/notify"
 	"campaign-runner/jobs/tickets"
 	"campaign-runner/jobs/webhook"
-	"campaign-runner/ratelimit"
-	"campaign-runner/velents"
 )
 
 // services are the parts of a worker, which run side by side.
@@ -44,54 +36,6 @@ type services struct {
 	events   net.Listener // nil without --webhook-addr
 	inbox    *http.Server
 	log      *slog.Logger
-}
-
-// services prepares the parts and opens their ports.
-func (o options) services(ctx context.Context, st *store.Store, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*services, error) {
-	s := &services{store: st, log: log}
-	var err error
-	if address := cli.NotifyURL.Get(getenv); address != "" {
-		if s.notifier, err = notify.New(st, address, log); err != nil {
-			return nil, cli.Usage(err)
-		}
-		if s.notifier.Language, err = texts.ParseLanguage(cli.NotifyLanguage.Get(getenv)); err != nil {
-			return nil, cli.Usage(err)
-		}
-		if pages := cli.AdminURL.Get(getenv); pages != "" {
-			if err := s.notifier.Link(pages); err != nil {
-				return nil, cli.Usage(err)
-			}
-		}
-	}
-	shown := metrics.New(st)
-	build := cli.ThisBuild()
-	shown.ShowBuild(build.Version, build.Commit, build.Date)
-	w, launchers, err := o.worker(st, shown, tokens, log, getenv)
-	if err != nil {
-		return nil, err
-	}
-	if s.maker, err = o.maker(st, log, getenv); err != nil {
-		return nil, err
-	}
-	shown.ShowQuotas(w.Quotas)
-	reader := new(velents.EventReader)
-	s.worker, s.applier = w, events.New(events.Config{Store: st, Reader: reader, Count: shown.Events, Logger: log})
-	keepDays, err := keepFor(getenv)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := dashboard.New(dashboard.Config{
-		Addr: o.adminAddr, BasePath: o.basePath, TrustedProxies: o.proxies, User: cli.AdminUser.Get(getenv), Password: cli.AdminPassword.Get(getenv),
-		Store: st, Metrics: shown, SignIn: shown.SignedIn, Logger: log, Agents: launchers, Channels: channels(getenv), WebhookURL: cli.WebhookURL.Get(getenv), KeepDays: keepDays,
-	})
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	inbox := &webhook.Inbox{
-		Events: st, Secret: cli.WebhookSecret.Get(getenv), Previous: cli.WebhookPrevious.Get(getenv), Authorization: cli.WebhookAuth.Get(getenv),
-		Reader: reader, Received: shown.Received, Log: log,
-	}
-	return s, o.open(ctx, s, pages, inbox, len(tokens))
 }
 
 // open opens the ports of the pages and of the inbox.
@@ -175,83 +119,6 @@ func (s *services) run(ctx context.Context) error {
 // othersWithin is how long a stop waits for events and notices once all answers are
 // written down.
 const othersWithin = 2 * time.Second
-
-// worker makes the sender, with a launcher for each agent of the pages.
-func (o options) worker(st *store.Store, shown *metrics.Metrics, tokens map[string]string, log *slog.Logger, getenv func(string) string) (*jobs.Worker, map[string]launch.Launcher, error) {
-	launchers := make(map[string]launch.Launcher)
-	cfg := jobs.Config{
-		Store:          st,
-		Concurrency:    o.concurrency,
-		RequestTimeout: o.timeout,
-		Watch:          jobs.Watch{Answered: shown.Answered, Swept: shown.Swept, Beat: new(supervisor).beat},
-		Version:        cli.ThisBuild().String(),
-		Redis:          store.Address(cli.RedisURL.Get(getenv)),
-		Tickets:        cli.SupportToken.Get(getenv) != "",
-		Logger:         log,
-	}
-	if secret := cli.WebhookSecret.Get(getenv); secret != "" {
-		cfg.Webhook = func(c campaign.Campaign, contact int) *velents.Webhook {
-			if c.Settings.WebhookURL == "" {
-				return nil
-			}
-			return &velents.Webhook{Link: webhook.Link(c.Settings.WebhookURL, secret, webhook.Target{Campaign: c.Name, Contact: contact})}
-		}
-	}
-	for agent, token := range tokens {
-		platform, err := velents.New(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
-		if err != nil {
-			return nil, nil, cli.Usagef("agent %s: %w", agent, err)
-		}
-		quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Rate: o.rate, Share: o.share, Timeout: o.timeout + permitSlack, Logger: log.With("agent", agent)})
-		if err != nil {
-			return nil, nil, cli.Usage(err)
-		}
-		cfg.Agents = append(cfg.Agents, jobs.Agent{Name: agent, Platform: platform, Quota: quota})
-		launchers[agent] = launch.Launcher{Store: st, Platform: platform, Quota: quota, Rate: o.rate}
-	}
-	w, err := jobs.NewWorker(cfg)
-	return w, launchers, err
-}
-
-// permitSlack is what a permit outlives its request by: while a request may still be
-// under way, a probe must wait for it.
-const permitSlack = 5 * time.Second
-
-// keepFor is for how many days campaigns are kept that are launched on the pages.
-func keepFor(getenv func(string) string) (days int, err error) {
-	var s campaign.Settings
-	if text := cli.KeepFor.Get(getenv); text != "" {
-		err = s.Apply(campaign.LaunchSettings("keep-for"), campaign.Given{"keep-for": {text}})
-	}
-	return s.KeepDays, cli.Usage(err)
-}
-
-// channels are those whose ids are known, for launches from the pages.
-func channels(getenv func(string) string) []dashboard.Channel {
-	list := []dashboard.Channel{{Name: "voice", ID: cli.VoiceChannel}}
-	if id, err := strconv.Atoi(cli.WhatsappChannel.Get(getenv)); err == nil && id > 0 {
-		list = append(list, dashboard.Channel{Name: "whatsapp", ID: id})
-	}
-	return list
-}
-
-// maker makes tickets, if there is a token for that.
-func (o options) maker(st *store.Store, log *slog.Logger, getenv func(string) string) (*tickets.Maker, error) {
-	token := cli.SupportToken.Get(getenv)
-	if token == "" {
-		return nil, nil
-	}
-	desk, err := velents.NewSupport(velents.Config{BaseURL: cli.PlatformURL.Get(getenv), Token: token, Timeout: o.timeout})
-	if err != nil {
-		return nil, cli.Usagef("%s: %w", cli.SupportToken.Variable, err)
-	}
-	log = log.With("component", "tickets")
-	quota, err := ratelimit.NewShared(st.Redis(), token, ratelimit.Config{Share: o.share, Timeout: o.timeout, Logger: log})
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	return tickets.New(tickets.Config{Store: st, Desk: desk, Quota: quota, RequestTimeout: o.timeout, Logger: log}), nil
-}
 
 const (
 	clockEvery = time.Minute

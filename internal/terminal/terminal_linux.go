@@ -14,7 +14,13 @@ import (
 
 // Open opens a terminal of 80 columns on which a person has typed something. shown closes
 // it and returns what stood on it.
-func Open(t *testing.T, typed string) (tty *os.File, shown func() string) {
+func Open(t testing.TB, typed string) (tty *os.File, shown func() string) {
+	t.Helper()
+	return OpenAndType(t, "", typed)
+}
+
+// OpenAndType is Open with a person who types once a text stands there.
+func OpenAndType(t testing.TB, sees, types string) (tty *os.File, shown func() string) {
 	t.Helper()
 	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -33,14 +39,27 @@ func Open(t *testing.T, typed string) (tty *os.File, shown func() string) {
 	if err := unix.IoctlSetWinsize(int(host.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := host.WriteString(typed); err != nil {
-		t.Fatal(err)
+	text, typed := make(chan string, 1), sees == ""
+	if typed {
+		if _, err := host.WriteString(types); err != nil {
+			t.Fatal(err)
+		}
 	}
-	text := make(chan string, 1)
 	go func() {
 		var b bytes.Buffer
-		_, _ = b.ReadFrom(host) // ends with an error once nobody has the terminal open
-		text <- b.String()
+		piece := make([]byte, 4096)
+		for {
+			n, err := host.Read(piece)
+			b.Write(piece[:n])
+			if !typed && bytes.Contains(b.Bytes(), []byte(sees)) {
+				_, _ = host.WriteString(types)
+				typed = true
+			}
+			if err != nil { // nobody has the terminal open any more
+				text <- b.String()
+				return
+			}
+		}
 	}()
 	return tty, func() string { tty.Close(); return <-text }
 }

@@ -186,7 +186,7 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-func TestWhoeverWasBeingSentIsOnTheRecordOfContacts(t *testing.T) {
+func TestContactsThatWereBeingSentAreOnTheRecord(t *testing.T) {
 	for _, recorded := range []bool{true, false} {
 		s := newStage(t, 2)
 		s.edit(func(c *campaign.Settings) { c.Unrecorded = !recorded })

@@ -124,7 +124,7 @@ var (
 	stateDesc      = gauge("campaign_state", "1 for the state that each of the latest campaigns is in.", "campaign", "agent", "state")
 	contactsDesc   = gauge("contacts", "Contacts of the latest campaigns, by state.", "campaign", "state")
 	unapprovedDesc = gauge("campaign_unapproved", "1 if the campaign waits for approval: nothing of it is sent before.", "campaign")
-	restDesc       = gauge("campaign_rest_seconds", "Until a running campaign goes on by itself, while nothing of it is due: for its hours, limits, cap, the next attempt of --then, or a wait that the platform asks for; 0: something is due, or only a person can let it go on.", "campaign")
+	restDesc       = gauge("campaign_rest_seconds", "Seconds until a running campaign goes on by itself: it waits for its hours, a limit, its cap, the next attempt of --then, or because the platform asks for it. 0: something is due now, or only a person can let it go on.", "campaign")
 	overdueDesc    = gauge("chunks_overdue", "Chunks of running campaigns that should have been looked at a minute ago.", "campaign")
 	waitingDesc    = gauge("events_waiting", "Events that are still to be applied.")
 	openDesc       = gauge("optouts_open", "Opt-outs whose number is not known yet.")

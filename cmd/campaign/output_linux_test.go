@@ -1,19 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"testing"
 	"unicode"
 
-	"golang.org/x/sys/unix"
-
 	"campaign-runner/campaign"
 	"campaign-runner/internal/campaigntest"
+	"campaign-runner/internal/terminal"
 )
 
 // hostile has what a terminal would obey: a title, a color, a line that is taken back,
@@ -59,9 +55,9 @@ func TestATerminalIsNotToldWhatToDo(t *testing.T) {
 		if found := obeyed(out.stdout + out.stderr); len(found) > 0 && args[0] != "results" {
 			t.Errorf("%q: %v in %q", args, found, out.stdout+out.stderr)
 		}
-		terminal := f.onTerminal(args...)
-		if found := obeyed(strings.ReplaceAll(terminal, "\r\n", "\n")); len(found) > 0 {
-			t.Errorf("%q on a terminal: %v in %q", args, found, terminal)
+		screen := f.onTerminal(args...)
+		if found := obeyed(strings.ReplaceAll(screen, "\r\n", "\n")); len(found) > 0 {
+			t.Errorf("%q on a terminal: %v in %q", args, found, screen)
 		}
 	}
 	for _, args := range [][]string{{"results", "sale"}, {"rejects", "sale"}} {
@@ -83,27 +79,7 @@ func TestATerminalIsNotToldWhatToDo(t *testing.T) {
 // onTerminal runs the command on a terminal and returns all that reaches it.
 func (f fixture) onTerminal(args ...string) string {
 	f.T.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		f.T.Skip("there are no terminals here: ", err)
-	}
-	defer master.Close()
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		f.T.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		f.T.Fatal(err)
-	}
-	var all bytes.Buffer
-	read := make(chan struct{})
-	go func() { defer close(read); _, _ = io.Copy(&all, master) }()
-	_ = run(f.T.Context(), args, strings.NewReader(""), slave, slave, f.getenv)
-	slave.Close()
-	<-read // a terminal that nobody has open any more ends in an error
-	return all.String()
+	tty, shown := terminal.Open(f.T, "")
+	_ = run(f.T.Context(), args, strings.NewReader(""), tty, tty, f.getenv)
+	return shown()
 }
