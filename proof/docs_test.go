@@ -39,11 +39,30 @@ func TestNamesInTheDocumentExist(t *testing.T) {
 	if rows < 15 {
 		t.Errorf("the table has %d rows: it was not read", rows)
 	}
-	tests := sources(t, "../campaign/*_test.go") + sources(t, "../campaign/*/*_test.go") + sources(t, "../jobs/*_test.go")
+	tests := sources(t, "../campaign/*_test.go") + sources(t, "../campaign/*/*_test.go") + sources(t, "../jobs/*_test.go") + sources(t, "../jobs/*/*_test.go")
 	for _, test := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(string(doc), -1) {
 		if !strings.Contains(tests, "func "+test[1]+"(") {
 			t.Errorf("there is no %s", test[1])
 		}
+	}
+}
+
+// Each guard that run.sh takes out has a row in docs/proof.md, with a test of the real code.
+func TestEachGuardHasATestOfTheCode(t *testing.T) {
+	doc := sources(t, "../docs/proof.md")
+	cases := regexp.MustCompile(`(?m)^(\w.*?) +\| \w+ +\|.*\| (.+)$`).FindAllStringSubmatch(sources(t, "run.sh"), -1)
+	guards := 0
+	for _, c := range cases {
+		if name, breaks := c[1], c[2]; breaks != "whole" && breaks != "live" {
+			guards++
+			row := `(?m)^\| ` + regexp.QuoteMeta(name) + ` \| [\d,]+ \| ` + regexp.QuoteMeta(breaks) + " \\| `Test\\w+` \\|$"
+			if !regexp.MustCompile(row).MatchString(doc) {
+				t.Errorf("%s: no row with a test", name)
+			}
+		}
+	}
+	if guards < 20 {
+		t.Errorf("%d guards: run.sh was not read", guards)
 	}
 }
 

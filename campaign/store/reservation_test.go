@@ -449,14 +449,15 @@ func TestAFrozenRedisRefusesABeginThatComesLate(t *testing.T) {
 			}
 			change.Latest = now.Add(200 * time.Millisecond)
 			dying := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1, ReadTimeout: -1, ContextTimeoutEnabled: true})
-			if err := changeScript.Load(t.Context(), dying).Err(); err != nil {
+			its := New(dying)
+			if err := errors.Join(changeScript.Load(t.Context(), dying).Err(), its.Raise(t.Context(), "c")); err != nil {
 				t.Fatal(err)
 			}
 			ran := calls(t, s.rdb, "evalsha")
 			server.Freeze()
 			deadline, cancel := context.WithDeadline(t.Context(), time.Now().Add(300*time.Millisecond)) // past the fence
 			defer cancel()
-			if _, err := New(dying).Apply(deadline, &Chunk{Ref: ref, ledger: slices.Clone(chunk.ledger)}, change); err == nil {
+			if _, err := its.Apply(deadline, &Chunk{Ref: ref, ledger: slices.Clone(chunk.ledger)}, change); err == nil {
 				t.Fatal("a frozen Redis answers")
 			}
 			dying.Close()

@@ -3,7 +3,6 @@
 package simulate
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,7 +44,9 @@ type mirror struct {
 	ledger   campaign.Ledger
 	claim    string      // as stored
 	until    int64       // when it ends, in ms by Redis's clock
+	changed  bool        // a contact of it has
 	claims   []string    // under which each contact began last
+	cancels  []string    // which cancel of its campaign was the last one then
 	since    []time.Time // of each contact's last change
 	bare     time.Time   // since when a contact is sending and the chunk has no claim
 }
@@ -128,7 +129,7 @@ func (m *monitor) after(caller, command string, args []string) {
 	mi.claim = claim
 	mi.until, _ = strconv.ParseInt(m.w.redis.m.HGet(chunk, "claim_until"), 10, 64)
 	m.whole(mi)
-	if bytes.Equal(ledger, campaign.NewLedger(ledger.Len())) {
+	if !mi.changed {
 		delete(m.chunks, key) // what is loaded or appended may yet make way for other contacts
 	}
 	if trap := m.traps[caller]; trap != nil && c.act == "begin" && claim == c.token {
@@ -186,7 +187,7 @@ func (m *monitor) mirror(key string) *mirror {
 	for _, c := range chunk.Contacts {
 		mi.numbers = append(mi.numbers, c.Phone.E164())
 	}
-	mi.claims, mi.since = make([]string, len(mi.numbers)), make([]time.Time, len(mi.numbers))
+	mi.claims, mi.cancels, mi.since = make([]string, len(mi.numbers)), make([]string, len(mi.numbers)), make([]time.Time, len(mi.numbers))
 	m.chunks[key] = mi
 	return mi
 }
@@ -212,6 +213,9 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 	case old.State == campaign.Sending:
 		if c.act == "commit" && c.token != mi.claims[i] {
 			wrong("another sender has said so")
+		}
+		if new.State == campaign.Pending && m.lastCancel(mi) != mi.cancels[i] {
+			wrong("its campaign was canceled since it began")
 		}
 		if new.State != campaign.Unconfirmed && !new.InDoubt && m.hits[c.caller+number].After(mi.since[i]) {
 			wrong("its request has reached it, and it is not in doubt")
@@ -240,7 +244,7 @@ func (m *monitor) transition(mi *mirror, i int, old, new campaign.Record, c chan
 	if takenOff(old, new) {
 		m.words[number]--
 	}
-	mi.since[i] = time.Now()
+	mi.changed, mi.since[i] = true, time.Now()
 }
 
 // begins judges a contact that is about to be sent.
@@ -264,12 +268,17 @@ func (m *monitor) begins(mi *mirror, i int, old campaign.Record, c change, wrong
 	}
 	m.beginsApproved(mi, wrong)
 	m.beginsAfterAnswer(mi, i, old, wrong)
-	mi.claims[i] = c.token
+	mi.claims[i], mi.cancels[i] = c.token, m.lastCancel(mi)
 	m.begun[c.caller+number] = time.Now()
 	m.w.tokens.own(c.token, c.caller)
 	if at, listed := m.suppressed[number]; listed && time.Since(at) > suppressedWithin {
 		wrong("it is on the do-not-contact list")
 	}
+}
+
+// lastCancel names the last cancel of a campaign. Empty: it was never canceled.
+func (m *monitor) lastCancel(mi *mirror) string {
+	return m.w.redis.m.HGet("c:{"+mi.campaign+"}", "canceled")
 }
 
 // suppressedWithin is how long a begin may have been on its way that was decided before
@@ -408,7 +417,7 @@ func (m *monitor) forget() {
 		mi.claim, mi.until = m.w.redis.m.HGet(strings.Replace(key, ":l:", ":k:", 1), "claim"), 0
 		for i := range mi.ledger.Len() {
 			if mi.ledger.At(i).State == campaign.Sending {
-				mi.claims[i] = mi.claim
+				mi.claims[i], mi.cancels[i] = mi.claim, m.lastCancel(mi)
 			}
 		}
 	}

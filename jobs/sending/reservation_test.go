@@ -52,6 +52,16 @@ func TestARequestGivesBackItsOwnReservationsAlone(t *testing.T) {
 	want(true, true)
 	p.giveBack(t.Context(), []int{0, 1}, first)
 	want(false, true)
+	begin := store.Change{Act: store.Begin, Token: p.token, ClaimTTL: time.Hour, Moves: []store.Move{{Index: 1, Move: campaign.Move{Cause: campaign.Send, At: now}}}}
+	if _, err := f.Apply(t.Context(), chunk, begin); err != nil {
+		t.Fatal(err)
+	}
+	p.giveBack(t.Context(), []int{1}, second)
+	want(false, true) // the ledger has no answer yet
+	answered := store.Change{Act: store.Commit, Token: p.token, Moves: []store.Move{{Index: 1, Move: campaign.Move{Cause: campaign.Accept, At: now}}}}
+	if _, err := f.Apply(t.Context(), chunk, answered); err != nil {
+		t.Fatal(err)
+	}
 	p.giveBack(t.Context(), []int{1}, second)
 	want(false, false)
 }
