@@ -229,6 +229,7 @@ func TestALinkIsKnownByAllOfIt(t *testing.T) {
 		{"the same", sale, 204},
 		{"with another end", sale[:len(sale)-1] + string('a'+(sale[len(sale)-1]+1)%2), 401},
 		{"cut off", sale[:len(sale)-1], 401},
+		{"cut off in the same way", sale[:len(sale)-1], 401},
 		{"of another campaign with its signature", strings.Replace(sale, "sale", "gift", 1), 401},
 		{"of a contact with its signature", sale + "&contact=3", 401},
 		{"without a query", webhook.Path, 401},
