@@ -66,6 +66,9 @@ func (p *PhoneParser) readAll(cell string) reading {
 	var r reading
 	r.phone, r.guessed, r.why = p.read(cell)
 	if !isOneRun(cell) {
+		if r.why == "" {
+			r.why = p.misread(cell, r.phone, r.guessed)
+		}
 		numbers, why := p.severalIn(cell, r.phone, r.guessed, r.why)
 		if r.why = why; len(numbers) == 1 {
 			r.phone, r.guessed = numbers[0], false
@@ -277,8 +280,9 @@ func allDigits(s string) bool {
 }
 
 var (
-	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)             // tel:, whatsapp:, or the p: of lead exports
-	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0+)?$`) // 966,501,234,567.00: shown as an amount
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                                                // tel:, whatsapp:, or the p: of lead exports
+	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0+)?$|^\d{1,3}([\s\p{Zs}]\d{3}){2,}\.0+$`) // 966,501,234,567.00 and 33 123 456.000: shown as an amount
+	amountSpaces      = regexp.MustCompile(`[,\s\p{Zs}]`)
 	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
 )
 
@@ -301,7 +305,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 		return append(append(digits, m[1]...), m[2]...), false, "" // no digit is missing
 	}
 	if groupedPattern.MatchString(cell) {
-		cell = strings.ReplaceAll(cell, ",", "")
+		cell = amountSpaces.ReplaceAllString(cell, "")
 	}
 	dots, afterDot, closed, bareAmount := 0, 0, false, true
 	for _, r := range cell {
