@@ -25,6 +25,7 @@ func TestACellThatDoesNotMeanTheNumberItReadsAs(t *testing.T) {
 		{"BH", "33123456.125", "", contacts.NotANumber},
 		{"BH", "33 123 456.000", "+97333123456", ""},
 		{"BH", "33\u202f123\u202f456.000", "+97333123456", ""},
+		{"BH", "33123 456.000", "+97333123456", ""}, // as Excel shows it by # ##0.000
 		{"SA", "501 234 567.00", "+966501234567", ""},
 
 		{"SA", "2) 0501234567", "", contacts.NotANumber},

@@ -280,9 +280,8 @@ func allDigits(s string) bool {
 }
 
 var (
-	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)                                                // tel:, whatsapp:, or the p: of lead exports
-	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0+)?$|^\d{1,3}([\s\p{Zs}]\d{3}){2,}\.0+$`) // 966,501,234,567.00 and 33 123 456.000: shown as an amount
-	amountSpaces      = regexp.MustCompile(`[,\s\p{Zs}]`)
+	schemePattern     = regexp.MustCompile(`^[A-Za-z]{1,10}:`)             // tel:, whatsapp:, or the p: of lead exports
+	groupedPattern    = regexp.MustCompile(`^\d{1,3}(,\d{3}){2,}(\.0+)?$`) // 966,501,234,567.00: shown as an amount
 	scientificPattern = regexp.MustCompile(`^\+?(\d)(?:[.,](\d+))?[eE]\+?(\d{1,2})$`)
 )
 
@@ -305,7 +304,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 		return append(append(digits, m[1]...), m[2]...), false, "" // no digit is missing
 	}
 	if groupedPattern.MatchString(cell) {
-		cell = amountSpaces.ReplaceAllString(cell, "")
+		cell = strings.ReplaceAll(cell, ",", "")
 	}
 	dots, afterDot, closed, bareAmount := 0, 0, false, true
 	for _, r := range cell {
@@ -317,7 +316,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 			closed = len(digits) > 0 // right-to-left text often ends with its plus
 			plus = true
 		case isPunctuation(r):
-			bareAmount = false
+			bareAmount = bareAmount && unicode.IsSpace(r) // 33 123 456.000
 		default:
 			d, ok := digit(r)
 			if !ok || closed {
