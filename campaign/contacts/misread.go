@@ -23,18 +23,29 @@ var (
 
 // misread returns why a cell does not mean the number that it reads as; empty if it does.
 func (p *PhoneParser) misread(cell string, phone campaign.Phone, guessed bool) Reason {
+	digits, dots, marks := 0, 0, 0 // an expression takes longer than the rest of the reading
 	text := strings.Map(func(r rune) rune {
 		if d, ok := digit(r); ok {
+			digits++
 			return rune(d)
+		}
+		if r == '.' {
+			dots++
+		}
+		if r == '.' || r == '-' || r == '/' {
+			marks++
 		}
 		return r
 	}, strings.TrimFunc(cell, isWrapping))
-	if datePattern.MatchString(text) || quantityPattern.MatchString(text) {
+	last := text[len(text)-1]
+	switch {
+	case marks == 2 && digits <= maxDateDigits && datePattern.MatchString(text), dots == 1 && quantityPattern.MatchString(text):
 		return NotANumber
-	}
-	if m := notePattern.FindStringSubmatch(text); m != nil {
-		if _, ok := p.isNumber(m[1]); ok {
-			return HasExtension
+	case last == ')' || last == ']':
+		if m := notePattern.FindStringSubmatch(text); m != nil {
+			if _, ok := p.isNumber(m[1]); ok {
+				return HasExtension
+			}
 		}
 	}
 	if !guessed {
@@ -48,3 +59,5 @@ func (p *PhoneParser) misread(cell string, phone campaign.Phone, guessed bool) R
 	}
 	return ""
 }
+
+const maxDateDigits = 8
