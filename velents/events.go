@@ -2,9 +2,11 @@ package velents
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -91,8 +93,11 @@ func ReadEvent(raw []byte) (Event, error) {
 	// others. One pass reads all: an event is read twice, and costs little else.
 	var wire wireEvent
 	var wrong *json.UnmarshalTypeError
-	if err := json.Unmarshal(raw, &wire); err != nil && (!errors.As(err, &wrong) || wrong.Field == "") {
-		return Event{}, errors.New("event: not a JSON object")
+	if err := json.Unmarshal(raw, &wire); err != nil {
+		if !errors.As(err, &wrong) || wrong.Field == "" {
+			return Event{}, errors.New("event: not a JSON object")
+		}
+		wire.Result.History = append(wire.Result.History, numbered(raw)...)
 	}
 	eventType, err := typeOf(wire.Event.Type, wire.Event.About)
 	if err != nil && !errors.Is(err, ErrUnknownEvent) {
@@ -252,6 +257,18 @@ func turns(wire []turn) []Turn {
 		}
 	}
 	return all
+}
+
+// numbered reads a history that is an object: PHP writes a list so of which an entry was
+// taken out.
+func numbered(raw []byte) (list []turn) {
+	var wire struct{ Result struct{ History map[string]turn } }
+	_ = json.Unmarshal(raw, &wire) // what does not fit stays empty
+	byKey := wire.Result.History
+	for _, key := range slices.SortedFunc(maps.Keys(byKey), func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) {
+		list = append(list, byKey[key])
+	}
+	return list
 }
 
 // object is raw in compact form if it is a JSON object that is not empty; else nil.

@@ -184,3 +184,17 @@ func FuzzParseEvent(f *testing.F) {
 		}
 	})
 }
+
+// PHP writes a list as an object once an entry was taken out of it.
+func TestAHistoryThatIsAnObject(t *testing.T) {
+	for _, raw := range []string{
+		`{"event":{"type":"onEnded"},"conversation":{"id":"c1"},"result":{"extraction":[],"history":{"10":{"role":"user","message":"STOP"},"2":{"role":"agent","message":"Hello"},"3":7}}}`,
+		`{"event":{"type":"onEnded"},"conversation":{"id":"c1"},"result":{"extraction":[],"message":[],"history":{"10":{"role":"user","message":"STOP"},"2":{"role":"agent","message":"Hello"}}}}`,
+	} {
+		e, err := ParseEvent([]byte(raw))
+		want := []Turn{{Role: "agent", Text: "Hello"}, {Role: "user", Text: "STOP"}}
+		if diff := cmp.Diff(want, e.History); err != nil || diff != "" {
+			t.Errorf("error %v, history (-want +got):\n%s", err, diff)
+		}
+	}
+}

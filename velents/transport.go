@@ -316,5 +316,8 @@ func readReply(res *http.Response) reply {
 		return r // we did not ask for it
 	}
 	r.body, r.whole = body, err == nil && len(body) <= maxAnswerBytes
+	if len(body) == 0 && res.ContentLength < 0 && len(res.TransferEncoding) == 0 {
+		r.whole = false // only the end of the connection says that there is none: it may have been cut off
+	}
 	return r
 }

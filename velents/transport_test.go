@@ -325,7 +325,8 @@ func TestWhatIsASuccess(t *testing.T) {
 		{"JSON that is a word is one", head + "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\ntrue\n", yes, ""},
 		{"JSON after a byte order mark is one", head + "Content-Length: 5\r\n\r\n\ufeff{}", yes, ""},
 		{"a status that is not used is still an answer", "HTTP/1.1 299 Fine\r\nContent-Length: 2\r\n\r\n{}", Answer{Status: 299}, ""},
-		{"after interim answers it is one", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + head + "\r\n", yes, ""},
+		{"after interim answers it is one", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + head + "Content-Length: 0\r\n\r\n", yes, ""},
+		{"no chunk but the last is one", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", yes, ""},
 
 		{"a page is none", head + html + "\r\n<html>", yes, "page"},
 		{"a page that calls itself JSON is none", head + octets + "\r\n \n\ufeff\n<!DOCTYPE html>", yes, "page"},
@@ -339,6 +340,7 @@ func TestWhatIsASuccess(t *testing.T) {
 		{"two values are none", head + "Content-Length: 4\r\n\r\n{}{}", yes, "odd"},
 		{"a body cut short is none, even after whole JSON", head + "Content-Length: 500\r\n\r\n{\"id\":7}", yes, "odd"},
 		{"a body cut off before its first byte is none", head + "Content-Length: 500\r\n\r\n", yes, "odd"},
+		{"an empty body that ends with the connection is none", head + octets + "Connection: close\r\n\r\n", yes, "odd"},
 		{"a chunk cut short is none", head + "Transfer-Encoding: chunked\r\n\r\nff\r\n{", yes, "odd"},
 		{"chunks without an end are none", head + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", yes, "odd"},
 		{"JSON compressed unasked is none", head + "Content-Encoding: gzip\r\n\r\n" + gz.String(), yes, "odd"},

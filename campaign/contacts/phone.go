@@ -66,6 +66,9 @@ func (p *PhoneParser) readAll(cell string) reading {
 	var r reading
 	r.phone, r.guessed, r.why = p.read(cell)
 	if !isOneRun(cell) {
+		if r.why == "" {
+			r.why = p.misread(cell, r.phone, r.guessed)
+		}
 		numbers, why := p.severalIn(cell, r.phone, r.guessed, r.why)
 		if r.why = why; len(numbers) == 1 {
 			r.phone, r.guessed = numbers[0], false
@@ -313,7 +316,7 @@ func bare(digits []byte, cell string) (_ []byte, plus bool, why Reason) {
 			closed = len(digits) > 0 // right-to-left text often ends with its plus
 			plus = true
 		case isPunctuation(r):
-			bareAmount = false
+			bareAmount = bareAmount && unicode.IsSpace(r) // 33 123 456.000
 		default:
 			d, ok := digit(r)
 			if !ok || closed {

@@ -252,6 +252,14 @@ func isUndone(err error) bool { undone := (*jobs.UndoneError)(nil); return error
 // one sends again to contacts of one campaign. An undone error comes with what was done.
 func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.Selection) (rerunOf, error) {
 	queue, one := jobs.NewQueue(st, nil).By(r.app.as.By()), rerunOf{Campaign: name, DryRun: r.dryRun}
+	before, err := st.Campaign(ctx, name)
+	if err != nil {
+		return one, err
+	}
+	now, err := st.Now(ctx)
+	if err != nil {
+		return one, err
+	}
 	done, left := queue.Survey(ctx, name, sel)
 	if left != nil && !isUndone(left) {
 		return one, left
@@ -259,6 +267,9 @@ func (r *rerun) one(ctx context.Context, st *store.Store, name string, sel jobs.
 	if n := done.MayHaveBeenReached; n > 0 {
 		r.app.note(fmt.Sprintf("warning: %s may have been contacted already; those who were are contacted twice%s", cli.Count(n, "contact", "contacts"), r.of(name)))
 		if !r.dryRun && !r.yes {
+			if cli.IsTerminal(r.app.stdin) { // a person does not agree to what comes while they think
+				sel.Seen = &jobs.Seen{Contacts: done.Contacts, Run: before.Run, Until: now}
+			}
 			if err := cli.Confirm(r.app.stdin, r.app.stderr, name, "send to them again"); err != nil {
 				return one, err
 			}
