@@ -28,7 +28,7 @@ type Mapping struct {
 // Columns that the agent does not ask for go under their own names if that is wanted
 // or if the agent's keys are not known, except the phone column and those without a
 // name.
-func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []string, err error) {
+func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []campaign.Message, err error) {
 	columns, by, err := mapped(header, found, wish)
 	if err != nil {
 		return nil, nil, err
@@ -49,7 +49,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 			switch {
 			case !contacts.SameName(name, key):
 			case explicit[key]:
-				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", mask.Numbers(name), key))
+				warnings = append(warnings, campaign.Say(campaign.MsgReadFilled, "column", strconv.Quote(mask.Numbers(name)), "key", strconv.Quote(key)))
 			default:
 				columns[i].Key, by[key] = key, append(by[key], i)
 			}
@@ -97,14 +97,14 @@ func mapped(header []string, found checked, wish Mapping) (columns []campaign.Co
 }
 
 // sendExtra gives the other columns their own names for keys.
-func sendExtra(columns []campaign.Column, phone int, by map[string][]int, found checked, wish Mapping) (warnings []string) {
+func sendExtra(columns []campaign.Column, phone int, by map[string][]int, found checked, wish Mapping) (warnings []campaign.Message) {
 	for i, c := range columns {
 		_, set := wish.Constants[c.Name]
 		switch {
 		case c.Key != "" || i == phone || set:
 		case slices.ContainsFunc(found.keys, func(key string) bool { return contacts.SameName(key, c.Name) }): // filled otherwise
 		case c.Name == "":
-			warnings = append(warnings, fmt.Sprintf("column %d has no name: it is kept and not sent", i+1))
+			warnings = append(warnings, campaign.Say(campaign.MsgReadNameless, "column", i+1))
 		default:
 			columns[i].Key, by[c.Name] = c.Name, append(by[c.Name], i)
 		}
