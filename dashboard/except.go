@@ -91,23 +91,33 @@ func datesText(d hours.Dates) (dates texts.Name, what any) {
 	default:
 		what = weekWords(times)
 	}
-	return texts.Name(strings.ReplaceAll(on, "..", " – ")), what
+	return texts.Name( // a date is not broken into lines
+		strings.NewReplacer("..", " – ", "-", "\u2060-\u2060").Replace(on)), what
 }
 
 // An exception are dates with hours of their own as the step shows them.
 type exception struct {
-	Dates texts.Name
-	What  any
-	From  time.Time
-	Drop  string
+	Dates    texts.Name
+	What     any
+	From, To time.Time // To is zero where it is the same day
+	Drop     string
+}
+
+// daysOf are the first and the last of dates; the last is zero where it is the first.
+func daysOf(d hours.Dates) (from, to time.Time) {
+	from, _ = time.Parse(time.DateOnly, d.From.String())
+	if d.To != d.From {
+		to, _ = time.Parse(time.DateOnly, d.To.String())
+	}
+	return from, to
 }
 
 // Exceptions are those that were filled in.
 func (s stepPage) Exceptions() (list []exception) {
 	for i, d := range exceptOf(s.Form) {
 		dates, what := datesText(d)
-		from, _ := time.Parse(time.DateOnly, d.From.String())
-		list = append(list, exception{dates, what, from, dropDates + strconv.Itoa(i)})
+		from, to := daysOf(d)
+		list = append(list, exception{dates, what, from, to, dropDates + strconv.Itoa(i)})
 	}
 	return list
 }

@@ -162,14 +162,7 @@ type besideFile struct {
 	Name, Drop string
 	Says       []texts.Line
 	Remarks    []campaign.Message
-	Days       []closedDays
-}
-
-// closedDays are days of a calendar on which nobody is contacted.
-type closedDays struct {
-	Dates texts.Name
-	What  any
-	From  time.Time
+	Days       []exception
 }
 
 // maxDaysShown is how many of them are shown.
@@ -192,7 +185,7 @@ func (p *pages) beside(ctx context.Context, s *stepPage) error {
 			file.Says, file.Remarks = listingText(listings[i]), listings[i].Remarks
 		}
 		if n := len(closed); n > 0 {
-			file.Says = []texts.Line{texts.Of("hours.closed", "n", n, "from", texts.Name(closed[0].From.String()), "to", texts.Name(closed[n-1].To.String()))}
+			file.Says = []texts.Line{texts.Of("files.closed", "n", n)}
 			file.Days = nextClosed(closed, time.Now())
 		}
 		s.Files = append(s.Files, file)
@@ -213,15 +206,19 @@ func (p *pages) closed(ctx context.Context, d draft) ([]hours.Dates, error) {
 	return s.Hours.Closed, err
 }
 
-// nextClosed are the next of these days.
-func nextClosed(closed []hours.Dates, now time.Time) (list []closedDays) {
-	for _, dates := range closed {
-		from, err := time.Parse(time.DateOnly, dates.From.String())
-		if err != nil || dates.To.String() < now.UTC().Format(time.DateOnly) || len(list) == maxDaysShown {
+// nextClosed are the next of these days. What holds on them is told where it is not that
+// nobody is contacted all day.
+func nextClosed(closed []hours.Dates, now time.Time) (list []exception) {
+	for _, d := range closed {
+		if d.To.String() < now.UTC().Format(time.DateOnly) || len(list) == maxDaysShown {
 			continue
 		}
-		on, what := datesText(dates)
-		list = append(list, closedDays{on, what, from})
+		next := exception{}
+		next.Dates, next.What = datesText(d)
+		if next.From, next.To = daysOf(d); strings.HasSuffix(d.String(), "=closed") {
+			next.What = texts.Line(nil)
+		}
+		list = append(list, next)
 	}
 	return list
 }

@@ -98,7 +98,7 @@ func TestACalendarOfADraft(t *testing.T) {
 	if to := res.Header.Get("Location"); to != path+"/when#files" {
 		t.Fatalf("%d %s\n%s", res.StatusCode, to, page)
 	}
-	wantTexts(t, f.get(path+"/when"), "eid.ics", "-03-09 – ", "-03-12", `name="rules" value="sa" checked`)
+	wantTexts(t, f.get(path+"/when"), "eid.ics", "\u206003\u2060-\u206009 – ", `name="rules" value="sa" checked`)
 	wantTexts(t, f.get(path+"/when?lang=ar"), "هـ")
 	res, page = f.uploadTo(path+"/when", "list.ics", "phone\n1\n", when, false)
 	if res.StatusCode != http.StatusBadRequest {
@@ -119,7 +119,7 @@ func TestACalendarOfADraft(t *testing.T) {
 	_, page = f.upload("list.csv", list, map[string]string{"copy": "spring", "name": "summer"}, false)
 	path = "/new/" + idOf(t, page)
 	page = f.get(path + "/when")
-	wantTexts(t, page, "<bdi>spring</bdi>", "-03-09 – ")
+	wantTexts(t, page, "<bdi>spring</bdi>", "\u206003\u2060-\u206009 – ")
 	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", res.StatusCode, page)
 	}

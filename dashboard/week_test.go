@@ -195,5 +195,5 @@ func TestDatesWithOtherHoursArePicked(t *testing.T) {
 	if to, page = f.fill(path+"/when", form(text, url.Values{"pick:except:from": {"2040-05-01"}, "to": {"review"}})); to != path+"/review" {
 		t.Fatalf("%s\n%s", to, page)
 	}
-	wantTexts(t, f.get(path+"/review"), "on 2040-05-01 nobody is contacted")
+	wantTexts(t, f.get(path+"/review"), "on 2040\u2060-\u206005\u2060-\u206001 nobody is contacted")
 }

@@ -177,7 +177,8 @@ func (s Schedule) dateWarnings() (list []Warning) {
 	var unsure []string
 	for _, d := range slices.Concat(s.Except, s.Closed) {
 		if d.isUnsure() {
-			unsure = append(unsure, d.String())
+			on, _, _ := strings.Cut(d.String(), "=")
+			unsure = append(unsure, on)
 		}
 	}
 	if n := len(unsure); n > 0 {
