@@ -1,6 +1,10 @@
 package dashboard_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -140,5 +144,43 @@ func TestHowAListWasReadSpeaksArabic(t *testing.T) {
 	wantTexts(t, arabic, "اعتُبر السطر", "تؤخذ الأرقام من العمود")
 	if strings.Contains(english+arabic, "--phone-column") || strings.Contains(arabic, "taken for the header") {
 		t.Errorf("the page advises an option, or speaks English:\n%s", arabic)
+	}
+}
+
+// Several files come with one form, and none where none was chosen.
+func TestSeveralDoNotContactFilesAtOnce(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	path := f.draftOf(filled(nil))
+	post := func(files map[string]string) *http.Response {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		for name, text := range files {
+			part, err := form.CreateFormFile("file", name)
+			if err == nil {
+				_, err = part.Write([]byte(text))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(form.WriteField("to", "next"), form.Close()); err != nil {
+			t.Fatal(err)
+		}
+		res, _ := f.post(path+"/safety", form.FormDataContentType(), &body)
+		return res
+	}
+	if to := post(map[string]string{"": ""}).Header.Get("Location"); to != path+"/follow" {
+		t.Errorf("no file leads to %s", to)
+	}
+	if to := post(map[string]string{"a.csv": "+966501000001\n", "b.csv": "+966501000002\n"}).Header.Get("Location"); to != path+"/safety#files" {
+		t.Errorf("two files lead to %s", to)
+	}
+	wantTexts(t, f.get(path+"/safety"), "a.csv", "b.csv")
+	many := make(map[string]string)
+	for i := range 19 {
+		many[fmt.Sprintf("%d.csv", i)] = "+966501000001\n"
+	}
+	if res := post(many); res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("21 files: %d", res.StatusCode)
 	}
 }
