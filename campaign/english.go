@@ -301,6 +301,7 @@ var (
 	MsgFileNoBook       = defineWhole("file_no_book", "a sheet is named, but this is not a workbook")
 	MsgFileNotABook     = defineWhole("file_not_a_book", "--all-sheets and --skip-hidden-rows are for workbooks, which this is not")
 	MsgBadCalendar      = define("bad_calendar", "{why}")
+	MsgCalendarZone     = define("calendar_zone", "a calendar needs a time zone: say --timezone")
 	MsgWantCalendar     = define("want_calendar", "want an iCalendar file (.ics), or none")
 	MsgFileArchive      = defineWhole("file_archive", "this begins like an Excel workbook or a zip archive, but is damaged: {why}; download or copy it again")
 	MsgFileZipEmpty     = defineWhole("file_zip_empty", "the zip archive holds no file")

@@ -112,6 +112,9 @@ func TestACalendarOfADraft(t *testing.T) {
 	if strings.Contains(page, "eid.ics") {
 		t.Error("there are two calendars")
 	}
+	if res, page := f.uploadTo(path+"/when", "eid.ics", holiday, nil, false); res.StatusCode != http.StatusBadRequest || !strings.Contains(page, "it needs a clock") {
+		t.Errorf("by nobody's clock: %d\n%s", res.StatusCode, page)
+	}
 	f.uploadTo(path+"/when", "eid.ics", holiday, when, false)
 	if res, page := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", res.StatusCode, page)
