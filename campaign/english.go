@@ -185,6 +185,49 @@ var (
 	MsgMissed     = define("warn_missed", "{contacts} contacts will not be sent by {end}, and are then canceled")
 )
 
+// What is easily missed about hours.
+var (
+	MsgDatesUnsure     = define("dates_unsure", "{dates}: may be a day earlier or later, as the moon is seen; set it again once it is announced")
+	MsgDatesUnsureMore = define("dates_unsure_more", "{dates} and {more} more: may be a day earlier or later, as the moon is seen; set it again once it is announced")
+	MsgDatesOpen       = define("dates_open", "{dates}: open on {days} too, when the week is closed; say days before its hours to leave them out")
+	MsgZoneBehind      = define("zone_behind", "time zone {zone} is {hours} hours behind UTC, as the tz database counts: better name a city, such as Asia/Riyadh")
+	MsgZoneAhead       = define("zone_ahead", "time zone {zone} is {hours} hours ahead of UTC, as the tz database counts: better name a city, such as Asia/Riyadh")
+	MsgZoneFixed       = define("zone_fixed", "time zone {zone} never changes to summer time: better name a city, such as America/New_York")
+)
+
+// How a contact file was read.
+var (
+	MsgReadHeader       = define("read_header", "line {line} is taken for the header; what stands above it is not read")
+	MsgReadNumbers      = define("read_numbers", "the numbers are those of column {column}; not read: {others}; to use them where it has none: {flags: }")
+	MsgReadEncoding     = define("read_encoding", "the encoding {encoding} is a guess: --encoding decides")
+	MsgReadEncodingLine = define("read_encoding_line", "the encoding {encoding} is a guess: line {line} reads {words}; --encoding decides")
+	MsgReadCountry      = define("read_country", "column {column} gives the country of the numbers")
+	MsgReadNoSheet      = define("read_no_sheet", "the sheet {sheet} is not read: {why}")
+	MsgReadNoSheets     = define("read_no_sheets", "sheets are not read: {sheets}")
+	MsgReadNoHidden     = define("read_no_hidden", "hidden sheets are not read: {sheets}")
+	MsgReadNoHiddenOne  = define("read_no_hidden_one", "hidden sheets are not read: {sheets}; --sheet reads one")
+	MsgReadOneSheet     = define("read_one_sheet", "of the workbook only the sheet {sheet} is read, and not {sheets}: choose with --sheet, or give --all-sheets")
+	MsgReadHiddenRows   = define("read_hidden_rows", "hidden rows of the sheet that are read all the same: {rows}; --skip-hidden-rows leaves them out")
+	MsgReadHiddenColumn = define("read_hidden_column", "the column of the phone numbers, {column}, is hidden in the sheet")
+	MsgReadStarts       = define("read_starts", "lines are counted through all sheets: {starts}")
+	MsgReadStart        = define("read_start", "line {line} is row {row} of the sheet {sheet}")
+	MsgReadFormulas     = define("read_formulas", "column {column}: formulas without a stored value, read as empty: {cells}; open and save the file in Excel")
+	MsgReadErrors       = define("read_errors", "column {column}: cells with {error} instead of a value: {cells}")
+	MsgReadFilled       = define("read_filled", "column {column} is not sent: the value {key} is filled otherwise")
+	MsgReadNameless     = define("read_nameless", "column {column} has no name: it is kept and not sent")
+	MsgReadResults      = define("read_results", "the file holds results of a campaign: the columns {columns} are kept and not sent; --map COLUMN=VALUE sends one")
+	MsgReadUnknown      = define("read_unknown", "the campaign has no column {columns}: left out")
+	MsgNoKeys           = define("no_keys", "the agent names no value keys: every column is sent")
+	MsgKeysUnknown      = define("keys_unknown", "the agent's value keys are not known ({why}): every column is sent")
+	MsgBothContact      = define("both_contact", "campaign {campaign} is still to contact {contacts} of these: both contact them. Leave them out by --where, or by --skip-contacted-within those that it contacts first")
+	MsgStillToContact   = define("still_to_contact", "campaign {campaign} is still to contact {contacts} of these: those that it contacts first are left out")
+	MsgOfList           = define("of_list", "suppression list {file}: {remark}")
+	MsgListUnreadable   = define("list_unreadable", "suppression list {file}: {lines} of its lines have no usable number, so they leave nobody out")
+	MsgListSheets       = define("list_sheets", "suppression list {file}: {sheets}; they leave nobody out")
+	MsgListNoPhone      = define("list_no_phone", "no phone column: the columns are {columns}: name the one with the numbers phone")
+	MsgListFault        = defineWhole("list_fault", "suppression list {file}: {why}")
+)
+
 // What is wrong with what a person said; see Fault.
 var (
 	MsgWantNumber   = define("want_number", "want a number from {least}")
@@ -260,6 +303,7 @@ var (
 	MsgFileNoBook       = defineWhole("file_no_book", "a sheet is named, but this is not a workbook")
 	MsgFileNotABook     = defineWhole("file_not_a_book", "--all-sheets and --skip-hidden-rows are for workbooks, which this is not")
 	MsgBadCalendar      = define("bad_calendar", "{why}")
+	MsgCalendarZone     = define("calendar_zone", "a calendar needs a time zone: say --timezone")
 	MsgWantCalendar     = define("want_calendar", "want an iCalendar file (.ics), or none")
 	MsgFileArchive      = defineWhole("file_archive", "this begins like an Excel workbook or a zip archive, but is damaged: {why}; download or copy it again")
 	MsgFileZipEmpty     = defineWhole("file_zip_empty", "the zip archive holds no file")

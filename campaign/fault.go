@@ -1,5 +1,7 @@
 package campaign
 
+import "errors"
+
 // A Fault is an error that says a Message, for people who read it in their own language.
 type Fault struct {
 	Message
@@ -19,6 +21,15 @@ func Faulty(code Code, parameters ...any) error { return Because(nil, code, para
 // Because is a Fault that tells of an error.
 func Because(cause error, code Code, parameters ...any) error {
 	return &Fault{Say(code, parameters...), cause}
+}
+
+// Told is what an error says: its Message where it is a Fault that says all, or else English.
+func Told(err error) Message {
+	var fault *Fault
+	if errors.As(err, &fault) && (err == error(fault) || fault.Whole()) { // others lose the words before them
+		return fault.Message
+	}
+	return Text(err.Error())
 }
 
 func (f *Fault) Error() string { return f.String() }

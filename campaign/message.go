@@ -80,6 +80,15 @@ func (m Message) Cut(maxBytes int) Message {
 // String is the message in English.
 func (m Message) String() string { return m.english }
 
+// Strings are messages in English.
+func Strings(list []Message) []string {
+	texts := make([]string, len(list))
+	for i, m := range list {
+		texts[i] = m.String()
+	}
+	return texts
+}
+
 // A Voice says messages in its own words. What it has none for, it says in English.
 type Voice struct {
 	Words map[Code]string                // what codes say, with their parameters in braces

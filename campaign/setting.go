@@ -154,6 +154,7 @@ var table = []Setting{
 		Section: WhenSection, Label: "Dates with other hours", Example: "2027-02-08..2027-03-08=21:00-01:00; 2027-03-09..2027-03-12=closed",
 		kind: anyDigits(dates(func(s *Settings) *[]hours.Dates { return &s.Hours.Except }))},
 	{Flag: "calendar", Unit: "FILE", Usage: "contact nobody during the events of this iCalendar file (.ics); none: no calendar", At: Anytime,
+		Section: WhenSection, Label: "Calendar",
 		kind: calendar(func(s *Settings) *[]hours.Dates { return &s.Hours.Closed })},
 	{Flag: "rules", Unit: "COUNTRY", Usage: "hours, days and attempts of ae, sa or us; 'enqueue rules' shows them. No legal advice",
 		Section: WhenSection, Label: "Rules of a country", Hint: "they narrow the days and hours, and say how often a person may be contacted. A beginning, and no legal advice",
@@ -276,6 +277,29 @@ func coded(err error) error {
 		return Faulty(MsgWantTimes, "text", m.Text)
 	}
 	return Faulty(MsgWantZone, "text", m.Text)
+}
+
+// HoursWarnings say what is easily missed about hours.
+func HoursWarnings(s hours.Schedule) (list []Message) {
+	for _, w := range s.Warnings() {
+		switch w.Kind {
+		case hours.DatesUnsure:
+			if w.More > 0 {
+				list = append(list, Say(MsgDatesUnsureMore, "dates", w.Text, "more", w.More))
+				continue
+			}
+			list = append(list, Say(MsgDatesUnsure, "dates", w.Text))
+		case hours.DatesOpen:
+			list = append(list, Say(MsgDatesOpen, "dates", w.Text, "days", w.Days))
+		case hours.ZoneBehind:
+			list = append(list, Say(MsgZoneBehind, "zone", w.Text, "hours", w.Hours))
+		case hours.ZoneAhead:
+			list = append(list, Say(MsgZoneAhead, "zone", w.Text, "hours", w.Hours))
+		case hours.ZoneFixed:
+			list = append(list, Say(MsgZoneFixed, "zone", w.Text))
+		}
+	}
+	return list
 }
 
 // Apply puts into s what was given of the settings named. The others stay.

@@ -126,6 +126,9 @@ func calendar(at func(*Settings) *[]hours.Dates) kind {
 		text := texts[len(texts)-1]
 		if hours.IsCalendar(text) {
 			found, err := hours.ParseCalendar(text, s.Hours.Zone, time.Now())
+			if errors.Is(err, hours.ErrCalendarZone) {
+				return Faulty(MsgCalendarZone)
+			}
 			if err != nil {
 				return Faulty(MsgBadCalendar, "why", err.Error())
 			}

@@ -79,6 +79,8 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	f := everything(t)
 	_, page := f.upload("قائمة.csv", list+"966501234567,x,y\n", filled(map[string]string{"name": "fresh", "hours": "09:00-21:00", "timezone": "Asia/Riyadh", "canary": "1"}), true)
 	draft := strings.TrimSuffix(launchButton.FindString(page)[len(`action="`):], `/launch"`)
+	f.uploadTo(draft+"/safety", "لا تتصل.csv", "phone\n+966501000001\n12\n", map[string]string{"canary": "1"}, false)
+	f.uploadTo(draft+"/when", "أعياد.ics", holiday, map[string]string{"hours": "09:00-21:00", "timezone": "Asia/Riyadh", "rules": "sa", "except": "2040-02-08..2040-03-08=21:00-01:00; 2040-03-09=closed"}, false)
 	pages := []string{"/campaigns/spring/report", "/campaigns/purged/report", f.added("spring", more)}
 	for _, step := range []string{"agent", "list", "when", "safety", "follow", "review", "test"} {
 		pages = append(pages, draft+"/"+step)

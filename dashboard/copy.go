@@ -14,7 +14,7 @@ import (
 const keptField = "kept:"
 
 // notCopied are settings that are of one campaign alone, or that are told in another way.
-var notCopied = []string{"agent", "channel", "start-at", "finish-by", "max-lateness", "hours", "days", "timezone"}
+var notCopied = []string{"agent", "channel", "start-at", "finish-by", "max-lateness", "hours", "days", "timezone", "calendar"}
 
 // copyOf is a form with the settings of a campaign, for a new one. When it starts and ends
 // is not copied.

@@ -63,6 +63,9 @@ func (d draft) Mark() string {
 	for _, step := range slices.Sorted(maps.Keys(d.Steps)) {
 		fmt.Fprintf(sum, "%q %q\n", step, d.Steps[step])
 	}
+	for _, a := range d.Attached {
+		fmt.Fprintf(sum, "file %q\n", a.ID)
+	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
@@ -235,15 +238,15 @@ func (p *pages) withoutFile(r *http.Request, form url.Values) (*store.DraftWrite
 func (p *pages) endUpload(ctx context.Context, file *store.DraftWriter, said url.Values) (store.Draft, error) {
 	form := make(url.Values)
 	var before draft
+	var c campaign.Campaign
+	var err error
 	if id := said.Get("draft"); id != "" {
-		var err error
 		if before, err = p.inPlaceOf(ctx, id); err != nil {
 			return store.Draft{}, err
 		}
 		form = before.Form
 	} else if name := said.Get("copy"); name != "" {
-		c, err := p.Store.Campaign(ctx, name)
-		if err != nil {
+		if c, err = p.Store.Campaign(ctx, name); err != nil {
 			return store.Draft{}, asWish(err)
 		}
 		form = p.copyOf(c)
@@ -256,6 +259,9 @@ func (p *pages) endUpload(ctx context.Context, file *store.DraftWriter, said url
 			return store.Draft{}, err
 		}
 		form.Set("proposed", name)
+	}
+	if err := p.takeFiles(ctx, file, before.Draft, c); err != nil {
+		return store.Draft{}, asDraft(err)
 	}
 	d, err := file.End(bySteps(form))
 	if err == nil && before.ID != "" {

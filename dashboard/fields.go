@@ -43,6 +43,9 @@ func (f formField) Day() time.Time {
 	return at
 }
 
+// Beside reports whether the step takes files.
+func (s stepPage) Beside() bool { _, takes := besides[s.Step]; return takes }
+
 // Rules reports whether the field takes lines.
 func (f formField) Rules() bool { return f.List && f.Section == campaign.FollowSection }
 

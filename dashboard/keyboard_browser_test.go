@@ -35,8 +35,11 @@ func (v *visitor) typeInto(selector, text string) {
 func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	f := newFixture(t, withAgent(t))
 	file := filepath.Join(t.TempDir(), "قائمة.csv")
-	if err := os.WriteFile(file, []byte(list), 0o666); err != nil {
-		t.Fatal(err)
+	stop := filepath.Join(t.TempDir(), "لا تتصل.csv")
+	for path, text := range map[string]string{file: list, stop: "+966599999999\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
 	v := visit(t, f.URL)
 	v.do(chromedp.EmulateViewport(390, 800))
@@ -89,6 +92,10 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	v.do(chromedp.KeyEvent(" "))
 	v.typeInto("#start_at", "12012040"+kb.Tab+"0900A")
 	v.awaitText("[data-hijri-of=start_at]", "هـ")
+	v.typeInto("#except-from", "12052040")
+	v.awaitText("[data-hijri-of=except-from]", "هـ")
+	v.tabTo("[name=rules]")
+	v.do(chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent(kb.ArrowDown))
 	v.tabTo("button[value=back]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("list")
@@ -98,13 +105,24 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	if picked := see[string](v, `[...document.querySelectorAll("[name='pick:on']:checked")].map((e) => e.value).join() + document.querySelector("[name='pick:all:to']").value`); picked != "sun,mon,tue,wed,thu,sat11:30" {
 		t.Errorf("back has lost the hours: %q", picked)
 	}
+	if kept := see[string](v, `document.querySelector("[name=rules]:checked").value + document.querySelector("#except").value`); kept != "sa2040-12-05=closed" {
+		t.Errorf("back has lost rules or dates: %q", kept)
+	}
 	v.awaitText("[data-hijri-of=start_at]", "هـ")
 	v.picture("ar-keyboard-when")
 	v.do(chromedp.EmulateViewport(390, 800))
 	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("safety")
+	v.do(chromedp.SetUploadFiles("#file", []string{stop}, chromedp.ByQuery))
 	v.typeInto("#daily_cap", "5")
+	v.do(chromedp.Evaluate("window.stays = true", nil), chromedp.KeyEvent(kb.Enter)) // the file is shown first
+	v.await("!window.stays")
+	at("safety")
+	v.awaitText("#files", "لا يستبعد أي سطر")
+	v.picture("ar-keyboard-safety")
+	v.do(chromedp.EmulateViewport(390, 800))
+	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("follow")
 	v.tabTo("button[value=next]")
@@ -118,7 +136,7 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Fatalf("%v, %v", names, err)
 	}
-	if c, err := f.Campaign(t.Context(), names[0]); err != nil || c.Settings.Title != "حملة العيد ٢٠٢٧" || c.Settings.DailyCap != 5 || c.Settings.Hours.Week.String() != "sat-thu 09:00-11:30" || c.Settings.Hours.Zone != "Asia/Riyadh" || c.Settings.StartAt.IsZero() || c.Counts.Contacts != 2 {
+	if c, err := f.Campaign(t.Context(), names[0]); err != nil || c.Settings.Title != "حملة العيد ٢٠٢٧" || c.Settings.DailyCap != 5 || c.Settings.Hours.Week.String() != "sat-thu 09:00-11:30" || c.Settings.Hours.Zone != "Asia/Riyadh" || c.Settings.StartAt.IsZero() || c.Settings.Rules != "sa" || len(c.Settings.Hours.Except) != 1 || c.Counts.Contacts != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

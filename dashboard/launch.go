@@ -50,8 +50,13 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	}
 	all := campaign.Given{"agent": {agent}, "channel": {channel}}
 	for _, s := range steps {
-		maps.Copy(all, given(d.Form, s.sections))
+		said, err := p.said(ctx, d, s.sections...)
+		if err != nil {
+			return req, agent, err
+		}
+		maps.Copy(all, said)
 	}
+	req.Listed = p.listed(ctx, d)
 	maps.Copy(all, kept(d.Form, all))
 	if req.Settings, err = campaign.NewSettings(all); err == nil {
 		req.Settings.WebhookURL = p.WebhookURL

@@ -221,11 +221,11 @@ func TestSheetsAndHiddenRowsAreToldBeforeTheLaunch(t *testing.T) {
 	}
 	_, page := f.upload("list.xlsx", file.String(), filled(nil), false)
 	wantTexts(t, f.get(launchButton.FindStringSubmatch(page)[1]+"/list"), `name="sheet"`, `name="all_sheets"`, `name="skip_hidden_rows"`)
-	wantTexts(t, page, "Launch: contact 2 people", "only the sheet &#34;Sheet1&#34; is read, and not &#34;Jeddah&#34;", "read all the same: 1")
+	wantTexts(t, page, "Launch: contact 2 people", "only the sheet <bdi dir=\"auto\">&#34;Sheet1&#34;</bdi> is read, and not <bdi dir=\"auto\">&#34;Jeddah&#34;</bdi>", "read all the same: 1")
 	_, page = f.upload("list.xlsx", file.String(), filled(map[string]string{"skip_hidden_rows": "on", "all_sheets": "on"}), true)
 	wantTexts(t, page, "Launch: contact 1 person", "hidden row", "all sheets that are not hidden")
 	_, page = f.upload("list.xlsx", file.String(), filled(map[string]string{"sheet": "Jeddah"}), true)
-	wantTexts(t, page, "there is nobody to contact in this file", "sheet &#34;Jeddah&#34;")
+	wantTexts(t, page, "there is nobody to contact in this file", "only the sheet <bdi dir=\"auto\">&#34;Jeddah&#34;</bdi> is read")
 }
 
 func TestADiscardedListIsGone(t *testing.T) {

@@ -110,9 +110,6 @@ func (p *pages) glance(ctx context.Context, d draft, most int) (l glimpse, err e
 		launcher := p.Agents[agent]
 		l = glimpse{draft: d, keys: len(wanted.Keys()) > 0, agent: agent, mapping: req.Mapping}
 		l.Glance, err = launcher.Glance(ctx, req, wanted, most)
-		for i, remark := range l.Remarks {
-			l.Remarks[i] = unadvised(remark)
-		}
 		l.Problem = cmp.Or(d.chosenTwice(), l.Problem)
 		return err
 	})

@@ -20,7 +20,7 @@ const (
 	maxListed  = 500_000  // different numbers
 )
 
-var numbersForm = fileForm{maxNumbers, maxNumbers, 19}
+var numbersForm = fileForm{file: maxNumbers, all: maxNumbers, fields: 19, files: 1}
 
 // importList puts the numbers of a file on the do-not-contact list.
 func (p *pages) importList(w http.ResponseWriter, r *http.Request) {
@@ -95,7 +95,7 @@ func importNumbers(ctx context.Context, q *jobs.Queue, file io.ReaderAt, size in
 		said = texts.Of("did.and", "did", said, "and", texts.Of("did.unlisted", "n", lost))
 	}
 	for _, remark := range slices.Concat(numbers.NotRead(), numbers.LeftOut(), numbers.Remarks()) {
-		said = texts.Of("did.and", "did", said, "and", texts.Technical(unadvised(remark)+"."))
+		said = texts.Of("did.and", "did", said, "and", texts.Of("did.remark", "remark", remark))
 	}
 	return said, nil
 }

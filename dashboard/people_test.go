@@ -116,7 +116,7 @@ func TestNumbersAreImported(t *testing.T) {
 		t.Errorf("listed: %v", got)
 	}
 	wantTexts(t, c.importFile("0501000000\n", fields), "0 numbers put on the do-not-contact list; 1 were on it already.")
-	if page := c.importFile("Mobile 1,Mobile 2\n0501000000,0501000001\n", fields); strings.Contains(page, "--") || !strings.Contains(page, "the numbers are those of column") {
+	if page := c.importFile("Mobile 1,Mobile 2\n0501000000,0501000001\n", fields); strings.Contains(page, "--") || !strings.Contains(page, "The numbers are those of column") {
 		t.Errorf("a page advises an option:\n%s", page)
 	}
 	var many strings.Builder

@@ -106,7 +106,8 @@ func hoursText(s hours.Schedule) (parts []texts.Line) {
 		parts = append(parts, texts.Of("hours.no_zone", "week", texts.Name(s.NoZone.String())))
 	}
 	for _, d := range s.Except {
-		parts = append(parts, texts.Of("hours.except", "dates", texts.Name(d.String())))
+		dates, what := datesText(d)
+		parts = append(parts, texts.Of("hours.except", "dates", dates, "what", what))
 	}
 	if n := len(s.Closed); n > 0 {
 		parts = append(parts, texts.Of("hours.closed", "n", n, "from", texts.Name(s.Closed[0].From.String()), "to", texts.Name(s.Closed[n-1].To.String())))
@@ -142,15 +143,5 @@ func (p preview) InForce() []change {
 	return changesOf(list, campaign.Settings{}, p.Settings)
 }
 
-// Warnings are what a person should know before the launch. Those that are no codes tell
-// of the file, in English.
-func (p preview) Warnings() (list []any) {
-	for _, m := range p.Summary.Messages {
-		if m.Coded() {
-			list = append(list, m)
-		} else {
-			list = append(list, texts.Technical(unadvised(m.String())))
-		}
-	}
-	return list
-}
+// Warnings are what a person should know before the launch.
+func (p preview) Warnings() []campaign.Message { return p.Summary.Messages }

@@ -188,7 +188,9 @@ func (p *pages) settings(w http.ResponseWriter, r *http.Request, c campaign.Camp
 }
 
 // A calendar file is small. What it closes comes back with the form that confirms it.
-var calendarForm = fileForm{4 << 20, 4<<20 + maxForm, 9}
+const maxCalendar = 4 << 20 // bytes
+
+var calendarForm = fileForm{file: maxCalendar, all: maxCalendar + maxForm, fields: 9, files: 1}
 
 // calendar takes a calendar file for a campaign, and shows what it changes.
 func (p *pages) calendar(w http.ResponseWriter, r *http.Request) {

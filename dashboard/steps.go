@@ -59,7 +59,7 @@ func stepOf(field string) string {
 		return "when"
 	}
 	for _, setting := range campaign.LaunchSettings() {
-		if setting.Label == "" || fieldName(setting) != field {
+		if setting.Label == "" || setting.File || fieldName(setting) != field {
 			continue
 		}
 		for _, s := range steps {
@@ -79,6 +79,7 @@ type stepPage struct {
 	Channels []Channel
 	Problem  texts.Line // what is wrong with it; empty: nothing yet
 	Listing  *glimpse   // of the list's step: its first rows; nil: they cannot be read
+	Files    []besideFile
 }
 
 // label is what people call a setting.
@@ -163,6 +164,9 @@ func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d d
 			body.Problem = lineOf(err)
 		}
 	}
+	if err := p.beside(r.Context(), &body); err != nil && problem == nil {
+		body.Problem = lineOf(err)
+	}
 	p.show(w, r, status, "step", view{
 		Title: texts.Of("step.title", "step", body.Heading(), "campaign", d.Title()), Nav: "new", Here: p.link("/new/" + d.ID + "/" + step), Body: body,
 	})
@@ -171,15 +175,56 @@ func (p *pages) showStep(w http.ResponseWriter, r *http.Request, status int, d d
 // stepped keeps what was filled in, whether it is right or not, and goes to the next step
 // when it is right, or to the one before.
 func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
-	if !p.readForm(w, r) {
-		return
-	}
-	step, id := r.PathValue("step"), r.PathValue("id")
+	step := r.PathValue("step")
 	at := placeOf(step)
 	if at < 0 {
 		p.refuse(w, r, wishf(http.StatusNotFound, "error.nothing_here"))
 		return
 	}
+	came, wrong := p.readStep(w, r)
+	if wrong != nil && len(r.PostForm) == 0 {
+		p.refuse(w, r, wrong)
+		return
+	}
+	d, err := p.saveStep(r, step)
+	if err != nil {
+		p.refuse(w, r, asDraft(err))
+		return
+	}
+	to, wish := review, r.PostForm.Get("to")
+	switch {
+	case wrong != nil:
+		err = wrong
+	case wish == "back":
+		to = steps[max(at-1, 0)].name
+	case wish == "again" && came == 0:
+		to = step
+	case strings.HasPrefix(wish, usual):
+		to = step + "#hours-picked"
+	case strings.HasPrefix(wish, dropFile):
+		to = step + filesSection
+	case strings.HasPrefix(wish, dropDates):
+		to = step + exceptSection
+	default:
+		if at+1 < len(steps) && wish != review {
+			to = steps[at+1].name
+		}
+		if came > 0 {
+			to = step + filesSection
+		} else if wish == addDates {
+			to = step + exceptSection
+		}
+		err = p.check(r.Context(), d, steps[at])
+	}
+	if err != nil {
+		p.showStep(w, r, statusOf(err), d, step, lineOf(err))
+		return
+	}
+	http.Redirect(w, r, p.link("/new/"+d.ID+"/"+to), http.StatusSeeOther)
+}
+
+// saveStep keeps what was filled in of a step, and returns the draft with it.
+func (p *pages) saveStep(r *http.Request, step string) (draft, error) {
 	fields := make(url.Values)
 	for field, values := range r.PostForm {
 		if stepOf(field) == step {
@@ -191,40 +236,23 @@ func (p *pages) stepped(w http.ResponseWriter, r *http.Request) {
 	}
 	if step == "list" && !r.PostForm.Has("chosen") {
 		if err := p.keepChosen(r, fields); err != nil {
-			p.refuse(w, r, asDraft(err))
-			return
+			return draft{}, err
 		}
 	}
-	place, proposed := strings.CutPrefix(r.PostForm.Get("to"), usual)
-	if proposed {
+	wish := r.PostForm.Get("to")
+	if place, proposed := strings.CutPrefix(wish, usual); proposed {
 		takeUsual(fields, place)
 	}
+	if place, drops := strings.CutPrefix(wish, dropDates); drops {
+		withoutDates(fields, place)
+	}
 	fields.Set(madeBy, visitorOf(r).Name)
-	err := p.Store.SaveStep(r.Context(), id, step, fields.Encode())
+	err := p.Store.SaveStep(r.Context(), r.PathValue("id"), step, fields.Encode())
+	if file, drops := strings.CutPrefix(wish, dropFile); drops && err == nil {
+		err = p.Store.Detach(r.Context(), r.PathValue("id"), file)
+	}
 	d, reading := p.draft(r)
-	if err = cmp.Or(err, reading); err != nil {
-		p.refuse(w, r, asDraft(err))
-		return
-	}
-	to := review
-	switch wish := r.PostForm.Get("to"); {
-	case wish == "back":
-		to = steps[max(at-1, 0)].name
-	case wish == "again":
-		to = step
-	case proposed:
-		to = step + "#hours-picked"
-	default:
-		if at+1 < len(steps) && wish != review {
-			to = steps[at+1].name
-		}
-		err = p.check(r.Context(), d, steps[at])
-	}
-	if err != nil {
-		p.showStep(w, r, statusOf(err), d, step, lineOf(err))
-		return
-	}
-	http.Redirect(w, r, p.link("/new/"+d.ID+"/"+to), http.StatusSeeOther)
+	return d, cmp.Or(err, reading)
 }
 
 // keepChosen adds what was chosen for the agent's values to the fields of a form that could
@@ -266,14 +294,21 @@ func (p *pages) check(ctx context.Context, d draft, step making) error {
 	if lacks := unpicked(d.Form); step.name == "when" && len(lacks) > 0 {
 		return &wishError{status: http.StatusBadRequest, line: lacks}
 	}
-	if _, err := campaign.NewSettings(given(d.Form, step.sections)); err != nil {
+	said, err := p.said(ctx, d, step.sections...)
+	if err != nil {
+		return err
+	}
+	if _, err := campaign.NewSettings(said); err != nil {
 		return &wishError{status: http.StatusBadRequest, err: err}
 	}
 	switch step.name {
 	case "list":
 		l, err := p.glance(ctx, d, firstRows)
 		return cmp.Or(err, l.wrong())
-	case "when", "safety", "follow":
+	case "safety":
+		_, err := p.listings(ctx, d)
+		return err
+	case "when", "follow":
 		return nil
 	}
 	if _, _, err := p.agentAndChannel(d); err != nil {
@@ -290,7 +325,7 @@ func given(form url.Values, sections []campaign.Section) campaign.Given {
 	all := make(campaign.Given)
 	for _, s := range campaign.LaunchSettings() {
 		text := strings.TrimSpace(form.Get(fieldName(s)))
-		if s.Label == "" || !slices.Contains(sections, s.Section) || text == "" || s.Number && text == "0" { // as for a field that is empty
+		if s.Label == "" || s.File || !slices.Contains(sections, s.Section) || text == "" || s.Number && text == "0" { // as for a field that is empty
 			continue
 		}
 		switch {

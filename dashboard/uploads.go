@@ -21,15 +21,15 @@ type fileForm struct {
 	file   int64 // bytes, as people are told
 	all    int64 // bytes of all of it
 	fields int
+	files  int // at most
 }
 
 // maxUpload bounds a contact file, in bytes.
 const maxUpload = 256 << 20
 
-var listForm = fileForm{maxUpload, maxUpload + maxForm, 200}
+var listForm = fileForm{file: maxUpload, all: maxUpload + maxForm, fields: 200, files: 1}
 
-// read reads a form with at most one file, which take gets as it arrives. Its fields come in
-// any order.
+// read reads a form with files, which take gets as they arrive. Its fields come in any order.
 func (f fileForm) read(w http.ResponseWriter, r *http.Request, take func(*multipart.Part) error) (form url.Values, err error) {
 	if r.ContentLength > f.all {
 		return nil, f.large()
@@ -40,7 +40,7 @@ func (f fileForm) read(w http.ResponseWriter, r *http.Request, take func(*multip
 		return nil, wishf(http.StatusBadRequest, "error.form", "why", texts.Technical(err.Error()))
 	}
 	form = make(url.Values)
-	left, taken := int64(maxForm), false
+	left, taken := int64(maxForm), 0
 	for fields := 0; ; fields++ {
 		part, err := parts.NextPart()
 		if err == io.EOF {
@@ -49,8 +49,11 @@ func (f fileForm) read(w http.ResponseWriter, r *http.Request, take func(*multip
 		if err != nil {
 			return form, f.cutOff(err)
 		}
-		if part.FormName() == "file" && !taken {
-			taken = true
+		if part.FormName() == "file" && part.FileName() == "" {
+			continue // none was chosen
+		}
+		if part.FormName() == "file" && taken < f.files {
+			taken++
 			if err := take(part); err != nil {
 				return form, err
 			}
@@ -150,6 +153,8 @@ func asDraft(err error) error {
 		return wishf(http.StatusConflict, "error.draft_launches")
 	case errors.Is(err, store.ErrDraftsFull):
 		return wishf(http.StatusServiceUnavailable, "error.drafts_full", "size", store.MaxDraftBytes>>20)
+	case errors.Is(err, store.ErrManyFiles):
+		return wishf(http.StatusUnprocessableEntity, "error.many_files", "n", store.MaxAttached)
 	case errors.Is(err, store.ErrManyDrafts):
 		return wishf(http.StatusServiceUnavailable, "error.lists", "n", store.MaxDrafts)
 	case errors.Is(err, store.ErrScarce):

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"regexp"
 	"strings"
 	"time"
 
@@ -50,12 +49,13 @@ func (s speaker) words() template.FuncMap {
 			}
 			return template.HTML(s.html.Hijri(day))
 		},
-		"months": s.hijriMonths,
-		"soon":   s.soon,
-		"who":    func(by string) texts.Who { return texts.Who(by) },
-		"quota":  quotaText,
-		"hours":  hoursText,
-		"format": formatText,
+		"months":  s.hijriMonths,
+		"soon":    s.soon,
+		"who":     func(by string) texts.Who { return texts.Who(by) },
+		"quota":   quotaText,
+		"hours":   hoursText,
+		"format":  formatText,
+		"listing": listingText,
 		"outcomes": func(of any) (template.HTML, error) {
 			a, is := of.(report.Account)
 			if !is {
@@ -208,24 +208,17 @@ func lineOf(err error) texts.Line {
 	return texts.Of("error.said", "what", why)
 }
 
-// advice is the part of an English remark that advises an option of a command.
-var advice = regexp.MustCompile(`(?:; [^;:]*: |[;:] [^;:]*)--[a-z]+.*$`)
-
-// unadvised is a remark as a page says it, which has fields for that.
-func unadvised(remark string) string { return advice.ReplaceAllString(remark, "") }
-
 // reason is what an error says: a Message where it is a Fault, or else English.
 func reason(err error) any {
 	var wish *wishError
 	if errors.As(err, &wish) && wish.err != nil {
 		err = wish.err
 	}
-	var fault *campaign.Fault
-	switch {
-	case errors.Is(err, hours.ErrNeedZone):
+	if errors.Is(err, hours.ErrNeedZone) {
 		return texts.Of("error.need_zone")
-	case errors.As(err, &fault) && (err == error(fault) || fault.Whole()): // others lose the words before them
-		return fault.Message
+	}
+	if said := campaign.Told(err); said.Coded() {
+		return said
 	}
 	return texts.Technical(err.Error())
 }

@@ -85,8 +85,12 @@ func settle(form url.Values) {
 	if strings.TrimSpace(form.Get("timezone")) != hours.ByContact {
 		form.Del("no_zone_hours")
 	}
+	takeDates(form)
 	way := form.Get(pickWay)
 	for field := range form {
+		if strings.HasPrefix(field, pickExcept) {
+			continue
+		}
 		ofSame := field == pickDay || strings.HasPrefix(field, pickOf(allDays, ""))
 		if strings.HasPrefix(field, pickField) && field != pickWay && (way != sameDays || !ofSame) && (way != eachDay || ofSame || field == pickZone) {
 			form.Del(field)
@@ -125,6 +129,9 @@ func pickedHours(form url.Values) string {
 // unpicked is what lacks in the pickers, without which hours would be others than were meant;
 // empty: nothing.
 func unpicked(form url.Values) texts.Line {
+	if _, half := pickedDates(form); half {
+		return texts.Of("when.half_dates")
+	}
 	days := []string{allDays}
 	switch form.Get(pickWay) {
 	case sameDays:

@@ -155,3 +155,45 @@ func TestRulesOfACountryAreChosen(t *testing.T) {
 	wantTexts(t, f.get(copied+"/when"), `name="rules" value="ae" checked`)
 	wantTexts(t, f.get("/campaigns/spring/settings"), "United Arab Emirates: marketing calls")
 }
+
+// Dates with hours of their own are picked one after the other; what cannot be picked stays
+// text.
+func TestDatesWithOtherHoursArePicked(t *testing.T) {
+	f := newFixture(t, withAgent(t))
+	path := f.draftOf(filled(nil))
+	form := func(except string, changes url.Values) url.Values {
+		all := url.Values{"hours": {"09:00-17:00"}, "timezone": {"Asia/Riyadh"}, "except": {except}, "pick:except:as": {"closed"}, "to": {"add-dates"}}
+		for field, values := range changes {
+			all[field] = values
+		}
+		return all
+	}
+	field := regexp.MustCompile(`id="except" [^>]* value="([^"]*)"`)
+	text := ""
+	for _, tt := range []struct {
+		name string
+		form url.Values
+		want string
+	}{
+		{"closed days", url.Values{"pick:except:from": {"2040-03-09"}, "pick:except:to": {"2040-03-12"}}, "2040-03-09..2040-03-12=closed"},
+		{"one day with hours, in Arabic digits", url.Values{"pick:except:from": {"2040-02-22"}, "pick:except:as": {"hours"}, "pick:except:open": {"٢١:٠٠"}, "pick:except:shut": {"01:00"}}, "2040-03-09..2040-03-12=closed; 2040-02-22=21:00-01:00"},
+		{"none", nil, "2040-03-09..2040-03-12=closed; 2040-02-22=21:00-01:00"},
+		{"the first away", url.Values{"to": {"dates:0"}}, "2040-02-22=21:00-01:00"},
+	} {
+		if to, page := f.fill(path+"/when", form(text, tt.form)); to != path+"/when#except-dates" {
+			t.Fatalf("%s: %s\n%s", tt.name, to, page)
+		}
+		if text = field.FindStringSubmatch(f.get(path + "/when"))[1]; text != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, text, tt.want)
+		}
+	}
+	to, page := f.fill(path+"/when", form(text, url.Values{"pick:except:from": {"2040-05-01"}, "pick:except:as": {"hours"}, "pick:except:open": {"10:00"}, "to": {"next"}}))
+	wantTexts(t, page, `role="alert"`, `value="2040-05-01"`, `value="10:00"`)
+	if res, _ := f.ask("POST", path+"/launch", nil); to != "" || res.StatusCode == http.StatusSeeOther {
+		t.Errorf("half of it leads to %q, %d", to, res.StatusCode)
+	}
+	if to, page = f.fill(path+"/when", form(text, url.Values{"pick:except:from": {"2040-05-01"}, "to": {"review"}})); to != path+"/review" {
+		t.Fatalf("%s\n%s", to, page)
+	}
+	wantTexts(t, f.get(path+"/review"), "on 2040\u2060-\u206005\u2060-\u206001 nobody is contacted")
+}

@@ -230,7 +230,7 @@ func TestSuppressionListsHaveCountriesToo(t *testing.T) {
 	if diff := cmp.Diff(map[contacts.Reason]int{contacts.OtherCountry: 1}, numbers.Unreadable()); diff != "" {
 		t.Errorf("unreadable (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{`column "مفتاح الدولة" gives the country of the numbers`}, numbers.Remarks()); diff != "" {
+	if diff := cmp.Diff([]string{`column "مفتاح الدولة" gives the country of the numbers`}, campaign.Strings(numbers.Remarks())); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
 	}
 }

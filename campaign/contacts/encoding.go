@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	letter "unicode"
 	"unicode/utf8"
@@ -149,10 +150,10 @@ func (f *File) findEncoding() error {
 
 // guessed says that the encoding is a guess, with the first words that depend on it. It
 // shows no numbers.
-func (f *File) guessed() (string, error) {
+func (f *File) guessed() (guess campaign.Message, err error) {
 	raw, err := f.bytes()
 	if err != nil {
-		return "", err
+		return guess, err
 	}
 	defer raw.Close()
 	text := bufio.NewReaderSize(raw, sampleBytes)
@@ -161,14 +162,14 @@ func (f *File) guessed() (string, error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			line-- // the line continues
 		} else if err != nil && len(part) == 0 {
-			return fmt.Sprintf("the encoding %s is a guess: --encoding decides", f.format.Encoding), nil //nolint:nilerr // the end, or an error that reading reports again
+			return campaign.Say(campaign.MsgReadEncoding, "encoding", f.format.Encoding), nil //nolint:nilerr // the end, or an error that reading reports again
 		}
 		decoded, err := io.ReadAll(f.format.Encoding.decode(bytes.NewReader(part)))
 		if err != nil {
-			return "", err
+			return guess, err
 		}
 		if words := foreignWords(string(decoded)); words != "" {
-			return fmt.Sprintf("the encoding %s is a guess: line %d reads %q; --encoding decides", f.format.Encoding, line, words), nil
+			return campaign.Say(campaign.MsgReadEncodingLine, "encoding", f.format.Encoding, "line", line, "words", strconv.Quote(words)), nil
 		}
 	}
 }

@@ -63,12 +63,12 @@ type File struct {
 	size   int64
 	mark   int // bytes of the byte order mark
 
-	sound        bool         // the whole text is UTF-8; data must not change meanwhile
-	separator    bool         // the first line names the delimiter
-	guess        string       // says that the encoding is a guess; empty: it is known
-	book         *xlsx.Book   // nil: not a workbook
-	sheets       []xlsx.Sheet // to read
-	named        bool         // the sheet was asked for
+	sound        bool             // the whole text is UTF-8; data must not change meanwhile
+	separator    bool             // the first line names the delimiter
+	guess        campaign.Message // that the encoding is one; zero: it is known
+	book         *xlsx.Book       // nil: not a workbook
+	sheets       []xlsx.Sheet     // to read
+	named        bool             // the sheet was asked for
 	phoneColumns []string
 }
 
@@ -115,7 +115,7 @@ func (f *File) Reader(opt Options) (*Reader, error) {
 		return nil, f.orOtherSheet(err)
 	}
 	r.text = text
-	if f.guess != "" {
+	if !f.guess.IsZero() {
 		r.remarks = append(r.remarks, f.guess)
 	}
 	if f.format.HeaderLine == 0 && r.header > f.firstLine() {
@@ -145,7 +145,7 @@ func (f *File) Numbers(opt Options) (*Numbers, error) {
 	}
 	defer text.Close()
 	n, err := ReadNumbers(text, f.options(opt))
-	if err == nil && f.guess != "" {
+	if err == nil && !f.guess.IsZero() {
 		n.remarks = append(n.remarks, f.guess)
 	}
 	return n, err

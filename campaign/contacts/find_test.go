@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/encoding/charmap"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts"
 )
 
@@ -71,7 +72,7 @@ func TestWhichOfSeveralPhoneColumns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if remarks := strings.Join(r.Remarks(), "\n"); r.PhoneColumn() != tt.column || !strings.Contains(remarks, tt.remark) || tt.remark == "" && remarks != "" {
+			if remarks := strings.Join(campaign.Strings(r.Remarks()), "\n"); r.PhoneColumn() != tt.column || !strings.Contains(remarks, tt.remark) || tt.remark == "" && remarks != "" {
 				t.Errorf("column %d, remarks %s", r.PhoneColumn(), remarks)
 			}
 		})
@@ -223,7 +224,7 @@ func TestGuessedEncodingsAreReported(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			if remarks := strings.Join(r.Remarks(), ""); f.Format().Encoding != tt.want || !strings.Contains(remarks, "is a guess: "+tt.told) {
+			if remarks := strings.Join(campaign.Strings(r.Remarks()), ""); f.Format().Encoding != tt.want || !strings.Contains(remarks, "is a guess: "+tt.told) {
 				t.Errorf("%s: %s", f.Format().Encoding, remarks)
 			}
 			for row, err := range r.All() {

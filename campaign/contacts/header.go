@@ -82,7 +82,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 		return campaign.Faulty(campaign.MsgFileLine, "line", header.line, "refusal", BrokenQuotes)
 	}
 	if at > 0 && opt.HeaderLine == 0 && slices.ContainsFunc(rows[:at], func(r sampled) bool { return r.filled() > 0 }) {
-		c.remarks = append(c.remarks, fmt.Sprintf("line %d is taken for the header; what stands above it is not read", header.line))
+		c.remarks = append(c.remarks, campaign.Say(campaign.MsgReadHeader, "line", header.line))
 	}
 	if numbersOnly && len(opt.PhoneColumns) == 0 && len(c.columns) == 1 {
 		c.usePhones([]int{0})
@@ -94,7 +94,7 @@ func (c *Reader) findHeader(opt Options, numbersOnly bool) error {
 		if err != nil {
 			return &NoPhonesError{c.columns, c.orLower(rows, at, opt, err)}
 		}
-		if c.usePhones(phones); remark != "" {
+		if c.usePhones(phones); !remark.IsZero() {
 			c.remarks = append(c.remarks, remark)
 		}
 	}
@@ -240,19 +240,19 @@ func (c *Reader) useHeader(header sampled) error {
 // findPhoneColumns returns the columns with the numbers in order of preference: the ones
 // asked for, or else the only one with a common name. fits reports whether the cells of a
 // column are phone numbers. remark is what to tell people about the choice.
-func findPhoneColumns(columns, asked []string, fits func(column int) bool) (found []int, remark string, err error) {
+func findPhoneColumns(columns, asked []string, fits func(column int) bool) (found []int, remark campaign.Message, err error) {
 	for _, name := range asked {
 		i, err := columnNamed(columns, name)
 		if err != nil {
-			return nil, "", err
+			return nil, remark, err
 		}
 		if slices.Contains(found, i) {
-			return nil, "", campaign.Faulty(campaign.MsgFilePhoneTwice, "column", quoteFlag(columns[i]))
+			return nil, remark, campaign.Faulty(campaign.MsgFilePhoneTwice, "column", quoteFlag(columns[i]))
 		}
 		found = append(found, i)
 	}
 	if len(found) > 0 {
-		return found, "", nil
+		return found, remark, nil
 	}
 	for i, name := range columns {
 		if isPhoneName(name) {
@@ -261,13 +261,12 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 	}
 	if len(found) > 1 {
 		if first, ok := theFirst(columns, found); ok {
-			var flags, others []string
+			var flags, others []campaign.Message
 			for _, i := range first {
-				flags = append(flags, "--phone-column "+quoteFlag(columns[i]))
-				others = append(others, fmt.Sprintf("%q", shown(columns[i])))
+				flags = append(flags, campaign.Text("--phone-column "+quoteFlag(columns[i])))
+				others = append(others, campaign.Text(strconv.Quote(shown(columns[i]))))
 			}
-			return first[:1], fmt.Sprintf("the numbers are those of column %s; not read: %s; to use them where it has none: %s",
-				others[0], strings.Join(others[1:], ", "), strings.Join(flags, " ")), nil
+			return first[:1], campaign.Say(campaign.MsgReadNumbers, "column", others[0], "others", others[1:], "flags", flags), nil
 		}
 	}
 	if len(found) == 0 {
@@ -279,11 +278,11 @@ func findPhoneColumns(columns, asked []string, fits func(column int) bool) (foun
 	}
 	switch len(found) {
 	case 0:
-		return nil, "", noPhoneColumn(columns, fits)
+		return nil, remark, noPhoneColumn(columns, fits)
 	case 1:
-		return found, "", nil
+		return found, remark, nil
 	}
-	return nil, "", campaign.Faulty(campaign.MsgFileWhich, "columns", listColumns(columns, found))
+	return nil, remark, campaign.Faulty(campaign.MsgFileWhich, "columns", listColumns(columns, found))
 }
 
 // noPhoneColumn says which column may be meant where no name is that of a phone column.

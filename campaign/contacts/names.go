@@ -98,11 +98,7 @@ func listColumns(columns []string, which []int) (names []campaign.Message) {
 
 // joined are messages as one text.
 func joined(list []campaign.Message) string {
-	texts := make([]string, len(list))
-	for i, m := range list {
-		texts[i] = m.String()
-	}
-	return strings.Join(texts, ", ")
+	return strings.Join(campaign.Strings(list), ", ")
 }
 
 // columnNamed returns the one column of the name asked for: of the exact name, or else

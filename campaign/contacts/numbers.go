@@ -3,10 +3,10 @@ package contacts
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/gocarina/gocsv"
 	"golang.org/x/sync/errgroup"
@@ -19,9 +19,9 @@ import (
 type Numbers struct {
 	seen    index
 	refused map[string]int // lines, by reason
-	remarks []string
-	notRead []string
-	leftOut []string
+	remarks []campaign.Message
+	notRead []campaign.Message
+	leftOut []campaign.Message
 }
 
 // ReadNumbers reads a file of phone numbers: CSV with a phone column, or one number on
@@ -104,11 +104,11 @@ func (r *numberRows) ReadAll() ([][]string, error) { return nil, errors.ErrUnsup
 
 // NotRead names the sheets of a workbook that could not be read, and why. The numbers
 // lack those in them.
-func (n *Numbers) NotRead() []string { return n.notRead }
+func (n *Numbers) NotRead() []campaign.Message { return n.notRead }
 
 // LeftOut names the sheets that were left out: hidden ones, and those beside the one
 // asked for.
-func (n *Numbers) LeftOut() []string { return n.leftOut }
+func (n *Numbers) LeftOut() []campaign.Message { return n.leftOut }
 
 // numbersOfSheets reads the sheet asked for, or all visible sheets, each as a list of
 // its own.
@@ -139,7 +139,7 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 			return nil, err
 		case err != nil:
 			failed = err
-			all.notRead = append(all.notRead, fmt.Sprintf("the sheet %q is not read: %v", sheet.Name, err))
+			all.notRead = append(all.notRead, campaign.Say(campaign.MsgReadNoSheet, "sheet", strconv.Quote(sheet.Name), "why", campaign.Told(err)))
 		default:
 			all.add(one)
 			lists++
@@ -150,10 +150,10 @@ func (f *File) numbersOfSheets(opt Options) (*Numbers, error) {
 	}
 	visible, hidden := f.sheetsBut(sheets)
 	if len(visible) > 0 {
-		all.leftOut = append(all.leftOut, "sheets are not read: "+joined(quoteNames(visible)))
+		all.leftOut = append(all.leftOut, campaign.Say(campaign.MsgReadNoSheets, "sheets", quoteNames(visible)))
 	}
 	if len(hidden) > 0 {
-		all.leftOut = append(all.leftOut, "hidden sheets are not read: "+joined(quoteNames(hidden)))
+		all.leftOut = append(all.leftOut, campaign.Say(campaign.MsgReadNoHidden, "sheets", quoteNames(hidden)))
 	}
 	return all, nil
 }
@@ -186,14 +186,14 @@ func (n *Numbers) All() iter.Seq[campaign.Phone] {
 func (n *Numbers) Len() int { return n.seen.len() }
 
 // Remarks say what people should know about how the file was read.
-func (n *Numbers) Remarks() []string { return n.remarks }
+func (n *Numbers) Remarks() []campaign.Message { return n.remarks }
 
-func remarksOf(c *Reader) []string {
+func remarksOf(c *Reader) []campaign.Message {
 	remarks := c.Remarks()
 	country, code := c.CountryColumns()
 	for _, name := range []string{country, code} {
 		if name != "" {
-			remarks = append(remarks, fmt.Sprintf("column %q gives the country of the numbers", shown(name)))
+			remarks = append(remarks, campaign.Say(campaign.MsgReadCountry, "column", strconv.Quote(shown(name))))
 		}
 	}
 	return remarks

@@ -1,10 +1,10 @@
 package contacts
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/contacts/xlsx"
 )
 
@@ -63,26 +63,26 @@ func (p *rowParser) faultsOf(fields []string) (faults map[int]Reason) {
 func (c *Reader) HiddenRows() int { return c.oddities[hiddenRow] }
 
 // Warnings say what a person should know about the rows returned so far.
-func (c *Reader) Warnings() (all []string) {
+func (c *Reader) Warnings() (all []campaign.Message) {
 	if n := c.HiddenRows(); n > 0 {
-		all = append(all, fmt.Sprintf("hidden rows of the sheet that are read all the same: %d; --skip-hidden-rows leaves them out", n))
+		all = append(all, campaign.Say(campaign.MsgReadHiddenRows, "rows", n))
 	}
 	for _, column := range c.phones {
 		if c.sheet != nil && c.sheet.hiddenColumn(column) {
-			all = append(all, fmt.Sprintf("the column of the phone numbers, %q, is hidden in the sheet", shown(c.columns[column])))
+			all = append(all, campaign.Say(campaign.MsgReadHiddenColumn, "column", strconv.Quote(shown(c.columns[column]))))
 		}
 	}
 	if c.sheet != nil && len(c.sheet.starts) > 0 {
-		all = append(all, "lines are counted through all sheets: "+strings.Join(c.sheet.starts, ", "))
+		all = append(all, campaign.Say(campaign.MsgReadStarts, "starts", c.sheet.starts))
 	}
 	for i, name := range c.columns {
 		for _, what := range append([]string{xlsx.NoValue}, sheetErrors...) {
 			switch n := c.oddities[oddCell{i, what}]; {
 			case n == 0:
 			case what == xlsx.NoValue:
-				all = append(all, fmt.Sprintf("column %q: formulas without a stored value, read as empty: %d; open and save the file in Excel", shown(name), n))
+				all = append(all, campaign.Say(campaign.MsgReadFormulas, "column", strconv.Quote(shown(name)), "cells", n))
 			default:
-				all = append(all, fmt.Sprintf("column %q: cells with %s instead of a value: %d", shown(name), what, n))
+				all = append(all, campaign.Say(campaign.MsgReadErrors, "column", strconv.Quote(shown(name)), "error", what, "cells", n))
 			}
 		}
 	}

@@ -96,10 +96,10 @@ type Reader struct {
 	phones    []int    // columns with the numbers, in order of preference
 	places    []beside // columns with the country of a number
 	required  []required
-	corrected bool         // the file is a corrected file of rejects
-	header    int          // the line of the header
-	remarks   []string     // see Remarks
-	missing   atomic.Int64 // cells missing at the end of rows
+	corrected bool               // the file is a corrected file of rejects
+	header    int                // the line of the header
+	remarks   []campaign.Message // see Remarks
+	missing   atomic.Int64       // cells missing at the end of rows
 
 	strict, firstOfTwo bool // see campaign.Reading
 	reuse, sound       bool // see Options
@@ -161,7 +161,7 @@ func (c *Reader) CountryColumns() (country, code string) {
 }
 
 // Remarks say what people should know about how the file is read.
-func (c *Reader) Remarks() []string { return c.remarks }
+func (c *Reader) Remarks() []campaign.Message { return c.remarks }
 
 type required struct {
 	column int

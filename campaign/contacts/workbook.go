@@ -99,13 +99,13 @@ func (f *File) sheetsBut(read []xlsx.Sheet) (visible, hidden []string) {
 }
 
 // Warnings say which sheets of a workbook Reader does not read.
-func (f *File) Warnings() (all []string) {
+func (f *File) Warnings() (all []campaign.Message) {
 	visible, hidden := f.SheetsNotRead()
 	if len(visible) > 0 {
-		all = append(all, fmt.Sprintf("of the workbook only the sheet %q is read, and not %s: choose with --sheet, or give --all-sheets", f.format.Sheet, joined(quoteNames(visible))))
+		all = append(all, campaign.Say(campaign.MsgReadOneSheet, "sheet", strconv.Quote(f.format.Sheet), "sheets", quoteNames(visible)))
 	}
 	if len(hidden) > 0 {
-		all = append(all, fmt.Sprintf("hidden sheets are not read: %s; --sheet reads one", joined(quoteNames(hidden))))
+		all = append(all, campaign.Say(campaign.MsgReadNoHiddenOne, "sheets", quoteNames(hidden)))
 	}
 	return all
 }
@@ -148,7 +148,7 @@ type sheetText struct {
 	order  []int      // of the columns of a further sheet, by those of the first; nil: the same
 	cells  [][]byte   // of a row of a further sheet, in the order of the first
 	done   bool
-	starts []string // where further sheets begin, in words
+	starts []campaign.Message // where further sheets begin
 
 	hiddenColumn func(n int) bool // of the first sheet
 
@@ -254,7 +254,7 @@ func (s *sheetText) nextSheet() error {
 		names := textsOf(row.Cells)
 		if order, missing, unknown = arrange(names, s.first[at]); len(missing)+len(unknown) == 0 {
 			s.order, s.base = order, s.line-row.Number
-			s.starts = append(s.starts, fmt.Sprintf("line %d is row %d of the sheet %q", s.line+1, row.Number+1, name))
+			s.starts = append(s.starts, campaign.Say(campaign.MsgReadStart, "line", s.line+1, "row", row.Number+1, "sheet", strconv.Quote(name)))
 			return nil
 		}
 		if namesPhones(names, s.phoneColumns) {

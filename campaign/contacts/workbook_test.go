@@ -72,7 +72,7 @@ func readBook(t *testing.T, file []byte, want contacts.Format, required ...strin
 	if err := r.Counts().Check(); err != nil {
 		t.Error(err)
 	}
-	return lines(read), append(f.Warnings(), r.Warnings()...), r.Counts(), nil
+	return lines(read), campaign.Strings(append(f.Warnings(), r.Warnings()...)), r.Counts(), nil
 }
 
 func TestWhichSheetsOfAWorkbookAreRead(t *testing.T) {
@@ -256,7 +256,7 @@ func TestSuppressionListsReadAllVisibleSheets(t *testing.T) {
 	if diff := cmp.Diff([]campaign.Phone{966501000001, 966501000002, 966501000003, 966501000004}, slices.Sorted(numbers.All())); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	notRead, leftOut := numbers.NotRead(), numbers.LeftOut()
+	notRead, leftOut := campaign.Strings(numbers.NotRead()), campaign.Strings(numbers.LeftOut())
 	if len(notRead) != 1 || !strings.HasPrefix(notRead[0], `the sheet "notes" is not read: no phone column`) || !slices.Equal(leftOut, []string{`hidden sheets are not read: "old"`}) {
 		t.Errorf("%q, %q", notRead, leftOut)
 	}

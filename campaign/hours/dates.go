@@ -173,19 +173,16 @@ const datesWarned = 5
 
 // dateWarnings say which dates are unsure, and on which days of the week hours are
 // open only by an exception.
-func (s Schedule) dateWarnings() (list []string) {
+func (s Schedule) dateWarnings() (list []Warning) {
 	var unsure []string
 	for _, d := range slices.Concat(s.Except, s.Closed) {
 		if d.isUnsure() {
-			unsure = append(unsure, d.String())
+			on, _, _ := strings.Cut(d.String(), "=")
+			unsure = append(unsure, on)
 		}
 	}
 	if n := len(unsure); n > 0 {
-		text := strings.Join(unsure[:min(n, datesWarned)], ", ")
-		if n > datesWarned {
-			text += fmt.Sprintf(" and %d more", n-datesWarned)
-		}
-		list = append(list, text+": may be a day earlier or later, as the moon is seen; set it again once it is announced")
+		list = append(list, Warning{Kind: DatesUnsure, Text: strings.Join(unsure[:min(n, datesWarned)], ", "), More: max(n-datesWarned, 0)})
 	}
 	if s.Week.Always() {
 		return list
@@ -199,7 +196,7 @@ func (s Schedule) dateWarnings() (list []string) {
 			none = none && !days[w]
 		}
 		if !none {
-			list = append(list, fmt.Sprintf("%s: open on %s too, when the week is closed; say days before its hours to leave them out", d, daysText(days)))
+			list = append(list, Warning{Kind: DatesOpen, Text: d.String(), Days: daysText(days)})
 		}
 	}
 	return list

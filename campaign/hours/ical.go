@@ -22,6 +22,9 @@ func IsCalendar(text string) bool {
 	return len(text) >= len(calendarBegins) && strings.EqualFold(text[:len(calendarBegins)], calendarBegins)
 }
 
+// ErrCalendarZone: it is not known by whose clock a calendar's times are meant.
+var ErrCalendarZone = errors.New("a calendar needs a time zone: say --timezone")
+
 const calendarBegins = "BEGIN:VCALENDAR"
 
 // ParseCalendar reads an iCalendar file (RFC 5545): when its events close this year and
@@ -40,7 +43,7 @@ func ParseCalendar(text, zone string, now time.Time) ([]Dates, error) {
 	r.last = dateOf(time.Date(now.Year()+1, 12, 31, 0, 0, 0, 0, time.UTC))
 	if !r.byContact {
 		if r.zone, err = LoadZone(zone); err != nil {
-			return nil, errors.New("a calendar needs a time zone: say --timezone")
+			return nil, ErrCalendarZone
 		}
 	}
 	events := cal.Events()

@@ -27,3 +27,23 @@ type Mistake struct {
 }
 
 func (m *Mistake) Error() string { return m.Want }
+
+// A WarningKind says what is easily missed.
+type WarningKind int
+
+const (
+	DatesUnsure WarningKind = iota // dates that go by the moon
+	DatesOpen                      // dates that open days on which the week is closed
+	ZoneBehind                     // a zone of the tz database that is so many hours west of Greenwich
+	ZoneAhead                      // east of it
+	ZoneFixed                      // a zone without summer time
+)
+
+// A Warning is what is easily missed about a schedule.
+type Warning struct {
+	Kind  WarningKind
+	Text  string // the dates, or the zone
+	More  int    // dates that Text leaves out
+	Days  string // that are open, such as fri,sat
+	Hours string // between the zone and UTC
+}

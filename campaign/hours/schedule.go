@@ -113,11 +113,11 @@ func (s Schedule) Check() error {
 }
 
 // Warnings say what is easily missed about the schedule's zones and dates.
-func (s Schedule) Warnings() []string {
+func (s Schedule) Warnings() []Warning {
 	list := s.dateWarnings()
 	for _, zone := range []string{s.Zone, s.NoZone.Zone} {
-		if text := zoneWarning(zone); text != "" && !slices.Contains(list, text) {
-			list = append(list, text)
+		if w, odd := zoneWarning(zone); odd && !slices.Contains(list, w) {
+			list = append(list, w)
 		}
 	}
 	return list
@@ -127,21 +127,18 @@ func (s Schedule) Warnings() []string {
 // file northamerica of the tz database.
 var fixedZones = []string{"EST", "MST", "HST"}
 
-// zoneWarning says what is easily missed about a zone; empty: nothing.
-func zoneWarning(zone string) string {
+// zoneWarning says what is easily missed about a zone, if there is something.
+func zoneWarning(zone string) (w Warning, odd bool) {
 	if offset, ok := strings.CutPrefix(zone, "Etc/GMT"); ok && strings.Trim(offset, "+-0") != "" {
 		// POSIX counts west of Greenwich as positive. Source: the file etcetera of the
 		// tz database.
-		side := "behind"
+		kind := ZoneBehind
 		if offset[0] == '-' {
-			side = "ahead of"
+			kind = ZoneAhead
 		}
-		return fmt.Sprintf("time zone %s is %s hours %s UTC, as the tz database counts: better name a city, such as Asia/Riyadh", zone, offset[1:], side)
+		return Warning{Kind: kind, Text: zone, Hours: offset[1:]}, true
 	}
-	if slices.Contains(fixedZones, zone) {
-		return fmt.Sprintf("time zone %s never changes to summer time: better name a city, such as America/New_York", zone)
-	}
-	return ""
+	return Warning{Kind: ZoneFixed, Text: zone}, slices.Contains(fixedZones, zone)
 }
 
 // String describes a schedule in a line.

@@ -241,10 +241,11 @@ func TestWhoseClock(t *testing.T) {
 }
 
 func TestZonesWhoseNamesMislead(t *testing.T) {
+	kinds := map[string]WarningKind{"behind": ZoneBehind, "ahead": ZoneAhead, "fixed": ZoneFixed}
 	for _, tt := range []struct{ name, zone, want string }{
-		{"a plus is west", "Etc/GMT+3", "time zone Etc/GMT+3 is 3 hours behind UTC"},
-		{"a minus is east", "Etc/GMT-14", "time zone Etc/GMT-14 is 14 hours ahead of UTC"},
-		{"no summer time", "EST", "time zone EST never changes to summer time"},
+		{"a plus is west", "Etc/GMT+3", "behind"},
+		{"a minus is east", "Etc/GMT-14", "ahead"},
+		{"no summer time", "EST", "fixed"},
 		{"no offset at all", "Etc/GMT+0", ""},
 		{"Greenwich", "Etc/GMT", ""},
 		{"a city", "Asia/Riyadh", ""},
@@ -254,8 +255,8 @@ func TestZonesWhoseNamesMislead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, s := range []Schedule{{Zone: tt.zone}, {Zone: ByContact, NoZone: Zoned{Zone: tt.zone}}} {
 				got := s.Warnings()
-				if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], tt.want)) {
-					t.Errorf("%+v: got %q, want %q", s, got, tt.want)
+				if tt.want == "" && len(got) > 0 || tt.want != "" && (len(got) != 1 || got[0].Kind != kinds[tt.want] || got[0].Text != tt.zone) {
+					t.Errorf("%+v: got %+v, want %q", s, got, tt.want)
 				}
 			}
 			if tt.want != "" { // as in the time zone database

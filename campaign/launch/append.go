@@ -176,7 +176,7 @@ func (l *Launcher) readMore(ctx context.Context, req Request, c campaign.Campaig
 	defer list.reader.Close()
 	list.warnings = append(list.warnings, list.reader.Remarks()...)
 	if len(unknown) > 0 {
-		list.warnings = append(list.warnings, fmt.Sprintf("the campaign has no column %s: left out", quoted(unknown)))
+		list.warnings = append(list.warnings, campaign.Say(campaign.MsgReadUnknown, "columns", namesOf(unknown)))
 	}
 	return in.read(ctx, list)
 }

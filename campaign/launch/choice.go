@@ -148,12 +148,12 @@ func (l *Launcher) campaignSource(ctx context.Context, req Request) (*source, er
 // is still to contact.
 func (l *list) followUp(req Request) {
 	l.settings.FollowsUpFrom = l.source.taken
-	switch text := fmt.Sprintf("campaign %s is still to contact %d of these", req.From, l.source.toContact); {
-	case l.source.toContact == 0:
+	switch n := l.source.toContact; {
+	case n == 0:
 	case req.Settings.SkipContactedDays == 0:
-		l.warnings = append(l.warnings, text+": both contact them. Leave them out by --where, or by --skip-contacted-within those that it contacts first")
+		l.warnings = append(l.warnings, campaign.Say(campaign.MsgBothContact, "campaign", req.From, "contacts", n))
 	default:
-		l.warnings = append(l.warnings, text+": those that it contacts first are left out")
+		l.warnings = append(l.warnings, campaign.Say(campaign.MsgStillToContact, "campaign", req.From, "contacts", n))
 	}
 }
 

@@ -29,7 +29,7 @@ type Mapping struct {
 // or if the agent's keys are not known, except the phone column and those without a
 // name. What results have added to the list of an earlier campaign says nothing to an agent:
 // such a column goes only where it is mapped to.
-func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []string, err error) {
+func columnsFor(header []string, phone int, found checked, wish Mapping) (columns []campaign.Column, warnings []campaign.Message, err error) {
 	columns, by, err := mapped(header, found, wish)
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +56,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 			switch {
 			case !contacts.SameName(name, key):
 			case explicit[key]:
-				warnings = append(warnings, fmt.Sprintf("column %q is not sent: the value %q is filled otherwise", mask.Numbers(name), key))
+				warnings = append(warnings, campaign.Say(campaign.MsgReadFilled, "column", strconv.Quote(mask.Numbers(name)), "key", strconv.Quote(key)))
 			default:
 				columns[i].Key, by[key] = key, append(by[key], i)
 			}
@@ -69,7 +69,7 @@ func columnsFor(header []string, phone int, found checked, wish Mapping) (column
 		warnings = append(warnings, sendExtra(columns, phone, added, by, found, wish)...)
 	}
 	if len(kept) > 0 {
-		warnings = append(warnings, fmt.Sprintf("the file holds results of a campaign: the columns %s are kept and not sent; --map COLUMN=VALUE sends one", quoted(kept)))
+		warnings = append(warnings, campaign.Say(campaign.MsgReadResults, "columns", namesOf(kept)))
 	}
 	return columns, warnings, twice(columns, by)
 }
@@ -107,14 +107,14 @@ func mapped(header []string, found checked, wish Mapping) (columns []campaign.Co
 }
 
 // sendExtra gives the other columns their own names for keys.
-func sendExtra(columns []campaign.Column, phone int, added []bool, by map[string][]int, found checked, wish Mapping) (warnings []string) {
+func sendExtra(columns []campaign.Column, phone int, added []bool, by map[string][]int, found checked, wish Mapping) (warnings []campaign.Message) {
 	for i, c := range columns {
 		_, set := wish.Constants[c.Name]
 		switch {
 		case c.Key != "" || i == phone || added[i] || set:
 		case slices.ContainsFunc(found.keys, func(key string) bool { return contacts.SameName(key, c.Name) }): // filled otherwise
 		case c.Name == "":
-			warnings = append(warnings, fmt.Sprintf("column %d has no name: it is kept and not sent", i+1))
+			warnings = append(warnings, campaign.Say(campaign.MsgReadNameless, "column", i+1))
 		default:
 			columns[i].Key, by[c.Name] = c.Name, append(by[c.Name], i)
 		}
@@ -202,10 +202,3 @@ func namesOf(names []string) []campaign.Message {
 	return list
 }
 
-func quoted(names []string) string {
-	texts := make([]string, len(names))
-	for i, name := range names {
-		texts[i] = fmt.Sprintf("%q", mask.Numbers(name))
-	}
-	return strings.Join(texts, ", ")
-}

@@ -29,7 +29,7 @@ type Glance struct {
 	Codes    string            // that of their calling codes
 	Fillings []Filling         // of each of the agent's values
 	Rows     []GlanceRow
-	Remarks  []string
+	Remarks  []campaign.Message
 	Problem  error // why the file cannot be launched so; nil: it can
 }
 

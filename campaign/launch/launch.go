@@ -39,6 +39,7 @@ type Request struct {
 	Format      contacts.Format   // of File, where the file does not tell
 	Mapping     Mapping           // of columns to the agent's values
 	Suppress    []string          // files of numbers that must not be contacted
+	Listed      []Input           // more of them
 	Settings    campaign.Settings // without columns, which the file has; a ChunkSize of 0 is the mode's default
 	RejectsFile string            // for refused lines; empty: only Redis has them
 	DryRun      bool              // do everything except storing
@@ -309,10 +310,10 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 	}
 	s.State = tally.Phase(c.Phase)
 	if err := c.Kept(); err != nil {
-		s.warn(err.Error())
+		s.say(campaign.Text(err.Error()))
 	} else if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
 		if err := l.restoreRejects(ctx, c.Name, req.RejectsFile); err != nil {
-			s.warn(rejectsLost(c.Name, err))
+			s.say(campaign.Text(rejectsLost(c.Name, err)))
 		} else {
 			s.RejectsFile = req.RejectsFile
 		}

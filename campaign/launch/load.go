@@ -23,7 +23,8 @@ type loaded struct {
 	numbers     iter.Seq2[campaign.Phone, int] // of the contacts, with their place in the list
 	work        plan.Work                      // by which clock each goes
 	rejectsFile string
-	warnings    []string
+	warnings    []campaign.Message
+	listings    []Listing
 	hidden      int // rows of a sheet that were read although they are hidden
 }
 
@@ -139,14 +140,14 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 		return loaded{}, err
 	}
 	out := loaded{
-		counts: list.reader.Counts(), chunks: chunks.chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(),
+		counts: list.reader.Counts(), chunks: chunks.chunks, numbers: list.reader.Contacts(), work: mix.work(), hidden: list.reader.HiddenRows(), listings: list.listings,
 		warnings: append(list.warnings, list.reader.Warnings()...),
 	}
 	if refused := out.counts.Rows > out.counts.Contacts; refused && in.rejects.local.err == nil {
 		out.rejectsFile = in.rejects.local.path
 	}
 	if err := in.rejects.local.err; err != nil {
-		out.warnings = append(out.warnings, rejectsLost(in.name, err))
+		out.warnings = append(out.warnings, campaign.Text(rejectsLost(in.name, err)))
 	}
 	return out, nil
 }
@@ -167,6 +168,7 @@ func (in *intake) rows(ctx context.Context, list *list, take func(campaign.Conta
 		}
 		row.Fields = arranged(row.Fields, in.order)
 		if row.Refusal.Reason != "" {
+			list.leaves(row)
 			if err := in.rejects.write(row); err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ type checked struct {
 	keysKnown bool
 	limit     int // requests per window; 0: not known
 	seen      campaign.Seen
-	warnings  []string
+	warnings  []campaign.Message
 }
 
 const (
@@ -62,12 +62,12 @@ func (l *Launcher) preflight(ctx context.Context) (checked, error) {
 		// The answer's shape is not published: an empty one may be a misreading.
 		// A value too many does no harm, a missing one spoils a conversation.
 		found.keysKnown = false
-		found.warnings = append(found.warnings, "the agent names no value keys: every column is sent")
+		found.warnings = append(found.warnings, campaign.Say(campaign.MsgNoKeys))
 	case err == nil:
 	case errors.Is(err, velents.ErrUnreadable), statusOf(err) == http.StatusNotFound, statusOf(err) == http.StatusMethodNotAllowed:
 		// The platform takes the token; how it tells the keys is not published.
 		found.keysKnown = false
-		found.warnings = append(found.warnings, fmt.Sprintf("the agent's value keys are not known (%v): every column is sent", err))
+		found.warnings = append(found.warnings, campaign.Say(campaign.MsgKeysUnknown, "why", err))
 	default:
 		return checked{}, preflightError(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"campaign-runner/campaign"
 	"campaign-runner/ratelimit"
 	"campaign-runner/velents"
 )
@@ -85,10 +86,10 @@ func TestPreflight(t *testing.T) {
 		{"refuses the token", []error{refused(401, 0)}, nil, checked{}, "the platform refuses the token (401)", 0, 1},
 		{"forbids the token", []error{refused(403, 0)}, nil, checked{}, "the platform refuses the token (403)", 0, 1},
 		{"is somewhere else", []error{refused(404, 0)}, nil, checked{}, "preflight: status 404: no" + skip, 0, 1},
-		{"tells no keys", nil, refused(404, 0), checked{limit: 60, warnings: []string{
-			"the agent's value keys are not known (status 404: no): every column is sent"}}, "", 0, 1},
-		{"tells keys in a form of its own", nil, velents.ErrUnreadable, checked{limit: 60, warnings: []string{
-			"the agent's value keys are not known (unreadable answer): every column is sent"}}, "", 0, 1},
+		{"tells no keys", nil, refused(404, 0), checked{limit: 60, warnings: []campaign.Message{
+			campaign.Say(campaign.MsgKeysUnknown, "why", "status 404: no")}}, "", 0, 1},
+		{"tells keys in a form of its own", nil, velents.ErrUnreadable, checked{limit: 60, warnings: []campaign.Message{
+			campaign.Say(campaign.MsgKeysUnknown, "why", "unreadable answer")}}, "", 0, 1},
 		{"forbids the keys", nil, refused(403, 0), checked{}, "the platform refuses the token (403)", 0, 1},
 		{"fails at the keys", nil, refused(500, 0), checked{}, "preflight: status 500: no" + skip, 4 * time.Second, 1},
 	} {

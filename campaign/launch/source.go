@@ -219,19 +219,15 @@ func (l *Launcher) openSources(ctx context.Context, req Request) (_ *sources, er
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range req.Suppress {
-		list, err := openSource("suppression list", path)
-		if err != nil {
-			return nil, err
-		}
-		s.suppress = append(s.suppress, list)
+	if err := s.openSuppress(ctx, req); err != nil {
+		return nil, err
 	}
 	if err := s.contacts.open(ctx, req.Format, s.contacts.reading(req).PhoneColumns); err != nil {
 		return nil, err
 	}
 	for _, list := range s.suppress {
 		if err := list.open(ctx, contacts.Format{}, nil); err != nil {
-			return nil, err
+			return nil, ofListing(list, err)
 		}
 	}
 	if s.fingerprint, err = s.print(req); err != nil {
@@ -312,7 +308,8 @@ type list struct {
 	source   *source
 	reader   *contacts.Reader
 	settings campaign.Settings
-	warnings []string
+	warnings []campaign.Message
+	listings []Listing
 }
 
 // list opens the contact file for its last reading, and leaves out the numbers that
@@ -324,7 +321,7 @@ func (s *sources) list(ctx context.Context, req Request, found checked, barred b
 		return nil, err
 	}
 	opt := contacts.Options{Reading: s.contacts.reading(req), Region: l.settings.Region, Suppressed: barred.reason}
-	var mapped []string
+	var mapped []campaign.Message
 	l.reader, err = s.contacts.reader(ctx, opt, req.Choice, func(r *contacts.Reader) error {
 		if err := namesNobody(r.Columns(), l.settings.Region); err != nil {
 			return err
@@ -364,35 +361,4 @@ func namesNobody(columns []string, region string) error {
 		return fmt.Errorf("the name of column %d is a phone number: is the line of the names missing?", at+1)
 	}
 	return nil
-}
-
-// suppressed reads the suppression lists, and adds their numbers to those barred.
-func (s *sources) suppressed(ctx context.Context, l *list, all barred) (barred, error) {
-	reading := l.settings.Reading
-	reading.PhoneColumns = nil // those are the contact file's
-	for _, file := range s.suppress {
-		file.rewind()
-		numbers, err := file.list.Numbers(contacts.Options{Region: l.settings.Region, Reading: reading, CountryIfThere: true})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file.what, err)
-		}
-		if err := file.unchanged(ctx); err != nil {
-			return nil, err
-		}
-		for _, remark := range numbers.Remarks() {
-			l.warnings = append(l.warnings, file.what+": "+remark)
-		}
-		unreadable := 0
-		for _, n := range numbers.Unreadable() {
-			unreadable += n
-		}
-		if unreadable > 0 {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %d of its lines have no usable number, so they leave nobody out", file.what, unreadable))
-		}
-		for _, sheets := range append(numbers.NotRead(), numbers.LeftOut()...) {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %s; they leave nobody out", file.what, sheets))
-		}
-		all = append(all, bar{numbers.Has, contacts.Suppressed})
-	}
-	return all, nil
 }

@@ -22,20 +22,21 @@ type Summary struct {
 	Listens   bool            `json:"listens"` // it asks the platform for events
 	File      contacts.Format `json:"file"`    // how the contact file is written
 	campaign.Counts
-	Chunks           int      `json:"chunks"`
-	Calls            int      `json:"calls"`                         // requests that the campaign needs if none fails
-	Unapproved       bool     `json:"waits_for_approval,omitempty"`  // after a dry run: it would
-	Canary           int      `json:"canary,omitempty"`              // the first contacts, after which the rest waits; 0: none
-	EstimatedSeconds int      `json:"estimated_seconds"`             // until the last of them has left, at the known limit, and those of --then; 0: at once, or no limit is known
-	Plan             *Outlook `json:"plan,omitempty"`                // nil: no hours, times or caps matter
-	CountryColumn    string   `json:"country_column,omitempty"`      // that tells the country of the numbers
-	CountryCode      string   `json:"country_code_column,omitempty"` // the same, by calling codes
-	SheetsNotRead    []string `json:"sheets_not_read,omitempty"`
-	HiddenRows       int      `json:"hidden_rows,omitempty"` // that were read although they are hidden
-	RejectsFile      string   `json:"rejects_file"`          // empty: no line was refused
-	Sent             []string `json:"columns_sent"`          // columns of the file that go to the platform as values
-	NotSent          []string `json:"columns_not_sent"`      // the others, without the phone column
-	Warnings         []string `json:"warnings"`
+	Chunks           int       `json:"chunks"`
+	Calls            int       `json:"calls"`                         // requests that the campaign needs if none fails
+	Unapproved       bool      `json:"waits_for_approval,omitempty"`  // after a dry run: it would
+	Canary           int       `json:"canary,omitempty"`              // the first contacts, after which the rest waits; 0: none
+	EstimatedSeconds int       `json:"estimated_seconds"`             // until the last of them has left, at the known limit, and those of --then; 0: at once, or no limit is known
+	Plan             *Outlook  `json:"plan,omitempty"`                // nil: no hours, times or caps matter
+	CountryColumn    string    `json:"country_column,omitempty"`      // that tells the country of the numbers
+	CountryCode      string    `json:"country_code_column,omitempty"` // the same, by calling codes
+	SheetsNotRead    []string  `json:"sheets_not_read,omitempty"`
+	HiddenRows       int       `json:"hidden_rows,omitempty"`       // that were read although they are hidden
+	Listings         []Listing `json:"suppression_lists,omitempty"` // after a dry run: what each came to
+	RejectsFile      string    `json:"rejects_file"`                // empty: no line was refused
+	Sent             []string  `json:"columns_sent"`                // columns of the file that go to the platform as values
+	NotSent          []string  `json:"columns_not_sent"`            // the others, without the phone column
+	Warnings         []string  `json:"warnings"`
 
 	Messages []campaign.Message `json:"-"` // the warnings, for who says them in other words
 }
@@ -54,20 +55,15 @@ func (l *Launcher) summary(ctx context.Context, req Request, c campaign.Campaign
 	visible, hidden := src.contacts.list.SheetsNotRead()
 	s.File, s.RejectsFile, s.DryRun = src.contacts.list.Format(), out.rejectsFile, req.DryRun
 	s.SheetsNotRead, s.HiddenRows = append(visible, hidden...), out.hidden
-	s.warn(out.warnings...)
+	if req.DryRun {
+		s.Listings = out.listings
+	}
+	s.say(out.warnings...)
 	return s, l.tellApproval(ctx, &s, out.before+c.Counts.Contacts)
 }
 
-func (s *Summary) warn(texts ...string) {
-	for _, text := range texts {
-		if text != "" {
-			s.say(campaign.Text(text))
-		}
-	}
-}
-
-func (s *Summary) say(m campaign.Message) {
-	s.Warnings, s.Messages = append(s.Warnings, m.String()), append(s.Messages, m)
+func (s *Summary) say(list ...campaign.Message) {
+	s.Warnings, s.Messages = append(s.Warnings, campaign.Strings(list)...), append(s.Messages, list...)
 }
 
 // An Outlook is when a campaign's contacts will be sent.
@@ -165,7 +161,7 @@ func summarize(c campaign.Campaign, o Outlook) Summary {
 			s.NotSent = append(s.NotSent, column.Name)
 		}
 	}
-	s.warn(c.Settings.Hours.Warnings()...)
+	s.say(campaign.HoursWarnings(c.Settings.Hours)...)
 	if o.blocked.After(o.Now) {
 		s.say(campaign.Say(campaign.MsgBlocked, "agent", c.Settings.Agent, "until", o.blocked.UTC()))
 	}

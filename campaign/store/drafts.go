@@ -1,13 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +53,8 @@ type Draft struct {
 	File  string            // what its contact file is called; empty: it has none
 	Size  int64             // of the file in bytes
 	Steps map[string]string // what was said in each step, by its name
+
+	Attached []Attachment // files beside the list, the first one first
 
 	Launching bool // a launch of it has begun, and may have made its campaign
 }
@@ -115,7 +115,8 @@ const (
 	toDraft = 3 // places of keys in putScript
 	toFile  = 4
 
-	fieldStep = "step:" // begins the field of a step
+	fieldStep     = "step:" // begins the field of a step
+	fieldAttached = "file:" // begins that of a file beside the list
 )
 
 // roomForDrafts is ErrScarce when Redis's memory runs short. A Redis that does not tell its
@@ -140,7 +141,9 @@ type DraftWriter struct {
 
 	s      *Store
 	ctx    context.Context
-	begun  bool // it has a place among the drafts: something has come
+	life   time.Duration // of the draft after each part
+	prefix string        // of the names of parts
+	begun  bool          // it has a place among the drafts: something has come
 	part   []byte
 	parts  int
 	packed int64 // bytes of the parts
@@ -149,7 +152,7 @@ type DraftWriter struct {
 // BeginDraft begins a draft of somebody. likely is how many bytes its file may have; 0: that
 // is not known. It takes no place before something of the file has come. ErrScarce.
 func (s *Store) BeginDraft(ctx context.Context, by, file string, likely int64) (*DraftWriter, error) {
-	w := &DraftWriter{Draft: Draft{ID: rand.Text(), By: by, File: file}, Likely: likely, s: s, ctx: ctx}
+	w := &DraftWriter{Draft: Draft{ID: rand.Text(), By: by, File: file}, Likely: likely, s: s, ctx: ctx, life: uploadLife}
 	return w, wrap(s.roomForDrafts(ctx, 0), "begin a draft")
 }
 
@@ -188,7 +191,7 @@ func (w *DraftWriter) flush() error {
 	if err := w.s.roomForDrafts(w.ctx, len(blob)); err != nil {
 		return wrap(err, "add to a draft")
 	}
-	all, err := w.s.put(w.ctx, w.ID, uploadLife, 0, toFile, strconv.Itoa(w.parts), blob)
+	all, err := w.s.put(w.ctx, w.ID, w.life, 0, toFile, w.prefix+strconv.Itoa(w.parts), blob)
 	if err != nil {
 		return wrap(err, "add to a draft")
 	}
@@ -219,6 +222,9 @@ func (w *DraftWriter) End(steps map[string]string) (Draft, error) {
 	fields := []any{"made", now.UnixMilli(), "size", w.Size}
 	for name, text := range steps {
 		fields = append(fields, fieldStep+name, text)
+	}
+	for _, a := range w.Attached {
+		fields = append(fields, fieldAttached+a.ID, a.encode())
 	}
 	_, err = w.s.put(w.ctx, w.ID, DraftLife, 0, toDraft, fields...)
 	return w.Draft, wrap(err, "end a draft")
@@ -291,7 +297,13 @@ func decodeDraft(id string, asked *redis.MapStringStringCmd) (Draft, error) {
 		if name, is := strings.CutPrefix(field, fieldStep); is {
 			d.Steps[name] = text
 		}
+		if id, is := strings.CutPrefix(field, fieldAttached); is && err == nil {
+			var a Attachment
+			a, err = decodeAttachment(id, text)
+			d.Attached = append(d.Attached, a)
+		}
 	}
+	slices.SortFunc(d.Attached, func(a, b Attachment) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)) })
 	return d, err
 }
 
@@ -346,51 +358,4 @@ func (s *Store) LockDraft(ctx context.Context, id string) (unlock func(context.C
 	return func(ctx context.Context) error {
 		return wrap(s.rdb.SRem(ctx, keyDraftLaunches(id), launch).Err(), "unlock a draft")
 	}, wrap(err, "lock a draft")
-}
-
-// DraftFile reads the file of a draft from its beginning. ErrNoDraft when it goes meanwhile.
-func (s *Store) DraftFile(ctx context.Context, d Draft) io.Reader {
-	return &draftReader{ctx: ctx, s: s, draft: d}
-}
-
-type draftReader struct {
-	ctx   context.Context
-	s     *Store
-	draft Draft
-	left  bytes.Reader // of the part
-	part  []byte
-	parts int
-	read  int64
-}
-
-func (r *draftReader) Read(p []byte) (int, error) {
-	if r.left.Len() == 0 {
-		if r.read == r.draft.Size {
-			return 0, io.EOF
-		}
-		if err := r.next(); err != nil {
-			return 0, wrap(err, "file of a draft")
-		}
-	}
-	return r.left.Read(p)
-}
-
-// next reads the next part.
-func (r *draftReader) next() error {
-	blob, err := r.s.rdb.HGet(r.ctx, keyDraftFile(r.draft.ID), strconv.Itoa(r.parts)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		err = ErrNoDraft
-	}
-	if err != nil {
-		return err
-	}
-	if r.part, err = r.s.decoder.DecodeAll(blob, r.part[:0]); err != nil {
-		return err
-	}
-	if r.read += int64(len(r.part)); r.read > r.draft.Size || len(r.part) == 0 {
-		return fmt.Errorf("part %d is damaged", r.parts)
-	}
-	r.parts++
-	r.left.Reset(r.part)
-	return nil
 }

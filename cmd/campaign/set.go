@@ -58,10 +58,10 @@ func (a *app) noteOver(ctx context.Context, s *store.Store, name string, given c
 func (a *app) set() *cobra.Command {
 	var f cli.SettingFlags
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
-		var warnings []string
+		var warnings []campaign.Message
 		changed, err := a.queue(s).Set(ctx, name, func(settings *campaign.Settings) error {
 			err := f.Apply(settings)
-			warnings = settings.Hours.Warnings()
+			warnings = campaign.HoursWarnings(settings.Hours)
 			return err
 		})
 		if err != nil {
@@ -69,7 +69,7 @@ func (a *app) set() *cobra.Command {
 		}
 		if f.Given["timezone"] != nil || f.Given["no-zone-hours"] != nil {
 			for _, warning := range warnings {
-				a.note("warning: " + warning)
+				a.note("warning: " + warning.String())
 			}
 		}
 		text := name + ": nothing has changed\n"

@@ -142,9 +142,9 @@ in one cell. Exit code 3: lines without a usable number, or sheets, were left ou
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			for _, remark := range slices.Concat(numbers.Remarks(), numbers.LeftOut()) {
-				a.note(remark)
+				a.note(remark.String())
 			}
-			result := suppressed{NotRead: numbers.NotRead()}
+			result := suppressed{NotRead: campaign.Strings(numbers.NotRead())}
 			for _, lines := range numbers.Unreadable() {
 				result.Unreadable += lines
 			}

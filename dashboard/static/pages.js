@@ -50,7 +50,7 @@
     const field = document.getElementById(beside.dataset.hijriOf), words = beside.closest("[data-months]").dataset;
     const parts = new Intl.DateTimeFormat("en-u-ca-islamic-umalqura-nu-latn", { day: "numeric", month: "numeric", year: "numeric", timeZone: "UTC" });
     field.addEventListener("input", () => {
-      const at = new Date(`${field.value}Z`), part = {};
+      const at = new Date(field.type === "date" ? field.value : `${field.value}Z`), part = {};
       if (!isNaN(at)) for (const p of parts.formatToParts(at)) part[p.type] = p.value;
       beside.textContent = isNaN(at) ? "" : JSON.parse(words.hijri).other.replace("{{.day}}", part.day).replace("{{.month}}", words.months.split(",")[part.month - 1]).replace("{{.year}}", part.year);
     });
