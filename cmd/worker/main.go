@@ -26,9 +26,8 @@ import (
 const heapFloor = 32 << 20
 
 func main() {
-	floor := make([]byte, heapFloor)
+	defer runtime.KeepAlive(make([]byte, heapFloor))
 	cli.MainService("worker", worker(os.Environ))
-	runtime.KeepAlive(floor)
 }
 
 type options struct {
