@@ -202,3 +202,10 @@ func namesOf(names []string) []campaign.Message {
 	return list
 }
 
+func quoted(names []string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = fmt.Sprintf("%q", mask.Numbers(name))
+	}
+	return strings.Join(texts, ", ")
+}
