@@ -262,7 +262,9 @@ func turns(wire []turn) []Turn {
 // numbered reads a history that is an object: PHP writes a list so of which an entry was
 // taken out.
 func numbered(raw []byte) (list []turn) {
-	var wire struct{ Result struct{ History map[string]turn } }
+	var wire struct {
+		Result struct{ History map[string]turn }
+	}
 	_ = json.Unmarshal(raw, &wire) // what does not fit stays empty
 	byKey := wire.Result.History
 	for _, key := range slices.SortedFunc(maps.Keys(byKey), func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) {
