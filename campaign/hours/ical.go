@@ -22,9 +22,6 @@ func IsCalendar(text string) bool {
 	return len(text) >= len(calendarBegins) && strings.EqualFold(text[:len(calendarBegins)], calendarBegins)
 }
 
-// ErrCalendarZone: it is not known by whose clock a calendar's times are meant.
-var ErrCalendarZone = errors.New("a calendar needs a time zone: say --timezone")
-
 const calendarBegins = "BEGIN:VCALENDAR"
 
 // ParseCalendar reads an iCalendar file (RFC 5545): when its events close this year and

@@ -1,5 +1,10 @@
 package hours
 
+import "errors"
+
+// ErrCalendarZone: it is not known by whose clock a calendar's times are meant.
+var ErrCalendarZone = errors.New("a calendar needs a time zone: say --timezone")
+
 // A Kind of a Mistake says what was wanted.
 type Kind int
 
