@@ -32,6 +32,15 @@ func output(t *testing.T, dir string, name string, args ...string) string {
 	return stdout.String()
 }
 
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // trusting is a file of settings for the git that a clone starts.
 func trusting(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "gitconfig")

@@ -35,15 +35,6 @@ func setting(t *testing.T, unit, name string) string {
 	return found[1]
 }
 
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // What stops a worker waits for the longest drain; see Run of jobs.Worker.
 func TestAStopWaitsForTheDrain(t *testing.T) {
 	const drain = timings.RequestTimeout + timings.CommitPatience + timings.StopGrace + 2*timings.LeaveWithin + timings.GoodbyeWithin
