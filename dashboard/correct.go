@@ -79,7 +79,7 @@ func (p *pages) inPlaceOf(ctx context.Context, id string) (draft, error) {
 	if err == nil {
 		err = p.Store.SaveStep(ctx, id, beginningStep, d.Steps[beginningStep])
 	}
-	return draftOf(d), asDraft(err)
+	return p.draftOf(d), asDraft(err)
 }
 
 // replaced drops the draft whose list another one has taken the place of.

@@ -26,6 +26,7 @@ import (
 	"strings"
 	"time"
 
+	"campaign-runner/campaign"
 	"campaign-runner/campaign/launch"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
@@ -52,9 +53,9 @@ type Config struct {
 	// Agents are those of this worker. The pages can launch campaigns for them.
 	Agents     map[string]launch.Launcher
 	Channels   []Channel
-	WebhookURL string       // for campaigns launched here; see campaign.Settings
-	KeepDays   int          // likewise; 0: until somebody purges them
-	Logger     *slog.Logger // discards when nil
+	WebhookURL string         // for campaigns launched here; see campaign.Settings
+	Defaults   campaign.Given // of settings whose fields are left empty, as the installation has them
+	Logger     *slog.Logger   // discards when nil
 
 	// SignIn is told what became of each try to come in: one of SignInResults.
 	SignIn func(result string)

@@ -24,11 +24,21 @@ type draft struct {
 	Form url.Values
 }
 
-func draftOf(d store.Draft) draft {
+func (p *pages) draftOf(d store.Draft) draft {
 	made := draft{d, make(url.Values)}
 	for _, text := range d.Steps {
 		fields, _ := url.ParseQuery(text) // it was encoded by us; what is damaged is asked for again
 		maps.Copy(made.Form, fields)
+	}
+	for flag, said := range p.Defaults {
+		setting := campaign.LaunchSettings(flag)[0]
+		field, text := fieldName(setting), strings.TrimSuffix(said[0], setting.Suffix)
+		if setting.Label == "" { // it stands on no page
+			field, text = keptField+flag, said[0]
+		}
+		if strings.TrimSpace(made.Form.Get(field)) == "" {
+			made.Form.Set(field, text)
+		}
 	}
 	return made
 }
@@ -97,7 +107,7 @@ func (d draft) called() string {
 // draft reads the draft of a page.
 func (p *pages) draft(r *http.Request) (draft, error) {
 	d, err := p.Store.Draft(r.Context(), r.PathValue("id"))
-	return draftOf(d), asDraft(err)
+	return p.draftOf(d), asDraft(err)
 }
 
 // drafts are all that wait, the latest first.
@@ -105,7 +115,7 @@ func (p *pages) drafts(ctx context.Context) ([]draft, error) {
 	list, err := p.Store.Drafts(ctx)
 	all := make([]draft, len(list))
 	for i, d := range list {
-		all[i] = draftOf(d)
+		all[i] = p.draftOf(d)
 	}
 	return all, err
 }

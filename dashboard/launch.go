@@ -60,7 +60,6 @@ func (p *pages) request(ctx context.Context, d draft) (req launch.Request, agent
 	maps.Copy(all, kept(d.Form, all))
 	if req.Settings, err = campaign.NewSettings(all); err == nil {
 		req.Settings.WebhookURL = p.WebhookURL
-		req.Settings.KeepDays = cmp.Or(req.Settings.KeepDays, p.KeepDays)
 		err = cmp.Or(d.chosenTwice(), req.Check())
 	}
 	if err != nil {

@@ -348,14 +348,20 @@ func TestAWorkerWithoutAgentsLaunchesNothing(t *testing.T) {
 	wantTexts(t, newFixture(t).get("/new"), "This worker serves no agent")
 }
 
-func TestCampaignsOfThePagesAreKeptForAsLongAsTheInstallationSays(t *testing.T) {
-	f := newFixture(t, withAgent(t), func(cfg *dashboard.Config) { cfg.KeepDays = 30 })
-	_, page := f.upload("list.csv", list, filled(nil), false)
+// The environment of a worker says, for launches from its pages as for those of enqueue, what
+// settings are that nobody fills in.
+func TestTheInstallationSaysWhatSettingsAre(t *testing.T) {
+	f := newFixture(t, withAgent(t), func(cfg *dashboard.Config) {
+		cfg.Defaults = campaign.Given{"keep-for": {"30d"}, "retry-5xx": {"none"}, "max-attempts": {"7"}, "region": {"AE"}}
+	})
+	wantTexts(t, f.get(f.draftOf(nil)+"/safety"), `<option value="none" selected>`, `value="7"`)
+	_, page := f.upload("list.csv", list, filled(map[string]string{"max_attempts": "3"}), false)
 	path := launchButton.FindStringSubmatch(page)[1]
 	if res, _ := f.ask("POST", path+"/launch", nil); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("launch: %s", res.Status)
 	}
-	if c, err := f.Campaign(t.Context(), "spring"); err != nil || c.Settings.KeepDays != 30 {
-		t.Errorf("kept for %d days, %v", c.Settings.KeepDays, err)
+	c, err := f.Campaign(t.Context(), "spring")
+	if s := c.Settings; err != nil || s.KeepDays != 30 || s.Retry5xx != campaign.RetryNone || s.MaxAttempts != 3 {
+		t.Errorf("kept for %d days, sent again after %v, %d attempts, %v", s.KeepDays, s.Retry5xx, s.MaxAttempts, err)
 	}
 }

@@ -50,15 +50,11 @@ func (a assembly) services(ctx context.Context) (*services, error) {
 	}
 	reader := new(velents.EventReader)
 	s.applier = events.New(events.Config{Store: a.store, Reader: reader, Count: a.shown.Events, Logger: a.log})
-	keepDays, err := a.keepDays()
-	if err != nil {
-		return nil, err
-	}
 	pages, err := dashboard.New(dashboard.Config{
 		Addr: a.adminAddr, BasePath: a.basePath, TrustedProxies: a.proxies,
 		User: cli.AdminUser.Get(a.getenv), Password: cli.AdminPassword.Get(a.getenv), SignIn: a.shown.SignedIn,
 		Store: a.store, Metrics: a.shown, Logger: a.log, Agents: launchers, Channels: a.channels(),
-		WebhookURL: cli.WebhookURL.Get(a.getenv), KeepDays: keepDays,
+		WebhookURL: cli.WebhookURL.Get(a.getenv), Defaults: cli.Defaults(a.getenv),
 	})
 	if err != nil {
 		return nil, cli.Usage(err)
@@ -140,16 +136,6 @@ func (a assembly) links() func(campaign.Campaign, int) *velents.Webhook {
 // permitSlack is what a permit outlives its request by: while a request may still be
 // under way, a probe must wait for it.
 const permitSlack = 5 * time.Second
-
-// keepDays is for how long campaigns are kept that are launched on the pages; 0: for ever.
-func (a assembly) keepDays() (int, error) {
-	var s campaign.Settings
-	var err error
-	if text := cli.KeepFor.Get(a.getenv); text != "" {
-		err = s.Apply(campaign.LaunchSettings("keep-for"), campaign.Given{"keep-for": {text}})
-	}
-	return s.KeepDays, cli.Usage(err)
-}
 
 // channels are those whose ids are known, for launches from the pages.
 func (a assembly) channels() []dashboard.Channel {

@@ -76,9 +76,22 @@ func takes(flag string) func(string) error {
 	return func(text string) error { return campaign.LaunchSettings(flag)[0].Try(text) }
 }
 
+// Defaults are what variables say of the settings of campaigns that are launched in this
+// environment, but their agent and channel.
+func Defaults(getenv func(string) string) campaign.Given {
+	given := make(campaign.Given)
+	for _, s := range campaign.LaunchSettings() {
+		value := strings.TrimSpace(getenv(s.Variable))
+		if s.Variable != "" && value != "" && s.Flag != "agent" && s.Flag != "channel" {
+			given[s.Flag] = []string{value}
+		}
+	}
+	return given
+}
+
 // CheckDefaults finds values that the variables cannot have which name defaults of 'enqueue'.
-// A worker does not use them, but says so at its start: lists are enqueued in the same
-// environment, perhaps at night.
+// A worker uses them for launches from its pages, and says so at its start: lists are
+// enqueued in the same environment, perhaps at night.
 func CheckDefaults(getenv func(string) string) error {
 	for _, setting := range campaign.LaunchSettings() {
 		value := strings.TrimSpace(getenv(setting.Variable))
