@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"campaign-runner/campaign"
 	"campaign-runner/cmd/internal/cli"
 	"campaign-runner/internal/redistest"
 	"campaign-runner/ratelimit"
@@ -273,5 +274,28 @@ func TestHelpIsNarrow(t *testing.T) {
 		if n := len([]rune(strings.TrimRight(line, "\n"))); n > 82 && strings.Count(strings.TrimSpace(line), " ") > 0 {
 			t.Errorf("%d columns: %s", n, line)
 		}
+	}
+}
+
+// A launch from a worker's pages knows what the environment says, as one of enqueue does.
+func TestDefaultsOfTheEnvironment(t *testing.T) {
+	for _, tt := range []struct {
+		env  map[string]string
+		want campaign.Given
+	}{
+		{nil, campaign.Given{}},
+		{map[string]string{"VELENTS_AGENT": "sales", "VELENTS_CHANNEL": "voice", "VELENTS_MODE": " "}, campaign.Given{}},
+		{map[string]string{"VELENTS_RETRY_5XX": "all\r", "KEEP_FOR": "30d", "VELENTS_REGION": "SA"}, campaign.Given{"retry-5xx": {"all"}, "keep-for": {"30d"}, "region": {"SA"}}},
+		{map[string]string{"VELENTS_STRICT_5XX": "true"}, campaign.Given{"retry-5xx": {"none"}}},
+		{map[string]string{"VELENTS_STRICT_5XX": "true", "VELENTS_RETRY_5XX": "own"}, campaign.Given{"retry-5xx": {"own"}}},
+		{map[string]string{"VELENTS_STRICT_5XX": "false"}, campaign.Given{}},
+	} {
+		getenv := func(name string) string { return tt.env[name] }
+		if diff := cmp.Diff(tt.want, cli.Defaults(getenv)); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", tt.env, diff)
+		}
+	}
+	if err := cli.CheckDefaults(func(name string) string { return map[string]string{"VELENTS_STRICT_5XX": "yes please"}[name] }); err == nil {
+		t.Error("a switch that is neither on nor off is taken")
 	}
 }

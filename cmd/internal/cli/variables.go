@@ -86,8 +86,14 @@ func Defaults(getenv func(string) string) campaign.Given {
 			given[s.Flag] = []string{value}
 		}
 	}
+	if strict, err := campaign.ParseSwitch(strings.TrimSpace(getenv(strict5xx))); err == nil && strict && given["retry-5xx"] == nil {
+		given["retry-5xx"] = []string{campaign.RetryNone.String()}
+	}
 	return given
 }
+
+// strict5xx is "true" where VELENTS_RETRY_5XX=none is meant.
+const strict5xx = "VELENTS_STRICT_5XX"
 
 // CheckDefaults finds values that the variables cannot have which name defaults of 'enqueue'.
 // A worker uses them for launches from its pages, and says so at its start: lists are
@@ -104,6 +110,11 @@ func CheckDefaults(getenv func(string) string) error {
 		}
 		if err != nil {
 			return Usage(invalid(setting.Variable, value, err))
+		}
+	}
+	if value := strings.TrimSpace(getenv(strict5xx)); value != "" {
+		if _, err := campaign.ParseSwitch(value); err != nil {
+			return Usage(invalid(strict5xx, value, err))
 		}
 	}
 	return nil
