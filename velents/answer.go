@@ -116,12 +116,15 @@ func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 }
 
 // resetAfter reads when the limit is reset, which a 429 without Retry-After may say: a Unix
-// time, or seconds in the IETF draft.
+// time in seconds or milliseconds, or seconds from now as in the IETF draft.
 func resetAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
 	for _, name := range []string{"X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset"} {
 		told := numbers(h[canonical(name)])
 		if len(told) == 0 {
 			continue
+		}
+		if told[0] > 1e11 {
+			told[0] /= 1000
 		}
 		if told[0] > 1e9 {
 			told[0] -= float64(serverTime(h, now).Unix())

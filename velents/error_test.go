@@ -177,6 +177,7 @@ func TestResetAfter(t *testing.T) {
 		{"none", http.Header{}, 0, false},
 		{"a unix time", http.Header{"X-Ratelimit-Reset": {"1763076320"}}, 30 * time.Second, true},
 		{"a unix time by the server's clock", http.Header{"X-Ratelimit-Reset": {"1763076320"}, "Date": {now.Add(10 * time.Second).UTC().Format(http.TimeFormat)}}, 20 * time.Second, true},
+		{"a unix time in milliseconds", http.Header{"X-Ratelimit-Reset": {"1763076320500"}}, 31 * time.Second, true},
 		{"a time that has passed", http.Header{"X-Ratelimit-Reset": {"1763000000"}}, 0, true},
 		{"seconds of the draft", http.Header{"Ratelimit-Reset": {"17"}}, 17 * time.Second, true},
 		{"seconds in one header", http.Header{"Ratelimit": {"limit=100, remaining=0, reset=5"}}, 5 * time.Second, true},
