@@ -110,7 +110,7 @@ func (s totals) Headline() texts.Line {
 	if s.State == campaign.Loading || s.Contacts == 0 {
 		return nil
 	}
-	line := texts.Of("head.through", "some", s.Through(), "all", s.Contacts, "share", texts.Name(s.Percent()))
+	line := texts.Of("head.through", "some", s.States.Through(), "all", s.Contacts, "share", texts.Name(s.Percent()))
 	if left := s.LeftText(); left != nil && s.States.Open() > 0 {
 		return texts.Of("head.and_left", "through", line, "left", left)
 	}

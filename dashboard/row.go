@@ -86,14 +86,11 @@ func waitKey(m campaign.Message) string {
 // Say tells where a campaign stands, in steps of ten percent.
 func (r totals) Say() texts.Line {
 	if r.State == campaign.Running && r.Contacts > 0 {
-		share := texts.Name(fmt.Sprintf("%d %%", r.Through()*10/r.Contacts*10))
+		share := texts.Name(fmt.Sprintf("%d %%", r.States.Through()*10/r.Contacts*10))
 		return texts.Of("says.running", "campaign", texts.Name(r.Campaign), "state", r.State, "share", share)
 	}
 	return texts.Of("says.state", "campaign", texts.Name(r.Campaign), "state", r.State)
 }
-
-// Through counts the contacts that have been sent, with any result.
-func (r totals) Through() int { return r.Contacts - r.States.Open() - r.States.In(campaign.Canceled) }
 
 // Accepted counts the contacts that the platform took.
 func (r totals) Accepted() int {
@@ -101,7 +98,7 @@ func (r totals) Accepted() int {
 }
 
 // Percent is the share of contacts that are through.
-func (r totals) Percent() string { return report.Percent(r.Through(), r.Contacts) }
+func (r totals) Percent() string { return report.Percent(r.States.Through(), r.Contacts) }
 
 // PaceText is the recent pace; empty when nothing moves.
 func (r totals) PaceText() texts.Line {

@@ -239,6 +239,14 @@ func (s States) In(states ...campaign.State) int {
 // Open counts the contacts that are pending or sending.
 func (s States) Open() int { return s.In(campaign.Pending, campaign.Sending) }
 
+// Through counts the contacts that were sent, with any result.
+func (s States) Through() (n int) {
+	for _, contacts := range s {
+		n += contacts
+	}
+	return n - s.Open() - s.In(campaign.Canceled)
+}
+
 // Problems counts the contacts that a person should look at after the campaign.
 func (s States) Problems() int {
 	return s.In(campaign.Rejected, campaign.Failed, campaign.Unconfirmed)

@@ -59,3 +59,12 @@ func TestSharesAddUp(t *testing.T) {
 		}
 	})
 }
+
+// A contact that was canceled was not sent: the list of the pages, that of the command and
+// the bar of watch count alike.
+func TestWhatIsThroughWasSent(t *testing.T) {
+	states := report.States{"pending": 1, "sending": 2, "canceled": 4, "accepted": 8, "failed": 16, "unconfirmed": 32}
+	if got := states.Through(); got != 8+16+32 {
+		t.Errorf("%d are through", got)
+	}
+}

@@ -71,7 +71,7 @@ func listText(list []report.Summary, columns int) string {
 	rows := [][]string{{"CAMPAIGN", "STATE", "CONTACTS", "DONE", "PROBLEMS", "CREATED", ""}}
 	for _, s := range list {
 		rows = append(rows, []string{
-			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts),
+			s.Campaign, string(s.State), cli.Number(s.Contacts), report.Percent(s.States.Through(), s.Contacts),
 			cli.Number(s.States.Problems()), local(s.CreatedAt), s.WaitingFor.String(),
 		})
 	}
@@ -96,7 +96,7 @@ func narrowList(list []report.Summary, columns int) string {
 		}
 		created := s.CreatedAt.Local().Format("2006-01-02 15:04")
 		rows = append(rows, []string{
-			name, string(s.State), cli.Number(s.Contacts), report.Percent(s.Contacts-s.States.Open(), s.Contacts), cli.Number(s.States.Problems()), created,
+			name, string(s.State), cli.Number(s.Contacts), report.Percent(s.States.Through(), s.Contacts), cli.Number(s.States.Problems()), created,
 		})
 	}
 	lines := strings.SplitAfter(table(rows, 2, 3, 4), "\n")

@@ -222,9 +222,9 @@ func (l *lines) show(at time.Time, o report.Overview, p *pace) {
 
 func (l *lines) close() {}
 
-// progress counts the contacts that are done.
+// progress counts the contacts that are through.
 func progress(o report.Overview) string {
-	done := o.Contacts - o.States.Open()
+	done := o.States.Through()
 	return fmt.Sprintf("%s  %s of %s", report.Percent(done, o.Contacts), cli.Number(done), cli.Number(o.Contacts))
 }
 
@@ -286,7 +286,7 @@ func (b *bar) show(at time.Time, o report.Overview, p *pace) {
 	b.right, b.below = join(progress(o), p.text(untilETA(o, at))), statesText(o)
 	b.mu.Unlock()
 	b.done.SetTotal(int64(o.Contacts), false)
-	b.done.SetCurrent(int64(o.Contacts - o.States.Open()))
+	b.done.SetCurrent(int64(o.States.Through()))
 }
 
 func (b *bar) close() {
