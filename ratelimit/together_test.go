@@ -71,12 +71,13 @@ func TestEachIsActedForOnce(t *testing.T) {
 // A slowBook takes its first answers only when it is let.
 type slowBook struct {
 	*localBook
-	let   chan struct{}
-	calls []int // answers told by each
+	begun, let chan struct{}
+	calls      []int // answers told by each
 }
 
 func (b *slowBook) report(ctx context.Context, peer int64, all []told) reply {
 	if b.calls = append(b.calls, len(all)); len(b.calls) == 1 {
+		close(b.begun)
 		<-b.let
 	}
 	return b.localBook.report(ctx, peer, all)
@@ -89,10 +90,12 @@ func TestAnswersThatComeMeanwhileAreToldTogether(t *testing.T) {
 	if err != nil || len(permits) != 250 {
 		t.Fatalf("%d permits, %v", len(permits), err)
 	}
-	book := &slowBook{localBook: q.book.(*localBook), let: make(chan struct{})}
+	book := &slowBook{localBook: q.book.(*localBook), begun: make(chan struct{}), let: make(chan struct{})}
 	q.book = book
 	var all sync.WaitGroup
-	for _, p := range permits {
+	all.Go(func() { q.Report(t.Context(), permits[0], Answer{Status: 200}) })
+	<-book.begun // those that come until then are told with the first
+	for _, p := range permits[1:] {
 		all.Go(func() { q.Report(t.Context(), p, Answer{Status: 200}) })
 	}
 	gather(&q.reports, len(permits)-1)
