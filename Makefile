@@ -25,7 +25,7 @@ build: ## build enqueue, worker, campaign and sandbox into bin/
 test: ## run every test with the race detector, against a real Redis
 	@scripts/need.sh gcc redis-server chromium prometheus systemd
 	$(GO) test -race -shuffle=on -timeout=30m ./...
-	$(GO) test -timeout=10m -run='^TestHostileFilesTakeLittleMemory$$' ./campaign/contacts
+	$(GO) test -timeout=20m -run='^TestHostileFilesTakeLittleMemory$$' ./campaign/contacts
 
 lint: ## check formatting, vet and staticcheck
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; } >&2
