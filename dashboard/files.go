@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,17 +109,15 @@ func (t *teller) Read(p []byte) (int, error) {
 // uploaded, as the command reads it.
 func (p *pages) said(ctx context.Context, d draft, sections ...campaign.Section) (campaign.Given, error) {
 	all := given(d.Form, sections)
-	for _, section := range sections {
-		for _, a := range d.attached(calendarFile) {
-			if section != campaign.WhenSection {
-				break
-			}
-			text, err := io.ReadAll(p.Store.AttachedFile(ctx, d.Draft, a))
-			if err != nil {
-				return nil, asDraft(err)
-			}
-			all["calendar"] = []string{string(text)}
+	if !slices.Contains(sections, campaign.WhenSection) {
+		return all, nil
+	}
+	for _, a := range d.attached(calendarFile) {
+		text, err := io.ReadAll(p.Store.AttachedFile(ctx, d.Draft, a))
+		if err != nil {
+			return nil, asDraft(err)
 		}
+		all["calendar"] = []string{string(text)}
 	}
 	return all, nil
 }
