@@ -53,7 +53,6 @@ wait_for() {
 	fail "did not start, see above"
 }
 
-redis_port=$(free_port)
 admin_port=$(free_port)
 cat <<END
 This rehearses a campaign of 2,000 contacts against a stand-in platform. It contacts nobody.
@@ -85,6 +84,7 @@ bin/sandbox --addr 127.0.0.1:0 --limit 10 --window 10s --value-keys name,company
 sandbox=$!
 wait_for "$sandbox" "$out/sandbox.log" test -s "$out/sandbox.out"
 
+redis_port=$(free_port) # not before the build: by its end another may have taken it
 export REDIS_URL="redis://127.0.0.1:$redis_port/0"
 VELENTS_URL=$(grep -o 'http://[0-9.:]*' "$out/sandbox.out")
 export VELENTS_URL VELENTS_TOKEN=demo-token VELENTS_RATE=10/10s
