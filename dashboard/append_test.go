@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
@@ -199,7 +197,7 @@ func TestAddingContactsInABrowser(t *testing.T) {
 	v.open("/campaigns/sale")
 	v.click("#do-append")
 	v.awaitText("h1", "Add contacts")
-	v.do(chromedp.SetUploadFiles("#file", []string{file}, chromedp.ByQuery))
+	v.upload("#file", file)
 	v.click(".form button")
 	v.awaitText("#add", "Add 2 contacts")
 	v.picture("append")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
@@ -120,6 +121,33 @@ func (v *visitor) click(selector string) {
 		setTimeout(() => find().click())
 		return true
 	})()`, selector))
+}
+
+// fill puts a value into a field. Like write and upload it finds the field by a script of
+// the page: what chromedp remembers of a document's nodes may still be of the page before.
+func (v *visitor) fill(selector, value string) {
+	v.t.Helper()
+	v.await(fmt.Sprintf("(() => { const field = document.querySelector(%q); if (field) field.value = %q; return !!field })()", selector, value))
+}
+
+// write types a text into a field.
+func (v *visitor) write(selector, text string) {
+	v.t.Helper()
+	v.await(fmt.Sprintf("(() => { const field = document.querySelector(%q); field?.focus(); return !!field && document.activeElement === field })()", selector))
+	v.do(chromedp.KeyEvent(text))
+}
+
+// upload puts a file into the field of a form.
+func (v *visitor) upload(selector, file string) {
+	v.t.Helper()
+	v.await(fmt.Sprintf("!!document.querySelector(%q)", selector))
+	v.do(chromedp.ActionFunc(func(ctx context.Context) error {
+		field, _, err := runtime.Evaluate(fmt.Sprintf("document.querySelector(%q)", selector)).Do(ctx)
+		if err != nil {
+			return err
+		}
+		return dom.SetFileInputFiles([]string{file}).WithObjectID(field.ObjectID).Do(ctx)
+	}))
 }
 
 // await waits until the page holds what an expression says. It bears with a page
@@ -271,15 +299,15 @@ func TestACampaignInABrowser(t *testing.T) {
 
 	v.click(".title a[href='/new']")
 	v.awaitText("h1", "New campaign")
-	v.do(chromedp.SetUploadFiles("#file", []string{bigList(t)}, chromedp.ByQuery))
+	v.upload("#file", bigList(t))
 	v.picture("new")
 	v.click("form button.primary")
 	v.awaitText("h1", "Name, channel and agent")
-	v.do(chromedp.SetValue("#name", "spring-offer", chromedp.ByQuery))
+	v.fill("#name", "spring-offer")
 	v.picture("new-agent")
 	v.click("form button.primary")
 	v.awaitText("h1", "How the list is read")
-	v.do(chromedp.SetValue("#region", "sa", chromedp.ByQuery))
+	v.fill("#region", "sa")
 	v.picture("new-list")
 	v.click("form button.primary")
 	v.awaitText("h1", "When")
@@ -288,7 +316,7 @@ func TestACampaignInABrowser(t *testing.T) {
 	v.awaitText("h1", "A safe start")
 	v.do(chromedp.Evaluate("for (const d of document.querySelectorAll('form details')) d.open = true", nil))
 	v.picture("new-safety")
-	v.do(chromedp.SendKeys("#chunk_size", "5", chromedp.ByQuery))
+	v.write("#chunk_size", "5")
 	v.click("form button.primary")
 	v.awaitText("h1", "Follow-up")
 	v.picture("new-follow")
@@ -308,7 +336,7 @@ func TestACampaignInABrowser(t *testing.T) {
 	v.awaitText("#head", "10 of 60 contacts through")
 
 	v.click("#do-pause")
-	v.do(chromedp.SendKeys("#why", "ننتظر الموافقة "+hostile, chromedp.ByQuery))
+	v.write("#why", "ننتظر الموافقة "+hostile)
 	gate <- struct{}{} // what changes meanwhile leaves alone what is typed
 	v.awaitText("#head", "15 of 60 contacts through")
 	if typed := see[string](v, "document.querySelector('#why').value"); !strings.HasPrefix(typed, "ننتظر الموافقة <script>") || !see[bool](v, "window.stays === true") {
@@ -339,7 +367,7 @@ func TestACampaignInABrowser(t *testing.T) {
 	v.awaitText("#facts", "Reruns\n1")
 	v.awaitText("#head .badge", "finished")
 
-	v.do(chromedp.SendKeys("#find", "٠٥٠١٠٠٠٠٠٣", chromedp.ByQuery))
+	v.write("#find", "٠٥٠١٠٠٠٠٠٣")
 	v.click(".find button")
 	v.awaitText("h1", "+966501000003")
 	v.awaitText("main", "<script>document.title='taken'</script>\"'&")
@@ -432,7 +460,7 @@ func TestAListOfManyInABrowser(t *testing.T) {
 	v.picture("many")
 	v.click("#after")
 	v.awaitText("#found", "51–100 of 300 campaigns")
-	v.do(chromedp.SetValue("#q", "OFFER 29", chromedp.ByQuery))
+	v.fill("#q", "OFFER 29")
 	v.click(".lens button")
 	v.awaitText("#found", "1–8 of 8 campaigns found")
 	if at := see[string](v, "location.search"); !strings.Contains(at, "q=OFFER+29") || strings.Contains(at, "page=") {

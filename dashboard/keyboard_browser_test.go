@@ -55,7 +55,7 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	}
 	v.open("/new?lang=ar")
 	at("new")
-	v.do(chromedp.SetUploadFiles("#file", []string{file}, chromedp.ByQuery))
+	v.upload("#file", file)
 	v.tabTo("form button.primary")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("agent")
@@ -114,7 +114,7 @@ func TestACampaignIsMadeByKeyboardInArabicInABrowser(t *testing.T) {
 	v.tabTo("button[value=next]")
 	v.do(chromedp.KeyEvent(kb.Enter))
 	at("safety")
-	v.do(chromedp.SetUploadFiles("#file", []string{stop}, chromedp.ByQuery))
+	v.upload("#file", stop)
 	v.typeInto("#daily_cap", "5")
 	v.do(chromedp.Evaluate("window.stays = true", nil), chromedp.KeyEvent(kb.Enter)) // the file is shown first
 	v.await("!window.stays")

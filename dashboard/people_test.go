@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
@@ -168,11 +166,12 @@ func TestPeopleInABrowser(t *testing.T) {
 	f.move("spring", 0, "busy", campaign.Send, campaign.Fail)
 	v := visit(t, f.URL)
 	v.open("/people")
-	v.do(chromedp.SendKeys("#number", "٠٥٠١٠٠٠٠٠٠", chromedp.ByQuery), chromedp.SendKeys("#region", "sa", chromedp.ByQuery))
+	v.write("#number", "٠٥٠١٠٠٠٠٠٠")
+	v.write("#region", "sa")
 	v.click(`button[name=all]`)
 	v.awaitText("h2", "+966501000000")
 	v.click("#change")
-	v.do(chromedp.SendKeys("#why", "complained", chromedp.ByQuery))
+	v.write("#why", "complained")
 	v.picture("people")
 	if at := see[string](v, "location.href"); strings.Contains(at, "501") {
 		t.Errorf("the number stands in the address %s", at)
@@ -187,7 +186,8 @@ func TestPeopleInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.click("#import")
-	v.do(chromedp.SetUploadFiles("#file", []string{file}, chromedp.ByQuery), chromedp.SendKeys("#because", "register", chromedp.ByQuery))
+	v.upload("#file", file)
+	v.write("#because", "register")
 	v.picture("people-list")
 	v.click(`form[action="/people/import"] button`)
 	v.awaitText(".flash", "1 number put on the do-not-contact list; 0 were on it already")

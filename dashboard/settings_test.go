@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
@@ -268,7 +266,8 @@ func TestSettingsInABrowser(t *testing.T) {
 	v.picture("links")
 	v.click(`.links a[href$="/settings"]`)
 	v.awaitText("h1", "Settings")
-	v.do(chromedp.SendKeys("#daily_cap", "٢٥", chromedp.ByQuery), chromedp.SetValue("#priority", "bulk", chromedp.ByQuery))
+	v.fill("#priority", "bulk")
+	v.write("#daily_cap", "٢٥")
 	v.click(`form.card button.primary`)
 	v.awaitText("#h-change", "What changes")
 	v.picture("settings")

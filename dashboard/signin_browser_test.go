@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
 	"campaign-runner/campaign/users"
@@ -37,7 +35,8 @@ func TestSigningInInABrowser(t *testing.T) {
 
 	v := visit(t, f.URL)
 	sign := func(name, word string) {
-		v.do(chromedp.SetValue("#name", name, chromedp.ByQuery), chromedp.SendKeys("#password", word, chromedp.ByQuery))
+		v.fill("#name", name)
+		v.write("#password", word)
 		v.click("form button.primary")
 	}
 	v.open("/campaigns/spring-offer")

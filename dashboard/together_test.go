@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/users"
 	"campaign-runner/internal/redistest"
@@ -109,7 +107,7 @@ func TestStoppingEverythingInABrowser(t *testing.T) {
 	v.open("/")
 	v.awaitText("#live", "live")
 	v.click("#all-pause")
-	v.do(chromedp.SendKeys("#all-why", "wrong offer", chromedp.ByQuery))
+	v.write("#all-why", "wrong offer")
 	v.picture("together")
 	v.click(`form[action="/all/pause"] button`)
 	v.awaitText(".flash", "2 campaigns are stopped")
