@@ -139,7 +139,7 @@ func (b *Board) due(ctx context.Context, seen map[string]bool, now time.Time) (d
 		return nil, err
 	}
 	if now.Sub(b.named) > namedFor {
-		names, err := b.store.Names(ctx)
+		names, err := b.store.Latest(ctx, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -53,7 +53,7 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.Names(ctx)
+	names, err := s.Latest(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +61,10 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []Summary{}
-	for _, r := range found {
-		list = append(list, present.summary(r.Campaign, r.Tally))
+	list := make([]Summary, len(found))
+	for i, r := range found {
+		list[i] = present.summary(r.Campaign, r.Tally)
 	}
-	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return list, unread
 }
 
@@ -73,6 +72,7 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 // that Redis does not answer.
 func readAll(ctx context.Context, s catalog, names []string) (list []store.Reading, unread, err error) {
 	all, err := s.ReadAll(ctx, names)
+	list = all[:0] // they are large
 	var errs []error
 	for _, r := range all {
 		switch {
@@ -210,7 +210,8 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.EndedAt = c.EndedAt
 	}
 	if c.Approval.Wanted && s.State != campaign.Finished && s.State != campaign.CanceledPhase || c.Approval.By != "" {
-		s.Approval = &c.Approval
+		approval := c.Approval
+		s.Approval = &approval
 	}
 	if p.refused != nil && s.State == campaign.Running {
 		s.WaitingFor = campaign.Text(p.refused.Error())
@@ -283,7 +284,7 @@ type Store interface {
 
 // catalog is about campaigns as a whole.
 type catalog interface {
-	Names(ctx context.Context) ([]string, error)
+	Latest(ctx context.Context, most int) ([]string, error)
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)
