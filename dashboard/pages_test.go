@@ -122,9 +122,8 @@ func TestActions(t *testing.T) {
 	}{
 		{"pause, with a reason", nil, "pause", url.Values{"reason": {"wait\nfor me"}}, 303, "Paused. What is on its way still gets its answer.", campaign.Paused},
 		{"pause, for a novel", nil, "pause", url.Values{"reason": {strings.Repeat("x", 301)}}, 400, "at most 300 bytes", campaign.Running},
-		{"resume", func(f fixture) {
-			f.SetPhase(f.T.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running)
-		}, "resume", nil, 303, "It goes on.", campaign.Running},
+		{"resume what was paused again meanwhile", func(f fixture) { f.Pass("spring", campaign.Paused, "wrong offer") },
+			"resume", url.Values{"seen": {"another"}}, 409, "was paused again meanwhile:", campaign.Paused},
 		{"resume what waits to be started", func(f fixture) {
 			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
 		}, "resume", nil, 409, "it is ready", campaign.Ready},
@@ -159,6 +158,28 @@ func TestActions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A page's button resumes the pause that the page shows, and no later one.
+func TestAPageResumesThePauseThatItShows(t *testing.T) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	f.Pass("spring", campaign.Paused, "lunch")
+	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`)
+	first := seen.FindStringSubmatch(f.get("/campaigns/spring"))
+	if first == nil {
+		t.Fatal("the page does not name the pause")
+	}
+	f.Pass("spring", campaign.Paused, "lunch") // for the same reason, and another pause
+	resume := func(shown string, want int, phase campaign.Phase) {
+		t.Helper()
+		res, page := f.ask("POST", "/campaigns/spring/resume", url.Values{"seen": {shown}})
+		if c, err := f.Campaign(t.Context(), "spring"); res.StatusCode != want || err != nil || c.Phase != phase {
+			t.Errorf("%d, want %d; it is %s, want %s, %v\n%s", res.StatusCode, want, c.Phase, phase, err, page)
+		}
+	}
+	resume(first[1], http.StatusConflict, campaign.Paused)
+	resume(seen.FindStringSubmatch(f.get("/campaigns/spring"))[1], http.StatusSeeOther, campaign.Running)
 }
 
 func TestTheLogNamesWhoActed(t *testing.T) {

@@ -194,6 +194,15 @@ func (s *stage) reasons(state campaign.State) map[string]int {
 	return reasons
 }
 
+// resume sets a campaign running, whatever it is paused for.
+func (s *stage) resume(q *Queue, name string) (chunks int, err error) {
+	c, err := s.store.Campaign(s.t.Context(), name)
+	if err != nil {
+		return 0, err
+	}
+	return q.Resume(s.t.Context(), c)
+}
+
 // phase is the stored phase of a campaign with its reason.
 func (s *stage) phase(name string) (campaign.Phase, string) {
 	s.t.Helper()

@@ -94,10 +94,14 @@ func (q *Queue) liveNames(ctx context.Context) ([]string, error) {
 	return names, err
 }
 
-// Resume sets a paused campaign running and releases its open chunks. It returns how
-// many chunks it released.
-func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error) {
-	return q.run(ctx, name, "resume", campaign.Paused)
+// Resume sets a paused campaign running and releases its open chunks. It returns how many
+// chunks it released. c is the campaign as the person has seen it: one that was paused
+// again since then stays paused.
+func (q *Queue) Resume(ctx context.Context, c campaign.Campaign) (chunks int, err error) {
+	if c.Phase != campaign.Paused {
+		return q.run(ctx, c.Name, "resume")
+	}
+	return q.run(ctx, c.Name, "resume", store.PausedAs(c))
 }
 
 // Start sets a campaign running that waits for a person or its time, and releases its
@@ -112,16 +116,26 @@ func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Pha
 		return 0, err
 	}
 	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, append(from, campaign.Running)...)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if !ok {
+	case !ok && what == "resume" && was == campaign.Paused:
+		return 0, q.pausedAnew(ctx, name)
+	case !ok:
 		return 0, fmt.Errorf("%w%s", notNow(what, name, was), wayOn(was, name))
-	}
-	if was != campaign.Running {
+	case was != campaign.Running:
 		q.note(ctx, name, store.Action(what), campaign.Message{})
 	}
 	return q.Release(ctx, name)
+}
+
+// pausedAnew says why a campaign has been paused since a person looked.
+func (q *Queue) pausedAnew(ctx context.Context, name string) error {
+	c, err := q.store.Campaign(ctx, name)
+	if err != nil {
+		return err
+	}
+	return campaign.Faulty(campaign.MsgPausedAnew, "campaign", name, "why", c.PhaseReason)
 }
 
 // notNow says that an action is not for a campaign in this phase.

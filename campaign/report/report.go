@@ -32,6 +32,7 @@ type Summary struct {
 	Agent       string             `json:"agent"`
 	Mode        campaign.Mode      `json:"mode"`
 	Channel     int                `json:"channel"`
+	PhaseCall   string             `json:"-"`       // see campaign.Campaign
 	Lane        campaign.Lane      `json:"-"`       // of its agent's queues, that of its tasks
 	Workers     int                `json:"workers"` // alive and serving the agent
 	CreatedAt   time.Time          `json:"created_at"`
@@ -65,7 +66,12 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	for i, r := range found {
 		list[i] = present.summary(r.Campaign, r.Tally)
 	}
+	slices.SortFunc(list, newestFirst) // nearly all are
 	return list, unread
+}
+
+func newestFirst(a, b Summary) int {
+	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Campaign, b.Campaign))
 }
 
 // readAll reads campaigns that are there. unread says which of them cannot be read; err,
@@ -195,6 +201,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		Channel:   c.Settings.ChannelID,
+		PhaseCall: c.PhaseCall,
 		Lane:      c.Settings.LaneFor(c.Chunks),
 		Workers:   p.workers[c.Settings.Agent],
 		CreatedAt: c.CreatedAt,

@@ -131,6 +131,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 		Name:        name,
 		Phase:       campaign.Phase(hash["phase"]),
 		PhaseReason: campaign.ReadMessage(hash["phase_reason"]),
+		PhaseCall:   hash["phase_call"],
 		Approval:    decodeApproval(hash),
 		Fingerprint: hash["fingerprint"],
 	}
