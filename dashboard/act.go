@@ -25,7 +25,7 @@ type action struct {
 	Confirm  texts.Line
 	States   []choice   // of contacts to choose from
 	Revision int        // of list and settings that are approved; 0: none are
-	Seen     string     // the pause that ends; empty: none does
+	Seen     string     // the change of phase since when it stands still; may be empty
 	Link     string     // of the page that does it; empty: this form does
 	Rules    []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
 }
@@ -71,11 +71,9 @@ func (s standing) Actions() []action {
 	case campaign.Running:
 		list = append(list, offer("pause", ""))
 	case campaign.Paused:
-		resume := offer("resume", "primary")
-		resume.Seen = s.Whole.PhaseCall
-		list = append(list, resume)
+		list = append(list, s.goOn("resume"))
 	case campaign.Ready, campaign.Scheduled:
-		list = append(list, offer("start", "primary"))
+		list = append(list, s.goOn("start"))
 	}
 	if s.PurgedAt.IsZero() && s.States.In(campaign.Unconfirmed) > 0 {
 		decide := offer("resolve", "")
@@ -106,6 +104,13 @@ func (s standing) Actions() []action {
 		list = append(list, offer("cancel", "danger"))
 	}
 	return list
+}
+
+// goOn offers to set a campaign running that stands still as it is shown.
+func (s standing) goOn(do string) action {
+	a := offer(do, "primary")
+	a.Seen = s.Whole.PhaseCall
+	return a
 }
 
 func (s standing) choices() []choice {
@@ -171,14 +176,19 @@ func reasonOf(form url.Values) (string, error) {
 	return reason, nil
 }
 
-// resume goes by the pause that the page has shown.
+// resume and start go by the phase that the page has shown.
 func resume(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
-	c.PhaseCall = form.Get("seen")
-	return q.Resume(ctx, c)
+	return q.Resume(ctx, seen(c, form))
 }
 
-func start(ctx context.Context, q *jobs.Queue, c campaign.Campaign, _ url.Values) (int, error) {
-	return q.Start(ctx, c.Name)
+func start(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
+	return q.Start(ctx, seen(c, form))
+}
+
+// seen is a campaign as the page of a form has shown it.
+func seen(c campaign.Campaign, form url.Values) campaign.Campaign {
+	c.PhaseCall = form.Get("seen")
+	return c
 }
 
 func approve(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {

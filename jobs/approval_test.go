@@ -70,7 +70,7 @@ func TestNothingGoesAroundApproval(t *testing.T) {
 		{"a start", func(s *stage) {
 			_, _, err := s.store.SetPhase(s.t.Context(), "c", campaign.Ready, campaign.Message{}, campaign.Running)
 			s.must("ready", err)
-			s.must(s.queue.Start(s.t.Context(), "c"))
+			s.must(s.start("c"))
 		}},
 		{"a rerun of the canceled", func(s *stage) {
 			s.must(s.queue.Cancel(s.t.Context(), "c"))

@@ -156,6 +156,35 @@ func TestAResumeGoesByThePauseThatWasSeen(t *testing.T) {
 	}
 }
 
+// Who starts a campaign has seen what its canary came to: not that it was still to start.
+func TestAStartGoesByWhatWasSeen(t *testing.T) {
+	ctx := t.Context()
+	s := newStage(t, 20, batchOf(10), canaryOf(5))
+	if _, _, err := s.store.SetPhase(ctx, "c", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := s.store.Campaign(ctx, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.start("c"); err != nil {
+		t.Fatal(err)
+	}
+	s.send("w1", 0)
+	s.overdue()
+	s.sweep()
+	const came = "canary of 5: 5 accepted"
+	if _, err := s.queue.Start(ctx, seen); err == nil || !strings.Contains(err.Error(), came) {
+		t.Errorf("started: %v", err)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != came {
+		t.Errorf("it is %s because %q", phase, reason)
+	}
+	if n, err := s.start("c"); n == 0 || err != nil {
+		t.Errorf("started by one who knows: %d chunks, %v", n, err)
+	}
+}
+
 func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
 	for _, from := range []campaign.Phase{campaign.Ready, campaign.Scheduled} {
 		s := newStage(t, 20, batchOf(10))
@@ -166,7 +195,7 @@ func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
 			t.Errorf("resumed while %s: %v", from, err)
 		}
 		for i, want := range []int{2, 0} {
-			if n, err := s.queue.Start(t.Context(), "c"); n != want || err != nil {
+			if n, err := s.start("c"); n != want || err != nil {
 				t.Errorf("start %d: %d chunks, %v; want %d", i+1, n, err, want)
 			}
 		}

@@ -782,7 +782,7 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 			t.Fatal(err)
 		}
 		s.sendAs(runner, 0)
-		if _, err := s.queue.Start(ctx, "c"); err != nil {
+		if _, err := s.start("c"); err != nil {
 			t.Fatal(err)
 		}
 	}

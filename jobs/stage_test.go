@@ -194,13 +194,18 @@ func (s *stage) reasons(state campaign.State) map[string]int {
 	return reasons
 }
 
-// resume sets a campaign running, whatever it is paused for.
+// resume and start set a campaign running, whatever it stands still for.
 func (s *stage) resume(q *Queue, name string) (chunks int, err error) {
+	return s.asItIs(q.Resume, name)
+}
+func (s *stage) start(name string) (chunks int, err error) { return s.asItIs(s.queue.Start, name) }
+
+func (s *stage) asItIs(do func(context.Context, campaign.Campaign) (int, error), name string) (chunks int, err error) {
 	c, err := s.store.Campaign(s.t.Context(), name)
 	if err != nil {
 		return 0, err
 	}
-	return q.Resume(s.t.Context(), c)
+	return do(s.t.Context(), c)
 }
 
 // phase is the stored phase of a campaign with its reason.

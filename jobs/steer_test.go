@@ -59,7 +59,7 @@ func TestCanarySendsExactlyTheFirst(t *testing.T) {
 			if want := fmt.Sprintf("canary of %[1]d: %[1]d accepted", tt.canary); phase != campaign.Ready || reason != want {
 				t.Errorf("%s: %q, want %q", phase, reason, want)
 			}
-			if _, err := s.queue.Start(t.Context(), "c"); err != nil {
+			if _, err := s.start("c"); err != nil {
 				t.Fatal(err)
 			}
 			for chunk := range 4 {

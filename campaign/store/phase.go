@@ -22,10 +22,10 @@ func CanceledAs(read campaign.Campaign) campaign.Phase {
 	return campaign.Phase(fmt.Sprintf("%s %d", campaign.CanceledPhase, read.Canceled))
 }
 
-// PausedAs is, for SetPhase, the phase of a campaign as it was read: paused, and not once more
-// since then. So nobody resumes a campaign without knowing why it is paused.
-func PausedAs(read campaign.Campaign) campaign.Phase {
-	return campaign.Phase(fmt.Sprintf("%s by %s", campaign.Paused, read.PhaseCall))
+// As is, for SetPhase, the phase of a campaign as it was read, and not taken once more since then.
+// So nobody resumes or starts one without knowing why it stands still.
+func As(read campaign.Campaign) campaign.Phase {
+	return campaign.Phase(fmt.Sprintf("%s by %s", read.Phase, read.PhaseCall))
 }
 
 // luaJoint tells in a script whether a campaign is paused together with others.

@@ -70,7 +70,7 @@ func (a *app) pause() *cobra.Command {
 func (a *app) start() *cobra.Command {
 	return a.steer(steering{
 		verb: "start", short: "Start a campaign that waits for that, or for its time",
-		to: campaign.Running, do: byName((*jobs.Queue).Start), tell: released,
+		to: campaign.Running, do: (*jobs.Queue).Start, tell: released,
 	})
 }
 
@@ -143,11 +143,6 @@ type steering struct {
 
 // A move changes a campaign, and returns how many of its chunks or contacts moved.
 type move func(*jobs.Queue, context.Context, campaign.Campaign) (moved int, err error)
-
-// byName is a method of a Queue that needs no more of a campaign than its name.
-func byName(do func(*jobs.Queue, context.Context, string) (int, error)) move {
-	return func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) { return do(q, ctx, c.Name) }
-}
 
 // steer is the command of a steering.
 func (a *app) steer(w steering) *cobra.Command {
