@@ -98,7 +98,7 @@ func TestRowsThatWereLeftOutStayOut(t *testing.T) {
 	}
 	more := request(t, write(t, "corrected.csv", strings.Replace(string(rejects), "0501234567", "+966501234567", 1)))
 	got, err := l.Append(t.Context(), more)
-	if err != nil || got.Contacts != 1 || got.NotChosen != 14 || got.Suppressed != 1 {
+	if err != nil || got.Contacts != 1 || got.NotChosen != 14 || got.Suppressed != 1 || !slices.ContainsFunc(got.Messages, func(m campaign.Message) bool { return m.Is(campaign.MsgReadNoStopList) }) {
 		t.Errorf("appended %+v, %v", got.Counts, err)
 	}
 }
