@@ -217,6 +217,7 @@ var (
 	MsgReadNameless     = define("read_nameless", "column {column} has no name: it is kept and not sent")
 	MsgReadResults      = define("read_results", "the file holds results of a campaign: the columns {columns} are kept and not sent; --map COLUMN=VALUE sends one")
 	MsgReadUnknown      = define("read_unknown", "the campaign has no column {columns}: left out")
+	MsgReadNoStopList   = define("read_no_stop_list", "a suppression list left people out of this campaign before; it does not count for this file unless it is given again")
 	MsgNoKeys           = define("no_keys", "the agent names no value keys: every column is sent")
 	MsgKeysUnknown      = define("keys_unknown", "the agent's value keys are not known ({why}): every column is sent")
 	MsgBothContact      = define("both_contact", "campaign {campaign} is still to contact {contacts} of these: both contact them. Leave them out by --where, or by --skip-contacted-within those that it contacts first")

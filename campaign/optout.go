@@ -8,25 +8,28 @@ import (
 // stopWords are the messages, by language, in which people ask not to be contacted again.
 // Each is a whole message: "stop" is one, "don't stop" is not. Words that people also say to
 // an agent about the matter itself ("cancel" an appointment, "end", "no") are left out,
-// except Arabic ones that are usual answers to "to unsubscribe, write".
+// except Arabic ones that are usual answers to "to unsubscribe, write". Among them are the
+// texts of the button to opt out that Meta proposes for marketing templates of WhatsApp: a tap
+// on it sends "Stop promotions", in the template's language.
 var stopWords = map[string][]string{
 	"ar": {
 		"ستوب", "قف", "إلغاء", "إلغاء الاشتراك", "الغاء اشتراكي", "إيقاف", "إيقاف الرسائل", "أوقف", "أوقف الرسائل", "أوقفوا الرسائل", "توقف", "توقفوا",
-		"لا تراسلني", "لا تراسلوني", "لا تتصل بي", "لا تتصلوا بي", "لا ترسل لي", "لا ترسلوا لي", "احذف رقمي", "احذفوا رقمي",
+		"إيقاف العروض", "إيقاف العروض الترويجية", "لا تراسلني", "لا تراسلوني", "لا تتصل بي", "لا تتصلوا بي", "لا ترسل لي", "لا ترسلوا لي", "احذف رقمي", "احذفوا رقمي",
 	},
 	"de": {"stopp", "abmelden", "abbestellen", "austragen", "keine Nachrichten mehr"},
 	"en": {
 		"stop", "stop all", "stopall", "unsubscribe", "unsubscribe me", "opt out", "optout", "opt me out", "remove me", "remove my number",
-		"stop calling", "stop calling me", "stop messaging me", "stop texting me", "do not contact me", "don't contact me",
+		"stop promotions", "stop calling", "stop calling me", "stop messaging me", "stop texting me", "do not contact me", "don't contact me",
 		"do not call me", "don't call me", "do not message me", "don't message me",
 	},
-	"es": {"basta", "baja", "parar", "darme de baja", "dar de baja", "cancelar suscripción", "no me contacten", "no me llamen"},
+	"es": {"basta", "baja", "parar", "parar promociones", "detener promociones", "darme de baja", "dar de baja", "cancelar suscripción", "no me contacten", "no me llamen"},
 	"fa": {"لغو", "لغو اشتراک", "توقف"},
-	"fr": {"arrêt", "arrêter", "arrêtez", "stop pub", "désabonner", "se désabonner", "désinscription", "désinscrire", "ne me contactez plus"},
+	"fr": {"arrêt", "arrêter", "arrêtez", "arrêter les promotions", "stop pub", "désabonner", "se désabonner", "désinscription", "désinscrire", "ne me contactez plus"},
 	"hi": {"रोकें", "बंद करें", "बंद करो"},
 	"id": {"berhenti", "berhenti berlangganan", "jangan hubungi saya"},
 	"it": {"basta", "cancellami", "disiscrivimi", "annulla iscrizione", "non contattatemi"},
-	"pt": {"pare", "parar", "sair", "cancelar inscrição", "descadastrar", "não me contate"},
+	"pt": {"pare", "parar", "parar promoções", "sair", "cancelar inscrição", "descadastrar", "não me contate"},
+	"ru": {"стоп", "отписаться", "отпишите меня", "не пишите мне", "не звоните мне"},
 	"tr": {"dur", "durdur", "abonelikten çık", "beni aramayın"},
 	"ur": {"بند کریں", "روک دیں"},
 }

@@ -10,7 +10,8 @@ func TestStopWords(t *testing.T) {
 		"STOP", " stop. ", "Stop!!!", "UNSUBSCRIBE", "un\u200bsubscribe", "Don’t call me", "DONT CALL ME", "Opt-out",
 		"إلغاء", "الغاء", "الغاء الإشتراك", "إيقاف", "ايقاف", "تـوقـف", "تَوَقَّف", "لا تتصلوا بي!",
 		"الغا", "ألغاء", "لا تتصل بى", "لا تتصل بی", "ٱلغاء", "ﺇﻟﻐﺎﺀ", "بند كریں", "بند کریں", "قف",
-		"ARRÊT", "arret", "Désabonner", "BASTA", "Ｓｔｏｐ", "बंद करें", "बंद करें।",
+		"ARRÊT", "arret", "Désabonner", "BASTA", "Ｓｔｏｐ", "बंद करें", "बंद करें।", "СТОП",
+		"Stop promotions", "إيقاف العروض الترويجية", "ايقاف العروض", "Parar promocoes", "Detener promociones",
 	} {
 		if !IsStopWord(message) {
 			t.Errorf("%q is no stop word", message)

@@ -73,11 +73,13 @@ const (
 	national11  = 10 * national10
 )
 
-// Person is the one number that stands for its owner. Three countries write a mobile number
+// Person is the one number that stands for its owner. Four countries write a mobile number
 // in two ways, and networks and WhatsApp use both: Mexico +52 and +521, Argentina +54 and
-// +549, Brazil without and with the ninth digit. Any other number is returned unchanged.
+// +549, Brazil without and with the ninth digit, Benin without and with the 01 that all its
+// numbers got. Any other number is returned unchanged.
 //
-// Sources: ITU E.164 notices of Mexico (2019) and Argentina; Anatel resolution 553.
+// Sources: ITU E.164 notices of Mexico (2019), Argentina and Benin (2024); Anatel resolution
+// 553.
 func (p Phone) Person() Phone {
 	switch {
 	case p/national11 == 52 && p/national10%10 == 1: // +521 and ten digits
@@ -87,6 +89,8 @@ func (p Phone) Person() Phone {
 	case p/national10 == 55 && p/(subscriber8/10)%10 >= 6: // +55, area, a mobile number of eight digits
 		area, subscriber := p/subscriber8%100, p%subscriber8
 		return 55*national11 + area*national9 + 9*subscriber8 + subscriber
+	case p/subscriber8 == 229: // +229 and eight digits
+		return 229*national10 + subscriber8 + p%subscriber8
 	}
 	return p
 }
@@ -103,6 +107,8 @@ func (p Phone) OtherSpelling() (Phone, bool) {
 		return 521*national10 + p%national10, true
 	case p/national10 == 54:
 		return 549*national10 + p%national10, true
+	case p/subscriber8 == 229*national10/subscriber8+1: // 01 and eight digits
+		return 229*subscriber8 + p%subscriber8, true
 	case p/national11 == 55 && p/subscriber8%10 == 9: // the ninth digit
 		area, subscriber := p/national9%100, p%subscriber8
 		if old := 55*national10 + area*subscriber8 + subscriber; old.Person() == p {

@@ -162,6 +162,8 @@ func TestPerson(t *testing.T) {
 		{"Brazil without the ninth digit", 551187654321, 5511987654321},
 		{"Brazil with it", 5511987654321, 5511987654321},
 		{"a Brazilian landline", 551132345678, 551132345678},
+		{"Benin without the 01", 22997123456, 2290197123456},
+		{"Benin with it", 2290197123456, 2290197123456},
 		{"Saudi Arabia", 966501234567, 966501234567},
 		{"a number of Lesotho that is not Mexican", 26652123456, 26652123456},
 		{"an American number that has 521 in it", 15215512345, 15215512345},
@@ -182,6 +184,7 @@ func TestOtherSpelling(t *testing.T) {
 		{"Mexico with and without the 1", 5215512345678, 525512345678},
 		{"Argentina with and without the 9", 5491123456789, 541123456789},
 		{"Brazil with and without the ninth digit", 5511987654321, 551187654321},
+		{"Benin with and without the 01", 2290197123456, 22997123456},
 		{"a Brazilian landline has one", 551132345678, 0},
 		{"a Brazilian number whose ninth digit came with it", 5511932345678, 0},
 		{"Saudi Arabia has one", 966501234567, 0},
@@ -203,7 +206,7 @@ func TestOtherSpelling(t *testing.T) {
 
 func TestTwoSpellingsAreOnePerson(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		code := rapid.SampledFrom([]uint64{521, 52, 549, 54, 55, 966, 1, 5}).Draw(t, "code")
+		code := rapid.SampledFrom([]uint64{521, 52, 549, 54, 55, 229, 22901, 966, 1, 5}).Draw(t, "code")
 		p := Phone(code)
 		for range rapid.IntRange(4, 15-3).Draw(t, "digits") {
 			p = p*10 + Phone(rapid.IntRange(0, 9).Draw(t, "digit"))

@@ -196,6 +196,5 @@ func (s Settings) DayOf(t time.Time) Day {
 	if err != nil {
 		zone = time.UTC
 	}
-	year, month, day := t.In(zone).Date()
-	return Day{time.Date(year, month, day, 0, 0, 0, 0, zone), time.Date(year, month, day+1, 0, 0, 0, 0, zone)}
+	return Day{hours.Midnight(t, zone, 0), hours.Midnight(t, zone, 1)}
 }

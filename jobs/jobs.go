@@ -118,7 +118,7 @@ func (r *runner) work(ctx context.Context, ref store.Ref) (result string, err er
 	}
 	// One pass of this process at a time: a Redis that has lost the begin of one would let
 	// another begin beside it.
-	end, free := r.versions.take(c, ref)
+	end, free := r.versions.take(ref)
 	if !free {
 		return "", &sending.ComeBack{After: timings.BusyWait, Why: "this worker is sending it"}
 	}
@@ -138,10 +138,10 @@ func (r *runner) work(ctx context.Context, ref store.Ref) (result string, err er
 }
 
 func (r *runner) runChunk(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) (rest sending.Rest, err error) {
-	if r.versions.newer(c, chunk) {
+	if r.versions.newer(chunk) {
 		return rest, r.haltOnLostWrites(ctx, c, chunk)
 	}
-	defer func() { r.versions.keep(c, chunk) }()
+	defer func() { r.versions.keep(chunk) }()
 	if wait, err := r.queue.recoverClaim(ctx, c, chunk, r.steady(time.Now())); err != nil {
 		return rest, err
 	} else if wait > 0 {
@@ -164,7 +164,7 @@ func (r *runner) runChunk(ctx context.Context, c campaign.Campaign, chunk *store
 func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chunk *store.Chunk) error {
 	r.log.ErrorContext(ctx, "redis has lost writes", "campaign", c.Name, "run", c.Run, "chunk", chunk.Ref.Chunk)
 	reason := campaign.Say(campaign.MsgLostWrites, "chunk", chunk.Ref.Chunk, "worker", r.sender.Worker.ID, "campaign", c.Name)
-	seen := r.versions.of(c, chunk)
+	seen := r.versions.of(chunk)
 	halted, err := r.queue.store.HaltLost(ctx, chunk, reason, seen.changes, seen.requests)
 	if halted {
 		r.queue.tellHalt(ctx, c.Name, reason)
@@ -174,65 +174,60 @@ func (r *runner) haltOnLostWrites(ctx context.Context, c campaign.Campaign, chun
 
 // versions are those at which this process last saw each chunk. A chunk that has an
 // older one later comes from a Redis that has lost writes: restored from a backup,
-// restarted from a log without its end, or failed over to a replica that lagged.
-// Contacts that are pending in it may have been sent.
+// restarted from a log without its end, failed over to a replica that lagged, or emptied and
+// loaded anew: a campaign that was sent never gives its name up. Contacts that are pending in
+// it may have been sent.
 type versions struct {
 	mu     sync.Mutex
-	seen   map[chunkKey]version
-	inHand map[chunkKey]bool // chunks that a pass of this process is on
+	seen   map[store.Ref]version
+	inHand map[store.Ref]bool // chunks that a pass of this process is on
 }
 
 // A version counts the changes of a chunk, and the requests that have begun: each event
 // changes it, so after a loss the former are soon as many as before.
 type version struct{ changes, requests int }
 
-type chunkKey struct {
-	ref     store.Ref
-	created time.Time // a name may be used again once its campaign is gone
-}
-
 // versionsKept bounds the chunks kept: some megabytes.
 const versionsKept = 100_000
 
 func newVersions() *versions {
-	return &versions{seen: make(map[chunkKey]version), inHand: make(map[chunkKey]bool)}
+	return &versions{seen: make(map[store.Ref]version), inHand: make(map[store.Ref]bool)}
 }
 
 // take takes a chunk in hand until end is called; free is false when it is in hand already.
-func (v *versions) take(c campaign.Campaign, ref store.Ref) (end func(), free bool) {
-	key := chunkKey{ref, c.CreatedAt}
+func (v *versions) take(ref store.Ref) (end func(), free bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.inHand[key] {
+	if v.inHand[ref] {
 		return nil, false
 	}
-	v.inHand[key] = true
+	v.inHand[ref] = true
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		delete(v.inHand, key)
+		delete(v.inHand, ref)
 	}, true
 }
 
 // newer reports whether we have seen a newer version of the chunk than this.
-func (v *versions) newer(c campaign.Campaign, chunk *store.Chunk) bool {
-	seen := v.of(c, chunk)
+func (v *versions) newer(chunk *store.Chunk) bool {
+	seen := v.of(chunk)
 	return seen.changes > chunk.Version || seen.requests > chunk.Requests
 }
 
 // keep notes the chunk's version as it is now.
-func (v *versions) keep(c campaign.Campaign, chunk *store.Chunk) {
+func (v *versions) keep(chunk *store.Chunk) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.seen) >= versionsKept {
 		clear(v.seen)
 	}
-	v.seen[chunkKey{chunk.Ref, c.CreatedAt}] = version{chunk.Version, chunk.Requests}
+	v.seen[chunk.Ref] = version{chunk.Version, chunk.Requests}
 }
 
 // of is the newest version that we have seen of the chunk.
-func (v *versions) of(c campaign.Campaign, chunk *store.Chunk) version {
+func (v *versions) of(chunk *store.Chunk) version {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.seen[chunkKey{chunk.Ref, c.CreatedAt}]
+	return v.seen[chunk.Ref]
 }

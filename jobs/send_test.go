@@ -877,6 +877,27 @@ func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {
 	}
 }
 
+// Redis loses everything, and the same list is loaded again under the same name, which no
+// campaign that was sent gives up.
+func TestACampaignThatRedisForgotIsNotSentAgain(t *testing.T) {
+	s := newStage(t, 10)
+	runner := s.runner("w1")
+	s.sendAs(runner, 0)
+	s.want(map[campaign.State]int{campaign.Accepted: 10})
+	if err := s.rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.campaign = s.load("c", 10)
+	s.platform.forget()
+	s.sendAs(runner, 0)
+	if n := len(s.platform.contacted()); n != 0 {
+		t.Errorf("%d are contacted again", n)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
+		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
 // Redis loses the begin of a request that is on its way.
 func TestAWorkerSendsAChunkOnceAtATime(t *testing.T) {
 	s := newStage(t, 10)
@@ -933,7 +954,7 @@ func TestAChunkIsHeldWhenTheLogHasLostItsEnd(t *testing.T) {
 func TestVersionsAreBounded(t *testing.T) {
 	m := newVersions()
 	for n := range versionsKept + 10 {
-		m.keep(campaign.Campaign{}, &store.Chunk{Ref: store.Ref{Chunk: n}, Version: 1})
+		m.keep(&store.Chunk{Ref: store.Ref{Chunk: n}, Version: 1})
 	}
 	if len(m.seen) > versionsKept {
 		t.Errorf("keeps %d chunks", len(m.seen))

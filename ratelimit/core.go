@@ -6,6 +6,7 @@ package ratelimit
 type state struct {
 	ID    int64 `json:"id"`    // tells permits of this state from those of one that was lost
 	Clock int64 `json:"clock"` // the latest time seen; it never goes backwards
+	Ahead int64 `json:"ahead"` // of the server's clock, since that went backwards: this one goes on
 	Told  int64 `json:"told"`  // the server's limit; 0 until it told one
 	Span  span  `json:"span"`  // the server's window
 
@@ -307,7 +308,7 @@ func backOff(failures int64) int64 {
 // lasted and why. What was learned from the answer that blocked goes with it; a
 // lost answer still asks for a probe.
 func (s *state) lift(now int64) (left, why int64) {
-	now = max(now, s.Clock)
+	now = s.tick(now)
 	if left = max(0, s.Block-now); left > 0 {
 		why = s.Why
 	}

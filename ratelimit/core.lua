@@ -203,9 +203,14 @@ local function stretch(sent, a)
   if ours then w.proven = 1 end
 end
 
-local function advance()
-  now = max(now, s.clock)
+local function tick()
+  s.ahead = max(s.ahead or 0, s.clock - now)
+  now = now + s.ahead
   s.clock = now
+end
+
+local function advance()
+  tick()
   declare()
   local window = s.span.window
   while #s.log > 0 and s.log[1].at + window <= now do
@@ -430,7 +435,7 @@ local stored = redis.call('GET', KEYS[1])
 if stored then
   s = cjson.decode(stored)
 else
-  s = {id = fresh, clock = 0, told = 0, granted = 0, expired = 0, paced = 0, ['end'] = 0,
+  s = {id = fresh, clock = 0, ahead = 0, told = 0, granted = 0, expired = 0, paced = 0, ['end'] = 0,
     heard = 0, block = 0, why = 0, failures = 0, lost = 0, probe = 0, others = 0, others_at = 0,
     span = {window = 0, declared = 0, learned = 0, proven = 0, opened = 0, seen = 0, within = 0, shorter = 0, agreed = 0, doubts = 0}}
 end
@@ -440,7 +445,7 @@ local n, wait = 0, 0
 local permit = {0, 0, 0, 0, 0}
 local blocked, why
 if op == 3 then -- lift
-  now = max(now, s.clock)
+  tick()
   blocked, why = lift()
 else
   advance()

@@ -62,6 +62,21 @@ func TestWhenTheNextMayLeave(t *testing.T) {
 	}
 }
 
+// Redis's clock was three hours ahead, and is set right. What was used counts for as long as
+// before, and no longer.
+func TestAClockThatIsSetBackHoldsNobodyUp(t *testing.T) {
+	s, right := quiet(30, 30), int64(t0-3*60*60*1000)
+	for _, tt := range []struct{ after, want int64 }{{0, 0}, {61_000, 1}} {
+		if got := s.acquire(right+tt.after, plain, ask{Peer: 1, Want: 1}).Permits; got != tt.want {
+			t.Errorf("%d ms after that %d may leave, want %d", tt.after, got, tt.want)
+		}
+	}
+	s.Block, s.Why = s.Clock+40_000, 1
+	if left, _ := s.lift(right + 71_000); left != 30_000 {
+		t.Errorf("a block lasts %d ms", left)
+	}
+}
+
 func TestTheShareIsKept(t *testing.T) {
 	s := quiet(30, 20)
 	p := plain

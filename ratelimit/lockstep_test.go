@@ -122,7 +122,7 @@ func steps(p policy, wait int64) *rapid.Generator[int64] {
 			return rapid.SampledFrom(bounds).Draw(t, "bound") + rapid.Int64Range(-1, 1).Draw(t, "off")
 		}),
 		rapid.Custom(func(t *rapid.T) int64 { // clocks are set, failovers go back
-			return rapid.SampledFrom([]int64{0, 0, 0, -2000, p.Window}).Draw(t, "jump")
+			return rapid.SampledFrom([]int64{0, 0, 0, -2000, -3 * p.Window, p.Window}).Draw(t, "jump")
 		}),
 	)
 }

@@ -29,11 +29,19 @@ func (s *state) credits(p policy) int64 {
 	return min(limit-s.used(), max(1, limit*p.Share/1000)-ours)
 }
 
+// tick is the time of the state when the server's clock says now. A clock that is set back,
+// as when a replica takes over whose clock was behind, does not stop it: nothing would leave
+// until that clock has caught up.
+func (s *state) tick(now int64) int64 {
+	s.Ahead = max(s.Ahead, s.Clock-now)
+	s.Clock = now + s.Ahead
+	return s.Clock
+}
+
 // advance brings the state to now: what has run out no longer counts, and a permit that
 // was never reported counts as used.
 func (s *state) advance(now int64, p policy) int64 {
-	now = max(now, s.Clock)
-	s.Clock = now
+	now = s.tick(now)
 	s.declare(now, p)
 	window := s.Span.Window
 	for len(s.Log) > 0 && s.Log[0].At+window <= now {

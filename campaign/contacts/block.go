@@ -174,9 +174,9 @@ func (p *rowParser) fields(row *Row, text string, broken bool) ([]string, error)
 
 // read decides what becomes of a row by its cells.
 func (p *rowParser) read(row *Row) {
-	passed := false // when its rejects were written the row was not chosen
+	var left Reason // why the row was left out on purpose when its rejects were written
 	if p.corrected {
-		passed = strings.HasPrefix(row.Fields[p.width-2], string(NotChosen))
+		left = leftOut(row.Fields[p.width-2])
 		row.Fields = row.Fields[: p.width-len(rejectColumns) : p.width-len(rejectColumns)]
 		for i, cell := range row.Fields {
 			row.Fields[i] = UnescapeCell(cell)
@@ -188,8 +188,11 @@ func (p *rowParser) read(row *Row) {
 		row.Refusal.Reason = HiddenRow
 		return
 	}
-	if passed || p.choice.Row != nil && !p.choice.Row(row.Line, row.Fields) {
-		row.Refusal.Reason = NotChosen
+	if left == "" && p.choice.Row != nil && !p.choice.Row(row.Line, row.Fields) {
+		left = NotChosen
+	}
+	if left != "" {
+		row.Refusal.Reason = left
 		return
 	}
 	if hidden {

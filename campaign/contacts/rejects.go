@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"campaign-runner/campaign"
 )
@@ -75,6 +76,17 @@ func (r Refusal) String() string {
 		return "duplicate of a contact of the campaign"
 	}
 	return string(r.Reason)
+}
+
+// leftOut is the reason in a row of rejects if nothing of the row was wrong: it stays out
+// when they are given back. The do-not-contact list and the contact record are asked anew.
+func leftOut(reason string) Reason {
+	for _, on := range []Reason{Suppressed, NotChosen, HiddenRow} {
+		if strings.HasPrefix(reason, string(on)) { // others have details
+			return on
+		}
+	}
+	return ""
 }
 
 func count(c *campaign.Counts, r Refusal) {

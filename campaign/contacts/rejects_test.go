@@ -258,6 +258,20 @@ func TestHoldsRejects(t *testing.T) {
 	}
 }
 
+// With nothing wrong in it a row was left out on purpose. The lists that can be asked again are.
+func TestWhatWasLeftOutOnPurposeStaysOut(t *testing.T) {
+	for reason, want := range map[contacts.Reason]contacts.Reason{
+		contacts.Suppressed: contacts.Suppressed, contacts.HiddenRow: contacts.HiddenRow,
+		contacts.NotChosen: contacts.NotChosen, contacts.Elsewhere: contacts.NotChosen,
+		contacts.DoNotContact: "", contacts.Recent: "", contacts.TooShort: "", "": "",
+	} {
+		_, rows, err := readAll(fmt.Sprintf("phone,line,reason,original\n+966501234567,2,%s,\n", reason), contacts.Options{})
+		if err != nil || len(rows) != 1 || rows[0].Refusal.Reason != want {
+			t.Errorf("%q: %v, %v, want %q", reason, rows, err, want)
+		}
+	}
+}
+
 // Without their reasons, rows that were not chosen would become contacts.
 func TestRejectsWithoutTheirReasonsAreRefused(t *testing.T) {
 	for file, want := range map[string]string{

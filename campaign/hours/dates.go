@@ -25,6 +25,17 @@ func (d Date) weekday() time.Weekday { return d.midnight().Weekday() }
 
 func (d Date) String() string { return d.midnight().Format(time.DateOnly) }
 
+// Midnight is when the day of t begins by the clock of a zone, or that many days later: a day
+// whose midnight spring skips begins an hour after it.
+func Midnight(t time.Time, zone *time.Location, days int) time.Time {
+	year, month, day := t.In(zone).Date()
+	begins := time.Date(year, month, day+days, 0, 0, 0, 0, zone)
+	if begins.Hour() > 12 { // an hour that does not exist is read as one of the day before
+		_, begins = begins.ZoneBounds()
+	}
+	return begins
+}
+
 func parseDate(text string) (Date, error) {
 	at, err := time.Parse(time.DateOnly, strings.TrimSpace(text))
 	if err != nil {

@@ -249,3 +249,20 @@ func FuzzParseCalendar(f *testing.F) {
 		}
 	})
 }
+
+// A day holds each of its moments and ends where the next begins, also where the clock skips
+// its midnight (Santiago, Havana, the Azores, Cairo) or repeats it (Beirut, Havana).
+func TestMidnight(t *testing.T) {
+	for _, name := range []string{"UTC", "Asia/Riyadh", "Africa/Cairo", "Asia/Beirut", "America/Santiago", "America/Havana", "Atlantic/Azores", "Australia/Lord_Howe"} {
+		zone, err := LoadZone(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2028; at = at.Add(30 * time.Minute) {
+			from, until := Midnight(at, zone, 0), Midnight(at, zone, 1)
+			if at.Before(from) || !at.Before(until) || !from.Equal(Midnight(from, zone, 0)) || !until.Equal(Midnight(until, zone, 0)) || !from.Equal(Midnight(until, zone, -1)) {
+				t.Fatalf("%v is of a day from %v until %v", at.In(zone), from, until)
+			}
+		}
+	}
+}

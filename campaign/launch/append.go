@@ -175,6 +175,9 @@ func (l *Launcher) readMore(ctx context.Context, req Request, c campaign.Campaig
 	}
 	defer list.reader.Close()
 	list.warnings = append(list.warnings, list.reader.Remarks()...)
+	if c.Counts.Refused[string(contacts.Suppressed)] > 0 && len(req.Suppress) == 0 {
+		list.warnings = append(list.warnings, campaign.Say(campaign.MsgReadNoStopList))
+	}
 	if len(unknown) > 0 {
 		list.warnings = append(list.warnings, campaign.Say(campaign.MsgReadUnknown, "columns", namesOf(unknown)))
 	}

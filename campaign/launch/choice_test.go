@@ -82,11 +82,13 @@ func TestRulesChooseRowsOfAFile(t *testing.T) {
 	}
 }
 
-// Rejects that are corrected and given back hold the rows that were not chosen, too.
-func TestRowsThatWereNotChosenStayOut(t *testing.T) {
+// Rejects that are corrected and given back hold the rows that were not chosen, too, and
+// those of people on the campaign's own suppression list.
+func TestRowsThatWereLeftOutStayOut(t *testing.T) {
 	l, _ := newLauncher(redistest.Shared(t))
 	req := request(t, write(t, "list.csv", people(20)+"0501234567,Bad,\n"))
 	req.Choice.Limit = 5
+	req.Suppress = []string{write(t, "stop.csv", "phone\n+966500000002\n")}
 	if _, err := l.Launch(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +98,7 @@ func TestRowsThatWereNotChosenStayOut(t *testing.T) {
 	}
 	more := request(t, write(t, "corrected.csv", strings.Replace(string(rejects), "0501234567", "+966501234567", 1)))
 	got, err := l.Append(t.Context(), more)
-	if err != nil || got.Contacts != 1 || got.NotChosen != 15 {
+	if err != nil || got.Contacts != 1 || got.NotChosen != 14 || got.Suppressed != 1 || !slices.ContainsFunc(got.Messages, func(m campaign.Message) bool { return m.Is(campaign.MsgReadNoStopList) }) {
 		t.Errorf("appended %+v, %v", got.Counts, err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"campaign-runner/campaign/hours"
 )
 
 // countDays counts contacts of a group that are sent evenly from one time to another, by the
@@ -17,8 +19,7 @@ func (r *run) countDays(group int, contacts float64, from, to time.Time) {
 	}
 	zone, whole := r.zoneOf(group), to.Sub(from)
 	for {
-		y, m, d := from.In(zone).Date()
-		midnight := time.Date(y, m, d+1, 0, 0, 0, 0, zone)
+		midnight := hours.Midnight(from, zone, 1)
 		share := 1.0
 		if whole > 0 {
 			share = float64(min(to.Sub(from), midnight.Sub(from))) / float64(whole)

@@ -50,6 +50,21 @@ func TestDays(t *testing.T) {
 	}
 }
 
+// A day whose midnight spring skips begins an hour later, and the plan comes to it.
+func TestDaysGoOnWhereAMidnightIsSkipped(t *testing.T) {
+	santiago := clock(t, "00:00-24:00", "America/Santiago")
+	evening := time.Date(2026, 9, 5, 20, 0, 0, 0, santiago.Zones[0])
+	for name, w := range map[string]Work{
+		"evenly": {ByDay: true, Groups: []Group{{"", santiago}}, Chunks: even(1, 8), PerCall: 1, Rate: 1. / 3600},
+		"capped": {ByDay: true, Midnight: santiago.Zones[0], Groups: []Group{{"", santiago}}, Chunks: even(1, 8), PerCall: 4, PerDay: 4},
+	} {
+		want := []Day{{"2026-09-05", "", 4}, {"2026-09-06", "", 4}}
+		if diff := cmp.Diff(want, Make(w, evening).Days); diff != "" {
+			t.Errorf("%s: days (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // Days that are asked for change nothing else.
 func TestDaysChangeNothing(t *testing.T) {
 	w := Work{Groups: []Group{{"Riyadh", clock(t, "09:00-21:00", "Asia/Riyadh")}}, Chunks: even(20, 4000), PerCall: 100, Rate: 1. / 600, PerDay: 1500}

@@ -264,7 +264,5 @@ func (r *run) allowed() float64 {
 
 // midnight is the midnight before now, or that many days later.
 func (r *run) midnight(days int) time.Time {
-	zone := cmp.Or(r.Midnight, time.UTC)
-	y, m, d := r.token.t.In(zone).Date()
-	return time.Date(y, m, d+days, 0, 0, 0, 0, zone)
+	return hours.Midnight(r.token.t, cmp.Or(r.Midnight, time.UTC), days)
 }

@@ -301,19 +301,19 @@ func (n *count) tell(a *Account, tally campaign.Tally) {
 // stretches are the hours as stretches of equal length, the empty ones between them
 // included: hours of a short campaign, else days, or several days.
 func (n *count) stretches() []Stretch {
-	hours := slices.Sorted(maps.Keys(n.hours))
-	if len(hours) == 0 {
+	told := slices.Sorted(maps.Keys(n.hours))
+	if len(told) == 0 {
 		return []Stretch{}
 	}
-	first, last := time.Unix(hours[0], 0).In(n.zone), time.Unix(hours[len(hours)-1], 0).In(n.zone)
+	first, last := time.Unix(told[0], 0).In(n.zone), time.Unix(told[len(told)-1], 0).In(n.zone)
 	next := func(t time.Time) time.Time { return t.Add(time.Hour) }
 	if last.Sub(first) >= hourly {
-		first = time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, n.zone)
+		first = hours.Midnight(first, n.zone, 0)
 		days := int(last.Sub(first)/(24*time.Hour))/maxStretches + 1
-		next = func(t time.Time) time.Time { return t.AddDate(0, 0, days) }
+		next = func(t time.Time) time.Time { return hours.Midnight(t, n.zone, days) }
 	}
 	list := []Stretch{{From: first}}
-	for _, from := range hours {
+	for _, from := range told {
 		for at := time.Unix(from, 0); ; {
 			end := next(list[len(list)-1].From)
 			if at.Before(end) {

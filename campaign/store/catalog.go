@@ -104,7 +104,7 @@ func readingOf(name string, hash, tally *redis.MapStringStringCmd) (r Reading) {
 		r.NoticeDue = timeOf(ms)
 	}
 	if r.Err = tally.Err(); r.Err == nil {
-		r.Tally, r.Err = decodeTally(tally.Val())
+		r.Tally, r.Err = decodeWholeTally(tally.Val(), r.Counts)
 	}
 	r.Err = wrap(r.Err, "read tally of %s", name)
 	return r
@@ -171,13 +171,32 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 }
 
 // Tally reads how many contacts are in each state.
-func (s *Store) Tally(ctx context.Context, name string) (campaign.Tally, error) {
-	hash, err := s.rdb.HGetAll(ctx, keyTally(name)).Result()
-	if err != nil {
-		return campaign.Tally{}, wrap(err, "read tally of %s", name)
+func (s *Store) Tally(ctx context.Context, name string) (t campaign.Tally, err error) {
+	var text *redis.StringCmd
+	var tally *redis.MapStringStringCmd
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // in the order of readPage
+		text, tally = p.HGet(ctx, keyCampaign(name), "counts"), p.HGetAll(ctx, keyTally(name))
+		return nil
+	})
+	var counts campaign.Counts
+	if err = exceptNil(err); err == nil && text.Val() != "" { // else it is loading
+		err = json.Unmarshal([]byte(text.Val()), &counts)
 	}
-	t, err := decodeTally(hash)
+	if err == nil {
+		t, err = decodeWholeTally(tally.Val(), counts)
+	}
 	return t, wrap(err, "read tally of %s", name)
+}
+
+// decodeWholeTally is decodeTally for a tally that was read after the campaign's counts. With
+// fewer contacts than the campaign had by then it is not whole: Redis has lost it, or thrown it
+// out. The campaign would look finished.
+func decodeWholeTally(hash map[string]string, counts campaign.Counts) (campaign.Tally, error) {
+	t, err := decodeTally(hash)
+	if have := t.Contacts(); err == nil && have < counts.Contacts {
+		err = fmt.Errorf("it holds %d of %d contacts: Redis has lost a part of the campaign; campaign verify says what", have, counts.Contacts)
+	}
+	return t, err
 }
 
 // decodeTally reads fields "state" and "state:reason", both as numbers, and

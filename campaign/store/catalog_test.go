@@ -148,3 +148,33 @@ func TestTallyRefusesDamage(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Redis threw the tally out, or lost it. Nobody is told that the campaign is finished.
+func TestACampaignThatLostItsTallyIsNotFinished(t *testing.T) {
+	for name, lose := range map[string]func(s *Store){
+		"all of it": func(s *Store) { s.rdb.Del(t.Context(), keyTally("sale")) },
+		"and went on": func(s *Store) {
+			s.rdb.Del(t.Context(), keyTally("sale"))
+			s.rdb.HSet(t.Context(), keyTally("sale"), "0", -1, "2", 1)
+		},
+		"the pendings": func(s *Store) { s.rdb.HDel(t.Context(), keyTally("sale"), "0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New(redistest.Shared(t))
+			launch(t, s, "sale", 2, 3, campaign.Running)
+			if tally, err := s.Tally(t.Context(), "sale"); err != nil || tally.Over() {
+				t.Errorf("before: %v, %v", tally, err)
+			}
+			lose(s)
+			if _, err := s.Tally(t.Context(), "sale"); err == nil || !strings.HasPrefix(err.Error(), "read tally of sale: it holds 0 of ") {
+				t.Errorf("tally: %v", err)
+			}
+			if read, err := s.ReadAll(t.Context(), []string{"sale"}); err != nil || read[0].Err == nil {
+				t.Errorf("read with others: %v, %v", read, err)
+			}
+			if v, err := s.Verify(t.Context(), "sale"); err != nil || len(v.Problems) == 0 {
+				t.Errorf("verified: %v, %v", v, err)
+			}
+		})
+	}
+}

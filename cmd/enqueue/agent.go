@@ -36,6 +36,9 @@ func (a *app) test() *cobra.Command {
 			if why != "" {
 				return cli.Usagef("--to: %s", why)
 			}
+			if err := a.mayTest(cmd.Context(), phone); err != nil {
+				return err
+			}
 			return a.try(cmd.Context(), s.Agent, f.rate, phone, velents.Dispatch{ChannelID: s.ChannelID, Phone: phone.E164(), Values: values})
 		},
 	}
@@ -48,6 +51,19 @@ func (a *app) test() *cobra.Command {
 		_ = cmd.MarkFlagRequired(required) // fails on unknown flags only
 	}
 	return cmd
+}
+
+// mayTest refuses a number on the do-not-contact list. Without Redis there is no list.
+func (a *app) mayTest(ctx context.Context, phone campaign.Phone) error {
+	st, noRedis := a.store(ctx)
+	if noRedis != nil {
+		return nil
+	}
+	listed, err := st.FindSuppressed(ctx, []campaign.Phone{phone})
+	if err == nil && listed[0] {
+		err = fmt.Errorf("%s is on the do-not-contact list: campaign suppress remove takes it off", phone)
+	}
+	return err
 }
 
 func (a *app) try(ctx context.Context, agent string, rate ratelimit.Rate, phone campaign.Phone, d velents.Dispatch) error {

@@ -579,6 +579,20 @@ func TestTestContactsOneNumberOnce(t *testing.T) {
 	}
 }
 
+func TestTestLeavesOutWhoAsksNotToBeContacted(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.store.Suppress(t.Context(), []campaign.Phone{525512345678}); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := w.run("test --to +5215512345678 --channel voice --value name=Ali --value city=Riyadh") // the same person
+	if code != 1 || !strings.HasPrefix(errs, "enqueue: +…5678 is on the do-not-contact list") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if stats := w.platform.Stats(); stats.Contacts != 0 {
+		t.Errorf("%d contacts", stats.Contacts)
+	}
+}
+
 func TestAfterWhichFailuresContactsAreSentAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name, flags string

@@ -79,6 +79,12 @@ const (
 	patience = 2 * time.Second
 	// comeAgain is when a refused event should be posted again, in seconds.
 	comeAgain = "10"
+
+	// Nobody knows whether the platform comes again. So an event in which somebody asks not
+	// to be contacted is tried for insistFor, whatever was answered: longer than a failover
+	// or a restart of Redis takes. mostHeld bounds the bytes of such events.
+	insistFor = 10 * time.Minute
+	mostHeld  = 16 << 20
 )
 
 // keeper stores events; *store.Store is the real one.
@@ -102,6 +108,7 @@ type Inbox struct {
 	Log           *slog.Logger
 
 	last atomic.Pointer[signed] // that came in with an event
+	held atomic.Int64           // bytes of events that insist tries to store
 }
 
 // ServeHTTP takes one event.
@@ -177,10 +184,35 @@ func (in *Inbox) store(ctx context.Context, e store.Event, says velents.Event) i
 		err = in.Events.AddEvent(ctx, e)
 	}
 	if err != nil {
-		in.Log.ErrorContext(ctx, "somebody asks not to be contacted, and the event is not stored", "campaign", e.Campaign, "error", err)
+		in.insist(ctx, e, err)
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusNoContent
+}
+
+// insist goes on trying to store an event that Redis has not taken. If the platform comes
+// again, it is stored twice, which does no harm.
+func (in *Inbox) insist(ctx context.Context, e store.Event, err error) {
+	size := int64(len(e.Body))
+	if in.held.Add(size) > mostHeld {
+		in.held.Add(-size)
+		in.lose(ctx, e, err)
+		return
+	}
+	in.Log.WarnContext(ctx, "somebody asks not to be contacted, and the event is not stored yet; it is tried again", "campaign", e.Campaign, "error", err)
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer in.held.Add(-size)
+		err := store.RetryWrite(ctx, insistFor, func(ctx context.Context) error { return in.Events.AddEvent(ctx, e) })
+		if err != nil {
+			in.lose(ctx, e, err)
+		}
+	}()
+}
+
+// lose tells people that a wish is lost.
+func (in *Inbox) lose(ctx context.Context, e store.Event, err error) {
+	in.Log.ErrorContext(ctx, "somebody asks not to be contacted, and the event is not stored", "campaign", e.Campaign, "error", err)
 }
 
 // A signed is a query and what it is about. The events of a campaign often come by one.

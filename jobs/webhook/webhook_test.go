@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -145,6 +148,83 @@ func TestAWishIsStoredWhereOtherEventsAreNot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nobody knows whether the platform comes again.
+func TestAWishIsStoredOnceRedisTakesItAgain(t *testing.T) {
+	stop := strings.Replace(started, `"extraction":[]`, `"message":{"customer":"STOP"}`, 1)
+	for _, tt := range []struct {
+		name, body string
+		away       time.Duration
+		want       int // stored
+		told       string
+	}{
+		{"after a failover", stop, 40 * time.Second, 1, "not stored yet"},
+		{"not another event", started, 40 * time.Second, 0, "event not stored"},
+		{"and people are told when it is given up", stop, time.Hour, 0, "level=ERROR"},
+		{"or when there are too many", strings.Replace(stop, "{", "{"+strings.Repeat(" ", 1<<19), 1), 40 * time.Second, 32, "level=ERROR"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				back := time.Now().Add(tt.away)
+				var mu sync.Mutex
+				stored := 0
+				var log safeBuilder
+				inbox := &webhook.Inbox{Secret: "secret", Log: slog.New(slog.NewTextHandler(&log, nil)), Events: keep(func() error {
+					mu.Lock()
+					defer mu.Unlock()
+					if time.Now().Before(back) {
+						return errors.New("gone")
+					}
+					stored++
+					return nil
+				})}
+				link := target(webhook.Link("http://in", "secret", webhook.Target{Campaign: "sale"}))
+				for range max(tt.want, 1) + 1 {
+					answer := httptest.NewRecorder()
+					inbox.ServeHTTP(answer, httptest.NewRequest("POST", link, strings.NewReader(tt.body)))
+					if answer.Code != 503 {
+						t.Fatalf("answered %d", answer.Code)
+					}
+					if tt.want < 2 {
+						break
+					}
+				}
+				time.Sleep(2 * time.Hour)
+				mu.Lock()
+				defer mu.Unlock()
+				if limit := max(tt.want, 0); stored > limit || stored == 0 && limit > 0 {
+					t.Errorf("%d are stored, want %d", stored, limit)
+				}
+				if !strings.Contains(log.String(), tt.told) {
+					t.Errorf("logged %q", log.String())
+				}
+			})
+		})
+	}
+}
+
+// keep stores events, or fails.
+type keep func() error
+
+func (k keep) AddEvent(context.Context, store.Event) error { return k() }
+
+// A safeBuilder is written to by several at once.
+type safeBuilder struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuilder) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuilder) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestInboxAnswersSoonWhenRedisIsFrozen(t *testing.T) {
