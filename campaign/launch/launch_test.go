@@ -808,7 +808,7 @@ func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the platform allows no request for more than 1m30s") {
 			t.Errorf("error %v", err)
 		}
-		if note := <-notes; len(notes) > 0 || !strings.Contains(note, "waiting for the quota") {
+		if note := <-notes; len(notes) > 0 || !strings.Contains(note, "waiting for the quota of the token (the quota is used up), 1m30s at the most") {
 			t.Errorf("%q, and %d notes more", note, len(notes))
 		}
 	})
@@ -844,6 +844,10 @@ type usedUp struct{ free }
 func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
 	return ratelimit.Permit{}, context.Cause(ctx)
+}
+
+func (usedUp) Status(context.Context) (ratelimit.Status, error) {
+	return ratelimit.Status{Reason: ratelimit.Full}, nil
 }
 
 // TestChunksShareTripsToRedis counts what a load asks of Redis.
