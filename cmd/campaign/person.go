@@ -43,7 +43,7 @@ func (a *app) person() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "person NUMBER",
-		Short: "List what is kept of one person in all campaigns, write it to a file, or erase it",
+		Short: "List, export or erase what is kept of one person",
 		Long:  personHelp,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
