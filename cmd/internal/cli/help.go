@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -69,6 +70,41 @@ func Fill(text string) string {
 	}
 	end()
 	return strings.TrimSuffix(filled.String(), "\n")
+}
+
+// Fit breaks the lines of a text that are wider than columns between words, below the
+// beginning of their last column.
+func Fit(text string, columns int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= columns {
+			b.WriteString(line)
+			continue
+		}
+		label := labelOf(line, columns-narrowest)
+		b.WriteString(Hanging(label, line[len(label):], columns))
+	}
+	return b.String()
+}
+
+// narrowest is how wide a column must be for words to be broken in it.
+const narrowest = 20
+
+// labelOf is what stands before the last column of a line that begins within so many
+// columns, or before its text: two spaces part columns.
+func labelOf(line string, columns int) string {
+	label := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	for rest := label; ; {
+		_, after, more := strings.Cut(line[len(rest):], "  ")
+		if !more {
+			return label
+		}
+		rest = line[:len(line)-len(strings.TrimLeft(after, " "))]
+		if utf8.RuneCountInString(rest) > columns {
+			return label
+		}
+		label = rest
+	}
 }
 
 // Hanging is a text behind its label, broken between words to lines of columns, each below

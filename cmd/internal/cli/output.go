@@ -21,12 +21,16 @@ import (
 // Everything that a command says passes through here, because names, values and the
 // platform's texts are in it: a terminal would obey what they hold.
 
-// Print prints a result: v as JSON, or text.
+// Print prints a result: v as JSON, or text, which is made to fit a terminal.
 func Print(w io.Writer, asJSON bool, v any, text string) error {
 	if asJSON {
 		return PrintJSON(w, v)
 	}
-	if _, err := io.WriteString(w, clean(text, "\n")); err != nil {
+	text = clean(text, "\n")
+	if columns := Width(w); columns > 0 {
+		text = Fit(text, columns)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
