@@ -268,7 +268,7 @@ func (a *app) newPassword(ctx context.Context, name string) (string, error) {
 }
 
 func (a *app) typedPassword(ctx context.Context, prompt string) (string, error) {
-	if file, ok := a.stdin.(*os.File); ok && cli.IsTerminal(file) {
+	if file, ok := cli.Terminal(a.stdin); ok {
 		return a.unseen(ctx, int(file.Fd()), prompt)
 	}
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, 4<<10)).ReadString('\n')

@@ -26,6 +26,7 @@ import (
 func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	stdin = cli.Interruptible(ctx, stdin)
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	defer func() {
 		if a.rdb != nil {

@@ -147,9 +147,11 @@ func Moment(t time.Time) string            { return campaign.Moment(t) }
 
 // IsTerminal reports whether a person looks at, or types into, stream.
 func IsTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	_, ok := Terminal(stream)
+	return ok
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // Width is how many columns a terminal has; 0 of what is no terminal.
 func Width(stream any) int {
