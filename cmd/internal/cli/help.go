@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Columns is how wide help is. Manual pages have as many.
+// Columns is how wide help is.
 const Columns = 80
 
 // fit makes the help of a command tree fit into columns, and tells with each command its
@@ -20,7 +20,7 @@ func fit(cmd *cobra.Command, above []Setting) {
 	usage := strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", Columns))
 	if len(settings) > len(above) {
 		usage, _, _ = strings.Cut(usage, environmentHeading)
-		usage += environmentHeading + environmentTable(settings)
+		usage += environmentHeading + environmentTable(settings, Columns)
 	}
 	cmd.SetUsageTemplate(usage)
 	for _, sub := range cmd.Commands() {
@@ -30,8 +30,8 @@ func fit(cmd *cobra.Command, above []Setting) {
 
 const environmentHeading = "\nEnvironment:\n"
 
-// environmentTable is what help says of settings, each once.
-func environmentTable(settings []Setting) string {
+// environmentTable is what help says of settings, each once, in lines of columns.
+func environmentTable(settings []Setting, columns int) string {
 	longest := 0
 	for _, s := range settings {
 		longest = max(longest, len(s.Variable))
@@ -45,7 +45,7 @@ func environmentTable(settings []Setting) string {
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
 		}
-		text.WriteString(Hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help, Columns))
+		text.WriteString(Hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help, columns))
 	}
 	return text.String()
 }

@@ -44,13 +44,16 @@ func writeManual(root *cobra.Command, dir string) error {
 	return nil
 }
 
+// margin is how far a manual page indents a table.
+const margin = 9
+
 // forManual readies the long texts of a tree: pages are made from Markdown, which would
 // fill the lines of their tables.
 func forManual(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true
 	cmd.Long = verbatim(cmd.Long)
 	if settings := settingsOf(cmd); len(settings) > 0 {
-		cmd.Long = cmp.Or(cmd.Long, cmd.Short) + "\n\nThese come from the environment:\n\n" + verbatim(environmentTable(settings))
+		cmd.Long = cmp.Or(cmd.Long, cmd.Short) + "\n\nThese come from the environment:\n\n" + verbatim(environmentTable(settings, Columns-margin))
 	}
 	for _, sub := range cmd.Commands() {
 		forManual(sub)
