@@ -57,7 +57,8 @@ func worker(environ func() []string) cli.Run {
 			Short: "Send campaigns to the platform and serve the admin pages",
 			Long: "Sends the contacts of running campaigns to the platform, as fast as the quota of each\n" +
 				"agent's token allows, until it is stopped. The first Ctrl-C, SIGTERM or SIGHUP lets\n" +
-				"requests on their way get their answers; a second one ends at once.",
+				"requests on their way get their answers; a second one ends at once.\n\n" +
+				"Exit code 0: stopped, 1: failed, 2: wrong usage or a wrong or missing setting.",
 			Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return o.run(cmd.Context(), environ(), stderr, getenv)
