@@ -690,6 +690,12 @@ func TestRejectsThatCannotBeWrittenAreKeptInRedis(t *testing.T) {
 	if diff := cmp.Diff(want, got.Warnings); diff != "" || got.RejectsFile != "" {
 		t.Errorf("file %q, warnings (-want +got):\n%s", got.RejectsFile, diff)
 	}
+	req.DryRun, req.Name = true, "another"
+	got, err = l.Launch(t.Context(), req)
+	want = []string{"the rejects file could not be written (no such file or directory); name another with --rejects"}
+	if diff := cmp.Diff(want, got.Warnings); err != nil || diff != "" {
+		t.Errorf("%v, of a dry run (-want +got):\n%s", err, diff)
+	}
 }
 
 func TestManyRejectsComeInParts(t *testing.T) {
