@@ -313,7 +313,7 @@ func (l *Launcher) again(ctx context.Context, req Request, c campaign.Campaign, 
 		s.say(campaign.Text(err.Error()))
 	} else if c.Counts.Rows > c.Counts.Contacts && req.RejectsFile != "" {
 		if err := l.restoreRejects(ctx, c.Name, req.RejectsFile); err != nil {
-			s.say(campaign.Text(rejectsLost(c.Name, err)))
+			s.say(campaign.Text(rejectsLost(c.Name, err, true)))
 		} else {
 			s.RejectsFile = req.RejectsFile
 		}

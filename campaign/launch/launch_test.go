@@ -690,6 +690,12 @@ func TestRejectsThatCannotBeWrittenAreKeptInRedis(t *testing.T) {
 	if diff := cmp.Diff(want, got.Warnings); diff != "" || got.RejectsFile != "" {
 		t.Errorf("file %q, warnings (-want +got):\n%s", got.RejectsFile, diff)
 	}
+	req.DryRun, req.Name = true, "another"
+	got, err = l.Launch(t.Context(), req)
+	want = []string{"the rejects file could not be written (no such file or directory); name another with --rejects"}
+	if diff := cmp.Diff(want, got.Warnings); err != nil || diff != "" {
+		t.Errorf("%v, of a dry run (-want +got):\n%s", err, diff)
+	}
 }
 
 func TestManyRejectsComeInParts(t *testing.T) {
@@ -808,7 +814,7 @@ func TestPreflightSaysThatItWaitsForTheQuota(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "the platform allows no request for more than 1m30s") {
 			t.Errorf("error %v", err)
 		}
-		if note := <-notes; len(notes) > 0 || !strings.Contains(note, "waiting for the quota") {
+		if note := <-notes; len(notes) > 0 || !strings.Contains(note, "waiting for the quota of the token (the quota is used up), 1m30s at the most") {
 			t.Errorf("%q, and %d notes more", note, len(notes))
 		}
 	})
@@ -844,6 +850,10 @@ type usedUp struct{ free }
 func (usedUp) Acquire(ctx context.Context) (ratelimit.Permit, error) {
 	<-ctx.Done()
 	return ratelimit.Permit{}, context.Cause(ctx)
+}
+
+func (usedUp) Status(context.Context) (ratelimit.Status, error) {
+	return ratelimit.Status{Reason: ratelimit.Full}, nil
 }
 
 // TestChunksShareTripsToRedis counts what a load asks of Redis.

@@ -147,7 +147,7 @@ func (in *intake) read(ctx context.Context, list *list) (loaded, error) {
 		out.rejectsFile = in.rejects.local.path
 	}
 	if err := in.rejects.local.err; err != nil {
-		out.warnings = append(out.warnings, campaign.Text(rejectsLost(in.name, err)))
+		out.warnings = append(out.warnings, campaign.Text(rejectsLost(in.name, err, in.rejects.keep != nil)))
 	}
 	return out, nil
 }

@@ -154,20 +154,34 @@ func (l *Launcher) permit(ctx context.Context) (ratelimit.Permit, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, errQuotaWait)
 	defer cancel()
-	tell := time.AfterFunc(2*time.Second, func() { l.note("waiting for the quota of the token, %v at the most", longestWait) })
+	tell := time.AfterFunc(2*time.Second, func() { l.note("waiting for the quota of the token%s, %v at the most", l.why(ctx), longestWait) })
 	defer tell.Stop()
 	return l.Quota.Acquire(ctx)
+}
+
+// why says what keeps the quota from a request, if it knows.
+func (l *Launcher) why(ctx context.Context) string {
+	if status := l.standing(ctx); status.Reason != "" {
+		return " (" + string(status.Reason) + ")"
+	}
+	return ""
+}
+
+// standing is how the quota stands; zero: it does not tell.
+func (l *Launcher) standing(ctx context.Context) (status ratelimit.Status) {
+	if asked, ok := l.Quota.(interface {
+		Status(context.Context) (ratelimit.Status, error)
+	}); ok {
+		status, _ = asked.Status(ctx) // a remark is not worth an error
+	}
+	return status
 }
 
 // blockedUntil is when the platform allows the next request of an agent, as its quota
 // or a worker knows; zero: there is no block.
 func (l *Launcher) blockedUntil(ctx context.Context, agent string, now time.Time) (until time.Time) {
-	if asked, ok := l.Quota.(interface {
-		Status(context.Context) (ratelimit.Status, error)
-	}); ok {
-		if status, err := asked.Status(ctx); err == nil && status.Blocked {
-			until = now.Add(status.Wait)
-		}
+	if status := l.standing(ctx); status.Blocked {
+		until = now.Add(status.Wait)
 	}
 	if l.Store == nil {
 		return until

@@ -141,7 +141,12 @@ func (l *Launcher) restoreRejects(ctx context.Context, name, path string) error 
 	return f.err
 }
 
-// rejectsLost says that there is no rejects file, and how to have it.
-func rejectsLost(name string, err error) string {
-	return fmt.Sprintf("the rejects file could not be written (%v); 'campaign rejects %s' prints it", pathless(err), name)
+// rejectsLost says that there is no rejects file, and how to have it: a dry run has kept
+// nothing.
+func rejectsLost(name string, err error, kept bool) string {
+	how := "name another with --rejects"
+	if kept {
+		how = "'campaign rejects " + name + "' prints it"
+	}
+	return fmt.Sprintf("the rejects file could not be written (%v); %s", pathless(err), how)
 }

@@ -49,7 +49,7 @@ type Quota struct {
 	Remaining int              `json:"remaining"`
 	Window    float64          `json:"window_seconds"`
 	Others    float64          `json:"others_per_window"` // requests by others on the same token, estimated
-	Next      time.Time        `json:"next"`              // when the next request may leave; zero: now
+	Next      time.Time        `json:"next,omitzero"`     // when the next request may leave; zero: now
 	Reason    campaign.Message `json:"reason"`            // why it waits; empty when it need not
 	Blocked   bool             `json:"blocked"`           // it waits because of a 429, of failures, or of a lost answer
 	Failures  int              `json:"failures"`          // failed requests in a row

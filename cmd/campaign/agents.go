@@ -29,7 +29,6 @@ type agent struct {
 	Versions []string `json:"versions,omitempty"` // builds of its live workers
 	Known    bool     `json:"known"`              // whether its quota was found; if not, the fields below are empty
 	store.Quota
-	Next         time.Time `json:"next,omitzero"` // hides that of Quota, which JSON shows even when it is zero
 	BlockedUntil time.Time `json:"blocked_until,omitzero"`
 
 	keys []string // Redis keys of its quota; several when workers have different tokens for it
@@ -121,7 +120,7 @@ func (a *app) findAgents(ctx context.Context, s *store.Store, others ...string) 
 				return nil, err
 			}
 			if quota := jobs.QuotaOf(status, time.Now().Truncate(time.Millisecond)); !found.Known || quota.Next.After(found.Next) {
-				found.Known, found.Quota, found.Next, found.BlockedUntil = true, quota, quota.Next, time.Time{}
+				found.Known, found.Quota, found.BlockedUntil = true, quota, time.Time{}
 				if quota.Blocked {
 					found.BlockedUntil = quota.Next
 				}

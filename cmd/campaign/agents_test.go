@@ -137,3 +137,18 @@ func TestAgentsNameTheVersionsOfTheirWorkers(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A quota that lets the next request leave at once has no time for it, and not the year 1.
+func TestNoTimeIsNotTheYearOne(t *testing.T) {
+	f := newFixture(t)
+	f.load("sale", 1)
+	err := f.Heartbeat(t.Context(), store.Worker{ID: "w", Agents: []string{"default"}, Quotas: map[string]store.Quota{"default": {Limit: 30, Remaining: 30, Window: 60}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"show", "sale", "--json"}, {"agents", "--json"}, {"list", "--json"}, {"plan", "sale", "--json"}, {"log", "sale", "--json"}} {
+		if got := f.run(args...); got.code != 0 || strings.Contains(got.stdout, "0001-01-01") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}

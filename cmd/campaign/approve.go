@@ -25,8 +25,8 @@ func (a *app) approve() *cobra.Command {
 		seen := cmp.Or(revision, c.Approval.Revision)
 		made := fmt.Sprintf("%s: %s, made or changed by %s", c.Name, cli.Count(c.Counts.Contacts, "contact", "contacts"), strings.Join(c.Approval.Makers, ", "))
 		if c.Approval.Wanted && !yes && cli.IsTerminal(a.stdin) {
-			if fmt.Fprintf(a.stderr, "Approve %s? [y/N] ", cli.Printable(made)); !a.agrees() {
-				return errors.New("nothing was approved")
+			if err := a.agrees("Approve "+cli.Printable(made), "nothing was approved"); err != nil {
+				return err
 			}
 		}
 		chunks, left := a.queue(s).Approve(ctx, c.Name, seen)

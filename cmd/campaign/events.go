@@ -31,7 +31,7 @@ func (a *app) events() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "events [NAME]",
-		Short: "Count the platform's events of a campaign, and list open wishes not to be contacted",
+		Short: "Count events of a campaign; list open wishes not to be contacted",
 		Long: `Count the events of a campaign: those that belong to a contact, and those that do
 not. Unmatched events are kept for a week and tried again every few minutes, because
 their contact may be sent later. Of each at most 64 KB are kept, of a campaign 64 MB:

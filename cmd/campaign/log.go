@@ -21,7 +21,7 @@ const followEvery = time.Second
 func (a *app) log() *cobra.Command {
 	var number string
 	var follow bool
-	cmd := a.on("log", "Show the log of a campaign or a contact: what was decided, when and by whom", func(ctx context.Context, s *store.Store, name string) error {
+	cmd := a.on("log", "Show what was decided about a campaign or a contact, and by whom", func(ctx context.Context, s *store.Store, name string) error {
 		phone, err := a.contactOf(ctx, s, name, number)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 func main() { cli.Main("campaign", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	stdin = cli.Interruptible(ctx, stdin)
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	root := &cobra.Command{
 		Use:   "campaign",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,7 +42,7 @@ func (a *app) person() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "person NUMBER",
-		Short: "List what is kept of one person in all campaigns, write it to a file, or erase it",
+		Short: "List, export or erase what is kept of one person",
 		Long:  personHelp,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,12 +92,8 @@ func (a *app) typed(arg string) ([]string, error) {
 		return []string{arg}, nil
 	}
 	if cli.IsTerminal(a.stdin) {
-		fmt.Fprint(a.stderr, "Number: ")
-		line, err := bufio.NewReader(a.stdin).ReadString('\n')
-		if err == io.EOF {
-			err = nil
-		}
-		return []string{strings.TrimSpace(line)}, err
+		line, err := cli.Ask(a.stdin, a.stderr, "Number: ")
+		return []string{line}, err
 	}
 	text, err := io.ReadAll(io.LimitReader(a.stdin, maxTypedBytes+1))
 	if err == nil && len(text) > maxTypedBytes {

@@ -152,7 +152,7 @@ func answered(token, operation, said string, err error) right {
 func (a *app) askPlatform() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ask-platform [NAME]",
-		Short: "Check a campaign's tokens, or all that are set, and what each may do",
+		Short: "Check the tokens of a campaign, or all, and what each may do",
 		Long: `Ask the platform whether it accepts the token of the campaign's agent and, if it is
 set, that of the Support Center, who owns them, and what each may do. Without a campaign
 it asks with the token of every agent that has one here. This changes nothing and

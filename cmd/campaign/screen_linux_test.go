@@ -222,3 +222,40 @@ func TestAnInterruptGivesTheTerminalBack(t *testing.T) {
 		t.Errorf("%v; the terminal is %+v, was %+v, %v", err, is, was, broken)
 	}
 }
+
+// Who presses Ctrl-C at a question has answered it: nobody has to press it again.
+func TestCtrlCAtAQuestionEndsTheCommand(t *testing.T) {
+	for _, tt := range []struct{ args, asks string }{
+		{"cancel sale", "Type sale to cancel it: "},
+		{"resolve sale --accepted", "Type sale to resolve its contacts: "},
+		{"purge sale --force", "Type sale to purge it: "},
+		{"person +966501000000 --erase", "Type erase to go on: "},
+		{"person -", "Number: "},
+		{"pause --all", "? [y/N] "},
+		{"approve sale", "? [y/N] "},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			f := newFixture(t)
+			if strings.HasPrefix(tt.args, "approve") {
+				if out := f.run("policy", "--approve-above", "1"); out.code != 0 {
+					t.Fatal(out)
+				}
+			}
+			f.load("sale", 2)
+			f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
+			before := f.State("sale", 1)
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			var said bytes.Buffer
+			tty, _ := terminal.Open(t, "")
+			err := run(ctx, strings.Fields(tt.args), tty, io.Discard, writerFunc(func(text []byte) {
+				if said.Write(text); strings.HasSuffix(said.String(), tt.asks) {
+					interrupt()
+				}
+			}), f.getenv)
+			if cli.ExitCode(err) != 130 || !strings.Contains(said.String(), tt.asks) || f.State("sale", 1) != before {
+				t.Errorf("exit %d, %v: %s", cli.ExitCode(err), err, said.String())
+			}
+		})
+	}
+}

@@ -40,7 +40,7 @@ func (a *app) pause() *cobra.Command {
 		}
 		return campaign.Text(reason)
 	}
-	cmd := a.onLoaded("pause", "Send nothing more until resumed; what is on its way gets its answer", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+	cmd := a.onLoaded("pause", "Send nothing more until resumed; requests on their way end", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
 		if err := a.queue(s).Pause(ctx, before.Name, why()); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (a *app) cancel() *cobra.Command {
 		return q.Cancel(ctx, c.Name)
 	}
 	cmd := a.steer(steering{
-		verb: "cancel", short: "Stop a campaign for good; 'enqueue rerun' can still send its canceled contacts",
+		verb: "cancel", short: "Stop a campaign for good; 'enqueue rerun' can still send the rest",
 		to: campaign.CanceledPhase, do: cancel,
 		tell: func(done *steered, contacts int) string {
 			done.Canceled = contacts
@@ -209,7 +209,7 @@ func (a *app) sure(what, word, doing string, refused func() error) error {
 
 func (a *app) purge() *cobra.Command {
 	var force, yes bool
-	cmd := a.onLoaded("purge", "Delete the personal data of a campaign that is over; its totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
+	cmd := a.onLoaded("purge", "Delete personal data of a campaign that is over; totals stay", func(ctx context.Context, s *store.Store, before campaign.Campaign) error {
 		name, already := before.Name, !before.PurgedAt.IsZero()
 		if !yes && !already {
 			refused := func() error { return a.queue(s).CheckPurge(ctx, before, force) }

@@ -50,7 +50,7 @@ func (a *app) tickets() *cobra.Command {
 	cmd.Long = `List the tickets that rules (enqueue --ticket-when) have made in the Support Center,
 and the state of each:
 
-  due, creating  a worker with VELENTS_SUPPORT_TOKEN will make it, or is making it
+  due, creating  a worker with VELENTS_SUPPORT_TOKEN will make it, or makes it
   made           the Support Center has it
   refused        the Support Center refused it; the reason says why
   failed         errors used up its tries
@@ -68,7 +68,7 @@ there or --replies again says what you have found.`
 	cmd.Flags().BoolVar(&live, "live", false, "ask the Support Center for the status of each, one request per ticket")
 	cmd.Flags().StringVar(&number, "contact", "", "only the contact with this `NUMBER`; - reads it from the standard input")
 	cmd.Flags().BoolVar(&history, "history", false, "show what was said in the ticket's conversation: asked now with a token of the Support Center, else as a worker last read it")
-	cmd.Flags().StringVar(&replies, "replies", "", "messages in doubt are `there`, in the Support Center, or not, and are sent again")
+	cmd.Flags().StringVar(&replies, "replies", "", "messages in doubt: `there|again`: the Support Center has them, or they are sent again")
 	cli.Document(cmd, cli.SupportToken, cli.PlatformURL)
 	return a.asCSV(cmd)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -71,8 +70,8 @@ func (a *app) together(ctx context.Context, s *store.Store, t together, agent st
 		text := fmt.Sprintf("%s %s: %s", t.verb, cli.Count(len(found.Campaigns), "campaign", "campaigns"), named(found.Campaigns))
 		if !cli.IsTerminal(a.stdin) {
 			a.note(text)
-		} else if fmt.Fprintf(a.stderr, "%s? [y/N] ", text); !a.agrees() {
-			return errors.New("nothing was changed")
+		} else if err := a.agrees(text, "nothing was changed"); err != nil {
+			return err
 		}
 	}
 	done, err := t.do(q, ctx, agent)
@@ -97,14 +96,13 @@ func (a *app) together(ctx context.Context, s *store.Store, t together, agent st
 	return errors.Join(printed, err)
 }
 
-// agrees reads a yes from the terminal.
-func (a *app) agrees() bool {
-	typed, _ := bufio.NewReader(a.stdin).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(typed)) {
-	case "y", "yes":
-		return true
+// agrees asks for a yes on the terminal; without one it says what has not been done.
+func (a *app) agrees(to, undone string) error {
+	typed, err := cli.Ask(a.stdin, a.stderr, to+"? [y/N] ")
+	if answer := strings.ToLower(typed); err == nil && answer != "y" && answer != "yes" {
+		err = errors.New(undone)
 	}
-	return false
+	return err
 }
 
 // named is a list of names, cut where it is long.

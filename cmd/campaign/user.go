@@ -24,7 +24,7 @@ import (
 func (a *app) user() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "People who may use the pages: add, list and remove them, change roles and passwords",
+		Short: "Users of the pages: list, add, remove, change role or password",
 		Long: `People who may use the pages. Without any, the pages are open to this machine, or ask
 for ADMIN_PASSWORD. The first user turns sign-in on in all workers within five seconds.
 ADMIN_PASSWORD goes on working, as an admin.
@@ -268,7 +268,7 @@ func (a *app) newPassword(ctx context.Context, name string) (string, error) {
 }
 
 func (a *app) typedPassword(ctx context.Context, prompt string) (string, error) {
-	if file, ok := a.stdin.(*os.File); ok && cli.IsTerminal(file) {
+	if file, ok := cli.Terminal(a.stdin); ok {
 		return a.unseen(ctx, int(file.Fd()), prompt)
 	}
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, 4<<10)).ReadString('\n')

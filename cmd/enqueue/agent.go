@@ -76,9 +76,9 @@ func (a *app) try(ctx context.Context, agent string, rate ratelimit.Rate, phone 
 	var unanswered *velents.Unanswered
 	switch {
 	case errors.As(err, &refused):
-		return fmt.Errorf("the platform refused %s: %w", phone, refused)
+		return a.explain(fmt.Errorf("the platform refused %s: %w", phone, refused), agent)
 	case errors.As(err, &unanswered) && unanswered.Sent:
-		return fmt.Errorf("%s may have been contacted, or not: %w", phone, unanswered)
+		return a.explain(fmt.Errorf("%s may have been contacted, or not: %w", phone, unanswered), agent)
 	case err != nil:
 		return a.explain(err, agent)
 	}

@@ -51,7 +51,7 @@ type launchFlags struct {
 func (a *app) enqueue() *cobra.Command {
 	var f launchFlags
 	cmd := &cobra.Command{
-		Use:   "enqueue CONTACTS|--from CAMPAIGN --name NAME --channel voice|whatsapp|ID",
+		Use:   "enqueue CONTACTS|--from CAMPAIGN --name NAME --channel CHANNEL",
 		Short: "Start a campaign from a contact file, or from another campaign's contacts",
 		Long:  launchHelp,
 		Args: func(_ *cobra.Command, args []string) error {

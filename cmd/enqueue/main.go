@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"time"
 	_ "time/tzdata" // there may be none on the machine
@@ -25,6 +26,7 @@ import (
 func main() { cli.Main("enqueue", run) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error {
+	stdin = cli.Interruptible(ctx, stdin)
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
 	defer func() {
 		if a.rdb != nil {
@@ -135,10 +137,16 @@ func (a *app) explain(err error, agent string) error {
 	if errors.As(err, &refused) {
 		return fmt.Errorf("%s: %w", cli.TokenVariable(agent), refused)
 	}
-	if none := (*velents.Unanswered)(nil); errors.As(err, &none) {
+	none, odd := (*velents.Unanswered)(nil), (*velents.Error)(nil)
+	if errors.As(err, &none) || errors.As(err, &odd) && notThere(odd) {
 		return fmt.Errorf("%w; %s is %s", err, cli.PlatformURL.Variable, cli.PlatformURL.Get(a.getenv))
 	}
 	return err
+}
+
+// notThere reports whether an answer looks like that of an address where the platform is not.
+func notThere(answer *velents.Error) bool {
+	return answer.Page || answer.Status/100 == 3 || answer.Status == http.StatusNotFound || answer.Status == http.StatusMethodNotAllowed
 }
 
 // channelID is the platform's id of a channel that is named or given by its id.

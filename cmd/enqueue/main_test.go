@@ -546,6 +546,19 @@ func TestPlatformThatRefusesTheToken(t *testing.T) {
 	}
 }
 
+// Something answers there, and it is not the platform: the address is said.
+func TestAnAddressWhereThePlatformIsNot(t *testing.T) {
+	w := newWorld(t)
+	w.write("list.csv", list)
+	address := w.env["VELENTS_URL"] + "/elsewhere"
+	w.env["VELENTS_URL"] = address
+	for _, line := range []string{"list.csv --name spring --channel voice", "template", "test --to +966500000001 --channel voice"} {
+		if code, _, errs := w.run(line); code != 1 || !strings.Contains(errs, "status 404") || !strings.HasSuffix(errs, "; VELENTS_URL is "+address+"\n") {
+			t.Errorf("%s: exit %d, %s", line, code, errs)
+		}
+	}
+}
+
 func TestTestContactsOneNumberOnce(t *testing.T) {
 	w := newWorld(t)
 	values := []string{"--value", "name=Ali", "--value", "city=Riyadh, KSA"}

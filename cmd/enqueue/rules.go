@@ -13,7 +13,7 @@ import (
 func (a *app) rules() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rules",
-		Short: "Show what --rules knows of countries; configuration, no legal advice",
+		Short: "Show what --rules knows of countries; no legal advice",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			rules := hours.Rules()

@@ -84,7 +84,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
-		return err // "listen tcp ADDR: reason"
+		return cli.NotListening("platform", "--addr", err)
 	}
 	if err := o.say(stdout, listening{"http://" + listener.Addr().String()}); err != nil {
 		_ = listener.Close()

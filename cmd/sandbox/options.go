@@ -41,11 +41,13 @@ func newCommand(serve func(options) error) *cobra.Command {
 		Long: `A stand-in for the Velents platform, to rehearse a campaign against.
 
 It remembers how often each number was contacted:
-  GET    /sandbox/ledger   numbers contacted more than once; ?all=1 every number; ?phone= one
+  GET    /sandbox/ledger   numbers contacted more than once; ?all=1 every
+                           number; ?phone= one
   DELETE /sandbox/ledger   forget contacts and counts
   GET    /sandbox/stats    requests, contacts, cut connections, by token
   PUT    /sandbox/limit    {"limit":10} changes the limit; 0 lifts it
-  PUT    /sandbox/faults   {"reset_after":0.1} changes the faults named; GET shows all, DELETE ends them
+  PUT    /sandbox/faults   {"reset_after":0.1} changes the faults named; GET
+                           shows all, DELETE ends them
 
 Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -73,9 +75,8 @@ Exit status: 0 stopped by SIGTERM, 130 by Ctrl-C, 1 failed, 2 usage.`,
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "Usage:\n  %s\n", cmd.UseLine())
 		for _, group := range groups {
-			fmt.Fprintf(out, "\n%s:\n%s", group.Name(), group.FlagUsages())
+			fmt.Fprintf(out, "\n%s:\n%s", group.Name(), group.FlagUsagesWrapped(cli.Columns))
 		}
-		fmt.Fprintln(out)
 		return nil
 	})
 	return cmd

@@ -49,17 +49,19 @@ func worker(environ func() []string) cli.Run {
 			Short: "Send campaigns to the platform and serve the admin pages",
 			Long: "Sends the contacts of running campaigns to the platform, as fast as the quota of each\n" +
 				"agent's token allows, until it is stopped. The first Ctrl-C, SIGTERM or SIGHUP lets\n" +
-				"requests on their way get their answers; a second one ends at once.",
+				"requests on their way get their answers; a second one ends at once.\n\n" +
+				"Exit code 0: stopped, 1: failed, 2: wrong usage or a wrong or missing setting.",
 			Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return o.run(cmd.Context(), environ(), stderr, getenv)
 			},
 		}
 		o.addFlags(cmd.Flags())
-		cli.Document(cmd,
+		cli.Document(cmd, append([]cli.Setting{
 			cli.RedisURL, cli.PlatformURL, cli.AgentToken, cli.SupportToken,
 			cli.WebhookSecret, cli.WebhookPrevious, cli.WebhookAuth, cli.NotifyURL, cli.NotifyLanguage,
-			cli.AdminUser, cli.AdminPassword, cli.AdminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel)
+			cli.AdminUser, cli.AdminPassword, cli.AdminURL, cli.KeepFor, cli.WebhookURL, cli.WhatsappChannel,
+		}, cli.LaunchDefaults()...)...)
 		return cli.Execute(ctx, cmd, args, stdin, stdout, stderr, getenv)
 	}
 }
@@ -70,16 +72,13 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	if err != nil {
 		return err
 	}
-	if err := cli.CheckDefaults(getenv); err != nil {
-		return err
-	}
 	if o.webhookAddr != "" && cli.WebhookSecret.Get(getenv) == "" {
 		return cli.Usagef("--webhook-addr: set WEBHOOK_SECRET, which signs the links")
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return cli.Usagef("--admin-tls-cert and --admin-tls-key: give both, or none")
 	}
-	for _, warning := range o.warnings(getenv) {
+	for _, warning := range append(o.warnings(getenv), cli.Mistyped(environ)...) {
 		log.WarnContext(ctx, warning)
 	}
 	if o.embedded {
@@ -103,6 +102,7 @@ func (o options) run(ctx context.Context, environ []string, stderr io.Writer, ge
 	}
 	st := store.New(rdb)
 	st.WaitForReplicas(o.replicas)
+	log.InfoContext(ctx, "worker starting", "version", cli.ThisBuild().String(), "platform", cli.PlatformURL.Get(getenv), "redis", store.Address(cli.RedisURL.Get(getenv)))
 	s, err := assembly{o, getenv, tokens, st, metrics.New(st), log}.services(ctx)
 	if err != nil {
 		return err
@@ -130,6 +130,8 @@ func (o options) tokens(environ []string, getenv func(string) string) (map[strin
 			}
 			agents = append(agents, agent)
 		}
+	} else if err := cli.CheckTokens(environ); err != nil {
+		return nil, err
 	} else if len(agents) == 0 {
 		agents = []string{campaign.DefaultAgent} // whose token is missing, as the error says
 	}

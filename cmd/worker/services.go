@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,7 +56,7 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 		}
 	}
 	if s.pages, err = forPages.listen(o.adminAddr); err != nil {
-		return notListening("admin pages", err)
+		return cli.NotListening("admin pages", "--admin-addr", err)
 	}
 	s.log.InfoContext(ctx, "admin pages", "url", strings.TrimRight(scheme+s.pages.Addr().String()+"/"+strings.Trim(o.basePath, "/"), "/"))
 	if o.webhookAddr == "" {
@@ -66,21 +64,11 @@ func (o options) open(ctx context.Context, s *services, pages http.Handler, inbo
 	}
 	if s.events, err = forInbox.listen(o.webhookAddr); err != nil {
 		s.pages.Close()
-		return notListening("webhook inbox", err)
+		return cli.NotListening("webhook inbox", "--webhook-addr", err)
 	}
 	s.inbox = forInbox.server(inbox, s.log)
 	s.log.InfoContext(ctx, "webhook inbox", "url", "http://"+s.events.Addr().String()+webhook.Path)
 	return nil
-}
-
-// notListening is why a port is not open. An address that can be none is a wrong setting;
-// one that is taken may be free later.
-func notListening(what string, err error) error {
-	err = fmt.Errorf("%s: %w", what, err)
-	if wrong := (*net.AddrError)(nil); errors.As(err, &wrong) {
-		return cli.Usage(err)
-	}
-	return err
 }
 
 // run runs the parts until ctx is over or one of them fails.
@@ -172,7 +160,7 @@ func embedRedis(redisURL string) (stop func(), err error) {
 		m.RequireAuth(password)
 	}
 	if err := m.StartAddr(net.JoinHostPort(host, port)); err != nil {
-		return nil, fmt.Errorf("embedded redis: %w", err)
+		return nil, cli.NotListening("embedded redis", "REDIS_URL", err)
 	}
 	// miniredis expires keys only when its clock is moved on.
 	tick, done := time.NewTicker(time.Second), make(chan struct{})

@@ -34,12 +34,20 @@ type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stder
 // thousands of campaigns. Its pages are never touched.
 const heapFloor = 32 << 20
 
-// Main runs a command and ends the process. The first Ctrl-C, SIGTERM or SIGHUP ends
+// Main runs a command and ends the process, after a warning of each variable of the
+// environment that is mistyped. The first Ctrl-C, SIGTERM or SIGHUP ends
 // the context, a second one kills.
 //
 // Nothing of ours writes to the standard log. Of others net/http does: it quotes what a
 // server sends behind an answer, which may hold numbers, and the token.
 func Main(name string, run Run) {
+	for _, line := range Mistyped(os.Environ()) {
+		Note(os.Stderr, name, "warning: "+line)
+	}
+	process(name, run)
+}
+
+func process(name string, run Run) {
 	log.SetOutput(io.Discard)
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -58,12 +66,12 @@ func Main(name string, run Run) {
 	os.Exit(ExitCode(err))
 }
 
-// MainService is Main of a command that runs until it is stopped. The reader of its
-// log may go away, as a terminal or a log collector does: that ends nothing. Without
-// this, Go ends a process that writes to a closed pipe as its stderr.
+// MainService is Main of a command that runs until it is stopped, and that warns in its own
+// log. The reader of its log may go away, as a terminal or a log collector does: that ends
+// nothing. Without this, Go ends a process that writes to a closed pipe as its stderr.
 func MainService(name string, run Run) {
 	signal.Ignore(syscall.SIGPIPE)
-	Main(name, run)
+	process(name, run)
 }
 
 // Stops are the signals that ask a command to stop. A terminal that is closed is one,
@@ -160,8 +168,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.DisableSuggestions = true // cobra's take several lines; meant says them in one
 	Describe(root)
-	// Manual pages have 80 columns, too.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", columns)))
+	fit(root, nil)
 	complete(root, getenv)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		unquote(root)

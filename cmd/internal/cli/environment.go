@@ -20,15 +20,17 @@ import (
 // Bind lets a flag take its value from an environment variable when it is not
 // given: flag beats environment beats default. -h names the variable.
 func Bind(flags *pflag.FlagSet, flag, variable string) {
+	if !slices.Contains(variables(), variable) {
+		panic("no command is known to read " + variable) // a mistake of this program
+	}
 	f := flags.Lookup(flag)
 	f.Usage += " [$" + variable + "]"
 	_ = flags.SetAnnotation(flag, variableAnnotation, []string{variable}) // fails on unknown flags only
 }
 
 const (
-	variableAnnotation    = "environment variable" // of a flag
-	environmentAnnotation = "environment"          // of a command: its settings, as a table
-	settingsAnnotation    = "settings"             // of a command: the variables of its settings
+	variableAnnotation = "environment variable" // of a flag
+	settingsAnnotation = "settings"             // of a command: the variables of its settings
 )
 
 func fillFromEnv(flags *pflag.FlagSet, getenv func(string) string) error {
@@ -86,23 +88,9 @@ func (c *checked) Set(text string) error {
 // Document adds settings to the help of cmd and its subcommands, which then refuse to run
 // with values that the settings cannot have.
 func Document(cmd *cobra.Command, settings ...Setting) {
-	var text strings.Builder
-	longest := 0
-	for _, s := range settings {
-		longest = max(longest, len(s.Variable))
-	}
-	for _, s := range settings {
-		help := s.Help
-		if s.Default != "" {
-			help += " (default " + s.Default + ")"
-		}
-		text.WriteString(Hanging(fmt.Sprintf("  %-*s   ", longest, s.Variable), help, columns))
-	}
-	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nEnvironment:\n" + text.String())
 	if cmd.Annotations == nil {
 		cmd.Annotations = make(map[string]string)
 	}
-	cmd.Annotations[environmentAnnotation] = text.String()
 	for _, s := range settings {
 		cmd.Annotations[settingsAnnotation] += s.Variable + " "
 	}
@@ -116,33 +104,19 @@ func checkEnvironment(cmd *cobra.Command, getenv func(string) string) error {
 		if cmd.Hidden || cmd.Name() == "completion" { // it needs none of them
 			return nil
 		}
-		for _, variable := range strings.Fields(cmd.Annotations[settingsAnnotation]) {
-			errs = append(errs, settingOf(variable).check(getenv))
+		for _, s := range settingsOf(cmd) {
+			errs = append(errs, s.check(getenv))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// columns is how wide help is.
-const columns = 80
-
-// Hanging is a text behind its label, broken between words to lines of columns, each below
-// the first.
-func Hanging(label, text string, columns int) string {
-	var b strings.Builder
-	line := label
-	for i, word := range strings.Fields(text) {
-		switch {
-		case i == 0:
-			line += word
-		case len([]rune(line))+1+len([]rune(word)) > columns:
-			b.WriteString(line + "\n")
-			line = strings.Repeat(" ", len([]rune(label))) + word
-		default:
-			line += " " + word
-		}
+// settingsOf are the settings that Document has added to a command.
+func settingsOf(cmd *cobra.Command) (settings []Setting) {
+	for _, variable := range strings.Fields(cmd.Annotations[settingsAnnotation]) {
+		settings = append(settings, settingOf(variable))
 	}
-	return b.String() + line + "\n"
+	return settings
 }
 
 // TokenVariable is the environment variable of an agent's token.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,7 +35,6 @@ func writeManual(root *cobra.Command, dir string) error {
 			root.RemoveCommand(sub)
 		}
 	}
-	root.Long += environmentText(root)
 	build := ThisBuild()
 	date, _ := time.Parse(time.DateOnly, build.Date) // of no known commit: the year 1, the same each time
 	err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "campaign-runner " + build.Version, Date: &date}, dir)
@@ -44,19 +44,17 @@ func writeManual(root *cobra.Command, dir string) error {
 	return nil
 }
 
-// environmentText is what Document has said, for a manual page.
-func environmentText(cmd *cobra.Command) string {
-	if table := cmd.Annotations[environmentAnnotation]; table != "" {
-		return "\n\nThese come from the environment:\n\n" + verbatim(table)
-	}
-	return ""
-}
+// margin is how far a manual page indents a table.
+const margin = 9
 
 // forManual readies the long texts of a tree: pages are made from Markdown, which would
 // fill the lines of their tables.
 func forManual(cmd *cobra.Command) {
 	cmd.DisableAutoGenTag = true
 	cmd.Long = verbatim(cmd.Long)
+	if settings := settingsOf(cmd); len(settings) > 0 {
+		cmd.Long = cmp.Or(cmd.Long, cmd.Short) + "\n\nThese come from the environment:\n\n" + verbatim(environmentTable(settings, Columns-margin))
+	}
 	for _, sub := range cmd.Commands() {
 		forManual(sub)
 	}

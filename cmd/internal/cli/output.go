@@ -21,12 +21,16 @@ import (
 // Everything that a command says passes through here, because names, values and the
 // platform's texts are in it: a terminal would obey what they hold.
 
-// Print prints a result: v as JSON, or text.
+// Print prints a result: v as JSON, or text, which is made to fit a terminal.
 func Print(w io.Writer, asJSON bool, v any, text string) error {
 	if asJSON {
 		return PrintJSON(w, v)
 	}
-	if _, err := io.WriteString(w, clean(text, "\n")); err != nil {
+	text = clean(text, "\n")
+	if columns := Width(w); columns > 0 {
+		text = Fit(text, columns)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
@@ -143,9 +147,11 @@ func Moment(t time.Time) string            { return campaign.Moment(t) }
 
 // IsTerminal reports whether a person looks at, or types into, stream.
 func IsTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	_, ok := Terminal(stream)
+	return ok
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // Width is how many columns a terminal has; 0 of what is no terminal.
 func Width(stream any) int {

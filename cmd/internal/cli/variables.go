@@ -20,6 +20,7 @@ type Setting struct {
 	Default  string
 	Help     string
 	Check    func(value string) error // nil: any value will do; errors must not quote what may be a secret
+	Quote    bool                     // no secret, so that errors quote it
 }
 
 // All settings of the environment.
@@ -33,9 +34,9 @@ var (
 	SupportToken = Setting{Variable: "VELENTS_SUPPORT_TOKEN", Help: "token of the Support Center, for tickets; none: no tickets are made",
 		Check: velents.CheckToken}
 	KeepFor = Setting{Variable: "KEEP_FOR", Help: "personal data of a campaign is purged this long after it is over, unless its --keep-for says otherwise: 30d; none: never",
-		Check: takes("keep-for")}
+		Check: takes("keep-for"), Quote: true}
 	AdminUser = Setting{Variable: "ADMIN_USER", Default: "admin", Help: "user of ADMIN_PASSWORD on the admin pages",
-		Check: checkUser}
+		Check: checkUser, Quote: true}
 	WebhookURL = Setting{Variable: "WEBHOOK_URL", Help: "public address at which workers receive the platform's events; none: no events",
 		Check: campaign.CheckAddress}
 	WebhookSecret   = Setting{Variable: "WEBHOOK_SECRET", Help: "signs the links at which the platform posts events; none: no events"}
@@ -44,10 +45,10 @@ var (
 	AdminPassword   = Setting{Variable: "ADMIN_PASSWORD", Help: "password of the admin pages; required unless they are on loopback"}
 	AdminURL        = Setting{Variable: "ADMIN_URL", Help: "public address of the admin pages, for links in notices; none: no links",
 		Check: notify.CheckLink}
-	NotifyURL = Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started, is canceled or has finished; none: no notices",
+	NotifyURL = Setting{Variable: "NOTIFY_URL", Help: "address that gets a POST of JSON when a campaign pauses, waits to be started or approved, is canceled or has finished; none: no notices",
 		Check: campaign.CheckAddress}
 	NotifyLanguage = Setting{Variable: "NOTIFY_LANGUAGE", Default: string(texts.English), Help: "language of these notices: en or ar",
-		Check: checkLanguage}
+		Check: checkLanguage, Quote: true}
 )
 
 // VoiceChannel is the platform's id of that channel, as it was seen in use;
@@ -58,12 +59,16 @@ const VoiceChannel = 3
 var WhatsappChannel = Setting{Variable: "VELENTS_CHANNEL_WHATSAPP", Help: "the platform's id of the WhatsApp channel; without it, that channel is not known by name",
 	Check: takes("channel")}
 
+// allSettings are those above, and the defaults of launches.
+func allSettings() []Setting {
+	return append(LaunchDefaults(),
+		RedisURL, PlatformURL, AgentToken, SupportToken, KeepFor, WhatsappChannel, AdminUser, AdminPassword, AdminURL,
+		WebhookURL, WebhookSecret, WebhookPrevious, WebhookAuth, NotifyURL, NotifyLanguage)
+}
+
 // settingOf is the setting of a variable.
 func settingOf(variable string) Setting {
-	for _, s := range []Setting{
-		RedisURL, PlatformURL, AgentToken, SupportToken, KeepFor, WhatsappChannel, AdminUser, AdminPassword, AdminURL,
-		WebhookURL, WebhookSecret, WebhookPrevious, WebhookAuth, NotifyURL, NotifyLanguage,
-	} {
+	for _, s := range allSettings() {
 		if s.Variable == variable {
 			return s
 		}
@@ -95,29 +100,34 @@ func Defaults(getenv func(string) string) campaign.Given {
 // strict5xx is "true" where VELENTS_RETRY_5XX=none is meant.
 const strict5xx = "VELENTS_STRICT_5XX"
 
-// CheckDefaults finds values that the variables cannot have which name defaults of 'enqueue'.
-// A worker uses them for launches from its pages, and says so at its start: lists are
-// enqueued in the same environment, perhaps at night.
-func CheckDefaults(getenv func(string) string) error {
-	for _, setting := range campaign.LaunchSettings() {
-		value := strings.TrimSpace(getenv(setting.Variable))
-		if setting.Variable == "" || value == "" || setting.Flag == "channel" && (value == "voice" || value == "whatsapp") {
+// LaunchDefaults are the variables that name defaults of 'enqueue'. A worker uses them for
+// launches from its pages, and refuses wrong values at its start: lists are enqueued in the
+// same environment, perhaps at night.
+func LaunchDefaults() []Setting {
+	defaults := []Setting{{Variable: strict5xx, Quote: true, Help: "true: VELENTS_RETRY_5XX=none, if that is not set", Check: func(value string) error {
+		_, err := campaign.ParseSwitch(value)
+		return err
+	}}}
+	for _, s := range campaign.LaunchSettings() {
+		if s.Variable == "" || s.Variable == KeepFor.Variable {
 			continue
 		}
-		err := setting.Try(value)
-		if setting.Flag == "region" {
-			_, err = contacts.NewPhoneParser(value)
+		help := "default of 'enqueue --" + s.Flag + "'"
+		if s.Flag != "agent" && s.Flag != "channel" {
+			help += ", and of launches from the pages"
 		}
-		if err != nil {
-			return Usage(invalid(setting.Variable, value, err))
-		}
+		defaults = append(defaults, Setting{Variable: s.Variable, Default: s.Default, Quote: true, Help: help, Check: func(value string) error {
+			switch {
+			case s.Flag == "channel" && (value == "voice" || value == "whatsapp"):
+				return nil
+			case s.Flag == "region":
+				_, err := contacts.NewPhoneParser(value)
+				return err
+			}
+			return s.Try(value)
+		}})
 	}
-	if value := strings.TrimSpace(getenv(strict5xx)); value != "" {
-		if _, err := campaign.ParseSwitch(value); err != nil {
-			return Usage(invalid(strict5xx, value, err))
-		}
-	}
-	return nil
+	return defaults
 }
 
 // checkUser refuses a name that a browser could not send: a colon ends it there.
@@ -140,7 +150,11 @@ func (s Setting) check(getenv func(string) string) error {
 	if value == "" || s.Check == nil {
 		return nil
 	}
-	if err := s.Check(value); err != nil {
+	err := s.Check(value)
+	switch {
+	case err != nil && s.Quote:
+		return invalid(s.Variable, value, err)
+	case err != nil:
 		return fmt.Errorf("%s: %w", s.Variable, err)
 	}
 	return nil
