@@ -854,6 +854,19 @@ func TestAPauseThatRedisForgetsIsMadeAgain(t *testing.T) {
 	}
 }
 
+// wantNobodyAgain lets a worker find that Redis has forgotten the chunk.
+func (s *stage) wantNobodyAgain(r *runner) {
+	s.t.Helper()
+	s.platform.forget()
+	s.sendAs(r, 0)
+	if n := len(s.platform.contacted()); n != 0 {
+		s.t.Errorf("%d are contacted again", n)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
+		s.t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
 // Redis loses a request that all were reached by. Then events make up for the changes that
 // were lost with it.
 func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {
@@ -867,14 +880,7 @@ func TestEventsDoNotHideThatRedisForgotAChunk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.platform.forget()
-	s.sendAs(runner, 0)
-	if n := len(s.platform.contacted()); n != 0 {
-		t.Errorf("%d are contacted again", n)
-	}
-	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
-		t.Errorf("campaign is %s because %q", phase, reason)
-	}
+	s.wantNobodyAgain(runner)
 }
 
 // Redis loses everything, and the same list is loaded again under the same name, which no
@@ -888,14 +894,7 @@ func TestACampaignThatRedisForgotIsNotSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.campaign = s.load("c", 10)
-	s.platform.forget()
-	s.sendAs(runner, 0)
-	if n := len(s.platform.contacted()); n != 0 {
-		t.Errorf("%d are contacted again", n)
-	}
-	if phase, reason := s.phase("c"); phase != campaign.Paused || !strings.Contains(reason, "Redis has lost writes: chunk 0") {
-		t.Errorf("campaign is %s because %q", phase, reason)
-	}
+	s.wantNobodyAgain(runner)
 }
 
 // Redis loses the begin of a request that is on its way.
