@@ -161,6 +161,10 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.DisableSuggestions = true // cobra's take several lines; meant says them in one
 	Describe(root)
+	root.InitDefaultCompletionCmd(args...)
+	for _, cmd := range root.Commands() {
+		refuseUnknown(cmd)
+	}
 	fit(root, nil)
 	complete(root, getenv)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
@@ -178,6 +182,25 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 		return Usagef("%w%s; %s -h shows how", err, meant(cmd, err), cmd.CommandPath())
 	}
 	return helped(ctx, err, getenv)
+}
+
+// refuseUnknown makes commands that only have others below them refuse a word that is none
+// of those. Else they would print their help and end with 0, as if 'suppress ad NUMBER' had
+// been done.
+func refuseUnknown(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		refuseUnknown(sub)
+	}
+	if !cmd.HasSubCommands() || cmd.Runnable() {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // observe calls begin when any command of the tree begins.
