@@ -70,7 +70,7 @@ proof: ## check the models in proof/, whole and with each guard taken out
 	@scripts/need.sh gcc spin
 	@proof/run.sh
 
-upgrade: ## run workers of EARLIER beside those of this tree, as in: make upgrade EARLIER=v1.0.0
+upgrade: ## run workers of the latest release, or of EARLIER, beside those of this tree
 	@scripts/need.sh redis-server
 	EARLIER=$(EARLIER) $(GO) test -count=1 -v -timeout=15m ./internal/release -run='^TestAnEarlierVersionRunsBesideThisOne$$'
 

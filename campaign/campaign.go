@@ -20,6 +20,7 @@ type Campaign struct {
 	Settings    Settings
 	Phase       Phase   // as stored; Finished is derived, see Tally.Phase
 	PhaseReason Message // why it is paused or canceled, or why it is ready and did not go on by itself
+	PhaseCall   string  // names the change that led to the phase: a person acts on the pause that they have seen
 	Approval    Approval
 	Fingerprint string // of the file, the suppression files and the load flags
 	Counts      Counts

@@ -245,6 +245,7 @@ var (
 	MsgMoreChosen   = define("more_chosen", "more contacts are chosen than were seen, or some were sent again meanwhile: look at the number again")
 	MsgMoreAdded    = define("more_added", "more contacts would be added than were seen: look at the number again")
 	MsgMoreThanSeen = defineWhole("more_than_seen", "more contacts would be launched than were seen: look at the review again")
+	MsgStandsAnew   = defineWhole("stands_anew", "{action} {campaign}: it is {phase} again since you looked: {why}; ask once more if that is no reason to wait")
 	MsgNotNow       = defineWhole("not_now", "{action} {campaign}: it is {phase}")
 )
 

@@ -25,6 +25,7 @@ type action struct {
 	Confirm  texts.Line
 	States   []choice   // of contacts to choose from
 	Revision int        // of list and settings that are approved; 0: none are
+	Seen     string     // the change of phase since when it stands still; may be empty
 	Link     string     // of the page that does it; empty: this form does
 	Rules    []followUp // of contacts for a campaign that follows up; the form then leads to that of a new campaign
 }
@@ -70,9 +71,9 @@ func (s standing) Actions() []action {
 	case campaign.Running:
 		list = append(list, offer("pause", ""))
 	case campaign.Paused:
-		list = append(list, offer("resume", "primary"))
+		list = append(list, s.goOn("resume"))
 	case campaign.Ready, campaign.Scheduled:
-		list = append(list, offer("start", "primary"))
+		list = append(list, s.goOn("start"))
 	}
 	if s.PurgedAt.IsZero() && s.States.In(campaign.Unconfirmed) > 0 {
 		decide := offer("resolve", "")
@@ -105,6 +106,13 @@ func (s standing) Actions() []action {
 	return list
 }
 
+// goOn offers to set a campaign running that stands still as it is shown.
+func (s standing) goOn(do string) action {
+	a := offer(do, "primary")
+	a.Seen = s.Whole.PhaseCall
+	return a
+}
+
 func (s standing) choices() []choice {
 	var list []choice
 	for _, state := range jobs.Rerunnable {
@@ -127,10 +135,10 @@ func (s standing) rerunWarning(state campaign.State) texts.Line {
 }
 
 // act serves an action: it carries it out and shows the campaign.
-func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, name string, form url.Values) (n int, err error)) http.HandlerFunc {
+func (p *pages) act(did string, do func(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (n int, err error)) http.HandlerFunc {
 	return p.of(p.known, func(w http.ResponseWriter, r *http.Request, c campaign.Campaign) error {
 		// The action goes on when the page is closed.
-		n, err := do(context.WithoutCancel(r.Context()), p.queue(r), c.Name, r.PostForm)
+		n, err := do(context.WithoutCancel(r.Context()), p.queue(r), c, r.PostForm)
 		if err != nil {
 			return asWish(err)
 		}
@@ -151,12 +159,12 @@ func asWish(err error) error {
 // maxReason bounds the reason for a pause, in bytes.
 const maxReason = 300
 
-func pause(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+func pause(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
 	reason, err := reasonOf(form)
 	if err != nil {
 		return 0, err
 	}
-	return 0, q.Pause(ctx, name, campaign.Text(reason))
+	return 0, q.Pause(ctx, c.Name, campaign.Text(reason))
 }
 
 // reasonOf is the reason that a form gives, on one line.
@@ -168,27 +176,34 @@ func reasonOf(form url.Values) (string, error) {
 	return reason, nil
 }
 
-func resume(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
-	return q.Resume(ctx, name)
+// resume and start go by the phase that the page has shown.
+func resume(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
+	return q.Resume(ctx, seen(c, form))
 }
 
-func start(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
-	return q.Start(ctx, name)
+func start(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
+	return q.Start(ctx, seen(c, form))
 }
 
-func approve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+// seen is a campaign as the page of a form has shown it.
+func seen(c campaign.Campaign, form url.Values) campaign.Campaign {
+	c.PhaseCall = form.Get("seen")
+	return c
+}
+
+func approve(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
 	revision, err := strconv.Atoi(form.Get("revision"))
 	if err != nil || revision < 1 {
 		return 0, wishf(http.StatusBadRequest, "error.revision")
 	}
-	return q.Approve(ctx, name, revision)
+	return q.Approve(ctx, c.Name, revision)
 }
 
-func cancel(ctx context.Context, q *jobs.Queue, name string, _ url.Values) (int, error) {
-	return q.Cancel(ctx, name)
+func cancel(ctx context.Context, q *jobs.Queue, c campaign.Campaign, _ url.Values) (int, error) {
+	return q.Cancel(ctx, c.Name)
 }
 
-func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+func rerun(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
 	sel := jobs.Selection{Reason: form.Get("reason")}
 	for _, text := range form["state"] {
 		state, err := campaign.ParseState(text)
@@ -204,6 +219,6 @@ func rerun(ctx context.Context, q *jobs.Queue, name string, form url.Values) (in
 	if sel.Seen, err = seenIn(form); err != nil {
 		return 0, err
 	}
-	done, err := q.Rerun(ctx, name, sel)
+	done, err := q.Rerun(ctx, c.Name, sel)
 	return done.Contacts, err
 }

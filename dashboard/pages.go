@@ -123,7 +123,7 @@ func (p *pages) link(path string) string { return p.BasePath + path }
 // role of those who may.
 var actions = map[string]struct {
 	least users.Role
-	do    func(context.Context, *jobs.Queue, string, url.Values) (int, error)
+	do    func(context.Context, *jobs.Queue, campaign.Campaign, url.Values) (int, error)
 }{
 	"pause": {users.Operator, pause}, "resume": {users.Operator, resume}, "start": {users.Operator, start},
 	"resolve": {users.Operator, resolve}, "cancel": {users.Operator, cancel}, "rerun": {users.Operator, rerun}, "approve": {users.Launcher, approve},

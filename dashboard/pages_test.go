@@ -122,15 +122,14 @@ func TestActions(t *testing.T) {
 	}{
 		{"pause, with a reason", nil, "pause", url.Values{"reason": {"wait\nfor me"}}, 303, "Paused. What is on its way still gets its answer.", campaign.Paused},
 		{"pause, for a novel", nil, "pause", url.Values{"reason": {strings.Repeat("x", 301)}}, 400, "at most 300 bytes", campaign.Running},
-		{"resume", func(f fixture) {
-			f.SetPhase(f.T.Context(), "spring", campaign.Paused, campaign.Message{}, campaign.Running)
-		}, "resume", nil, 303, "It goes on.", campaign.Running},
+		{"resume what was paused again meanwhile", func(f fixture) { f.Pass("spring", campaign.Paused, "wrong offer") },
+			"resume", url.Values{"seen": {"another"}}, 409, "again since you looked:", campaign.Paused},
 		{"resume what waits to be started", func(f fixture) {
 			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
 		}, "resume", nil, 409, "it is ready", campaign.Ready},
-		{"start", func(f fixture) {
-			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Message{}, campaign.Running)
-		}, "start", nil, 303, "It has started.", campaign.Running},
+		{"start what waits for something else meanwhile", func(f fixture) {
+			f.SetPhase(f.T.Context(), "spring", campaign.Ready, campaign.Text("canary of 5"), campaign.Running)
+		}, "start", nil, 409, "again since you looked:", campaign.Ready},
 		{"cancel", nil, "cancel", nil, 303, "20 contacts canceled.", campaign.CanceledPhase},
 		{"rerun a state", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed", "rejected"}}, 303, "1 contact to be sent again.", campaign.Running},
 		{"rerun for a reason that nobody has", func(f fixture) { f.move("spring", 1, "busy", campaign.Send, campaign.Fail) }, "rerun", url.Values{"state": {"failed"}, "reason": {"lazy"}}, 303, "0 contacts to be sent again.", campaign.Running},
@@ -159,6 +158,39 @@ func TestActions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A page's button ends the pause that the page shows, and no later one; so it is with a start.
+func TestAPageGoesByWhatItShows(t *testing.T) {
+	for do, phase := range map[string]campaign.Phase{"resume": campaign.Paused, "start": campaign.Ready} {
+		t.Run(do, func(t *testing.T) { goesByWhatItShows(t, do, phase) })
+	}
+}
+
+func goesByWhatItShows(t *testing.T, do string, still campaign.Phase) {
+	f := newFixture(t)
+	f.load("spring", 20)
+	stop := func() {
+		if _, ok, err := f.SetPhase(t.Context(), "spring", still, campaign.Text("lunch"), campaign.Running, still); !ok {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`)
+	first := seen.FindStringSubmatch(f.get("/campaigns/spring"))
+	if first == nil {
+		t.Fatal("the page does not name it")
+	}
+	stop() // for the same reason, and once more
+	goOn := func(shown string, want int, phase campaign.Phase) {
+		t.Helper()
+		res, page := f.ask("POST", "/campaigns/spring/"+do, url.Values{"seen": {shown}})
+		if c, err := f.Campaign(t.Context(), "spring"); res.StatusCode != want || err != nil || c.Phase != phase {
+			t.Errorf("%d, want %d; it is %s, want %s, %v\n%s", res.StatusCode, want, c.Phase, phase, err, page)
+		}
+	}
+	goOn(first[1], http.StatusConflict, still)
+	goOn(seen.FindStringSubmatch(f.get("/campaigns/spring"))[1], http.StatusSeeOther, campaign.Running)
 }
 
 func TestTheLogNamesWhoActed(t *testing.T) {

@@ -190,7 +190,11 @@ func TestPagesSpeakArabic(t *testing.T) {
 		check("POST "+p.path, page)
 	}
 	for _, do := range []string{"/campaigns/spring/pause", "/campaigns/spring/resume", "/all/pause", "/all/resume", "/people/add", "/people/remove", "/campaigns/spring/cancel"} {
-		res, _ := ask(t, "POST", f.URL+do, url.Values{"number": {"+966501000001"}, "reason": {"lunch"}}, arabic)
+		c, err := f.Campaign(t.Context(), "spring")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, _ := ask(t, "POST", f.URL+do, url.Values{"number": {"+966501000001"}, "reason": {"lunch"}, "seen": {c.PhaseCall}}, arabic)
 		_, page := ask(t, "GET", f.URL+res.Header.Get("Location"), nil, arabic)
 		if !strings.Contains(page, `class="flash"`) {
 			t.Errorf("%s: it is not said that it was done", do)

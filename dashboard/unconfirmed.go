@@ -111,7 +111,7 @@ func (p *pages) lostBatches(ctx context.Context, name string) (map[int][]string,
 }
 
 // resolve says what became of unconfirmed contacts that a page has shown.
-func resolve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (int, error) {
+func resolve(ctx context.Context, q *jobs.Queue, c campaign.Campaign, form url.Values) (int, error) {
 	seen, err := seenIn(form)
 	if err == nil && (seen == nil || seen.Until.IsZero()) {
 		err = wishf(http.StatusBadRequest, "error.unseen")
@@ -134,5 +134,5 @@ func resolve(ctx context.Context, q *jobs.Queue, name string, form url.Values) (
 		}
 		found.Chunk = &chunk
 	}
-	return q.Resolve(ctx, name, found)
+	return q.Resolve(ctx, c.Name, found)
 }

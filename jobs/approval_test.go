@@ -65,12 +65,12 @@ func TestNothingGoesAroundApproval(t *testing.T) {
 		{"its load", func(*stage) {}},
 		{"a resume", func(s *stage) {
 			s.must("pause", s.queue.Pause(s.t.Context(), "c", campaign.Message{}))
-			s.must(s.queue.Resume(s.t.Context(), "c"))
+			s.must(s.resume(s.queue, "c"))
 		}},
 		{"a start", func(s *stage) {
 			_, _, err := s.store.SetPhase(s.t.Context(), "c", campaign.Ready, campaign.Message{}, campaign.Running)
 			s.must("ready", err)
-			s.must(s.queue.Start(s.t.Context(), "c"))
+			s.must(s.start("c"))
 		}},
 		{"a rerun of the canceled", func(s *stage) {
 			s.must(s.queue.Cancel(s.t.Context(), "c"))
@@ -125,7 +125,7 @@ func TestAnApprovalReleasesAsAResumeDoes(t *testing.T) {
 	if phase, _ := s.phase("c"); phase != campaign.Paused {
 		t.Errorf("it is %s", phase)
 	}
-	s.must(s.queue.Resume(t.Context(), "c"))
+	s.must(s.resume(s.queue, "c"))
 	if tasks := s.waitingTasks("default"); len(tasks) != 2 {
 		t.Errorf("tasks %v, want one for each chunk", tasks)
 	}

@@ -66,7 +66,7 @@ func TestACampaignPausesWhenTooManyOptOut(t *testing.T) {
 	if got := s.quota.acquired - s.quota.returned; got != 2 {
 		t.Errorf("%d permits were used", got)
 	}
-	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	s.send("w1", 2)
@@ -89,7 +89,7 @@ func TestGuardsOfACanaryAndTheirChange(t *testing.T) {
 	if got := set(func(s *campaign.Settings) { s.MaxOptOutShare = 600 }); got != "[{--max-optout-share 2% 6%}] <nil>" {
 		t.Error(got)
 	}
-	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -169,7 +169,7 @@ func TestGuardsWaitForEventsThatAreNotApplied(t *testing.T) {
 	if phase != campaign.Paused || !strings.HasPrefix(strings.Replace(reason, "31m1s", "31m", 1), want) {
 		t.Errorf("%s: %s", phase, reason)
 	}
-	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	s.send("w1", 1)

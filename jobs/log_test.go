@@ -59,7 +59,7 @@ func TestDecisionsAreLogged(t *testing.T) {
 	}
 	ctx := t.Context()
 	must(ops.Pause(ctx, "c", campaign.Text("lunch")))
-	_, err := ops.Resume(ctx, "c")
+	_, err := s.resume(ops, "c")
 	must(err)
 	_, err = s.store.Suppress(ctx, []campaign.Phone{phoneOf(5)})
 	must(err)
@@ -69,7 +69,7 @@ func TestDecisionsAreLogged(t *testing.T) {
 	_, err = ops.Rerun(ctx, "c", Selection{States: []campaign.State{campaign.Rejected}, Reason: "phone"})
 	must(err)
 	s.send("w", 0)
-	_, err = ops.Resume(ctx, "c")
+	_, err = s.resume(ops, "c")
 	must(err)
 	s.platform.answer = func([]velents.Row) error { return errLostAnswer }
 	s.send("w", 0)

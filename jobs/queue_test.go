@@ -106,12 +106,82 @@ func TestPauseAndResume(t *testing.T) {
 		t.Error("released a paused campaign")
 	}
 	for i, want := range []int{2, 0} {
-		if n, err := s.queue.Resume(ctx, "c"); n != want || err != nil {
+		if n, err := s.resume(s.queue, "c"); n != want || err != nil {
 			t.Errorf("resume %d: %d chunks, %v; want %d", i+1, n, err, want)
 		}
 	}
 	if phase, reason := s.phase("c"); phase != campaign.Running || reason != "" {
 		t.Errorf("campaign is %s because %q", phase, reason)
+	}
+}
+
+// Who resumes a campaign has seen why it is paused. A pause that came since then, such as because
+// Redis has lost writes, is not passed over; nor is it hidden by another one.
+func TestAResumeGoesByThePauseThatWasSeen(t *testing.T) {
+	ctx := t.Context()
+	for name, begin := range map[string]func(s *stage) error{
+		"paused":  func(s *stage) error { return s.queue.Pause(ctx, "c", campaign.Text("check the texts")) },
+		"running": func(*stage) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, 20, batchOf(10))
+			if err := begin(s); err != nil {
+				t.Fatal(err)
+			}
+			seen, err := s.store.Campaign(ctx, "c")
+			if err != nil {
+				t.Fatal(err)
+			}
+			chunk := s.chunk(1)
+			lost := campaign.Say(campaign.MsgLostWrites, "chunk", 1, "worker", "w1", "campaign", "c")
+			if _, err := s.store.HaltLost(ctx, chunk, lost, 3, 1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.queue.Resume(ctx, seen); err == nil || !strings.Contains(err.Error(), "Redis has lost writes: chunk 1") {
+				t.Errorf("resumed: %v", err)
+			}
+			if phase, reason := s.phase("c"); phase != campaign.Paused || reason != lost.String() {
+				t.Errorf("it is %s because %q", phase, reason)
+			}
+			if err := s.queue.Pause(ctx, "c", campaign.Text("wait")); err != nil {
+				t.Fatal(err)
+			}
+			if _, reason := s.phase("c"); reason != lost.String() {
+				t.Errorf("who pauses it once more hides why: %q", reason)
+			}
+			if n, err := s.resume(s.queue, "c"); n != 2 || err != nil {
+				t.Errorf("resumed by one who knows: %d chunks, %v", n, err)
+			}
+		})
+	}
+}
+
+// Who starts a campaign has seen what its canary came to: not that it was still to start.
+func TestAStartGoesByWhatWasSeen(t *testing.T) {
+	ctx := t.Context()
+	s := newStage(t, 20, batchOf(10), canaryOf(5))
+	if _, _, err := s.store.SetPhase(ctx, "c", campaign.Scheduled, campaign.Message{}, campaign.Running); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := s.store.Campaign(ctx, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.start("c"); err != nil {
+		t.Fatal(err)
+	}
+	s.send("w1", 0)
+	s.overdue()
+	s.sweep()
+	const came = "canary of 5: 5 accepted"
+	if _, err := s.queue.Start(ctx, seen); err == nil || !strings.Contains(err.Error(), came) {
+		t.Errorf("started: %v", err)
+	}
+	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != came {
+		t.Errorf("it is %s because %q", phase, reason)
+	}
+	if n, err := s.start("c"); n == 0 || err != nil {
+		t.Errorf("started by one who knows: %d chunks, %v", n, err)
 	}
 }
 
@@ -121,11 +191,11 @@ func TestStartSetsAWaitingCampaignRunning(t *testing.T) {
 		if _, _, err := s.store.SetPhase(t.Context(), "c", from, campaign.Message{}, campaign.Running); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.queue.Resume(t.Context(), "c"); err == nil || !strings.Contains(err.Error(), "campaign start c") {
+		if _, err := s.resume(s.queue, "c"); err == nil || !strings.Contains(err.Error(), "campaign start c") {
 			t.Errorf("resumed while %s: %v", from, err)
 		}
 		for i, want := range []int{2, 0} {
-			if n, err := s.queue.Start(t.Context(), "c"); n != want || err != nil {
+			if n, err := s.start("c"); n != want || err != nil {
 				t.Errorf("start %d: %d chunks, %v; want %d", i+1, n, err, want)
 			}
 		}
@@ -144,7 +214,7 @@ func TestCancelStopsPendingContacts(t *testing.T) {
 		}
 	}
 	s.want(map[campaign.State]int{campaign.Accepted: 10, campaign.Canceled: 10})
-	if _, err := s.queue.Resume(t.Context(), "c"); err == nil {
+	if _, err := s.resume(s.queue, "c"); err == nil {
 		t.Error("resumed a canceled campaign")
 	}
 }
@@ -177,7 +247,7 @@ func TestSteeringWhatCannotBeSteered(t *testing.T) {
 	ctx := t.Context()
 	steer := map[string]func(s *stage, name string) error{
 		"pause":  func(s *stage, name string) error { return s.queue.Pause(ctx, name, campaign.Message{}) },
-		"resume": func(s *stage, name string) error { _, err := s.queue.Resume(ctx, name); return err },
+		"resume": func(s *stage, name string) error { _, err := s.resume(s.queue, name); return err },
 		"cancel": func(s *stage, name string) error { _, err := s.queue.Cancel(ctx, name); return err },
 	}
 	for name, do := range steer {

@@ -76,7 +76,7 @@ func TestARerunHasACanary(t *testing.T) {
 	if phase, reason := s.phase("c"); phase != campaign.Ready || reason != "canary of 13: 13 accepted" {
 		t.Errorf("%s: %s", phase, reason)
 	}
-	if _, err := s.queue.Start(t.Context(), "c"); err != nil {
+	if _, err := s.start("c"); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 3 {
@@ -92,7 +92,7 @@ func TestTheCanaryOfARerunIsJudgedByItsOwnContacts(t *testing.T) {
 	s.send("w1", 0)
 	s.overdue()
 	s.sweep()
-	if _, err := s.queue.Start(t.Context(), "c"); err != nil {
+	if _, err := s.start("c"); err != nil {
 		t.Fatal(err)
 	}
 	s.platform.answer = refuseAll(500, "oops")

@@ -229,7 +229,7 @@ func TestWhatEndsRungs(t *testing.T) {
 		{"pause and resume", func(s *stage) error {
 			err := s.queue.Pause(t.Context(), "c", campaign.Message{})
 			s.queue.climb(t.Context(), "c", time.Now().Add(24*time.Hour))
-			_, err2 := s.queue.Resume(t.Context(), "c")
+			_, err2 := s.resume(s.queue, "c")
 			return errors.Join(err, err2)
 		}, []int{2, 2, 1}, campaign.Finished},
 		{"no more rungs", func(s *stage) error {

@@ -782,7 +782,7 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 			t.Fatal(err)
 		}
 		s.sendAs(runner, 0)
-		if _, err := s.queue.Start(ctx, "c"); err != nil {
+		if _, err := s.start("c"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -795,7 +795,7 @@ func holdForgotten(t *testing.T, phase campaign.Phase) {
 	}
 
 	// Resumed, it is sent: a person has looked.
-	if _, err := s.queue.Resume(ctx, "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	s.platform.forget()
@@ -837,7 +837,7 @@ func TestAPauseThatRedisForgetsIsMadeAgain(t *testing.T) {
 	if n := len(s.platform.contacted()); n != 0 {
 		t.Errorf("%d are contacted before a person has looked", n)
 	}
-	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	s.sendAs(runner, 0)

@@ -194,6 +194,20 @@ func (s *stage) reasons(state campaign.State) map[string]int {
 	return reasons
 }
 
+// resume and start set a campaign running, whatever it stands still for.
+func (s *stage) resume(q *Queue, name string) (chunks int, err error) {
+	return s.asItIs(q.Resume, name)
+}
+func (s *stage) start(name string) (chunks int, err error) { return s.asItIs(s.queue.Start, name) }
+
+func (s *stage) asItIs(do func(context.Context, campaign.Campaign) (int, error), name string) (chunks int, err error) {
+	c, err := s.store.Campaign(s.t.Context(), name)
+	if err != nil {
+		return 0, err
+	}
+	return do(s.t.Context(), c)
+}
+
 // phase is the stored phase of a campaign with its reason.
 func (s *stage) phase(name string) (campaign.Phase, string) {
 	s.t.Helper()

@@ -94,34 +94,50 @@ func (q *Queue) liveNames(ctx context.Context) ([]string, error) {
 	return names, err
 }
 
-// Resume sets a paused campaign running and releases its open chunks. It returns how
-// many chunks it released.
-func (q *Queue) Resume(ctx context.Context, name string) (chunks int, err error) {
-	return q.run(ctx, name, "resume", campaign.Paused)
+// Resume sets a paused campaign running and releases its open chunks. It returns how many
+// chunks it released. c is the campaign as the person has seen it: one that was paused
+// again since then stays paused.
+func (q *Queue) Resume(ctx context.Context, c campaign.Campaign) (chunks int, err error) {
+	return q.run(ctx, c, "resume", campaign.Paused)
 }
 
 // Start sets a campaign running that waits for a person or its time, and releases its
-// open chunks. It returns how many chunks it released.
-func (q *Queue) Start(ctx context.Context, name string) (chunks int, err error) {
-	return q.run(ctx, name, "start", campaign.Ready, campaign.Scheduled)
+// open chunks. It returns how many chunks it released. c is the campaign as the person has
+// seen it: one whose canary has gone since then waits for who has seen that.
+func (q *Queue) Start(ctx context.Context, c campaign.Campaign) (chunks int, err error) {
+	return q.run(ctx, c, "start", campaign.Ready, campaign.Scheduled)
 }
 
-// run sets a campaign running that is in one of the phases, or runs already.
-func (q *Queue) run(ctx context.Context, name, what string, from ...campaign.Phase) (chunks int, err error) {
-	if err := q.mustBeOpen(ctx, name, what); err != nil {
+// run sets a campaign running that is as c in one of the phases, or runs already.
+func (q *Queue) run(ctx context.Context, c campaign.Campaign, what string, phases ...campaign.Phase) (chunks int, err error) {
+	if err := q.mustBeOpen(ctx, c.Name, what); err != nil {
 		return 0, err
 	}
-	was, ok, err := q.store.SetPhase(ctx, name, campaign.Running, campaign.Message{}, append(from, campaign.Running)...)
+	from := []campaign.Phase{campaign.Running}
+	if slices.Contains(phases, c.Phase) {
+		from = append(from, store.As(c))
+	}
+	was, ok, err := q.store.SetPhase(ctx, c.Name, campaign.Running, campaign.Message{}, from...)
+	switch {
+	case err != nil:
+		return 0, err
+	case !ok && slices.Contains(phases, was):
+		return 0, q.standsAnew(ctx, c.Name, what)
+	case !ok:
+		return 0, fmt.Errorf("%w%s", notNow(what, c.Name, was), wayOn(was, c.Name))
+	case was != campaign.Running:
+		q.note(ctx, c.Name, store.Action(what), campaign.Message{})
+	}
+	return q.Release(ctx, c.Name)
+}
+
+// standsAnew says why a campaign stands still since a person looked.
+func (q *Queue) standsAnew(ctx context.Context, name, what string) error {
+	c, err := q.store.Campaign(ctx, name)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if !ok {
-		return 0, fmt.Errorf("%w%s", notNow(what, name, was), wayOn(was, name))
-	}
-	if was != campaign.Running {
-		q.note(ctx, name, store.Action(what), campaign.Message{})
-	}
-	return q.Release(ctx, name)
+	return campaign.Faulty(campaign.MsgStandsAnew, "action", what, "campaign", name, "phase", c.Phase, "why", c.PhaseReason)
 }
 
 // notNow says that an action is not for a campaign in this phase.

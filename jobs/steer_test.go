@@ -59,7 +59,7 @@ func TestCanarySendsExactlyTheFirst(t *testing.T) {
 			if want := fmt.Sprintf("canary of %[1]d: %[1]d accepted", tt.canary); phase != campaign.Ready || reason != want {
 				t.Errorf("%s: %q, want %q", phase, reason, want)
 			}
-			if _, err := s.queue.Start(t.Context(), "c"); err != nil {
+			if _, err := s.start("c"); err != nil {
 				t.Fatal(err)
 			}
 			for chunk := range 4 {
@@ -181,7 +181,7 @@ func TestCanaryIsJudgedBySomebody(t *testing.T) {
 	if err := s.queue.Pause(t.Context(), "c", campaign.Text("wait")); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.queue.Resume(t.Context(), "c"); n != 1 || err != nil {
+	if n, err := s.resume(s.queue, "c"); n != 1 || err != nil {
 		t.Errorf("%d chunks released, %v", n, err)
 	}
 	chunk := s.chunk(0)
@@ -276,7 +276,7 @@ func TestGuardSaysWhichContactsItPausedFor(t *testing.T) {
 	if strings.Contains(reason, phoneOf(50).E164()) {
 		t.Error("a number is in the reason")
 	}
-	if _, err := s.queue.Resume(t.Context(), "c"); err != nil {
+	if _, err := s.resume(s.queue, "c"); err != nil {
 		t.Fatal(err)
 	}
 	s.send("w1", 1)

@@ -390,7 +390,7 @@ func TestResumeReleasesAllButTheBadChunk(t *testing.T) {
 	if err := spoil["a chunk of another type"](s, 60); err != nil {
 		t.Fatal(err)
 	}
-	n, err := s.queue.Resume(t.Context(), "c")
+	n, err := s.resume(s.queue, "c")
 	var left *UndoneError
 	if !errors.As(err, &left) || !slices.Equal(left.Chunks, []int{60}) || n != 119 {
 		t.Errorf("released %d: %v", n, err)

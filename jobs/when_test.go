@@ -307,7 +307,7 @@ func TestScheduledCampaignsStart(t *testing.T) {
 			if err := s.queue.Pause(t.Context(), "c", campaign.Message{}); err == nil || !strings.Contains(err.Error(), "nobody is contacted before it starts") {
 				t.Errorf("paused: %v", err)
 			}
-			if n, err := s.queue.Start(t.Context(), "c"); n != 2 || err != nil {
+			if n, err := s.start("c"); n != 2 || err != nil {
 				t.Errorf("started by hand: %d chunks, %v", n, err)
 			}
 		})

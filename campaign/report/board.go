@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -101,9 +100,7 @@ func (b *Board) Look(ctx context.Context, seen map[string]bool) (snap *Snapshot,
 	for _, k := range b.kept {
 		snap.Rows = append(snap.Rows, k.row)
 	}
-	slices.SortFunc(snap.Rows, func(a, b Row) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Campaign, b.Campaign))
-	})
+	slices.SortFunc(snap.Rows, func(a, b Row) int { return newestFirst(a.Summary, b.Summary) })
 	return snap, unread, nil
 }
 
@@ -139,7 +136,7 @@ func (b *Board) due(ctx context.Context, seen map[string]bool, now time.Time) (d
 		return nil, err
 	}
 	if now.Sub(b.named) > namedFor {
-		names, err := b.store.Names(ctx)
+		names, err := b.store.Latest(ctx, 0)
 		if err != nil {
 			return nil, err
 		}

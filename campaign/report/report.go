@@ -32,6 +32,7 @@ type Summary struct {
 	Agent       string             `json:"agent"`
 	Mode        campaign.Mode      `json:"mode"`
 	Channel     int                `json:"channel"`
+	PhaseCall   string             `json:"-"`       // see campaign.Campaign
 	Lane        campaign.Lane      `json:"-"`       // of its agent's queues, that of its tasks
 	Workers     int                `json:"workers"` // alive and serving the agent
 	CreatedAt   time.Time          `json:"created_at"`
@@ -53,7 +54,7 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.Names(ctx)
+	names, err := s.Latest(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -61,18 +62,23 @@ func List(ctx context.Context, s Store) ([]Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []Summary{}
-	for _, r := range found {
-		list = append(list, present.summary(r.Campaign, r.Tally))
+	list := make([]Summary, len(found))
+	for i, r := range found {
+		list[i] = present.summary(r.Campaign, r.Tally)
 	}
-	slices.SortStableFunc(list, func(a, b Summary) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	slices.SortFunc(list, newestFirst) // nearly all are
 	return list, unread
+}
+
+func newestFirst(a, b Summary) int {
+	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Campaign, b.Campaign))
 }
 
 // readAll reads campaigns that are there. unread says which of them cannot be read; err,
 // that Redis does not answer.
 func readAll(ctx context.Context, s catalog, names []string) (list []store.Reading, unread, err error) {
 	all, err := s.ReadAll(ctx, names)
+	list = all[:0] // they are large
 	var errs []error
 	for _, r := range all {
 		switch {
@@ -195,6 +201,7 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		Agent:     c.Settings.Agent,
 		Mode:      c.Settings.Mode,
 		Channel:   c.Settings.ChannelID,
+		PhaseCall: c.PhaseCall,
 		Lane:      c.Settings.LaneFor(c.Chunks),
 		Workers:   p.workers[c.Settings.Agent],
 		CreatedAt: c.CreatedAt,
@@ -210,7 +217,8 @@ func (p present) summary(c campaign.Campaign, tally campaign.Tally) Summary {
 		s.EndedAt = c.EndedAt
 	}
 	if c.Approval.Wanted && s.State != campaign.Finished && s.State != campaign.CanceledPhase || c.Approval.By != "" {
-		s.Approval = &c.Approval
+		approval := c.Approval
+		s.Approval = &approval
 	}
 	if p.refused != nil && s.State == campaign.Running {
 		s.WaitingFor = campaign.Text(p.refused.Error())
@@ -283,7 +291,7 @@ type Store interface {
 
 // catalog is about campaigns as a whole.
 type catalog interface {
-	Names(ctx context.Context) ([]string, error)
+	Latest(ctx context.Context, most int) ([]string, error)
 	ReadAll(ctx context.Context, names []string) ([]store.Reading, error)
 	Campaign(ctx context.Context, name string) (campaign.Campaign, error)
 	Tally(ctx context.Context, name string) (campaign.Tally, error)

@@ -278,7 +278,7 @@ func TestEveryFailureOfRedisIsTold(t *testing.T) {
 		{"overview: tally", find, "hgetall", 2},
 		{"overview: reasons", find, "hgetall", 3},
 		{"list: clock", list, "time", 1},
-		{"list: names", list, "zrange", 1},
+		{"list: names", list, "zrevrange", 1},
 		{"list: campaign", list, "hgetall", 1},
 		{"results: campaign", results, "hgetall", 1},
 		{"results: chunk", results, "get", 3},

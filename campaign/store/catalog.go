@@ -131,6 +131,7 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 		Name:        name,
 		Phase:       campaign.Phase(hash["phase"]),
 		PhaseReason: campaign.ReadMessage(hash["phase_reason"]),
+		PhaseCall:   hash["phase_call"],
 		Approval:    decodeApproval(hash),
 		Fingerprint: hash["fingerprint"],
 	}
@@ -158,13 +159,14 @@ func decodeCampaign(name string, hash map[string]string) (campaign.Campaign, err
 	c.Erased = int(number("erased"))
 	c.Version = int(number("settings_version"))
 	c.Canceled = int(number("canceled"))
-	for field, at := range map[string]*time.Time{
-		"created_at": &c.CreatedAt, "load_until": &c.LoadUntil, "ended_at": &c.EndedAt, "purge_began": &c.PurgeBegan, "rungs_since": &c.RungsSince, "purged_at": &c.PurgedAt,
-	} {
+	at := func(field string) (at time.Time) {
 		if ms := number(field); ms > 0 {
-			*at = timeOf(ms)
+			at = timeOf(ms)
 		}
+		return at
 	}
+	c.CreatedAt, c.LoadUntil, c.EndedAt = at("created_at"), at("load_until"), at("ended_at")
+	c.PurgeBegan, c.PurgedAt, c.RungsSince = at("purge_began"), at("purged_at"), at("rungs_since")
 	return c, nil
 }
 

@@ -22,6 +22,12 @@ func CanceledAs(read campaign.Campaign) campaign.Phase {
 	return campaign.Phase(fmt.Sprintf("%s %d", campaign.CanceledPhase, read.Canceled))
 }
 
+// As is, for SetPhase, the phase of a campaign as it was read, and not taken once more since then.
+// So nobody resumes or starts one without knowing why it stands still.
+func As(read campaign.Campaign) campaign.Phase {
+	return campaign.Phase(fmt.Sprintf("%s by %s", read.Phase, read.PhaseCall))
+}
+
 // luaJoint tells in a script whether a campaign is paused together with others.
 const luaJoint = `
 local function jointly(phase, reason)
@@ -32,7 +38,8 @@ end
 
 // phaseScript moves a campaign's phase. A campaign that starts running gets an empty
 // window and new cohorts, so that the guards judge only what comes from then on. One that
-// is canceled has no rungs to come, and what its senders bring back is not sent again.
+// is canceled has no rungs to come, and what its senders bring back is not sent again. One that
+// is paused because Redis has lost writes keeps that reason when it is paused again.
 //
 // KEYS campaign, window, cohorts, open, tally, rungs, seen; ARGV to, reason, id of the call, then the phases
 // it may come from. Answers the phase it came from, or the present one with a minus before it. A
@@ -44,7 +51,9 @@ if not phase then return '' end
 local id, was = string.match(is[3] or '', '^(%S+) (.*)$')
 if id == ARGV[3] then return was end
 for i = 4, #ARGV do
-  if phase == ARGV[i] or ARGV[i] == 'paused with others' and jointly(phase, is[2]) or ARGV[i] == phase .. ' ' .. (is[4] or '0') then
+  if phase == ARGV[i] or ARGV[i] == 'paused with others' and jointly(phase, is[2]) or ARGV[i] == phase .. ' by ' .. (is[3] or '') or ARGV[i] == phase .. ' ' .. (is[4] or '0') then
+    local lost = '\31["lost_writes"'
+    if ARGV[1] == phase and string.sub(is[2] or '', 1, #lost) == lost then return phase end
     redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2], 'phase_call', ARGV[3] .. ' ' .. phase)
     if ARGV[1] == 'running' and phase ~= 'running' then
       redis.call('DEL', KEYS[2])

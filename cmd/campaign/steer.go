@@ -46,8 +46,11 @@ func (a *app) pause() *cobra.Command {
 		}
 		done := steered{Campaign: before.Name, State: campaign.Paused, Already: before.Phase == campaign.Paused}
 		text := fmt.Sprintf("%s is paused: %s\n", before.Name, reason)
-		if done.Already {
-			text = fmt.Sprintf("%s was paused already (%s); now: %s\n", before.Name, cli.Printable(before.PhaseReason.String()), reason)
+		switch was := cli.Printable(before.PhaseReason.String()); {
+		case done.Already && before.PhaseReason.Is(campaign.MsgLostWrites):
+			text = fmt.Sprintf("%s stays paused: %s\n", before.Name, was)
+		case done.Already:
+			text = fmt.Sprintf("%s was paused already (%s); now: %s\n", before.Name, was, reason)
 		}
 		return a.print(done, text)
 	})
@@ -67,17 +70,30 @@ func (a *app) pause() *cobra.Command {
 func (a *app) start() *cobra.Command {
 	return a.steer(steering{
 		verb: "start", short: "Start a campaign that waits for that, or for its time",
-		to: campaign.Running, do: byName((*jobs.Queue).Start), tell: released,
+		to: campaign.Running, do: (*jobs.Queue).Start, tell: released,
 	})
 }
 
 func (a *app) resume() *cobra.Command {
+	var yes bool
+	resume := func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) {
+		if c.Phase == campaign.Paused && c.PhaseReason.Is(campaign.MsgLostWrites) && !yes && cli.IsTerminal(a.stdin) {
+			a.note(c.PhaseReason.String())
+			if err := cli.Confirm(a.stdin, a.stderr, c.Name, "resume it"); err != nil {
+				return 0, fmt.Errorf("resume: %w", err)
+			}
+		}
+		return q.Resume(ctx, c)
+	}
 	cmd := a.steer(steering{
 		verb: "resume", short: "Go on with a paused campaign",
-		to: campaign.Running, do: byName((*jobs.Queue).Resume), tell: released,
+		to: campaign.Running, do: resume, tell: released,
 	})
 	cmd.Long = `Go on with a paused campaign, or with --all, with those that 'pause --all' has paused.
-Campaigns that were paused by name or by a rule stay paused: each has a reason of its own.`
+Campaigns that were paused by name or by a rule stay paused: each has a reason of its own.
+
+One that is paused because Redis has lost writes may contact people twice when it goes on:
+on a terminal you are asked first.`
 	return a.orAll(cmd, together{
 		verb: "Resume", did: "running", none: "no campaign was paused with --all",
 		find: (*jobs.Queue).ToResume, do: (*jobs.Queue).ResumeAll,
@@ -127,11 +143,6 @@ type steering struct {
 
 // A move changes a campaign, and returns how many of its chunks or contacts moved.
 type move func(*jobs.Queue, context.Context, campaign.Campaign) (moved int, err error)
-
-// byName is a method of a Queue that needs no more of a campaign than its name.
-func byName(do func(*jobs.Queue, context.Context, string) (int, error)) move {
-	return func(q *jobs.Queue, ctx context.Context, c campaign.Campaign) (int, error) { return do(q, ctx, c.Name) }
-}
 
 // steer is the command of a steering.
 func (a *app) steer(w steering) *cobra.Command {

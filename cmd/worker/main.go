@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"time"
 	_ "time/tzdata" // there may be none on the machine
@@ -21,14 +20,7 @@ import (
 	"campaign-runner/ratelimit"
 )
 
-// heapFloor lets garbage gather while little is alive: else it is collected with every few
-// megabytes, which took a fourth of a busy worker's time. Its pages are never touched.
-const heapFloor = 32 << 20
-
-func main() {
-	defer runtime.KeepAlive(make([]byte, heapFloor))
-	cli.MainService("worker", worker(os.Environ))
-}
+func main() { cli.MainService("worker", worker(os.Environ)) }
 
 type options struct {
 	agents      []string

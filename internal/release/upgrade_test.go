@@ -1,12 +1,14 @@
 package release
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,25 +18,33 @@ import (
 	"campaign-runner/internal/redistest"
 )
 
-// earlier is the git ref of the version whose workers must be able to run beside those of
-// this tree, on one Redis. $EARLIER overrides it: make upgrade EARLIER=v1.0.0.
-//
-// Until 1.0.0 it is the commit that is checked out, because what is stored may change with
-// any commit. From then on it is the latest release.
-const earlier = "HEAD"
+// latest is the git ref of the latest release, whose workers must be able to run beside those
+// of this tree, on one Redis: the commit that named it in CHANGELOG.md. Until 1.0.0 it is the
+// commit that is checked out, because what is stored may change with any commit.
+func latest(t *testing.T, tree string) (ref string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(tree, "CHANGELOG.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	released := regexp.MustCompile(`(?m)^## \[\d+\.\d+\.\d+\]`).FindString(string(text))
+	if released == "" {
+		return "HEAD"
+	}
+	first, _, _ := strings.Cut(output(t, tree, "git", "log", "--reverse", "--format=%H", "-S"+released, "--", "CHANGELOG.md"), "\n")
+	return cmp.Or(first, "HEAD") // it is not committed yet
+}
 
-// before builds the commands of the earlier version, and returns their folder.
+// before builds the commands of an earlier version, and returns their folder. The version is
+// that of $EARLIER, as in make upgrade EARLIER=v1.0.0, or the latest release.
 func before(t *testing.T) (bin, ref string) {
 	t.Helper()
-	ref = earlier
-	if given := os.Getenv("EARLIER"); given != "" {
-		ref = given
-	}
 	dir := t.TempDir()
 	tree, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ref = cmp.Or(os.Getenv("EARLIER"), latest(t, tree))
 	commit := strings.TrimSpace(output(t, tree, "git", "rev-parse", "--verify", ref+"^{commit}"))
 	output(t, tree, "git", "archive", "--output="+dir+"/tree.tar", commit)
 	output(t, dir, "tar", "-xf", "tree.tar")
@@ -159,5 +169,36 @@ func await(t *testing.T, env []string, worker *commands.Process, name string, is
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The latest release is the commit that named it, not one that changed its text since, nor one
+// that named another.
+func TestTheLatestReleaseIsWhereTheChangelogNamesIt(t *testing.T) {
+	tree := t.TempDir()
+	git := func(args ...string) string {
+		return strings.TrimSpace(output(t, tree, "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...))
+	}
+	commit := func(changelog string) string {
+		if err := os.WriteFile(filepath.Join(tree, "CHANGELOG.md"), []byte(changelog), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		git("add", "CHANGELOG.md")
+		git("commit", "--quiet", "-m", "a change")
+		return git("rev-parse", "HEAD")
+	}
+	git("init", "--quiet")
+	commit("## [Unreleased]\n\n- a\n")
+	if got := latest(t, tree); got != "HEAD" {
+		t.Errorf("before a release: %s", got)
+	}
+	first := commit("## [Unreleased]\n\n## [1.0.0] - 2026-11-30\n\n- a\n")
+	commit("## [Unreleased]\n\n- b\n\n## [1.0.0] - 2026-11-30\n\n- a, mended\n")
+	if got := latest(t, tree); got != first {
+		t.Errorf("after 1.0.0: %s, want %s", got, first)
+	}
+	second := commit("## [Unreleased]\n\n## [1.1.0] - 2026-12-24\n\n- b\n\n## [1.0.0] - 2026-11-30\n\n- a, mended\n")
+	if got := latest(t, tree); got != second {
+		t.Errorf("after 1.1.0: %s, want %s", got, second)
 	}
 }

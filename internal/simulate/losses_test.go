@@ -100,15 +100,9 @@ func isOfLoss(text string) bool { return strings.Contains(text, "lost_writes") }
 // looks are those of a person at a campaign, which goes on if Redis has lost writes to it.
 var looks = slices.Repeat([]card{{"a person looks", 0, 0, asked(look, nil)}}, 4)
 
-func look(w *world, _ *person, l *list, _ *rand.Rand) {
+func look(w *world, p *person, l *list, rng *rand.Rand) {
 	c, err := w.admin.Campaign(w.ctx, l.name)
 	if err == nil && c.Phase == campaign.Paused && isOfLoss(c.PhaseReason.Line()) {
-		w.resumeLost(l)
+		resume(w, p, l, rng)
 	}
-}
-
-// resumeLost resumes a campaign that was paused because Redis had lost writes.
-func (w *world) resumeLost(l *list) {
-	w.monitor.allow(l.name) // that is what resuming it says
-	resume(w, w.person, l, nil)
 }

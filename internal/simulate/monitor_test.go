@@ -11,6 +11,7 @@ import (
 
 	"campaign-runner/campaign"
 	"campaign-runner/campaign/store"
+	"campaign-runner/jobs/timings"
 )
 
 // A monitor looks at every change of a ledger right after the script that made it, and at
@@ -29,7 +30,8 @@ type monitor struct {
 	hits       map[string]time.Time // the same: when it reached its contact
 	traps      map[string]func()    // by process: what happens to it at its next begin
 	consents   map[string]*consent  // by campaign
-	spoke      map[string]time.Time // by process: when its last command was carried out
+	beat       map[string]time.Time // by process: when its last heartbeat was carried out
+	missed     map[string]time.Time // by process: until when its heartbeat was last missing
 	heardOnce  map[string]bool      // numbers that a person has contacted again who were surely reached
 	climbed    int                  // contacts that climbed to a rung
 	approved   int                  // contacts that began in a campaign that needed a second person
@@ -55,7 +57,7 @@ func newMonitor(w *world) *monitor {
 	return &monitor{
 		w: w, chunks: make(map[string]*mirror), words: make(map[string]int), known: make(map[string]bool),
 		suppressed: make(map[string]time.Time), seen: make(map[string]time.Time),
-		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()), consents: make(map[string]*consent), heardOnce: make(map[string]bool), spoke: make(map[string]time.Time),
+		begun: make(map[string]time.Time), hits: make(map[string]time.Time), traps: make(map[string]func()), consents: make(map[string]*consent), heardOnce: make(map[string]bool), beat: make(map[string]time.Time), missed: make(map[string]time.Time),
 	}
 }
 
@@ -88,7 +90,9 @@ func changeBy(caller, command string, args []string) (c change, ok bool) {
 func (m *monitor) after(caller, command string, args []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.spoke[caller] = time.Now()
+	if command == "SET" && strings.HasPrefix(args[0], "worker:") {
+		m.beats(caller)
+	}
 	c, ok := changeBy(caller, command, args)
 	if !ok {
 		return
@@ -285,10 +289,19 @@ func (m *monitor) lastCancel(mi *mirror) string {
 // the number came on the do-not-contact list.
 const suppressedWithin = 8 * time.Second
 
+// beats notes that the heartbeat of a process was carried out.
+func (m *monitor) beats(process string) {
+	if last, has := m.beat[process]; has && time.Since(last) > store.HeartbeatTTL {
+		m.missed[process] = time.Now()
+	}
+	m.beat[process] = time.Now()
+}
+
 // lost judges a contact that became unconfirmed because its sender is said to be gone.
 func (m *monitor) lost(mi *mirror, i int, wrong func(string)) {
 	// Two outages in a row may be longer than a claim.
-	cutOff := m.now() >= mi.until && time.Since(m.spoke[m.w.tokens.of(mi.claims[i])]) > store.HeartbeatTTL
+	sender := m.w.tokens.of(mi.claims[i])
+	cutOff := m.now() >= mi.until && (time.Since(m.beat[sender]) > store.HeartbeatTTL || time.Since(m.missed[sender]) <= timings.BeginPatience)
 	if (m.w.plan.kind == gentle || m.w.plan.kind == outages && !cutOff) && !m.w.tokens.dead(mi.claims[i]) {
 		wrong("its sender lives")
 	}
@@ -409,8 +422,8 @@ func (m *monitor) forget() {
 			continue
 		}
 		for i := range mi.ledger.Len() {
-			if was, now := mi.ledger.At(i), campaign.Ledger(text).At(i); was.Run == now.Run && was.Rung > now.Rung {
-				m.words[mi.numbers[i]]-- // a climb that was lost
+			if was, now := mi.ledger.At(i), campaign.Ledger(text).At(i); was.Run == now.Run {
+				m.words[mi.numbers[i]] += int(now.Rung) - int(was.Rung) // a climb that was lost, or what took it off
 			}
 		}
 		mi.ledger = campaign.Ledger(text)

@@ -171,8 +171,16 @@ func pause(w *world, p *person, l *list, _ *rand.Rand) {
 	w.act("pause "+l.name, func(ctx context.Context) error { return p.queue.Pause(ctx, l.name, campaign.Text("by hand")) })
 }
 
+// resume goes by the campaign as the person sees it: that Redis has lost writes, too.
 func resume(w *world, p *person, l *list, _ *rand.Rand) {
-	w.act("resume "+l.name, func(ctx context.Context) error { _, err := p.queue.Resume(ctx, l.name); return err })
+	c, err := w.admin.Campaign(w.ctx, l.name)
+	if err != nil {
+		return
+	}
+	if c.Phase == campaign.Paused && isOfLoss(c.PhaseReason.Line()) {
+		w.monitor.allow(l.name)
+	}
+	w.act("resume "+l.name, func(ctx context.Context) error { _, err := p.queue.Resume(ctx, c); return err })
 }
 
 func cancel(w *world, p *person, l *list, _ *rand.Rand) {

@@ -232,11 +232,7 @@ func (w *world) settled() bool {
 		}
 		w.letGo(c, l)
 		if c.Phase == campaign.Paused {
-			if isOfLoss(c.PhaseReason.Line()) {
-				w.resumeLost(l)
-			} else {
-				resume(w, w.person, l, nil)
-			}
+			resume(w, w.person, l, nil)
 		}
 	}
 	return done

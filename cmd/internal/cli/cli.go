@@ -14,6 +14,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,11 @@ import (
 
 // Run is a command: main without the process around it.
 type Run func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) error
+
+// heapFloor lets garbage gather while little is alive: else it is collected with every few
+// megabytes, which took a fourth of a busy worker's time and a third of that of a list of
+// thousands of campaigns. Its pages are never touched.
+const heapFloor = 32 << 20
 
 // Main runs a command and ends the process, after a warning of each variable of the
 // environment that is mistyped. The first Ctrl-C, SIGTERM or SIGHUP ends
@@ -53,15 +59,16 @@ func process(name string, run Run) {
 		signal.Reset(again)
 		_ = syscall.Kill(os.Getpid(), again.(syscall.Signal))
 	}()
+	floor := make([]byte, heapFloor)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	runtime.KeepAlive(floor)
 	Report(os.Stderr, name, err)
 	os.Exit(ExitCode(err))
 }
 
 // MainService is Main of a command that runs until it is stopped, and that warns in its own
-// log. The reader of its
-// log may go away, as a terminal or a log collector does: that ends nothing. Without
-// this, Go ends a process that writes to a closed pipe as its stderr.
+// log. The reader of that log may go away, as a terminal or a log collector does: that ends
+// nothing. Without this, Go ends a process that writes to a closed pipe as its stderr.
 func MainService(name string, run Run) {
 	signal.Ignore(syscall.SIGPIPE)
 	process(name, run)

@@ -62,7 +62,7 @@ func Printable(text string) string { return clean(text, "") }
 func clean(text, keep string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case strings.ContainsRune(keep, r):
+		case ' ' <= r && r <= '~', strings.ContainsRune(keep, r):
 			return r
 		case turnsWriting(r):
 			return -1
