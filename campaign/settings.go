@@ -268,9 +268,9 @@ func (s Settings) Check() error {
 	case s.CanaryGoOn != nil && s.Canary == 0:
 		return errors.New("canary go on: there is no canary")
 	case s.RowsPerRequest > s.ChunkSize:
-		return fmt.Errorf("rows per request %d: want at most the %d of a chunk", s.RowsPerRequest, s.ChunkSize)
+		return fmt.Errorf("chunk size %d: want at most the %d that it was loaded with", s.RowsPerRequest, s.ChunkSize)
 	case s.RowsPerRequest > 0 && s.Mode == Dispatch:
-		return errors.New("rows per request: in dispatch mode every request has one")
+		return errors.New("chunk size: in dispatch mode every request has one contact")
 	case s.PhoneColumn < 0 || s.PhoneColumn >= len(s.Columns):
 		return fmt.Errorf("phone column %d: the file has %d columns", s.PhoneColumn, len(s.Columns))
 	case len(s.TicketRules) > 0 && s.MaxTickets < 1:

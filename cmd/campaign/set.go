@@ -60,9 +60,12 @@ func (a *app) set() *cobra.Command {
 	cmd := a.on("set", "Change settings of a campaign while it runs", func(ctx context.Context, s *store.Store, name string) error {
 		var warnings []campaign.Message
 		changed, err := a.queue(s).Set(ctx, name, func(settings *campaign.Settings) error {
+			warnings = nil
 			err := f.Apply(settings)
-			warnings = campaign.HoursWarnings(settings.Hours)
-			return err
+			if err == nil {
+				warnings, err = campaign.HoursWarnings(settings.Hours), settings.Check()
+			}
+			return cli.Usage(err)
 		})
 		if err != nil {
 			return err

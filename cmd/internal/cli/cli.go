@@ -67,7 +67,7 @@ func process(name string, run Run) {
 }
 
 // MainService is Main of a command that runs until it is stopped, and that warns in its own
-// log. The reader of its log may go away, as a terminal or a log collector does: that ends
+// log. The reader of that log may go away, as a terminal or a log collector does: that ends
 // nothing. Without this, Go ends a process that writes to a closed pipe as its stderr.
 func MainService(name string, run Run) {
 	signal.Ignore(syscall.SIGPIPE)
@@ -168,6 +168,10 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.DisableSuggestions = true // cobra's take several lines; meant says them in one
 	Describe(root)
+	root.InitDefaultCompletionCmd(args...)
+	for _, cmd := range root.Commands() {
+		refuseUnknown(cmd)
+	}
 	fit(root, nil)
 	complete(root, getenv)
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
@@ -185,6 +189,25 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 		return Usagef("%w%s; %s -h shows how", err, meant(cmd, err), cmd.CommandPath())
 	}
 	return helped(ctx, err, getenv)
+}
+
+// refuseUnknown makes commands that only have others below them refuse a word that is none
+// of those. Else they would print their help and end with 0, as if 'suppress ad NUMBER' had
+// been done.
+func refuseUnknown(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		refuseUnknown(sub)
+	}
+	if !cmd.HasSubCommands() || cmd.Runnable() {
+		return
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // observe calls begin when any command of the tree begins.
