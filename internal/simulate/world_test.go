@@ -262,7 +262,7 @@ func (w *world) end(cancel func()) {
 	w.background.Wait()
 	w.events.release()
 	_ = w.platform.server.Close()
-	time.Sleep(5 * time.Minute) // asynq leaves goroutines behind for a while
+	time.Sleep(time.Hour) // asynq's goroutines may repeat a command for minutes, and panic when the client is closed
 	for _, c := range w.clients {
 		_ = c.Close()
 	}
