@@ -37,6 +37,20 @@ func TestAPersonOnATerminalIsPrintable(t *testing.T) {
 	}
 }
 
+// readyFor loads a campaign with which a command has something to do.
+func (f fixture) readyFor(command string) {
+	f.load("sale", 1)
+	switch verb, _, _ := strings.Cut(command, " "); verb {
+	case "resolve":
+		f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
+	case "resume":
+		lost := campaign.Say(campaign.MsgLostWrites, "chunk", 0, "worker", "w", "campaign", "sale")
+		if _, paused, err := f.SetPhase(f.T.Context(), "sale", campaign.Paused, lost, campaign.Running); !paused {
+			f.T.Fatal(err)
+		}
+	}
+}
+
 func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 	for _, tt := range []struct {
 		args, word, asks string
@@ -46,14 +60,12 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 		{"resolve sale --accepted", "sale", "Type sale to resolve its contacts: ", "are accepted now"},
 		{"resolve sale --not-sent", "sale", "Type sale to resolve its contacts: ", "will be sent"},
 		{"purge sale --force", "sale", "Type sale to purge it: ", "sale is purged"},
+		{"resume sale", "sale", "Type sale to resume it: ", "sale is running"},
 		{"person +966501000000 --erase", "erase", "Type erase to go on: ", "1 contact"},
 	} {
 		for typed, agrees := range map[string]bool{tt.word + "\n": true, strings.ToUpper(tt.word) + "\n": false, "y\n": false, "\n": false, "\x04": false} {
 			f := newFixture(t)
-			f.load("sale", 1)
-			if strings.HasPrefix(tt.args, "resolve") {
-				f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
-			}
+			f.readyFor(tt.args)
 			tty, shown := terminal.Open(t, typed)
 			var stdout bytes.Buffer
 			err := run(t.Context(), strings.Fields(tt.args), tty, &stdout, tty, f.getenv)
@@ -69,10 +81,7 @@ func TestWhatCannotBeUndoneIsAskedForOnATerminal(t *testing.T) {
 		}
 		t.Run(tt.args+", in a script and with --yes", func(t *testing.T) {
 			f := newFixture(t)
-			f.load("sale", 1)
-			if strings.HasPrefix(tt.args, "resolve") {
-				f.move("sale", 0, "no answer", campaign.Send, campaign.Lose)
-			}
+			f.readyFor(tt.args)
 			if got := f.run(append(strings.Fields(tt.args), "--yes")...); got.code != 0 || !strings.Contains(got.stdout, tt.done) || strings.Contains(got.stderr, "Type") {
 				t.Errorf("%+v", got)
 			}

@@ -94,6 +94,7 @@ Campaigns that were paused by name or by a rule stay paused: each has a reason o
 
 One that is paused because Redis has lost writes may contact people twice when it goes on:
 on a terminal you are asked first.`
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.orAll(cmd, together{
 		verb: "Resume", did: "running", none: "no campaign was paused with --all",
 		find: (*jobs.Queue).ToResume, do: (*jobs.Queue).ResumeAll,

@@ -25,20 +25,26 @@ type together struct {
 
 // orAll lets a command about one campaign take --all instead of a name.
 func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
-	var all, yes bool
+	var all bool
 	var agent string
 	flags := cmd.Flags()
 	flags.BoolVar(&all, "all", false, "all campaigns at once, instead of one by name")
 	flags.StringVar(&agent, "agent", "", "with --all: only those of this `NAME`")
-	flags.BoolVar(&yes, "yes", false, "with --all: do not ask")
+	asksOfOne := flags.Lookup("yes") != nil
+	if !asksOfOne {
+		flags.Bool("yes", false, "with --all: do not ask")
+	}
+	yes := flags.Lookup("yes")
 	name, one, verb := cmd.Args, cmd.RunE, strings.ToLower(t.verb)
 	cmd.Use = verb + " NAME | --all"
 	cmd.Args = func(cmd *cobra.Command, args []string) (err error) {
 		switch {
 		case all && len(args) > 0:
 			return fmt.Errorf("%s: want the name of one campaign or --all, not both", verb)
-		case !all && (agent != "" || yes):
-			return fmt.Errorf("%s: --agent and --yes go with --all", verb)
+		case !all && agent != "":
+			return fmt.Errorf("%s: --agent goes with --all", verb)
+		case !all && yes.Changed && !asksOfOne:
+			return fmt.Errorf("%s: --yes goes with --all", verb)
 		case all && agent != "":
 			agent, err = campaign.AgentName(agent)
 			return err
@@ -47,7 +53,9 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 		}
 		return name(cmd, args)
 	}
-	every := a.withStore(func(ctx context.Context, s *store.Store, _ []string) error { return a.together(ctx, s, t, agent, yes) })
+	every := a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+		return a.together(ctx, s, t, agent, yes.Value.String() == "true")
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if all {
 			return every(cmd, args)

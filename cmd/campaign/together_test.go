@@ -29,7 +29,7 @@ func TestPauseAndResumeAll(t *testing.T) {
 		{"pause --all --reason stock", outcome{"2 campaigns are paused: a, b\n", "campaign: Pause 2 campaigns: a, b\n" + later, 0}},
 		{"resume --all --json --yes", outcome{`{"campaigns":["a","b"],"left":[{"campaign":"by-hand","state":"paused","reason":"lunch"}]}` + "\n", byHand, 0}},
 		{"pause a --all", outcome{"", "campaign: pause: want the name of one campaign or --all, not both; campaign pause -h shows how\n", 2}},
-		{"pause a --agent default", outcome{"", "campaign: pause: --agent and --yes go with --all; campaign pause -h shows how\n", 2}},
+		{"pause a --agent default", outcome{"", "campaign: pause: --agent goes with --all; campaign pause -h shows how\n", 2}},
 		{"pause", outcome{"", "campaign: pause: want the name of one campaign, have 0; campaign pause -h shows how\n", 2}},
 	} {
 		if got := f.run(strings.Fields(step.args)...); got != step.want {
