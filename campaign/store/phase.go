@@ -28,12 +28,14 @@ func As(read campaign.Campaign) campaign.Phase {
 	return campaign.Phase(fmt.Sprintf("%s by %s", read.Phase, read.PhaseCall))
 }
 
-// luaJoint tells in a script whether a campaign is paused together with others.
+// luaJoint tells in a script what a campaign is paused for, and whether that is together with
+// others.
 const luaJoint = `
-local function jointly(phase, reason)
-  local joint = '\31["with_others"'
-  return phase == 'paused' and string.sub(reason or '', 1, #joint) == joint
+local function pausedFor(code, phase, reason)
+  local said = '\31["' .. code .. '"'
+  return phase == 'paused' and string.sub(reason or '', 1, #said) == said
 end
+local function jointly(phase, reason) return pausedFor('with_others', phase, reason) end
 `
 
 // phaseScript moves a campaign's phase. A campaign that starts running gets an empty
@@ -52,8 +54,7 @@ local id, was = string.match(is[3] or '', '^(%S+) (.*)$')
 if id == ARGV[3] then return was end
 for i = 4, #ARGV do
   if phase == ARGV[i] or ARGV[i] == 'paused with others' and jointly(phase, is[2]) or ARGV[i] == phase .. ' by ' .. (is[3] or '') or ARGV[i] == phase .. ' ' .. (is[4] or '0') then
-    local lost = '\31["lost_writes"'
-    if ARGV[1] == phase and string.sub(is[2] or '', 1, #lost) == lost then return phase end
+    if ARGV[1] == phase and pausedFor('lost_writes', phase, is[2]) then return phase end
     redis.call('HSET', KEYS[1], 'phase', ARGV[1], 'phase_reason', ARGV[2], 'phase_call', ARGV[3] .. ' ' .. phase)
     if ARGV[1] == 'running' and phase ~= 'running' then
       redis.call('DEL', KEYS[2])

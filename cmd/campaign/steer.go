@@ -96,7 +96,7 @@ One that is paused because Redis has lost writes may contact people twice when i
 on a terminal you are asked first.`
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.orAll(cmd, together{
-		verb: "Resume", did: "running", none: "no campaign was paused with --all",
+		verb: "Resume", did: "running", none: "no campaign was paused with --all", yes: &yes,
 		find: (*jobs.Queue).ToResume, do: (*jobs.Queue).ResumeAll,
 		left: func(l jobs.Left) string {
 			return fmt.Sprintf("%s stays paused: %s; go on with: campaign resume %[1]s", l.Campaign, l.Reason)

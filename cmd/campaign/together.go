@@ -21,6 +21,7 @@ type together struct {
 	find      func(*jobs.Queue, context.Context, string) (jobs.Together, error)
 	do        func(*jobs.Queue, context.Context, string) (jobs.Together, error)
 	left      func(jobs.Left) string // what is said of one that is left as it is
+	yes       *bool                  // of a command that asks about one, too: not to ask; else nil
 }
 
 // orAll lets a command about one campaign take --all instead of a name.
@@ -30,11 +31,10 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&all, "all", false, "all campaigns at once, instead of one by name")
 	flags.StringVar(&agent, "agent", "", "with --all: only those of this `NAME`")
-	asksOfOne := flags.Lookup("yes") != nil
+	asksOfOne := t.yes != nil
 	if !asksOfOne {
-		flags.Bool("yes", false, "with --all: do not ask")
+		t.yes = flags.Bool("yes", false, "with --all: do not ask")
 	}
-	yes := flags.Lookup("yes")
 	name, one, verb := cmd.Args, cmd.RunE, strings.ToLower(t.verb)
 	cmd.Use = verb + " NAME | --all"
 	cmd.Args = func(cmd *cobra.Command, args []string) (err error) {
@@ -43,7 +43,7 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 			return fmt.Errorf("%s: want the name of one campaign or --all, not both", verb)
 		case !all && agent != "":
 			return fmt.Errorf("%s: --agent goes with --all", verb)
-		case !all && yes.Changed && !asksOfOne:
+		case !all && *t.yes && !asksOfOne:
 			return fmt.Errorf("%s: --yes goes with --all", verb)
 		case all && agent != "":
 			agent, err = campaign.AgentName(agent)
@@ -53,9 +53,7 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 		}
 		return name(cmd, args)
 	}
-	every := a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
-		return a.together(ctx, s, t, agent, yes.Value.String() == "true")
-	})
+	every := a.withStore(func(ctx context.Context, s *store.Store, _ []string) error { return a.together(ctx, s, t, agent) })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if all {
 			return every(cmd, args)
@@ -68,13 +66,13 @@ func (a *app) orAll(cmd *cobra.Command, t together) *cobra.Command {
 // namesTold is how many campaigns are named; --json has them all.
 const namesTold = 10
 
-func (a *app) together(ctx context.Context, s *store.Store, t together, agent string, yes bool) error {
+func (a *app) together(ctx context.Context, s *store.Store, t together, agent string) error {
 	q := a.queue(s)
 	found, err := t.find(q, ctx, agent)
 	if err != nil && len(found.Campaigns) == 0 {
 		return err
 	}
-	if len(found.Campaigns) > 0 && !yes {
+	if len(found.Campaigns) > 0 && !*t.yes {
 		text := fmt.Sprintf("%s %s: %s", t.verb, cli.Count(len(found.Campaigns), "campaign", "campaigns"), named(found.Campaigns))
 		if !cli.IsTerminal(a.stdin) {
 			a.note(text)
